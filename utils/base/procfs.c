@@ -1,0 +1,526 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * Reading /proc/PID, see procfs.h. A process may die, or exec, between any two system calls here;
+ * every function then says -ESRCH or answers for one address space, never for half of one.
+ * Source: proc(5), fs/proc/task_mmu.c, Documentation/filesystems/proc.rst.
+ */
+#include "base/procfs.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/parse.h"
+
+enum {
+	PATH_BYTES = 64,      /* of "/proc/PID/task/TID/name" */
+	READ_BYTES = 1 << 16, /* the first buffer for a file */
+	EXEC_TRIES = 23,      /* times a process may exec under our hands */
+};
+
+/* What a failed system call on a file below /proc/PID means. */
+static int proc_error(int err)
+{
+	if (err == ESRCH)
+		return -ESRCH;
+	/* No such file: no such process, if there is a /proc at all. */
+	if (err == ENOENT && access("/proc/self", F_OK) == 0)
+		return -ESRCH;
+	return err > 0 ? -err : -EIO;
+}
+
+/* Opens a file of a process, or of the caller for pid 0. Returns the descriptor, or -errno. */
+static int open_proc(pid_t pid, const char *name, int flags)
+{
+	char path[PATH_BYTES];
+	int fd;
+
+	if (pid == 0)
+		(void)snprintf(path, sizeof(path), "/proc/self/%s", name);
+	else
+		(void)snprintf(path, sizeof(path), "/proc/%d/%s", (int)pid, name);
+	fd = open(path, O_RDONLY | O_CLOEXEC | flags);
+	return fd < 0 ? proc_error(errno) : fd;
+}
+
+/* One pread(2) that is not stopped by signals. Returns its count, or -errno. */
+static ssize_t read_at(int fd, void *buffer, size_t bytes, off_t offset)
+{
+	ssize_t n;
+
+	do {
+		n = pread(fd, buffer, bytes, offset);
+	} while (n < 0 && errno == EINTR);
+	return n < 0 ? proc_error(errno) : n;
+}
+
+/* The whole of a file as a NUL-terminated string, owned by the caller. */
+static int read_text(int fd, char **ret_text)
+{
+	size_t length = 0, capacity = READ_BYTES;
+	char *text = malloc(capacity), *larger;
+	ssize_t n = 0;
+	int err = -ENOMEM;
+
+	if (!text)
+		goto out;
+	for (;;) {
+		n = read_at(fd, text + length, capacity - length - 1, (off_t)length);
+		if (n <= 0)
+			break;
+		length += (size_t)n;
+		if (capacity - length > 1)
+			continue;
+		larger = realloc(text, 2 * capacity);
+		if (!larger)
+			goto out;
+		text = larger;
+		capacity *= 2;
+	}
+	err = (int)n;
+	if (err)
+		goto out;
+	text[length] = '\0';
+	*ret_text = text;
+	text = NULL;
+out:
+	free(text);
+	return err;
+}
+
+/* The whole of a file of a process, as read_text. */
+static int read_file(pid_t pid, const char *name, char **ret_text)
+{
+	int fd = open_proc(pid, name, 0), err;
+
+	if (fd < 0)
+		return fd;
+	err = read_text(fd, ret_text);
+	(void)close(fd);
+	return err;
+}
+
+/* Moves *p over a number in base (10 or 16); 0, or -EBADMSG when there is none or it is too big. */
+static int take_number(const char **p, unsigned int base, uint64_t max, uint64_t *ret_value)
+{
+	const char *from = *p;
+	uint64_t value = 0;
+
+	for (;; ++*p) {
+		char c = **p;
+		unsigned int digit;
+
+		if (c >= '0' && c <= '9')
+			digit = (unsigned int)(c - '0');
+		else if (base == 16 && c >= 'a' && c <= 'f')
+			digit = (unsigned int)(c - 'a') + 10;
+		else
+			break;
+		if (value > (max - digit) / base)
+			return -EBADMSG;
+		value = value * base + digit;
+	}
+	if (*p == from)
+		return -EBADMSG;
+	*ret_value = value;
+	return 0;
+}
+
+static int take_char(const char **p, char c)
+{
+	if (**p != c)
+		return -EBADMSG;
+	++*p;
+	return 0;
+}
+
+/* Moves *p over "rwxp", each letter or '-' in its place. */
+static int take_flags(const char **p, uint32_t *ret_flags)
+{
+	static const char letters[3] = {'r', 'w', 'x'};
+	uint32_t flags = 0;
+
+	for (unsigned int i = 0; i < sizeof(letters); i++, ++*p) {
+		if (**p == letters[i])
+			flags |= 1u << i;
+		else if (**p != '-')
+			return -EBADMSG;
+	}
+	if (**p == 's')
+		flags |= MAPPING_SHARED;
+	else if (**p != 'p')
+		return -EBADMSG;
+	++*p;
+	*ret_flags = flags;
+	return 0;
+}
+
+_Static_assert(MAPPING_READ == 1 << 0 && MAPPING_WRITE == 1 << 1 && MAPPING_EXEC == 1 << 2,
+	       "take_flags counts on this order");
+
+/* Everything before the path; moves *p to the path or the end of the line. */
+static int take_mapping(const char **p, struct mapping *m)
+{
+	uint64_t dev_major, dev_minor;
+
+	if (take_number(p, 16, UINT64_MAX, &m->start) || take_char(p, '-') ||
+	    take_number(p, 16, UINT64_MAX, &m->end) || take_char(p, ' ') ||
+	    take_flags(p, &m->flags) || take_char(p, ' ') ||
+	    take_number(p, 16, UINT64_MAX, &m->offset) || take_char(p, ' ') ||
+	    take_number(p, 16, UINT32_MAX, &dev_major) || take_char(p, ':') ||
+	    take_number(p, 16, UINT32_MAX, &dev_minor) || take_char(p, ' ') ||
+	    take_number(p, 10, UINT64_MAX, &m->inode))
+		return -EBADMSG;
+	if (m->start >= m->end || (**p && **p != '\n' && take_char(p, ' ')))
+		return -EBADMSG;
+	m->dev_major = (uint32_t)dev_major;
+	m->dev_minor = (uint32_t)dev_minor;
+	while (**p == ' ')
+		++*p;
+	return 0;
+}
+
+/*
+ * The kernel lets go of its lock between two reads. A mapping that grew downwards in between, by a
+ * merge with one already printed, is printed again as a whole: what we have of it is cut off.
+ * Ends always grow, since the walk goes on from the last end.
+ */
+static int cut_overlap(const struct mapping *before, struct mapping *m)
+{
+	if (m->start >= before->end)
+		return 0;
+	if (m->end <= before->end)
+		return -EBADMSG;
+	if (m->inode)
+		m->offset += before->end - m->start;
+	m->start = before->end;
+	return 0;
+}
+
+int procfs__parse_mappings(const char *text, struct mappings *ret)
+{
+	struct mapping *items = NULL;
+	size_t lines = 0, count = 0;
+	char *pool;
+	int err = 0;
+
+	for (const char *p = text; *p; lines++)
+		p += strcspn(p, "\n") + (strchr(p, '\n') != NULL);
+	if (lines == 0)
+		goto out;
+	/* One block: the items, then their paths, which together are shorter than the text. */
+	err = -ENOMEM;
+	items = malloc(lines * sizeof(*items) + strlen(text) + 1);
+	if (!items)
+		goto out;
+	pool = (char *)(items + lines);
+	for (const char *p = text; *p; count++) {
+		struct mapping *m = &items[count];
+		size_t length;
+
+		err = take_mapping(&p, m);
+		if (!err && count > 0)
+			err = cut_overlap(m - 1, m);
+		if (err)
+			goto out;
+		length = strcspn(p, "\n");
+		m->path = memcpy(pool, p, length);
+		pool[length] = '\0';
+		pool += length + 1;
+		p += length + (p[length] == '\n');
+	}
+	err = 0;
+out:
+	if (err) {
+		free(items);
+		return err;
+	}
+	ret->items = items;
+	ret->count = count;
+	return 0;
+}
+
+void procfs__free_mappings(struct mappings *m)
+{
+	free(m->items);
+	*m = (struct mappings){0};
+}
+
+/*
+ * Is the address space behind an open maps file still in use? If it is at the end of a walk, the
+ * walk saw all of it; once its last user is gone (exit or exec), reads end early and say nothing.
+ */
+static int is_alive(int maps_fd)
+{
+	char byte;
+
+	return read_at(maps_fd, &byte, 1, 0) == 1;
+}
+
+/* Is a process without memory a kernel thread (0), or dead (-ESRCH)? */
+static int check_memoryless(pid_t pid)
+{
+	const uint64_t pf_kthread = 0x00200000; /* include/linux/sched.h, since 2.6.27 */
+	uint64_t flags;
+	char *text = NULL;
+	const char *p;
+	int err;
+
+	err = read_file(pid, "stat", &text);
+	if (err)
+		goto out;
+	/* "PID (name) state ppid pgrp session tty tpgid flags ...": the name may hold anything */
+	err = -EBADMSG;
+	p = strrchr(text, ')');
+	for (int field = 0; p && field < 7; field++) {
+		p = strchr(p, ' ');
+		p = p ? p + 1 : NULL;
+	}
+	if (!p || take_number(&p, 10, UINT64_MAX, &flags))
+		goto out;
+	err = flags & pf_kthread ? 0 : -ESRCH;
+out:
+	free(text);
+	return err;
+}
+
+/* The text of a maps file; all of it or, when the process execs all the time, -EAGAIN. */
+static int read_maps(pid_t pid, char **ret_text)
+{
+	int err = -EAGAIN;
+
+	for (int tries = 0; tries < EXEC_TRIES && err == -EAGAIN; tries++) {
+		char *text = NULL;
+		int fd = open_proc(pid, "maps", 0);
+
+		if (fd < 0)
+			return fd;
+		err = read_text(fd, &text);
+		if (!err && *text && !is_alive(fd))
+			err = -EAGAIN;
+		(void)close(fd);
+		if (err)
+			free(text);
+		else
+			*ret_text = text;
+	}
+	return err;
+}
+
+int procfs__mappings(pid_t pid, struct mappings *ret)
+{
+	char *text = NULL;
+	int err;
+
+	err = read_maps(pid, &text);
+	if (err)
+		goto out;
+	if (!*text) {
+		err = check_memoryless(pid);
+		if (err)
+			goto out;
+	}
+	err = procfs__parse_mappings(text, ret);
+out:
+	free(text);
+	return err;
+}
+
+/* Documentation/admin-guide/mm/pagemap.rst; the guard bit came with 6.15 and was 0 before. */
+static uint8_t page_state(uint64_t entry)
+{
+	const uint64_t present = 1ull << 63, swapped = 1ull << 62, guard = 1ull << 58;
+
+	if (entry & present)
+		return PAGE_PRESENT;
+	if (entry & guard) /* MADV_GUARD_INSTALL: a marker in the place of a swap entry, no data */
+		return PAGE_NONE;
+	return entry & swapped ? PAGE_SWAPPED : PAGE_NONE;
+}
+
+int procfs__page_states(int pagemap_fd, uint64_t start, size_t count, uint8_t *states)
+{
+	uint64_t entries[1024], page_bytes = (uint64_t)sysconf(_SC_PAGESIZE);
+	uint64_t page = start / page_bytes;
+
+	if (start % page_bytes || count > UINT64_MAX / page_bytes - page)
+		return -EINVAL;
+	while (count > 0) {
+		size_t want = count < 1024 ? count : 1024, got;
+		ssize_t n = read_at(pagemap_fd, entries, want * sizeof(entries[0]),
+				    (off_t)(page * sizeof(entries[0])));
+
+		if (n < 0)
+			return (int)n;
+		got = (size_t)n / sizeof(entries[0]);
+		/* The end: of a dead process's memory, or of all addresses user space can have. */
+		if (got == 0)
+			return read_at(pagemap_fd, entries, sizeof(entries[0]), 0) > 0 ? -EFAULT
+										       : -ESRCH;
+		for (size_t i = 0; i < got; i++)
+			*states++ = page_state(entries[i]);
+		page += got;
+		count -= got;
+	}
+	return 0;
+}
+
+static int add_tid(pid_t **tids, size_t *count, size_t *capacity, pid_t tid)
+{
+	if (*count == *capacity) {
+		size_t larger = *capacity ? 2 * *capacity : 16;
+		pid_t *grown = reallocarray(*tids, larger, sizeof(**tids));
+
+		if (!grown)
+			return -ENOMEM;
+		*tids = grown;
+		*capacity = larger;
+	}
+	(*tids)[(*count)++] = tid;
+	return 0;
+}
+
+int procfs__threads(pid_t pid, pid_t **ret_tids, size_t *ret_count)
+{
+	size_t count = 0, capacity = 0;
+	pid_t *tids = NULL;
+	DIR *dir = NULL;
+	int fd, err = 0;
+
+	fd = open_proc(pid, "task", O_DIRECTORY);
+	if (fd < 0)
+		return fd;
+	dir = fdopendir(fd);
+	if (!dir) {
+		err = -errno;
+		goto out;
+	}
+	fd = -1; /* dir has it now */
+	for (;;) {
+		struct dirent *entry;
+		uint64_t tid;
+
+		errno = 0;
+		entry = readdir(dir);
+		if (!entry)
+			break;
+		if (parse__u64(entry->d_name, 1, INT32_MAX, &tid) != 0)
+			continue; /* "." and ".." */
+		err = add_tid(&tids, &count, &capacity, (pid_t)tid);
+		if (err)
+			goto out;
+	}
+	if (errno)
+		err = proc_error(errno);
+	else if (count == 0)
+		err = -ESRCH;
+	if (err)
+		goto out;
+	*ret_tids = tids;
+	*ret_count = count;
+	tids = NULL;
+out:
+	free(tids);
+	if (dir)
+		(void)closedir(dir);
+	if (fd >= 0)
+		(void)close(fd);
+	return err;
+}
+
+/* What follows "key:" and blanks at the start of a line, or NULL. */
+static const char *find_key(const char *text, const char *key)
+{
+	size_t length = strlen(key);
+
+	while (*text) {
+		if (strncmp(text, key, length) == 0 && text[length] == ':') {
+			text += length + 1;
+			return text + strspn(text, " \t");
+		}
+		text += strcspn(text, "\n");
+		text += *text == '\n';
+	}
+	return NULL;
+}
+
+/* The effective one of "real effective saved filesystem", after "key:". */
+static int take_effective(const char *text, const char *key, uint32_t *ret_id)
+{
+	const char *p = find_key(text, key);
+	uint64_t id;
+
+	if (!p || take_number(&p, 10, UINT32_MAX, &id))
+		return -EBADMSG;
+	p += strspn(p, " \t");
+	if (take_number(&p, 10, UINT32_MAX, &id))
+		return -EBADMSG;
+	*ret_id = (uint32_t)id;
+	return 0;
+}
+
+int procfs__owner(pid_t pid, uid_t *ret_uid, gid_t *ret_gid)
+{
+	char *text = NULL;
+	uint32_t uid, gid;
+	int err;
+
+	err = read_file(pid, "status", &text);
+	if (err)
+		goto out;
+	err = take_effective(text, "Uid", &uid);
+	if (!err)
+		err = take_effective(text, "Gid", &gid);
+	if (err)
+		goto out;
+	*ret_uid = uid;
+	*ret_gid = gid;
+out:
+	free(text);
+	return err;
+}
+
+int procfs__status_u64(pid_t pid, const char *key, uint64_t *ret_value)
+{
+	char *text = NULL;
+	const char *p;
+	uint64_t value;
+	int err;
+
+	err = read_file(pid, "status", &text);
+	if (err)
+		goto out;
+	err = -ENOENT;
+	p = find_key(text, key);
+	if (!p)
+		goto out;
+	err = take_number(&p, 10, UINT64_MAX, &value);
+	if (!err && *p && !strchr(" \t\n", *p))
+		err = -EBADMSG;
+	if (!err)
+		*ret_value = value;
+out:
+	free(text);
+	return err;
+}
+
+uint64_t procfs__map_memory(int fd)
+{
+	unsigned long bytes = 0;
+	char path[64], line[128];
+	FILE *info;
+
+	snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", fd);
+	info = fopen(path, "re");
+	if (!info)
+		return 0;
+	while (fgets(line, sizeof(line), info))
+		if (sscanf(line, "memlock: %lu", &bytes) == 1)
+			break;
+	fclose(info);
+	return bytes;
+}

@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * What the kernel says of a process in /proc: its mappings, and which of their pages hold data.
+ * Source: proc(5); Documentation/admin-guide/mm/pagemap.rst.
+ */
+#ifndef BASE_PROCFS_H
+#define BASE_PROCFS_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+/* struct mapping, flags */
+enum {
+	MAPPING_READ = 1 << 0,
+	MAPPING_WRITE = 1 << 1,
+	MAPPING_EXEC = 1 << 2,
+	MAPPING_SHARED = 1 << 3,
+};
+
+/* One line of /proc/PID/maps. */
+struct mapping {
+	uint64_t start, end; /* bytes, page-aligned */
+	uint64_t offset;     /* bytes into the file */
+	uint64_t inode;      /* 0: no file */
+	uint32_t dev_major, dev_minor;
+	uint32_t flags;
+	/* "" if none; "[heap]", "/dev/zero (deleted)", ... as the kernel writes it, a newline as
+	 * "\012". Part of the block that struct mappings owns. */
+	char *path;
+};
+
+struct mappings {
+	struct mapping *items; /* in address order */
+	size_t count;
+};
+
+/*
+ * Reads all of /proc/PID/maps. pid 0 means the caller.
+ * The list is of one address space and whole, even if the process dies or execs meanwhile. While
+ * the process runs and changes its mappings, it is no picture of one moment: what was there all the
+ * time is in it, and no two items overlap. A kernel thread has none.
+ * Returns 0 and fills *ret (free it with procfs__free_mappings), -ESRCH when the process is gone,
+ * a zombie, or its first thread has ended, -EBADMSG for a line that cannot be understood, or
+ * another -errno. *ret is untouched on failure.
+ */
+int procfs__mappings(pid_t pid, struct mappings *ret);
+
+/* The same from any text in that format: what procfs__mappings parses, open to unit tests. */
+int procfs__parse_mappings(const char *text, struct mappings *ret);
+
+/* Frees what *m holds and empties it; harmless on a zeroed struct and twice. */
+void procfs__free_mappings(struct mappings *m);
+
+/* What pagemap knows of one page. */
+enum page_state {
+	/* never touched by this process, or dropped: no data of a private mapping */
+	PAGE_NONE = 0,
+	PAGE_PRESENT = 1, /* in memory */
+	PAGE_SWAPPED = 2, /* its data is in swap */
+};
+
+/*
+ * Asks pagemap_fd (an open /proc/PID/pagemap, owned by the caller) for the count pages from
+ * address start (page-aligned) on; states: count bytes, each an enum page_state.
+ * Returns 0, -ESRCH when the process is gone, -EINVAL for an address inside a page, -EFAULT for one
+ * beyond user space ("[vsyscall]"), or another -errno; states are undefined on failure.
+ */
+int procfs__page_states(int pagemap_fd, uint64_t start, size_t count, uint8_t *states);
+
+/*
+ * Lists the threads of a process: *ret_tids is a malloc'ed array of *ret_count ids in no
+ * particular order, owned by the caller. Threads that start or end meanwhile may be in it or not.
+ * Returns 0, -ESRCH or another -errno; on failure both are untouched.
+ */
+int procfs__threads(pid_t pid, pid_t **ret_tids, size_t *ret_count);
+
+/* Effective user and group of a process; pid 0 means the caller. Returns 0, -ESRCH or -errno; on
+ * failure both are untouched. */
+int procfs__owner(pid_t pid, uid_t *ret_uid, gid_t *ret_gid);
+
+/*
+ * One number of /proc/PID/status by its key, such as "VmHWM" (kB), "TracerPid" or "Threads".
+ * pid 0 means the caller. Returns 0, -ESRCH, -ENOENT when there is no such key, -EBADMSG when its
+ * value is no number, or another -errno; on failure *ret_value is untouched.
+ */
+int procfs__status_u64(pid_t pid, const char *key, uint64_t *ret_value);
+
+/* Kernel memory of a BPF map that the caller has open as fd, in bytes, from its fdinfo; 0 when the
+ * kernel does not tell. */
+uint64_t procfs__map_memory(int fd);
+
+#endif
