@@ -1,0 +1,360 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * The target's side of the control-file protocol (docs/protocol.md).
+ * Memory is rolled back inside the access(2) calls below: heap, bss and anonymous mappings, thread
+ * local storage among them, may change at any poll. So everything here lives on the stack or in
+ * registers, no stdio and no allocation is used, and errno is read straight after the failing call
+ * and never relied on across another one.
+ */
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE
+#endif
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "client.h"
+
+#define REQUEST_CHECKPOINT  "ready_to_checkpoint"
+#define COMPLETE_CHECKPOINT "checkpoint_complete"
+#define REQUEST_RESTORE     "ready_to_restore"
+#define COMPLETE_RESTORE    "restore_complete"
+
+#define NSEC_PER_MSEC 1000000ULL
+#define SPIN_NS       (2 * NSEC_PER_MSEC)  /* poll without a pause for so long */
+#define SPIN_POLLS    32                   /* polls between two looks at the clock while spinning */
+#define BUSY_NS       (4 * NSEC_PER_MSEC)  /* polls this dear did the tracer's work */
+#define STOPPED_NS    (50 * NSEC_PER_MSEC) /* a gap this long: we were stopped, or not scheduled */
+#define NAP_MIN_NS    20000ULL
+#define NAP_MAX_NS    NSEC_PER_MSEC
+
+struct paths { /* absolute, on the caller's stack */
+	char request[PATH_MAX];
+	char complete[PATH_MAX];
+};
+
+struct wait {
+	uint64_t timeout_ns;
+	uint64_t waited_ns;       /* time in which we polled and nobody did anything */
+	uint64_t spin_ns;         /* what is left of the spinning phase */
+	uint64_t nap_ns;          /* the next pause */
+	uint64_t wall_ns, cpu_ns; /* clocks at the last look */
+};
+
+static uint64_t clock_ns(clockid_t id)
+{
+	struct timespec t = {0};
+
+	(void)clock_gettime(id, &t);
+	return (uint64_t)t.tv_sec * 1000 * NSEC_PER_MSEC + (uint64_t)t.tv_nsec;
+}
+
+/* Builds directory/name. The tracer compares paths as text: no doubled slash before the name. */
+static int build_path(const char *name, char path[PATH_MAX])
+{
+	const char *dir = secure_getenv("TRACER_CONTROL_DIR");
+	size_t dir_len, name_len = strlen(name);
+
+	if (!dir || !*dir)
+		dir = "/tmp";
+	if (*dir != '/')
+		return -EINVAL;
+	dir_len = strnlen(dir, PATH_MAX);
+	while (dir_len > 0 && dir[dir_len - 1] == '/')
+		dir_len--;
+	if (dir_len + 1 + name_len >= PATH_MAX)
+		return -ENAMETOOLONG;
+	memcpy(path, dir, dir_len);
+	path[dir_len] = '/';
+	memcpy(path + dir_len + 1, name, name_len + 1);
+	return 0;
+}
+
+/* As parse__u64 does, written again because this file must be usable alone. */
+static int read_timeout(unsigned int timeout_ms, uint64_t *ret_ns)
+{
+	const char *text = secure_getenv("TRACER_TIMEOUT_MS");
+	uint64_t ms = timeout_ms;
+
+	if (!timeout_ms && text && *text) {
+		for (; *text >= '0' && *text <= '9' && ms <= CLIENT_TIMEOUT_MAX_MS; text++)
+			ms = ms * 10 + (uint64_t)(*text - '0');
+		if (*text || !ms)
+			return -EINVAL;
+	} else if (!timeout_ms) {
+		ms = CLIENT_TIMEOUT_MS;
+	}
+	if (ms > CLIENT_TIMEOUT_MAX_MS)
+		return -EINVAL;
+	*ret_ns = ms * NSEC_PER_MSEC;
+	return 0;
+}
+
+static int is_ours(const struct stat *st)
+{
+	return S_ISREG(st->st_mode) && st->st_uid == geteuid();
+}
+
+/*
+ * A tracer normally gives the completion file to the target's user; a simple one leaves it root's.
+ * A second name means that somebody linked a file of such an owner here (link(2) needs no right to
+ * the file unless fs.protected_hardlinks is set, proc_sys_fs(5)).
+ */
+static int is_answer(const struct stat *st)
+{
+	return S_ISREG(st->st_mode) && st->st_nlink == 1 &&
+	       (st->st_uid == geteuid() || st->st_uid == 0);
+}
+
+/*
+ * Removes path if accept says so. 0 also if there is none, -EEXIST if it is not acceptable or (in a
+ * sticky directory, a file of root's) not ours to remove.
+ */
+static int remove_file(const char *path, int (*accept)(const struct stat *st))
+{
+	struct stat st;
+
+	if (lstat(path, &st) < 0)
+		return errno == ENOENT ? 0 : -errno;
+	if (!accept(&st))
+		return -EEXIST;
+	if (unlink(path) < 0 && errno != ENOENT)
+		return errno == EPERM || errno == EACCES ? -EEXIST : -errno;
+	return 0;
+}
+
+/* Makes the request file new, after removing what an earlier run of ours left. */
+static int make_request(const struct paths *paths)
+{
+	int fd, err, tries;
+
+	err = remove_file(paths->complete, is_answer); /* or we would take it for the answer */
+	if (err)
+		return err;
+	for (tries = 0; tries < 2; tries++) {
+		fd = open(paths->request, O_CREAT | O_EXCL | O_WRONLY | O_NOFOLLOW | O_CLOEXEC,
+			  0600);
+		if (fd >= 0) {
+			(void)close(fd);
+			return 0;
+		}
+		if (errno != EEXIST)
+			return -errno;
+		err = remove_file(paths->request, is_ours);
+		if (err)
+			return err;
+	}
+	return -EEXIST;
+}
+
+/* 1 for an answer to believe, 0 for none, -EPERM for a false one. lstat(2) rings no doorbell. */
+static int check_answer(const char *complete)
+{
+	struct stat st;
+
+	if (lstat(complete, &st) < 0)
+		return errno == ENOENT ? 0 : -errno;
+	return is_answer(&st) ? 1 : -EPERM;
+}
+
+/* One poll, the doorbell: 1 answered, 0 not yet, -errno. */
+static int poll_answer(const char *complete)
+{
+	if (access(complete, F_OK) == 0)
+		return check_answer(complete);
+	return errno == ENOENT ? 0 : -errno;
+}
+
+static int request_is_gone(const char *request)
+{
+	struct stat st;
+
+	return lstat(request, &st) < 0 && errno == ENOENT;
+}
+
+/*
+ * Between polls: accounts for the time since the last look, and pauses once the spinning phase is
+ * over. A poll that cost much processor time did a piece of the copy, and a long gap means that we
+ * were stopped for the tracer's work: neither counts as silence, and the first starts a new spin,
+ * since a big copy takes many polls. Returns 0 to go on, -ETIMEDOUT.
+ */
+static int pass_time(struct wait *wait)
+{
+	uint64_t wall_ns = clock_ns(CLOCK_MONOTONIC), cpu_ns = clock_ns(CLOCK_THREAD_CPUTIME_ID);
+	uint64_t passed_ns = wall_ns - wait->wall_ns, worked_ns = cpu_ns - wait->cpu_ns;
+	struct timespec nap;
+
+	wait->wall_ns = wall_ns;
+	wait->cpu_ns = cpu_ns;
+	if (worked_ns >= BUSY_NS) {
+		wait->spin_ns = SPIN_NS;
+		wait->nap_ns = NAP_MIN_NS;
+		return 0;
+	}
+	wait->waited_ns += passed_ns < STOPPED_NS ? passed_ns : STOPPED_NS;
+	if (wait->waited_ns >= wait->timeout_ns)
+		return -ETIMEDOUT;
+	if (wait->spin_ns > passed_ns) {
+		wait->spin_ns -= passed_ns;
+		return 0;
+	}
+	wait->spin_ns = 0;
+	nap = (struct timespec){.tv_nsec = (long)wait->nap_ns};
+	(void)nanosleep(&nap, NULL); /* a signal only makes it shorter */
+	wait->nap_ns = wait->nap_ns * 2 < NAP_MAX_NS ? wait->nap_ns * 2 : NAP_MAX_NS;
+	return 0;
+}
+
+static int wait_for_answer(const struct paths *paths, uint64_t timeout_ns)
+{
+	struct wait wait = {
+		.timeout_ns = timeout_ns,
+		.spin_ns = SPIN_NS,
+		.nap_ns = NAP_MIN_NS,
+		.wall_ns = clock_ns(CLOCK_MONOTONIC),
+		.cpu_ns = clock_ns(CLOCK_THREAD_CPUTIME_ID),
+	};
+	unsigned int polls;
+	int err;
+
+	for (polls = 1;; polls++) {
+		err = poll_answer(paths->complete);
+		if (err)
+			return err < 0 ? err : 0;
+		if (wait.spin_ns > 0 && polls % SPIN_POLLS != 0)
+			continue;
+		if (request_is_gone(paths->request)) {
+			/* The answer may have come, and the request gone, since the poll. */
+			err = check_answer(paths->complete);
+			if (err)
+				return err < 0 ? err : 0;
+			return -EIO;
+		}
+		err = pass_time(&wait);
+		if (err)
+			return err;
+	}
+}
+
+static int ask(const char *request, const char *complete, unsigned int timeout_ms)
+{
+	struct paths paths;
+	uint64_t timeout_ns;
+	int err;
+
+	err = read_timeout(timeout_ms, &timeout_ns);
+	if (!err)
+		err = build_path(request, paths.request);
+	if (!err)
+		err = build_path(complete, paths.complete);
+	if (!err)
+		err = make_request(&paths);
+	if (err)
+		return err;
+	err = wait_for_answer(&paths, timeout_ns);
+	/* The work is done or given up by now: a file that cannot be removed is met, and reported,
+	 * by the next request. */
+	(void)remove_file(paths.request, is_ours);
+	if (err == -ETIMEDOUT && check_answer(paths.complete) == 1)
+		err = 0; /* answered at the last moment */
+	(void)remove_file(paths.complete, is_answer);
+	return err;
+}
+
+int client__save(unsigned int timeout_ms)
+{
+	return ask(REQUEST_CHECKPOINT, COMPLETE_CHECKPOINT, timeout_ms);
+}
+
+int client__restore(unsigned int timeout_ms)
+{
+	return ask(REQUEST_RESTORE, COMPLETE_RESTORE, timeout_ms);
+}
+
+int client__cleanup(void)
+{
+	const char *const names[] = {REQUEST_CHECKPOINT, COMPLETE_CHECKPOINT, REQUEST_RESTORE,
+				     COMPLETE_RESTORE};
+	int kept_errno = errno, result = 0, err;
+	char path[PATH_MAX];
+	unsigned int i;
+
+	for (i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		err = build_path(names[i], path);
+		if (!err)
+			err = remove_file(path, is_ours);
+		if (err == -EEXIST)
+			err = 0; /* not ours: not ours to remove either */
+		if (err && !result)
+			result = err;
+	}
+	errno = kept_errno;
+	return result;
+}
+
+const char *client__strerror(int err)
+{
+	switch (err < 0 ? -err : err) {
+	case 0:
+		return "done";
+	case ETIMEDOUT:
+		return "no tracer answered in time; start the program with: tracer PROGRAM, and "
+		       "check "
+		       "that both use the same control directory (TRACER_CONTROL_DIR)";
+	case EIO:
+		return "the tracer could not do it; its messages on stderr say why";
+	case EEXIST:
+		return "a control file is in the way that is not a plain file of this user; remove "
+		       "ready_to_* and *_complete from the control directory, or give the tracer "
+		       "another one with --control-dir";
+	case EPERM:
+		return "the answer was not a plain file of this user or of root, so somebody else "
+		       "may "
+		       "have made it; give the tracer a private directory with --control-dir";
+	case EINVAL:
+		return "TRACER_CONTROL_DIR must be an absolute path, and the timeout a number of "
+		       "milliseconds from 1 to 86400000 (TRACER_TIMEOUT_MS)";
+	case ENAMETOOLONG:
+		return "the path of the control directory is too long; choose a shorter one";
+	case ENOENT:
+		return "the control directory does not exist; create it, or correct "
+		       "TRACER_CONTROL_DIR";
+	case ENOTDIR:
+		return "the control directory is not a directory; correct TRACER_CONTROL_DIR";
+	case EACCES:
+		return "this user may not create files in the control directory; change its mode, "
+		       "or "
+		       "give the tracer another one with --control-dir";
+	case EROFS:
+		return "the control directory cannot be written to (read-only file system); give "
+		       "the "
+		       "tracer another one with --control-dir";
+	case ENOSPC:
+		return "the file system of the control directory is full; make room, or give the "
+		       "tracer another one with --control-dir";
+	default:
+		return strerror(err < 0 ? -err : err);
+	}
+}
+
+/* The historic names. Weak: a program's own function of such a name wins without a link error. */
+__attribute__((weak)) int savecontext(void)
+{
+	return client__save(0);
+}
+
+__attribute__((weak)) int recovercontext(void)
+{
+	return client__restore(0);
+}
+
+__attribute__((weak)) int cleanup(void)
+{
+	return client__cleanup();
+}
