@@ -1,0 +1,172 @@
+#!/bin/sh
+# SPDX-License-Identifier: BSD-2-Clause
+#
+# run.sh FILE...: runs each FILE, a program or .bats file that emits TAP, one after the other.
+# Shows what they write as they write it, then the failed and the skipped tests of all of them, and
+# as the last line alone: "N passed, N failed, N skipped". Exit status: 0, 1 if anything failed, 2
+# if called wrongly. Always holds: a FILE that ran no test, died, or did not do what it planned is
+# never green; all of that together counts as one failed test of it.
+
+set -u
+export LC_ALL=C
+
+if [ $# -eq 0 ]; then
+	echo "usage: $0 FILE..." >&2
+	exit 2
+fi
+
+tmp=$(mktemp -d) || exit 2
+trap 'rm -rf "$tmp"' EXIT
+trap 'exit 129' HUP
+trap 'exit 130' INT
+trap 'exit 143' TERM
+
+passed=0
+failed=0
+skipped=0
+: >"$tmp/failed"
+: >"$tmp/skipped"
+
+# add_failure FILE TEXT: one failure that is no "not ok" line
+add_failure() {
+	printf '%s: %s\n' "$1" "$2" >>"$tmp/failed"
+	failed=$((failed + 1))
+}
+
+# why_not FILE: prints why FILE cannot be run, if it cannot
+why_not() {
+	if [ ! -e "$1" ]; then
+		echo "no such file"
+	elif [ ! -f "$1" ]; then
+		echo "not a plain file"
+	else
+		case $1 in
+		*.bats)
+			if [ ! -r "$1" ]; then
+				echo "not readable"
+			elif ! command -v bats >"$tmp/which"; then
+				echo "bats is not installed"
+			fi
+			;;
+		*)
+			[ -x "$1" ] || echo "not executable"
+			;;
+		esac
+	fi
+}
+
+# run_file FILE: its own output, then its exit status in $tmp/status
+run_file() {
+	case $1 in
+	*.bats) bats --tap "$1" </dev/null ;;
+	*) "$1" </dev/null ;;
+	esac
+	echo $? >"$tmp/status"
+}
+
+# count FILE STATUS <TAP: prints "PASSED FAILED SKIPPED", appends to $tmp/failed and $tmp/skipped.
+# Indented lines belong to subtests, whose sum is another line. Where several TAP streams follow
+# each other (a virtual machine that ran several files) their plans add up.
+count() {
+	FILE=$1 STATUS=$2 FAILED=$tmp/failed SKIPPED=$tmp/skipped awk '
+	function fail(text) { print file ": " text >>failures; failed++ }
+	function problem(text) { problems = problems (problems == "" ? "" : "; ") text }
+	function skip(text, why) {
+		sub(/^[^ \t]*[ \t]*/, "", why)
+		print file ": " text " (" (why == "" ? "no reason given" : why) ")" >>skips
+		skipped++
+	}
+	BEGIN {
+		file = ENVIRON["FILE"]; status = ENVIRON["STATUS"]
+		failures = ENVIRON["FAILED"]; skips = ENVIRON["SKIPPED"]
+		passed = failed = skipped = plans = planned = run = whole = 0
+		directive = "(^|[ \t])#[ \t]*[Ss][Kk][Ii][Pp]"
+	}
+	{ sub(/[ \t\r]+$/, "") }
+	/^1\.\.[0-9]+([ \t]|$)/ {
+		plans++
+		planned += substr($1, 4)
+		if ($1 ~ /^1\.\.0+$/ && match($0, directive)) {
+			skip("all tests", substr($0, RSTART + RLENGTH))
+			whole++
+		}
+	}
+	/^(not )?ok([ \t]|$)/ {
+		run++
+		bad = /^not/
+		name = $0
+		sub(/^(not )?ok[ \t]*[0-9]*[ \t]*(-[ \t]+)?/, "", name)
+		why = ""
+		is_skip = match(name, directive)
+		if (is_skip) {
+			why = substr(name, RSTART + RLENGTH)
+			name = substr(name, 1, RSTART - 1)
+			sub(/[ \t]+$/, "", name)
+		}
+		if (name == "")
+			name = "test " run
+		if (bad)
+			fail(name)
+		else if (is_skip)
+			skip(name, why)
+		else
+			passed++
+	}
+	/^Bail out!/ { fail($0); bailed = 1 }
+	END {
+		clean = !failed
+		if (!plans && !bailed)
+			problem("no plan" (run ? "" : " and no test"))
+		else if (plans && planned != run && !bailed)
+			problem("planned " planned " tests, but ran " run)
+		else if (plans && !run && !whole && !bailed)
+			problem("planned no test, and gave no reason to skip")
+		if (status != 0 && (clean || problems != ""))
+			problem(status > 128 ? "ended by signal " (status - 128) : \
+					       "exit status " status)
+		if (problems != "")
+			fail(problems)
+		print passed, failed, skipped
+	}'
+}
+
+for file; do
+	echo "# $file"
+	reason=$(why_not "$file")
+	if [ -n "$reason" ]; then
+		echo "# cannot be run: $reason"
+		add_failure "$file" "cannot be run: $reason"
+		continue
+	fi
+	case $file in
+	/* | ./* | ../*) path=$file ;;
+	*) path=./$file ;;
+	esac
+	echo 255 >"$tmp/status"
+	run_file "$path" | tee "$tmp/output"
+	# a file that died inside a line must not swallow the next one
+	[ -z "$(tail -c 1 "$tmp/output" | tr '\000' '?')" ] || echo
+	read -r status <"$tmp/status"
+	count "$file" "$status" <"$tmp/output" >"$tmp/counts"
+	if read -r passes failures skips <"$tmp/counts"; then
+		passed=$((passed + passes))
+		failed=$((failed + failures))
+		skipped=$((skipped + skips))
+	else
+		add_failure "$file" "its output cannot be counted"
+	fi
+done
+
+if [ -s "$tmp/failed" ]; then
+	echo
+	echo "Failed:"
+	sed 's/^/  /' "$tmp/failed"
+fi
+if [ -s "$tmp/skipped" ]; then
+	echo
+	echo "Skipped:"
+	sed 's/^/  /' "$tmp/skipped"
+fi
+echo
+echo "$passed passed, $failed failed, $skipped skipped"
+[ "$failed" -eq 0 ]
