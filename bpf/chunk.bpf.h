@@ -1,0 +1,286 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * The chunk engine, kernel side: a hash from a chunk's address to its 256 bytes. A hash that is to
+ * take elements without allocating them is as large at its first entry as at its last, and a visit
+ * walks all its buckets; so there are several, and user space adds one when those before are full:
+ *
+ *	chunk_stores:  [0] chunks 4096   [1] 4096   [2] 8192   [3] ...
+ *
+ * A key is in one of them at most. Every entry belongs to a live mapping of the target, but for what
+ * state.deferred says user space still has to look at; no copy runs before it has.
+ * A failed access costs a fault (about 1 us), so an operation remembers the pages that failed it.
+ */
+#ifndef BPF_CHUNK_BPF_H
+#define BPF_CHUNK_BPF_H
+
+struct chunk_hash {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 4096); /* set before the load */
+	__type(key, __u64);
+	__type(value, struct chunk);
+} chunks SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS);
+	__uint(max_entries, CHUNK_STORES);
+	__type(key, __u32);
+	__array(values, struct chunk_hash);
+} chunk_stores SEC(".maps") = {
+	.values = {&chunks},
+};
+
+/* Pages an operation could not read or write: user space looks at them. The low bit says which. */
+#define SUSPECT_ABSENT 1
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, SUSPECT_PAGES);
+	__type(key, __u32);
+	__type(value, __u64);
+} suspects SEC(".maps");
+
+struct failed_page {
+	__u64 suspect; /* as in suspects */
+	__u64 sequence; /* of the operation it failed */
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, ABSENT_SLOTS);
+	__type(key, __u32);
+	__type(value, struct failed_page);
+} failed_pages SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, __u64[CHUNK_BYTES / 8]);
+} scratch SEC(".maps");
+
+static const struct chunk empty_chunk;
+
+/* ---- registering ---- */
+
+enum chunk_action { CHUNK_ADD, CHUNK_DROP, CHUNK_MARK, CHUNK_UNMARK, CHUNK_DROP_MARKED };
+
+struct chunk_walk {
+	__u64 start;
+	enum chunk_action action;
+	__u32 done; /* chunks that the action was carried out on, in a row from start */
+};
+
+static __always_inline void *store_at(__u32 index)
+{
+	return bpf_map_lookup_elem(&chunk_stores, &index);
+}
+
+static struct chunk *find_chunk(__u64 address)
+{
+	struct chunk *chunk;
+	void *store;
+	__u32 i;
+
+	for (i = 0; i < CHUNK_STORES && i < state.stores; i++) {
+		store = store_at(i);
+		if (!store)
+			break;
+		chunk = bpf_map_lookup_elem(store, &address);
+		if (chunk)
+			return chunk;
+	}
+	return NULL;
+}
+
+static long add_chunk(__u64 address)
+{
+	struct chunk *chunk = find_chunk(address);
+	void *store;
+	__u32 i;
+
+	if (chunk) { /* what was mapped here before is gone */
+		chunk->state = CHUNK_EMPTY;
+		chunk->first = chunk->moving = 0;
+		return 0;
+	}
+	for (i = 0; i < CHUNK_STORES && i < state.stores; i++) {
+		store = store_at(i);
+		if (!store)
+			break;
+		if (!bpf_map_update_elem(store, &address, &empty_chunk, BPF_NOEXIST))
+			return 0;
+	}
+	count_drop(COUNTER_CHUNKS_REFUSED);
+	return -1;
+}
+
+static void drop_chunk(__u64 address)
+{
+	void *store;
+	__u32 i;
+
+	for (i = 0; i < CHUNK_STORES && i < state.stores; i++) {
+		store = store_at(i);
+		if (!store || !bpf_map_delete_elem(store, &address))
+			break;
+	}
+}
+
+static long walk_step(__u32 index, struct chunk_walk *walk)
+{
+	__u64 address = walk->start + (__u64)index * CHUNK_BYTES;
+	struct chunk *chunk;
+
+	switch (walk->action) {
+	case CHUNK_ADD:
+		if (add_chunk(address))
+			return 1;
+		break;
+	case CHUNK_DROP:
+		drop_chunk(address);
+		break;
+	default:
+		chunk = find_chunk(address);
+		if (!chunk)
+			break;
+		if (walk->action != CHUNK_DROP_MARKED)
+			chunk->moving = walk->action == CHUNK_MARK;
+		else if (chunk->moving)
+			drop_chunk(address);
+	}
+	walk->done++;
+	return 0;
+}
+
+/* Carries an action out on the chunks of [start, end); at most HOOK_CHUNKS of them. Returns the
+ * end of what was done. */
+static __u64 walk_chunks(__u64 start, __u64 end, enum chunk_action action)
+{
+	struct chunk_walk walk = {.start = start, .action = action};
+	__u64 number = (end - start) / CHUNK_BYTES;
+
+	if (number > HOOK_CHUNKS)
+		number = HOOK_CHUNKS;
+	bpf_loop(number, walk_step, &walk, 0);
+	return start + (__u64)walk.done * CHUNK_BYTES;
+}
+
+/* ---- copying ---- */
+
+/* The callbacks count in state.operation, not in a context on the stack: a verifier that sees a
+ * counter start at a known 0 and serve as an index follows the loop one value at a time. */
+
+static struct failed_page *slot_of(__u64 suspect)
+{
+	__u32 slot = (suspect >> 12) % ABSENT_SLOTS;
+
+	return bpf_map_lookup_elem(&failed_pages, &slot);
+}
+
+static bool has_failed(__u64 suspect)
+{
+	struct failed_page *page = slot_of(suspect);
+
+	return page && page->suspect == suspect && page->sequence == state.operation.sequence;
+}
+
+static void note_failed(__u64 suspect)
+{
+	struct failed_page *page = slot_of(suspect);
+	__u32 index = state.operation.suspects++;
+	__u64 *entry;
+
+	if (page) {
+		page->suspect = suspect;
+		page->sequence = state.operation.sequence;
+	}
+	entry = bpf_map_lookup_elem(&suspects, &index);
+	if (entry)
+		*entry = suspect;
+}
+
+static __u64 suspect_of(__u64 address, __u64 kind)
+{
+	return (address & ~(PAGE_BYTES - 1)) | kind;
+}
+
+static long read_chunk(struct bpf_map *map, const __u64 *key, struct chunk *chunk, void *none)
+{
+	__u64 suspect = suspect_of(*key, SUSPECT_ABSENT);
+
+	if (!has_failed(suspect)) {
+		if (!bpf_probe_read_user(chunk->bytes, CHUNK_BYTES, (void *)*key)) {
+			chunk->state = CHUNK_PRESENT;
+			state.operation.copied++;
+			return 0;
+		}
+		note_failed(suspect); /* and bytes are zero now */
+	} else if (chunk->state != CHUNK_ABSENT) {
+		__builtin_memset(chunk->bytes, 0, CHUNK_BYTES);
+	}
+	chunk->state = CHUNK_ABSENT;
+	state.operation.absent++;
+	return 0;
+}
+
+/* Writes a chunk but for the bytes before chunk->first, which are rarely more than none. */
+static long write_bytes(__u64 address, const struct chunk *chunk)
+{
+	__u32 i;
+
+	if (!chunk->first)
+		return bpf_probe_write_user((void *)address, chunk->bytes, CHUNK_BYTES);
+	for (i = 0; i < CHUNK_BYTES; i++)
+		if (i >= chunk->first &&
+		    bpf_probe_write_user((void *)(address + i), &chunk->bytes[i], 1))
+			return -1;
+	return 0;
+}
+
+static bool is_zero(const __u64 *words)
+{
+	__u64 any = 0;
+	__u32 i;
+
+	for (i = 0; i < CHUNK_BYTES / 8; i++)
+		any |= words[i];
+	return !any;
+}
+
+/* Was the chunk absent at the checkpoint, and is it, or does it read, the same now? */
+static bool still_absent(__u64 address)
+{
+	__u64 suspect = suspect_of(address, SUSPECT_ABSENT);
+	__u32 zero = 0;
+	__u64 *words = bpf_map_lookup_elem(&scratch, &zero);
+
+	if (has_failed(suspect))
+		return true;
+	if (words && bpf_probe_read_user(words, CHUNK_BYTES, (void *)address)) {
+		note_failed(suspect);
+		return true;
+	}
+	return words && is_zero(words);
+}
+
+static long write_chunk(struct bpf_map *map, const __u64 *key, struct chunk *chunk, void *none)
+{
+	__u64 suspect = suspect_of(*key, 0);
+
+	if (chunk->state == CHUNK_EMPTY) {
+		state.operation.newer++;
+	} else if (chunk->state == CHUNK_UNREADABLE) {
+		state.operation.lost++;
+	} else if (chunk->state == CHUNK_ABSENT && still_absent(*key)) {
+		state.operation.absent++;
+	} else if (!has_failed(suspect) && !write_bytes(*key, chunk)) {
+		state.operation.copied++;
+	} else {
+		if (!has_failed(suspect))
+			note_failed(suspect);
+		state.operation.unwritten++;
+	}
+	return 0;
+}
+
+#endif

@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * The few kernel types the tracer touches, written by hand so that building needs neither kernel
+ * headers nor a kernel with BTF. Only the fields that are used stand here; preserve_access_index
+ * makes libbpf look their offsets up in the running kernel's BTF at load time (CO-RE).
+ */
+#ifndef BPF_KERNEL_H
+#define BPF_KERNEL_H
+
+#include <linux/types.h>
+
+#define CORE __attribute__((preserve_access_index))
+
+struct bpf_map; /* seen only as a pointer */
+
+struct trace_entry { /* include/linux/trace_events.h */
+	int pid;
+} CORE;
+
+struct trace_event_raw_sys_enter { /* include/trace/events/syscalls.h */
+	struct trace_entry ent;
+	long id; /* only its low 32 bits are written */
+	unsigned long args[6];
+} CORE;
+
+struct trace_event_raw_sys_exit {
+	struct trace_entry ent;
+	long id; /* only its low 32 bits are written */
+	long ret;
+} CORE;
+
+struct trace_event_raw_sched_process_exec { /* include/trace/events/sched.h */
+	struct trace_entry ent;
+	__u32 __data_loc_filename; /* length << 16 | offset from the record's start */
+} CORE;
+
+struct mm_struct { /* include/linux/mm_types.h */
+	unsigned long brk;
+} CORE;
+
+struct signal_struct { /* include/linux/sched/signal.h */
+	int nr_threads;
+} CORE;
+
+struct task_struct { /* include/linux/sched.h */
+	struct mm_struct *mm;
+	struct signal_struct *signal;
+} CORE;
+
+/* uapi values, the same on every x86-64 kernel */
+#define PROT_READ     0x1 /* include/uapi/asm-generic/mman-common.h */
+#define PROT_WRITE    0x2
+#define PROT_EXEC     0x4
+#define MAP_FIXED     0x10
+#define MAP_ANONYMOUS 0x20
+#define MAP_GROWSDOWN 0x100
+#define MAP_HUGETLB   0x40000
+#define MAP_FIXED_NOREPLACE 0x100000
+#define MREMAP_FIXED	  2 /* include/uapi/linux/mman.h */
+#define MREMAP_DONTUNMAP  4
+#define O_CREAT	      0100 /* include/uapi/asm-generic/fcntl.h */
+
+#define PAGE_BYTES 4096UL
+#define PAGE_ALIGN(address) (((address) + PAGE_BYTES - 1) & ~(PAGE_BYTES - 1))
+
+#endif

@@ -1,0 +1,398 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * The kernel side of tracer, one object: an execve hook finds the target, the mmap family keeps
+ * its ranges (ranges.bpf.h), an open of a request file starts an operation, and the poll of its
+ * completion file carries it out (chunk.bpf.h), in the target's own context.
+ *
+ * Every program leaves at once for a process that is not the target. The restore program is the
+ * only one that writes to user memory and is optional: a locked-down kernel refuses to load it.
+ */
+#include <stdbool.h>
+#include "kernel.h"
+#include <linux/bpf.h>
+#include <bpf/bpf_helpers.h>
+#include "tracer.h"
+
+char LICENSE[] SEC("license") = "Dual BSD/GPL";
+
+/* Configuration, set before the load. */
+const volatile __u64 namespace_device; /* of the tracer's PID namespace */
+const volatile __u64 namespace_inode;
+const volatile __u8 track_mmap;
+const volatile __u8 track_heap;
+const volatile __u8 restore_in_bpf; /* the restore program is loaded */
+const volatile char wait_name[NAME_BYTES]; /* "" in run mode */
+const volatile char checkpoint_request[PATH_BYTES];
+const volatile char checkpoint_completion[PATH_BYTES];
+const volatile char restore_request[PATH_BYTES];
+const volatile char restore_completion[PATH_BYTES];
+
+struct state state;
+
+struct {
+	__uint(type, BPF_MAP_TYPE_RINGBUF);
+	__uint(max_entries, 1 << 20);
+} events SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PROG_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, __u32);
+} restorers SEC(".maps");
+
+static void count_drop(enum counter counter)
+{
+	__sync_fetch_and_add(&state.counters[counter], 1);
+}
+
+/* User space must look at the target's mappings before the next copy. */
+static void defer(void)
+{
+	__sync_fetch_and_add(&state.deferred, 1);
+}
+
+static bool is_target(void)
+{
+	return state.target && bpf_get_current_pid_tgid() >> 32 == state.target;
+}
+
+/* Pid and tid as the tracer sees them, in its PID namespace; 0 for a process outside of it. */
+static struct bpf_pidns_info visible_ids(void)
+{
+	struct bpf_pidns_info ids = {};
+
+	if (bpf_get_ns_current_pid_tgid(namespace_device, namespace_inode, &ids, sizeof(ids)))
+		ids.pid = ids.tgid = 0;
+	return ids;
+}
+
+static __u32 thread_count(void)
+{
+	struct task_struct *task = bpf_get_current_task_btf();
+
+	return task->signal->nr_threads;
+}
+
+/* What only concerns the ranges waits in the ring until the next request wakes the tracer, or
+ * until the ring is half full. */
+static void send_from(enum event_kind kind, __u64 start, __u64 end, __u32 pid)
+{
+	struct event *event = bpf_ringbuf_reserve(&events, sizeof(*event), 0);
+	__u64 wakeup = BPF_RB_FORCE_WAKEUP;
+
+	if (!event) {
+		count_drop(COUNTER_EVENTS_LOST);
+		defer();
+		return;
+	}
+	event->kind = kind;
+	event->pid = pid;
+	event->start = start;
+	event->end = end;
+	if ((kind == EVENT_ADDED || kind == EVENT_DROPPED || kind == EVENT_DOOMED) &&
+	    bpf_ringbuf_query(&events, BPF_RB_AVAIL_DATA) < (1 << 19))
+		wakeup = BPF_RB_NO_WAKEUP;
+	bpf_ringbuf_submit(event, wakeup);
+}
+
+static void send(enum event_kind kind, __u64 start, __u64 end)
+{
+	send_from(kind, start, end, 0);
+}
+
+#include "chunk.bpf.h"
+#include "ranges.bpf.h"
+
+/* ---- the target ---- */
+
+static bool is_waited_for(struct trace_event_raw_sched_process_exec *ctx)
+{
+	__u32 location = ctx->__data_loc_filename;
+	__u32 offset = location & 0xffff, length = location >> 16, from, i, name = 0;
+	char path[PATH_BYTES] = {};
+
+	/* the last bytes are enough: the base name is there or is too long to match */
+	from = length > PATH_BYTES ? length - PATH_BYTES : 0;
+	if (bpf_probe_read_kernel_str(path, sizeof(path), (void *)ctx + offset + from) < 0) {
+		count_drop(COUNTER_PATHS_UNREAD);
+		return false;
+	}
+	for (i = 0; i < PATH_BYTES; i++)
+		if (path[i] == '/')
+			name = i + 1;
+	if (bpf_probe_read_kernel_str(path, NAME_BYTES, (void *)ctx + offset + from + name) < 0)
+		return false;
+	return !bpf_strncmp(path, NAME_BYTES, (const char *)wait_name);
+}
+
+SEC("tp/sched/sched_process_exec")
+int on_exec(struct trace_event_raw_sched_process_exec *ctx)
+{
+	__u32 tgid = bpf_get_current_pid_tgid() >> 32;
+	struct bpf_pidns_info ids;
+
+	if (state.target && state.target != tgid)
+		return 0;
+	ids = visible_ids();
+	if (!state.target) {
+		if (wait_name[0] ? !is_waited_for(ctx) : !state.child || ids.tgid != state.child)
+			return 0;
+		if (__sync_val_compare_and_swap(&state.target, 0, tgid))
+			return 0;
+	}
+	state.valid = 0;
+	state.always_prepare = 0;
+	state.operation.phase = PHASE_IDLE;
+	defer();
+	send_from(EVENT_EXEC, bpf_ktime_get_ns(), 0, ids.tgid);
+	return 0;
+}
+
+/* ---- requests ---- */
+
+static void start_operation(enum operation_kind kind)
+{
+	struct operation *operation = &state.operation;
+	__u32 phase = operation->phase;
+
+	if (phase == PHASE_PREPARING || phase == PHASE_COPYING || phase == PHASE_COPIED) {
+		count_drop(COUNTER_REQUESTS_BUSY);
+		return;
+	}
+	operation->phase = PHASE_IDLE;
+	operation->sequence++;
+	operation->request_ns = bpf_ktime_get_ns();
+	operation->copy_ns = operation->polls = operation->copied = operation->absent = 0;
+	operation->unwritten = operation->newer = operation->lost = operation->suspects = 0;
+	operation->kind = kind;
+	operation->tid = visible_ids().pid;
+	operation->threads = thread_count();
+	operation->phase = PHASE_REQUESTED;
+	send(EVENT_REQUEST, 0, 0);
+}
+
+/* At the exit the path's page is there, for the kernel has just read it. */
+static int on_open_exit(struct trace_event_raw_sys_exit *ctx, __u32 path_argument, __u64 flags)
+{
+	char path[PATH_BYTES];
+	struct call *call;
+	__u64 user;
+
+	if (!is_target())
+		return 0;
+	call = call_exit(ctx);
+	if (!call || ctx->ret < 0)
+		return 0;
+	user = path_argument ? call->args[1] : call->args[0];
+	if (bpf_probe_read_user_str(path, sizeof(path), (void *)user) < 0) {
+		count_drop(COUNTER_PATHS_UNREAD);
+		return 0;
+	}
+	if (!(flags & O_CREAT))
+		return 0;
+	if (!bpf_strncmp(path, sizeof(path), (const char *)checkpoint_request))
+		start_operation(OPERATION_CHECKPOINT);
+	else if (!bpf_strncmp(path, sizeof(path), (const char *)restore_request))
+		start_operation(OPERATION_RESTORE);
+	return 0;
+}
+
+/* The argument of the call that ends now, before on_open_exit() takes the record. */
+static __u64 pending_argument(__u32 argument)
+{
+	struct call *call;
+
+	if (!is_target())
+		return 0;
+	call = bpf_task_storage_get(&calls, bpf_get_current_task_btf(), NULL, 0);
+	if (!call)
+		return 0;
+	return argument == 1 ? call->args[1] : call->args[2];
+}
+
+SEC("tp/syscalls/sys_enter_open")
+int on_open_call(struct trace_event_raw_sys_enter *ctx)
+{
+	if (is_target())
+		(void)call_enter(ctx, 2);
+	return 0;
+}
+
+SEC("tp/syscalls/sys_exit_open")
+int on_open_return(struct trace_event_raw_sys_exit *ctx)
+{
+	return on_open_exit(ctx, 0, pending_argument(1));
+}
+
+SEC("tp/syscalls/sys_enter_creat")
+int on_creat_call(struct trace_event_raw_sys_enter *ctx)
+{
+	if (is_target())
+		(void)call_enter(ctx, 1);
+	return 0;
+}
+
+SEC("tp/syscalls/sys_exit_creat")
+int on_creat_return(struct trace_event_raw_sys_exit *ctx)
+{
+	return on_open_exit(ctx, 0, O_CREAT);
+}
+
+SEC("tp/syscalls/sys_enter_openat")
+int on_openat_call(struct trace_event_raw_sys_enter *ctx)
+{
+	if (is_target())
+		(void)call_enter(ctx, 3);
+	return 0;
+}
+
+SEC("tp/syscalls/sys_exit_openat")
+int on_openat_return(struct trace_event_raw_sys_exit *ctx)
+{
+	return on_open_exit(ctx, 1, pending_argument(2));
+}
+
+SEC("tp/syscalls/sys_enter_openat2")
+int on_openat2_call(struct trace_event_raw_sys_enter *ctx)
+{
+	if (is_target())
+		(void)call_enter(ctx, 3);
+	return 0;
+}
+
+SEC("tp/syscalls/sys_exit_openat2")
+int on_openat2_return(struct trace_event_raw_sys_exit *ctx)
+{
+	__u64 flags = 0; /* struct open_how begins with them */
+
+	if (is_target() && bpf_probe_read_user(&flags, sizeof(flags), (void *)pending_argument(2)))
+		count_drop(COUNTER_PATHS_UNREAD);
+	return on_open_exit(ctx, 1, flags);
+}
+
+/* ---- polls ---- */
+
+static void finish_copy(__u64 start_ns, bool failed)
+{
+	struct operation *operation = &state.operation;
+	__u64 took = bpf_ktime_get_ns() - start_ns, rest = took;
+	__u32 bucket = 0, kind = operation->kind;
+
+	if (failed)
+		count_drop(COUNTER_COPY_FAILED);
+	operation->copy_ns = took;
+	for (; bucket < LATENCY_BUCKETS - 1 && rest > 1; bucket++)
+		rest >>= 1;
+	if (kind < OPERATION_KINDS && bucket < LATENCY_BUCKETS)
+		__sync_fetch_and_add(&state.latency[kind][bucket], 1);
+	operation->phase = PHASE_COPIED;
+	send(EVENT_COPIED, failed, 0);
+}
+
+static void checkpoint(void)
+{
+	__u64 start_ns = bpf_ktime_get_ns();
+	bool failed = false;
+	void *store;
+	__u32 i;
+
+	state.valid = 0;
+	for (i = 0; i < CHUNK_STORES && i < state.stores; i++) {
+		store = store_at(i);
+		failed |= !store || bpf_for_each_map_elem(store, read_chunk, NULL, 0) < 0;
+	}
+	finish_copy(start_ns, failed);
+}
+
+SEC("?tp/syscalls/sys_enter_access")
+int restore(void *ctx)
+{
+	__u64 start_ns = bpf_ktime_get_ns();
+	bool failed = false;
+	void *store;
+	__u32 i;
+
+	for (i = 0; i < CHUNK_STORES && i < state.stores; i++) {
+		store = store_at(i);
+		failed |= !store || bpf_for_each_map_elem(store, write_chunk, NULL, 0) < 0;
+	}
+	finish_copy(start_ns, failed);
+	return 0;
+}
+
+/* Must user space act before the copy? */
+static bool needs_tracer(const struct operation *operation)
+{
+	if (operation->kind == OPERATION_RESTORE && (!restore_in_bpf || !state.valid))
+		return true;
+	if (thread_count() > 1 && !state.stopped)
+		return true;
+	return state.prepared != state.deferred ||
+	       (state.always_prepare && operation->phase == PHASE_REQUESTED);
+}
+
+static bool move_phase(__u32 from, __u32 to)
+{
+	return __sync_val_compare_and_swap(&state.operation.phase, from, to) == from;
+}
+
+static int on_poll(void *ctx, __u64 user_path)
+{
+	struct operation *operation = &state.operation;
+	char path[PATH_BYTES];
+	__u32 phase, zero = 0;
+	long differs;
+
+	if (!is_target() || operation->phase == PHASE_IDLE)
+		return 0;
+	if (bpf_probe_read_user_str(path, sizeof(path), (void *)user_path) < 0) {
+		count_drop(COUNTER_PATHS_UNREAD);
+		return 0;
+	}
+	if (operation->kind == OPERATION_CHECKPOINT)
+		differs = bpf_strncmp(path, sizeof(path), (const char *)checkpoint_completion);
+	else
+		differs = bpf_strncmp(path, sizeof(path), (const char *)restore_completion);
+	if (differs)
+		return 0;
+	operation->polls++;
+	phase = operation->phase;
+	if (phase != PHASE_REQUESTED && phase != PHASE_READY)
+		return 0;
+	operation->tid = visible_ids().pid;
+	if (needs_tracer(operation)) {
+		if (move_phase(phase, PHASE_PREPARING))
+			send(EVENT_PREPARE, 0, 0);
+		return 0;
+	}
+	if (!move_phase(phase, PHASE_COPYING))
+		return 0;
+	if (operation->kind == OPERATION_CHECKPOINT) {
+		checkpoint();
+		return 0;
+	}
+	bpf_tail_call(ctx, &restorers, zero);
+	count_drop(COUNTER_RESTORER_MISSING); /* the call does not return when it succeeds */
+	operation->phase = PHASE_COPIED;
+	send(EVENT_COPIED, 1, 0);
+	return 0;
+}
+
+SEC("tp/syscalls/sys_enter_access")
+int on_access(struct trace_event_raw_sys_enter *ctx)
+{
+	return on_poll(ctx, ctx->args[0]);
+}
+
+SEC("tp/syscalls/sys_enter_faccessat")
+int on_faccessat(struct trace_event_raw_sys_enter *ctx)
+{
+	return on_poll(ctx, ctx->args[1]);
+}
+
+SEC("tp/syscalls/sys_enter_faccessat2")
+int on_faccessat2(struct trace_event_raw_sys_enter *ctx)
+{
+	return on_poll(ctx, ctx->args[1]);
+}

@@ -1,0 +1,129 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * The contract between the kernel side (bpf/) and the user side (tracer/): every record, state
+ * and limit that both see, and nothing else. Fixed-width types, wide fields first, sizes asserted.
+ *
+ * An operation goes through these phases; the arrow's label says who moves it:
+ *
+ *	IDLE --open of a request file (BPF)--> REQUESTED
+ *	REQUESTED --poll, all is known (BPF)--> COPYING --(BPF)--> COPIED --tracer--> IDLE
+ *	REQUESTED --poll, tracer must act (BPF)--> PREPARING --tracer--> READY --poll (BPF)--> COPYING
+ *	PREPARING --tracer does it all (process_vm restore), or gives up--> IDLE
+ */
+#ifndef BPF_TRACER_H
+#define BPF_TRACER_H
+
+#define CHUNK_BYTES 256
+#define CHUNK_MASK  (CHUNK_BYTES - 1)
+
+/* Chunk stores: the first is made at the start, each next when the ones before are full. */
+#define CHUNK_STORES 16
+
+/* Most chunks one hook registers or drops by itself (4 MiB, about 5 ms); user space does more. */
+#define HOOK_CHUNKS 16384
+
+/* Suspect pages one operation can name; with more, user space looks at every tracked page. */
+#define SUSPECT_PAGES 16384
+
+/* Slots of the memory of absent pages that spares an operation a fault for each chunk of them. */
+#define ABSENT_SLOTS 1024
+
+#define PATH_BYTES 256 /* longest control file path, with its NUL */
+#define NAME_BYTES 64  /* longest name of --wait, with its NUL */
+
+enum chunk_state {
+	CHUNK_EMPTY = 0,      /* registered, in no snapshot */
+	CHUNK_PRESENT = 1,    /* bytes hold what the target held at the checkpoint */
+	CHUNK_ABSENT = 2,     /* never touched: reads as zeros, and bytes are zero */
+	CHUNK_UNREADABLE = 3, /* neither BPF nor user space could read it */
+};
+
+struct chunk {
+	__u8 bytes[CHUNK_BYTES];
+	__u8 state; /* enum chunk_state */
+	__u8 first; /* bytes before this offset are not ours: bss begins inside a page of data */
+	__u8 moving; /* inside an mremap of its range */
+	__u8 padding[5];
+};
+_Static_assert(sizeof(struct chunk) == 264, "struct chunk crosses the border");
+
+enum phase {
+	PHASE_IDLE = 0,
+	PHASE_REQUESTED = 1,
+	PHASE_PREPARING = 2,
+	PHASE_READY = 3,
+	PHASE_COPYING = 4,
+	PHASE_COPIED = 5,
+};
+
+enum operation_kind {
+	OPERATION_CHECKPOINT = 0,
+	OPERATION_RESTORE = 1,
+	OPERATION_KINDS = 2,
+};
+
+struct operation { /* the one in progress, or the last one */
+	__u64 sequence;	  /* 1 for the first request */
+	__u64 request_ns; /* CLOCK_MONOTONIC, when the request file was created */
+	__u64 copy_ns;	  /* spent in the copy, inside BPF */
+	__u64 polls;	  /* polls of the completion file since the request */
+	__u64 copied;	  /* chunks read or written */
+	__u64 absent;	  /* chunks that were not there to read */
+	__u64 unwritten;  /* chunks that were there, but could not be written */
+	__u64 newer;	  /* chunks registered after the checkpoint: a restore leaves them alone */
+	__u64 lost;	  /* chunks saved as unreadable: a restore cannot bring them back */
+	__u64 suspects;	  /* pages named in the map suspects; more than fit are counted too */
+	__u32 kind;	  /* enum operation_kind */
+	__u32 phase;	  /* enum phase */
+	__u32 tid;	  /* the thread that asked, in the tracer's PID namespace */
+	__u32 threads;	  /* of the target, when it asked */
+};
+_Static_assert(sizeof(struct operation) == 96, "struct operation crosses the border");
+
+enum counter { /* what was dropped, refused or done another way; none is silent */
+	COUNTER_EVENTS_LOST = 0,   /* ring buffer full */
+	COUNTER_PATHS_UNREAD,	   /* a path of open or access could not be read */
+	COUNTER_CALLS_UNTRACKED,   /* no memory for the enter record of a call */
+	COUNTER_CHUNKS_REFUSED,	   /* no room in the chunk stores, at mmap or brk */
+	COUNTER_RANGES_DEFERRED,   /* left to user space: too long for a hook */
+	COUNTER_REQUESTS_BUSY,	   /* a request while another operation was being finished */
+	COUNTER_COPY_FAILED,	   /* the iteration over the chunks itself failed */
+	COUNTER_RESTORER_MISSING,  /* no restore program to call */
+	COUNTERS,
+};
+
+#define LATENCY_BUCKETS 40 /* bucket b counts copies of [2^b, 2^(b+1)) ns */
+
+struct state { /* shared memory between both sides: the BPF object's .bss */
+	struct operation operation;
+	__u64 counters[COUNTERS];
+	__u64 latency[OPERATION_KINDS][LATENCY_BUCKETS];
+	__u64 deferred;	 /* grows with each change of mappings that user space must look at */
+	__u64 prepared;	 /* value of deferred that user space has dealt with */
+	__u32 target;	 /* thread group id as the kernel sees it; 0: none yet */
+	__u32 child;	 /* run mode: the child's pid in the tracer's PID namespace */
+	__u32 valid;	 /* the chunks hold a whole snapshot */
+	__u32 stopped;	 /* user space holds all other threads of the target */
+	__u32 always_prepare; /* the target has mappings that grow by themselves */
+	__u32 stores;	 /* chunk stores in use, at least 1 */
+};
+
+enum event_kind {
+	EVENT_EXEC = 1,	    /* the target execed: all its ranges are gone; pid says who it is */
+	EVENT_ADDED = 2,    /* the hook registered [start, end) */
+	EVENT_DROPPED = 3,  /* the hook dropped [start, end) */
+	EVENT_DOOMED = 4,   /* [start, end) is gone, its chunks are left to user space */
+	EVENT_REFUSED = 5,  /* chunks of [start, end) found no place */
+	EVENT_REQUEST = 6,  /* the target asks for an operation */
+	EVENT_PREPARE = 7,  /* the target polls, user space must act first */
+	EVENT_COPIED = 8,   /* the copy is done */
+};
+
+struct event {
+	__u64 start, end; /* of a range; EXEC: time_ns, 0 */
+	__u32 kind;	  /* enum event_kind */
+	__u32 pid;	  /* EXEC: the target, in the tracer's PID namespace */
+};
+_Static_assert(sizeof(struct event) == 24, "struct event crosses the border");
+
+#endif
