@@ -1,0 +1,199 @@
+# tracer: build, test, install. `make help` lists the targets, `V=1` shows the commands.
+
+VERSION   := $(shell cat VERSION)
+PREFIX    ?= /usr/local
+DESTDIR   ?=
+CC        := $(if $(filter default,$(origin CC)),gcc,$(CC))
+CLANG     ?= clang
+BPFTOOL   ?= $(firstword $(wildcard /usr/sbin/bpftool /sbin/bpftool) bpftool)
+CFLAGS    ?= -O2 -g
+WERROR    ?= $(if $(CI),-Werror)
+BUILD     ?= build
+
+WARNINGS  := -Wall -Wextra -Wshadow -Wmissing-prototypes -Wstrict-prototypes $(WERROR)
+CPPFLAGS  += -D_GNU_SOURCE -DTRACER_VERSION='"$(VERSION)"' -Iutils -Itracer -Ibpf -I$(BUILD)
+COMPILE    = $(CC) -std=gnu11 $(CPPFLAGS) $(WARNINGS) $(CFLAGS) -MMD -MP
+LIBRARIES := -lbpf -lelf -lz
+SYSTEM_INCLUDES = /usr/include/$(shell $(CC) -print-multiarch 2>/dev/null)
+
+Q   := $(if $(V),,@)
+say  = $(if $(V),,@printf '  %-6s %s\n' $(1) $@)
+
+objects   = $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard $(1)))
+BASE     := $(call objects,utils/base/*.c)
+TRACER   := $(call objects,tracer/*.c)
+TESTCASE := $(call objects,testcase/*.c)
+CLIENT   := $(call objects,utils/client/*.c)
+MODULES  := $(BASE) $(CLIENT) $(filter-out %/main.o,$(TRACER))
+programs  = $(patsubst testcase/%.c,$(BUILD)/%,$(wildcard testcase/$(1)/*.c))
+UNIT     := $(call programs,unit)
+E2E      := $(call programs,e2e)
+BENCH    := $(call programs,bench)
+
+# What is needed from the distribution (Debian's names): to build; to test; for reports; for lint.
+BUILD_PACKAGES := gcc make clang bpftool libbpf-dev libelf-dev zlib1g-dev libc6-dev
+TEST_PACKAGES  := bats qemu-system-x86 busybox-static
+BENCH_PACKAGES := gnuplot-nox
+LINT_PACKAGES  := cppcheck clang-tidy clang-format shellcheck valgrind
+
+.DELETE_ON_ERROR:
+.SECONDARY:
+.SUFFIXES:
+.PHONY: all tests run run-vm test test-unit test-e2e test-vm bench deps install uninstall lint \
+	sanitize format clean help
+
+#: all         build/tracer, build/testcase and build/client.o (the default)
+all: $(BUILD)/tracer $(BUILD)/testcase $(BUILD)/client.o
+
+help:
+	@sed -n 's/^#: //p' Makefile
+
+#: deps        install the Debian or Ubuntu packages for all targets (as root)
+deps:
+	$(Q)utils/deps.sh $(BUILD_PACKAGES) $(TEST_PACKAGES) $(BENCH_PACKAGES) $(LINT_PACKAGES)
+
+# ---- building ----
+
+$(BUILD)/packages: utils/deps.sh Makefile
+	$(Q)mkdir -p $(@D)
+	$(Q)utils/deps.sh $(BUILD_PACKAGES)
+	$(Q)touch $@
+
+$(BUILD)/tracer.bpf.o: bpf/tracer.bpf.c $(wildcard bpf/*.h) | $(BUILD)/packages
+	$(call say,BPF)
+	$(Q)$(CLANG) -target bpf -mcpu=v3 -O2 -g -Wall -Wextra -Wno-unused-parameter $(WERROR) \
+		-idirafter $(SYSTEM_INCLUDES) -Ibpf -c $< -o $@
+
+$(BUILD)/tracer.skel.h: $(BUILD)/tracer.bpf.o
+	$(call say,SKEL)
+	$(Q)$(BPFTOOL) gen skeleton $< name tracer_bpf >$@
+
+$(BUILD)/obj/tracer/hooks.o: $(BUILD)/tracer.skel.h
+
+$(BUILD)/obj/%.o: %.c Makefile VERSION | $(BUILD)/packages
+	$(call say,CC)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(COMPILE) -c $< -o $@
+
+$(BUILD)/tracer: $(TRACER) $(BASE)
+	$(call say,LINK)
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $^ -o $@ $(LIBRARIES)
+
+$(BUILD)/testcase: $(TESTCASE) $(CLIENT) $(BUILD)/obj/utils/base/parse.o
+	$(call say,LINK)
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $^ -o $@
+
+# The client library is this one object and utils/client/client.h.
+$(BUILD)/client.o: $(CLIENT)
+	$(Q)cp $< $@
+
+$(BUILD)/obj/modules.a: $(MODULES)
+	$(call say,AR)
+	$(Q)rm -f $@ && ar rcs $@ $^
+
+$(BUILD)/unit/% $(BUILD)/e2e/% $(BUILD)/bench/%: $(BUILD)/obj/modules.a
+
+$(BUILD)/unit/%: $(BUILD)/obj/testcase/unit/%.o
+	$(call say,LINK)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $< $(BUILD)/obj/modules.a -o $@ $(LIBRARIES) -pthread
+
+$(BUILD)/e2e/%: $(BUILD)/obj/testcase/e2e/%.o
+	$(call say,LINK)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $< $(BUILD)/obj/modules.a -o $@ $(LIBRARIES) -pthread
+
+$(BUILD)/bench/%: $(BUILD)/obj/testcase/bench/%.o
+	$(call say,LINK)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $< $(BUILD)/obj/modules.a -o $@ $(LIBRARIES) -pthread
+
+-include $(shell find $(BUILD)/obj -name '*.d' 2>/dev/null)
+
+# ---- running ----
+
+#: run         tracer on testcase, natively (as root; ARGS="-n 12 -t 5" for testcase)
+ARGS ?= -n 10 -t 5
+run: all
+	cd $(BUILD) && ./tracer ./testcase $(ARGS)
+
+#: run-vm      the same in a VM, where the kernel may write (KERNEL=6.1 or 6.12)
+KERNEL ?= 6.12
+run-vm: all
+	$(Q)utils/deps.sh $(TEST_PACKAGES)
+	testcase/vm/run.sh --kernel $(KERNEL) --results results -- \
+		sh -c 'cd $(BUILD) && ./tracer ./testcase $(ARGS)'
+
+# ---- testing ----
+
+tests: all $(UNIT) $(E2E)
+	$(Q)utils/deps.sh $(TEST_PACKAGES)
+
+UNIT_SUITES := $(UNIT) testcase/unit/run_test.sh
+E2E_SUITES  := $(wildcard testcase/e2e/*.bats)
+VM_SUITES   := $(wildcard testcase/vm/*.tap.sh)
+
+#: test        everything that CI runs: unit, end to end here and in both VMs
+test: tests
+	testcase/run.sh $(UNIT_SUITES) $(E2E_SUITES) $(VM_SUITES)
+
+#: test-unit   modules alone; no root needed
+test-unit: tests
+	testcase/run.sh $(UNIT_SUITES)
+
+#: test-e2e    the real programs on this kernel (as root)
+test-e2e: tests
+	testcase/run.sh $(E2E_SUITES)
+
+#: test-vm     the same on Debian's 6.1 and 6.12 kernels, under emulation
+test-vm: tests
+	testcase/run.sh $(VM_SUITES)
+
+#: bench       measure; leaves results/bench-TIME.csv
+bench: all $(BENCH)
+	testcase/bench/bench.sh
+
+# ---- the rest ----
+
+SOURCES := $(wildcard bpf/*.[ch] tracer/*.[ch] utils/*/*.[ch] testcase/*.[ch] testcase/*/*.[ch])
+SCRIPTS := $(wildcard utils/*.sh testcase/*.sh testcase/*/*.sh testcase/vm/init .ci/run)
+
+#: lint        cppcheck, clang-tidy and shellcheck; no warning is left
+lint: all
+	$(Q)utils/deps.sh $(LINT_PACKAGES)
+	cppcheck --quiet --std=c11 --enable=warning,performance,portability --inline-suppr \
+		--error-exitcode=1 --suppress=missingIncludeSystem $(CPPFLAGS) \
+		tracer utils testcase
+	clang-tidy --quiet --warnings-as-errors='*' $(filter-out bpf/%,$(filter %.c,$(SOURCES))) \
+		-- -std=gnu11 $(CPPFLAGS)
+	shellcheck $(SCRIPTS)
+
+#: sanitize    unit tests under ASan and UBSan, in build/sanitize
+sanitize:
+	$(MAKE) BUILD=build/sanitize CFLAGS='-O1 -g -fsanitize=address,undefined -fno-omit-frame-pointer -fno-sanitize-recover=all' test-unit
+
+format:
+	clang-format -i $(SOURCES)
+
+#: install     into $(DESTDIR)$(PREFIX): programs, client library, man pages
+install: all
+	install -d $(DESTDIR)$(PREFIX)/sbin $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/lib/tracer \
+		$(DESTDIR)$(PREFIX)/include/tracer $(DESTDIR)$(PREFIX)/share/man/man8 \
+		$(DESTDIR)$(PREFIX)/share/man/man1
+	install -m 755 $(BUILD)/tracer $(DESTDIR)$(PREFIX)/sbin/tracer
+	install -m 755 $(BUILD)/testcase $(DESTDIR)$(PREFIX)/bin/testcase
+	install -m 644 $(BUILD)/client.o $(DESTDIR)$(PREFIX)/lib/tracer/client.o
+	install -m 644 utils/client/client.h $(DESTDIR)$(PREFIX)/include/tracer/client.h
+	install -m 644 docs/tracer.8 $(DESTDIR)$(PREFIX)/share/man/man8/tracer.8
+	install -m 644 docs/testcase.1 $(DESTDIR)$(PREFIX)/share/man/man1/testcase.1
+
+uninstall:
+	rm -f $(DESTDIR)$(PREFIX)/sbin/tracer $(DESTDIR)$(PREFIX)/bin/testcase \
+		$(DESTDIR)$(PREFIX)/lib/tracer/client.o \
+		$(DESTDIR)$(PREFIX)/include/tracer/client.h \
+		$(DESTDIR)$(PREFIX)/share/man/man8/tracer.8 \
+		$(DESTDIR)$(PREFIX)/share/man/man1/testcase.1
+	-rmdir $(DESTDIR)$(PREFIX)/lib/tracer $(DESTDIR)$(PREFIX)/include/tracer
+
+clean:
+	rm -rf $(BUILD)

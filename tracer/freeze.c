@@ -1,0 +1,208 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * Stopping threads with PTRACE_SEIZE and PTRACE_INTERRUPT, see ptrace(2). waitid(2) is never given
+ * WEXITED here: the exit status of the program belongs to program.c.
+ */
+#include <errno.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ptrace.h>
+#include <sys/wait.h>
+#include <time.h>
+#include "base/procfs.h"
+#include "freeze.h"
+
+enum { DEADLINE_SECONDS = 5, SPINS = 200 };
+
+struct held {
+	pid_t tid;
+	int signal; /* taken from it at its stop, given back when it goes on */
+	bool running; /* it was told to stop and has not done so yet */
+};
+
+struct freeze {
+	struct held *held;
+	size_t count;
+	pid_t pid;
+	bool child;
+};
+
+int freeze__create(pid_t pid, bool child, struct freeze **ret_freeze)
+{
+	struct freeze *freeze = calloc(1, sizeof(*freeze));
+
+	if (!freeze)
+		return -ENOMEM;
+	freeze->pid = pid;
+	freeze->child = child;
+	*ret_freeze = freeze;
+	return 0;
+}
+
+static uint64_t now_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
+}
+
+/* Waits for a stop of tid; *ret_status as in waitid's si_status: signal | event << 8. */
+static int wait_stop(pid_t tid, uint64_t deadline_ns, int *ret_status)
+{
+	const struct timespec nap = {.tv_nsec = 50000};
+
+	for (unsigned int spin = 0;; spin++) {
+		siginfo_t info = {0};
+
+		if (waitid(P_PID, (id_t)tid, &info, WSTOPPED | WNOHANG | __WALL) && errno != EINTR)
+			return errno == ECHILD ? -ESRCH : -errno;
+		if (info.si_pid == tid) {
+			*ret_status = info.si_status;
+			return 0;
+		}
+		if (now_ns() > deadline_ns)
+			return -ETIMEDOUT;
+		if (spin < SPINS)
+			sched_yield();
+		else
+			nanosleep(&nap, NULL);
+	}
+}
+
+/* The signal that a stop has taken from the thread, 0 if it was a stop of another kind. */
+static int signal_of(int status)
+{
+	return status >> 8 || status == (SIGTRAP | 0x80) ? 0 : status;
+}
+
+static bool is_held(const struct freeze *freeze, pid_t tid)
+{
+	for (size_t i = 0; i < freeze->count; i++)
+		if (freeze->held[i].tid == tid)
+			return true;
+	return false;
+}
+
+static int hold(struct freeze *freeze, pid_t tid)
+{
+	struct held *held = realloc(freeze->held, (freeze->count + 1) * sizeof(*held));
+	int err, status;
+
+	if (!held)
+		return -ENOMEM;
+	freeze->held = held;
+	held += freeze->count;
+	if (ptrace(PTRACE_SEIZE, tid, NULL, PTRACE_O_TRACESYSGOOD))
+		return -errno;
+	*held = (struct held){.tid = tid, .running = true};
+	freeze->count++;
+	if (ptrace(PTRACE_INTERRUPT, tid, NULL, NULL))
+		return -errno;
+	err = wait_stop(tid, now_ns() + DEADLINE_SECONDS * 1000000000ULL, &status);
+	if (err)
+		return err;
+	held->running = false;
+	held->signal = signal_of(status);
+	return 0;
+}
+
+int freeze__stop(struct freeze *freeze, pid_t except)
+{
+	bool grown = true;
+	int err = 0;
+
+	while (grown && !err) { /* until a whole round finds nobody new */
+		pid_t *tids = NULL;
+		size_t count = 0;
+
+		grown = false;
+		err = procfs__threads(freeze->pid, &tids, &count);
+		for (size_t i = 0; i < count && !err; i++) {
+			if (tids[i] == except || is_held(freeze, tids[i]))
+				continue;
+			err = hold(freeze, tids[i]);
+			if (err == -ESRCH && tids[i] != freeze->pid)
+				err = 0; /* a thread that has just ended */
+			grown = true;
+		}
+		free(tids);
+	}
+	if (err)
+		freeze__release(freeze);
+	return err;
+}
+
+int freeze__step_to_poll(struct freeze *freeze, pid_t tid, const volatile __u64 *polls)
+{
+	uint64_t deadline_ns = now_ns() + DEADLINE_SECONDS * 1000000000ULL, before = *polls;
+	struct held *held = NULL;
+	int err = 0, status;
+
+	for (size_t i = 0; i < freeze->count; i++)
+		if (freeze->held[i].tid == tid)
+			held = &freeze->held[i];
+	if (!held)
+		return -ESRCH;
+	while (*polls == before) {
+		if (ptrace(PTRACE_SYSCALL, tid, NULL, (void *)(intptr_t)held->signal))
+			return -errno;
+		held->signal = 0;
+		err = wait_stop(tid, deadline_ns, &status);
+		if (err)
+			break;
+		held->signal = signal_of(status);
+	}
+	if (err != -ETIMEDOUT)
+		return err;
+	held->running = true;
+	if (!ptrace(PTRACE_INTERRUPT, tid, NULL, NULL) &&
+	    !wait_stop(tid, now_ns() + 1000000000ULL, &status)) {
+		held->running = false;
+		held->signal = signal_of(status);
+	}
+	return err;
+}
+
+/* A thread that ended while it was traced is ours to wait for, or its parent never hears of it. */
+static void reap(const struct freeze *freeze, pid_t tid)
+{
+	siginfo_t info;
+
+	if (tid != freeze->pid || !freeze->child)
+		(void)waitid(P_PID, (id_t)tid, &info, WEXITED | WNOHANG | __WALL);
+}
+
+void freeze__release(struct freeze *freeze)
+{
+	size_t left = 0;
+
+	if (!freeze)
+		return;
+	for (size_t i = 0; i < freeze->count; i++) {
+		struct held *held = &freeze->held[i];
+		int status, err = held->running ? wait_stop(held->tid, 0, &status) : 0;
+
+		if (err == -ETIMEDOUT) {
+			freeze->held[left++] = *held;
+			continue;
+		}
+		if (held->running && !err)
+			held->signal = signal_of(status);
+		if (err ||
+		    ptrace(PTRACE_DETACH, held->tid, NULL, (void *)(intptr_t)held->signal))
+			reap(freeze, held->tid);
+	}
+	freeze->count = left;
+}
+
+void freeze__free(struct freeze *freeze)
+{
+	freeze__release(freeze);
+	if (freeze)
+		free(freeze->held);
+	free(freeze);
+}

@@ -1,0 +1,171 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * Open, configure, load, attach: the life of the BPF object on the user side.
+ */
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include "base/log.h"
+#include "base/procfs.h"
+#include "hooks.h"
+#include "tracer.skel.h"
+
+struct hooks {
+	struct tracer_bpf *object;
+	uint64_t *suspects;
+};
+
+/* libbpf's last words, kept for the case that they are needed. One load at a time. */
+static char diagnostics[2048];
+
+static int keep_diagnostics(enum libbpf_print_level level, const char *format, va_list arguments)
+{
+	size_t used = strlen(diagnostics), room = sizeof(diagnostics) - used;
+
+	if (level == LIBBPF_DEBUG)
+		return 0;
+	if (room < 512) { /* the end of a verifier log says what is wrong, not its beginning */
+		used = sizeof(diagnostics) / 2;
+		memmove(diagnostics, diagnostics + used, sizeof(diagnostics) - used);
+		used = strlen(diagnostics);
+		room = sizeof(diagnostics) - used;
+	}
+	return vsnprintf(diagnostics + used, room, format, arguments);
+}
+
+static int configure(struct tracer_bpf *object, const struct options *options,
+		     const struct kernel_facts *facts, const struct control *control,
+		     bool restore_in_bpf)
+{
+	int err;
+
+	object->rodata->namespace_device = facts->namespace_device;
+	object->rodata->namespace_inode = facts->namespace_inode;
+	object->rodata->track_mmap = !!(options->regions & REGION_MMAP);
+	object->rodata->track_heap = !!(options->regions & REGION_HEAP);
+	object->rodata->restore_in_bpf = restore_in_bpf;
+	if (options->wait_name)
+		strncpy((char *)object->rodata->wait_name, options->wait_name, NAME_BYTES - 1);
+	strcpy((char *)object->rodata->checkpoint_request,
+	       control__request_path(control, OPERATION_CHECKPOINT));
+	strcpy((char *)object->rodata->checkpoint_completion,
+	       control__completion_path(control, OPERATION_CHECKPOINT));
+	strcpy((char *)object->rodata->restore_request,
+	       control__request_path(control, OPERATION_RESTORE));
+	strcpy((char *)object->rodata->restore_completion,
+	       control__completion_path(control, OPERATION_RESTORE));
+	err = bpf_map__set_max_entries(object->maps.chunks, (uint32_t)options->ready_chunks);
+	if (!err)
+		err = bpf_program__set_autoload(object->progs.restore, restore_in_bpf);
+	bpf_program__set_autoattach(object->progs.restore, false); /* it is called, not attached */
+	return err;
+}
+
+/* Puts the restore program where on_poll() calls it. */
+static int install_restorer(struct tracer_bpf *object)
+{
+	int program = bpf_program__fd(object->progs.restore);
+	uint32_t zero = 0;
+
+	return bpf_map_update_elem(bpf_map__fd(object->maps.restorers), &zero, &program, BPF_ANY)
+		       ? -errno
+		       : 0;
+}
+
+int hooks__attach(const struct options *options, const struct kernel_facts *facts,
+		  const struct control *control, bool restore_in_bpf, struct hooks **ret_hooks)
+{
+	struct hooks *hooks = calloc(1, sizeof(*hooks));
+	const char *step = "open";
+	int err;
+
+	if (!hooks)
+		return -ENOMEM;
+	diagnostics[0] = '\0';
+	libbpf_set_print(keep_diagnostics);
+	hooks->object = tracer_bpf__open();
+	err = hooks->object ? 0 : -errno;
+	if (!err)
+		err = configure(hooks->object, options, facts, control, restore_in_bpf);
+	if (!err) {
+		step = "load";
+		err = tracer_bpf__load(hooks->object);
+	}
+	if (!err && restore_in_bpf)
+		err = install_restorer(hooks->object);
+	if (!err) {
+		step = "attach";
+		err = tracer_bpf__attach(hooks->object);
+	}
+	if (!err) {
+		hooks->suspects =
+			mmap(NULL, SUSPECT_PAGES * sizeof(*hooks->suspects), PROT_READ, MAP_SHARED,
+			     bpf_map__fd(hooks->object->maps.suspects), 0);
+		if (hooks->suspects == MAP_FAILED) {
+			hooks->suspects = NULL;
+			err = -errno;
+		}
+	}
+	if (err) {
+		log__error("cannot %s the BPF object: %s%s\n%s", step, strerror(-err),
+			   err == -ENOMEM || err == -E2BIG
+				   ? "; less memory is needed with a smaller --max-chunks"
+				   : "",
+			   diagnostics);
+		hooks__free(hooks);
+		return err;
+	}
+	*ret_hooks = hooks;
+	return 0;
+}
+
+struct state *hooks__state(const struct hooks *hooks)
+{
+	return &hooks->object->bss->state;
+}
+
+const uint64_t *hooks__suspects(const struct hooks *hooks)
+{
+	return hooks->suspects;
+}
+
+int hooks__events_fd(const struct hooks *hooks)
+{
+	return bpf_map__fd(hooks->object->maps.events);
+}
+
+int hooks__chunks_fd(const struct hooks *hooks)
+{
+	return bpf_map__fd(hooks->object->maps.chunks);
+}
+
+int hooks__chunk_stores_fd(const struct hooks *hooks)
+{
+	return bpf_map__fd(hooks->object->maps.chunk_stores);
+}
+
+void hooks__for_each_map(const struct hooks *hooks,
+			 void (*each)(const char *name, uint64_t places, uint64_t memory,
+				      void *argument),
+			 void *argument)
+{
+	struct bpf_map *map;
+
+	bpf_object__for_each_map(map, hooks->object->obj)
+		if (map != hooks->object->maps.chunks)
+			each(bpf_map__name(map), bpf_map__max_entries(map),
+			     procfs__map_memory(bpf_map__fd(map)), argument);
+}
+
+void hooks__free(struct hooks *hooks)
+{
+	if (!hooks)
+		return;
+	if (hooks->suspects)
+		munmap(hooks->suspects, SUSPECT_PAGES * sizeof(*hooks->suspects));
+	tracer_bpf__destroy(hooks->object);
+	free(hooks);
+}

@@ -1,0 +1,243 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * tracer: options and life cycle. Check the kernel, take the control folder, open the report,
+ * attach the hooks, start the program, serve its requests until it ends, sum up.
+ */
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/pidfd.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+#include "base/log.h"
+#include "control.h"
+#include "hooks.h"
+#include "kernel_check.h"
+#include "options.h"
+#include "program.h"
+#include "report.h"
+#include "session.h"
+
+enum { EXIT_TRACER = 125, EXIT_CANNOT_RUN = 126, EXIT_NOT_FOUND = 127, TICK_MS = 500 };
+
+struct run { /* everything that is open, for one place to close it */
+	struct options options;
+	struct kernel_facts facts;
+	struct control *control;
+	struct report *report;
+	struct hooks *hooks;
+	struct session *session;
+	struct program *program; /* NULL with --wait */
+	sigset_t old_mask;
+	int signal_fd;
+	int target_fd; /* with --wait: a pidfd of the target, once it is there */
+	int last_signal; /* the one that ended the tracer, 0 if none did */
+};
+
+/* Chooses who restores and says so, once. 0, or -EOPNOTSUPP when bpf was asked for in vain. */
+static int choose_restore_path(const struct run *run, bool *ret_in_bpf)
+{
+	enum restore_path wanted = run->options.restore_path;
+
+	*ret_in_bpf = run->facts.can_write_user && wanted != RESTORE_PROCESS_VM;
+	if (*ret_in_bpf || wanted == RESTORE_PROCESS_VM) {
+		log__info("Linux %s: checkpoint in BPF, restore %s", run->facts.release,
+			  *ret_in_bpf ? "in BPF" : "with process_vm_writev, as asked");
+		return 0;
+	}
+	if (wanted == RESTORE_BPF) {
+		log__error("--restore-path bpf: this kernel forbids bpf_probe_write_user "
+			   "(lockdown?); leave the option away to restore with process_vm_writev");
+		return -EOPNOTSUPP;
+	}
+	log__info("Linux %s: checkpoint in BPF; restore with process_vm_writev, for the kernel "
+		  "forbids bpf_probe_write_user (lockdown?)",
+		  run->facts.release);
+	return 0;
+}
+
+static int open_signals(struct run *run)
+{
+	static const int watched[] = {SIGINT,  SIGTERM, SIGHUP, SIGQUIT,
+				      SIGUSR1, SIGUSR2, SIGCHLD};
+	sigset_t mask;
+
+	sigemptyset(&mask);
+	for (size_t i = 0; i < sizeof(watched) / sizeof(*watched); i++)
+		sigaddset(&mask, watched[i]);
+	signal(SIGPIPE, SIG_IGN);
+	if (sigprocmask(SIG_BLOCK, &mask, &run->old_mask))
+		return -errno;
+	run->signal_fd = signalfd(-1, &mask, SFD_CLOEXEC | SFD_NONBLOCK);
+	return run->signal_fd < 0 ? -errno : 0;
+}
+
+static const char *base_name(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+
+	return slash && slash[1] ? slash + 1 : path;
+}
+
+/* Everything up to the moment when the target may run. */
+static int set_up(struct run *run)
+{
+	const struct options *options = &run->options;
+	const char *name = options->wait_name ? options->wait_name : base_name(*options->program);
+	char regions[32];
+	bool in_bpf;
+	int err;
+
+	err = kernel_check__run(&run->facts);
+	if (!err)
+		err = choose_restore_path(run, &in_bpf);
+	if (!err)
+		err = control__open(options->control_dir, &run->control);
+	if (!err)
+		err = report__create(options->output, name, options->engine,
+				     options__regions_name(options->regions, regions),
+				     run->facts.release, &run->report);
+	if (!err)
+		err = open_signals(run);
+	if (!err)
+		err = hooks__attach(options, &run->facts, run->control, in_bpf, &run->hooks);
+	if (!err)
+		err = session__create(options, &run->facts, run->control, run->hooks, run->report,
+				      in_bpf, &run->session);
+	return err;
+}
+
+/* Returns 0, or the exit status. */
+static int start_program(struct run *run)
+{
+	const struct options *options = &run->options;
+	const char *what = "run";
+	int err;
+
+	err = program__start(options->program, options->user, control__folder(run->control),
+			     &run->old_mask, &run->program);
+	if (err) {
+		log__error("cannot start %s%s%s: %s", *options->program,
+			   options->user ? " as user " : "", options->user ? options->user : "",
+			   err == -ENOENT ? "there is no such user" : strerror(-err));
+		return EXIT_TRACER;
+	}
+	hooks__state(run->hooks)->child = (uint32_t)program__pid(run->program);
+	err = program__release(run->program, &what);
+	if (!err)
+		return 0;
+	log__error("cannot %s %s: %s", what, *options->program, strerror(-err));
+	return err == -ENOENT || err == -ENOTDIR ? EXIT_NOT_FOUND : EXIT_CANNOT_RUN;
+}
+
+/* Passes on what was sent to the tracer alone: what the terminal sends, the program gets too. */
+static void on_signal(struct run *run, const struct signalfd_siginfo *info)
+{
+	int number = (int)info->ssi_signo;
+
+	if (number == SIGCHLD)
+		return;
+	if (!run->program) {
+		run->last_signal = number;
+		return;
+	}
+	if (info->ssi_code != SI_KERNEL && info->ssi_pid != (uint32_t)program__pid(run->program))
+		(void)kill(program__pid(run->program), number); /* ended: SIGCHLD tells */
+}
+
+static bool is_over(struct run *run)
+{
+	struct pollfd poll_target = {.fd = run->target_fd, .events = POLLIN};
+
+	if (run->last_signal)
+		return true;
+	if (run->program)
+		return program__has_ended(run->program);
+	if (run->target_fd < 0 && session__pid(run->session)) {
+		run->target_fd = pidfd_open(session__pid(run->session), 0);
+		if (run->target_fd < 0)
+			return true; /* gone already */
+		poll_target.fd = run->target_fd;
+	}
+	return run->target_fd >= 0 && poll(&poll_target, 1, 0) > 0;
+}
+
+static void serve(struct run *run)
+{
+	struct signalfd_siginfo info;
+
+	while (!is_over(run)) {
+		struct pollfd sources[] = {
+			{.fd = session__fd(run->session), .events = POLLIN},
+			{.fd = run->signal_fd, .events = POLLIN},
+			{.fd = run->target_fd, .events = POLLIN},
+		};
+		int ready = poll(sources, 3, TICK_MS);
+
+		if (ready < 0 && errno != EINTR) {
+			log__error("cannot wait for events: %s", strerror(errno));
+			break;
+		}
+		if (sources[0].revents)
+			session__handle(run->session);
+		while (read(run->signal_fd, &info, sizeof(info)) == sizeof(info))
+			on_signal(run, &info);
+		session__tick(run->session);
+	}
+	session__end(run->session);
+}
+
+static void sum_up(struct run *run)
+{
+	const char *path = run->options.map_log;
+	int err = path ? session__write_map_log(run->session, path) : 0;
+
+	if (err)
+		log__error("cannot write the map log %s: %s", path, strerror(-err));
+	if (run->options.verbosity > LOG_LEVEL_QUIET)
+		session__print_summary(run->session, stderr);
+}
+
+static int exit_status(const struct run *run)
+{
+	if (session__has_failed(run->session) || report__rows_lost(run->report))
+		return EXIT_TRACER;
+	return run->program ? program__exit_status(run->program) : 0;
+}
+
+static void close_all(struct run *run)
+{
+	session__free(run->session);
+	hooks__free(run->hooks);
+	program__free(run->program);
+	report__free(run->report);
+	control__free(run->control);
+	if (run->signal_fd >= 0)
+		close(run->signal_fd);
+	if (run->target_fd >= 0)
+		close(run->target_fd);
+}
+
+int main(int argc, char **argv)
+{
+	struct run run = {.signal_fd = -1, .target_fd = -1};
+	int status = EXIT_TRACER;
+
+	options__parse(argc, argv, &run.options);
+	log__set_level(run.options.verbosity);
+	if (set_up(&run))
+		goto out;
+	status = run.options.program ? start_program(&run) : 0;
+	if (status)
+		goto out;
+	if (run.options.wait_name)
+		log__info("waiting for a program named %s", run.options.wait_name);
+	serve(&run);
+	sum_up(&run);
+	status = exit_status(&run);
+out:
+	close_all(&run);
+	return status;
+}

@@ -1,0 +1,278 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * The target's memory from user space: process_vm_readv(2), process_vm_writev(2), /proc/PID/mem
+ * for what they refuse (it ignores the protection of private mappings), and /proc/PID/pagemap.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include "memory.h"
+
+#define PAGE 4096UL
+
+struct memory {
+	struct mappings mappings;
+	const struct mapping *known;	/* the mapping whose pages are known */
+	uint8_t *states;		/* enum page_state of a window of its pages */
+	uint64_t window_start, window_end;
+	pid_t pid;
+	int pagemap_fd;
+	int mem_fd; /* -1 until needed */
+	int file_fd; /* of a shared mapping, -1 until needed */
+};
+
+enum { WINDOW_PAGES = 4096 };
+
+int memory__open(pid_t pid, struct memory **ret_memory)
+{
+	struct memory *memory = calloc(1, sizeof(*memory));
+	char path[64];
+	int err;
+
+	if (!memory)
+		return -ENOMEM;
+	memory->pid = pid;
+	memory->mem_fd = memory->file_fd = memory->pagemap_fd = -1;
+	memory->states = malloc(WINDOW_PAGES);
+	if (!memory->states) {
+		memory__free(memory);
+		return -ENOMEM;
+	}
+	snprintf(path, sizeof(path), "/proc/%d/pagemap", pid);
+	memory->pagemap_fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (memory->pagemap_fd < 0) {
+		err = -errno;
+		memory__free(memory);
+		return err;
+	}
+	*ret_memory = memory;
+	return 0;
+}
+
+static void forget_pages(struct memory *memory)
+{
+	memory->known = NULL;
+	memory->window_start = memory->window_end = 0;
+	if (memory->file_fd >= 0)
+		close(memory->file_fd);
+	memory->file_fd = -1;
+}
+
+int memory__refresh(struct memory *memory)
+{
+	struct mappings mappings = {0};
+	int err = procfs__mappings(memory->pid, &mappings);
+
+	if (err)
+		return err;
+	forget_pages(memory);
+	procfs__free_mappings(&memory->mappings);
+	memory->mappings = mappings;
+	return 0;
+}
+
+int memory__look_again(struct memory *memory, bool mappings_changed)
+{
+	if (mappings_changed)
+		return memory__refresh(memory);
+	forget_pages(memory);
+	return 0;
+}
+
+const struct mappings *memory__mappings(const struct memory *memory)
+{
+	return &memory->mappings;
+}
+
+static const struct mapping *find_mapping(const struct memory *memory, uint64_t address)
+{
+	size_t low = 0, high = memory->mappings.count;
+
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+		const struct mapping *mapping = &memory->mappings.items[middle];
+
+		if (address < mapping->start)
+			high = middle;
+		else if (address >= mapping->end)
+			low = middle + 1;
+		else
+			return mapping;
+	}
+	return NULL;
+}
+
+/* Shared memory belongs to a file without a name; a page this process never touched may have been
+ * written by another. /proc/PID/map_files opens that file, and lseek(2) knows its holes. */
+static bool file_holds_data(struct memory *memory, const struct mapping *mapping, uint64_t address)
+{
+	off_t offset = (off_t)(mapping->offset + (address - mapping->start)), data;
+	char path[96];
+
+	if (memory->file_fd < 0) {
+		snprintf(path, sizeof(path), "/proc/%d/map_files/%lx-%lx", memory->pid,
+			 (unsigned long)mapping->start, (unsigned long)mapping->end);
+		memory->file_fd = open(path, O_RDONLY | O_CLOEXEC);
+	}
+	if (memory->file_fd < 0)
+		return true;
+	data = lseek(memory->file_fd, offset, SEEK_DATA);
+	if (data < 0)
+		return errno != ENXIO;
+	return data < offset + (off_t)PAGE;
+}
+
+bool memory__holds_data(struct memory *memory, uint64_t address)
+{
+	const struct mapping *mapping = memory->known;
+	uint64_t window;
+	size_t pages;
+
+	address &= ~(PAGE - 1);
+	if (!mapping || address < mapping->start || address >= mapping->end) {
+		forget_pages(memory);
+		mapping = find_mapping(memory, address);
+		if (!mapping)
+			return true;
+		memory->known = mapping;
+	}
+	if (mapping->inode && !(mapping->flags & MAPPING_SHARED))
+		return true; /* an untouched page of a private file mapping reads as the file */
+	if (address < memory->window_start || address >= memory->window_end) {
+		window = address - (address - mapping->start) % (WINDOW_PAGES * PAGE);
+		pages = (mapping->end - window) / PAGE;
+		if (pages > WINDOW_PAGES)
+			pages = WINDOW_PAGES;
+		memory->window_start = memory->window_end = 0;
+		if (procfs__page_states(memory->pagemap_fd, window, pages, memory->states))
+			return true;
+		memory->window_start = window;
+		memory->window_end = window + pages * PAGE;
+	}
+	if (memory->states[(address - memory->window_start) / PAGE] != PAGE_NONE)
+		return true;
+	return (mapping->flags & MAPPING_SHARED) && file_holds_data(memory, mapping, address);
+}
+
+static int open_mem(struct memory *memory)
+{
+	char path[64];
+
+	if (memory->mem_fd >= 0)
+		return 0;
+	snprintf(path, sizeof(path), "/proc/%d/mem", memory->pid);
+	memory->mem_fd = open(path, O_RDWR | O_CLOEXEC);
+	return memory->mem_fd < 0 ? -errno : 0;
+}
+
+/* Copies with /proc/PID/mem, which overrides the protection of the mapping (FOLL_FORCE). */
+static int force(struct memory *memory, uint64_t address, void *bytes, size_t length, bool write)
+{
+	ssize_t done;
+	int err = open_mem(memory);
+
+	if (err)
+		return err;
+	for (size_t at = 0; at < length; at += (size_t)done) {
+		if (write)
+			done = pwrite(memory->mem_fd, (char *)bytes + at, length - at,
+				      (off_t)(address + at));
+		else
+			done = pread(memory->mem_fd, (char *)bytes + at, length - at,
+				     (off_t)(address + at));
+		if (done < 0 && errno == EINTR)
+			done = 0;
+		else if (done <= 0)
+			return done ? -errno : -ESRCH; /* 0: its address space is gone */
+	}
+	return 0;
+}
+
+int memory__read(struct memory *memory, uint64_t address, void *bytes, size_t length)
+{
+	struct iovec local = {bytes, length}, remote = {(void *)(uintptr_t)address, length};
+	ssize_t done = process_vm_readv(memory->pid, &local, 1, &remote, 1, 0);
+
+	if (done == (ssize_t)length)
+		return 0;
+	if (done < 0 && errno == ESRCH)
+		return -ESRCH;
+	return force(memory, address, bytes, length, false);
+}
+
+int memory__write(struct memory *memory, uint64_t address, const void *bytes, size_t length)
+{
+	struct iovec local = {(void *)(uintptr_t)bytes, length};
+	struct iovec remote = {(void *)(uintptr_t)address, length};
+	uint64_t forced, failed;
+
+	return memory__write_pieces(memory, &local, &remote, 1, &forced, &failed);
+}
+
+/* Writes one piece page by page: process_vm_writev stopped inside it. */
+static int write_slowly(struct memory *memory, const struct iovec *local,
+			const struct iovec *remote, uint64_t *forced, uint64_t *failed)
+{
+	uint64_t address = (uintptr_t)remote->iov_base;
+	size_t length;
+	int err;
+
+	for (size_t at = 0; at < remote->iov_len; at += length) {
+		length = PAGE - ((address + at) & (PAGE - 1));
+		if (length > remote->iov_len - at)
+			length = remote->iov_len - at;
+		err = force(memory, address + at, (char *)local->iov_base + at, length, true);
+		if (err == -ESRCH)
+			return err;
+		*(err ? failed : forced) += length;
+	}
+	return 0;
+}
+
+int memory__write_pieces(struct memory *memory, const struct iovec *local,
+			 const struct iovec *remote, size_t count, uint64_t *ret_forced,
+			 uint64_t *ret_failed)
+{
+	size_t batch;
+	int err;
+
+	*ret_forced = *ret_failed = 0;
+	for (size_t i = 0; i < count; i += batch) {
+		size_t done_pieces = 0;
+		ssize_t done;
+
+		batch = count - i < IOV_MAX ? count - i : IOV_MAX;
+		done = process_vm_writev(memory->pid, local + i, batch, remote + i, batch, 0);
+		if (done < 0 && errno == ESRCH)
+			return -ESRCH;
+		while (done > 0 && done_pieces < batch &&
+		       (size_t)done >= remote[i + done_pieces].iov_len)
+			done -= (ssize_t)remote[i + done_pieces++].iov_len;
+		if (done_pieces == batch)
+			continue;
+		err = write_slowly(memory, &local[i + done_pieces], &remote[i + done_pieces],
+				   ret_forced, ret_failed);
+		if (err)
+			return err;
+		batch = done_pieces + 1;
+	}
+	return *ret_failed ? -EFAULT : 0;
+}
+
+void memory__free(struct memory *memory)
+{
+	if (!memory)
+		return;
+	forget_pages(memory);
+	procfs__free_mappings(&memory->mappings);
+	if (memory->pagemap_fd >= 0)
+		close(memory->pagemap_fd);
+	if (memory->mem_fd >= 0)
+		close(memory->mem_fd);
+	free(memory->states);
+	free(memory);
+}

@@ -1,0 +1,228 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * The command line, with argp. Options end at the first word that is not one: the program and its
+ * arguments follow.
+ */
+#include <argp.h>
+#include <stdlib.h>
+#include <string.h>
+#include "base/log.h"
+#include "base/parse.h"
+#include "options.h"
+
+#define EXIT_TRACER 125
+#define DEFAULT_MAX_CHUNKS   524288 /* 128 MiB */
+#define DEFAULT_READY_CHUNKS 4096   /* 1 MiB, 1.4 MiB of kernel memory */
+
+enum key {
+	KEY_REGIONS = 256,
+	KEY_CONTROL_DIR,
+	KEY_WAIT,
+	KEY_MAP_LOG,
+	KEY_MAX_CHUNKS,
+	KEY_READY_CHUNKS,
+	KEY_RESTORE_PATH,
+};
+
+static const struct argp_option option_list[] = {
+	{"engine", 'e', "ENGINE", 0, "How snapshots are held: chunk, or auto (default)", 1},
+	{"regions", KEY_REGIONS, "LIST", 0,
+	 "Memory to track: mmap,heap,bss (default), and data,stack", 1},
+	{"restore-path", KEY_RESTORE_PATH, "PATH", 0,
+	 "Restore with bpf, process_vm, or auto (default): bpf where the kernel allows it", 1},
+	{"max-chunks", KEY_MAX_CHUNKS, "N", 0,
+	 "Limit of the chunk store, in chunks of 256 bytes (default 524288: 128 MiB)", 1},
+	{"ready-chunks", KEY_READY_CHUNKS, "N", 0,
+	 "Chunks allocated at the start; more are allocated as needed (default 4096: 1 MiB)", 1},
+	{"wait", KEY_WAIT, "NAME", 0, "Trace the next process that executes a file NAME", 2},
+	{"user", 'u', "USER", 0, "Run PROGRAM as USER (under sudo: the user who called it)", 2},
+	{"control-dir", KEY_CONTROL_DIR, "DIR", 0, "Folder of the control files (default /tmp)", 2},
+	{"output", 'o', "FILE", 0, "The CSV report (default results/PROGRAM-TIME-PID.csv)", 3},
+	{"map-log", KEY_MAP_LOG, "FILE", 0, "At exit, write every range and chunk to FILE", 3},
+	{"verbose", 'v', NULL, 0, "Say what happens, step by step", 3},
+	{"quiet", 'q', NULL, 0, "Say nothing but errors", 3},
+	{"help", 'h', NULL, 0, "Give this help list", -1},
+	{"version", 'V', NULL, 0, "Print program version", -1},
+	{"usage", '?', NULL, OPTION_HIDDEN, NULL, -1},
+	{0},
+};
+
+static const struct {
+	const char *name;
+	uint32_t region;
+} region_names[] = {
+	{"mmap", REGION_MMAP}, {"heap", REGION_HEAP},	{"bss", REGION_BSS},
+	{"data", REGION_DATA}, {"stack", REGION_STACK},
+};
+
+char *options__regions_name(uint32_t regions, char *buffer)
+{
+	char *end = buffer;
+
+	*buffer = '\0';
+	for (size_t i = 0; i < sizeof(region_names) / sizeof(*region_names); i++) {
+		if (!(regions & region_names[i].region))
+			continue;
+		if (end != buffer)
+			*end++ = ',';
+		end = stpcpy(end, region_names[i].name);
+	}
+	return buffer;
+}
+
+static void read_regions(struct argp_state *state, const char *list, uint32_t *ret_regions)
+{
+	uint32_t regions = 0;
+
+	for (const char *word = list;; word++) {
+		size_t length = strcspn(word, ","), i;
+
+		for (i = 0; i < sizeof(region_names) / sizeof(*region_names); i++)
+			if (strlen(region_names[i].name) == length &&
+			    !strncmp(word, region_names[i].name, length))
+				break;
+		if (i == sizeof(region_names) / sizeof(*region_names))
+			argp_error(state, "--regions %s: '%.*s' is none of mmap, heap, bss, data, stack",
+				   list, (int)length, word);
+		regions |= region_names[i].region;
+		word += length;
+		if (!*word)
+			break;
+	}
+	*ret_regions = regions;
+}
+
+static void read_number(struct argp_state *state, const char *option, const char *text,
+			uint64_t min, uint64_t max, uint64_t *ret_value)
+{
+	if (parse__u64(text, min, max, ret_value))
+		argp_error(state, "%s %s: not a whole number from %lu to %lu", option, text,
+			   (unsigned long)min, (unsigned long)max);
+}
+
+static void read_restore_path(struct argp_state *state, const char *word, enum restore_path *ret)
+{
+	if (!strcmp(word, "auto"))
+		*ret = RESTORE_AUTO;
+	else if (!strcmp(word, "bpf"))
+		*ret = RESTORE_BPF;
+	else if (!strcmp(word, "process_vm"))
+		*ret = RESTORE_PROCESS_VM;
+	else
+		argp_error(state, "--restore-path %s: none of auto, bpf, process_vm", word);
+}
+
+static void check(struct argp_state *state, const struct options *options)
+{
+	if (options->wait_name && options->program)
+		argp_error(state, "--wait %s traces a program that somebody else starts; take '%s' away",
+			   options->wait_name, options->program[0]);
+	if (!options->wait_name && !options->program)
+		argp_error(state, "no PROGRAM given, and no --wait NAME");
+	if (options->wait_name && options->user)
+		argp_error(state, "--user goes with PROGRAM, not with --wait");
+	if (options->wait_name && (!*options->wait_name || strchr(options->wait_name, '/') ||
+				   strlen(options->wait_name) > 62))
+		argp_error(state, "--wait '%s': give the base name of a file, at most 62 bytes",
+			   options->wait_name);
+	if (options->ready_chunks > options->max_chunks)
+		argp_error(state, "--ready-chunks %lu is more than --max-chunks %lu",
+			   (unsigned long)options->ready_chunks, (unsigned long)options->max_chunks);
+}
+
+static error_t read_option(int key, char *text, struct argp_state *state)
+{
+	struct options *options = state->input;
+
+	switch (key) {
+	case 'e':
+		if (strcmp(text, "chunk") && strcmp(text, "auto"))
+			argp_error(state, "--engine %s: none of chunk, auto", text);
+		break;
+	case 'u':
+		options->user = text;
+		break;
+	case 'o':
+		options->output = text;
+		break;
+	case 'v':
+		options->verbosity = LOG_LEVEL_VERBOSE;
+		break;
+	case 'q':
+		options->verbosity = LOG_LEVEL_QUIET;
+		break;
+	case 'h':
+		argp_state_help(state, stdout, ARGP_HELP_STD_HELP);
+		break;
+	case '?':
+		argp_state_help(state, stderr, ARGP_HELP_STD_USAGE);
+		break;
+	case 'V':
+		fputs("tracer " TRACER_VERSION "\n", stdout);
+		exit(0);
+	case KEY_REGIONS:
+		read_regions(state, text, &options->regions);
+		break;
+	case KEY_CONTROL_DIR:
+		options->control_dir = text;
+		break;
+	case KEY_WAIT:
+		options->wait_name = text;
+		break;
+	case KEY_MAP_LOG:
+		options->map_log = text;
+		break;
+	case KEY_MAX_CHUNKS:
+		read_number(state, "--max-chunks", text, 1, 1ULL << 26, &options->max_chunks);
+		if (options->ready_chunks > options->max_chunks)
+			options->ready_chunks = options->max_chunks;
+		break;
+	case KEY_READY_CHUNKS:
+		read_number(state, "--ready-chunks", text, 1, 1ULL << 26, &options->ready_chunks);
+		break;
+	case KEY_RESTORE_PATH:
+		read_restore_path(state, text, &options->restore_path);
+		break;
+	case ARGP_KEY_ARG:
+		options->program = &state->argv[state->next - 1];
+		state->next = state->argc;
+		break;
+	case ARGP_KEY_END:
+		check(state, options);
+		break;
+	default:
+		return ARGP_ERR_UNKNOWN;
+	}
+	return 0;
+}
+
+static const char help_text[] =
+	"Checkpoint and roll back the memory of a running program, in place, from inside the "
+	"kernel.\v"
+	"PROGRAM asks for its own checkpoints: it creates DIR/ready_to_checkpoint or "
+	"DIR/ready_to_restore and polls DIR/checkpoint_complete or DIR/restore_complete with "
+	"access(2). Each operation leaves a row in the CSV report, and a summary on stderr ends "
+	"the run.\n\n"
+	"Exit status: that of PROGRAM (128+N if signal N ended it); 125 if the tracer or one of the "
+	"operations failed, 126 if PROGRAM cannot be run, 127 if it is not found.";
+
+void options__parse(int argc, char **argv, struct options *ret)
+{
+	static const struct argp argp = {
+		.options = option_list,
+		.parser = read_option,
+		.args_doc = "[--] PROGRAM [ARG...]\n--wait NAME",
+		.doc = help_text,
+	};
+
+	*ret = (struct options){
+		.control_dir = "/tmp",
+		.engine = "chunk",
+		.regions = REGION_MMAP | REGION_HEAP | REGION_BSS,
+		.max_chunks = DEFAULT_MAX_CHUNKS,
+		.ready_chunks = DEFAULT_READY_CHUNKS,
+		.verbosity = LOG_LEVEL_NORMAL,
+	};
+	argp_err_exit_status = EXIT_TRACER;
+	argp_parse(&argp, argc, argv, ARGP_IN_ORDER | ARGP_NO_HELP, NULL, ret);
+}

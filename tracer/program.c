@@ -1,0 +1,182 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * The child process: fork, wait for release, become the user, exec.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <pwd.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+#include "base/parse.h"
+#include "program.h"
+
+struct failure { /* what the child writes when it cannot exec */
+	int err;
+	int step;
+};
+
+static const char *const steps[] = {"run", "set the groups of the user for", "set the user for"};
+
+struct program {
+	pid_t pid;
+	int status;
+	int release_fd; /* closed or written: go on */
+	int failure_fd; /* end of file: exec has succeeded */
+	bool released;
+	bool ended;
+};
+
+/* Finds who is to run it: *ret_user NULL for nobody else. */
+static int find_user(const char *user, const struct passwd **ret_user)
+{
+	const char *caller = getenv("SUDO_UID");
+	uint64_t number;
+
+	*ret_user = NULL;
+	if (!user && geteuid() == 0 && caller && !parse__u64(caller, 1, UINT32_MAX - 1, &number)) {
+		*ret_user = getpwuid((uid_t)number);
+		return 0; /* a number without a name: stay who we are */
+	}
+	if (!user)
+		return 0;
+	errno = 0;
+	*ret_user = getpwnam(user);
+	if (!*ret_user && !parse__u64(user, 0, UINT32_MAX - 1, &number))
+		*ret_user = getpwuid((uid_t)number);
+	return *ret_user ? 0 : -ENOENT;
+}
+
+static void __attribute__((noreturn)) fail(int fd, int step)
+{
+	struct failure failure = {errno, step};
+	ssize_t written = write(fd, &failure, sizeof(failure));
+
+	(void)written; /* the parent then sees the end of file, and our exit status */
+	_exit(errno == ENOENT || errno == ENOTDIR ? 127 : 126);
+}
+
+static void __attribute__((noreturn)) run_child(char **argv, const struct passwd *user,
+						const char *control_dir, const sigset_t *mask,
+						int release_fd, int failure_fd)
+{
+	char byte;
+
+	while (read(release_fd, &byte, 1) < 0 && errno == EINTR)
+		;
+	if (user) {
+		if (initgroups(user->pw_name, user->pw_gid) || setgid(user->pw_gid))
+			fail(failure_fd, 1);
+		if (setuid(user->pw_uid))
+			fail(failure_fd, 2);
+		setenv("USER", user->pw_name, 1);
+		setenv("LOGNAME", user->pw_name, 1);
+		setenv("HOME", user->pw_dir, 1);
+	}
+	setenv("TRACER_CONTROL_DIR", control_dir, 1);
+	signal(SIGPIPE, SIG_DFL);
+	sigprocmask(SIG_SETMASK, mask, NULL);
+	execvp(argv[0], argv);
+	fail(failure_fd, 0);
+}
+
+int program__start(char **argv, const char *user, const char *control_dir, const sigset_t *mask,
+		   struct program **ret_program)
+{
+	int release[2] = {-1, -1}, failure[2] = {-1, -1}, err;
+	struct program *program = calloc(1, sizeof(*program));
+	const struct passwd *account;
+
+	if (!program)
+		return -ENOMEM;
+	err = find_user(user, &account);
+	if (err)
+		goto out;
+	if (pipe2(release, O_CLOEXEC) || pipe2(failure, O_CLOEXEC)) {
+		err = -errno;
+		goto out;
+	}
+	program->pid = fork();
+	if (program->pid < 0) {
+		err = -errno;
+		goto out;
+	}
+	if (!program->pid) {
+		close(release[1]);
+		close(failure[0]);
+		run_child(argv, account, control_dir, mask, release[0], failure[1]);
+	}
+	program->release_fd = release[1];
+	program->failure_fd = failure[0];
+	release[1] = failure[0] = -1;
+	*ret_program = program;
+	program = NULL;
+out:
+	for (int i = 0; i < 2; i++) {
+		if (release[i] >= 0)
+			close(release[i]);
+		if (failure[i] >= 0)
+			close(failure[i]);
+	}
+	free(program);
+	return err;
+}
+
+pid_t program__pid(const struct program *program)
+{
+	return program->pid;
+}
+
+int program__release(struct program *program, const char **ret_what)
+{
+	struct failure failure;
+	ssize_t got;
+
+	program->released = true;
+	if (write(program->release_fd, "", 1) != 1)
+		return -errno;
+	do
+		got = read(program->failure_fd, &failure, sizeof(failure));
+	while (got < 0 && errno == EINTR);
+	if (got != sizeof(failure))
+		return 0;
+	*ret_what = steps[failure.step];
+	return -failure.err;
+}
+
+bool program__has_ended(struct program *program)
+{
+	siginfo_t info = {0};
+
+	if (program->ended)
+		return true;
+	if (waitid(P_PID, (id_t)program->pid, &info, WEXITED | WNOHANG) || !info.si_pid)
+		return false;
+	program->ended = true;
+	program->status = info.si_code == CLD_EXITED ? info.si_status : 128 + info.si_status;
+	return true;
+}
+
+int program__exit_status(const struct program *program)
+{
+	return program->status;
+}
+
+void program__free(struct program *program)
+{
+	siginfo_t info;
+
+	if (!program)
+		return;
+	if (!program->released && !program->ended) {
+		(void)kill(program->pid, SIGKILL); /* our own child, not reaped: the pid is its */
+		(void)waitid(P_PID, (id_t)program->pid, &info, WEXITED);
+	}
+	close(program->release_fd);
+	close(program->failure_fd);
+	free(program);
+}

@@ -1,0 +1,587 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * One operation after the other. Phases are drawn in bpf/tracer.h; what happens here:
+ *
+ *	EVENT_PREPARE  stop other threads, reconcile the ranges, then hand over to the next poll; or
+ *		       restore with process_vm_writev, with every thread stopped
+ *	EVENT_COPIED   repair what BPF could not reach, then complete
+ *
+ * An operation ends in complete() or in fail(), never in both and never in neither.
+ */
+#include <bpf/libbpf.h>
+#include <errno.h>
+#include <sched.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include "base/log.h"
+#include "fault.h"
+#include "map_log.h"
+#include "session.h"
+#include "summary.h"
+#include "target.h"
+
+enum {
+	AWAKE_NS = 200000,	/* look again for so long after the last event before sleeping */
+	POLL_TIMEOUT_NS = 2000000000, /* a request whose client does not poll for so long */
+};
+
+struct session {
+	const struct options *options;
+	const struct control *control;
+	struct hooks *hooks;
+	struct report *report;
+	struct state *state;
+	struct ring_buffer *events;
+	struct chunk_stores *stores;
+	struct target target;
+	uint64_t saved;	 /* chunks in the snapshot */
+	uint64_t warned; /* sequence of the request that nobody polls for */
+	uint32_t due;	 /* EVENT_PREPARE, EVENT_COPIED or 0: to be done once the ring is read */
+	bool copy_failed;
+	bool restore_in_bpf;
+	bool may_spin;
+	bool failed;
+	bool limit_told;
+};
+
+static uint64_t now_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
+}
+
+/* The chunks of a new range found no room. With more room the next range will, and this one is
+ * registered before the next copy; at the limit the user must know. */
+static void on_refused(struct session *session, const struct event *event)
+{
+	uint64_t count = (event->end - event->start) / CHUNK_BYTES;
+	int err = chunk_stores__grow(session->stores, count);
+
+	session->target.changed = true;
+	if (!err || session->limit_told)
+		return;
+	session->limit_told = true;
+	log__warn("%lu chunks of [%#lx, %#lx) found no room in the chunk store: %s",
+		  (unsigned long)count, (unsigned long)event->start, (unsigned long)event->end,
+		  err == -E2BIG ? "its limit is reached; allow more with --max-chunks"
+				: strerror(-err));
+}
+
+static int on_event(void *context, void *data, size_t size)
+{
+	struct session *session = context;
+	const struct event *event = data;
+	int err = 0;
+
+	if (size != sizeof(*event))
+		return 0;
+	switch (event->kind) {
+	case EVENT_EXEC:
+		err = target__exec(&session->target, (pid_t)event->pid);
+		log__debug("tracing process %u (%s)", event->pid, session->target.comm);
+		if (err && err != -ESRCH)
+			log__error("cannot follow process %u: %s", event->pid, strerror(-err));
+		break;
+	case EVENT_REFUSED:
+		on_refused(session, event);
+		break;
+	case EVENT_PREPARE:
+		session->due = event->kind;
+		break;
+	case EVENT_COPIED:
+		session->due = event->kind;
+		session->copy_failed = event->start;
+		break;
+	case EVENT_REQUEST:
+		break;
+	default:
+		if (target__note(&session->target, event))
+			log__error("no memory to follow the target's mappings");
+	}
+	return 0;
+}
+
+int session__create(const struct options *options, const struct kernel_facts *facts,
+		    const struct control *control, struct hooks *hooks, struct report *report,
+		    bool restore_in_bpf, struct session **ret_session)
+{
+	struct session *session = calloc(1, sizeof(*session));
+	cpu_set_t cpus;
+	int err;
+
+	(void)facts;
+	if (!session)
+		return -ENOMEM;
+	session->options = options;
+	session->control = control;
+	session->hooks = hooks;
+	session->report = report;
+	session->restore_in_bpf = restore_in_bpf;
+	session->state = hooks__state(hooks);
+	/* with one processor, staying awake would only keep the target from running */
+	session->may_spin = !sched_getaffinity(0, sizeof(cpus), &cpus) && CPU_COUNT(&cpus) > 1;
+	err = chunk_stores__open(hooks__chunk_stores_fd(hooks), hooks__chunks_fd(hooks),
+				 options->ready_chunks, options->max_chunks, session->state,
+				 &session->stores);
+	if (!err)
+		err = target__open(&session->target, session->state, session->stores,
+				   options->regions, !options->wait_name);
+	if (!err) {
+		session->events =
+			ring_buffer__new(hooks__events_fd(hooks), on_event, session, NULL);
+		err = session->events ? 0 : -errno;
+	}
+	if (err) {
+		log__error("cannot set up the session: %s", strerror(-err));
+		session__free(session);
+		return err;
+	}
+	*ret_session = session;
+	return 0;
+}
+
+int session__fd(const struct session *session)
+{
+	return ring_buffer__epoll_fd(session->events);
+}
+
+pid_t session__pid(const struct session *session)
+{
+	return session->target.pid;
+}
+
+bool session__has_failed(const struct session *session)
+{
+	return session->failed;
+}
+
+/* ---- the end of an operation ---- */
+
+static const char *name_of(enum operation_kind kind)
+{
+	return kind == OPERATION_CHECKPOINT ? "checkpoint" : "restore";
+}
+
+static void set_phase(struct session *session, enum phase phase)
+{
+	__atomic_store_n(&session->state->operation.phase, phase, __ATOMIC_RELEASE);
+}
+
+/* Lets the target go on. */
+static void release(struct session *session)
+{
+	session->state->stopped = 0;
+	freeze__release(session->target.freeze);
+}
+
+static void fill_row(const struct session *session, struct operation_row *row)
+{
+	const struct operation *operation = &session->state->operation;
+
+	row->sequence = operation->sequence;
+	row->kind = operation->kind;
+	row->ranges = session->target.tracked.count;
+	row->pid = session->target.pid;
+	memcpy(row->comm, session->target.comm, sizeof(row->comm));
+	if (!row->restore_path)
+		row->restore_path = "-";
+}
+
+/* The operation did not succeed: says so, and leaves no completion file. row may hold counts. */
+static void __attribute__((format(printf, 3, 4)))
+fail(struct session *session, struct operation_row *row, const char *format, ...)
+{
+	const struct operation *operation = &session->state->operation;
+	enum operation_kind kind = operation->kind;
+	struct operation_row empty = {.status = STATUS_FAILED};
+	char text[400];
+	va_list arguments;
+
+	va_start(arguments, format);
+	vsnprintf(text, sizeof(text), format, arguments);
+	va_end(arguments);
+	if (!row)
+		row = &empty;
+	fill_row(session, row);
+	log__error("%s %lu of process %d (%s) %s: %s", name_of(kind),
+		   (unsigned long)operation->sequence, session->target.pid, session->target.comm,
+		   row->status == STATUS_PARTIAL ? "is partial" : "has failed", text);
+	if (kind == OPERATION_CHECKPOINT)
+		session->state->valid = 0;
+	set_phase(session, PHASE_IDLE);
+	control__refuse(session->control, kind, session->target.uid);
+	release(session);
+	report__add(session->report, row);
+	session->failed = true;
+}
+
+static void complete(struct session *session, struct operation_row *row)
+{
+	struct operation *operation = &session->state->operation;
+	enum operation_kind kind = operation->kind;
+	uint64_t request_ns = operation->request_ns;
+	int err;
+
+	fill_row(session, row);
+	err = control__check_request(session->control, kind, session->target.uid);
+	if (err) {
+		row->status = STATUS_FAILED;
+		fail(session, row, "%s is not a plain file of user %u; memory was %s all the same",
+		     control__request_path(session->control, kind), session->target.uid,
+		     kind == OPERATION_CHECKPOINT ? "read" : "restored");
+		return;
+	}
+	if (kind == OPERATION_CHECKPOINT) {
+		session->saved = row->chunks;
+		session->state->valid = 1;
+	}
+	set_phase(session, PHASE_IDLE); /* before the target can see the file, and ask again */
+	err = fault__pass("completion", session->target.pid);
+	if (!err)
+		err = control__complete(session->control, kind, session->target.uid,
+					session->target.gid);
+	if (err) {
+		row->status = STATUS_FAILED;
+		fail(session, row, "cannot create %s: %s%s",
+		     control__completion_path(session->control, kind), strerror(-err),
+		     err == -EEXIST ? "; something that is not the target's plain file is there"
+				    : "");
+		return;
+	}
+	row->latency_ns = now_ns() - request_ns;
+	release(session);
+	report__add(session->report, row);
+	log__debug("%s %lu: %lu chunks, %lu bytes, %lu absent, %lu repaired, %.1f us",
+		   name_of(kind), (unsigned long)row->sequence, (unsigned long)row->chunks,
+		   (unsigned long)row->bytes, (unsigned long)row->absent,
+		   (unsigned long)row->repaired, (double)row->latency_ns / 1e3);
+	if (row->gone)
+		log__warn("restore %lu: %lu chunks were not restored, for the target has unmapped "
+			  "or replaced them since the checkpoint",
+			  (unsigned long)row->sequence, (unsigned long)row->gone);
+}
+
+/* ---- before the copy ---- */
+
+static const char *reason_of(int err)
+{
+	switch (err) {
+	case -E2BIG:
+		return "the limit of the chunk store is reached; allow more with --max-chunks";
+	case -EPERM:
+		return "the target cannot be stopped: another process traces it (gdb, strace?)";
+	case -ESRCH:
+		return "the target has ended";
+	case -ESTALE:
+		return "events were lost and the snapshot with them; ask for a new checkpoint";
+	case -ETIMEDOUT:
+		return "the target did not stop in time, or gave up polling";
+	default:
+		return strerror(-err);
+	}
+}
+
+/* Reads what the ring holds, then reconciles with all of it. */
+static int reconcile(struct session *session)
+{
+	uint64_t deferred = __atomic_load_n(&session->state->deferred, __ATOMIC_ACQUIRE);
+	int err;
+
+	(void)ring_buffer__consume(session->events);
+	err = target__reconcile(&session->target);
+	if (err == -ESTALE && session->state->operation.kind == OPERATION_CHECKPOINT) {
+		log__warn("the ring of events was full; ranges were read anew");
+		err = 0;
+	}
+	if (!err)
+		__atomic_store_n(&session->state->prepared, deferred, __ATOMIC_RELEASE);
+	return err;
+}
+
+static bool is_reconciled(const struct session *session)
+{
+	return session->state->prepared ==
+		       __atomic_load_n(&session->state->deferred, __ATOMIC_ACQUIRE) &&
+	       !session->state->always_prepare;
+}
+
+static uint64_t count_chunks(const struct intervals *ranges)
+{
+	uint64_t chunks = 0;
+
+	for (size_t i = 0; i < ranges->count; i++)
+		chunks += (ranges->items[i].end - (ranges->items[i].start & ~(uint64_t)CHUNK_MASK) +
+			   CHUNK_MASK) /
+			  CHUNK_BYTES;
+	return chunks;
+}
+
+/* Restores from user space, with the target standing still inside its poll. */
+static void restore_with_process_vm(struct session *session)
+{
+	struct operation *operation = &session->state->operation;
+	struct operation_row row = {.restore_path = "process_vm", .status = STATUS_FAILED};
+	struct target *target = &session->target;
+	struct snapshot_result result = {0};
+	uint64_t start_ns;
+	int err;
+
+	err = freeze__stop(target->freeze, 0);
+	if (!err)
+		err = freeze__step_to_poll(target->freeze, (pid_t)operation->tid,
+					   &operation->polls);
+	if (!err && !is_reconciled(session))
+		err = reconcile(session);
+	if (!err)
+		(void)ring_buffer__consume(session->events);
+	start_ns = now_ns();
+	if (!err)
+		err = memory__look_again(target->memory, target->changed);
+	target->changed = false;
+	if (!err)
+		err = fault__pass("restore", target->pid);
+	if (!err)
+		err = snapshot__restore(target->snapshot, &target->tracked, target->memory,
+					&result);
+	row.chunks = count_chunks(&target->tracked);
+	row.bytes = result.moved * CHUNK_BYTES;
+	row.absent = result.absent;
+	row.repaired = result.forced;
+	row.failed = result.failed;
+	row.fresh = result.newer;
+	row.gone = session->saved - (row.chunks - result.newer);
+	row.copy_ns = now_ns() - start_ns;
+	if (err) {
+		fail(session, &row, "%s; its memory is %s", reason_of(err),
+		     result.moved ? "partly restored" : "as it was");
+		return;
+	}
+	row.status = result.failed ? STATUS_PARTIAL : STATUS_OK;
+	if (result.failed)
+		fail(session, &row, "%lu chunks could not be written",
+		     (unsigned long)result.failed);
+	else
+		complete(session, &row);
+}
+
+static void prepare(struct session *session)
+{
+	struct operation *operation = &session->state->operation;
+	struct target *target = &session->target;
+	uint32_t preparing = PHASE_PREPARING;
+	int err = 0;
+
+	if (operation->phase != PHASE_PREPARING)
+		return; /* another exec or request has overtaken it */
+	err = fault__pass("prepare", target->pid);
+	if (err) {
+		fail(session, NULL, "%s", reason_of(err));
+		return;
+	}
+	if (operation->kind == OPERATION_RESTORE && !session->state->valid) {
+		fail(session, NULL, "there is no snapshot to restore; ask for a checkpoint first");
+		return;
+	}
+	if (operation->kind == OPERATION_RESTORE && !session->restore_in_bpf) {
+		restore_with_process_vm(session);
+		return;
+	}
+	if (operation->threads > 1 || session->state->stopped) {
+		err = freeze__stop(target->freeze, (pid_t)operation->tid);
+		if (!err)
+			session->state->stopped = 1;
+	}
+	if (!err)
+		err = reconcile(session);
+	if (err) {
+		fail(session, NULL, "%s", reason_of(err));
+		return;
+	}
+	(void)__atomic_compare_exchange_n(&operation->phase, &preparing, PHASE_READY, false,
+					  __ATOMIC_ACQ_REL, __ATOMIC_RELAXED);
+}
+
+/* ---- after the copy ---- */
+
+/* The pages to look at: those that BPF named, or all when there were too many to name. */
+static int list_suspects(const struct session *session, const uint64_t **ret_pages,
+			 uint64_t *ret_count, uint64_t **ret_owned)
+{
+	const struct intervals *tracked = &session->target.tracked;
+	uint64_t count = session->state->operation.suspects, *pages;
+
+	if (count <= SUSPECT_PAGES) {
+		*ret_pages = hooks__suspects(session->hooks);
+		*ret_count = count;
+		return 0;
+	}
+	count = intervals__bytes(tracked) / 4096 + 2 * tracked->count;
+	pages = malloc(count * sizeof(*pages));
+	if (!pages)
+		return -ENOMEM;
+	count = 0;
+	for (size_t i = 0; i < tracked->count; i++)
+		for (uint64_t page = tracked->items[i].start & ~4095UL;
+		     page < tracked->items[i].end; page += 4096)
+			pages[count++] = page | 1;
+	*ret_pages = *ret_owned = pages;
+	*ret_count = count;
+	return 0;
+}
+
+static int repair(struct session *session, struct snapshot_result *result)
+{
+	struct operation *operation = &session->state->operation;
+	struct target *target = &session->target;
+	uint64_t count = 0, *owned = NULL;
+	const uint64_t *pages = NULL;
+	int err = 0;
+
+	if (!operation->suspects)
+		return 0;
+	err = memory__look_again(target->memory, target->changed);
+	if (err)
+		return err;
+	target->changed = false;
+	err = list_suspects(session, &pages, &count, &owned);
+	if (!err && snapshot__needs_repair(target->memory, pages, count)) {
+		err = freeze__stop(target->freeze, 0);
+		if (!err)
+			err = freeze__step_to_poll(target->freeze, (pid_t)operation->tid,
+						   &operation->polls);
+		if (!err)
+			err = fault__pass("repair", target->pid);
+		if (!err && operation->kind == OPERATION_CHECKPOINT)
+			err = snapshot__repair_checkpoint(target->snapshot, target->memory, pages,
+							  count, result);
+		else if (!err)
+			err = snapshot__repair_restore(target->snapshot, target->memory, pages,
+						       count, result);
+	}
+	free(owned);
+	return err;
+}
+
+static void finish(struct session *session)
+{
+	struct operation *operation = &session->state->operation;
+	bool restore = operation->kind == OPERATION_RESTORE;
+	struct operation_row row = {.status = STATUS_FAILED,
+				    .restore_path = restore ? "bpf" : "-"};
+	struct snapshot_result result = {0};
+	uint64_t start_ns;
+	int err;
+
+	if (operation->phase != PHASE_COPIED)
+		return; /* an exec has overtaken it */
+	if (!restore)
+		snapshot__changed(session->target.snapshot);
+	start_ns = now_ns();
+	err = fault__pass("copied", session->target.pid);
+	if (!err)
+		err = repair(session, &result);
+	row.chunks = operation->copied + operation->absent + operation->unwritten +
+		     operation->newer + operation->lost;
+	row.bytes = (operation->copied + result.moved) * CHUNK_BYTES;
+	row.absent = operation->absent;
+	if (!restore && result.moved + result.failed <= row.absent)
+		row.absent -= result.moved + result.failed; /* they were there, after all */
+	row.repaired = result.forced;
+	row.failed = result.failed + operation->lost;
+	row.fresh = operation->newer;
+	if (restore)
+		row.gone = session->saved - (row.chunks - row.fresh);
+	row.copy_ns = operation->copy_ns + (operation->suspects ? now_ns() - start_ns : 0);
+	if (err || session->copy_failed) {
+		fail(session, &row, "%s%s", session->copy_failed ? "the copy in the kernel broke off"
+								 : reason_of(err),
+		     restore ? "; memory is partly restored" : "; there is no snapshot now");
+		return;
+	}
+	if (row.failed) {
+		row.status = STATUS_PARTIAL;
+		fail(session, &row, "%lu chunks could not be %s", (unsigned long)row.failed,
+		     restore ? "written" : "read");
+		return;
+	}
+	row.status = STATUS_OK;
+	complete(session, &row);
+}
+
+/* ---- events ---- */
+
+void session__handle(struct session *session)
+{
+	uint64_t deadline_ns = now_ns() + AWAKE_NS;
+
+	do {
+		int events = ring_buffer__consume(session->events);
+		uint32_t due = session->due;
+
+		session->due = 0;
+		if (due == EVENT_PREPARE)
+			prepare(session);
+		else if (due == EVENT_COPIED)
+			finish(session);
+		if (events > 0)
+			deadline_ns = now_ns() + AWAKE_NS;
+	} while (session->due || (session->may_spin && now_ns() < deadline_ns));
+}
+
+void session__tick(struct session *session)
+{
+	struct operation *operation = &session->state->operation;
+	uint32_t phase = operation->phase, ready = PHASE_READY;
+
+	if (phase == PHASE_IDLE)
+		freeze__release(session->target.freeze); /* threads that stopped late */
+	if ((phase != PHASE_REQUESTED && phase != PHASE_READY) ||
+	    now_ns() < operation->request_ns + POLL_TIMEOUT_NS)
+		return;
+	if (phase == PHASE_READY && operation->threads > 1) {
+		/* its other threads must not stand still for ever */
+		if (__atomic_compare_exchange_n(&operation->phase, &ready, PHASE_PREPARING, false,
+						__ATOMIC_ACQ_REL, __ATOMIC_RELAXED))
+			fail(session, NULL, "the target asked and stopped polling %s",
+			     control__completion_path(session->control, operation->kind));
+	} else if (session->warned != operation->sequence) {
+		session->warned = operation->sequence;
+		log__warn("process %d asked for a %s but does not poll %s with access(2)",
+			  session->target.pid, name_of(operation->kind),
+			  control__completion_path(session->control, operation->kind));
+	}
+}
+
+void session__end(struct session *session)
+{
+	(void)ring_buffer__consume(session->events);
+	if (session->state->operation.phase != PHASE_IDLE)
+		fail(session, NULL, "the target ended before it was done");
+	freeze__release(session->target.freeze);
+}
+
+int session__write_map_log(struct session *session, const char *path)
+{
+	return map_log__write(path, &session->target, session->state);
+}
+
+void session__print_summary(const struct session *session, FILE *out)
+{
+	summary__print(session->report, session->hooks, session->stores,
+		       intervals__bytes(&session->target.tracked) / CHUNK_BYTES, session->state,
+		       out);
+}
+
+void session__free(struct session *session)
+{
+	if (!session)
+		return;
+	ring_buffer__free(session->events);
+	target__close(&session->target);
+	chunk_stores__free(session->stores);
+	free(session);
+}

@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * The traced run: the target's requests, from the event that announces one to the row in the
+ * report and the completion file.
+ */
+#ifndef TRACER_SESSION_H
+#define TRACER_SESSION_H
+
+#include <stdbool.h>
+#include <stdio.h>
+#include <sys/types.h>
+#include "control.h"
+#include "hooks.h"
+#include "kernel_check.h"
+#include "options.h"
+#include "report.h"
+
+struct session;
+
+/* Everything is borrowed and must outlive the session. 0 and *ret_session, or -errno after saying
+ * why on stderr. */
+int session__create(const struct options *options, const struct kernel_facts *facts,
+		    const struct control *control, struct hooks *hooks, struct report *report,
+		    bool restore_in_bpf, struct session **ret_session);
+
+/* Becomes readable when the kernel side has something to say. */
+int session__fd(const struct session *session);
+
+/* Handles what has been said, up to and including whole operations. While the target keeps asking
+ * it stays awake and looks again, for a fraction of a millisecond. */
+void session__handle(struct session *session);
+
+/* To be called now and then, at least every second: notices a target that asks and does not poll.
+ * Also at each SIGCHLD. */
+void session__tick(struct session *session);
+
+/* The target, in our PID namespace; 0 until it has execed. */
+pid_t session__pid(const struct session *session);
+
+/* The target has ended: an operation that was under way has failed. */
+void session__end(struct session *session);
+
+/* Has an operation failed, wholly or in part? */
+bool session__has_failed(const struct session *session);
+
+/* Writes every range and chunk as it is in the store now (docs/formats.md). 0 or -errno. */
+int session__write_map_log(struct session *session, const char *path);
+
+/* The summary, for people. */
+void session__print_summary(const struct session *session, FILE *out);
+
+/* session__free(NULL) is harmless. */
+void session__free(struct session *session);
+
+#endif

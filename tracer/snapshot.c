@@ -1,0 +1,380 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * A snapshot from user space. What the flat copy holds is only ever taken from the stores, never
+ * the other way round.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include "snapshot.h"
+
+#define PAGE 4096UL
+enum { PAGE_CHUNKS = PAGE / CHUNK_BYTES };
+
+struct flat_range {
+	uint64_t start, end; /* as in the ranges: the first chunk may begin before start */
+	uint64_t base;	     /* address of its first chunk */
+	uint64_t index;	     /* of its first chunk, in states and bytes */
+};
+
+struct snapshot {
+	struct chunk_stores *stores;
+	struct flat_range *ranges;
+	size_t range_count;
+	uint64_t chunk_count;
+	uint8_t *bytes; /* chunk_count * CHUNK_BYTES */
+	uint8_t *states; /* chunk_count of enum chunk_state */
+	struct iovec *local, *remote; /* room for one piece for each chunk of a page run */
+	bool fresh; /* the flat copy is that of the stores */
+};
+
+int snapshot__create(struct chunk_stores *stores, struct snapshot **ret_snapshot)
+{
+	struct snapshot *snapshot = calloc(1, sizeof(*snapshot));
+
+	if (!snapshot)
+		return -ENOMEM;
+	snapshot->stores = stores;
+	*ret_snapshot = snapshot;
+	return 0;
+}
+
+int snapshot__add(struct snapshot *snapshot, uint64_t start, uint64_t end, uint64_t *ret_done)
+{
+	struct chunk chunk = {.state = CHUNK_EMPTY, .first = start & CHUNK_MASK};
+	int err = 0;
+
+	snapshot->fresh = false;
+	*ret_done = start;
+	for (uint64_t key = start & ~(uint64_t)CHUNK_MASK; key < end; key += CHUNK_BYTES) {
+		err = chunk_stores__put(snapshot->stores, key, &chunk);
+		if (err)
+			break;
+		chunk.first = 0;
+		*ret_done = key + CHUNK_BYTES;
+	}
+	return err;
+}
+
+int snapshot__drop(struct snapshot *snapshot, uint64_t start, uint64_t end)
+{
+	int err = 0;
+
+	snapshot->fresh = false;
+	for (uint64_t key = start & ~(uint64_t)CHUNK_MASK; key < end && !err; key += CHUNK_BYTES) {
+		err = chunk_stores__remove(snapshot->stores, key);
+		if (err == -ENOENT)
+			err = 0;
+	}
+	return err;
+}
+
+int snapshot__drop_all(struct snapshot *snapshot)
+{
+	snapshot->fresh = false;
+	return chunk_stores__clear(snapshot->stores);
+}
+
+/* ---- repair ---- */
+
+bool snapshot__needs_repair(struct memory *memory, const uint64_t *pages, uint64_t count)
+{
+	for (uint64_t i = 0; i < count; i++)
+		if (!(pages[i] & 1) || memory__holds_data(memory, pages[i]))
+			return true;
+	return false;
+}
+
+static int read_again(struct snapshot *snapshot, struct memory *memory, uint64_t key,
+		      struct snapshot_result *result)
+{
+	struct chunk chunk;
+	int err = chunk_stores__get(snapshot->stores, key, &chunk);
+
+	if (err)
+		return err == -ENOENT ? 0 : err;
+	if (chunk.state != CHUNK_ABSENT)
+		return 0;
+	err = memory__read(memory, key, chunk.bytes, CHUNK_BYTES);
+	if (err == -ESRCH)
+		return err;
+	chunk.state = err ? CHUNK_UNREADABLE : CHUNK_PRESENT;
+	if (err) {
+		memset(chunk.bytes, 0, CHUNK_BYTES);
+		result->failed++;
+	} else {
+		result->moved++;
+		result->forced++;
+	}
+	return chunk_stores__put(snapshot->stores, key, &chunk);
+}
+
+static int write_again(struct snapshot *snapshot, struct memory *memory, uint64_t key,
+		       struct snapshot_result *result)
+{
+	struct chunk chunk;
+	int err = chunk_stores__get(snapshot->stores, key, &chunk);
+
+	if (err)
+		return err == -ENOENT ? 0 : err;
+	if (chunk.state != CHUNK_PRESENT && chunk.state != CHUNK_ABSENT)
+		return 0;
+	err = memory__write(memory, key + chunk.first, chunk.bytes + chunk.first,
+			    CHUNK_BYTES - chunk.first);
+	if (err == -ESRCH)
+		return err;
+	if (err) {
+		result->failed++;
+	} else {
+		result->moved++;
+		result->forced++;
+	}
+	return 0;
+}
+
+typedef int repair_chunk(struct snapshot *, struct memory *, uint64_t, struct snapshot_result *);
+
+static int repair(struct snapshot *snapshot, struct memory *memory, const uint64_t *pages,
+		  uint64_t count, repair_chunk *repair_one, struct snapshot_result *result)
+{
+	uint64_t last = 0;
+	int err = 0;
+
+	for (uint64_t i = 0; i < count && !err; i++) {
+		uint64_t page = pages[i] & ~(PAGE - 1);
+
+		if (page == last || ((pages[i] & 1) && !memory__holds_data(memory, page)))
+			continue;
+		for (uint64_t k = 0; k < PAGE_CHUNKS && !err; k++)
+			err = repair_one(snapshot, memory, page + k * CHUNK_BYTES, result);
+		last = page;
+	}
+	return err;
+}
+
+int snapshot__repair_checkpoint(struct snapshot *snapshot, struct memory *memory,
+				const uint64_t *pages, uint64_t count,
+				struct snapshot_result *ret_result)
+{
+	*ret_result = (struct snapshot_result){0};
+	snapshot->fresh = false;
+	return repair(snapshot, memory, pages, count, read_again, ret_result);
+}
+
+int snapshot__repair_restore(struct snapshot *snapshot, struct memory *memory,
+			     const uint64_t *pages, uint64_t count,
+			     struct snapshot_result *ret_result)
+{
+	*ret_result = (struct snapshot_result){0};
+	return repair(snapshot, memory, pages, count, write_again, ret_result);
+}
+
+/* ---- the flat copy ---- */
+
+static int lay_out(struct snapshot *snapshot, const struct intervals *ranges)
+{
+	struct flat_range *flat;
+	uint64_t index = 0;
+	uint8_t *bytes, *states;
+
+	flat = realloc(snapshot->ranges, (ranges->count + 1) * sizeof(*flat));
+	if (!flat)
+		return -ENOMEM;
+	snapshot->ranges = flat;
+	snapshot->range_count = 0;
+	for (size_t i = 0; i < ranges->count; i++) {
+		flat[i].start = ranges->items[i].start;
+		flat[i].end = ranges->items[i].end;
+		flat[i].base = flat[i].start & ~(uint64_t)CHUNK_MASK;
+		flat[i].index = index;
+		index += (flat[i].end - flat[i].base + CHUNK_MASK) / CHUNK_BYTES;
+	}
+	bytes = realloc(snapshot->bytes, (index + 1) * CHUNK_BYTES);
+	if (bytes)
+		snapshot->bytes = bytes;
+	states = realloc(snapshot->states, index + 1);
+	if (states)
+		snapshot->states = states;
+	if (!bytes || !states)
+		return -ENOMEM;
+	memset(states, CHUNK_EMPTY, index + 1);
+	snapshot->range_count = ranges->count;
+	snapshot->chunk_count = index;
+	return 0;
+}
+
+static const struct flat_range *find_flat(const struct snapshot *snapshot, uint64_t key)
+{
+	size_t low = 0, high = snapshot->range_count;
+
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+
+		if (key < snapshot->ranges[middle].base)
+			high = middle;
+		else if (key >= snapshot->ranges[middle].end)
+			low = middle + 1;
+		else
+			return &snapshot->ranges[middle];
+	}
+	return NULL;
+}
+
+static void flatten_chunk(uint64_t address, const struct chunk *chunk, void *argument)
+{
+	struct snapshot *snapshot = argument;
+	const struct flat_range *range = find_flat(snapshot, address);
+	uint64_t index;
+
+	if (!range)
+		return;
+	index = range->index + (address - range->base) / CHUNK_BYTES;
+	snapshot->states[index] = chunk->state;
+	memcpy(snapshot->bytes + index * CHUNK_BYTES, chunk->bytes, CHUNK_BYTES);
+}
+
+static int flatten(struct snapshot *snapshot, const struct intervals *ranges)
+{
+	int err;
+
+	if (snapshot->fresh)
+		return 0;
+	err = lay_out(snapshot, ranges);
+	if (!err)
+		err = chunk_stores__for_each(snapshot->stores, flatten_chunk, snapshot);
+	snapshot->fresh = !err;
+	return err;
+}
+
+void snapshot__changed(struct snapshot *snapshot)
+{
+	snapshot->fresh = false;
+}
+
+/* Must the chunk be written, or not, and why? */
+static bool is_due(struct memory *memory, uint64_t address, uint8_t state,
+		   struct snapshot_result *result)
+{
+	switch (state) {
+	case CHUNK_PRESENT:
+		return true;
+	case CHUNK_ABSENT:
+		if (memory__holds_data(memory, address))
+			return true;
+		result->absent++;
+		return false;
+	case CHUNK_UNREADABLE:
+		result->failed++;
+		return false;
+	default:
+		result->newer++;
+		return false;
+	}
+}
+
+/* Collects the runs of chunks to write in local and remote. */
+static int collect_pieces(struct snapshot *snapshot, struct memory *memory, size_t *ret_count,
+			  struct snapshot_result *result)
+{
+	size_t count = 0, room = 0;
+
+	for (size_t i = 0; i < snapshot->range_count; i++) {
+		const struct flat_range *range = &snapshot->ranges[i];
+		bool open = false;
+
+		for (uint64_t base = range->base; base < range->end; base += CHUNK_BYTES) {
+			uint64_t index = range->index + (base - range->base) / CHUNK_BYTES;
+			uint64_t start = base < range->start ? range->start : base;
+			uint8_t *bytes = snapshot->bytes + index * CHUNK_BYTES + (start - base);
+
+			if (!is_due(memory, base, snapshot->states[index], result)) {
+				open = false;
+				continue;
+			}
+			result->moved++;
+			if (open) {
+				snapshot->local[count - 1].iov_len += CHUNK_BYTES;
+				snapshot->remote[count - 1].iov_len += CHUNK_BYTES;
+				continue;
+			}
+			if (count == room) {
+				struct iovec *pieces;
+
+				room = room ? 2 * room : 64;
+				pieces = realloc(snapshot->local, room * sizeof(*pieces));
+				if (!pieces)
+					return -ENOMEM;
+				snapshot->local = pieces;
+				pieces = realloc(snapshot->remote, room * sizeof(*pieces));
+				if (!pieces)
+					return -ENOMEM;
+				snapshot->remote = pieces;
+			}
+			snapshot->local[count].iov_base = bytes;
+			snapshot->remote[count].iov_base = (void *)(uintptr_t)start;
+			snapshot->local[count].iov_len = snapshot->remote[count].iov_len =
+				base + CHUNK_BYTES - start;
+			count++;
+			open = true;
+		}
+	}
+	*ret_count = count;
+	return 0;
+}
+
+int snapshot__restore(struct snapshot *snapshot, const struct intervals *ranges,
+		      struct memory *memory, struct snapshot_result *ret_result)
+{
+	uint64_t forced, failed;
+	size_t count;
+	int err;
+
+	*ret_result = (struct snapshot_result){0};
+	err = flatten(snapshot, ranges);
+	if (!err)
+		err = collect_pieces(snapshot, memory, &count, ret_result);
+	if (err)
+		return err;
+	err = memory__write_pieces(memory, snapshot->local, snapshot->remote, count, &forced,
+				   &failed);
+	ret_result->forced = forced / CHUNK_BYTES;
+	ret_result->failed += (failed + CHUNK_MASK) / CHUNK_BYTES;
+	ret_result->moved -= (failed + CHUNK_MASK) / CHUNK_BYTES;
+	return err == -EFAULT ? 0 : err;
+}
+
+int snapshot__for_each(struct snapshot *snapshot, const struct intervals *ranges,
+		       void (*each)(uint64_t address, const struct chunk *chunk, void *argument),
+		       void *argument)
+{
+	int err = flatten(snapshot, ranges);
+
+	if (err)
+		return err;
+	for (size_t i = 0; i < snapshot->range_count; i++) {
+		const struct flat_range *range = &snapshot->ranges[i];
+
+		for (uint64_t base = range->base; base < range->end; base += CHUNK_BYTES) {
+			uint64_t index = range->index + (base - range->base) / CHUNK_BYTES;
+			struct chunk chunk = {.state = snapshot->states[index]};
+
+			if (base < range->start)
+				chunk.first = range->start - base;
+			memcpy(chunk.bytes, snapshot->bytes + index * CHUNK_BYTES, CHUNK_BYTES);
+			each(base, &chunk, argument);
+		}
+	}
+	return 0;
+}
+
+void snapshot__free(struct snapshot *snapshot)
+{
+	if (!snapshot)
+		return;
+	free(snapshot->ranges);
+	free(snapshot->bytes);
+	free(snapshot->states);
+	free(snapshot->local);
+	free(snapshot->remote);
+	free(snapshot);
+}

@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * The summary at the end of a run, for people: operations, latencies, maps, and everything that
+ * was dropped or done another way.
+ */
+#ifndef TRACER_SUMMARY_H
+#define TRACER_SUMMARY_H
+
+#include <stdio.h>
+#include "chunk_stores.h"
+#include "hooks.h"
+#include "report.h"
+
+/* Writes the summary to out. chunks: registered now. */
+void summary__print(const struct report *report, const struct hooks *hooks,
+		    const struct chunk_stores *stores, uint64_t chunks, const struct state *state,
+		    FILE *out);
+
+#endif

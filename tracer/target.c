@@ -1,0 +1,209 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * The target's ranges, mirrored from events and reconciled with /proc/PID/maps.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+#include "target.h"
+
+int target__open(struct target *target, struct state *state, struct chunk_stores *stores,
+		 uint32_t regions, bool child)
+{
+	int err;
+
+	memset(target, 0, sizeof(*target));
+	target->state = state;
+	target->child = child;
+	err = regions__create(regions, &target->regions);
+	if (!err)
+		err = snapshot__create(stores, &target->snapshot);
+	return err;
+}
+
+static void read_comm(struct target *target)
+{
+	char path[48];
+	ssize_t length = -1;
+	int fd;
+
+	snprintf(path, sizeof(path), "/proc/%d/comm", target->pid);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd >= 0) {
+		length = read(fd, target->comm, sizeof(target->comm) - 1);
+		close(fd);
+	}
+	target->comm[length > 0 ? length - 1 : 0] = '\0'; /* without its newline */
+}
+
+int target__refresh_owner(struct target *target)
+{
+	return procfs__owner(target->pid, &target->uid, &target->gid);
+}
+
+/* Everything that is registered becomes doomed. */
+static int doom_all(struct target *target)
+{
+	int err = 0;
+
+	for (size_t i = 0; i < target->tracked.count && !err; i++)
+		err = intervals__add(&target->doomed, target->tracked.items[i].start,
+				     target->tracked.items[i].end);
+	if (!err)
+		intervals__clear(&target->tracked);
+	return err;
+}
+
+int target__exec(struct target *target, pid_t pid)
+{
+	int err = doom_all(target);
+
+	target->pid = pid;
+	target->changed = true;
+	snapshot__changed(target->snapshot);
+	regions__forget(target->regions);
+	memory__free(target->memory);
+	target->memory = NULL;
+	freeze__free(target->freeze);
+	target->freeze = NULL;
+	read_comm(target);
+	if (!err)
+		err = freeze__create(pid, target->child, &target->freeze);
+	if (!err)
+		err = memory__open(pid, &target->memory);
+	if (!err)
+		err = target__refresh_owner(target);
+	return err;
+}
+
+/* [start, end) is gone without the hook having dropped its chunks. */
+static int doom(struct target *target, uint64_t start, uint64_t end)
+{
+	struct intervals range = {0}, hit = {0};
+	int err = intervals__add(&range, start, end);
+
+	if (!err)
+		err = intervals__intersect(&range, &target->tracked, &hit);
+	for (size_t i = 0; i < hit.count && !err; i++)
+		err = intervals__add(&target->doomed, hit.items[i].start, hit.items[i].end);
+	if (!err)
+		err = intervals__remove(&target->tracked, start, end);
+	intervals__clear(&range);
+	intervals__clear(&hit);
+	return err;
+}
+
+int target__note(struct target *target, const struct event *event)
+{
+	int err = 0;
+
+	target->changed = true;
+	snapshot__changed(target->snapshot);
+	switch (event->kind) {
+	case EVENT_ADDED:
+		err = intervals__add(&target->tracked, event->start, event->end);
+		if (!err)
+			err = intervals__remove(&target->doomed, event->start, event->end);
+		break;
+	case EVENT_DROPPED:
+		err = intervals__remove(&target->tracked, event->start, event->end);
+		if (!err)
+			err = intervals__remove(&target->doomed, event->start, event->end);
+		break;
+	case EVENT_DOOMED:
+		err = doom(target, event->start, event->end);
+		break;
+	default:
+		break;
+	}
+	return err;
+}
+
+/* Drops the chunks of every interval of set that is not in keep. */
+static int drop_all(struct target *target, const struct intervals *set,
+		    const struct intervals *keep)
+{
+	struct intervals gone = {0};
+	int err = intervals__subtract(set, keep, &gone);
+
+	for (size_t i = 0; i < gone.count && !err; i++)
+		err = snapshot__drop(target->snapshot, gone.items[i].start, gone.items[i].end);
+	intervals__clear(&gone);
+	return err;
+}
+
+/* Drops what is registered and not wanted, and registers what is wanted and not registered. */
+static int follow(struct target *target, const struct intervals *wanted)
+{
+	struct intervals missing = {0};
+	int err;
+
+	err = drop_all(target, &target->tracked, wanted);
+	if (!err)
+		err = intervals__subtract(wanted, &target->tracked, &missing);
+	if (!err) { /* the mirror first loses what went, then gains what came, bit by bit */
+		struct intervals kept = {0};
+
+		err = intervals__intersect(&target->tracked, wanted, &kept);
+		intervals__clear(&target->tracked);
+		target->tracked = kept;
+	}
+	for (size_t i = 0; i < missing.count && !err; i++) {
+		uint64_t start = missing.items[i].start, done;
+
+		err = snapshot__add(target->snapshot, start, missing.items[i].end, &done);
+		if (intervals__add(&target->tracked, start, done) && !err)
+			err = -ENOMEM;
+	}
+	intervals__clear(&missing);
+	return err;
+}
+
+int target__reconcile(struct target *target)
+{
+	uint64_t lost = __atomic_load_n(&target->state->counters[COUNTER_EVENTS_LOST],
+					__ATOMIC_ACQUIRE);
+	struct intervals wanted = {0}, none = {0};
+	bool forgotten = lost != target->events_lost;
+	int err = 0;
+
+	if (!target->memory)
+		return -ESRCH;
+	if (forgotten) { /* which entries are of which mapping, nobody can tell now */
+		target->state->valid = 0;
+		err = snapshot__drop_all(target->snapshot);
+		intervals__clear(&target->tracked);
+		intervals__clear(&target->doomed);
+	}
+	if (!err)
+		err = memory__refresh(target->memory);
+	target->changed = err != 0;
+	if (!err)
+		err = drop_all(target, &target->doomed, &none);
+	if (!err) {
+		intervals__clear(&target->doomed);
+		err = regions__wanted(target->regions, target->pid,
+				      memory__mappings(target->memory), &target->tracked, &wanted);
+	}
+	if (!err)
+		err = follow(target, &wanted);
+	snapshot__changed(target->snapshot);
+	intervals__clear(&wanted);
+	if (err)
+		return err;
+	target->events_lost = lost;
+	return forgotten ? -ESTALE : 0;
+}
+
+void target__close(struct target *target)
+{
+	intervals__clear(&target->tracked);
+	intervals__clear(&target->doomed);
+	freeze__free(target->freeze);
+	memory__free(target->memory);
+	regions__free(target->regions);
+	snapshot__free(target->snapshot);
+	memset(target, 0, sizeof(*target));
+}

@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * The target as user space knows it: who it is, and which ranges of it are registered.
+ *
+ * tracked mirrors what is in the chunk store. The hooks keep store and mirror (by events) in step
+ * while they can; target__reconcile() makes both equal to what /proc/PID/maps says is wanted, and
+ * runs before every copy for which the kernel side asked it to.
+ */
+#ifndef TRACER_TARGET_H
+#define TRACER_TARGET_H
+
+#include <stdbool.h>
+#include <sys/types.h>
+#include "freeze.h"
+#include "intervals.h"
+#include "memory.h"
+#include "regions.h"
+#include "snapshot.h"
+
+struct target {
+	struct intervals tracked; /* registered in the store */
+	struct intervals doomed;  /* still in the store, but unmapped: to be dropped */
+	struct memory *memory;	  /* NULL until it has execed */
+	struct freeze *freeze;
+	struct regions *regions;
+	struct snapshot *snapshot;
+	struct state *state;
+	uint64_t events_lost; /* of the kernel side's counter, as handled */
+	pid_t pid;	      /* 0: not there yet */
+	uid_t uid;
+	gid_t gid;
+	bool child;
+	bool changed; /* its mappings, since memory was last refreshed */
+	char comm[17];
+};
+
+/* state, stores: borrowed. regions: mask of enum region. child: it will be a child of the caller.
+ * 0, or -ENOMEM (target__close is then still right). */
+int target__open(struct target *target, struct state *state, struct chunk_stores *stores,
+		 uint32_t regions, bool child);
+
+/* Keeps the mirror true: to be called for each event that concerns ranges, in their order.
+ * 0 or -ENOMEM. */
+int target__note(struct target *target, const struct event *event);
+
+/* It has execed, for the first time or again. 0 or -errno. */
+int target__exec(struct target *target, pid_t pid);
+
+/* Reads who it runs as now; the answer is kept in uid and gid. 0 or -errno. */
+int target__refresh_owner(struct target *target);
+
+/*
+ * Makes store and mirror equal to what the user wants tracked. All events must have been noted.
+ * Returns 0; -E2BIG when the chunk limit does not allow it; -ESTALE when events were lost, and with
+ * them the snapshot (store and mirror are right all the same); -ESRCH; -errno.
+ */
+int target__reconcile(struct target *target);
+
+/* Frees what it holds; harmless on a zeroed struct. */
+void target__close(struct target *target);
+
+#endif
