@@ -223,18 +223,32 @@ static long read_chunk(struct bpf_map *map, const __u64 *key, struct chunk *chun
 	return 0;
 }
 
+struct tail { /* the part of a chunk that is ours, if that is not all of it */
+	__u64 address;
+	const struct chunk *chunk;
+	long err;
+};
+
+static long write_byte(__u32 index, struct tail *tail)
+{
+	__u32 offset = tail->chunk->first + index;
+
+	if (offset >= CHUNK_BYTES)
+		return 1;
+	tail->err = bpf_probe_write_user((void *)(tail->address + offset),
+					 &tail->chunk->bytes[offset], 1);
+	return tail->err != 0;
+}
+
 /* Writes a chunk but for the bytes before chunk->first, which are rarely more than none. */
 static long write_bytes(__u64 address, const struct chunk *chunk)
 {
-	__u32 i;
+	struct tail tail = {.address = address, .chunk = chunk};
 
 	if (!chunk->first)
 		return bpf_probe_write_user((void *)address, chunk->bytes, CHUNK_BYTES);
-	for (i = 0; i < CHUNK_BYTES; i++)
-		if (i >= chunk->first &&
-		    bpf_probe_write_user((void *)(address + i), &chunk->bytes[i], 1))
-			return -1;
-	return 0;
+	bpf_loop(CHUNK_BYTES, write_byte, &tail, 0);
+	return tail.err;
 }
 
 static bool is_zero(const __u64 *words)
