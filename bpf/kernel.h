@@ -47,6 +47,18 @@ struct task_struct { /* include/linux/sched.h */
 	struct signal_struct *signal;
 } CORE;
 
+struct seq_file; /* seen only as a pointer */
+
+struct bpf_iter_meta { /* include/linux/bpf.h */
+	struct seq_file *seq;
+} CORE;
+
+struct bpf_iter__bpf_map_elem { /* kernel/bpf/map_iter.c */
+	struct bpf_iter_meta *meta;
+	void *key;
+	void *value;
+} CORE;
+
 /* uapi values, the same on every x86-64 kernel */
 #define PROT_READ     0x1 /* include/uapi/asm-generic/mman-common.h */
 #define PROT_WRITE    0x2

@@ -14,12 +14,12 @@
 struct chunk_stores;
 
 /*
- * outer_fd: the map chunk_stores, first_fd: the map chunks with first_entries, both borrowed;
- * limit: of all stores together, in chunks; state: the shared state, whose field stores is set.
- * 0 and *ret_stores (chunk_stores__free), or -ENOMEM.
+ * outer_fd: the map chunk_stores, first_fd: the map chunks with first_entries, stream_fd: the
+ * program stream, all borrowed; limit: of all stores together, in chunks; state: the shared state, whose field stores is set.
+ * 0 and *ret_stores (chunk_stores__free), or -errno.
  */
-int chunk_stores__open(int outer_fd, int first_fd, uint64_t first_entries, uint64_t limit,
-		       struct state *state, struct chunk_stores **ret_stores);
+int chunk_stores__open(int outer_fd, int first_fd, int stream_fd, uint64_t first_entries,
+		       uint64_t limit, struct state *state, struct chunk_stores **ret_stores);
 
 /*
  * Makes room for count more chunks than there are places now, as far as the limit allows.
@@ -40,9 +40,11 @@ int chunk_stores__clear(struct chunk_stores *stores);
 int chunk_stores__get(const struct chunk_stores *stores, uint64_t address,
 		      struct chunk *ret_chunk);
 
-/* Calls each for every chunk, in no order. 0 or -errno. */
+/* Calls each for every chunk, in no order. state is an enum chunk_state; bytes are CHUNK_BYTES of a
+ * present chunk, NULL otherwise. 0; -EBADMSG if the kernel's stream broke off; -errno. */
 int chunk_stores__for_each(struct chunk_stores *stores,
-			   void (*each)(uint64_t address, const struct chunk *chunk, void *argument),
+			   void (*each)(uint64_t address, uint8_t state, const uint8_t *bytes,
+					void *argument),
 			   void *argument);
 
 /* Places in all stores, and the limit for them, in chunks; kernel memory of all, in bytes. */

@@ -61,6 +61,7 @@ static int configure(struct tracer_bpf *object, const struct options *options,
 	if (!err)
 		err = bpf_program__set_autoload(object->progs.restore, restore_in_bpf);
 	bpf_program__set_autoattach(object->progs.restore, false); /* it is called, not attached */
+	bpf_program__set_autoattach(object->progs.stream, false);  /* chunk_stores.c does, to each */
 	return err;
 }
 
@@ -145,6 +146,11 @@ int hooks__chunks_fd(const struct hooks *hooks)
 int hooks__chunk_stores_fd(const struct hooks *hooks)
 {
 	return bpf_map__fd(hooks->object->maps.chunk_stores);
+}
+
+int hooks__stream_fd(const struct hooks *hooks)
+{
+	return bpf_program__fd(hooks->object->progs.stream);
 }
 
 void hooks__for_each_map(const struct hooks *hooks,

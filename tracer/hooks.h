@@ -28,10 +28,11 @@ int hooks__attach(const struct options *options, const struct kernel_facts *fact
 struct state *hooks__state(const struct hooks *hooks);
 /* The suspects map as an array of SUSPECT_PAGES. */
 const uint64_t *hooks__suspects(const struct hooks *hooks);
-/* File descriptors of the maps, borrowed. */
+/* File descriptors of maps, borrowed. */
 int hooks__events_fd(const struct hooks *hooks);
 int hooks__chunks_fd(const struct hooks *hooks);
 int hooks__chunk_stores_fd(const struct hooks *hooks);
+int hooks__stream_fd(const struct hooks *hooks); /* of the program stream */
 
 /* Calls each for every map but the chunk stores: name, places and kernel memory in bytes. */
 void hooks__for_each_map(const struct hooks *hooks,

@@ -125,8 +125,8 @@ int session__create(const struct options *options, const struct kernel_facts *fa
 	/* with one processor, staying awake would only keep the target from running */
 	session->may_spin = !sched_getaffinity(0, sizeof(cpus), &cpus) && CPU_COUNT(&cpus) > 1;
 	err = chunk_stores__open(hooks__chunk_stores_fd(hooks), hooks__chunks_fd(hooks),
-				 options->ready_chunks, options->max_chunks, session->state,
-				 &session->stores);
+				 hooks__stream_fd(hooks), options->ready_chunks,
+				 options->max_chunks, session->state, &session->stores);
 	if (!err)
 		err = target__open(&session->target, session->state, session->stores,
 				   options->regions, !options->wait_name);

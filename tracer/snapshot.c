@@ -220,7 +220,7 @@ static const struct flat_range *find_flat(const struct snapshot *snapshot, uint6
 	return NULL;
 }
 
-static void flatten_chunk(uint64_t address, const struct chunk *chunk, void *argument)
+static void flatten_chunk(uint64_t address, uint8_t state, const uint8_t *bytes, void *argument)
 {
 	struct snapshot *snapshot = argument;
 	const struct flat_range *range = find_flat(snapshot, address);
@@ -229,8 +229,11 @@ static void flatten_chunk(uint64_t address, const struct chunk *chunk, void *arg
 	if (!range)
 		return;
 	index = range->index + (address - range->base) / CHUNK_BYTES;
-	snapshot->states[index] = chunk->state;
-	memcpy(snapshot->bytes + index * CHUNK_BYTES, chunk->bytes, CHUNK_BYTES);
+	snapshot->states[index] = state;
+	if (bytes)
+		memcpy(snapshot->bytes + index * CHUNK_BYTES, bytes, CHUNK_BYTES);
+	else
+		memset(snapshot->bytes + index * CHUNK_BYTES, 0, CHUNK_BYTES);
 }
 
 static int flatten(struct snapshot *snapshot, const struct intervals *ranges)
