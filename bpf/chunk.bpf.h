@@ -39,6 +39,14 @@ struct {
 	__type(value, __u64);
 } suspects SEC(".maps");
 
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, 1); /* DIFFERENCES where user space restores */
+	__type(key, __u32);
+	__type(value, struct difference);
+} differences SEC(".maps");
+
 struct failed_page {
 	__u64 suspect; /* as in suspects */
 	__u64 sequence; /* of the operation it failed */
@@ -293,6 +301,45 @@ static long write_chunk(struct bpf_map *map, const __u64 *key, struct chunk *chu
 		if (!has_failed(suspect))
 			note_failed(suspect);
 		state.operation.unwritten++;
+	}
+	return 0;
+}
+
+/* ---- comparing, for a restore from user space ---- */
+
+static bool is_same(__u64 address, const struct chunk *chunk)
+{
+	const __u64 *saved = (const __u64 *)chunk->bytes;
+	__u32 zero = 0, i;
+	__u64 *words = bpf_map_lookup_elem(&scratch, &zero), any = 0;
+
+	if (chunk->first || !words || bpf_probe_read_user(words, CHUNK_BYTES, (void *)address))
+		return false;
+	for (i = 0; i < CHUNK_BYTES / 8; i++)
+		any |= words[i] ^ saved[i];
+	return !any;
+}
+
+static long compare_chunk(struct bpf_map *map, const __u64 *key, struct chunk *chunk, void *none)
+{
+	struct difference *difference;
+	__u32 index;
+
+	if (chunk->state == CHUNK_EMPTY) {
+		state.operation.newer++;
+	} else if (chunk->state == CHUNK_UNREADABLE) {
+		state.operation.lost++;
+	} else if (chunk->state == CHUNK_ABSENT && still_absent(*key)) {
+		state.operation.absent++;
+	} else if (chunk->state == CHUNK_PRESENT && is_same(*key, chunk)) {
+		state.operation.clean++;
+	} else {
+		index = state.operation.differences++;
+		difference = bpf_map_lookup_elem(&differences, &index);
+		if (!difference)
+			return 0; /* more than fit: user space sees it by their number */
+		difference->address = *key | chunk->first;
+		__builtin_memcpy(difference->bytes, chunk->bytes, CHUNK_BYTES);
 	}
 	return 0;
 }

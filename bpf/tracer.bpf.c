@@ -165,6 +165,7 @@ static void start_operation(enum operation_kind kind)
 	operation->request_ns = bpf_ktime_get_ns();
 	operation->copy_ns = operation->polls = operation->copied = operation->absent = 0;
 	operation->unwritten = operation->newer = operation->lost = operation->suspects = 0;
+	operation->clean = operation->differences = 0;
 	operation->kind = kind;
 	operation->tid = visible_ids().pid;
 	operation->threads = thread_count();
@@ -305,6 +306,21 @@ static void checkpoint(void)
 	finish_copy(start_ns, failed);
 }
 
+/* Where BPF may not write: finds what user space must. */
+static void compare(void)
+{
+	__u64 start_ns = bpf_ktime_get_ns();
+	bool failed = false;
+	void *store;
+	__u32 i;
+
+	for (i = 0; i < CHUNK_STORES && i < state.stores; i++) {
+		store = store_at(i);
+		failed |= !store || bpf_for_each_map_elem(store, compare_chunk, NULL, 0) < 0;
+	}
+	finish_copy(start_ns, failed);
+}
+
 SEC("?tp/syscalls/sys_enter_access")
 int restore(void *ctx)
 {
@@ -324,9 +340,10 @@ int restore(void *ctx)
 /* Must user space act before the copy? */
 static bool needs_tracer(const struct operation *operation)
 {
-	if (operation->kind == OPERATION_RESTORE && (!restore_in_bpf || !state.valid))
+	if (operation->kind == OPERATION_RESTORE && !state.valid)
 		return true;
-	if (thread_count() > 1 && !state.stopped)
+	if (!state.stopped &&
+	    (thread_count() > 1 || (operation->kind == OPERATION_RESTORE && !restore_in_bpf)))
 		return true;
 	return state.prepared != state.deferred ||
 	       (state.always_prepare && operation->phase == PHASE_REQUESTED);
@@ -370,6 +387,10 @@ static int on_poll(void *ctx, __u64 user_path)
 		return 0;
 	if (operation->kind == OPERATION_CHECKPOINT) {
 		checkpoint();
+		return 0;
+	}
+	if (!restore_in_bpf) {
+		compare();
 		return 0;
 	}
 	bpf_tail_call(ctx, &restorers, zero);

@@ -8,7 +8,7 @@
  *	IDLE --open of a request file (BPF)--> REQUESTED
  *	REQUESTED --poll, all is known (BPF)--> COPYING --(BPF)--> COPIED --tracer--> IDLE
  *	REQUESTED --poll, tracer must act (BPF)--> PREPARING --tracer--> READY --poll (BPF)--> COPYING
- *	PREPARING --tracer does it all (process_vm restore), or gives up--> IDLE
+ *	any --tracer gives up--> IDLE
  */
 #ifndef BPF_TRACER_H
 #define BPF_TRACER_H
@@ -24,6 +24,9 @@
 
 /* Suspect pages one operation can name; with more, user space looks at every tracked page. */
 #define SUSPECT_PAGES 16384
+
+/* Differences one restore can hand to user space (2 MiB); with more, it reads the whole store. */
+#define DIFFERENCES 8192
 
 /* Slots of the memory of absent pages that spares an operation a fault for each chunk of them. */
 #define ABSENT_SLOTS 1024
@@ -46,6 +49,13 @@ struct chunk {
 	__u8 padding[5];
 };
 _Static_assert(sizeof(struct chunk) == 264, "struct chunk crosses the border");
+
+/* A chunk that user space must write, where the kernel forbids BPF to do it. */
+struct difference {
+	__u64 address; /* of the chunk; in its low byte chunk.first */
+	__u8 bytes[CHUNK_BYTES];
+};
+_Static_assert(sizeof(struct difference) == 264, "struct difference crosses the border");
 
 enum phase {
 	PHASE_IDLE = 0,
@@ -73,12 +83,14 @@ struct operation { /* the one in progress, or the last one */
 	__u64 newer;	  /* chunks registered after the checkpoint: a restore leaves them alone */
 	__u64 lost;	  /* chunks saved as unreadable: a restore cannot bring them back */
 	__u64 suspects;	  /* pages named in the map suspects; more than fit are counted too */
+	__u64 clean;	  /* chunks that were already as they were at the checkpoint */
+	__u64 differences; /* chunks in the map differences; more than fit are counted too */
 	__u32 kind;	  /* enum operation_kind */
 	__u32 phase;	  /* enum phase */
 	__u32 tid;	  /* the thread that asked, in the tracer's PID namespace */
 	__u32 threads;	  /* of the target, when it asked */
 };
-_Static_assert(sizeof(struct operation) == 96, "struct operation crosses the border");
+_Static_assert(sizeof(struct operation) == 112, "struct operation crosses the border");
 
 enum counter { /* what was dropped, refused or done another way; none is silent */
 	COUNTER_EVENTS_LOST = 0,   /* ring buffer full */
@@ -103,7 +115,7 @@ struct state { /* shared memory between both sides: the BPF object's .bss */
 	__u32 target;	 /* thread group id as the kernel sees it; 0: none yet */
 	__u32 child;	 /* run mode: the child's pid in the tracer's PID namespace */
 	__u32 valid;	 /* the chunks hold a whole snapshot */
-	__u32 stopped;	 /* user space holds all other threads of the target */
+	__u32 stopped;	 /* user space holds the target's threads, all but the one that polls */
 	__u32 always_prepare; /* the target has mappings that grow by themselves */
 	__u32 stores;	 /* chunk stores in use, at least 1 */
 };

@@ -16,6 +16,7 @@
 struct hooks {
 	struct tracer_bpf *object;
 	uint64_t *suspects;
+	struct difference *differences; /* NULL where BPF restores */
 };
 
 /* libbpf's last words, kept for the case that they are needed. One load at a time. */
@@ -58,6 +59,8 @@ static int configure(struct tracer_bpf *object, const struct options *options,
 	strcpy((char *)object->rodata->restore_completion,
 	       control__completion_path(control, OPERATION_RESTORE));
 	err = bpf_map__set_max_entries(object->maps.chunks, (uint32_t)options->ready_chunks);
+	if (!err && !restore_in_bpf)
+		err = bpf_map__set_max_entries(object->maps.differences, DIFFERENCES);
 	if (!err)
 		err = bpf_program__set_autoload(object->progs.restore, restore_in_bpf);
 	bpf_program__set_autoattach(object->progs.restore, false); /* it is called, not attached */
@@ -74,6 +77,17 @@ static int install_restorer(struct tracer_bpf *object)
 	return bpf_map_update_elem(bpf_map__fd(object->maps.restorers), &zero, &program, BPF_ANY)
 		       ? -errno
 		       : 0;
+}
+
+/* Maps the values of a mappable array, for reading. */
+static int map_array(const struct bpf_map *map, size_t bytes, void **ret_values)
+{
+	void *values = mmap(NULL, bytes, PROT_READ, MAP_SHARED, bpf_map__fd(map), 0);
+
+	if (values == MAP_FAILED)
+		return -errno;
+	*ret_values = values;
+	return 0;
 }
 
 int hooks__attach(const struct options *options, const struct kernel_facts *facts,
@@ -101,15 +115,14 @@ int hooks__attach(const struct options *options, const struct kernel_facts *fact
 		step = "attach";
 		err = tracer_bpf__attach(hooks->object);
 	}
-	if (!err) {
-		hooks->suspects =
-			mmap(NULL, SUSPECT_PAGES * sizeof(*hooks->suspects), PROT_READ, MAP_SHARED,
-			     bpf_map__fd(hooks->object->maps.suspects), 0);
-		if (hooks->suspects == MAP_FAILED) {
-			hooks->suspects = NULL;
-			err = -errno;
-		}
-	}
+	if (!err)
+		err = map_array(hooks->object->maps.suspects,
+				SUSPECT_PAGES * sizeof(*hooks->suspects),
+				(void **)&hooks->suspects);
+	if (!err && !restore_in_bpf)
+		err = map_array(hooks->object->maps.differences,
+				DIFFERENCES * sizeof(*hooks->differences),
+				(void **)&hooks->differences);
 	if (err) {
 		log__error("cannot %s the BPF object: %s%s\n%s", step, strerror(-err),
 			   err == -ENOMEM || err == -E2BIG
@@ -131,6 +144,11 @@ struct state *hooks__state(const struct hooks *hooks)
 const uint64_t *hooks__suspects(const struct hooks *hooks)
 {
 	return hooks->suspects;
+}
+
+const struct difference *hooks__differences(const struct hooks *hooks)
+{
+	return hooks->differences;
 }
 
 int hooks__events_fd(const struct hooks *hooks)
@@ -172,6 +190,8 @@ void hooks__free(struct hooks *hooks)
 		return;
 	if (hooks->suspects)
 		munmap(hooks->suspects, SUSPECT_PAGES * sizeof(*hooks->suspects));
+	if (hooks->differences)
+		munmap(hooks->differences, DIFFERENCES * sizeof(*hooks->differences));
 	tracer_bpf__destroy(hooks->object);
 	free(hooks);
 }

@@ -28,6 +28,8 @@ int hooks__attach(const struct options *options, const struct kernel_facts *fact
 struct state *hooks__state(const struct hooks *hooks);
 /* The suspects map as an array of SUSPECT_PAGES. */
 const uint64_t *hooks__suspects(const struct hooks *hooks);
+/* The differences map as an array of DIFFERENCES; NULL where BPF restores. */
+const struct difference *hooks__differences(const struct hooks *hooks);
 /* File descriptors of maps, borrowed. */
 int hooks__events_fd(const struct hooks *hooks);
 int hooks__chunks_fd(const struct hooks *hooks);

@@ -2,9 +2,9 @@
  *
  * One operation after the other. Phases are drawn in bpf/tracer.h; what happens here:
  *
- *	EVENT_PREPARE  stop other threads, reconcile the ranges, then hand over to the next poll; or
- *		       restore with process_vm_writev, with every thread stopped
- *	EVENT_COPIED   repair what BPF could not reach, then complete
+ *	EVENT_PREPARE  stop other threads, reconcile the ranges, then hand over to the next poll;
+ *		       where BPF may not write, a restore holds the target in that poll
+ *	EVENT_COPIED   write and repair what BPF could not, then complete
  *
  * An operation ends in complete() or in fail(), never in both and never in neither.
  */
@@ -38,8 +38,9 @@ struct session {
 	struct target target;
 	uint64_t saved;	 /* chunks in the snapshot */
 	uint64_t warned; /* sequence of the request that nobody polls for */
-	uint32_t due;	 /* EVENT_PREPARE, EVENT_COPIED or 0: to be done once the ring is read */
+	uint32_t due;	 /* EVENT_REQUEST, PREPARE, COPIED or 0: to do once the ring is read */
 	bool copy_failed;
+	bool held; /* all threads of the target stand still, one of them in its poll */
 	bool restore_in_bpf;
 	bool may_spin;
 	bool failed;
@@ -89,14 +90,13 @@ static int on_event(void *context, void *data, size_t size)
 	case EVENT_REFUSED:
 		on_refused(session, event);
 		break;
+	case EVENT_REQUEST:
 	case EVENT_PREPARE:
 		session->due = event->kind;
 		break;
 	case EVENT_COPIED:
 		session->due = event->kind;
 		session->copy_failed = event->start;
-		break;
-	case EVENT_REQUEST:
 		break;
 	default:
 		if (target__note(&session->target, event))
@@ -175,6 +175,7 @@ static void set_phase(struct session *session, enum phase phase)
 static void release(struct session *session)
 {
 	session->state->stopped = 0;
+	session->held = false;
 	freeze__release(session->target.freeze);
 }
 
@@ -309,70 +310,88 @@ static bool is_reconciled(const struct session *session)
 	       !session->state->always_prepare;
 }
 
-static uint64_t count_chunks(const struct intervals *ranges)
+/* Hands over to the next poll, unless something has overtaken the operation. */
+static void make_ready(struct session *session)
 {
-	uint64_t chunks = 0;
+	uint32_t preparing = PHASE_PREPARING;
 
-	for (size_t i = 0; i < ranges->count; i++)
-		chunks += (ranges->items[i].end - (ranges->items[i].start & ~(uint64_t)CHUNK_MASK) +
-			   CHUNK_MASK) /
-			  CHUNK_BYTES;
-	return chunks;
+	(void)__atomic_compare_exchange_n(&session->state->operation.phase, &preparing, PHASE_READY,
+					  false, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED);
 }
 
-/* Restores from user space, with the target standing still inside its poll. */
-static void restore_with_process_vm(struct session *session)
+/* Stops every thread, and the one that polls inside its poll. */
+static int hold(struct session *session)
 {
 	struct operation *operation = &session->state->operation;
-	struct operation_row row = {.restore_path = "process_vm", .status = STATUS_FAILED};
-	struct target *target = &session->target;
-	struct snapshot_result result = {0};
-	uint64_t start_ns;
-	int err;
+	struct freeze *freeze = session->target.freeze;
+	int err = 0;
 
-	err = freeze__stop(target->freeze, 0);
+	if (session->held)
+		return 0;
+	err = freeze__stop(freeze, 0);
 	if (!err)
-		err = freeze__step_to_poll(target->freeze, (pid_t)operation->tid,
-					   &operation->polls);
-	if (!err && !is_reconciled(session))
-		err = reconcile(session);
-	if (!err)
-		(void)ring_buffer__consume(session->events);
-	start_ns = now_ns();
-	if (!err)
-		err = memory__look_again(target->memory, target->changed);
-	target->changed = false;
-	if (!err)
-		err = fault__pass("restore", target->pid);
-	if (!err)
-		err = snapshot__restore(target->snapshot, &target->tracked, target->memory,
-					&result);
-	row.chunks = count_chunks(&target->tracked);
-	row.bytes = result.moved * CHUNK_BYTES;
-	row.absent = result.absent;
-	row.repaired = result.forced;
-	row.failed = result.failed;
-	row.fresh = result.newer;
-	row.gone = session->saved - (row.chunks - result.newer);
-	row.copy_ns = now_ns() - start_ns;
+		err = freeze__step_to_poll(freeze, (pid_t)operation->tid, &operation->polls);
+	session->held = !err;
+	return err;
+}
+
+/* For a restore from user space: stops the target, lets it poll once more so that BPF compares, and
+ * leaves it standing in that poll. The phase is then COPIED. */
+static int hold_and_compare(struct session *session)
+{
+	struct operation *operation = &session->state->operation;
+	struct target *target = &session->target;
+	int err = freeze__stop(target->freeze, 0);
+
+	session->state->stopped = !err;
+	for (int attempt = 0; !err && operation->phase != PHASE_COPIED; attempt++) {
+		if (attempt == 23)
+			return -ETIMEDOUT;
+		if (operation->phase == PHASE_PREPARING) {
+			if (!is_reconciled(session))
+				err = reconcile(session);
+			if (!err)
+				make_ready(session);
+		}
+		if (!err)
+			err = freeze__step_to_poll(target->freeze, (pid_t)operation->tid,
+						   &operation->polls);
+	}
+	session->held = !err;
+	return err;
+}
+
+static void finish(struct session *session);
+
+/* A restore where BPF may not write. */
+static void restore_from_here(struct session *session)
+{
+	int err = hold_and_compare(session);
+
 	if (err) {
-		fail(session, &row, "%s; its memory is %s", reason_of(err),
-		     result.moved ? "partly restored" : "as it was");
+		fail(session, NULL, "%s; its memory is as it was", reason_of(err));
 		return;
 	}
-	row.status = result.failed ? STATUS_PARTIAL : STATUS_OK;
-	if (result.failed)
-		fail(session, &row, "%lu chunks could not be written",
-		     (unsigned long)result.failed);
-	else
-		complete(session, &row);
+	(void)ring_buffer__consume(session->events);
+	session->due = 0; /* this very copy */
+	finish(session);
+}
+
+/* The request itself, before any poll: a head start for what needs the target to stand still. */
+static void on_request(struct session *session)
+{
+	const struct operation *operation = &session->state->operation;
+
+	if (operation->kind == OPERATION_RESTORE && !session->restore_in_bpf &&
+	    session->state->valid && operation->threads == 1 &&
+	    (operation->phase == PHASE_REQUESTED || operation->phase == PHASE_PREPARING))
+		restore_from_here(session);
 }
 
 static void prepare(struct session *session)
 {
 	struct operation *operation = &session->state->operation;
 	struct target *target = &session->target;
-	uint32_t preparing = PHASE_PREPARING;
 	int err = 0;
 
 	if (operation->phase != PHASE_PREPARING)
@@ -387,7 +406,7 @@ static void prepare(struct session *session)
 		return;
 	}
 	if (operation->kind == OPERATION_RESTORE && !session->restore_in_bpf) {
-		restore_with_process_vm(session);
+		restore_from_here(session);
 		return;
 	}
 	if (operation->threads > 1 || session->state->stopped) {
@@ -401,8 +420,7 @@ static void prepare(struct session *session)
 		fail(session, NULL, "%s", reason_of(err));
 		return;
 	}
-	(void)__atomic_compare_exchange_n(&operation->phase, &preparing, PHASE_READY, false,
-					  __ATOMIC_ACQ_REL, __ATOMIC_RELAXED);
+	make_ready(session);
 }
 
 /* ---- after the copy ---- */
@@ -439,20 +457,11 @@ static int repair(struct session *session, struct snapshot_result *result)
 	struct target *target = &session->target;
 	uint64_t count = 0, *owned = NULL;
 	const uint64_t *pages = NULL;
-	int err = 0;
+	int err;
 
-	if (!operation->suspects)
-		return 0;
-	err = memory__look_again(target->memory, target->changed);
-	if (err)
-		return err;
-	target->changed = false;
 	err = list_suspects(session, &pages, &count, &owned);
 	if (!err && snapshot__needs_repair(target->memory, pages, count)) {
-		err = freeze__stop(target->freeze, 0);
-		if (!err)
-			err = freeze__step_to_poll(target->freeze, (pid_t)operation->tid,
-						   &operation->polls);
+		err = hold(session);
 		if (!err)
 			err = fault__pass("repair", target->pid);
 		if (!err && operation->kind == OPERATION_CHECKPOINT)
@@ -466,40 +475,69 @@ static int repair(struct session *session, struct snapshot_result *result)
 	return err;
 }
 
+/* Does what BPF has left to user space. */
+static int do_the_rest(struct session *session, struct snapshot_result *ret_written,
+		       struct snapshot_result *ret_repaired)
+{
+	struct operation *operation = &session->state->operation;
+	struct target *target = &session->target;
+	int err = 0;
+
+	if (operation->suspects || operation->differences)
+		err = memory__look_again(target->memory, target->changed);
+	if (err)
+		return err;
+	target->changed = false;
+	if (operation->differences) {
+		err = fault__pass("restore", target->pid);
+		if (!err)
+			err = snapshot__restore(target->snapshot, &target->tracked,
+						hooks__differences(session->hooks),
+						operation->differences, target->memory,
+						ret_written);
+	}
+	if (!err && operation->suspects)
+		err = repair(session, ret_repaired);
+	return err;
+}
+
 static void finish(struct session *session)
 {
 	struct operation *operation = &session->state->operation;
 	bool restore = operation->kind == OPERATION_RESTORE;
-	struct operation_row row = {.status = STATUS_FAILED,
-				    .restore_path = restore ? "bpf" : "-"};
-	struct snapshot_result result = {0};
-	uint64_t start_ns;
+	struct operation_row row = {.status = STATUS_FAILED};
+	struct snapshot_result written = {0}, repaired = {0};
+	uint64_t start_ns = now_ns();
 	int err;
 
 	if (operation->phase != PHASE_COPIED)
-		return; /* an exec has overtaken it */
-	if (!restore)
-		snapshot__changed(session->target.snapshot);
-	start_ns = now_ns();
+		return; /* an exec has overtaken it, or it is done */
 	err = fault__pass("copied", session->target.pid);
 	if (!err)
-		err = repair(session, &result);
+		err = do_the_rest(session, &written, &repaired);
+	if (restore)
+		row.restore_path = session->restore_in_bpf ? "bpf" : "process_vm";
 	row.chunks = operation->copied + operation->absent + operation->unwritten +
-		     operation->newer + operation->lost;
-	row.bytes = (operation->copied + result.moved) * CHUNK_BYTES;
+		     operation->newer + operation->lost + operation->clean +
+		     operation->differences;
+	row.bytes = (operation->copied + written.moved + repaired.moved) * CHUNK_BYTES;
 	row.absent = operation->absent;
-	if (!restore && result.moved + result.failed <= row.absent)
-		row.absent -= result.moved + result.failed; /* they were there, after all */
-	row.repaired = result.forced;
-	row.failed = result.failed + operation->lost;
+	if (!restore && repaired.moved + repaired.failed <= row.absent)
+		row.absent -= repaired.moved + repaired.failed; /* they were there, after all */
+	row.repaired = written.forced + repaired.forced;
+	row.failed = written.failed + repaired.failed + operation->lost;
 	row.fresh = operation->newer;
 	if (restore)
 		row.gone = session->saved - (row.chunks - row.fresh);
-	row.copy_ns = operation->copy_ns + (operation->suspects ? now_ns() - start_ns : 0);
+	row.copy_ns = operation->copy_ns;
+	if (operation->suspects || operation->differences)
+		row.copy_ns += now_ns() - start_ns;
 	if (err || session->copy_failed) {
 		fail(session, &row, "%s%s", session->copy_failed ? "the copy in the kernel broke off"
 								 : reason_of(err),
-		     restore ? "; memory is partly restored" : "; there is no snapshot now");
+		     !restore			  ? "; there is no snapshot now"
+		     : row.bytes || session->restore_in_bpf ? "; memory is partly restored"
+							    : "; its memory is as it was");
 		return;
 	}
 	if (row.failed) {
@@ -523,7 +561,9 @@ void session__handle(struct session *session)
 		uint32_t due = session->due;
 
 		session->due = 0;
-		if (due == EVENT_PREPARE)
+		if (due == EVENT_REQUEST)
+			on_request(session);
+		else if (due == EVENT_PREPARE)
 			prepare(session);
 		else if (due == EVENT_COPIED)
 			finish(session);

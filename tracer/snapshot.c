@@ -24,8 +24,8 @@ struct snapshot {
 	uint64_t chunk_count;
 	uint8_t *bytes; /* chunk_count * CHUNK_BYTES */
 	uint8_t *states; /* chunk_count of enum chunk_state */
-	struct iovec *local, *remote; /* room for one piece for each chunk of a page run */
-	bool fresh; /* the flat copy is that of the stores */
+	struct iovec *local, *remote; /* pieces to write, room of each */
+	size_t room;
 };
 
 int snapshot__create(struct chunk_stores *stores, struct snapshot **ret_snapshot)
@@ -44,7 +44,6 @@ int snapshot__add(struct snapshot *snapshot, uint64_t start, uint64_t end, uint6
 	struct chunk chunk = {.state = CHUNK_EMPTY, .first = start & CHUNK_MASK};
 	int err = 0;
 
-	snapshot->fresh = false;
 	*ret_done = start;
 	for (uint64_t key = start & ~(uint64_t)CHUNK_MASK; key < end; key += CHUNK_BYTES) {
 		err = chunk_stores__put(snapshot->stores, key, &chunk);
@@ -60,7 +59,6 @@ int snapshot__drop(struct snapshot *snapshot, uint64_t start, uint64_t end)
 {
 	int err = 0;
 
-	snapshot->fresh = false;
 	for (uint64_t key = start & ~(uint64_t)CHUNK_MASK; key < end && !err; key += CHUNK_BYTES) {
 		err = chunk_stores__remove(snapshot->stores, key);
 		if (err == -ENOENT)
@@ -71,7 +69,6 @@ int snapshot__drop(struct snapshot *snapshot, uint64_t start, uint64_t end)
 
 int snapshot__drop_all(struct snapshot *snapshot)
 {
-	snapshot->fresh = false;
 	return chunk_stores__clear(snapshot->stores);
 }
 
@@ -157,7 +154,6 @@ int snapshot__repair_checkpoint(struct snapshot *snapshot, struct memory *memory
 				struct snapshot_result *ret_result)
 {
 	*ret_result = (struct snapshot_result){0};
-	snapshot->fresh = false;
 	return repair(snapshot, memory, pages, count, read_again, ret_result);
 }
 
@@ -238,111 +234,113 @@ static void flatten_chunk(uint64_t address, uint8_t state, const uint8_t *bytes,
 
 static int flatten(struct snapshot *snapshot, const struct intervals *ranges)
 {
-	int err;
+	int err = lay_out(snapshot, ranges);
 
-	if (snapshot->fresh)
-		return 0;
-	err = lay_out(snapshot, ranges);
-	if (!err)
-		err = chunk_stores__for_each(snapshot->stores, flatten_chunk, snapshot);
-	snapshot->fresh = !err;
-	return err;
+	return err ? err : chunk_stores__for_each(snapshot->stores, flatten_chunk, snapshot);
 }
 
-void snapshot__changed(struct snapshot *snapshot)
-{
-	snapshot->fresh = false;
-}
+/* ---- restoring from user space ---- */
 
-/* Must the chunk be written, or not, and why? */
-static bool is_due(struct memory *memory, uint64_t address, uint8_t state,
-		   struct snapshot_result *result)
+/* Of the whole snapshot: a chunk that was absent is due as zeros if there is something now. */
+static void mark_due(struct snapshot *snapshot, struct memory *memory)
 {
-	switch (state) {
-	case CHUNK_PRESENT:
-		return true;
-	case CHUNK_ABSENT:
-		if (memory__holds_data(memory, address))
-			return true;
-		result->absent++;
-		return false;
-	case CHUNK_UNREADABLE:
-		result->failed++;
-		return false;
-	default:
-		result->newer++;
-		return false;
-	}
-}
-
-/* Collects the runs of chunks to write in local and remote. */
-static int collect_pieces(struct snapshot *snapshot, struct memory *memory, size_t *ret_count,
-			  struct snapshot_result *result)
-{
-	size_t count = 0, room = 0;
-
 	for (size_t i = 0; i < snapshot->range_count; i++) {
 		const struct flat_range *range = &snapshot->ranges[i];
-		bool open = false;
+		uint8_t *state = snapshot->states + range->index;
 
-		for (uint64_t base = range->base; base < range->end; base += CHUNK_BYTES) {
-			uint64_t index = range->index + (base - range->base) / CHUNK_BYTES;
-			uint64_t start = base < range->start ? range->start : base;
-			uint8_t *bytes = snapshot->bytes + index * CHUNK_BYTES + (start - base);
-
-			if (!is_due(memory, base, snapshot->states[index], result)) {
-				open = false;
-				continue;
-			}
-			result->moved++;
-			if (open) {
-				snapshot->local[count - 1].iov_len += CHUNK_BYTES;
-				snapshot->remote[count - 1].iov_len += CHUNK_BYTES;
-				continue;
-			}
-			if (count == room) {
-				struct iovec *pieces;
-
-				room = room ? 2 * room : 64;
-				pieces = realloc(snapshot->local, room * sizeof(*pieces));
-				if (!pieces)
-					return -ENOMEM;
-				snapshot->local = pieces;
-				pieces = realloc(snapshot->remote, room * sizeof(*pieces));
-				if (!pieces)
-					return -ENOMEM;
-				snapshot->remote = pieces;
-			}
-			snapshot->local[count].iov_base = bytes;
-			snapshot->remote[count].iov_base = (void *)(uintptr_t)start;
-			snapshot->local[count].iov_len = snapshot->remote[count].iov_len =
-				base + CHUNK_BYTES - start;
-			count++;
-			open = true;
-		}
+		for (uint64_t base = range->base; base < range->end; base += CHUNK_BYTES, state++)
+			if (*state == CHUNK_ABSENT && memory__holds_data(memory, base))
+				*state = CHUNK_PRESENT;
 	}
-	*ret_count = count;
+}
+
+static int add_piece(struct snapshot *snapshot, size_t *count, uint8_t *bytes, uint64_t start,
+		     uint64_t length)
+{
+	if (*count == snapshot->room) {
+		size_t room = snapshot->room ? 2 * snapshot->room : 64;
+		struct iovec *pieces = realloc(snapshot->local, room * sizeof(*pieces));
+
+		if (!pieces)
+			return -ENOMEM;
+		snapshot->local = pieces;
+		pieces = realloc(snapshot->remote, room * sizeof(*pieces));
+		if (!pieces)
+			return -ENOMEM;
+		snapshot->remote = pieces;
+		snapshot->room = room;
+	}
+	snapshot->local[*count] = (struct iovec){bytes, length};
+	snapshot->remote[*count] = (struct iovec){(void *)(uintptr_t)start, length};
+	++*count;
 	return 0;
 }
 
-int snapshot__restore(struct snapshot *snapshot, const struct intervals *ranges,
-		      struct memory *memory, struct snapshot_result *ret_result)
+/* Collects the runs of present chunks of the flat copy in local and remote. */
+static int collect_pieces(struct snapshot *snapshot, size_t *ret_count, uint64_t *ret_chunks)
 {
-	uint64_t forced, failed;
-	size_t count;
+	size_t count = 0;
+	int err = 0;
+
+	*ret_chunks = 0;
+	for (size_t i = 0; i < snapshot->range_count && !err; i++) {
+		const struct flat_range *range = &snapshot->ranges[i];
+		uint64_t index = range->index;
+		bool open = false;
+
+		for (uint64_t base = range->base; base < range->end && !err;
+		     base += CHUNK_BYTES, index++) {
+			uint64_t skip = base < range->start ? range->start - base : 0;
+
+			if (snapshot->states[index] != CHUNK_PRESENT) {
+				open = false;
+				continue;
+			}
+			++*ret_chunks;
+			if (open) {
+				snapshot->local[count - 1].iov_len += CHUNK_BYTES;
+				snapshot->remote[count - 1].iov_len += CHUNK_BYTES;
+			} else {
+				err = add_piece(snapshot, &count,
+						snapshot->bytes + index * CHUNK_BYTES + skip,
+						base + skip, CHUNK_BYTES - skip);
+				open = true;
+			}
+		}
+	}
+	*ret_count = count;
+	return err;
+}
+
+int snapshot__restore(struct snapshot *snapshot, const struct intervals *ranges,
+		      const struct difference *differences, uint64_t count, struct memory *memory,
+		      struct snapshot_result *ret_result)
+{
+	uint64_t forced, failed, lost;
+	size_t pieces;
 	int err;
 
 	*ret_result = (struct snapshot_result){0};
-	err = flatten(snapshot, ranges);
+	if (count > DIFFERENCES) {
+		err = flatten(snapshot, ranges);
+		if (!err)
+			mark_due(snapshot, memory);
+	} else {
+		err = lay_out(snapshot, ranges);
+		for (uint64_t i = 0; i < count && !err; i++)
+			flatten_chunk(differences[i].address & ~(uint64_t)CHUNK_MASK, CHUNK_PRESENT,
+				      differences[i].bytes, snapshot);
+	}
 	if (!err)
-		err = collect_pieces(snapshot, memory, &count, ret_result);
+		err = collect_pieces(snapshot, &pieces, &ret_result->moved);
 	if (err)
 		return err;
-	err = memory__write_pieces(memory, snapshot->local, snapshot->remote, count, &forced,
+	err = memory__write_pieces(memory, snapshot->local, snapshot->remote, pieces, &forced,
 				   &failed);
+	lost = (failed + CHUNK_MASK) / CHUNK_BYTES;
 	ret_result->forced = forced / CHUNK_BYTES;
-	ret_result->failed += (failed + CHUNK_MASK) / CHUNK_BYTES;
-	ret_result->moved -= (failed + CHUNK_MASK) / CHUNK_BYTES;
+	ret_result->failed = lost;
+	ret_result->moved -= lost < ret_result->moved ? lost : ret_result->moved;
 	return err == -EFAULT ? 0 : err;
 }
 

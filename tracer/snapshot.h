@@ -23,8 +23,6 @@ struct snapshot_result { /* what user space did to finish an operation, in chunk
 	uint64_t moved;	   /* written or read */
 	uint64_t forced;   /* of them through /proc/PID/mem, or after a BPF access had failed */
 	uint64_t failed;   /* not there afterwards as they should be */
-	uint64_t absent;   /* zero then and now: nothing to do */
-	uint64_t newer;	   /* registered after the checkpoint, left alone */
 };
 
 /* stores: borrowed. 0 and *ret_snapshot (snapshot__free), or -ENOMEM. */
@@ -62,20 +60,21 @@ int snapshot__repair_restore(struct snapshot *snapshot, struct memory *memory,
 bool snapshot__needs_repair(struct memory *memory, const uint64_t *pages, uint64_t count);
 
 /*
- * Restores everything in the ranges with process_vm_writev; the target must stand still.
+ * Writes what BPF found to differ (differences[count], of the map of that name) with
+ * process_vm_writev; with a count above DIFFERENCES, writes the whole snapshot instead. The target
+ * must stand still.
+ * ranges: all that is tracked.
  * Returns 0 (failed chunks are counted), -ESRCH or -errno.
  */
 int snapshot__restore(struct snapshot *snapshot, const struct intervals *ranges,
-		      struct memory *memory, struct snapshot_result *ret_result);
+		      const struct difference *differences, uint64_t count, struct memory *memory,
+		      struct snapshot_result *ret_result);
 
 /* Calls each(address, chunk, argument) for each chunk of the ranges in address order; first is
  * filled in, moving is not. 0 or -errno. */
 int snapshot__for_each(struct snapshot *snapshot, const struct intervals *ranges,
 		       void (*each)(uint64_t address, const struct chunk *chunk, void *argument),
 		       void *argument);
-
-/* The flat copy is of the past: to be called after each checkpoint and change of the ranges. */
-void snapshot__changed(struct snapshot *snapshot);
 
 /* snapshot__free(NULL) is harmless; the stores stay. */
 void snapshot__free(struct snapshot *snapshot);

@@ -62,7 +62,6 @@ int target__exec(struct target *target, pid_t pid)
 
 	target->pid = pid;
 	target->changed = true;
-	snapshot__changed(target->snapshot);
 	regions__forget(target->regions);
 	memory__free(target->memory);
 	target->memory = NULL;
@@ -100,7 +99,6 @@ int target__note(struct target *target, const struct event *event)
 	int err = 0;
 
 	target->changed = true;
-	snapshot__changed(target->snapshot);
 	switch (event->kind) {
 	case EVENT_ADDED:
 		err = intervals__add(&target->tracked, event->start, event->end);
@@ -189,7 +187,6 @@ int target__reconcile(struct target *target)
 	}
 	if (!err)
 		err = follow(target, &wanted);
-	snapshot__changed(target->snapshot);
 	intervals__clear(&wanted);
 	if (err)
 		return err;
