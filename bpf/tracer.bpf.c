@@ -74,26 +74,38 @@ static __u32 thread_count(void)
 	return task->signal->nr_threads;
 }
 
-/* What only concerns the ranges waits in the ring until the next request wakes the tracer, or
- * until the ring is half full. */
-static void send_from(enum event_kind kind, __u64 start, __u64 end, __u32 pid)
+/* Puts an event into the ring without waking anybody. */
+static bool put_event(enum event_kind kind, __u64 start, __u64 end, __u32 pid, __u64 wakeup)
 {
 	struct event *event = bpf_ringbuf_reserve(&events, sizeof(*event), 0);
-	__u64 wakeup = BPF_RB_FORCE_WAKEUP;
 
 	if (!event) {
 		count_drop(COUNTER_EVENTS_LOST);
 		defer();
-		return;
+		return false;
 	}
 	event->kind = kind;
 	event->pid = pid;
 	event->start = start;
 	event->end = end;
-	if ((kind == EVENT_ADDED || kind == EVENT_DROPPED || kind == EVENT_DOOMED) &&
-	    bpf_ringbuf_query(&events, BPF_RB_AVAIL_DATA) < (1 << 19))
-		wakeup = BPF_RB_NO_WAKEUP;
 	bpf_ringbuf_submit(event, wakeup);
+	return true;
+}
+
+/* What only concerns the ranges waits in the ring until the next request wakes the tracer, or until
+ * the ring is half full. A wake-up costs interrupts on two processors, so none is sent to a tracer
+ * that is awake: it says so before it looks at the ring, and takes that back before it looks for the
+ * last time. Hence first the event, then (the atomic operation is a barrier) the question. */
+static void send_from(enum event_kind kind, __u64 start, __u64 end, __u32 pid)
+{
+	bool urgent = kind != EVENT_ADDED && kind != EVENT_DROPPED && kind != EVENT_DOOMED;
+
+	if (!put_event(kind, start, end, pid, BPF_RB_NO_WAKEUP))
+		return;
+	if (!urgent && bpf_ringbuf_query(&events, BPF_RB_AVAIL_DATA) < (1 << 19))
+		return;
+	if (!__sync_fetch_and_add(&state.awake, 0))
+		put_event(EVENT_WAKE, 0, 0, 0, BPF_RB_FORCE_WAKEUP);
 }
 
 static void send(enum event_kind kind, __u64 start, __u64 end)

@@ -118,6 +118,8 @@ struct state { /* shared memory between both sides: the BPF object's .bss */
 	__u32 stopped;	 /* user space holds the target's threads, all but the one that polls */
 	__u32 always_prepare; /* the target has mappings that grow by themselves */
 	__u32 stores;	 /* chunk stores in use, at least 1 */
+	__u32 awake;	 /* user space looks at the ring by itself */
+	__u32 padding;
 };
 
 enum event_kind {
@@ -129,6 +131,7 @@ enum event_kind {
 	EVENT_REQUEST = 6,  /* the target asks for an operation */
 	EVENT_PREPARE = 7,  /* the target polls, user space must act first */
 	EVENT_COPIED = 8,   /* the copy is done */
+	EVENT_WAKE = 9,	    /* nothing; it wakes user space */
 };
 
 struct event {

@@ -8,7 +8,7 @@
 #include "cases.h"
 
 #define SHARED_HINT ((void *)0x200000000000) /* free in any 47-bit address space; only a hint */
-#define BSS_BYTES   (23 * 4096 + 23)         /* every checkpoint of every case pays for these */
+#define BSS_BYTES   (23 * 1024 + 23)         /* every checkpoint of every case pays for these */
 
 /* The only static data of the program. Bss begins within the last page that is mapped from the
  * file, where the smallest objects usually lie, so these are checked beside the large one. */

@@ -90,6 +90,8 @@ static int on_event(void *context, void *data, size_t size)
 	case EVENT_REFUSED:
 		on_refused(session, event);
 		break;
+	case EVENT_WAKE:
+		break;
 	case EVENT_REQUEST:
 	case EVENT_PREPARE:
 		session->due = event->kind;
@@ -552,24 +554,35 @@ static void finish(struct session *session)
 
 /* ---- events ---- */
 
+/* Reads the ring and does what is due; returns whether there was anything. */
+static bool look(struct session *session)
+{
+	int events = ring_buffer__consume(session->events);
+	uint32_t due = session->due;
+
+	session->due = 0;
+	if (due == EVENT_REQUEST)
+		on_request(session);
+	else if (due == EVENT_PREPARE)
+		prepare(session);
+	else if (due == EVENT_COPIED)
+		finish(session);
+	return events > 0 || session->due;
+}
+
 void session__handle(struct session *session)
 {
 	uint64_t deadline_ns = now_ns() + AWAKE_NS;
 
+	/* see send_from() in bpf/tracer.bpf.c: it does not wake who says to be awake */
+	__atomic_store_n(&session->state->awake, session->may_spin, __ATOMIC_SEQ_CST);
 	do {
-		int events = ring_buffer__consume(session->events);
-		uint32_t due = session->due;
-
-		session->due = 0;
-		if (due == EVENT_REQUEST)
-			on_request(session);
-		else if (due == EVENT_PREPARE)
-			prepare(session);
-		else if (due == EVENT_COPIED)
-			finish(session);
-		if (events > 0)
+		if (look(session))
 			deadline_ns = now_ns() + AWAKE_NS;
-	} while (session->due || (session->may_spin && now_ns() < deadline_ns));
+	} while (session->may_spin && now_ns() < deadline_ns);
+	__atomic_store_n(&session->state->awake, 0, __ATOMIC_SEQ_CST);
+	while (look(session))
+		;
 }
 
 void session__tick(struct session *session)
