@@ -38,7 +38,7 @@ struct session {
 	struct target target;
 	uint64_t saved;	 /* chunks in the snapshot */
 	uint64_t warned; /* sequence of the request that nobody polls for */
-	uint32_t due;	 /* EVENT_REQUEST, PREPARE, COPIED or 0: to do once the ring is read */
+	uint32_t due;	 /* EVENT_PREPARE, EVENT_COPIED or 0: to be done once the ring is read */
 	bool copy_failed;
 	bool held; /* all threads of the target stand still, one of them in its poll */
 	bool restore_in_bpf;
@@ -91,8 +91,8 @@ static int on_event(void *context, void *data, size_t size)
 		on_refused(session, event);
 		break;
 	case EVENT_WAKE:
+	case EVENT_REQUEST: /* the poll is to come, and finds us awake */
 		break;
-	case EVENT_REQUEST:
 	case EVENT_PREPARE:
 		session->due = event->kind;
 		break;
@@ -379,17 +379,6 @@ static void restore_from_here(struct session *session)
 	finish(session);
 }
 
-/* The request itself, before any poll: a head start for what needs the target to stand still. */
-static void on_request(struct session *session)
-{
-	const struct operation *operation = &session->state->operation;
-
-	if (operation->kind == OPERATION_RESTORE && !session->restore_in_bpf &&
-	    session->state->valid && operation->threads == 1 &&
-	    (operation->phase == PHASE_REQUESTED || operation->phase == PHASE_PREPARING))
-		restore_from_here(session);
-}
-
 static void prepare(struct session *session)
 {
 	struct operation *operation = &session->state->operation;
@@ -561,9 +550,7 @@ static bool look(struct session *session)
 	uint32_t due = session->due;
 
 	session->due = 0;
-	if (due == EVENT_REQUEST)
-		on_request(session);
-	else if (due == EVENT_PREPARE)
+	if (due == EVENT_PREPARE)
 		prepare(session);
 	else if (due == EVENT_COPIED)
 		finish(session);
