@@ -4,7 +4,7 @@
  * take elements without allocating them is as large at its first entry as at its last, and a visit
  * walks all its buckets; so there are several, and user space adds one when those before are full:
  *
- *	chunk_stores:  [0] chunks 4096   [1] 4096   [2] 8192   [3] ...
+ *	chunk_stores:  [0] chunks 2048   [1] 2048   [2] 4096   [3] ...
  *
  * A key is in one of them at most. Every entry belongs to a live mapping of the target, but for what
  * state.deferred says user space still has to look at; no copy runs before it has.

@@ -45,7 +45,7 @@ int memory__open(pid_t pid, struct memory **ret_memory)
 	snprintf(path, sizeof(path), "/proc/%d/pagemap", pid);
 	memory->pagemap_fd = open(path, O_RDONLY | O_CLOEXEC);
 	if (memory->pagemap_fd < 0) {
-		err = -errno;
+		err = errno == ENOENT ? -ESRCH : -errno;
 		memory__free(memory);
 		return err;
 	}

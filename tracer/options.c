@@ -12,7 +12,7 @@
 
 #define EXIT_TRACER 125
 #define DEFAULT_MAX_CHUNKS   524288 /* 128 MiB */
-#define DEFAULT_READY_CHUNKS 4096   /* 1 MiB, 1.4 MiB of kernel memory */
+#define DEFAULT_READY_CHUNKS 2048   /* 512 KiB, 0.7 MiB of kernel memory */
 
 enum key {
 	KEY_REGIONS = 256,
@@ -33,7 +33,7 @@ static const struct argp_option option_list[] = {
 	{"max-chunks", KEY_MAX_CHUNKS, "N", 0,
 	 "Limit of the chunk store, in chunks of 256 bytes (default 524288: 128 MiB)", 1},
 	{"ready-chunks", KEY_READY_CHUNKS, "N", 0,
-	 "Chunks allocated at the start; more are allocated as needed (default 4096: 1 MiB)", 1},
+	 "Chunks allocated at the start; more are allocated as needed (default 2048: 512 KiB)", 1},
 	{"wait", KEY_WAIT, "NAME", 0, "Trace the next process that executes a file NAME", 2},
 	{"user", 'u', "USER", 0, "Run PROGRAM as USER (under sudo: the user who called it)", 2},
 	{"control-dir", KEY_CONTROL_DIR, "DIR", 0, "Folder of the control files (default /tmp)", 2},
