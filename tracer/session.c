@@ -91,7 +91,10 @@ static int on_event(void *context, void *data, size_t size)
 		on_refused(session, event);
 		break;
 	case EVENT_WAKE:
+		break;
 	case EVENT_REQUEST: /* the poll is to come, and finds us awake */
+		control__begin(session->control, session->state->operation.kind,
+			       session->target.uid);
 		break;
 	case EVENT_PREPARE:
 		session->due = event->kind;
