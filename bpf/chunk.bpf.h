@@ -6,9 +6,9 @@
  *
  *	chunk_stores:  [0] chunks 2048   [1] 2048   [2] 4096   [3] ...
  *
- * A key is in one of them at most. Every entry belongs to a live mapping of the target, but for what
- * state.deferred says user space still has to look at; no copy runs before it has.
- * A failed access costs a fault (about 1 us), so an operation remembers the pages that failed it.
+ * A key is in one of them at most. Every entry belongs to a live mapping of the target, but for
+ *what state.deferred says user space still has to look at; no copy runs before it has. A failed
+ *access costs a fault (about 1 us), so an operation remembers the pages that failed it.
  */
 #ifndef BPF_CHUNK_BPF_H
 #define BPF_CHUNK_BPF_H
@@ -48,7 +48,7 @@ struct {
 } differences SEC(".maps");
 
 struct failed_page {
-	__u64 suspect; /* as in suspects */
+	__u64 suspect;  /* as in suspects */
 	__u64 sequence; /* of the operation it failed */
 };
 
@@ -357,7 +357,8 @@ int stream(struct bpf_iter__bpf_map_elem *ctx)
 	if (!key || !chunk)
 		return 0; /* the end */
 	header = *key | chunk->state;
-	bpf_seq_write(ctx->meta->seq, &header, sizeof(header)); /* too much is sent again by itself */
+	bpf_seq_write(ctx->meta->seq, &header,
+		      sizeof(header)); /* too much is sent again by itself */
 	if (chunk->state == CHUNK_PRESENT)
 		bpf_seq_write(ctx->meta->seq, chunk->bytes, CHUNK_BYTES);
 	return 0;

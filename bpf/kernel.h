@@ -60,19 +60,19 @@ struct bpf_iter__bpf_map_elem { /* kernel/bpf/map_iter.c */
 } CORE;
 
 /* uapi values, the same on every x86-64 kernel */
-#define PROT_READ     0x1 /* include/uapi/asm-generic/mman-common.h */
-#define PROT_WRITE    0x2
-#define PROT_EXEC     0x4
-#define MAP_FIXED     0x10
-#define MAP_ANONYMOUS 0x20
-#define MAP_GROWSDOWN 0x100
-#define MAP_HUGETLB   0x40000
+#define PROT_READ           0x1 /* include/uapi/asm-generic/mman-common.h */
+#define PROT_WRITE          0x2
+#define PROT_EXEC           0x4
+#define MAP_FIXED           0x10
+#define MAP_ANONYMOUS       0x20
+#define MAP_GROWSDOWN       0x100
+#define MAP_HUGETLB         0x40000
 #define MAP_FIXED_NOREPLACE 0x100000
-#define MREMAP_FIXED	  2 /* include/uapi/linux/mman.h */
-#define MREMAP_DONTUNMAP  4
-#define O_CREAT	      0100 /* include/uapi/asm-generic/fcntl.h */
+#define MREMAP_FIXED        2 /* include/uapi/linux/mman.h */
+#define MREMAP_DONTUNMAP    4
+#define O_CREAT             0100 /* include/uapi/asm-generic/fcntl.h */
 
-#define PAGE_BYTES 4096UL
+#define PAGE_BYTES          4096UL
 #define PAGE_ALIGN(address) (((address) + PAGE_BYTES - 1) & ~(PAGE_BYTES - 1))
 
 #endif

@@ -20,7 +20,7 @@ const volatile __u64 namespace_device; /* of the tracer's PID namespace */
 const volatile __u64 namespace_inode;
 const volatile __u8 track_mmap;
 const volatile __u8 track_heap;
-const volatile __u8 restore_in_bpf; /* the restore program is loaded */
+const volatile __u8 restore_in_bpf;        /* the restore program is loaded */
 const volatile char wait_name[NAME_BYTES]; /* "" in run mode */
 const volatile char checkpoint_request[PATH_BYTES];
 const volatile char checkpoint_completion[PATH_BYTES];
@@ -94,8 +94,8 @@ static bool put_event(enum event_kind kind, __u64 start, __u64 end, __u32 pid, _
 
 /* What only concerns the ranges waits in the ring until the next request wakes the tracer, or until
  * the ring is half full. A wake-up costs interrupts on two processors, so none is sent to a tracer
- * that is awake: it says so before it looks at the ring, and takes that back before it looks for the
- * last time. Hence first the event, then (the atomic operation is a barrier) the question. */
+ * that is awake: it says so before it looks at the ring, and takes that back before it looks for
+ * the last time. Hence first the event, then (the atomic operation is a barrier) the question. */
 static void send_from(enum event_kind kind, __u64 start, __u64 end, __u32 pid)
 {
 	bool urgent = kind != EVENT_ADDED && kind != EVENT_DROPPED && kind != EVENT_DOOMED;

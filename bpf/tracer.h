@@ -7,8 +7,8 @@
  *
  *	IDLE --open of a request file (BPF)--> REQUESTED
  *	REQUESTED --poll, all is known (BPF)--> COPYING --(BPF)--> COPIED --tracer--> IDLE
- *	REQUESTED --poll, tracer must act (BPF)--> PREPARING --tracer--> READY --poll (BPF)--> COPYING
- *	any --tracer gives up--> IDLE
+ *	REQUESTED --poll, tracer must act (BPF)--> PREPARING --tracer--> READY --poll (BPF)-->
+ *COPYING any --tracer gives up--> IDLE
  */
 #ifndef BPF_TRACER_H
 #define BPF_TRACER_H
@@ -43,8 +43,8 @@ enum chunk_state {
 
 struct chunk {
 	__u8 bytes[CHUNK_BYTES];
-	__u8 state; /* enum chunk_state */
-	__u8 first; /* bytes before this offset are not ours: bss begins inside a page of data */
+	__u8 state;  /* enum chunk_state */
+	__u8 first;  /* bytes before this offset are not ours: bss begins inside a page of data */
 	__u8 moving; /* inside an mremap of its range */
 	__u8 padding[5];
 };
@@ -72,36 +72,36 @@ enum operation_kind {
 	OPERATION_KINDS = 2,
 };
 
-struct operation { /* the one in progress, or the last one */
-	__u64 sequence;	  /* 1 for the first request */
-	__u64 request_ns; /* CLOCK_MONOTONIC, when the request file was created */
-	__u64 copy_ns;	  /* spent in the copy, inside BPF */
-	__u64 polls;	  /* polls of the completion file since the request */
-	__u64 copied;	  /* chunks read or written */
-	__u64 absent;	  /* chunks that were not there to read */
-	__u64 unwritten;  /* chunks that were there, but could not be written */
-	__u64 newer;	  /* chunks registered after the checkpoint: a restore leaves them alone */
-	__u64 lost;	  /* chunks saved as unreadable: a restore cannot bring them back */
-	__u64 suspects;	  /* pages named in the map suspects; more than fit are counted too */
-	__u64 clean;	  /* chunks that were already as they were at the checkpoint */
+struct operation {         /* the one in progress, or the last one */
+	__u64 sequence;    /* 1 for the first request */
+	__u64 request_ns;  /* CLOCK_MONOTONIC, when the request file was created */
+	__u64 copy_ns;     /* spent in the copy, inside BPF */
+	__u64 polls;       /* polls of the completion file since the request */
+	__u64 copied;      /* chunks read or written */
+	__u64 absent;      /* chunks that were not there to read */
+	__u64 unwritten;   /* chunks that were there, but could not be written */
+	__u64 newer;       /* chunks registered after the checkpoint: a restore leaves them alone */
+	__u64 lost;        /* chunks saved as unreadable: a restore cannot bring them back */
+	__u64 suspects;    /* pages named in the map suspects; more than fit are counted too */
+	__u64 clean;       /* chunks that were already as they were at the checkpoint */
 	__u64 differences; /* chunks in the map differences; more than fit are counted too */
-	__u32 kind;	  /* enum operation_kind */
-	__u32 phase;	  /* enum phase */
-	__u32 tid;	  /* the thread that asked, in the tracer's PID namespace */
-	__u32 threads;	  /* of the target, when it asked */
+	__u32 kind;        /* enum operation_kind */
+	__u32 phase;       /* enum phase */
+	__u32 tid;         /* the thread that asked, in the tracer's PID namespace */
+	__u32 threads;     /* of the target, when it asked */
 };
 _Static_assert(sizeof(struct operation) == 112, "struct operation crosses the border");
 
 enum counter { /* what was dropped, refused or done another way; none is silent */
-	COUNTER_EVENTS_LOST = 0,   /* ring buffer full */
-	COUNTER_PATHS_UNREAD,	   /* a path of open or access could not be read */
-	COUNTER_CALLS_UNTRACKED,   /* no memory for the enter record of a call */
-	COUNTER_CHUNKS_REFUSED,	   /* no room in the chunk stores, at mmap or brk */
-	COUNTER_RANGES_DEFERRED,   /* left to user space: too long for a hook */
-	COUNTER_REQUESTS_BUSY,	   /* a request while another operation was being finished */
-	COUNTER_COPY_FAILED,	   /* the iteration over the chunks itself failed */
-	COUNTER_RESTORER_MISSING,  /* no restore program to call */
-	COUNTERS,
+	       COUNTER_EVENTS_LOST = 0,  /* ring buffer full */
+	       COUNTER_PATHS_UNREAD,     /* a path of open or access could not be read */
+	       COUNTER_CALLS_UNTRACKED,  /* no memory for the enter record of a call */
+	       COUNTER_CHUNKS_REFUSED,   /* no room in the chunk stores, at mmap or brk */
+	       COUNTER_RANGES_DEFERRED,  /* left to user space: too long for a hook */
+	       COUNTER_REQUESTS_BUSY,    /* a request while another operation was being finished */
+	       COUNTER_COPY_FAILED,      /* the iteration over the chunks itself failed */
+	       COUNTER_RESTORER_MISSING, /* no restore program to call */
+	       COUNTERS,
 };
 
 #define LATENCY_BUCKETS 40 /* bucket b counts copies of [2^b, 2^(b+1)) ns */
@@ -110,34 +110,34 @@ struct state { /* shared memory between both sides: the BPF object's .bss */
 	struct operation operation;
 	__u64 counters[COUNTERS];
 	__u64 latency[OPERATION_KINDS][LATENCY_BUCKETS];
-	__u64 deferred;	 /* grows with each change of mappings that user space must look at */
-	__u64 prepared;	 /* value of deferred that user space has dealt with */
-	__u32 target;	 /* thread group id as the kernel sees it; 0: none yet */
-	__u32 child;	 /* run mode: the child's pid in the tracer's PID namespace */
-	__u32 valid;	 /* the chunks hold a whole snapshot */
-	__u32 stopped;	 /* user space holds the target's threads, all but the one that polls */
+	__u64 deferred; /* grows with each change of mappings that user space must look at */
+	__u64 prepared; /* value of deferred that user space has dealt with */
+	__u32 target;   /* thread group id as the kernel sees it; 0: none yet */
+	__u32 child;    /* run mode: the child's pid in the tracer's PID namespace */
+	__u32 valid;    /* the chunks hold a whole snapshot */
+	__u32 stopped;  /* user space holds the target's threads, all but the one that polls */
 	__u32 always_prepare; /* the target has mappings that grow by themselves */
-	__u32 stores;	 /* chunk stores in use, at least 1 */
-	__u32 awake;	 /* user space looks at the ring by itself */
+	__u32 stores;         /* chunk stores in use, at least 1 */
+	__u32 awake;          /* user space looks at the ring by itself */
 	__u32 padding;
 };
 
 enum event_kind {
-	EVENT_EXEC = 1,	    /* the target execed: all its ranges are gone; pid says who it is */
-	EVENT_ADDED = 2,    /* the hook registered [start, end) */
-	EVENT_DROPPED = 3,  /* the hook dropped [start, end) */
-	EVENT_DOOMED = 4,   /* [start, end) is gone, its chunks are left to user space */
-	EVENT_REFUSED = 5,  /* chunks of [start, end) found no place */
-	EVENT_REQUEST = 6,  /* the target asks for an operation */
-	EVENT_PREPARE = 7,  /* the target polls, user space must act first */
-	EVENT_COPIED = 8,   /* the copy is done */
-	EVENT_WAKE = 9,	    /* nothing; it wakes user space */
+	EVENT_EXEC = 1,    /* the target execed: all its ranges are gone; pid says who it is */
+	EVENT_ADDED = 2,   /* the hook registered [start, end) */
+	EVENT_DROPPED = 3, /* the hook dropped [start, end) */
+	EVENT_DOOMED = 4,  /* [start, end) is gone, its chunks are left to user space */
+	EVENT_REFUSED = 5, /* chunks of [start, end) found no place */
+	EVENT_REQUEST = 6, /* the target asks for an operation */
+	EVENT_PREPARE = 7, /* the target polls, user space must act first */
+	EVENT_COPIED = 8,  /* the copy is done */
+	EVENT_WAKE = 9,    /* nothing; it wakes user space */
 };
 
 struct event {
 	__u64 start, end; /* of a range; EXEC: time_ns, 0 */
-	__u32 kind;	  /* enum event_kind */
-	__u32 pid;	  /* EXEC: the target, in the tracer's PID namespace */
+	__u32 kind;       /* enum event_kind */
+	__u32 pid;        /* EXEC: the target, in the tracer's PID namespace */
 };
 _Static_assert(sizeof(struct event) == 24, "struct event crosses the border");
 

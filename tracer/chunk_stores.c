@@ -21,7 +21,7 @@ struct chunk_stores {
 	struct state *state;
 	uint8_t *buffer; /* STREAM_BYTES */
 	uint64_t places, limit;
-	int fds[CHUNK_STORES];	   /* the first is borrowed */
+	int fds[CHUNK_STORES];     /* the first is borrowed */
 	int streams[CHUNK_STORES]; /* links of the program to each */
 	uint32_t count;
 	int outer_fd, stream_fd;
@@ -30,6 +30,7 @@ struct chunk_stores {
 static int open_stream(const struct chunk_stores *stores, int fd)
 {
 	union bpf_iter_link_info info = {.map.map_fd = (uint32_t)fd};
+	/* cppcheck-suppress unknownMacro */
 	LIBBPF_OPTS(bpf_link_create_opts, options, .iter_info = &info,
 		    .iter_info_len = sizeof(info));
 

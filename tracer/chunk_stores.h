@@ -15,8 +15,8 @@ struct chunk_stores;
 
 /*
  * outer_fd: the map chunk_stores, first_fd: the map chunks with first_entries, stream_fd: the
- * program stream, all borrowed; limit: of all stores together, in chunks; state: the shared state, whose field stores is set.
- * 0 and *ret_stores (chunk_stores__free), or -errno.
+ * program stream, all borrowed; limit: of all stores together, in chunks; state: the shared state,
+ * whose field stores is set. 0 and *ret_stores (chunk_stores__free), or -errno.
  */
 int chunk_stores__open(int outer_fd, int first_fd, int stream_fd, uint64_t first_entries,
 		       uint64_t limit, struct state *state, struct chunk_stores **ret_stores);
@@ -37,8 +37,7 @@ int chunk_stores__remove(struct chunk_stores *stores, uint64_t address);
 int chunk_stores__clear(struct chunk_stores *stores);
 
 /* Copies the chunk at address to *ret_chunk: 0, -ENOENT or -errno. */
-int chunk_stores__get(const struct chunk_stores *stores, uint64_t address,
-		      struct chunk *ret_chunk);
+int chunk_stores__get(const struct chunk_stores *stores, uint64_t address, struct chunk *ret_chunk);
 
 /* Calls each for every chunk, in no order. state is an enum chunk_state; bytes are CHUNK_BYTES of a
  * present chunk, NULL otherwise. 0; -EBADMSG if the kernel's stream broke off; -errno. */

@@ -18,7 +18,7 @@ int fault__pass(const char *point, pid_t target)
 	const char *action;
 	siginfo_t info;
 
-	if (!wanted || strncmp(wanted, point, length) || wanted[length] != ':')
+	if (!wanted || strncmp(wanted, point, length) != 0 || wanted[length] != ':')
 		return 0;
 	action = wanted + length + 1;
 	if (!strcmp(action, "die")) {

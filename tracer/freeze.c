@@ -21,7 +21,7 @@ enum { DEADLINE_SECONDS = 5, SPINS = 200 };
 
 struct held {
 	pid_t tid;
-	int signal; /* taken from it at its stop, given back when it goes on */
+	int signal;   /* taken from it at its stop, given back when it goes on */
 	bool running; /* it was told to stop and has not done so yet */
 };
 
@@ -201,16 +201,18 @@ void freeze__release(struct freeze *freeze)
 		return;
 	for (size_t i = 0; i < freeze->count; i++) {
 		struct held *held = &freeze->held[i];
-		int status, err = held->running ? wait_stop(held->tid, 0, &status) : 0;
+		int status = 0, err = 0;
 
+		if (held->running) {
+			err = wait_stop(held->tid, 0, &status);
+			held->signal = signal_of(status);
+		}
 		if (err == -ETIMEDOUT) {
+			held->signal = 0;
 			freeze->held[left++] = *held;
 			continue;
 		}
-		if (held->running && !err)
-			held->signal = signal_of(status);
-		if (err ||
-		    ptrace(PTRACE_DETACH, held->tid, NULL, (void *)(intptr_t)held->signal))
+		if (err || ptrace(PTRACE_DETACH, held->tid, NULL, (void *)(intptr_t)held->signal))
 			reap(freeze, held->tid);
 	}
 	freeze->count = left;

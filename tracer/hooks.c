@@ -5,13 +5,14 @@
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include "base/log.h"
 #include "base/procfs.h"
 #include "hooks.h"
-#include "tracer.skel.h"
+#include <tracer.skel.h>
 
 struct hooks {
 	struct tracer_bpf *object;
@@ -37,6 +38,11 @@ static int keep_diagnostics(enum libbpf_print_level level, const char *format, v
 	return vsnprintf(diagnostics + used, room, format, arguments);
 }
 
+static void set_path(const volatile char *variable, const char *path)
+{
+	snprintf((char *)variable, PATH_BYTES, "%s", path);
+}
+
 static int configure(struct tracer_bpf *object, const struct options *options,
 		     const struct kernel_facts *facts, const struct control *control,
 		     bool restore_in_bpf)
@@ -49,22 +55,22 @@ static int configure(struct tracer_bpf *object, const struct options *options,
 	object->rodata->track_heap = !!(options->regions & REGION_HEAP);
 	object->rodata->restore_in_bpf = restore_in_bpf;
 	if (options->wait_name)
-		strncpy((char *)object->rodata->wait_name, options->wait_name, NAME_BYTES - 1);
-	strcpy((char *)object->rodata->checkpoint_request,
-	       control__request_path(control, OPERATION_CHECKPOINT));
-	strcpy((char *)object->rodata->checkpoint_completion,
-	       control__completion_path(control, OPERATION_CHECKPOINT));
-	strcpy((char *)object->rodata->restore_request,
-	       control__request_path(control, OPERATION_RESTORE));
-	strcpy((char *)object->rodata->restore_completion,
-	       control__completion_path(control, OPERATION_RESTORE));
+		snprintf((char *)object->rodata->wait_name, NAME_BYTES, "%s", options->wait_name);
+	set_path(object->rodata->checkpoint_request,
+		 control__request_path(control, OPERATION_CHECKPOINT));
+	set_path(object->rodata->checkpoint_completion,
+		 control__completion_path(control, OPERATION_CHECKPOINT));
+	set_path(object->rodata->restore_request,
+		 control__request_path(control, OPERATION_RESTORE));
+	set_path(object->rodata->restore_completion,
+		 control__completion_path(control, OPERATION_RESTORE));
 	err = bpf_map__set_max_entries(object->maps.chunks, (uint32_t)options->ready_chunks);
 	if (!err && !restore_in_bpf)
 		err = bpf_map__set_max_entries(object->maps.differences, DIFFERENCES);
 	if (!err)
 		err = bpf_program__set_autoload(object->progs.restore, restore_in_bpf);
 	bpf_program__set_autoattach(object->progs.restore, false); /* it is called, not attached */
-	bpf_program__set_autoattach(object->progs.stream, false);  /* chunk_stores.c does, to each */
+	bpf_program__set_autoattach(object->progs.stream, false); /* chunk_stores.c does, to each */
 	return err;
 }
 

@@ -18,11 +18,11 @@
 #include "kernel_check.h"
 
 #define TRACEFS "/sys/kernel/tracing"
-#define BTF	"/sys/kernel/btf/vmlinux"
+#define BTF     "/sys/kernel/btf/vmlinux"
 
 enum { /* include/uapi/linux/capability.h */
-	SYS_PTRACE_BIT = 19,
-	SYS_ADMIN_BIT = 21,
+       SYS_PTRACE_BIT = 19,
+       SYS_ADMIN_BIT = 21,
 };
 
 static int check_capabilities(void)

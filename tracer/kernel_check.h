@@ -10,8 +10,8 @@
 #include <stdint.h>
 
 struct kernel_facts {
-	char release[65];	  /* uname -r */
-	bool can_write_user;	  /* bpf_probe_write_user loads */
+	char release[65];          /* uname -r */
+	bool can_write_user;       /* bpf_probe_write_user loads */
 	uint64_t namespace_device; /* of our PID namespace, for bpf_get_ns_current_pid_tgid */
 	uint64_t namespace_inode;
 };

@@ -32,7 +32,7 @@ struct run { /* everything that is open, for one place to close it */
 	struct program *program; /* NULL with --wait */
 	sigset_t old_mask;
 	int signal_fd;
-	int target_fd; /* with --wait: a pidfd of the target, once it is there */
+	int target_fd;   /* with --wait: a pidfd of the target, once it is there */
 	int last_signal; /* the one that ended the tracer, 0 if none did */
 };
 
@@ -60,8 +60,7 @@ static int choose_restore_path(const struct run *run, bool *ret_in_bpf)
 
 static int open_signals(struct run *run)
 {
-	static const int watched[] = {SIGINT,  SIGTERM, SIGHUP, SIGQUIT,
-				      SIGUSR1, SIGUSR2, SIGCHLD};
+	static const int watched[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2, SIGCHLD};
 	sigset_t mask;
 
 	sigemptyset(&mask);

@@ -16,12 +16,12 @@
 
 struct memory {
 	struct mappings mappings;
-	const struct mapping *known;	/* the mapping whose pages are known */
-	uint8_t *states;		/* enum page_state of a window of its pages */
+	const struct mapping *known; /* the mapping whose pages are known */
+	uint8_t *states;             /* enum page_state of a window of its pages */
 	uint64_t window_start, window_end;
 	pid_t pid;
 	int pagemap_fd;
-	int mem_fd; /* -1 until needed */
+	int mem_fd;  /* -1 until needed */
 	int file_fd; /* of a shared mapping, -1 until needed */
 };
 

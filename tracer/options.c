@@ -10,7 +10,7 @@
 #include "base/parse.h"
 #include "options.h"
 
-#define EXIT_TRACER 125
+#define EXIT_TRACER          125
 #define DEFAULT_MAX_CHUNKS   524288 /* 128 MiB */
 #define DEFAULT_READY_CHUNKS 2048   /* 512 KiB, 0.7 MiB of kernel memory */
 
@@ -51,7 +51,7 @@ static const struct {
 	const char *name;
 	uint32_t region;
 } region_names[] = {
-	{"mmap", REGION_MMAP}, {"heap", REGION_HEAP},	{"bss", REGION_BSS},
+	{"mmap", REGION_MMAP}, {"heap", REGION_HEAP},   {"bss", REGION_BSS},
 	{"data", REGION_DATA}, {"stack", REGION_STACK},
 };
 
@@ -70,26 +70,33 @@ char *options__regions_name(uint32_t regions, char *buffer)
 	return buffer;
 }
 
-static void read_regions(struct argp_state *state, const char *list, uint32_t *ret_regions)
+/* The region with that name; 0 when there is none. */
+static uint32_t find_region(const char *name, size_t length)
 {
-	uint32_t regions = 0;
+	for (size_t i = 0; i < sizeof(region_names) / sizeof(*region_names); i++)
+		if (strlen(region_names[i].name) == length &&
+		    !strncmp(name, region_names[i].name, length))
+			return region_names[i].region;
+	return 0;
+}
 
-	for (const char *word = list;; word++) {
-		size_t length = strcspn(word, ","), i;
+static uint32_t read_regions(struct argp_state *state, const char *list)
+{
+	uint32_t regions = 0, region;
+	const char *word = list;
+	size_t length;
 
-		for (i = 0; i < sizeof(region_names) / sizeof(*region_names); i++)
-			if (strlen(region_names[i].name) == length &&
-			    !strncmp(word, region_names[i].name, length))
-				break;
-		if (i == sizeof(region_names) / sizeof(*region_names))
-			argp_error(state, "--regions %s: '%.*s' is none of mmap, heap, bss, data, stack",
+	for (;; word += length + 1) {
+		length = strcspn(word, ",");
+		region = find_region(word, length);
+		if (!region)
+			argp_error(state,
+				   "--regions %s: '%.*s' is none of mmap, heap, bss, data, stack",
 				   list, (int)length, word);
-		regions |= region_names[i].region;
-		word += length;
-		if (!*word)
-			break;
+		regions |= region;
+		if (!word[length])
+			return regions;
 	}
-	*ret_regions = regions;
 }
 
 static void read_number(struct argp_state *state, const char *option, const char *text,
@@ -115,7 +122,8 @@ static void read_restore_path(struct argp_state *state, const char *word, enum r
 static void check(struct argp_state *state, const struct options *options)
 {
 	if (options->wait_name && options->program)
-		argp_error(state, "--wait %s traces a program that somebody else starts; take '%s' away",
+		argp_error(state,
+			   "--wait %s traces a program that somebody else starts; take '%s' away",
 			   options->wait_name, options->program[0]);
 	if (!options->wait_name && !options->program)
 		argp_error(state, "no PROGRAM given, and no --wait NAME");
@@ -127,7 +135,8 @@ static void check(struct argp_state *state, const struct options *options)
 			   options->wait_name);
 	if (options->ready_chunks > options->max_chunks)
 		argp_error(state, "--ready-chunks %lu is more than --max-chunks %lu",
-			   (unsigned long)options->ready_chunks, (unsigned long)options->max_chunks);
+			   (unsigned long)options->ready_chunks,
+			   (unsigned long)options->max_chunks);
 }
 
 static error_t read_option(int key, char *text, struct argp_state *state)
@@ -136,7 +145,7 @@ static error_t read_option(int key, char *text, struct argp_state *state)
 
 	switch (key) {
 	case 'e':
-		if (strcmp(text, "chunk") && strcmp(text, "auto"))
+		if (strcmp(text, "chunk") != 0 && strcmp(text, "auto") != 0)
 			argp_error(state, "--engine %s: none of chunk, auto", text);
 		break;
 	case 'u':
@@ -161,7 +170,7 @@ static error_t read_option(int key, char *text, struct argp_state *state)
 		fputs("tracer " TRACER_VERSION "\n", stdout);
 		exit(0);
 	case KEY_REGIONS:
-		read_regions(state, text, &options->regions);
+		options->regions = read_regions(state, text);
 		break;
 	case KEY_CONTROL_DIR:
 		options->control_dir = text;
@@ -203,7 +212,8 @@ static const char help_text[] =
 	"DIR/ready_to_restore and polls DIR/checkpoint_complete or DIR/restore_complete with "
 	"access(2). Each operation leaves a row in the CSV report, and a summary on stderr ends "
 	"the run.\n\n"
-	"Exit status: that of PROGRAM (128+N if signal N ended it); 125 if the tracer or one of the "
+	"Exit status: that of PROGRAM (128+N if signal N ended it); 125 if the tracer or one of "
+	"the "
 	"operations failed, 126 if PROGRAM cannot be run, 127 if it is not found.";
 
 void options__parse(int argc, char **argv, struct options *ret)

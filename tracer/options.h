@@ -8,26 +8,26 @@
 #include <stdint.h>
 
 enum region { /* kinds of memory, a mask */
-	REGION_MMAP = 1 << 0,
-	REGION_HEAP = 1 << 1,
-	REGION_BSS = 1 << 2,
-	REGION_DATA = 1 << 3,
-	REGION_STACK = 1 << 4,
+	      REGION_MMAP = 1 << 0,
+	      REGION_HEAP = 1 << 1,
+	      REGION_BSS = 1 << 2,
+	      REGION_DATA = 1 << 3,
+	      REGION_STACK = 1 << 4,
 };
 
 enum restore_path { RESTORE_AUTO, RESTORE_BPF, RESTORE_PROCESS_VM };
 
 struct options {
-	const char *wait_name;	 /* NULL: run mode */
+	const char *wait_name;   /* NULL: run mode */
 	const char *control_dir; /* "/tmp" unless told */
-	const char *output;	 /* the CSV; NULL: default name */
-	const char *map_log;	 /* NULL: none */
-	const char *user;	 /* name or number; NULL: nobody else */
-	const char *engine;	 /* what --engine picked, "chunk" */
-	char **program;		 /* argv of the program, NULL-terminated; NULL with --wait */
-	uint64_t max_chunks;	 /* limit of the chunk store */
-	uint64_t ready_chunks;	 /* of them allocated beforehand */
-	uint32_t regions;	 /* mask of enum region */
+	const char *output;      /* the CSV; NULL: default name */
+	const char *map_log;     /* NULL: none */
+	const char *user;        /* name or number; NULL: nobody else */
+	const char *engine;      /* what --engine picked, "chunk" */
+	char **program;          /* argv of the program, NULL-terminated; NULL with --wait */
+	uint64_t max_chunks;     /* limit of the chunk store */
+	uint64_t ready_chunks;   /* of them allocated beforehand */
+	uint32_t regions;        /* mask of enum region */
 	enum restore_path restore_path;
 	int verbosity; /* enum log_level */
 };
@@ -38,7 +38,8 @@ struct options {
  */
 void options__parse(int argc, char **argv, struct options *ret);
 
-/* The mask as users write it ("mmap,heap,bss"), in a buffer of at least 32 bytes. Returns buffer. */
+/* The mask as users write it ("mmap,heap,bss"), in a buffer of at least 32 bytes. Returns buffer.
+ */
 char *options__regions_name(uint32_t regions, char *buffer);
 
 #endif

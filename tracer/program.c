@@ -60,9 +60,9 @@ static void __attribute__((noreturn)) fail(int fd, int step)
 	_exit(errno == ENOENT || errno == ENOTDIR ? 127 : 126);
 }
 
-static void __attribute__((noreturn)) run_child(char **argv, const struct passwd *user,
-						const char *control_dir, const sigset_t *mask,
-						int release_fd, int failure_fd)
+static void __attribute__((noreturn))
+run_child(char **argv, const struct passwd *user, const char *control_dir, const sigset_t *mask,
+	  int release_fd, int failure_fd)
 {
 	char byte;
 

@@ -16,10 +16,10 @@
 #include "options.h"
 #include "regions.h"
 
-#define PAGE 4096UL
+#define PAGE             4096UL
 #define PAGE_UP(address) (((address) + PAGE - 1) & ~(PAGE - 1))
 
-struct object { /* an ELF file mapped at an address */
+struct object {         /* an ELF file mapped at an address */
 	uint64_t start; /* of its first mapping */
 	uint64_t inode;
 	uint64_t bss_start, bss_end; /* absolute; equal: it has none */
@@ -97,8 +97,7 @@ static const struct object *find_object(const struct regions *regions,
 
 static int learn_object(struct regions *regions, pid_t pid, const struct mapping *mapping)
 {
-	struct object *objects =
-		realloc(regions->objects, (regions->count + 1) * sizeof(*objects));
+	struct object *objects = realloc(regions->objects, (regions->count + 1) * sizeof(*objects));
 	char path[96];
 	int fd;
 
@@ -184,8 +183,7 @@ static uint32_t region_of(const struct mapping *mapping)
 		return REGION_STACK;
 	if (is_anonymous(mapping))
 		return REGION_MMAP;
-	if (mapping->inode && !(mapping->flags & MAPPING_SHARED) &&
-	    mapping->flags & MAPPING_WRITE)
+	if (mapping->inode && !(mapping->flags & MAPPING_SHARED) && mapping->flags & MAPPING_WRITE)
 		return REGION_DATA;
 	return 0;
 }
@@ -219,7 +217,8 @@ int regions__wanted(struct regions *regions, pid_t pid, const struct mappings *m
 	for (size_t i = 0; i < mappings->count && !err; i++)
 		if (region_of(&mappings->items[i]) & regions->mask)
 			err = add_mapping(&mappings->items[i], tracked, ret_wanted);
-	for (size_t i = 0; i < bss.count && !err; i++) { /* by its name, whatever else it looks like */
+	for (size_t i = 0; i < bss.count && !err;
+	     i++) { /* by its name, whatever else it looks like */
 		if (regions->mask & REGION_BSS)
 			err = intervals__add(ret_wanted, bss.items[i].start, bss.items[i].end);
 		else if (!(regions->mask & REGION_DATA))

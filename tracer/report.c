@@ -15,11 +15,11 @@
 #include "report.h"
 
 static const char *const columns[] = {
-	"run_id",	 "seq",		 "time_utc",	    "pid",	     "comm",
-	"op",		 "engine",	 "regions",	    "ranges",	     "chunks",
-	"bytes",	 "absent_chunks", "repaired_chunks", "failed_chunks", "copy_ns",
-	"latency_ns",	 "mib_per_s",	 "restore_path",    "kernel",	     "status",
-	"new_chunks",	 "gone_chunks",
+	"run_id",     "seq",           "time_utc",        "pid",           "comm",
+	"op",         "engine",        "regions",         "ranges",        "chunks",
+	"bytes",      "absent_chunks", "repaired_chunks", "failed_chunks", "copy_ns",
+	"latency_ns", "mib_per_s",     "restore_path",    "kernel",        "status",
+	"new_chunks", "gone_chunks",
 };
 
 struct report {

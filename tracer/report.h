@@ -17,13 +17,13 @@ enum operation_status { STATUS_OK, STATUS_PARTIAL, STATUS_FAILED };
 struct operation_row { /* one operation; counts are chunks unless they say otherwise */
 	uint64_t sequence;
 	uint64_t ranges;
-	uint64_t chunks;    /* in the store */
-	uint64_t bytes;	    /* moved */
+	uint64_t chunks; /* in the store */
+	uint64_t bytes;  /* moved */
 	uint64_t absent;
 	uint64_t repaired;
 	uint64_t failed;
-	uint64_t fresh;	    /* registered after the checkpoint, left alone */
-	uint64_t gone;	    /* saved, but unmapped since */
+	uint64_t fresh; /* registered after the checkpoint, left alone */
+	uint64_t gone;  /* saved, but unmapped since */
 	uint64_t copy_ns;
 	uint64_t latency_ns; /* 0: it never completed */
 	pid_t pid;
@@ -33,7 +33,7 @@ struct operation_row { /* one operation; counts are chunks unless they say other
 	char comm[17];
 };
 
-struct totals { /* of one kind of operation */
+struct totals {                   /* of one kind of operation */
 	struct histogram latency; /* of those that were ok */
 	uint64_t count, ok, partial, failed_operations;
 	uint64_t bytes, copy_ns, absent, repaired, failed, gone;

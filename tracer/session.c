@@ -23,7 +23,7 @@
 #include "target.h"
 
 enum {
-	AWAKE_NS = 200000,	/* look again for so long after the last event before sleeping */
+	AWAKE_NS = 200000, /* look again for so long after the last event before sleeping */
 	POLL_TIMEOUT_NS = 2000000000, /* a request whose client does not poll for so long */
 };
 
@@ -36,9 +36,9 @@ struct session {
 	struct ring_buffer *events;
 	struct chunk_stores *stores;
 	struct target target;
-	uint64_t saved;	 /* chunks in the snapshot */
+	uint64_t saved;  /* chunks in the snapshot */
 	uint64_t warned; /* sequence of the request that nobody polls for */
-	uint32_t due;	 /* EVENT_PREPARE, EVENT_COPIED or 0: to be done once the ring is read */
+	uint32_t due;    /* EVENT_PREPARE, EVENT_COPIED or 0: to be done once the ring is read */
 	bool copy_failed;
 	bool held; /* all threads of the target stand still, one of them in its poll */
 	bool restore_in_bpf;
@@ -512,8 +512,7 @@ static void finish(struct session *session)
 	if (restore)
 		row.restore_path = session->restore_in_bpf ? "bpf" : "process_vm";
 	row.chunks = operation->copied + operation->absent + operation->unwritten +
-		     operation->newer + operation->lost + operation->clean +
-		     operation->differences;
+		     operation->newer + operation->lost + operation->clean + operation->differences;
 	row.bytes = (operation->copied + written.moved + repaired.moved) * CHUNK_BYTES;
 	row.absent = operation->absent;
 	if (!restore && repaired.moved + repaired.failed <= row.absent)
@@ -527,9 +526,9 @@ static void finish(struct session *session)
 	if (operation->suspects || operation->differences)
 		row.copy_ns += now_ns() - start_ns;
 	if (err || session->copy_failed) {
-		fail(session, &row, "%s%s", session->copy_failed ? "the copy in the kernel broke off"
-								 : reason_of(err),
-		     !restore			  ? "; there is no snapshot now"
+		fail(session, &row, "%s%s",
+		     session->copy_failed ? "the copy in the kernel broke off" : reason_of(err),
+		     !restore                               ? "; there is no snapshot now"
 		     : row.bytes || session->restore_in_bpf ? "; memory is partly restored"
 							    : "; its memory is as it was");
 		return;

@@ -13,8 +13,8 @@ enum { PAGE_CHUNKS = PAGE / CHUNK_BYTES };
 
 struct flat_range {
 	uint64_t start, end; /* as in the ranges: the first chunk may begin before start */
-	uint64_t base;	     /* address of its first chunk */
-	uint64_t index;	     /* of its first chunk, in states and bytes */
+	uint64_t base;       /* address of its first chunk */
+	uint64_t index;      /* of its first chunk, in states and bytes */
 };
 
 struct snapshot {
@@ -22,8 +22,8 @@ struct snapshot {
 	struct flat_range *ranges;
 	size_t range_count;
 	uint64_t chunk_count;
-	uint8_t *bytes; /* chunk_count * CHUNK_BYTES */
-	uint8_t *states; /* chunk_count of enum chunk_state */
+	uint8_t *bytes;               /* chunk_count * CHUNK_BYTES */
+	uint8_t *states;              /* chunk_count of enum chunk_state */
 	struct iovec *local, *remote; /* pieces to write, room of each */
 	size_t room;
 };

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * A snapshot as user space sees it: the chunk stores (chunk_stores.h), and a flat copy of them that is made when user space itself must restore or show the bytes:
+ * A snapshot as user space sees it: the chunk stores (chunk_stores.h), and a flat copy of them that
+ *is made when user space itself must restore or show the bytes:
  *
  *	ranges:  [0x1000,0x1800)            [0x7f00,0x8000)
  *	bytes:   |256|256|256|256|256|256|256|256|256|
@@ -20,9 +21,9 @@
 struct snapshot;
 
 struct snapshot_result { /* what user space did to finish an operation, in chunks but for bytes */
-	uint64_t moved;	   /* written or read */
-	uint64_t forced;   /* of them through /proc/PID/mem, or after a BPF access had failed */
-	uint64_t failed;   /* not there afterwards as they should be */
+	uint64_t moved;  /* written or read */
+	uint64_t forced; /* of them through /proc/PID/mem, or after a BPF access had failed */
+	uint64_t failed; /* not there afterwards as they should be */
 };
 
 /* stores: borrowed. 0 and *ret_snapshot (snapshot__free), or -ENOMEM. */

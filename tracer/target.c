@@ -161,8 +161,8 @@ static int follow(struct target *target, const struct intervals *wanted)
 
 int target__reconcile(struct target *target)
 {
-	uint64_t lost = __atomic_load_n(&target->state->counters[COUNTER_EVENTS_LOST],
-					__ATOMIC_ACQUIRE);
+	uint64_t lost =
+		__atomic_load_n(&target->state->counters[COUNTER_EVENTS_LOST], __ATOMIC_ACQUIRE);
 	struct intervals wanted = {0}, none = {0};
 	bool forgotten = lost != target->events_lost;
 	int err = 0;

@@ -20,13 +20,13 @@
 struct target {
 	struct intervals tracked; /* registered in the store */
 	struct intervals doomed;  /* still in the store, but unmapped: to be dropped */
-	struct memory *memory;	  /* NULL until it has execed */
+	struct memory *memory;    /* NULL until it has execed */
 	struct freeze *freeze;
 	struct regions *regions;
 	struct snapshot *snapshot;
 	struct state *state;
 	uint64_t events_lost; /* of the kernel side's counter, as handled */
-	pid_t pid;	      /* 0: not there yet */
+	pid_t pid;            /* 0: not there yet */
 	uid_t uid;
 	gid_t gid;
 	bool child;
