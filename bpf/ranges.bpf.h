@@ -62,12 +62,23 @@ static bool is_range(__u64 start, __u64 end)
 	return start < end && !(start & (PAGE_BYTES - 1));
 }
 
+/* Is [start, end) too long for a hook to visit its chunks? Most such ranges have none: they are kept
+ * in slabs. */
+static bool is_long(__u64 start, __u64 end)
+{
+	return end - start >= slab_threshold || (end - start) / CHUNK_BYTES > HOOK_CHUNKS;
+}
+
 static void add_range(__u64 start, __u64 end)
 {
 	__u64 done;
 
 	if (!is_range(start, end))
 		return;
+	if (end - start >= slab_threshold) {
+		defer();
+		return;
+	}
 	done = walk_chunks(start, end, CHUNK_ADD);
 	if (done > start)
 		send(EVENT_ADDED, start, done);
@@ -84,12 +95,13 @@ static void drop_range(__u64 start, __u64 end)
 {
 	if (!is_range(start, end))
 		return;
-	if ((end - start) / CHUNK_BYTES <= HOOK_CHUNKS) {
+	if (!is_long(start, end)) {
 		walk_chunks(start, end, CHUNK_DROP);
 		send(EVENT_DROPPED, start, end);
 		return;
 	}
-	count_drop(COUNTER_RANGES_DEFERRED);
+	if (end - start < slab_threshold)
+		count_drop(COUNTER_RANGES_DEFERRED);
 	send(EVENT_DOOMED, start, end);
 	defer();
 }
@@ -166,7 +178,7 @@ int on_mremap_enter(struct trace_event_raw_sys_enter *ctx)
 		return 0;
 	if (call->args[3] & MREMAP_FIXED)
 		drop_range(call->args[4], call->args[4] + PAGE_ALIGN(call->args[2]));
-	if (PAGE_ALIGN(call->args[1]) / CHUNK_BYTES <= HOOK_CHUNKS)
+	if (!is_long(0, PAGE_ALIGN(call->args[1])))
 		walk_chunks(call->args[0], call->args[0] + PAGE_ALIGN(call->args[1]), CHUNK_MARK);
 	return 0;
 }
@@ -175,7 +187,7 @@ static void move_range(__u64 old, __u64 old_end, __u64 new, __u64 new_end, bool 
 {
 	bool tracked = find_chunk(old) != NULL;
 
-	if ((old_end - old) / CHUNK_BYTES > HOOK_CHUNKS || !tracked) {
+	if (is_long(old, old_end) || !tracked) {
 		if (new != old && !keep)
 			drop_range(old, old_end);
 		else if (new == old && new_end < old_end)

@@ -21,6 +21,8 @@ const volatile __u64 namespace_inode;
 const volatile __u8 track_mmap;
 const volatile __u8 track_heap;
 const volatile __u8 restore_in_bpf;        /* the restore program is loaded */
+const volatile __u8 restore_all;      /* write slabs back without comparing them */
+const volatile __u64 slab_threshold;  /* bytes; from there on a range is kept in slabs */
 const volatile char wait_name[NAME_BYTES]; /* "" in run mode */
 const volatile char checkpoint_request[PATH_BYTES];
 const volatile char checkpoint_completion[PATH_BYTES];
@@ -114,6 +116,7 @@ static void send(enum event_kind kind, __u64 start, __u64 end)
 }
 
 #include "chunk.bpf.h"
+#include "slab.bpf.h"
 #include "ranges.bpf.h"
 
 /* ---- the target ---- */
@@ -178,6 +181,7 @@ static void start_operation(enum operation_kind kind)
 	operation->copy_ns = operation->polls = operation->copied = operation->absent = 0;
 	operation->unwritten = operation->newer = operation->lost = operation->suspects = 0;
 	operation->clean = operation->differences = 0;
+	operation->slab_cursor = operation->slab_flags = 0;
 	operation->kind = kind;
 	operation->tid = visible_ids().pid;
 	operation->threads = thread_count();
@@ -286,21 +290,39 @@ int on_openat2_return(struct trace_event_raw_sys_exit *ctx)
 
 /* ---- polls ---- */
 
+/* Ends a poll's share of the copy. While slabs are left, the next poll goes on. */
 static void finish_copy(__u64 start_ns, bool failed)
 {
 	struct operation *operation = &state.operation;
-	__u64 took = bpf_ktime_get_ns() - start_ns, rest = took;
+	__u64 rest;
 	__u32 bucket = 0, kind = operation->kind;
 
+	operation->copy_ns += bpf_ktime_get_ns() - start_ns;
+	operation->slab_cursor += SLAB_BATCH;
+	if (!failed && operation->slab_cursor < state.slabs) {
+		operation->phase = PHASE_READY;
+		return;
+	}
 	if (failed)
 		count_drop(COUNTER_COPY_FAILED);
-	operation->copy_ns = took;
+	rest = operation->copy_ns;
 	for (; bucket < LATENCY_BUCKETS - 1 && rest > 1; bucket++)
 		rest >>= 1;
 	if (kind < OPERATION_KINDS && bucket < LATENCY_BUCKETS)
 		__sync_fetch_and_add(&state.latency[kind][bucket], 1);
 	operation->phase = PHASE_COPIED;
 	send(EVENT_COPIED, failed, 0);
+}
+
+/* The slabs that this poll may copy. */
+static __u32 batch_size(void)
+{
+	__u64 cursor = state.operation.slab_cursor, left;
+
+	if (cursor >= state.slabs)
+		return 0;
+	left = state.slabs - cursor;
+	return left < SLAB_BATCH ? left : SLAB_BATCH;
 }
 
 static void checkpoint(void)
@@ -311,10 +333,11 @@ static void checkpoint(void)
 	__u32 i;
 
 	state.valid = 0;
-	for (i = 0; i < CHUNK_STORES && i < state.stores; i++) {
+	for (i = 0; i < CHUNK_STORES && i < state.stores && !state.operation.slab_cursor; i++) {
 		store = store_at(i);
 		failed |= !store || bpf_for_each_map_elem(store, read_chunk, NULL, 0) < 0;
 	}
+	failed |= bpf_loop(batch_size(), read_slab, NULL, 0) < 0;
 	finish_copy(start_ns, failed);
 }
 
@@ -326,10 +349,11 @@ static void compare(void)
 	void *store;
 	__u32 i;
 
-	for (i = 0; i < CHUNK_STORES && i < state.stores; i++) {
+	for (i = 0; i < CHUNK_STORES && i < state.stores && !state.operation.slab_cursor; i++) {
 		store = store_at(i);
 		failed |= !store || bpf_for_each_map_elem(store, compare_chunk, NULL, 0) < 0;
 	}
+	failed |= bpf_loop(batch_size(), compare_slab, NULL, 0) < 0;
 	finish_copy(start_ns, failed);
 }
 
@@ -341,10 +365,11 @@ int restore(void *ctx)
 	void *store;
 	__u32 i;
 
-	for (i = 0; i < CHUNK_STORES && i < state.stores; i++) {
+	for (i = 0; i < CHUNK_STORES && i < state.stores && !state.operation.slab_cursor; i++) {
 		store = store_at(i);
 		failed |= !store || bpf_for_each_map_elem(store, write_chunk, NULL, 0) < 0;
 	}
+	failed |= bpf_loop(batch_size(), write_slab, NULL, 0) < 0;
 	finish_copy(start_ns, failed);
 	return 0;
 }
@@ -358,7 +383,7 @@ static bool needs_tracer(const struct operation *operation)
 	    (thread_count() > 1 || (operation->kind == OPERATION_RESTORE && !restore_in_bpf)))
 		return true;
 	return state.prepared != state.deferred ||
-	       (state.always_prepare && operation->phase == PHASE_REQUESTED);
+	       ((state.always_prepare || state.has_slabs) && operation->phase == PHASE_REQUESTED);
 }
 
 static bool move_phase(__u32 from, __u32 to)

@@ -19,6 +19,15 @@
 /* Chunk stores: the first is made at the start, each next when the ones before are full. */
 #define CHUNK_STORES 16
 
+/* The slab store: extents of so many slabs (16 MiB), made as they are needed. */
+#define SLAB_BYTES    4096
+#define SLAB_CHUNKS   (SLAB_BYTES / CHUNK_BYTES)
+#define EXTENT_SLABS  4096
+#define EXTENTS	      4096 /* 64 GiB */
+
+/* Most slabs one poll copies (16 MiB, about 3 ms): tracepoint programs cannot be preempted. */
+#define SLAB_BATCH 4096
+
 /* Most chunks one hook registers or drops by itself (4 MiB, about 5 ms); user space does more. */
 #define HOOK_CHUNKS 16384
 
@@ -57,6 +66,28 @@ struct difference {
 };
 _Static_assert(sizeof(struct difference) == 264, "struct difference crosses the border");
 
+enum slab_state {
+	SLAB_GONE = 0,	     /* unmapped since the checkpoint */
+	SLAB_DUE = 1,	     /* to be read by the checkpoint */
+	SLAB_PRESENT = 2,    /* its bytes are in its slot */
+	SLAB_ZERO = 3,	     /* it reads as zeros and has no slot */
+	SLAB_UNREADABLE = 4, /* neither BPF nor user space could read it */
+};
+
+enum { /* struct slab, flags */
+	SLAB_DIRTY = 1,	 /* differs from what was saved: user space must write it */
+	SLAB_FAILED = 2, /* BPF could not read or write it: user space must look at it */
+};
+
+struct slab { /* one page of the target in the slab table */
+	__u64 address;
+	__u32 slot; /* in the extents, when present */
+	__u8 state; /* enum slab_state */
+	__u8 flags;
+	__u8 padding[2];
+};
+_Static_assert(sizeof(struct slab) == 16, "struct slab crosses the border");
+
 enum phase {
 	PHASE_IDLE = 0,
 	PHASE_REQUESTED = 1,
@@ -85,12 +116,14 @@ struct operation {         /* the one in progress, or the last one */
 	__u64 suspects;    /* pages named in the map suspects; more than fit are counted too */
 	__u64 clean;       /* chunks that were already as they were at the checkpoint */
 	__u64 differences; /* chunks in the map differences; more than fit are counted too */
+	__u64 slab_cursor; /* the slab that the next poll begins with */
+	__u64 slab_flags;  /* slabs with a flag */
 	__u32 kind;        /* enum operation_kind */
 	__u32 phase;       /* enum phase */
 	__u32 tid;         /* the thread that asked, in the tracer's PID namespace */
 	__u32 threads;     /* of the target, when it asked */
 };
-_Static_assert(sizeof(struct operation) == 112, "struct operation crosses the border");
+_Static_assert(sizeof(struct operation) == 128, "struct operation crosses the border");
 
 enum counter { /* what was dropped, refused or done another way; none is silent */
 	       COUNTER_EVENTS_LOST = 0,  /* ring buffer full */
@@ -119,7 +152,9 @@ struct state { /* shared memory between both sides: the BPF object's .bss */
 	__u32 always_prepare; /* the target has mappings that grow by themselves */
 	__u32 stores;         /* chunk stores in use, at least 1 */
 	__u32 awake;          /* user space looks at the ring by itself */
-	__u32 padding;
+	__u32 slabs;          /* entries of the slab table */
+	__u32 slots;          /* of the extents, taken by the snapshot */
+	__u32 has_slabs;      /* ranges are kept in slabs: user space must look before each copy */
 };
 
 enum event_kind {

@@ -54,6 +54,8 @@ static int configure(struct tracer_bpf *object, const struct options *options,
 	object->rodata->track_mmap = !!(options->regions & REGION_MMAP);
 	object->rodata->track_heap = !!(options->regions & REGION_HEAP);
 	object->rodata->restore_in_bpf = restore_in_bpf;
+	object->rodata->restore_all = options->restore_all;
+	object->rodata->slab_threshold = options->slab_threshold;
 	if (options->wait_name)
 		snprintf((char *)object->rodata->wait_name, NAME_BYTES, "%s", options->wait_name);
 	set_path(object->rodata->checkpoint_request,
@@ -170,6 +172,16 @@ int hooks__chunks_fd(const struct hooks *hooks)
 int hooks__chunk_stores_fd(const struct hooks *hooks)
 {
 	return bpf_map__fd(hooks->object->maps.chunk_stores);
+}
+
+int hooks__extents_fd(const struct hooks *hooks)
+{
+	return bpf_map__fd(hooks->object->maps.extents);
+}
+
+int hooks__slab_tables_fd(const struct hooks *hooks)
+{
+	return bpf_map__fd(hooks->object->maps.slab_tables);
 }
 
 int hooks__stream_fd(const struct hooks *hooks)

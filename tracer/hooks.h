@@ -34,6 +34,8 @@ const struct difference *hooks__differences(const struct hooks *hooks);
 int hooks__events_fd(const struct hooks *hooks);
 int hooks__chunks_fd(const struct hooks *hooks);
 int hooks__chunk_stores_fd(const struct hooks *hooks);
+int hooks__extents_fd(const struct hooks *hooks);
+int hooks__slab_tables_fd(const struct hooks *hooks);
 int hooks__stream_fd(const struct hooks *hooks); /* of the program stream */
 
 /* Calls each for every map but the chunk stores: name, places and kernel memory in bytes. */

@@ -32,6 +32,18 @@ static void write_chunk(uint64_t address, const struct chunk *chunk, void *argum
 		crc32(crc32(0, NULL, 0), chunk->bytes, CHUNK_BYTES));
 }
 
+static void write_slab(const struct slab *slab, const uint8_t *bytes, void *argument)
+{
+	static const char *const states[] = {"gone", "due", "present", "zero", "unreadable"};
+	FILE *out = argument;
+
+	fprintf(out, "slab %#lx %s", (unsigned long)slab->address,
+		slab->state < 5 ? states[slab->state] : "unknown");
+	if (bytes)
+		fprintf(out, " %08lx", crc32(crc32(0, NULL, 0), bytes, SLAB_BYTES));
+	fputc('\n', out);
+}
+
 int map_log__write(const char *path, struct target *target, const struct state *state)
 {
 	int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600), err;
@@ -50,6 +62,12 @@ int map_log__write(const char *path, struct target *target, const struct state *
 		(unsigned long)state->operation.sequence);
 	fprintf(log.out, "# range START END BYTES; chunk ADDRESS STATE CRC-32\n");
 	err = snapshot__for_each(target->snapshot, log.ranges, write_chunk, &log);
+	for (size_t i = 0; i < target->large.count; i++)
+		fprintf(log.out, "range %#lx %#lx %lu\n",
+			(unsigned long)target->large.items[i].start,
+			(unsigned long)target->large.items[i].end,
+			(unsigned long)(target->large.items[i].end - target->large.items[i].start));
+	slab_store__for_each(target->slabs, write_slab, log.out);
 	if (ferror(log.out) && !err)
 		err = -EIO;
 	if (fclose(log.out) && !err)

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 #include "memory.h"
 
@@ -156,6 +157,135 @@ bool memory__holds_data(struct memory *memory, uint64_t address)
 	if (memory->states[(address - memory->window_start) / PAGE] != PAGE_NONE)
 		return true;
 	return (mapping->flags & MAPPING_SHARED) && file_holds_data(memory, mapping, address);
+}
+
+/* ---- which pages hold data ---- */
+
+struct page_region { /* include/uapi/linux/fs.h, since 6.7 */
+	uint64_t start, end, categories;
+};
+
+struct pm_scan_arg {
+	uint64_t size, flags, start, end, walk_end, vec, vec_len, max_pages;
+	uint64_t category_inverted, category_mask, category_anyof_mask, return_mask;
+};
+
+#define PAGEMAP_SCAN	_IOWR('f', 16, struct pm_scan_arg)
+#define PAGE_IS_PRESENT (1 << 3)
+#define PAGE_IS_SWAPPED (1 << 4)
+#define PAGE_IS_PFNZERO (1 << 5)
+
+enum { REGIONS = 512 };
+
+/* -ENOTTY: the kernel has no PAGEMAP_SCAN. */
+static int scan_pages(struct memory *memory, uint64_t start, uint64_t end, struct intervals *pages)
+{
+	struct page_region regions[REGIONS];
+	int err = 0;
+
+	while (start < end && !err) {
+		struct pm_scan_arg scan = {
+			.size = sizeof(scan),
+			.start = start,
+			.end = end,
+			.vec = (uintptr_t)regions,
+			.vec_len = REGIONS,
+			.category_inverted = PAGE_IS_PFNZERO,
+			.category_mask = PAGE_IS_PFNZERO,
+			.category_anyof_mask = PAGE_IS_PRESENT | PAGE_IS_SWAPPED,
+			.return_mask = PAGE_IS_PRESENT | PAGE_IS_SWAPPED,
+		};
+		int found = ioctl(memory->pagemap_fd, PAGEMAP_SCAN, &scan);
+
+		if (found < 0)
+			return -errno;
+		for (int i = 0; i < found && !err; i++)
+			err = intervals__add(pages, regions[i].start, regions[i].end);
+		start = scan.walk_end;
+	}
+	return err;
+}
+
+/* The same from pagemap itself, eight bytes for each page. */
+static int read_pages(struct memory *memory, uint64_t start, uint64_t end, struct intervals *pages)
+{
+	int err = 0;
+
+	forget_pages(memory); /* their place is used here */
+	while (start < end && !err) {
+		size_t count = (end - start) / PAGE;
+
+		if (count > WINDOW_PAGES)
+			count = WINDOW_PAGES;
+		err = procfs__page_states(memory->pagemap_fd, start, count, memory->states);
+		for (size_t i = 0, run = 0; i < count && !err; i = run) {
+			for (run = i; run < count && memory->states[run] != PAGE_NONE; run++)
+				;
+			if (run > i)
+				err = intervals__add(pages, start + i * PAGE, start + run * PAGE);
+			else
+				run++;
+		}
+		start += count * PAGE;
+	}
+	return err;
+}
+
+/* What the file behind shared memory holds, whoever wrote it. */
+static int read_file_extents(struct memory *memory, const struct mapping *mapping, uint64_t start,
+			     uint64_t end, struct intervals *pages)
+{
+	off_t base = (off_t)mapping->offset - (off_t)mapping->start, data, hole;
+	char path[96];
+	int fd, err = 0;
+
+	snprintf(path, sizeof(path), "/proc/%d/map_files/%lx-%lx", memory->pid,
+		 (unsigned long)mapping->start, (unsigned long)mapping->end);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return intervals__add(pages, start, end);
+	while (start < end && !err) {
+		data = lseek(fd, base + (off_t)start, SEEK_DATA);
+		if (data < 0)
+			break; /* nothing behind it */
+		hole = lseek(fd, data, SEEK_HOLE);
+		start = hole < 0 ? end : (uint64_t)(hole - base);
+		if ((uint64_t)(data - base) < end)
+			err = intervals__add(pages, (uint64_t)(data - base) & ~(PAGE - 1),
+					     start < end ? (start + PAGE - 1) & ~(PAGE - 1) : end);
+	}
+	close(fd);
+	return err;
+}
+
+static int data_pages_of(struct memory *memory, const struct mapping *mapping, uint64_t start,
+			 uint64_t end, struct intervals *pages)
+{
+	int err;
+
+	if (mapping->inode && !(mapping->flags & MAPPING_SHARED))
+		return intervals__add(pages, start, end);
+	err = scan_pages(memory, start, end, pages);
+	if (err == -ENOTTY || err == -EINVAL)
+		err = read_pages(memory, start, end, pages);
+	if (!err && mapping->flags & MAPPING_SHARED)
+		err = read_file_extents(memory, mapping, start, end, pages);
+	return err;
+}
+
+int memory__data_pages(struct memory *memory, uint64_t start, uint64_t end, struct intervals *pages)
+{
+	int err = 0;
+
+	for (size_t i = 0; i < memory->mappings.count && !err; i++) {
+		const struct mapping *mapping = &memory->mappings.items[i];
+
+		if (mapping->end > start && mapping->start < end)
+			err = data_pages_of(memory, mapping,
+					    mapping->start > start ? mapping->start : start,
+					    mapping->end < end ? mapping->end : end, pages);
+	}
+	return err;
 }
 
 static int open_mem(struct memory *memory)

@@ -12,6 +12,7 @@
 #include <sys/types.h>
 #include <sys/uio.h>
 #include "base/procfs.h"
+#include "intervals.h"
 
 struct memory;
 
@@ -36,6 +37,15 @@ const struct mappings *memory__mappings(const struct memory *memory);
  * memory. What cannot be found out counts as true.
  */
 bool memory__holds_data(struct memory *memory, uint64_t address);
+
+/*
+ * Adds to pages every page of [start, end) of which memory__holds_data() would be true, but for
+ * pages that are known to be the kernel's page of zeros. Costs what is resident, not what is
+ * mapped, where the kernel has PAGEMAP_SCAN (6.7).
+ * start, end: page-aligned. Returns 0, -ENOMEM, -ESRCH or another -errno; pages then holds a part.
+ */
+int memory__data_pages(struct memory *memory, uint64_t start, uint64_t end,
+		       struct intervals *pages);
 
 /*
  * Copy length bytes at address: process_vm_readv/writev first, /proc/PID/mem where the mapping does

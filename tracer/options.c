@@ -11,6 +11,7 @@
 #include "options.h"
 
 #define EXIT_TRACER          125
+#define SLAB_THRESHOLD (64 * 1024) /* docs/performance.md says why */
 #define DEFAULT_MAX_CHUNKS   524288 /* 128 MiB */
 #define DEFAULT_READY_CHUNKS 2048   /* 512 KiB, 0.7 MiB of kernel memory */
 
@@ -22,14 +23,17 @@ enum key {
 	KEY_MAX_CHUNKS,
 	KEY_READY_CHUNKS,
 	KEY_RESTORE_PATH,
+	KEY_RESTORE,
 };
 
 static const struct argp_option option_list[] = {
-	{"engine", 'e', "ENGINE", 0, "How snapshots are held: chunk, or auto (default)", 1},
+	{"engine", 'e', "ENGINE", 0, "How snapshots are held: chunk, slab, or auto (default)", 1},
 	{"regions", KEY_REGIONS, "LIST", 0,
 	 "Memory to track: mmap,heap,bss (default), and data,stack", 1},
 	{"restore-path", KEY_RESTORE_PATH, "PATH", 0,
 	 "Restore with bpf, process_vm, or auto (default): bpf where the kernel allows it", 1},
+	{"restore", KEY_RESTORE, "HOW", 0,
+	 "Of slabs, write back only what differs (diff, default) or everything (all)", 1},
 	{"max-chunks", KEY_MAX_CHUNKS, "N", 0,
 	 "Limit of the chunk store, in chunks of 256 bytes (default 524288: 128 MiB)", 1},
 	{"ready-chunks", KEY_READY_CHUNKS, "N", 0,
@@ -119,6 +123,19 @@ static void read_restore_path(struct argp_state *state, const char *word, enum r
 		argp_error(state, "--restore-path %s: none of auto, bpf, process_vm", word);
 }
 
+static void read_engine(struct argp_state *state, char *name, struct options *options)
+{
+	options->engine = name;
+	if (!strcmp(name, "auto"))
+		options->slab_threshold = SLAB_THRESHOLD;
+	else if (!strcmp(name, "slab"))
+		options->slab_threshold = 0;
+	else if (!strcmp(name, "chunk"))
+		options->slab_threshold = UINT64_MAX;
+	else
+		argp_error(state, "--engine %s: none of auto, chunk, slab", name);
+}
+
 static void check(struct argp_state *state, const struct options *options)
 {
 	if (options->wait_name && options->program)
@@ -145,8 +162,7 @@ static error_t read_option(int key, char *text, struct argp_state *state)
 
 	switch (key) {
 	case 'e':
-		if (strcmp(text, "chunk") != 0 && strcmp(text, "auto") != 0)
-			argp_error(state, "--engine %s: none of chunk, auto", text);
+		read_engine(state, text, options);
 		break;
 	case 'u':
 		options->user = text;
@@ -169,6 +185,11 @@ static error_t read_option(int key, char *text, struct argp_state *state)
 	case 'V':
 		fputs("tracer " TRACER_VERSION "\n", stdout);
 		exit(0);
+	case KEY_RESTORE:
+		if (strcmp(text, "diff") != 0 && strcmp(text, "all") != 0)
+			argp_error(state, "--restore %s: none of diff, all", text);
+		options->restore_all = !strcmp(text, "all");
+		break;
 	case KEY_REGIONS:
 		options->regions = read_regions(state, text);
 		break;
@@ -227,7 +248,8 @@ void options__parse(int argc, char **argv, struct options *ret)
 
 	*ret = (struct options){
 		.control_dir = "/tmp",
-		.engine = "chunk",
+		.engine = "auto",
+		.slab_threshold = SLAB_THRESHOLD,
 		.regions = REGION_MMAP | REGION_HEAP | REGION_BSS,
 		.max_chunks = DEFAULT_MAX_CHUNKS,
 		.ready_chunks = DEFAULT_READY_CHUNKS,

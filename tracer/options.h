@@ -5,6 +5,7 @@
 #ifndef TRACER_OPTIONS_H
 #define TRACER_OPTIONS_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 enum region { /* kinds of memory, a mask */
@@ -23,12 +24,14 @@ struct options {
 	const char *output;      /* the CSV; NULL: default name */
 	const char *map_log;     /* NULL: none */
 	const char *user;        /* name or number; NULL: nobody else */
-	const char *engine;      /* what --engine picked, "chunk" */
+	const char *engine;	 /* "chunk", "slab" or "auto" */
 	char **program;          /* argv of the program, NULL-terminated; NULL with --wait */
 	uint64_t max_chunks;     /* limit of the chunk store */
 	uint64_t ready_chunks;   /* of them allocated beforehand */
+	uint64_t slab_threshold; /* bytes; ranges from there on are kept in slabs */
 	uint32_t regions;        /* mask of enum region */
 	enum restore_path restore_path;
+	bool restore_all; /* write everything back, not only what differs */
 	int verbosity; /* enum log_level */
 };
 

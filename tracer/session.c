@@ -35,6 +35,7 @@ struct session {
 	struct state *state;
 	struct ring_buffer *events;
 	struct chunk_stores *stores;
+	struct slab_store *slabs;
 	struct target target;
 	uint64_t saved;  /* chunks in the snapshot */
 	uint64_t warned; /* sequence of the request that nobody polls for */
@@ -133,8 +134,12 @@ int session__create(const struct options *options, const struct kernel_facts *fa
 				 hooks__stream_fd(hooks), options->ready_chunks,
 				 options->max_chunks, session->state, &session->stores);
 	if (!err)
+		err = slab_store__open(hooks__extents_fd(hooks), hooks__slab_tables_fd(hooks),
+				       session->state, &session->slabs);
+	if (!err)
 		err = target__open(&session->target, session->state, session->stores,
-				   options->regions, !options->wait_name);
+				   session->slabs, options->regions, options->slab_threshold,
+				   !options->wait_name);
 	if (!err) {
 		session->events =
 			ring_buffer__new(hooks__events_fd(hooks), on_event, session, NULL);
@@ -190,7 +195,7 @@ static void fill_row(const struct session *session, struct operation_row *row)
 
 	row->sequence = operation->sequence;
 	row->kind = operation->kind;
-	row->ranges = session->target.tracked.count;
+	row->ranges = session->target.tracked.count + session->target.large.count;
 	row->pid = session->target.pid;
 	memcpy(row->comm, session->target.comm, sizeof(row->comm));
 	if (!row->restore_path)
@@ -298,7 +303,7 @@ static int reconcile(struct session *session)
 	int err;
 
 	(void)ring_buffer__consume(session->events);
-	err = target__reconcile(&session->target);
+	err = target__reconcile(&session->target, session->state->operation.kind);
 	if (err == -ESTALE && session->state->operation.kind == OPERATION_CHECKPOINT) {
 		log__warn("the ring of events was full; ranges were read anew");
 		err = 0;
@@ -313,6 +318,25 @@ static bool is_reconciled(const struct session *session)
 	return session->state->prepared ==
 		       __atomic_load_n(&session->state->deferred, __ATOMIC_ACQUIRE) &&
 	       !session->state->always_prepare;
+}
+
+/* Finds out what the copy needs to know, while the target stands still or polls. */
+static int look_at_target(struct session *session)
+{
+	struct operation *operation = &session->state->operation;
+	int err = 0;
+
+	if (is_reconciled(session))
+		(void)ring_buffer__consume(session->events);
+	else
+		err = reconcile(session);
+	if (!err && (session->state->has_slabs || session->state->slabs))
+		err = target__find_pages(&session->target, operation->kind);
+	/* the copy begins, or begins again if something changed between two batches of it */
+	operation->copied = operation->absent = operation->unwritten = operation->newer = 0;
+	operation->lost = operation->suspects = operation->clean = operation->differences = 0;
+	operation->slab_cursor = operation->slab_flags = 0;
+	return err;
 }
 
 /* Hands over to the next poll, unless something has overtaken the operation. */
@@ -349,18 +373,21 @@ static int hold_and_compare(struct session *session)
 	int err = freeze__stop(target->freeze, 0);
 
 	session->state->stopped = !err;
-	for (int attempt = 0; !err && operation->phase != PHASE_COPIED; attempt++) {
-		if (attempt == 23)
+	for (int idle = 0; !err && operation->phase != PHASE_COPIED; idle++) {
+		uint64_t cursor = operation->slab_cursor;
+
+		if (idle == 23)
 			return -ETIMEDOUT;
 		if (operation->phase == PHASE_PREPARING) {
-			if (!is_reconciled(session))
-				err = reconcile(session);
+			err = look_at_target(session);
 			if (!err)
 				make_ready(session);
 		}
 		if (!err)
 			err = freeze__step_to_poll(target->freeze, (pid_t)operation->tid,
 						   &operation->polls);
+		if (operation->slab_cursor > cursor)
+			idle = 0;
 	}
 	session->held = !err;
 	return err;
@@ -409,7 +436,7 @@ static void prepare(struct session *session)
 			session->state->stopped = 1;
 	}
 	if (!err)
-		err = reconcile(session);
+		err = look_at_target(session);
 	if (err) {
 		fail(session, NULL, "%s", reason_of(err));
 		return;
@@ -469,6 +496,28 @@ static int repair(struct session *session, struct snapshot_result *result)
 	return err;
 }
 
+/* The same for slabs, which carry their flags in the table. */
+static int repair_slabs(struct session *session, struct snapshot_result *result)
+{
+	struct operation *operation = &session->state->operation;
+	struct target *target = &session->target;
+	int err;
+
+	if (!slab_store__needs_repair(session->slabs, target->memory))
+		return operation->kind == OPERATION_CHECKPOINT
+			       ? slab_store__repair_checkpoint(session->slabs, target->memory,
+							       result)
+			       : 0;
+	err = hold(session);
+	if (!err)
+		err = fault__pass("repair", target->pid);
+	if (err)
+		return err;
+	if (operation->kind == OPERATION_CHECKPOINT)
+		return slab_store__repair_checkpoint(session->slabs, target->memory, result);
+	return slab_store__repair_restore(session->slabs, target->memory, result);
+}
+
 /* Does what BPF has left to user space. */
 static int do_the_rest(struct session *session, struct snapshot_result *ret_written,
 		       struct snapshot_result *ret_repaired)
@@ -477,7 +526,7 @@ static int do_the_rest(struct session *session, struct snapshot_result *ret_writ
 	struct target *target = &session->target;
 	int err = 0;
 
-	if (operation->suspects || operation->differences)
+	if (operation->suspects || operation->differences || operation->slab_flags)
 		err = memory__look_again(target->memory, target->changed);
 	if (err)
 		return err;
@@ -492,7 +541,17 @@ static int do_the_rest(struct session *session, struct snapshot_result *ret_writ
 	}
 	if (!err && operation->suspects)
 		err = repair(session, ret_repaired);
+	if (!err && operation->slab_flags)
+		err = repair_slabs(session, ret_repaired);
 	return err;
+}
+
+/* Chunks of the snapshot that are not there any more, after a restore that has met so many. */
+static uint64_t count_gone(const struct session *session, uint64_t met)
+{
+	uint64_t appended = slab_store__appended(session->slabs) * SLAB_CHUNKS;
+
+	return session->saved + appended > met ? session->saved + appended - met : 0;
 }
 
 static void finish(struct session *session)
@@ -521,9 +580,9 @@ static void finish(struct session *session)
 	row.failed = written.failed + repaired.failed + operation->lost;
 	row.fresh = operation->newer;
 	if (restore)
-		row.gone = session->saved - (row.chunks - row.fresh);
+		row.gone = count_gone(session, row.chunks - row.fresh);
 	row.copy_ns = operation->copy_ns;
-	if (operation->suspects || operation->differences)
+	if (operation->suspects || operation->differences || operation->slab_flags)
 		row.copy_ns += now_ns() - start_ns;
 	if (err || session->copy_failed) {
 		fail(session, &row, "%s%s",
@@ -613,7 +672,7 @@ int session__write_map_log(struct session *session, const char *path)
 
 void session__print_summary(const struct session *session, FILE *out)
 {
-	summary__print(session->report, session->hooks, session->stores,
+	summary__print(session->report, session->hooks, session->stores, session->slabs,
 		       intervals__bytes(&session->target.tracked) / CHUNK_BYTES, session->state,
 		       out);
 }
@@ -625,5 +684,6 @@ void session__free(struct session *session)
 	ring_buffer__free(session->events);
 	target__close(&session->target);
 	chunk_stores__free(session->stores);
+	slab_store__free(session->slabs);
 	free(session);
 }

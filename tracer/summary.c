@@ -72,26 +72,30 @@ static void print_map(const char *name, uint64_t places, uint64_t memory, void *
 }
 
 static void print_maps(const struct hooks *hooks, const struct chunk_stores *stores,
-		       uint64_t chunks, FILE *out)
+		       const struct slab_store *slabs, uint64_t chunks, const struct state *state,
+		       FILE *out)
 {
 	fprintf(out, "  %-16s %10s %10s %12s\n", "map", "entries", "places", "memory KiB");
 	fprintf(out, "  %-16s %10lu %10lu %12lu  (limit %lu)\n", "chunks", (unsigned long)chunks,
 		(unsigned long)chunk_stores__places(stores),
 		(unsigned long)chunk_stores__memory(stores) / 1024,
 		(unsigned long)chunk_stores__limit(stores));
+	fprintf(out, "  %-16s %10u %10lu %12lu\n", "slabs", state->slots,
+		(unsigned long)slab_store__slots(slabs),
+		(unsigned long)slab_store__memory(slabs) / 1024);
 	hooks__for_each_map(hooks, print_map, out);
 }
 
 void summary__print(const struct report *report, const struct hooks *hooks,
-		    const struct chunk_stores *stores, uint64_t chunks, const struct state *state,
-		    FILE *out)
+		    const struct chunk_stores *stores, const struct slab_store *slabs,
+		    uint64_t chunks, const struct state *state, FILE *out)
 {
 	uint64_t peak_kib = 0;
 
 	fprintf(out, "\n");
 	print_operations(report, out);
 	print_latency(state, out);
-	print_maps(hooks, stores, chunks, out);
+	print_maps(hooks, stores, slabs, chunks, state, out);
 	(void)procfs__status_u64(0, "VmHWM", &peak_kib); /* 0 then says that it is not known */
 	fprintf(out, "  peak resident memory of the tracer: %lu KiB\n", (unsigned long)peak_kib);
 	for (int i = 0; i < COUNTERS; i++)

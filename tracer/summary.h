@@ -10,10 +10,11 @@
 #include "chunk_stores.h"
 #include "hooks.h"
 #include "report.h"
+#include "slab_store.h"
 
 /* Writes the summary to out. chunks: registered now. */
 void summary__print(const struct report *report, const struct hooks *hooks,
-		    const struct chunk_stores *stores, uint64_t chunks, const struct state *state,
-		    FILE *out);
+		    const struct chunk_stores *stores, const struct slab_store *slabs,
+		    uint64_t chunks, const struct state *state, FILE *out);
 
 #endif

@@ -10,13 +10,15 @@
 #include "target.h"
 
 int target__open(struct target *target, struct state *state, struct chunk_stores *stores,
-		 uint32_t regions, bool child)
+		 struct slab_store *slabs, uint32_t regions, uint64_t slab_threshold, bool child)
 {
 	int err;
 
 	memset(target, 0, sizeof(*target));
 	target->state = state;
 	target->child = child;
+	target->slabs = slabs;
+	target->slab_threshold = slab_threshold;
 	err = regions__create(regions, &target->regions);
 	if (!err)
 		err = snapshot__create(stores, &target->snapshot);
@@ -63,6 +65,9 @@ int target__exec(struct target *target, pid_t pid)
 	target->pid = pid;
 	target->changed = true;
 	regions__forget(target->regions);
+	intervals__clear(&target->large);
+	slab_store__clear(target->slabs);
+	target->state->has_slabs = 0;
 	memory__free(target->memory);
 	target->memory = NULL;
 	freeze__free(target->freeze);
@@ -94,6 +99,14 @@ static int doom(struct target *target, uint64_t start, uint64_t end)
 	return err;
 }
 
+/* [start, end) of the large ranges is gone. */
+static int drop_large(struct target *target, uint64_t start, uint64_t end)
+{
+	int err = slab_store__drop(target->slabs, start, end);
+
+	return err ? err : intervals__remove(&target->large, start, end);
+}
+
 int target__note(struct target *target, const struct event *event)
 {
 	int err = 0;
@@ -106,12 +119,16 @@ int target__note(struct target *target, const struct event *event)
 			err = intervals__remove(&target->doomed, event->start, event->end);
 		break;
 	case EVENT_DROPPED:
-		err = intervals__remove(&target->tracked, event->start, event->end);
+		err = drop_large(target, event->start, event->end);
+		if (!err)
+			err = intervals__remove(&target->tracked, event->start, event->end);
 		if (!err)
 			err = intervals__remove(&target->doomed, event->start, event->end);
 		break;
 	case EVENT_DOOMED:
-		err = doom(target, event->start, event->end);
+		err = drop_large(target, event->start, event->end);
+		if (!err)
+			err = doom(target, event->start, event->end);
 		break;
 	default:
 		break;
@@ -159,11 +176,83 @@ static int follow(struct target *target, const struct intervals *wanted)
 	return err;
 }
 
-int target__reconcile(struct target *target)
+/* Sorts what is wanted into small ranges, for chunks, and large ones, for slabs. What begins inside
+ * a page, as a bss does, is begun with chunks. */
+static int sort_ranges(const struct target *target, const struct intervals *wanted,
+		       struct intervals *ret_small, struct intervals *ret_large)
+{
+	int err = 0;
+
+	for (size_t i = 0; i < wanted->count && !err; i++) {
+		uint64_t start = wanted->items[i].start, end = wanted->items[i].end;
+		uint64_t first = (start + SLAB_BYTES - 1) & ~(uint64_t)(SLAB_BYTES - 1);
+
+		if (first > end)
+			first = end;
+		if (end - start < target->slab_threshold)
+			err = intervals__add(ret_small, start, end);
+		else
+			err = intervals__add(ret_small, start, first);
+		if (!err && end - start >= target->slab_threshold)
+			err = intervals__add(ret_large, first, end);
+	}
+	return err;
+}
+
+/* For a checkpoint: everything that is wanted has its place. */
+static int place(struct target *target, const struct intervals *wanted)
+{
+	struct intervals small = {0}, large = {0};
+	int err = sort_ranges(target, wanted, &small, &large);
+
+	if (!err)
+		err = follow(target, &small);
+	if (!err) {
+		intervals__clear(&target->large);
+		target->large = large;
+		target->state->has_slabs = large.count > 0;
+	} else {
+		intervals__clear(&large);
+	}
+	intervals__clear(&small);
+	return err;
+}
+
+/* For a restore: what is not wanted any more is gone. */
+static int prune(struct target *target, const struct intervals *wanted)
+{
+	struct intervals small = {0}, gone = {0};
+	int err = intervals__intersect(&target->tracked, wanted, &small);
+
+	if (!err)
+		err = follow(target, &small);
+	if (!err)
+		err = intervals__subtract(slab_store__ranges(target->slabs), wanted, &gone);
+	for (size_t i = 0; i < gone.count && !err; i++)
+		err = drop_large(target, gone.items[i].start, gone.items[i].end);
+	intervals__clear(&small);
+	intervals__clear(&gone);
+	return err;
+}
+
+/* What is tracked, in chunks or in slabs. */
+static int all_tracked(const struct target *target, struct intervals *ret)
+{
+	int err = 0;
+
+	for (size_t i = 0; i < target->tracked.count && !err; i++)
+		err = intervals__add(ret, target->tracked.items[i].start,
+				     target->tracked.items[i].end);
+	for (size_t i = 0; i < target->large.count && !err; i++)
+		err = intervals__add(ret, target->large.items[i].start, target->large.items[i].end);
+	return err;
+}
+
+int target__reconcile(struct target *target, enum operation_kind kind)
 {
 	uint64_t lost =
 		__atomic_load_n(&target->state->counters[COUNTER_EVENTS_LOST], __ATOMIC_ACQUIRE);
-	struct intervals wanted = {0}, none = {0};
+	struct intervals wanted = {0}, tracked = {0}, none = {0};
 	bool forgotten = lost != target->events_lost;
 	int err = 0;
 
@@ -172,6 +261,7 @@ int target__reconcile(struct target *target)
 	if (forgotten) { /* which entries are of which mapping, nobody can tell now */
 		target->state->valid = 0;
 		err = snapshot__drop_all(target->snapshot);
+		slab_store__clear(target->slabs);
 		intervals__clear(&target->tracked);
 		intervals__clear(&target->doomed);
 	}
@@ -182,22 +272,40 @@ int target__reconcile(struct target *target)
 		err = drop_all(target, &target->doomed, &none);
 	if (!err) {
 		intervals__clear(&target->doomed);
-		err = regions__wanted(target->regions, target->pid,
-				      memory__mappings(target->memory), &target->tracked, &wanted);
+		err = all_tracked(target, &tracked);
 	}
 	if (!err)
-		err = follow(target, &wanted);
+		err = regions__wanted(target->regions, target->pid,
+				      memory__mappings(target->memory), &tracked, &wanted);
+	if (!err && (kind == OPERATION_CHECKPOINT || forgotten))
+		err = place(target, &wanted);
+	else if (!err)
+		err = prune(target, &wanted);
 	intervals__clear(&wanted);
+	intervals__clear(&tracked);
 	if (err)
 		return err;
 	target->events_lost = lost;
 	return forgotten ? -ESTALE : 0;
 }
 
+int target__find_pages(struct target *target, enum operation_kind kind)
+{
+	int err = memory__look_again(target->memory, target->changed);
+
+	if (err)
+		return err;
+	target->changed = false;
+	if (kind == OPERATION_CHECKPOINT)
+		return slab_store__begin_checkpoint(target->slabs, &target->large, target->memory);
+	return slab_store__begin_restore(target->slabs, target->memory);
+}
+
 void target__close(struct target *target)
 {
 	intervals__clear(&target->tracked);
 	intervals__clear(&target->doomed);
+	intervals__clear(&target->large);
 	freeze__free(target->freeze);
 	memory__free(target->memory);
 	regions__free(target->regions);

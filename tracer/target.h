@@ -15,17 +15,21 @@
 #include "intervals.h"
 #include "memory.h"
 #include "regions.h"
+#include "slab_store.h"
 #include "snapshot.h"
 
 struct target {
-	struct intervals tracked; /* registered in the store */
+	struct intervals tracked; /* registered in the chunk store */
+	struct intervals large;	  /* kept in slabs */
 	struct intervals doomed;  /* still in the store, but unmapped: to be dropped */
 	struct memory *memory;    /* NULL until it has execed */
 	struct freeze *freeze;
 	struct regions *regions;
 	struct snapshot *snapshot;
+	struct slab_store *slabs; /* borrowed */
 	struct state *state;
 	uint64_t events_lost; /* of the kernel side's counter, as handled */
+	uint64_t slab_threshold; /* bytes; ranges from there on are kept in slabs */
 	pid_t pid;            /* 0: not there yet */
 	uid_t uid;
 	gid_t gid;
@@ -34,10 +38,11 @@ struct target {
 	char comm[17];
 };
 
-/* state, stores: borrowed. regions: mask of enum region. child: it will be a child of the caller.
- * 0, or -ENOMEM (target__close is then still right). */
+/* state, stores, slabs: borrowed. regions: mask of enum region. slab_threshold: as in struct
+ * target. child: it will be a child of the caller. 0, or -ENOMEM (target__close is then still
+ * right). */
 int target__open(struct target *target, struct state *state, struct chunk_stores *stores,
-		 uint32_t regions, bool child);
+		 struct slab_store *slabs, uint32_t regions, uint64_t slab_threshold, bool child);
 
 /* Keeps the mirror true: to be called for each event that concerns ranges, in their order.
  * 0 or -ENOMEM. */
@@ -50,11 +55,16 @@ int target__exec(struct target *target, pid_t pid);
 int target__refresh_owner(struct target *target);
 
 /*
- * Makes store and mirror equal to what the user wants tracked. All events must have been noted.
+ * Makes stores and mirror equal to what the user wants tracked, for a checkpoint: small ranges in
+ * chunks, large ones in slabs. For a restore only takes out what is gone: ranges that are new have
+ * nothing saved. All events must have been noted.
  * Returns 0; -E2BIG when the chunk limit does not allow it; -ESTALE when events were lost, and with
- * them the snapshot (store and mirror are right all the same); -ESRCH; -errno.
+ * them the snapshot (stores and mirror are right all the same); -ESRCH; -errno.
  */
-int target__reconcile(struct target *target);
+int target__reconcile(struct target *target, enum operation_kind kind);
+
+/* Before each copy with ranges in slabs: finds their pages. 0 or -errno, see slab_store.h. */
+int target__find_pages(struct target *target, enum operation_kind kind);
 
 /* Frees what it holds; harmless on a zeroed struct. */
 void target__close(struct target *target);

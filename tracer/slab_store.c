@@ -1,0 +1,453 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * The slab store from user space.
+ */
+#include <bpf/bpf.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+#include "base/procfs.h"
+#include "slab_store.h"
+
+enum { SPARE_EXTENTS = 1 };
+
+struct part { /* a table and an extent of the same number */
+	struct slab *table;
+	uint8_t *slots;
+	int table_fd, extent_fd; /* -1: there is none */
+};
+
+struct slab_store {
+	struct state *state;
+	struct intervals ranges; /* kept in slabs */
+	struct intervals known;	 /* pages in the table */
+	struct part *parts;	 /* EXTENTS */
+	struct iovec *local, *remote;
+	size_t room;
+	uint32_t sorted; /* slabs in address order; those after it were appended by a restore */
+	int extents_fd, tables_fd;
+};
+
+int slab_store__open(int extents_fd, int tables_fd, struct state *state,
+		     struct slab_store **ret_store)
+{
+	struct slab_store *store = calloc(1, sizeof(*store));
+
+	if (!store)
+		return -ENOMEM;
+	store->state = state;
+	store->extents_fd = extents_fd;
+	store->tables_fd = tables_fd;
+	store->parts = calloc(EXTENTS, sizeof(*store->parts));
+	if (!store->parts) {
+		slab_store__free(store);
+		return -ENOMEM;
+	}
+	for (uint32_t i = 0; i < EXTENTS; i++)
+		store->parts[i].table_fd = store->parts[i].extent_fd = -1;
+	*ret_store = store;
+	return 0;
+}
+
+const struct intervals *slab_store__ranges(const struct slab_store *store)
+{
+	return &store->ranges;
+}
+
+static struct slab *slab_at(const struct slab_store *store, uint32_t index)
+{
+	return &store->parts[index / EXTENT_SLABS].table[index % EXTENT_SLABS];
+}
+
+static uint8_t *slot_at(const struct slab_store *store, uint32_t slot)
+{
+	return store->parts[slot / EXTENT_SLABS].slots +
+	       (size_t)(slot % EXTENT_SLABS) * SLAB_BYTES;
+}
+
+/* ---- tables and extents ---- */
+
+/* Creates an array of EXTENT_SLABS values, hangs it into outer at index, and maps it. */
+static int create_array(int outer, uint32_t index, const char *name, uint32_t value_bytes,
+			int *ret_fd, void **ret_values)
+{
+	LIBBPF_OPTS(bpf_map_create_opts, options, .map_flags = BPF_F_MMAPABLE);
+	int err, fd = bpf_map_create(BPF_MAP_TYPE_ARRAY, name, sizeof(uint32_t), value_bytes,
+				     EXTENT_SLABS, &options);
+	void *values;
+
+	if (fd < 0)
+		return fd;
+	values = mmap(NULL, (size_t)EXTENT_SLABS * value_bytes, PROT_READ | PROT_WRITE, MAP_SHARED,
+		      fd, 0);
+	if (values == MAP_FAILED) {
+		err = -errno;
+		close(fd);
+		return err;
+	}
+	if (bpf_map_update_elem(outer, &index, &fd, BPF_ANY)) {
+		err = -errno;
+		munmap(values, (size_t)EXTENT_SLABS * value_bytes);
+		close(fd);
+		return err;
+	}
+	*ret_fd = fd;
+	*ret_values = values;
+	return 0;
+}
+
+static void remove_array(int outer, uint32_t index, uint32_t value_bytes, int *fd, void *values)
+{
+	if (*fd < 0)
+		return;
+	(void)bpf_map_delete_elem(outer, &index); /* it may have been hung nowhere */
+	munmap(values, (size_t)EXTENT_SLABS * value_bytes);
+	close(*fd);
+	*fd = -1;
+}
+
+static void remove_extent(struct slab_store *store, uint32_t index)
+{
+	struct part *part = &store->parts[index];
+
+	remove_array(store->extents_fd, index, SLAB_BYTES, &part->extent_fd, part->slots);
+}
+
+static void remove_table(struct slab_store *store, uint32_t index)
+{
+	struct part *part = &store->parts[index];
+
+	remove_array(store->tables_fd, index, sizeof(struct slab), &part->table_fd, part->table);
+}
+
+static int need_table(struct slab_store *store, uint32_t index)
+{
+	struct part *part = &store->parts[index];
+
+	if (part->table_fd >= 0)
+		return 0;
+	return create_array(store->tables_fd, index, "slab_table", sizeof(struct slab),
+			    &part->table_fd, (void **)&part->table);
+}
+
+static int need_extent(struct slab_store *store, uint32_t index)
+{
+	struct part *part = &store->parts[index];
+
+	if (part->extent_fd >= 0)
+		return 0;
+	return create_array(store->extents_fd, index, "slab_extent", SLAB_BYTES, &part->extent_fd,
+			    (void **)&part->slots);
+}
+
+/* Makes extents for so many slots, and gives back what is more than that and a spare. */
+static int fit_extents(struct slab_store *store, uint64_t slots)
+{
+	uint32_t needed = (uint32_t)((slots + EXTENT_SLABS - 1) / EXTENT_SLABS);
+	int err = 0;
+
+	for (uint32_t i = 0; i < needed && !err; i++)
+		err = need_extent(store, i);
+	for (uint32_t i = needed + SPARE_EXTENTS; i < EXTENTS; i++) {
+		remove_extent(store, i);
+		remove_table(store, i);
+	}
+	return err;
+}
+
+/* ---- the table ---- */
+
+static int append(struct slab_store *store, uint64_t address, enum slab_state slab_state)
+{
+	uint32_t index = store->state->slabs;
+	int err;
+
+	if (index >= EXTENTS * EXTENT_SLABS)
+		return -E2BIG;
+	err = need_table(store, index / EXTENT_SLABS);
+	if (err)
+		return err;
+	*slab_at(store, index) = (struct slab){.address = address, .state = (uint8_t)slab_state};
+	store->state->slabs = index + 1;
+	return 0;
+}
+
+static int append_all(struct slab_store *store, const struct intervals *pages,
+		      enum slab_state slab_state)
+{
+	int err = 0;
+
+	for (size_t i = 0; i < pages->count && !err; i++)
+		for (uint64_t page = pages->items[i].start; page < pages->items[i].end && !err;
+		     page += SLAB_BYTES)
+			err = append(store, page, slab_state);
+	return err;
+}
+
+static int copy_set(struct intervals *to, const struct intervals *from)
+{
+	int err = 0;
+
+	intervals__clear(to);
+	for (size_t i = 0; i < from->count && !err; i++)
+		err = intervals__add(to, from->items[i].start, from->items[i].end);
+	return err;
+}
+
+void slab_store__clear(struct slab_store *store)
+{
+	store->state->slabs = store->state->slots = 0;
+	store->sorted = 0;
+	intervals__clear(&store->ranges);
+	intervals__clear(&store->known);
+}
+
+int slab_store__begin_checkpoint(struct slab_store *store, const struct intervals *ranges,
+				 struct memory *memory)
+{
+	int err;
+
+	slab_store__clear(store);
+	err = copy_set(&store->ranges, ranges);
+	for (size_t i = 0; i < ranges->count && !err; i++)
+		err = memory__data_pages(memory, ranges->items[i].start, ranges->items[i].end,
+					 &store->known);
+	if (!err && intervals__bytes(&store->known) > (uint64_t)EXTENTS * EXTENT_SLABS * SLAB_BYTES)
+		err = -E2BIG;
+	if (!err)
+		err = fit_extents(store, intervals__bytes(&store->known) / SLAB_BYTES);
+	if (!err)
+		err = append_all(store, &store->known, SLAB_DUE);
+	if (err)
+		slab_store__clear(store);
+	store->sorted = store->state->slabs;
+	return err;
+}
+
+int slab_store__begin_restore(struct slab_store *store, struct memory *memory)
+{
+	struct intervals now = {0}, since = {0};
+	int err = 0;
+
+	for (size_t i = 0; i < store->ranges.count && !err; i++)
+		err = memory__data_pages(memory, store->ranges.items[i].start,
+					 store->ranges.items[i].end, &now);
+	if (!err)
+		err = intervals__subtract(&now, &store->known, &since);
+	if (!err)
+		err = append_all(store, &since, SLAB_ZERO);
+	for (size_t i = 0; i < since.count && !err; i++)
+		err = intervals__add(&store->known, since.items[i].start, since.items[i].end);
+	intervals__clear(&now);
+	intervals__clear(&since);
+	return err;
+}
+
+/* The first of the sorted slabs at or above address. */
+static uint32_t find_slab(const struct slab_store *store, uint64_t address)
+{
+	uint32_t low = 0, high = store->sorted;
+
+	while (low < high) {
+		uint32_t middle = low + (high - low) / 2;
+
+		if (slab_at(store, middle)->address < address)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low;
+}
+
+int slab_store__drop(struct slab_store *store, uint64_t start, uint64_t end)
+{
+	int err;
+
+	if (!store->ranges.count)
+		return 0;
+	for (uint32_t i = find_slab(store, start); i < store->sorted; i++) {
+		if (slab_at(store, i)->address >= end)
+			break;
+		slab_at(store, i)->state = SLAB_GONE;
+	}
+	for (uint32_t i = store->sorted; i < store->state->slabs; i++)
+		if (slab_at(store, i)->address >= start && slab_at(store, i)->address < end)
+			slab_at(store, i)->state = SLAB_GONE;
+	err = intervals__remove(&store->ranges, start, end);
+	if (!err)
+		err = intervals__remove(&store->known, start, end);
+	return err;
+}
+
+/* ---- repair ---- */
+
+static bool is_due(const struct slab *slab, struct memory *memory)
+{
+	return slab->flags & SLAB_DIRTY ||
+	       (slab->flags & SLAB_FAILED && memory__holds_data(memory, slab->address));
+}
+
+bool slab_store__needs_repair(struct slab_store *store, struct memory *memory)
+{
+	if (!store->state->operation.slab_flags)
+		return false;
+	for (uint32_t i = 0; i < store->state->slabs; i++)
+		if (is_due(slab_at(store, i), memory))
+			return true;
+	return false;
+}
+
+int slab_store__repair_checkpoint(struct slab_store *store, struct memory *memory,
+				  struct snapshot_result *result)
+{
+	for (uint32_t i = 0; i < store->state->slabs && store->state->operation.slab_flags; i++) {
+		struct slab *slab = slab_at(store, i);
+		uint32_t slot = store->state->slots;
+		int err;
+
+		if (!(slab->flags & SLAB_FAILED))
+			continue;
+		if (!memory__holds_data(memory, slab->address)) {
+			slab->state = SLAB_ZERO;
+			continue;
+		}
+		err = memory__read(memory, slab->address, slot_at(store, slot), SLAB_BYTES);
+		if (err == -ESRCH)
+			return err;
+		if (err) {
+			result->failed += SLAB_CHUNKS;
+			continue;
+		}
+		slab->slot = slot;
+		slab->state = SLAB_PRESENT;
+		store->state->slots++;
+		result->moved += SLAB_CHUNKS;
+		result->forced += SLAB_CHUNKS;
+	}
+	return 0;
+}
+
+static int add_piece(struct slab_store *store, size_t *count, uint8_t *bytes, uint64_t address)
+{
+	if (*count == store->room) {
+		size_t room = store->room ? 2 * store->room : 64;
+		struct iovec *pieces = realloc(store->local, room * sizeof(*pieces));
+
+		if (!pieces)
+			return -ENOMEM;
+		store->local = pieces;
+		pieces = realloc(store->remote, room * sizeof(*pieces));
+		if (!pieces)
+			return -ENOMEM;
+		store->remote = pieces;
+		store->room = room;
+	}
+	store->local[*count] = (struct iovec){bytes, SLAB_BYTES};
+	store->remote[*count] = (struct iovec){(void *)(uintptr_t)address, SLAB_BYTES};
+	++*count;
+	return 0;
+}
+
+/* Does the piece go on where the last one ends, here and there? */
+static bool continues(const struct iovec *last, const void *start)
+{
+	return (const char *)last->iov_base + last->iov_len == (const char *)start;
+}
+
+int slab_store__repair_restore(struct slab_store *store, struct memory *memory,
+			       struct snapshot_result *result)
+{
+	static uint8_t zeros[SLAB_BYTES]; /* never written to */
+	uint64_t forced, failed, due = 0;
+	size_t count = 0;
+	int err = 0;
+
+	for (uint32_t i = 0;
+	     i < store->state->slabs && store->state->operation.slab_flags && !err; i++) {
+		const struct slab *slab = slab_at(store, i);
+		uint8_t *bytes = zeros;
+
+		if (!is_due(slab, memory))
+			continue;
+		if (slab->state == SLAB_PRESENT)
+			bytes = slot_at(store, slab->slot);
+		due++;
+		if (count && bytes != zeros && continues(&store->local[count - 1], bytes) &&
+		    continues(&store->remote[count - 1], (void *)(uintptr_t)slab->address)) {
+			store->local[count - 1].iov_len += SLAB_BYTES;
+			store->remote[count - 1].iov_len += SLAB_BYTES;
+		} else {
+			err = add_piece(store, &count, bytes, slab->address);
+		}
+	}
+	if (err)
+		return err;
+	err = memory__write_pieces(memory, store->local, store->remote, count, &forced, &failed);
+	result->forced += forced / CHUNK_BYTES;
+	result->failed += failed / CHUNK_BYTES;
+	result->moved += due * SLAB_CHUNKS - failed / CHUNK_BYTES;
+	return err == -EFAULT ? 0 : err;
+}
+
+void slab_store__for_each(struct slab_store *store,
+			  void (*each)(const struct slab *slab, const uint8_t *bytes,
+				       void *argument),
+			  void *argument)
+{
+	for (uint32_t i = 0; i < store->state->slabs; i++) {
+		const struct slab *slab = slab_at(store, i);
+
+		if (slab->state != SLAB_GONE)
+			each(slab, slab->state == SLAB_PRESENT ? slot_at(store, slab->slot) : NULL,
+			     argument);
+	}
+}
+
+uint64_t slab_store__appended(const struct slab_store *store)
+{
+	uint64_t count = 0;
+
+	for (uint32_t i = store->sorted; i < store->state->slabs; i++)
+		count += slab_at(store, i)->state != SLAB_GONE;
+	return count;
+}
+
+uint64_t slab_store__slots(const struct slab_store *store)
+{
+	uint64_t slots = 0;
+
+	for (uint32_t i = 0; i < EXTENTS; i++)
+		slots += store->parts[i].extent_fd >= 0 ? EXTENT_SLABS : 0;
+	return slots;
+}
+
+uint64_t slab_store__memory(const struct slab_store *store)
+{
+	uint64_t bytes = 0;
+
+	for (uint32_t i = 0; i < EXTENTS; i++) {
+		if (store->parts[i].extent_fd >= 0)
+			bytes += procfs__map_memory(store->parts[i].extent_fd);
+		if (store->parts[i].table_fd >= 0)
+			bytes += procfs__map_memory(store->parts[i].table_fd);
+	}
+	return bytes;
+}
+
+void slab_store__free(struct slab_store *store)
+{
+	if (!store)
+		return;
+	for (uint32_t i = 0; i < EXTENTS && store->parts; i++) {
+		remove_extent(store, i);
+		remove_table(store, i);
+	}
+	intervals__clear(&store->ranges);
+	intervals__clear(&store->known);
+	free(store->parts);
+	free(store->local);
+	free(store->remote);
+	free(store);
+}

@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * The slab store from user space (bpf/slab.bpf.h draws it): which pages of the large ranges may hold
+ * data is found here, from pagemap, before each copy; the bytes are moved by BPF, or by us where
+ * BPF could not. Table and extents are shared memory: no system call looks at them.
+ */
+#ifndef TRACER_SLAB_STORE_H
+#define TRACER_SLAB_STORE_H
+
+#include <stdint.h>
+#include <linux/types.h>
+#include "tracer.h"
+#include "intervals.h"
+#include "memory.h"
+#include "snapshot.h"
+
+struct slab_store;
+
+/* extents_fd, tables_fd: the outer maps, borrowed; state: the shared state. 0 and *ret_store
+ * (slab_store__free), or -ENOMEM. */
+int slab_store__open(int extents_fd, int tables_fd, struct state *state,
+		     struct slab_store **ret_store);
+
+/* The ranges that are kept in slabs, page-aligned. */
+const struct intervals *slab_store__ranges(const struct slab_store *store);
+
+/*
+ * Before a checkpoint: makes ranges the ones that are kept in slabs, and the table that of their
+ * pages that may hold data now, all due; extents that are missing are created, and those that are
+ * too many are given back. The target must stand still, or poll.
+ * Returns 0; -ENOMEM when there is no memory for extents or the table; -E2BIG above 64 GiB;
+ * -ESRCH; -errno. On failure the table is empty.
+ */
+int slab_store__begin_checkpoint(struct slab_store *store, const struct intervals *ranges,
+				 struct memory *memory);
+
+/*
+ * Before a restore: appends to the table the pages that hold data now and did not at the
+ * checkpoint, to be restored as zeros. 0 or -errno.
+ */
+int slab_store__begin_restore(struct slab_store *store, struct memory *memory);
+
+/* [start, end) is unmapped: what was saved of it is gone. 0 or -ENOMEM. */
+int slab_store__drop(struct slab_store *store, uint64_t start, uint64_t end);
+
+/* All is gone. */
+void slab_store__clear(struct slab_store *store);
+
+/*
+ * After the copy: reads, or writes, what BPF has flagged; the target must stand still. Counts in
+ * chunks into *result, which the caller has initialised. 0 (failures are counted), -ESRCH, -errno.
+ */
+int slab_store__repair_checkpoint(struct slab_store *store, struct memory *memory,
+				  struct snapshot_result *result);
+int slab_store__repair_restore(struct slab_store *store, struct memory *memory,
+			       struct snapshot_result *result);
+
+/* Is there, among the flagged, what must be repaired? */
+bool slab_store__needs_repair(struct slab_store *store, struct memory *memory);
+
+/* Calls each for every slab of the table that is not gone; bytes are SLAB_BYTES, NULL unless the
+ * slab is present. */
+void slab_store__for_each(struct slab_store *store,
+			  void (*each)(const struct slab *slab, const uint8_t *bytes,
+				       void *argument),
+			  void *argument);
+
+/* Slabs that restores have appended to the table and that are not gone. */
+uint64_t slab_store__appended(const struct slab_store *store);
+
+/* Slots there are, and kernel memory of extents and tables in bytes. */
+uint64_t slab_store__slots(const struct slab_store *store);
+uint64_t slab_store__memory(const struct slab_store *store);
+
+/* slab_store__free(NULL) is harmless. */
+void slab_store__free(struct slab_store *store);
+
+#endif
