@@ -38,6 +38,7 @@ struct session {
 	struct target target;
 	uint64_t saved;  /* chunks in the snapshot */
 	uint64_t warned; /* sequence of the request that nobody polls for */
+	uint64_t refused; /* chunks that found no room since the ranges were last reconciled */
 	uint32_t due;    /* EVENT_PREPARE, EVENT_COPIED or 0: to be done once the ring is read */
 	bool copy_failed;
 	bool held; /* all threads of the target stand still, one of them in its poll */
@@ -55,14 +56,31 @@ static uint64_t now_ns(void)
 	return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
 }
 
+static uint64_t count_chunks(const struct intervals *ranges)
+{
+	uint64_t chunks = 0;
+
+	for (size_t i = 0; i < ranges->count; i++)
+		chunks += (ranges->items[i].end - (ranges->items[i].start & ~(uint64_t)CHUNK_MASK) +
+			   CHUNK_MASK) /
+			  CHUNK_BYTES;
+	return chunks;
+}
+
 /* The chunks of a new range found no room. With more room the next range will, and this one is
- * registered before the next copy; at the limit the user must know. */
+ * registered before the next copy; at the limit the user must know. Several ranges may have been
+ * refused before we hear of the first: room is made for all of them, once. */
 static void on_refused(struct session *session, const struct event *event)
 {
-	uint64_t count = (event->end - event->start) / CHUNK_BYTES;
-	int err = chunk_stores__grow(session->stores, count);
+	uint64_t count = (event->end - event->start) / CHUNK_BYTES, needed;
+	int err = 0;
 
 	session->target.changed = true;
+	session->refused += count;
+	needed = count_chunks(&session->target.tracked) + session->refused;
+	if (needed > chunk_stores__places(session->stores))
+		err = chunk_stores__grow(session->stores,
+					 needed - chunk_stores__places(session->stores));
 	if (!err || session->limit_told)
 		return;
 	session->limit_told = true;
@@ -299,6 +317,7 @@ static int reconcile(struct session *session)
 
 	(void)ring_buffer__consume(session->events);
 	err = target__reconcile(&session->target);
+	session->refused = 0;
 	if (err == -ESTALE && session->state->operation.kind == OPERATION_CHECKPOINT) {
 		log__warn("the ring of events was full; ranges were read anew");
 		err = 0;
