@@ -7,8 +7,9 @@
  *
  *	IDLE --open of a request file (BPF)--> REQUESTED
  *	REQUESTED --poll, all is known (BPF)--> COPYING --(BPF)--> COPIED --tracer--> IDLE
- *	REQUESTED --poll, tracer must act (BPF)--> PREPARING --tracer--> READY --poll (BPF)-->
- *COPYING any --tracer gives up--> IDLE
+ *	REQUESTED --poll, tracer must act (BPF)--> PREPARING --tracer--> READY
+ *	READY --poll (BPF)--> COPYING, or PREPARING again
+ *	any --tracer gives up--> IDLE
  */
 #ifndef BPF_TRACER_H
 #define BPF_TRACER_H
@@ -29,7 +30,7 @@
 #define DIFFERENCES 8192
 
 /* Slots of the memory of absent pages that spares an operation a fault for each chunk of them. */
-#define ABSENT_SLOTS 1024
+#define ABSENT_SLOTS 8192
 
 #define PATH_BYTES 256 /* longest control file path, with its NUL */
 #define NAME_BYTES 64  /* longest name of --wait, with its NUL */
@@ -89,19 +90,22 @@ struct operation {         /* the one in progress, or the last one */
 	__u32 phase;       /* enum phase */
 	__u32 tid;         /* the thread that asked, in the tracer's PID namespace */
 	__u32 threads;     /* of the target, when it asked */
+	__u32 uid;         /* of the file that it created, as the kernel sees it */
+	__u32 gid;
 };
-_Static_assert(sizeof(struct operation) == 112, "struct operation crosses the border");
+_Static_assert(sizeof(struct operation) == 120, "struct operation crosses the border");
 
-enum counter { /* what was dropped, refused or done another way; none is silent */
-	       COUNTER_EVENTS_LOST = 0,  /* ring buffer full */
-	       COUNTER_PATHS_UNREAD,     /* a path of open or access could not be read */
-	       COUNTER_CALLS_UNTRACKED,  /* no memory for the enter record of a call */
-	       COUNTER_CHUNKS_REFUSED,   /* no room in the chunk stores, at mmap or brk */
-	       COUNTER_RANGES_DEFERRED,  /* left to user space: too long for a hook */
-	       COUNTER_REQUESTS_BUSY,    /* a request while another operation was being finished */
-	       COUNTER_COPY_FAILED,      /* the iteration over the chunks itself failed */
-	       COUNTER_RESTORER_MISSING, /* no restore program to call */
-	       COUNTERS,
+/* What was dropped, refused or done another way; none is silent. */
+enum counter {
+	COUNTER_EVENTS_LOST = 0,  /* ring buffer full */
+	COUNTER_PATHS_UNREAD,     /* a path of open or access could not be read */
+	COUNTER_CALLS_UNTRACKED,  /* no memory for the enter record of a call */
+	COUNTER_CHUNKS_REFUSED,   /* no room in the chunk stores, at mmap or brk */
+	COUNTER_RANGES_DEFERRED,  /* left to user space: too long for a hook */
+	COUNTER_REQUESTS_BUSY,    /* a request while another operation was being finished */
+	COUNTER_COPY_FAILED,      /* the iteration over the chunks itself failed */
+	COUNTER_RESTORER_MISSING, /* no restore program to call */
+	COUNTERS,
 };
 
 #define LATENCY_BUCKETS 40 /* bucket b counts copies of [2^b, 2^(b+1)) ns */

@@ -133,10 +133,6 @@ static void check(struct argp_state *state, const struct options *options)
 				   strlen(options->wait_name) > 62))
 		argp_error(state, "--wait '%s': give the base name of a file, at most 62 bytes",
 			   options->wait_name);
-	if (options->ready_chunks > options->max_chunks)
-		argp_error(state, "--ready-chunks %lu is more than --max-chunks %lu",
-			   (unsigned long)options->ready_chunks,
-			   (unsigned long)options->max_chunks);
 }
 
 static error_t read_option(int key, char *text, struct argp_state *state)
@@ -183,8 +179,6 @@ static error_t read_option(int key, char *text, struct argp_state *state)
 		break;
 	case KEY_MAX_CHUNKS:
 		read_number(state, "--max-chunks", text, 1, 1ULL << 26, &options->max_chunks);
-		if (options->ready_chunks > options->max_chunks)
-			options->ready_chunks = options->max_chunks;
 		break;
 	case KEY_READY_CHUNKS:
 		read_number(state, "--ready-chunks", text, 1, 1ULL << 26, &options->ready_chunks);
@@ -235,4 +229,6 @@ void options__parse(int argc, char **argv, struct options *ret)
 	};
 	argp_err_exit_status = EXIT_TRACER;
 	argp_parse(&argp, argc, argv, ARGP_IN_ORDER | ARGP_NO_HELP, NULL, ret);
+	if (ret->ready_chunks > ret->max_chunks)
+		ret->ready_chunks = ret->max_chunks;
 }

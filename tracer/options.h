@@ -7,12 +7,13 @@
 
 #include <stdint.h>
 
-enum region { /* kinds of memory, a mask */
-	      REGION_MMAP = 1 << 0,
-	      REGION_HEAP = 1 << 1,
-	      REGION_BSS = 1 << 2,
-	      REGION_DATA = 1 << 3,
-	      REGION_STACK = 1 << 4,
+/* Kinds of memory, a mask. */
+enum region {
+	REGION_MMAP = 1 << 0,
+	REGION_HEAP = 1 << 1,
+	REGION_BSS = 1 << 2,
+	REGION_DATA = 1 << 3,
+	REGION_STACK = 1 << 4,
 };
 
 enum restore_path { RESTORE_AUTO, RESTORE_BPF, RESTORE_PROCESS_VM };

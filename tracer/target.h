@@ -24,11 +24,10 @@ struct target {
 	struct freeze *freeze;
 	struct regions *regions;
 	struct snapshot *snapshot;
+	struct chunk_stores *stores; /* borrowed */
 	struct state *state;
 	uint64_t events_lost; /* of the kernel side's counter, as handled */
 	pid_t pid;            /* 0: not there yet */
-	uid_t uid;
-	gid_t gid;
 	bool child;
 	bool changed; /* its mappings, since memory was last refreshed */
 	char comm[17];
@@ -46,8 +45,8 @@ int target__note(struct target *target, const struct event *event);
 /* It has execed, for the first time or again. 0 or -errno. */
 int target__exec(struct target *target, pid_t pid);
 
-/* Reads who it runs as now; the answer is kept in uid and gid. 0 or -errno. */
-int target__refresh_owner(struct target *target);
+/* The number of chunks that the ranges take. */
+uint64_t target__chunks(const struct intervals *ranges);
 
 /*
  * Makes store and mirror equal to what the user wants tracked. All events must have been noted.
