@@ -40,7 +40,7 @@ LINT_PACKAGES  := cppcheck clang-tidy clang-format shellcheck valgrind
 .SECONDARY:
 .SUFFIXES:
 .PHONY: all tests run run-vm test test-unit test-e2e test-vm bench deps install uninstall lint \
-	sanitize format clean help
+	sanitize valgrind format clean help
 
 #: all         build/tracer, build/testcase and build/client.o (the default)
 all: $(BUILD)/tracer $(BUILD)/testcase $(BUILD)/client.o
@@ -92,7 +92,7 @@ $(BUILD)/obj/modules.a: $(MODULES)
 	$(call say,AR)
 	$(Q)rm -f $@ && ar rcs $@ $^
 
-$(BUILD)/unit/% $(BUILD)/e2e/% $(BUILD)/bench/%: $(BUILD)/obj/modules.a
+$(UNIT) $(E2E) $(BENCH): $(BUILD)/obj/modules.a
 
 $(BUILD)/unit/%: $(BUILD)/obj/testcase/unit/%.o
 	$(call say,LINK)
@@ -173,6 +173,14 @@ lint: all
 sanitize:
 	$(MAKE) BUILD=build/sanitize CFLAGS='-O1 -g -fsanitize=address,undefined -fno-omit-frame-pointer -fno-sanitize-recover=all' test-unit
 
+#: valgrind    unit tests under valgrind
+valgrind: tests
+	$(Q)utils/deps.sh $(LINT_PACKAGES)
+	for test in $(filter-out %/procfs_test,$(UNIT)) '$(BUILD)/unit/procfs_test 2301'; do \
+		valgrind -q --error-exitcode=9 --leak-check=full $$test >/dev/null || exit 1; \
+	done
+
+#: format      clang-format everything
 format:
 	clang-format -i $(SOURCES)
 

@@ -42,7 +42,21 @@ struct signal_struct { /* include/linux/sched/signal.h */
 	int nr_threads;
 } CORE;
 
+typedef struct {
+	unsigned int val;
+} kuid_t; /* include/linux/uidgid_types.h */
+
+typedef struct {
+	unsigned int val;
+} kgid_t;
+
+struct cred { /* include/linux/cred.h; fs: whose files it creates are */
+	kuid_t fsuid;
+	kgid_t fsgid;
+} CORE;
+
 struct task_struct { /* include/linux/sched.h */
+	const struct cred *cred;
 	struct mm_struct *mm;
 	struct signal_struct *signal;
 } CORE;

@@ -66,7 +66,7 @@ static bool is_range(__u64 start, __u64 end)
  * in slabs. */
 static bool is_long(__u64 start, __u64 end)
 {
-	return end - start >= slab_threshold || (end - start) / CHUNK_BYTES > HOOK_CHUNKS;
+	return end - start >= state.slab_threshold || (end - start) / CHUNK_BYTES > HOOK_CHUNKS;
 }
 
 static void add_range(__u64 start, __u64 end)
@@ -75,7 +75,7 @@ static void add_range(__u64 start, __u64 end)
 
 	if (!is_range(start, end))
 		return;
-	if (end - start >= slab_threshold) {
+	if (end - start >= state.slab_threshold) {
 		defer();
 		return;
 	}
@@ -100,7 +100,7 @@ static void drop_range(__u64 start, __u64 end)
 		send(EVENT_DROPPED, start, end);
 		return;
 	}
-	if (end - start < slab_threshold)
+	if (end - start < state.slab_threshold)
 		count_drop(COUNTER_RANGES_DEFERRED);
 	send(EVENT_DOOMED, start, end);
 	defer();

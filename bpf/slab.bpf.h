@@ -3,9 +3,9 @@
  * The slab engine, kernel side. User space makes the table, one entry for each page that may hold
  * data, in address order, and the extents, arrays of slots that it maps; BPF fills them:
  *
- *	slab_tables:  [0] |page|page|page| ...  4096 entries each
+ *	slab_tables:  [0] |page|page|page| ...  1024 entries each
  *	                     |         \
- *	extents:      [0] |slot|slot|slot| ...  4096 pages each (16 MiB)
+ *	extents:      [0] |slot|slot|slot| ...  1024 pages each (4 MiB)
  *
  * A page that reads as zeros takes no slot, so slots follow each other in the order of the table but
  * not one for one. One poll copies SLAB_BATCH pages at most; the next one goes on.
@@ -17,19 +17,20 @@ struct slab_page {
 	__u64 words[SLAB_BYTES / 8];
 };
 
+/* Sizes, not types: 6.1 wants template and instance to have the same type information, here none. */
 struct slab_extent {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(map_flags, BPF_F_MMAPABLE);
 	__uint(max_entries, EXTENT_SLABS);
-	__type(key, __u32);
-	__type(value, struct slab_page);
+	__uint(key_size, sizeof(__u32));
+	__uint(value_size, SLAB_BYTES);
 };
 
 struct slab_table {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(map_flags, BPF_F_MMAPABLE);
 	__uint(max_entries, EXTENT_SLABS);
-	__uint(key_size, sizeof(__u32)); /* clang 14 describes no type that only an inner map has */
+	__uint(key_size, sizeof(__u32));
 	__uint(value_size, sizeof(struct slab));
 };
 

@@ -21,9 +21,9 @@ const volatile __u64 namespace_inode;
 const volatile __u8 track_mmap;
 const volatile __u8 track_heap;
 const volatile __u8 restore_in_bpf;        /* the restore program is loaded */
-const volatile __u8 restore_all;      /* write slabs back without comparing them */
-const volatile __u64 slab_threshold;  /* bytes; from there on a range is kept in slabs */
+const volatile __u8 restore_all;           /* write slabs back without comparing them */
 const volatile char wait_name[NAME_BYTES]; /* "" in run mode */
+const volatile __u32 wait_length;
 const volatile char checkpoint_request[PATH_BYTES];
 const volatile char checkpoint_completion[PATH_BYTES];
 const volatile char restore_request[PATH_BYTES];
@@ -121,24 +121,24 @@ static void send(enum event_kind kind, __u64 start, __u64 end)
 
 /* ---- the target ---- */
 
+/* The name is compared from the end of the path, whose length the record holds: a search for the
+ * last slash would be a loop that the verifier follows one path at a time. */
 static bool is_waited_for(struct trace_event_raw_sched_process_exec *ctx)
 {
 	__u32 location = ctx->__data_loc_filename;
-	__u32 offset = location & 0xffff, length = location >> 16, from, i, name = 0;
-	char path[PATH_BYTES] = {};
+	__u32 offset = location & 0xffff, length = location >> 16; /* with the NUL */
+	char name[NAME_BYTES] = {}, before = '/';
 
-	/* the last bytes are enough: the base name is there or is too long to match */
-	from = length > PATH_BYTES ? length - PATH_BYTES : 0;
-	if (bpf_probe_read_kernel_str(path, sizeof(path), (void *)ctx + offset + from) < 0) {
+	if (length <= wait_length)
+		return false;
+	offset += length - wait_length - 1;
+	if (bpf_probe_read_kernel_str(name, sizeof(name), (void *)ctx + offset) < 0 ||
+	    (length > wait_length + 1 &&
+	     bpf_probe_read_kernel(&before, 1, (void *)ctx + offset - 1))) {
 		count_drop(COUNTER_PATHS_UNREAD);
 		return false;
 	}
-	for (i = 0; i < PATH_BYTES; i++)
-		if (path[i] == '/')
-			name = i + 1;
-	if (bpf_probe_read_kernel_str(path, NAME_BYTES, (void *)ctx + offset + from + name) < 0)
-		return false;
-	return !bpf_strncmp(path, NAME_BYTES, (const char *)wait_name);
+	return before == '/' && !bpf_strncmp(name, sizeof(name), (const char *)wait_name);
 }
 
 SEC("tp/sched/sched_process_exec")
@@ -169,6 +169,7 @@ int on_exec(struct trace_event_raw_sched_process_exec *ctx)
 static void start_operation(enum operation_kind kind)
 {
 	struct operation *operation = &state.operation;
+	struct task_struct *task = bpf_get_current_task_btf();
 	__u32 phase = operation->phase;
 
 	if (phase == PHASE_PREPARING || phase == PHASE_COPYING || phase == PHASE_COPIED) {
@@ -184,6 +185,8 @@ static void start_operation(enum operation_kind kind)
 	operation->slab_cursor = operation->slab_flags = 0;
 	operation->kind = kind;
 	operation->tid = visible_ids().pid;
+	operation->uid = task->cred->fsuid.val;
+	operation->gid = task->cred->fsgid.val;
 	operation->threads = thread_count();
 	operation->phase = PHASE_REQUESTED;
 	send(EVENT_REQUEST, 0, 0);

@@ -7,8 +7,9 @@
  *
  *	IDLE --open of a request file (BPF)--> REQUESTED
  *	REQUESTED --poll, all is known (BPF)--> COPYING --(BPF)--> COPIED --tracer--> IDLE
- *	REQUESTED --poll, tracer must act (BPF)--> PREPARING --tracer--> READY --poll (BPF)-->
- *COPYING any --tracer gives up--> IDLE
+ *	REQUESTED --poll, tracer must act (BPF)--> PREPARING --tracer--> READY
+ *	READY --poll (BPF)--> COPYING, or PREPARING again
+ *	any --tracer gives up--> IDLE
  */
 #ifndef BPF_TRACER_H
 #define BPF_TRACER_H
@@ -19,11 +20,11 @@
 /* Chunk stores: the first is made at the start, each next when the ones before are full. */
 #define CHUNK_STORES 16
 
-/* The slab store: extents of so many slabs (16 MiB), made as they are needed. */
-#define SLAB_BYTES    4096
-#define SLAB_CHUNKS   (SLAB_BYTES / CHUNK_BYTES)
-#define EXTENT_SLABS  4096
-#define EXTENTS	      4096 /* 64 GiB */
+/* The slab store: extents of so many slabs (4 MiB), made as they are needed. */
+#define SLAB_BYTES   4096
+#define SLAB_CHUNKS  (SLAB_BYTES / CHUNK_BYTES)
+#define EXTENT_SLABS 1024
+#define EXTENTS	     16384 /* 64 GiB */
 
 /* Most slabs one poll copies (16 MiB, about 3 ms): tracepoint programs cannot be preempted. */
 #define SLAB_BATCH 4096
@@ -38,7 +39,7 @@
 #define DIFFERENCES 8192
 
 /* Slots of the memory of absent pages that spares an operation a fault for each chunk of them. */
-#define ABSENT_SLOTS 1024
+#define ABSENT_SLOTS 8192
 
 #define PATH_BYTES 256 /* longest control file path, with its NUL */
 #define NAME_BYTES 64  /* longest name of --wait, with its NUL */
@@ -67,16 +68,16 @@ struct difference {
 _Static_assert(sizeof(struct difference) == 264, "struct difference crosses the border");
 
 enum slab_state {
-	SLAB_GONE = 0,	     /* unmapped since the checkpoint */
-	SLAB_DUE = 1,	     /* to be read by the checkpoint */
+	SLAB_GONE = 0,       /* unmapped since the checkpoint */
+	SLAB_DUE = 1,        /* to be read by the checkpoint */
 	SLAB_PRESENT = 2,    /* its bytes are in its slot */
-	SLAB_ZERO = 3,	     /* it reads as zeros and has no slot */
+	SLAB_ZERO = 3,       /* it reads as zeros and has no slot */
 	SLAB_UNREADABLE = 4, /* neither BPF nor user space could read it */
 };
 
-enum { /* struct slab, flags */
-	SLAB_DIRTY = 1,	 /* differs from what was saved: user space must write it */
-	SLAB_FAILED = 2, /* BPF could not read or write it: user space must look at it */
+enum {                  /* struct slab, flags */
+       SLAB_DIRTY = 1,  /* differs from what was saved: user space must write it */
+       SLAB_FAILED = 2, /* BPF could not read or write it: user space must look at it */
 };
 
 struct slab { /* one page of the target in the slab table */
@@ -122,19 +123,22 @@ struct operation {         /* the one in progress, or the last one */
 	__u32 phase;       /* enum phase */
 	__u32 tid;         /* the thread that asked, in the tracer's PID namespace */
 	__u32 threads;     /* of the target, when it asked */
+	__u32 uid;         /* of the file that it created, as the kernel sees it */
+	__u32 gid;
 };
-_Static_assert(sizeof(struct operation) == 128, "struct operation crosses the border");
+_Static_assert(sizeof(struct operation) == 136, "struct operation crosses the border");
 
-enum counter { /* what was dropped, refused or done another way; none is silent */
-	       COUNTER_EVENTS_LOST = 0,  /* ring buffer full */
-	       COUNTER_PATHS_UNREAD,     /* a path of open or access could not be read */
-	       COUNTER_CALLS_UNTRACKED,  /* no memory for the enter record of a call */
-	       COUNTER_CHUNKS_REFUSED,   /* no room in the chunk stores, at mmap or brk */
-	       COUNTER_RANGES_DEFERRED,  /* left to user space: too long for a hook */
-	       COUNTER_REQUESTS_BUSY,    /* a request while another operation was being finished */
-	       COUNTER_COPY_FAILED,      /* the iteration over the chunks itself failed */
-	       COUNTER_RESTORER_MISSING, /* no restore program to call */
-	       COUNTERS,
+/* What was dropped, refused or done another way; none is silent. */
+enum counter {
+	COUNTER_EVENTS_LOST = 0,  /* ring buffer full */
+	COUNTER_PATHS_UNREAD,     /* a path of open or access could not be read */
+	COUNTER_CALLS_UNTRACKED,  /* no memory for the enter record of a call */
+	COUNTER_CHUNKS_REFUSED,   /* no room in the chunk stores, at mmap or brk */
+	COUNTER_RANGES_DEFERRED,  /* left to user space: too long for a hook */
+	COUNTER_REQUESTS_BUSY,    /* a request while another operation was being finished */
+	COUNTER_COPY_FAILED,      /* the iteration over the chunks itself failed */
+	COUNTER_RESTORER_MISSING, /* no restore program to call */
+	COUNTERS,
 };
 
 #define LATENCY_BUCKETS 40 /* bucket b counts copies of [2^b, 2^(b+1)) ns */
@@ -145,10 +149,13 @@ struct state { /* shared memory between both sides: the BPF object's .bss */
 	__u64 latency[OPERATION_KINDS][LATENCY_BUCKETS];
 	__u64 deferred; /* grows with each change of mappings that user space must look at */
 	__u64 prepared; /* value of deferred that user space has dealt with */
-	__u32 target;   /* thread group id as the kernel sees it; 0: none yet */
-	__u32 child;    /* run mode: the child's pid in the tracer's PID namespace */
-	__u32 valid;    /* the chunks hold a whole snapshot */
-	__u32 stopped;  /* user space holds the target's threads, all but the one that polls */
+	/* Bytes; a range from there on is kept in slabs. Not a constant to BPF: 6.18 fails to compile
+	 * a program of which it has removed the call of a callback (\"No program to jit\"). */
+	__u64 slab_threshold;
+	__u32 target;  /* thread group id as the kernel sees it; 0: none yet */
+	__u32 child;   /* run mode: the child's pid in the tracer's PID namespace */
+	__u32 valid;   /* the chunks hold a whole snapshot */
+	__u32 stopped; /* user space holds the target's threads, all but the one that polls */
 	__u32 always_prepare; /* the target has mappings that grow by themselves */
 	__u32 stores;         /* chunk stores in use, at least 1 */
 	__u32 awake;          /* user space looks at the ring by itself */

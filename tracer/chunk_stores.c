@@ -24,6 +24,7 @@ struct chunk_stores {
 	int fds[CHUNK_STORES];     /* the first is borrowed */
 	int streams[CHUNK_STORES]; /* links of the program to each */
 	uint32_t count;
+	uint32_t roomy; /* those before it are full, as far as we know */
 	int outer_fd, stream_fd;
 };
 
@@ -64,7 +65,35 @@ int chunk_stores__open(int outer_fd, int first_fd, int stream_fd, uint64_t first
 	return 0;
 }
 
-int chunk_stores__grow(struct chunk_stores *stores, uint64_t count)
+/* A store as the first is, with its type information: 6.1 compares that with the template's. */
+static int create_like_first(const struct chunk_stores *stores, uint32_t places)
+{
+	struct bpf_map_info info = {0};
+	uint32_t length = sizeof(info);
+	/* cppcheck-suppress unknownMacro */
+	LIBBPF_OPTS(bpf_map_create_opts, options);
+	int fd;
+
+	if (bpf_obj_get_info_by_fd(stores->fds[0], &info, &length))
+		return -errno;
+	if (info.btf_id) {
+		int btf = bpf_btf_get_fd_by_id(info.btf_id);
+
+		if (btf < 0)
+			return btf;
+		options.btf_fd = (uint32_t)btf;
+		options.btf_key_type_id = info.btf_key_type_id;
+		options.btf_value_type_id = info.btf_value_type_id;
+	}
+	fd = bpf_map_create(BPF_MAP_TYPE_HASH, "chunks", sizeof(uint64_t), sizeof(struct chunk),
+			    places, &options);
+	if (info.btf_id)
+		close((int)options.btf_fd);
+	return fd;
+}
+
+/* Adds a store for at least count more chunks, as far as the limit allows. */
+static int grow(struct chunk_stores *stores, uint64_t count)
 {
 	uint64_t places = stores->places > count ? stores->places : count;
 	int fd, stream = -1, err = 0;
@@ -73,8 +102,7 @@ int chunk_stores__grow(struct chunk_stores *stores, uint64_t count)
 		return -E2BIG;
 	if (places > stores->limit - stores->places || stores->count == CHUNK_STORES - 1)
 		places = stores->limit - stores->places;
-	fd = bpf_map_create(BPF_MAP_TYPE_HASH, "chunks", sizeof(uint64_t), sizeof(struct chunk),
-			    (uint32_t)places, NULL);
+	fd = create_like_first(stores, (uint32_t)places);
 	if (fd < 0)
 		return fd;
 	stream = open_stream(stores, fd);
@@ -95,6 +123,16 @@ int chunk_stores__grow(struct chunk_stores *stores, uint64_t count)
 	return 0;
 }
 
+int chunk_stores__reserve(struct chunk_stores *stores, uint64_t total)
+{
+	int err = 0;
+
+	stores->roomy = 0; /* hooks may have dropped chunks anywhere */
+	if (total > stores->places)
+		err = grow(stores, total - stores->places);
+	return !err && total > stores->places ? -E2BIG : err;
+}
+
 int chunk_stores__put(struct chunk_stores *stores, uint64_t address, const struct chunk *chunk)
 {
 	int err;
@@ -104,7 +142,7 @@ int chunk_stores__put(struct chunk_stores *stores, uint64_t address, const struc
 			return 0;
 	for (uint32_t i = 0;; i++) {
 		if (i == stores->count) {
-			err = chunk_stores__grow(stores, 1);
+			err = grow(stores, 1);
 			if (err)
 				return err;
 		}
@@ -115,11 +153,31 @@ int chunk_stores__put(struct chunk_stores *stores, uint64_t address, const struc
 	}
 }
 
+int chunk_stores__add(struct chunk_stores *stores, uint64_t address, const struct chunk *chunk)
+{
+	int err;
+
+	for (;; stores->roomy++) {
+		if (stores->roomy >= stores->count) {
+			err = grow(stores, 1);
+			if (err)
+				return err;
+		}
+		if (!bpf_map_update_elem(stores->fds[stores->roomy], &address, chunk, BPF_ANY))
+			return 0;
+		if (errno != E2BIG)
+			return -errno;
+	}
+}
+
 int chunk_stores__remove(struct chunk_stores *stores, uint64_t address)
 {
 	for (uint32_t i = 0; i < stores->count; i++) {
-		if (!bpf_map_delete_elem(stores->fds[i], &address))
+		if (!bpf_map_delete_elem(stores->fds[i], &address)) {
+			if (i < stores->roomy)
+				stores->roomy = i;
 			return 0;
+		}
 		if (errno != ENOENT)
 			return -errno;
 	}
@@ -130,6 +188,7 @@ int chunk_stores__clear(struct chunk_stores *stores)
 {
 	uint64_t key;
 
+	stores->roomy = 0;
 	for (uint32_t i = 0; i < stores->count; i++) {
 		while (!bpf_map_get_next_key(stores->fds[i], NULL, &key))
 			if (bpf_map_delete_elem(stores->fds[i], &key) && errno != ENOENT)

@@ -22,13 +22,16 @@ int chunk_stores__open(int outer_fd, int first_fd, int stream_fd, uint64_t first
 		       uint64_t limit, struct state *state, struct chunk_stores **ret_stores);
 
 /*
- * Makes room for count more chunks than there are places now, as far as the limit allows.
- * Returns 0; -E2BIG when the limit is reached and nothing was added; -ENOMEM or another -errno.
+ * Makes places for total chunks altogether, as far as the limit allows.
+ * Returns 0; -E2BIG when the limit is below total (it is then reached); -ENOMEM or another -errno.
  */
-int chunk_stores__grow(struct chunk_stores *stores, uint64_t count);
+int chunk_stores__reserve(struct chunk_stores *stores, uint64_t total);
 
 /* Puts a chunk under address, replacing an old one; makes room if it must. 0, -E2BIG, -errno. */
 int chunk_stores__put(struct chunk_stores *stores, uint64_t address, const struct chunk *chunk);
+
+/* The same for a chunk that is known not to be there: a single system call. */
+int chunk_stores__add(struct chunk_stores *stores, uint64_t address, const struct chunk *chunk);
 
 /* Takes the chunk at address away: 0, -ENOENT or -errno. */
 int chunk_stores__remove(struct chunk_stores *stores, uint64_t address);

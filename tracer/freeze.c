@@ -89,6 +89,14 @@ static bool is_held(const struct freeze *freeze, pid_t tid)
 	return false;
 }
 
+/* A thread that has ended refuses like one that somebody else traces. */
+static bool has_tracer(pid_t tid)
+{
+	uint64_t tracer;
+
+	return !procfs__status_u64(tid, "TracerPid", &tracer) && tracer;
+}
+
 static int hold(struct freeze *freeze, pid_t tid)
 {
 	struct held *held = realloc(freeze->held, (freeze->count + 1) * sizeof(*held));
@@ -99,7 +107,7 @@ static int hold(struct freeze *freeze, pid_t tid)
 	freeze->held = held;
 	held += freeze->count;
 	if (ptrace(PTRACE_SEIZE, tid, NULL, PTRACE_O_TRACESYSGOOD))
-		return -errno;
+		return errno == EPERM && !has_tracer(tid) ? -ESRCH : -errno;
 	*held = (struct held){.tid = tid, .running = true};
 	freeze->count++;
 	if (ptrace(PTRACE_INTERRUPT, tid, NULL, NULL))

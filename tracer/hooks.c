@@ -55,9 +55,11 @@ static int configure(struct tracer_bpf *object, const struct options *options,
 	object->rodata->track_heap = !!(options->regions & REGION_HEAP);
 	object->rodata->restore_in_bpf = restore_in_bpf;
 	object->rodata->restore_all = options->restore_all;
-	object->rodata->slab_threshold = options->slab_threshold;
-	if (options->wait_name)
+	object->bss->state.slab_threshold = options->slab_threshold;
+	if (options->wait_name) {
+		object->rodata->wait_length = (uint32_t)strlen(options->wait_name);
 		snprintf((char *)object->rodata->wait_name, NAME_BYTES, "%s", options->wait_name);
+	}
 	set_path(object->rodata->checkpoint_request,
 		 control__request_path(control, OPERATION_CHECKPOINT));
 	set_path(object->rodata->checkpoint_completion,

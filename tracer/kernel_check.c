@@ -20,9 +20,10 @@
 #define TRACEFS "/sys/kernel/tracing"
 #define BTF     "/sys/kernel/btf/vmlinux"
 
-enum { /* include/uapi/linux/capability.h */
-       SYS_PTRACE_BIT = 19,
-       SYS_ADMIN_BIT = 21,
+/* include/uapi/linux/capability.h */
+enum {
+	SYS_PTRACE_BIT = 19,
+	SYS_ADMIN_BIT = 21,
 };
 
 static int check_capabilities(void)
@@ -40,9 +41,9 @@ static int check_capabilities(void)
 		if (sscanf(line, "CapEff: %llx", &effective) == 1)
 			break;
 	fclose(status);
-	if ((effective & needed) == needed)
+	if (geteuid() == 0 && (effective & needed) == needed)
 		return 0;
-	log__error("this needs root, or the capabilities CAP_SYS_ADMIN (to load and attach BPF "
+	log__error("this needs root, with the capabilities CAP_SYS_ADMIN (to load and attach BPF "
 		   "programs) and CAP_SYS_PTRACE (to repair memory); try: sudo tracer ...");
 	return -EPERM;
 }

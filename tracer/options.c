@@ -10,10 +10,11 @@
 #include "base/parse.h"
 #include "options.h"
 
-#define EXIT_TRACER          125
-#define SLAB_THRESHOLD (64 * 1024) /* docs/performance.md says why */
-#define DEFAULT_MAX_CHUNKS   524288 /* 128 MiB */
-#define DEFAULT_READY_CHUNKS 2048   /* 512 KiB, 0.7 MiB of kernel memory */
+#define EXIT_TRACER        125
+#define SLAB_THRESHOLD     4096   /* auto; docs/performance.md says why */
+#define DEFAULT_MAX_CHUNKS 524288      /* 128 MiB */
+#define CHUNK_READY_CHUNKS 2048        /* 512 KiB, 0.7 MiB of kernel memory */
+#define SLAB_READY_CHUNKS  256         /* for what slabs do not hold: the first page of a bss */
 
 enum key {
 	KEY_REGIONS = 256,
@@ -37,7 +38,9 @@ static const struct argp_option option_list[] = {
 	{"max-chunks", KEY_MAX_CHUNKS, "N", 0,
 	 "Limit of the chunk store, in chunks of 256 bytes (default 524288: 128 MiB)", 1},
 	{"ready-chunks", KEY_READY_CHUNKS, "N", 0,
-	 "Chunks allocated at the start; more are allocated as needed (default 2048: 512 KiB)", 1},
+	 "Chunks allocated at the start; more are allocated as needed (default 2048 with the chunk "
+	 "engine, else 256)",
+	 1},
 	{"wait", KEY_WAIT, "NAME", 0, "Trace the next process that executes a file NAME", 2},
 	{"user", 'u', "USER", 0, "Run PROGRAM as USER (under sudo: the user who called it)", 2},
 	{"control-dir", KEY_CONTROL_DIR, "DIR", 0, "Folder of the control files (default /tmp)", 2},
@@ -150,10 +153,6 @@ static void check(struct argp_state *state, const struct options *options)
 				   strlen(options->wait_name) > 62))
 		argp_error(state, "--wait '%s': give the base name of a file, at most 62 bytes",
 			   options->wait_name);
-	if (options->ready_chunks > options->max_chunks)
-		argp_error(state, "--ready-chunks %lu is more than --max-chunks %lu",
-			   (unsigned long)options->ready_chunks,
-			   (unsigned long)options->max_chunks);
 }
 
 static error_t read_option(int key, char *text, struct argp_state *state)
@@ -204,8 +203,6 @@ static error_t read_option(int key, char *text, struct argp_state *state)
 		break;
 	case KEY_MAX_CHUNKS:
 		read_number(state, "--max-chunks", text, 1, 1ULL << 26, &options->max_chunks);
-		if (options->ready_chunks > options->max_chunks)
-			options->ready_chunks = options->max_chunks;
 		break;
 	case KEY_READY_CHUNKS:
 		read_number(state, "--ready-chunks", text, 1, 1ULL << 26, &options->ready_chunks);
@@ -252,9 +249,13 @@ void options__parse(int argc, char **argv, struct options *ret)
 		.slab_threshold = SLAB_THRESHOLD,
 		.regions = REGION_MMAP | REGION_HEAP | REGION_BSS,
 		.max_chunks = DEFAULT_MAX_CHUNKS,
-		.ready_chunks = DEFAULT_READY_CHUNKS,
 		.verbosity = LOG_LEVEL_NORMAL,
 	};
 	argp_err_exit_status = EXIT_TRACER;
 	argp_parse(&argp, argc, argv, ARGP_IN_ORDER | ARGP_NO_HELP, NULL, ret);
+	if (!ret->ready_chunks)
+		ret->ready_chunks =
+			ret->slab_threshold == UINT64_MAX ? CHUNK_READY_CHUNKS : SLAB_READY_CHUNKS;
+	if (ret->ready_chunks > ret->max_chunks)
+		ret->ready_chunks = ret->max_chunks;
 }

@@ -8,12 +8,13 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-enum region { /* kinds of memory, a mask */
-	      REGION_MMAP = 1 << 0,
-	      REGION_HEAP = 1 << 1,
-	      REGION_BSS = 1 << 2,
-	      REGION_DATA = 1 << 3,
-	      REGION_STACK = 1 << 4,
+/* Kinds of memory, a mask. */
+enum region {
+	REGION_MMAP = 1 << 0,
+	REGION_HEAP = 1 << 1,
+	REGION_BSS = 1 << 2,
+	REGION_DATA = 1 << 3,
+	REGION_STACK = 1 << 4,
 };
 
 enum restore_path { RESTORE_AUTO, RESTORE_BPF, RESTORE_PROCESS_VM };
@@ -24,7 +25,7 @@ struct options {
 	const char *output;      /* the CSV; NULL: default name */
 	const char *map_log;     /* NULL: none */
 	const char *user;        /* name or number; NULL: nobody else */
-	const char *engine;	 /* "chunk", "slab" or "auto" */
+	const char *engine;      /* "chunk", "slab" or "auto" */
 	char **program;          /* argv of the program, NULL-terminated; NULL with --wait */
 	uint64_t max_chunks;     /* limit of the chunk store */
 	uint64_t ready_chunks;   /* of them allocated beforehand */
@@ -32,7 +33,7 @@ struct options {
 	uint32_t regions;        /* mask of enum region */
 	enum restore_path restore_path;
 	bool restore_all; /* write everything back, not only what differs */
-	int verbosity; /* enum log_level */
+	int verbosity;    /* enum log_level */
 };
 
 /*

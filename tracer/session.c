@@ -37,9 +37,11 @@ struct session {
 	struct chunk_stores *stores;
 	struct slab_store *slabs;
 	struct target target;
-	uint64_t saved;  /* chunks in the snapshot */
-	uint64_t warned; /* sequence of the request that nobody polls for */
-	uint32_t due;    /* EVENT_PREPARE, EVENT_COPIED or 0: to be done once the ring is read */
+	uint64_t saved;    /* chunks in the snapshot */
+	uint64_t warned;   /* sequence of the request that nobody polls for */
+	uint64_t asked_ns; /* when we last expected a poll to come */
+	uint64_t refused;  /* chunks that found no room since the ranges were last reconciled */
+	uint32_t due;      /* EVENT_PREPARE, EVENT_COPIED or 0: to be done once the ring is read */
 	bool copy_failed;
 	bool held; /* all threads of the target stand still, one of them in its poll */
 	bool restore_in_bpf;
@@ -57,13 +59,17 @@ static uint64_t now_ns(void)
 }
 
 /* The chunks of a new range found no room. With more room the next range will, and this one is
- * registered before the next copy; at the limit the user must know. */
+ * registered before the next copy; at the limit the user must know. Several ranges may have been
+ * refused before we hear of the first: room is made for all of them, once. */
 static void on_refused(struct session *session, const struct event *event)
 {
 	uint64_t count = (event->end - event->start) / CHUNK_BYTES;
-	int err = chunk_stores__grow(session->stores, count);
+	int err;
 
 	session->target.changed = true;
+	session->refused += count;
+	err = chunk_stores__reserve(session->stores,
+				    target__chunks(&session->target.tracked) + session->refused);
 	if (!err || session->limit_told)
 		return;
 	session->limit_told = true;
@@ -94,8 +100,9 @@ static int on_event(void *context, void *data, size_t size)
 	case EVENT_WAKE:
 		break;
 	case EVENT_REQUEST: /* the poll is to come, and finds us awake */
+		session->asked_ns = now_ns();
 		control__begin(session->control, session->state->operation.kind,
-			       session->target.uid);
+			       session->state->operation.uid);
 		break;
 	case EVENT_PREPARE:
 		session->due = event->kind;
@@ -224,7 +231,7 @@ fail(struct session *session, struct operation_row *row, const char *format, ...
 	if (kind == OPERATION_CHECKPOINT)
 		session->state->valid = 0;
 	set_phase(session, PHASE_IDLE);
-	control__refuse(session->control, kind, session->target.uid);
+	control__refuse(session->control, kind, session->state->operation.uid);
 	release(session);
 	report__add(session->report, row);
 	session->failed = true;
@@ -238,11 +245,11 @@ static void complete(struct session *session, struct operation_row *row)
 	int err;
 
 	fill_row(session, row);
-	err = control__check_request(session->control, kind, session->target.uid);
+	err = control__check_request(session->control, kind, session->state->operation.uid);
 	if (err) {
 		row->status = STATUS_FAILED;
 		fail(session, row, "%s is not a plain file of user %u; memory was %s all the same",
-		     control__request_path(session->control, kind), session->target.uid,
+		     control__request_path(session->control, kind), session->state->operation.uid,
 		     kind == OPERATION_CHECKPOINT ? "read" : "restored");
 		return;
 	}
@@ -253,8 +260,7 @@ static void complete(struct session *session, struct operation_row *row)
 	set_phase(session, PHASE_IDLE); /* before the target can see the file, and ask again */
 	err = fault__pass("completion", session->target.pid);
 	if (!err)
-		err = control__complete(session->control, kind, session->target.uid,
-					session->target.gid);
+		err = control__complete(session->control, kind, operation->uid, operation->gid);
 	if (err) {
 		row->status = STATUS_FAILED;
 		fail(session, row, "cannot create %s: %s%s",
@@ -304,6 +310,7 @@ static int reconcile(struct session *session)
 
 	(void)ring_buffer__consume(session->events);
 	err = target__reconcile(&session->target, session->state->operation.kind);
+	session->refused = 0;
 	if (err == -ESTALE && session->state->operation.kind == OPERATION_CHECKPOINT) {
 		log__warn("the ring of events was full; ranges were read anew");
 		err = 0;
@@ -344,6 +351,7 @@ static void make_ready(struct session *session)
 {
 	uint32_t preparing = PHASE_PREPARING;
 
+	session->asked_ns = now_ns();
 	(void)__atomic_compare_exchange_n(&session->state->operation.phase, &preparing, PHASE_READY,
 					  false, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED);
 }
@@ -554,6 +562,18 @@ static uint64_t count_gone(const struct session *session, uint64_t met)
 	return session->saved + appended > met ? session->saved + appended - met : 0;
 }
 
+/* What a failed operation has left, for its message. */
+static const char *what_is_now(const struct session *session, const struct operation_row *row,
+			       int err)
+{
+	if (err == -ESRCH)
+		return "";
+	if (session->state->operation.kind == OPERATION_CHECKPOINT)
+		return "; there is no snapshot now";
+	return row->bytes || session->restore_in_bpf ? "; memory is partly restored"
+						     : "; its memory is as it was";
+}
+
 static void finish(struct session *session)
 {
 	struct operation *operation = &session->state->operation;
@@ -587,9 +607,7 @@ static void finish(struct session *session)
 	if (err || session->copy_failed) {
 		fail(session, &row, "%s%s",
 		     session->copy_failed ? "the copy in the kernel broke off" : reason_of(err),
-		     !restore                               ? "; there is no snapshot now"
-		     : row.bytes || session->restore_in_bpf ? "; memory is partly restored"
-							    : "; its memory is as it was");
+		     what_is_now(session, &row, err));
 		return;
 	}
 	if (row.failed) {
@@ -641,7 +659,7 @@ void session__tick(struct session *session)
 	if (phase == PHASE_IDLE)
 		freeze__release(session->target.freeze); /* threads that stopped late */
 	if ((phase != PHASE_REQUESTED && phase != PHASE_READY) ||
-	    now_ns() < operation->request_ns + POLL_TIMEOUT_NS)
+	    now_ns() < session->asked_ns + POLL_TIMEOUT_NS)
 		return;
 	if (phase == PHASE_READY && operation->threads > 1) {
 		/* its other threads must not stand still for ever */
@@ -673,8 +691,7 @@ int session__write_map_log(struct session *session, const char *path)
 void session__print_summary(const struct session *session, FILE *out)
 {
 	summary__print(session->report, session->hooks, session->stores, session->slabs,
-		       intervals__bytes(&session->target.tracked) / CHUNK_BYTES, session->state,
-		       out);
+		       target__chunks(&session->target.tracked), session->state, out);
 }
 
 void session__free(struct session *session)

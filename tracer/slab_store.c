@@ -8,22 +8,22 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
-#include "base/procfs.h"
 #include "slab_store.h"
 
 enum { SPARE_EXTENTS = 1 };
 
-struct part { /* a table and an extent of the same number */
+/* A table and an extent of the same number, NULL where there is none. They live as long as they are
+ * mapped here or hang in their outer map; no file descriptor is kept, for there may be thousands. */
+struct part {
 	struct slab *table;
 	uint8_t *slots;
-	int table_fd, extent_fd; /* -1: there is none */
 };
 
 struct slab_store {
 	struct state *state;
 	struct intervals ranges; /* kept in slabs */
-	struct intervals known;	 /* pages in the table */
-	struct part *parts;	 /* EXTENTS */
+	struct intervals known;  /* pages in the table */
+	struct part *parts;      /* EXTENTS */
 	struct iovec *local, *remote;
 	size_t room;
 	uint32_t sorted; /* slabs in address order; those after it were appended by a restore */
@@ -45,8 +45,6 @@ int slab_store__open(int extents_fd, int tables_fd, struct state *state,
 		slab_store__free(store);
 		return -ENOMEM;
 	}
-	for (uint32_t i = 0; i < EXTENTS; i++)
-		store->parts[i].table_fd = store->parts[i].extent_fd = -1;
 	*ret_store = store;
 	return 0;
 }
@@ -63,19 +61,19 @@ static struct slab *slab_at(const struct slab_store *store, uint32_t index)
 
 static uint8_t *slot_at(const struct slab_store *store, uint32_t slot)
 {
-	return store->parts[slot / EXTENT_SLABS].slots +
-	       (size_t)(slot % EXTENT_SLABS) * SLAB_BYTES;
+	return store->parts[slot / EXTENT_SLABS].slots + (size_t)(slot % EXTENT_SLABS) * SLAB_BYTES;
 }
 
 /* ---- tables and extents ---- */
 
 /* Creates an array of EXTENT_SLABS values, hangs it into outer at index, and maps it. */
 static int create_array(int outer, uint32_t index, const char *name, uint32_t value_bytes,
-			int *ret_fd, void **ret_values)
+			void **ret_values)
 {
+	/* cppcheck-suppress unknownMacro */
 	LIBBPF_OPTS(bpf_map_create_opts, options, .map_flags = BPF_F_MMAPABLE);
-	int err, fd = bpf_map_create(BPF_MAP_TYPE_ARRAY, name, sizeof(uint32_t), value_bytes,
-				     EXTENT_SLABS, &options);
+	int err = 0, fd = bpf_map_create(BPF_MAP_TYPE_ARRAY, name, sizeof(uint32_t), value_bytes,
+					 EXTENT_SLABS, &options);
 	void *values;
 
 	if (fd < 0)
@@ -84,61 +82,53 @@ static int create_array(int outer, uint32_t index, const char *name, uint32_t va
 		      fd, 0);
 	if (values == MAP_FAILED) {
 		err = -errno;
-		close(fd);
-		return err;
-	}
-	if (bpf_map_update_elem(outer, &index, &fd, BPF_ANY)) {
+	} else if (bpf_map_update_elem(outer, &index, &fd, BPF_ANY)) {
 		err = -errno;
 		munmap(values, (size_t)EXTENT_SLABS * value_bytes);
-		close(fd);
-		return err;
+	} else {
+		*ret_values = values;
 	}
-	*ret_fd = fd;
-	*ret_values = values;
-	return 0;
+	close(fd);
+	return err;
 }
 
-static void remove_array(int outer, uint32_t index, uint32_t value_bytes, int *fd, void *values)
+static void remove_array(int outer, uint32_t index, uint32_t value_bytes, void *values)
 {
-	if (*fd < 0)
+	if (!values)
 		return;
-	(void)bpf_map_delete_elem(outer, &index); /* it may have been hung nowhere */
+	(void)bpf_map_delete_elem(outer, &index); /* its memory goes with the mapping */
 	munmap(values, (size_t)EXTENT_SLABS * value_bytes);
-	close(*fd);
-	*fd = -1;
 }
 
 static void remove_extent(struct slab_store *store, uint32_t index)
 {
-	struct part *part = &store->parts[index];
-
-	remove_array(store->extents_fd, index, SLAB_BYTES, &part->extent_fd, part->slots);
+	remove_array(store->extents_fd, index, SLAB_BYTES, store->parts[index].slots);
+	store->parts[index].slots = NULL;
 }
 
 static void remove_table(struct slab_store *store, uint32_t index)
 {
-	struct part *part = &store->parts[index];
-
-	remove_array(store->tables_fd, index, sizeof(struct slab), &part->table_fd, part->table);
+	remove_array(store->tables_fd, index, sizeof(struct slab), store->parts[index].table);
+	store->parts[index].table = NULL;
 }
 
 static int need_table(struct slab_store *store, uint32_t index)
 {
 	struct part *part = &store->parts[index];
 
-	if (part->table_fd >= 0)
+	if (part->table)
 		return 0;
 	return create_array(store->tables_fd, index, "slab_table", sizeof(struct slab),
-			    &part->table_fd, (void **)&part->table);
+			    (void **)&part->table);
 }
 
 static int need_extent(struct slab_store *store, uint32_t index)
 {
 	struct part *part = &store->parts[index];
 
-	if (part->extent_fd >= 0)
+	if (part->slots)
 		return 0;
-	return create_array(store->extents_fd, index, "slab_extent", SLAB_BYTES, &part->extent_fd,
+	return create_array(store->extents_fd, index, "slab_extent", SLAB_BYTES,
 			    (void **)&part->slots);
 }
 
@@ -364,8 +354,8 @@ int slab_store__repair_restore(struct slab_store *store, struct memory *memory,
 	size_t count = 0;
 	int err = 0;
 
-	for (uint32_t i = 0;
-	     i < store->state->slabs && store->state->operation.slab_flags && !err; i++) {
+	for (uint32_t i = 0; i < store->state->slabs && store->state->operation.slab_flags && !err;
+	     i++) {
 		const struct slab *slab = slab_at(store, i);
 		uint8_t *bytes = zeros;
 
@@ -419,7 +409,7 @@ uint64_t slab_store__slots(const struct slab_store *store)
 	uint64_t slots = 0;
 
 	for (uint32_t i = 0; i < EXTENTS; i++)
-		slots += store->parts[i].extent_fd >= 0 ? EXTENT_SLABS : 0;
+		slots += store->parts[i].slots ? EXTENT_SLABS : 0;
 	return slots;
 }
 
@@ -428,10 +418,10 @@ uint64_t slab_store__memory(const struct slab_store *store)
 	uint64_t bytes = 0;
 
 	for (uint32_t i = 0; i < EXTENTS; i++) {
-		if (store->parts[i].extent_fd >= 0)
-			bytes += procfs__map_memory(store->parts[i].extent_fd);
-		if (store->parts[i].table_fd >= 0)
-			bytes += procfs__map_memory(store->parts[i].table_fd);
+		if (store->parts[i].slots)
+			bytes += (uint64_t)EXTENT_SLABS * SLAB_BYTES;
+		if (store->parts[i].table)
+			bytes += EXTENT_SLABS * sizeof(struct slab);
 	}
 	return bytes;
 }

@@ -68,7 +68,7 @@ void slab_store__for_each(struct slab_store *store,
 /* Slabs that restores have appended to the table and that are not gone. */
 uint64_t slab_store__appended(const struct slab_store *store);
 
-/* Slots there are, and kernel memory of extents and tables in bytes. */
+/* Slots there are, and memory of extents and tables in bytes. */
 uint64_t slab_store__slots(const struct slab_store *store);
 uint64_t slab_store__memory(const struct slab_store *store);
 

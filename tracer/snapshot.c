@@ -46,7 +46,7 @@ int snapshot__add(struct snapshot *snapshot, uint64_t start, uint64_t end, uint6
 
 	*ret_done = start;
 	for (uint64_t key = start & ~(uint64_t)CHUNK_MASK; key < end; key += CHUNK_BYTES) {
-		err = chunk_stores__put(snapshot->stores, key, &chunk);
+		err = chunk_stores__add(snapshot->stores, key, &chunk);
 		if (err)
 			break;
 		chunk.first = 0;

@@ -19,6 +19,7 @@ int target__open(struct target *target, struct state *state, struct chunk_stores
 	target->child = child;
 	target->slabs = slabs;
 	target->slab_threshold = slab_threshold;
+	target->stores = stores;
 	err = regions__create(regions, &target->regions);
 	if (!err)
 		err = snapshot__create(stores, &target->snapshot);
@@ -40,9 +41,15 @@ static void read_comm(struct target *target)
 	target->comm[length > 0 ? length - 1 : 0] = '\0'; /* without its newline */
 }
 
-int target__refresh_owner(struct target *target)
+uint64_t target__chunks(const struct intervals *ranges)
 {
-	return procfs__owner(target->pid, &target->uid, &target->gid);
+	uint64_t chunks = 0;
+
+	for (size_t i = 0; i < ranges->count; i++)
+		chunks += (ranges->items[i].end - (ranges->items[i].start & ~(uint64_t)CHUNK_MASK) +
+			   CHUNK_MASK) /
+			  CHUNK_BYTES;
+	return chunks;
 }
 
 /* Everything that is registered becomes doomed. */
@@ -77,8 +84,6 @@ int target__exec(struct target *target, pid_t pid)
 		err = freeze__create(pid, target->child, &target->freeze);
 	if (!err)
 		err = memory__open(pid, &target->memory);
-	if (!err)
-		err = target__refresh_owner(target);
 	return err;
 }
 
@@ -156,6 +161,11 @@ static int follow(struct target *target, const struct intervals *wanted)
 	int err;
 
 	err = drop_all(target, &target->tracked, wanted);
+	if (!err) {
+		err = chunk_stores__reserve(target->stores, target__chunks(wanted));
+		if (err == -E2BIG) /* as much as there is room for is registered all the same */
+			err = 0;
+	}
 	if (!err)
 		err = intervals__subtract(wanted, &target->tracked, &missing);
 	if (!err) { /* the mirror first loses what went, then gains what came, bit by bit */

@@ -20,19 +20,18 @@
 
 struct target {
 	struct intervals tracked; /* registered in the chunk store */
-	struct intervals large;	  /* kept in slabs */
+	struct intervals large;   /* kept in slabs */
 	struct intervals doomed;  /* still in the store, but unmapped: to be dropped */
 	struct memory *memory;    /* NULL until it has execed */
 	struct freeze *freeze;
 	struct regions *regions;
 	struct snapshot *snapshot;
-	struct slab_store *slabs; /* borrowed */
+	struct slab_store *slabs;    /* borrowed */
+	struct chunk_stores *stores; /* borrowed */
 	struct state *state;
-	uint64_t events_lost; /* of the kernel side's counter, as handled */
+	uint64_t events_lost;    /* of the kernel side's counter, as handled */
 	uint64_t slab_threshold; /* bytes; ranges from there on are kept in slabs */
-	pid_t pid;            /* 0: not there yet */
-	uid_t uid;
-	gid_t gid;
+	pid_t pid;               /* 0: not there yet */
 	bool child;
 	bool changed; /* its mappings, since memory was last refreshed */
 	char comm[17];
@@ -51,8 +50,8 @@ int target__note(struct target *target, const struct event *event);
 /* It has execed, for the first time or again. 0 or -errno. */
 int target__exec(struct target *target, pid_t pid);
 
-/* Reads who it runs as now; the answer is kept in uid and gid. 0 or -errno. */
-int target__refresh_owner(struct target *target);
+/* The number of chunks that the ranges take. */
+uint64_t target__chunks(const struct intervals *ranges);
 
 /*
  * Makes stores and mirror equal to what the user wants tracked, for a checkpoint: small ranges in

@@ -448,42 +448,6 @@ static const char *find_key(const char *text, const char *key)
 	return NULL;
 }
 
-/* The effective one of "real effective saved filesystem", after "key:". */
-static int take_effective(const char *text, const char *key, uint32_t *ret_id)
-{
-	const char *p = find_key(text, key);
-	uint64_t id;
-
-	if (!p || take_number(&p, 10, UINT32_MAX, &id))
-		return -EBADMSG;
-	p += strspn(p, " \t");
-	if (take_number(&p, 10, UINT32_MAX, &id))
-		return -EBADMSG;
-	*ret_id = (uint32_t)id;
-	return 0;
-}
-
-int procfs__owner(pid_t pid, uid_t *ret_uid, gid_t *ret_gid)
-{
-	char *text = NULL;
-	uint32_t uid, gid;
-	int err;
-
-	err = read_file(pid, "status", &text);
-	if (err)
-		goto out;
-	err = take_effective(text, "Uid", &uid);
-	if (!err)
-		err = take_effective(text, "Gid", &gid);
-	if (err)
-		goto out;
-	*ret_uid = uid;
-	*ret_gid = gid;
-out:
-	free(text);
-	return err;
-}
-
 int procfs__status_u64(pid_t pid, const char *key, uint64_t *ret_value)
 {
 	char *text = NULL;

@@ -75,10 +75,6 @@ int procfs__page_states(int pagemap_fd, uint64_t start, size_t count, uint8_t *s
  */
 int procfs__threads(pid_t pid, pid_t **ret_tids, size_t *ret_count);
 
-/* Effective user and group of a process; pid 0 means the caller. Returns 0, -ESRCH or -errno; on
- * failure both are untouched. */
-int procfs__owner(pid_t pid, uid_t *ret_uid, gid_t *ret_gid);
-
 /*
  * One number of /proc/PID/status by its key, such as "VmHWM" (kB), "TracerPid" or "Threads".
  * pid 0 means the caller. Returns 0, -ESRCH, -ENOENT when there is no such key, -EBADMSG when its
