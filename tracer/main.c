@@ -166,6 +166,7 @@ static bool is_over(struct run *run)
 static void serve(struct run *run)
 {
 	struct signalfd_siginfo info;
+	bool busy = false;
 
 	while (!is_over(run)) {
 		struct pollfd sources[] = {
@@ -173,7 +174,7 @@ static void serve(struct run *run)
 			{.fd = run->signal_fd, .events = POLLIN},
 			{.fd = run->target_fd, .events = POLLIN},
 		};
-		int ready = poll(sources, 3, TICK_MS);
+		int ready = poll(sources, 3, busy ? 0 : TICK_MS);
 
 		if (ready < 0 && errno != EINTR) {
 			log__error("cannot wait for events: %s", strerror(errno));
@@ -183,7 +184,7 @@ static void serve(struct run *run)
 			session__handle(run->session);
 		while (read(run->signal_fd, &info, sizeof(info)) == sizeof(info))
 			on_signal(run, &info);
-		session__tick(run->session);
+		busy = session__tick(run->session);
 	}
 	session__end(run->session);
 }

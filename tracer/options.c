@@ -12,9 +12,9 @@
 
 #define EXIT_TRACER        125
 #define SLAB_THRESHOLD     4096   /* auto; docs/performance.md says why */
-#define DEFAULT_MAX_CHUNKS 524288      /* 128 MiB */
-#define CHUNK_READY_CHUNKS 2048        /* 512 KiB, 0.7 MiB of kernel memory */
-#define SLAB_READY_CHUNKS  256         /* for what slabs do not hold: the first page of a bss */
+#define DEFAULT_MAX_CHUNKS 524288 /* 128 MiB */
+#define CHUNK_READY_CHUNKS 2048   /* 512 KiB, 0.7 MiB of kernel memory */
+#define SLAB_READY_CHUNKS  256    /* for what slabs do not hold: the first page of a bss */
 
 enum key {
 	KEY_REGIONS = 256,

@@ -16,6 +16,7 @@
 #include <string.h>
 #include <time.h>
 #include "base/log.h"
+#include "base/procfs.h"
 #include "fault.h"
 #include "map_log.h"
 #include "session.h"
@@ -40,8 +41,9 @@ struct session {
 	uint64_t saved;    /* chunks in the snapshot */
 	uint64_t warned;   /* sequence of the request that nobody polls for */
 	uint64_t asked_ns; /* when we last expected a poll to come */
-	uint64_t refused;  /* chunks that found no room since the ranges were last reconciled */
-	uint32_t due;      /* EVENT_PREPARE, EVENT_COPIED or 0: to be done once the ring is read */
+	uint64_t polls_seen;
+	uint64_t refused; /* chunks that found no room since the ranges were last reconciled */
+	uint32_t due;     /* EVENT_PREPARE, EVENT_COPIED or 0: to be done once the ring is read */
 	bool copy_failed;
 	bool held; /* all threads of the target stand still, one of them in its poll */
 	bool restore_in_bpf;
@@ -651,17 +653,13 @@ void session__handle(struct session *session)
 		;
 }
 
-void session__tick(struct session *session)
+/* The target asked, and has not polled for a while. */
+static void on_silence(struct session *session)
 {
 	struct operation *operation = &session->state->operation;
-	uint32_t phase = operation->phase, ready = PHASE_READY;
+	uint32_t ready = PHASE_READY;
 
-	if (phase == PHASE_IDLE)
-		freeze__release(session->target.freeze); /* threads that stopped late */
-	if ((phase != PHASE_REQUESTED && phase != PHASE_READY) ||
-	    now_ns() < session->asked_ns + POLL_TIMEOUT_NS)
-		return;
-	if (phase == PHASE_READY && operation->threads > 1) {
+	if (operation->phase == PHASE_READY && operation->threads > 1) {
 		/* its other threads must not stand still for ever */
 		if (__atomic_compare_exchange_n(&operation->phase, &ready, PHASE_PREPARING, false,
 						__ATOMIC_ACQ_REL, __ATOMIC_RELAXED))
@@ -673,6 +671,36 @@ void session__tick(struct session *session)
 			  session->target.pid, name_of(operation->kind),
 			  control__completion_path(session->control, operation->kind));
 	}
+}
+
+/* Creating extents takes longer than filling them: a target that has asked once will ask again, so
+ * what it has come to need is made while it runs. */
+static bool provide(struct session *session)
+{
+	uint64_t anonymous = 0, shared = 0;
+
+	if (!session->state->has_slabs || session->state->operation.phase != PHASE_IDLE ||
+	    procfs__status_u64(session->target.pid, "RssAnon", &anonymous) ||
+	    procfs__status_u64(session->target.pid, "RssShmem", &shared))
+		return false;
+	return slab_store__provide(session->slabs, (anonymous + shared) / (SLAB_BYTES / 1024));
+}
+
+bool session__tick(struct session *session)
+{
+	struct operation *operation = &session->state->operation;
+	uint32_t phase = operation->phase;
+
+	if (phase == PHASE_IDLE)
+		freeze__release(session->target.freeze); /* threads that stopped late */
+	if (operation->polls != session->polls_seen) {
+		session->polls_seen = operation->polls;
+		session->asked_ns = now_ns();
+	}
+	if ((phase == PHASE_REQUESTED || phase == PHASE_READY) &&
+	    now_ns() > session->asked_ns + POLL_TIMEOUT_NS)
+		on_silence(session);
+	return provide(session);
 }
 
 void session__end(struct session *session)

@@ -30,9 +30,10 @@ int session__fd(const struct session *session);
  * it stays awake and looks again, for a fraction of a millisecond. */
 void session__handle(struct session *session);
 
-/* To be called now and then, at least every second: notices a target that asks and does not poll.
- * Also at each SIGCHLD. */
-void session__tick(struct session *session);
+/* To be called now and then, at least every second, and at each SIGCHLD: notices a target that asks
+ * and does not poll, and makes room ahead of the next checkpoint. Returns whether it has more to do
+ * at once. */
+bool session__tick(struct session *session);
 
 /* The target, in our PID namespace; 0 until it has execed. */
 pid_t session__pid(const struct session *session);

@@ -10,7 +10,7 @@
 #include <unistd.h>
 #include "slab_store.h"
 
-enum { SPARE_EXTENTS = 1 };
+enum { SPARE_EXTENTS = 1, PROVIDE_EXTENTS = 2 };
 
 /* A table and an extent of the same number, NULL where there is none. They live as long as they are
  * mapped here or hang in their outer map; no file descriptor is kept, for there may be thousands. */
@@ -145,6 +145,25 @@ static int fit_extents(struct slab_store *store, uint64_t slots)
 		remove_table(store, i);
 	}
 	return err;
+}
+
+bool slab_store__provide(struct slab_store *store, uint64_t pages)
+{
+	uint64_t needed = (pages + EXTENT_SLABS - 1) / EXTENT_SLABS;
+	unsigned int made = 0;
+
+	if (needed > EXTENTS)
+		needed = EXTENTS;
+	for (uint32_t i = 0; i < needed; i++) {
+		if (store->parts[i].slots)
+			continue;
+		if (made == PROVIDE_EXTENTS)
+			return true;
+		if (need_extent(store, i) || need_table(store, i))
+			return false; /* the checkpoint will say so, if it still is so then */
+		made++;
+	}
+	return false;
 }
 
 /* ---- the table ---- */

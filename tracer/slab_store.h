@@ -7,6 +7,7 @@
 #ifndef TRACER_SLAB_STORE_H
 #define TRACER_SLAB_STORE_H
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <linux/types.h>
 #include "tracer.h"
@@ -33,6 +34,12 @@ const struct intervals *slab_store__ranges(const struct slab_store *store);
  */
 int slab_store__begin_checkpoint(struct slab_store *store, const struct intervals *ranges,
 				 struct memory *memory);
+
+/*
+ * Ahead of a checkpoint: creates some of the extents that pages more than there are slots will need,
+ * 8 MiB at most, so that a request need not wait long. Returns whether more are wanted; without memory it wants no more.
+ */
+bool slab_store__provide(struct slab_store *store, uint64_t pages);
 
 /*
  * Before a restore: appends to the table the pages that hold data now and did not at the
