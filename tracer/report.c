@@ -19,7 +19,7 @@ static const char *const columns[] = {
 	"op",         "engine",        "regions",         "ranges",        "chunks",
 	"bytes",      "absent_chunks", "repaired_chunks", "failed_chunks", "copy_ns",
 	"latency_ns", "mib_per_s",     "restore_path",    "kernel",        "status",
-	"new_chunks", "gone_chunks",
+	"new_chunks", "gone_chunks",   "clean_chunks",
 };
 
 struct report {
@@ -181,6 +181,7 @@ void report__add(struct report *report, const struct operation_row *row)
 	csv__string(csv, statuses[row->status]);
 	csv__u64(csv, row->fresh);
 	csv__u64(csv, row->gone);
+	csv__u64(csv, row->clean);
 	err = csv__end_row(csv);
 	if (err && !report->rows_lost++)
 		log__warn("cannot write to the report %s: %s; rows are being lost", report->path,

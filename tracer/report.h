@@ -24,6 +24,7 @@ struct operation_row { /* one operation; counts are chunks unless they say other
 	uint64_t failed;
 	uint64_t fresh; /* registered after the checkpoint, left alone */
 	uint64_t gone;  /* saved, but unmapped since */
+	uint64_t clean; /* already as at the checkpoint: not written */
 	uint64_t copy_ns;
 	uint64_t latency_ns; /* 0: it never completed */
 	pid_t pid;

@@ -339,6 +339,8 @@ static int look_at_target(struct session *session)
 		(void)ring_buffer__consume(session->events);
 	else
 		err = reconcile(session);
+	if (operation->kind == OPERATION_CHECKPOINT)
+		session->state->valid = 0; /* the new table takes the place of the old one */
 	if (!err && (session->state->has_slabs || session->state->slabs))
 		err = target__find_pages(&session->target, operation->kind);
 	/* the copy begins, or begins again if something changed between two batches of it */
@@ -601,6 +603,7 @@ static void finish(struct session *session)
 	row.repaired = written.forced + repaired.forced;
 	row.failed = written.failed + repaired.failed + operation->lost;
 	row.fresh = operation->newer;
+	row.clean = operation->clean;
 	if (restore)
 		row.gone = count_gone(session, row.chunks - row.fresh);
 	row.copy_ns = operation->copy_ns;

@@ -36,8 +36,9 @@ int slab_store__begin_checkpoint(struct slab_store *store, const struct interval
 				 struct memory *memory);
 
 /*
- * Ahead of a checkpoint: creates some of the extents that pages more than there are slots will need,
- * 8 MiB at most, so that a request need not wait long. Returns whether more are wanted; without memory it wants no more.
+ * Ahead of a checkpoint: creates extents for so many pages, but no more than 8 MiB of them in one
+ * call, so that a request need not wait long. Returns whether more are wanted; where there is no
+ * memory it wants no more.
  */
 bool slab_store__provide(struct slab_store *store, uint64_t pages);
 
