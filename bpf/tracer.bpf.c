@@ -177,6 +177,8 @@ static void start_operation(enum operation_kind kind)
 		return;
 	}
 	operation->phase = PHASE_IDLE;
+	state.answered = 0;
+	state.seen_ns = 0;
 	operation->sequence++;
 	operation->request_ns = bpf_ktime_get_ns();
 	operation->copy_ns = operation->polls = operation->copied = operation->absent = 0;
@@ -401,7 +403,7 @@ static int on_poll(void *ctx, __u64 user_path)
 	__u32 phase, zero = 0;
 	long differs;
 
-	if (!is_target() || operation->phase == PHASE_IDLE)
+	if (!is_target() || (operation->phase == PHASE_IDLE && !state.answered))
 		return 0;
 	if (bpf_probe_read_user_str(path, sizeof(path), (void *)user_path) < 0) {
 		count_drop(COUNTER_PATHS_UNREAD);
@@ -413,8 +415,13 @@ static int on_poll(void *ctx, __u64 user_path)
 		differs = bpf_strncmp(path, sizeof(path), (const char *)restore_completion);
 	if (differs)
 		return 0;
-	operation->polls++;
 	phase = operation->phase;
+	if (phase == PHASE_IDLE) {
+		state.answered = 0;
+		state.seen_ns = bpf_ktime_get_ns();
+		return 0;
+	}
+	operation->polls++;
 	if (phase != PHASE_REQUESTED && phase != PHASE_READY)
 		return 0;
 	operation->tid = visible_ids().pid;

@@ -24,7 +24,7 @@
 #define SLAB_BYTES   4096
 #define SLAB_CHUNKS  (SLAB_BYTES / CHUNK_BYTES)
 #define EXTENT_SLABS 1024
-#define EXTENTS	     16384 /* 64 GiB */
+#define EXTENTS      16384 /* 64 GiB */
 
 /* Most slabs one poll copies (16 MiB, about 3 ms): tracepoint programs cannot be preempted. */
 #define SLAB_BATCH 4096
@@ -149,6 +149,7 @@ struct state { /* shared memory between both sides: the BPF object's .bss */
 	__u64 latency[OPERATION_KINDS][LATENCY_BUCKETS];
 	__u64 deferred; /* grows with each change of mappings that user space must look at */
 	__u64 prepared; /* value of deferred that user space has dealt with */
+	__u64 seen_ns; /* when the target polled after its answer was there; 0: not yet, or dealt with */
 	/* Bytes; a range from there on is kept in slabs. Not a constant to BPF: 6.18 fails to compile
 	 * a program of which it has removed the call of a callback (\"No program to jit\"). */
 	__u64 slab_threshold;
@@ -162,6 +163,8 @@ struct state { /* shared memory between both sides: the BPF object's .bss */
 	__u32 slabs;          /* entries of the slab table */
 	__u32 slots;          /* of the extents, taken by the snapshot */
 	__u32 has_slabs;      /* ranges are kept in slabs: user space must look before each copy */
+	__u32 answered; /* the completion file is there, and the target has not polled since */
+	__u32 padding;
 };
 
 enum event_kind {

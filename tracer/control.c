@@ -185,7 +185,7 @@ static int remove_old(const struct control *control, const char *name, uid_t uid
 	return unlinkat(control->folder_fd, name, 0) && errno != ENOENT ? -errno : 0;
 }
 
-void control__begin(const struct control *control, enum operation_kind kind, uid_t uid)
+void control__forget(const struct control *control, enum operation_kind kind, uid_t uid)
 {
 	(void)remove_old(control, completions[kind], uid); /* control__complete() tells */
 }

@@ -103,8 +103,8 @@ static int on_event(void *context, void *data, size_t size)
 		break;
 	case EVENT_REQUEST: /* the poll is to come, and finds us awake */
 		session->asked_ns = now_ns();
-		control__begin(session->control, session->state->operation.kind,
-			       session->state->operation.uid);
+		control__forget(session->control, session->state->operation.kind,
+				session->state->operation.uid);
 		break;
 	case EVENT_PREPARE:
 		session->due = event->kind;
@@ -272,6 +272,7 @@ static void complete(struct session *session, struct operation_row *row)
 		return;
 	}
 	row->latency_ns = now_ns() - request_ns;
+	session->state->answered = 1;
 	release(session);
 	report__add(session->report, row);
 	log__debug("%s %lu: %lu chunks, %lu bytes, %lu absent, %lu repaired, %.1f us",
@@ -641,6 +642,19 @@ static bool look(struct session *session)
 	return events > 0 || session->due;
 }
 
+/* The client removes the completion file once it has seen it. One that does not would take it for the
+ * answer to its next request: so what was seen a while ago is removed here. */
+static void remove_seen(struct session *session)
+{
+	uint64_t seen_ns = session->state->seen_ns;
+
+	if (!seen_ns || now_ns() < seen_ns + AWAKE_NS / 2)
+		return;
+	session->state->seen_ns = 0;
+	control__forget(session->control, session->state->operation.kind,
+			session->state->operation.uid);
+}
+
 void session__handle(struct session *session)
 {
 	uint64_t deadline_ns = now_ns() + AWAKE_NS;
@@ -654,6 +668,7 @@ void session__handle(struct session *session)
 	__atomic_store_n(&session->state->awake, 0, __ATOMIC_SEQ_CST);
 	while (look(session))
 		;
+	remove_seen(session);
 }
 
 /* The target asked, and has not polled for a while. */
@@ -694,8 +709,10 @@ bool session__tick(struct session *session)
 	struct operation *operation = &session->state->operation;
 	uint32_t phase = operation->phase;
 
-	if (phase == PHASE_IDLE)
+	if (phase == PHASE_IDLE) {
 		freeze__release(session->target.freeze); /* threads that stopped late */
+		remove_seen(session);
+	}
 	if (operation->polls != session->polls_seen) {
 		session->polls_seen = operation->polls;
 		session->asked_ns = now_ns();
