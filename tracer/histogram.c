@@ -39,10 +39,13 @@ void histogram__add(struct histogram *histogram, uint64_t value)
 
 uint64_t histogram__quantile(const struct histogram *histogram, double quantile)
 {
-	uint64_t wanted = (uint64_t)(quantile * (double)histogram->count), seen = 0, top;
+	double share = quantile * (double)histogram->count;
+	uint64_t wanted = (uint64_t)share, seen = 0, top;
 
 	if (!histogram->count)
 		return 0;
+	if ((double)wanted < share)
+		wanted++;
 	if (wanted < 1)
 		wanted = 1;
 	for (unsigned int i = 0; i < HISTOGRAM_BUCKETS; i++) {
