@@ -206,6 +206,15 @@ static int scan_pages(struct memory *memory, uint64_t start, uint64_t end, struc
 	return err;
 }
 
+bool memory__can_scan(struct memory *memory)
+{
+	struct intervals none = {0};
+	bool can = !scan_pages(memory, 0, PAGE, &none);
+
+	intervals__clear(&none);
+	return can;
+}
+
 /* The same from pagemap itself, eight bytes for each page. */
 static int read_pages(struct memory *memory, uint64_t start, uint64_t end, struct intervals *pages)
 {

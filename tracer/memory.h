@@ -47,6 +47,9 @@ bool memory__holds_data(struct memory *memory, uint64_t address);
 int memory__data_pages(struct memory *memory, uint64_t start, uint64_t end,
 		       struct intervals *pages);
 
+/* Does the kernel have PAGEMAP_SCAN, so that memory__data_pages() is cheap? */
+bool memory__can_scan(struct memory *memory);
+
 /*
  * Copy length bytes at address: process_vm_readv/writev first, /proc/PID/mem where the mapping does
  * not allow it. Return 0, or -errno after an unknown part was copied (-ESRCH: it is gone).

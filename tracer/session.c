@@ -16,7 +16,6 @@
 #include <string.h>
 #include <time.h>
 #include "base/log.h"
-#include "base/procfs.h"
 #include "fault.h"
 #include "map_log.h"
 #include "session.h"
@@ -24,7 +23,8 @@
 #include "target.h"
 
 enum {
-	AWAKE_NS = 200000, /* look again for so long after the last event before sleeping */
+	AWAKE_NS = 200000,      /* look again for so long after the last event before sleeping */
+	PROVIDE_NS = 500000000, /* how often to look whether more extents are needed */
 	POLL_TIMEOUT_NS = 2000000000, /* a request whose client does not poll for so long */
 };
 
@@ -42,8 +42,9 @@ struct session {
 	uint64_t warned;   /* sequence of the request that nobody polls for */
 	uint64_t asked_ns; /* when we last expected a poll to come */
 	uint64_t polls_seen;
-	uint64_t refused; /* chunks that found no room since the ranges were last reconciled */
-	uint32_t due;     /* EVENT_PREPARE, EVENT_COPIED or 0: to be done once the ring is read */
+	uint64_t provided_ns; /* when all extents that were needed were there */
+	uint64_t refused;     /* chunks that found no room since the ranges were last reconciled */
+	uint32_t due; /* EVENT_PREPARE, EVENT_COPIED or 0: to be done once the ring is read */
 	bool copy_failed;
 	bool held; /* all threads of the target stand still, one of them in its poll */
 	bool restore_in_bpf;
@@ -695,13 +696,16 @@ static void on_silence(struct session *session)
  * what it has come to need is made while it runs. */
 static bool provide(struct session *session)
 {
-	uint64_t anonymous = 0, shared = 0;
+	uint64_t pages, now = now_ns();
+	bool more;
 
-	if (!session->state->has_slabs || session->state->operation.phase != PHASE_IDLE ||
-	    procfs__status_u64(session->target.pid, "RssAnon", &anonymous) ||
-	    procfs__status_u64(session->target.pid, "RssShmem", &shared))
+	if (now < session->provided_ns + PROVIDE_NS || !session->state->has_slabs ||
+	    session->state->operation.phase != PHASE_IDLE ||
+	    target__count_pages(&session->target, &pages))
 		return false;
-	return slab_store__provide(session->slabs, (anonymous + shared) / (SLAB_BYTES / 1024));
+	more = slab_store__provide(session->slabs, pages);
+	session->provided_ns = more ? 0 : now;
+	return more;
 }
 
 bool session__tick(struct session *session)

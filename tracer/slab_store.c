@@ -10,7 +10,7 @@
 #include <unistd.h>
 #include "slab_store.h"
 
-enum { SPARE_EXTENTS = 1, PROVIDE_EXTENTS = 2 };
+enum { SPARE_EXTENTS = 2, PROVIDE_EXTENTS = 2 };
 
 /* A table and an extent of the same number, NULL where there is none. They live as long as they are
  * mapped here or hang in their outer map; no file descriptor is kept, for there may be thousands. */
@@ -132,7 +132,7 @@ static int need_extent(struct slab_store *store, uint32_t index)
 			    (void **)&part->slots);
 }
 
-/* Makes extents for so many slots, and gives back what is more than that and a spare. */
+/* Makes extents for so many slots, and gives back what is more than that and a quarter. */
 static int fit_extents(struct slab_store *store, uint64_t slots)
 {
 	uint32_t needed = (uint32_t)((slots + EXTENT_SLABS - 1) / EXTENT_SLABS);
@@ -140,7 +140,7 @@ static int fit_extents(struct slab_store *store, uint64_t slots)
 
 	for (uint32_t i = 0; i < needed && !err; i++)
 		err = need_extent(store, i);
-	for (uint32_t i = needed + SPARE_EXTENTS; i < EXTENTS; i++) {
+	for (uint32_t i = needed + needed / 4 + SPARE_EXTENTS; i < EXTENTS; i++) {
 		remove_extent(store, i);
 		remove_table(store, i);
 	}

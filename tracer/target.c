@@ -311,6 +311,33 @@ int target__find_pages(struct target *target, enum operation_kind kind)
 	return slab_store__begin_restore(target->slabs, target->memory);
 }
 
+int target__count_pages(struct target *target, uint64_t *ret_pages)
+{
+	struct intervals wanted = {0}, small = {0}, large = {0}, pages = {0};
+	int err;
+
+	if (!target->memory)
+		return -ESRCH;
+	if (!memory__can_scan(target->memory))
+		return -EOPNOTSUPP;
+	err = memory__refresh(target->memory);
+	if (!err)
+		err = regions__wanted(target->regions, target->pid,
+				      memory__mappings(target->memory), &target->large, &wanted);
+	if (!err)
+		err = sort_ranges(target, &wanted, &small, &large);
+	for (size_t i = 0; i < large.count && !err; i++)
+		err = memory__data_pages(target->memory, large.items[i].start, large.items[i].end,
+					 &pages);
+	if (!err)
+		*ret_pages = intervals__bytes(&pages) / SLAB_BYTES;
+	intervals__clear(&wanted);
+	intervals__clear(&small);
+	intervals__clear(&large);
+	intervals__clear(&pages);
+	return err;
+}
+
 void target__close(struct target *target)
 {
 	intervals__clear(&target->tracked);
