@@ -1,0 +1,294 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * Run by bench.sh under the tracer: checkpoints and restores one private mapping, and in the same
+ * loop moves the same bytes with memcpy, with process_vm_readv and process_vm_writev from another
+ * process, and with fork, so that noise hits all of them alike.
+ *
+ * A restore rolls back every anonymous byte of this process. So what must survive it is on the
+ * stack, or in shared file mappings (memfd_create(2)), which are not tracked: the samples, and the
+ * copy that memcpy makes. The other process is not the target, and its memory its own.
+ */
+#include <signal.h>
+#include <stdbool.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/uio.h>
+#include <sys/wait.h>
+#include <unistd.h>
+#include "base/parse.h"
+#include "bench.h"
+#include "client/client.h"
+
+enum { PAGE = 4096, SMALL = 65536, DIRTY_PAGES = 4, SAMPLES_PER_ROUND = 9 };
+
+struct sample {
+	const char *op, *variant; /* string literals */
+	uint64_t sequence;
+	double ns;
+};
+
+struct helper { /* the process at the other end of the pipes */
+	int ask_fd, answer_fd;
+};
+
+struct question {
+	uint64_t address; /* in the client */
+	uint64_t write;   /* 0 process_vm_readv, 1 process_vm_writev */
+};
+
+struct bench { /* on the stack of main */
+	const char *engine, *samples_path;
+	uint64_t bytes, min_rounds, max_rounds, budget_ms, seed;
+	uint64_t *area; /* what is tracked */
+	void *copy;     /* what is not */
+	struct sample *samples;
+	uint64_t count, requests;
+	struct helper helper;
+};
+
+/* ---- content ---- */
+
+static uint64_t mix(uint64_t x) /* splitmix64, Sebastiano Vigna, public domain */
+{
+	x += 0x9e3779b97f4a7c15;
+	x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9;
+	x = (x ^ (x >> 27)) * 0x94d049bb133111eb;
+	return x ^ (x >> 31);
+}
+
+static void fill(uint64_t *area, uint64_t bytes, uint64_t seed)
+{
+	for (uint64_t i = 0; i < bytes / sizeof(*area); i++)
+		area[i] = mix(seed + i);
+}
+
+static void verify(const struct bench *bench, uint64_t seed, const char *when)
+{
+	errno = 0;
+	for (uint64_t i = 0; i < bench->bytes / sizeof(*bench->area); i++)
+		if (bench->area[i] != mix(seed + i))
+			BENCH_DIE("wrong byte near offset %lu of %lu %s (seed %lu)",
+				  (unsigned long)(i * sizeof(*bench->area)),
+				  (unsigned long)bench->bytes, when, (unsigned long)seed);
+}
+
+/* ---- the other process ---- */
+
+static void serve(pid_t client, uint64_t bytes, int ask_fd, int answer_fd)
+{
+	void *buffer = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
+			    MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
+	struct question question;
+
+	if (buffer == MAP_FAILED)
+		_exit(1);
+	while (read(ask_fd, &question, sizeof(question)) == sizeof(question)) {
+		struct iovec here = {.iov_base = buffer, .iov_len = bytes}, there = here;
+		uint64_t start_ns, answer;
+		ssize_t moved;
+
+		there.iov_base = (void *)(uintptr_t)question.address;
+		start_ns = bench__now_ns();
+		moved = question.write ? process_vm_writev(client, &here, 1, &there, 1, 0)
+				       : process_vm_readv(client, &here, 1, &there, 1, 0);
+		answer = bench__now_ns() - start_ns;
+		if (moved != (ssize_t)bytes)
+			answer = 0;
+		if (write(answer_fd, &answer, sizeof(answer)) != sizeof(answer))
+			break;
+	}
+	_exit(0);
+}
+
+static void start_helper(struct bench *bench)
+{
+	pid_t client = getpid(), helper;
+	int ask[2], answer[2];
+
+	if (pipe2(ask, O_CLOEXEC) || pipe2(answer, O_CLOEXEC))
+		BENCH_DIE("cannot make pipes");
+	helper = fork();
+	if (helper < 0)
+		BENCH_DIE("cannot fork");
+	if (!helper) {
+		close(ask[1]);
+		close(answer[0]);
+		serve(client, bench->bytes, ask[0], answer[1]);
+	}
+	(void)prctl(PR_SET_PTRACER, helper); /* fails without Yama, which then forbids nothing */
+	close(ask[0]);
+	close(answer[1]);
+	bench->helper = (struct helper){.ask_fd = ask[1], .answer_fd = answer[0]};
+}
+
+static double ask_helper(const struct bench *bench, bool write_back)
+{
+	struct question question = {.address = (uintptr_t)bench->area, .write = write_back};
+	uint64_t answer = 0;
+
+	if (write(bench->helper.ask_fd, &question, sizeof(question)) != sizeof(question) ||
+	    read(bench->helper.answer_fd, &answer, sizeof(answer)) != sizeof(answer) || !answer) {
+		errno = 0;
+		BENCH_DIE("process_vm_%s of %lu bytes failed", write_back ? "writev" : "readv",
+			  (unsigned long)bench->bytes);
+	}
+	return (double)answer;
+}
+
+/* ---- what is measured ---- */
+
+static void note(struct bench *bench, const char *op, const char *variant, uint64_t sequence,
+		 double ns)
+{
+	bench->samples[bench->count++] =
+		(struct sample){.op = op, .variant = variant, .sequence = sequence, .ns = ns};
+}
+
+/* A fork holds the memory as it is, as a checkpoint does; a few pages are written, then it goes. */
+static double time_fork(const struct bench *bench)
+{
+	uint64_t start_ns = bench__now_ns(), step = bench->bytes / DIRTY_PAGES / sizeof(uint64_t);
+	volatile uint64_t *area = bench->area;
+	int status;
+	pid_t pid = fork();
+
+	if (pid < 0)
+		BENCH_DIE("cannot fork");
+	if (!pid) {
+		for (uint64_t i = 0; i < DIRTY_PAGES; i++)
+			area[i * step] = i;
+		_exit(0);
+	}
+	if (waitpid(pid, &status, 0) != pid || status)
+		BENCH_DIE("the forked process failed");
+	return (double)(bench__now_ns() - start_ns);
+}
+
+/* Small copies are repeated, for a look at the clock takes as long as one of them. */
+static double time_memcpy(const struct bench *bench)
+{
+	uint64_t times = bench->bytes < SMALL ? SMALL / bench->bytes : 1;
+	uint64_t start_ns = bench__now_ns();
+
+	for (uint64_t i = 0; i < times; i++) {
+		memcpy(bench->copy, bench->area, bench->bytes);
+		__asm__ volatile("" ::: "memory"); /* keeps it in the loop */
+	}
+	return (double)(bench__now_ns() - start_ns) / (double)times;
+}
+
+static double request(struct bench *bench, int (*call)(unsigned int timeout_ms), const char *name)
+{
+	uint64_t start_ns = bench__now_ns(), end_ns;
+	int err = call(0);
+
+	end_ns = bench__now_ns();
+	bench->requests++;
+	if (err) {
+		errno = 0;
+		BENCH_DIE("%s %lu failed: %s", name, (unsigned long)bench->requests,
+			  client__strerror(err));
+	}
+	return (double)(end_ns - start_ns);
+}
+
+static void checkpoint(struct bench *bench)
+{
+	double ns = request(bench, client__save, "checkpoint");
+
+	note(bench, "checkpoint", "-", bench->requests, ns);
+}
+
+static void restore(struct bench *bench, const char *variant, uint64_t seed)
+{
+	double ns = request(bench, client__restore, "restore");
+
+	note(bench, "restore", variant, bench->requests, ns);
+	verify(bench, seed, "after a restore");
+}
+
+/* fork first: it leaves every page write-protected, and the fill puts that right. */
+static void run_round(struct bench *bench, uint64_t seed)
+{
+	note(bench, "fork_exit", "-", 0, time_fork(bench));
+	fill(bench->area, bench->bytes, seed);
+	note(bench, "memcpy", "-", 0, time_memcpy(bench));
+	note(bench, "process_vm_readv", "-", 0, ask_helper(bench, false));
+	checkpoint(bench);
+	fill(bench->area, bench->bytes, ~seed);
+	restore(bench, "dirty_100", seed);
+	fill(bench->area, bench->bytes, ~seed);
+	restore(bench, "again_100", seed);
+	note(bench, "process_vm_writev", "-", 0, ask_helper(bench, true));
+	verify(bench, seed, "after process_vm_writev");
+	checkpoint(bench);
+	restore(bench, "dirty_0", seed);
+}
+
+static void *map_file(uint64_t bytes)
+{
+	int fd = memfd_create("bench", MFD_CLOEXEC);
+	void *at;
+
+	if (fd < 0 || ftruncate(fd, (off_t)bytes))
+		BENCH_DIE("cannot make a file of %lu bytes in memory", (unsigned long)bytes);
+	at = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE, fd, 0);
+	if (at == MAP_FAILED)
+		BENCH_DIE("cannot map %lu bytes", (unsigned long)bytes);
+	close(fd);
+	return at;
+}
+
+/* The first round warms up: it registers what the hooks left to user space, and touches all. */
+static void run(struct bench *bench)
+{
+	uint64_t end_ns, rounds;
+
+	run_round(bench, bench->seed);
+	bench->count = 0;
+	end_ns = bench__now_ns() + bench->budget_ms * 1000000;
+	for (rounds = 0;
+	     rounds < bench->min_rounds || (rounds < bench->max_rounds && bench__now_ns() < end_ns);
+	     rounds++)
+		run_round(bench, mix(bench->seed + rounds));
+}
+
+static void write_samples(const struct bench *bench)
+{
+	int fd = bench__open_samples(bench->samples_path);
+
+	for (uint64_t i = 0; i < bench->count; i++) {
+		const struct sample *sample = &bench->samples[i];
+
+		bench__emit(fd, sample->op, sample->variant, sample->sequence ? bench->engine : "-",
+			    bench->bytes, sample->sequence, sample->ns);
+	}
+	close(fd);
+}
+
+int main(int argc, char **argv)
+{
+	struct bench bench = {0};
+
+	if (argc != 8 || parse__u64(argv[1], PAGE, 1ULL << 32, &bench.bytes) ||
+	    bench.bytes % PAGE || parse__u64(argv[2], 1, 100000, &bench.min_rounds) ||
+	    parse__u64(argv[3], bench.min_rounds, 100000, &bench.max_rounds) ||
+	    parse__u64(argv[4], 0, 1000000, &bench.budget_ms) ||
+	    parse__u64(argv[5], 0, UINT64_MAX, &bench.seed)) {
+		fprintf(stderr, "usage: bench_client BYTES MIN_ROUNDS MAX_ROUNDS BUDGET_MS SEED "
+				"ENGINE SAMPLES\n");
+		return 2;
+	}
+	bench.engine = argv[6];
+	bench.samples_path = argv[7];
+	start_helper(&bench);
+	bench.samples = map_file(bench.max_rounds * SAMPLES_PER_ROUND * sizeof(*bench.samples));
+	bench.copy = map_file(bench.bytes);
+	bench.area =
+		mmap(NULL, bench.bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (bench.area == MAP_FAILED)
+		BENCH_DIE("cannot map %lu bytes", (unsigned long)bench.bytes);
+	run(&bench);
+	write_samples(&bench);
+	return 0;
+}

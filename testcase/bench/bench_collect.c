@@ -1,0 +1,336 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * Sums up samples: reads each STEM.samples (bench.h tells its format) with, if there is one, the
+ * tracer's report STEM.csv of the same run, and writes a CSV file with one row for each figure.
+ * A request in the samples is found in the report by its number; one that is missing there, or that
+ * did not end well, is an error.
+ */
+#include <getopt.h>
+#include <math.h>
+#include <unistd.h>
+#include "base/csv.h"
+#include "bench.h"
+#include "csv_read.h"
+
+static const char *const columns[] = {
+	"time_utc",
+	"kernel",
+	"cpu",
+	"commit",
+	"op",
+	"variant",
+	"engine",
+	"bytes",
+	"samples",
+	"chunks",
+	"latency_ns",
+	"latency_min_ns",
+	"latency_p10_ns",
+	"latency_p90_ns",
+	"latency_to_memcpy",
+	"latency_to_process_vm",
+	"latency_to_untraced",
+	"copy_ns",
+	"copy_min_ns",
+	"copy_p10_ns",
+	"copy_p90_ns",
+	"copy_to_memcpy",
+	"copy_to_process_vm",
+	"ns_per_chunk",
+	"per_second",
+	"bytes_per_chunk",
+	"restore_path",
+};
+
+struct values {
+	double *items;
+	size_t count, capacity;
+};
+
+struct group { /* the samples of one figure */
+	char op[40], variant[24], engine[16], restore_path[16];
+	uint64_t bytes;
+	struct values latency, copy, chunks;
+};
+
+struct spread {
+	double median, minimum, p10, p90;
+};
+
+struct collection {
+	struct group *groups;
+	size_t count;
+	const char *output, *time, *kernel, *cpu, *commit;
+	int emulated; /* then no absolute time leaves this program */
+};
+
+/* ---- reading ---- */
+
+static void add(struct values *values, double value)
+{
+	if (values->count == values->capacity) {
+		values->capacity = values->capacity ? 2 * values->capacity : 64;
+		values->items = realloc(values->items, values->capacity * sizeof(*values->items));
+		if (!values->items)
+			BENCH_DIE("no memory for the samples");
+	}
+	values->items[values->count++] = value;
+}
+
+static struct group *find(const struct collection *all, const char *op, const char *variant,
+			  const char *engine, uint64_t bytes)
+{
+	for (size_t i = 0; i < all->count; i++) {
+		struct group *group = &all->groups[i];
+
+		if (group->bytes == bytes && !strcmp(group->op, op) &&
+		    !strcmp(group->variant, variant) && !strcmp(group->engine, engine))
+			return group;
+	}
+	return NULL;
+}
+
+static struct group *find_or_make(struct collection *all, const char *op, const char *variant,
+				  const char *engine, uint64_t bytes)
+{
+	struct group *group = find(all, op, variant, engine, bytes);
+
+	if (group)
+		return group;
+	all->groups = realloc(all->groups, (all->count + 1) * sizeof(*all->groups));
+	if (!all->groups)
+		BENCH_DIE("no memory for the samples");
+	group = &all->groups[all->count++];
+	*group = (struct group){.bytes = bytes};
+	snprintf(group->op, sizeof(group->op), "%s", op);
+	snprintf(group->variant, sizeof(group->variant), "%s", variant);
+	snprintf(group->engine, sizeof(group->engine), "%s", engine);
+	return group;
+}
+
+static void add_request(struct group *group, const struct table *report, const char *sequence)
+{
+	size_t by = csv_read__column(report, "seq"), row = 1;
+
+	while (row < report->rows && strcmp(csv_read__cell(report, row, by), sequence) != 0)
+		row++;
+	errno = 0;
+	if (row == report->rows ||
+	    strcmp(csv_read__cell(report, row, csv_read__column(report, "op")), group->op) != 0 ||
+	    strcmp(csv_read__cell(report, row, csv_read__column(report, "status")), "ok") != 0)
+		BENCH_DIE("the tracer's report has no good %s as number %s", group->op, sequence);
+	add(&group->copy,
+	    strtod(csv_read__cell(report, row, csv_read__column(report, "copy_ns")), NULL));
+	add(&group->chunks,
+	    strtod(csv_read__cell(report, row, csv_read__column(report, "chunks")), NULL));
+	snprintf(group->restore_path, sizeof(group->restore_path), "%s",
+		 csv_read__cell(report, row, csv_read__column(report, "restore_path")));
+}
+
+static void read_run(struct collection *all, const char *stem)
+{
+	enum { OP, VARIANT, ENGINE, BYTES, SEQUENCE, VALUE, FIELDS };
+	struct table samples, report = {0};
+	char path[4096];
+
+	snprintf(path, sizeof(path), "%s.csv", stem);
+	if (!access(path, R_OK))
+		csv_read__open(path, 0, &report);
+	snprintf(path, sizeof(path), "%s.samples", stem);
+	csv_read__open(path, FIELDS, &samples);
+	for (size_t i = 0; i < samples.rows; i++) {
+		const char *sequence = csv_read__cell(&samples, i, SEQUENCE);
+		struct group *group = find_or_make(
+			all, csv_read__cell(&samples, i, OP), csv_read__cell(&samples, i, VARIANT),
+			csv_read__cell(&samples, i, ENGINE),
+			strtoull(csv_read__cell(&samples, i, BYTES), NULL, 10));
+
+		add(&group->latency, strtod(csv_read__cell(&samples, i, VALUE), NULL));
+		if (strcmp(sequence, "0") != 0)
+			add_request(group, &report, sequence);
+	}
+	csv_read__close(&samples);
+	csv_read__close(&report);
+}
+
+/* ---- summing up ---- */
+
+static int compare(const void *a, const void *b)
+{
+	double left = *(const double *)a, right = *(const double *)b;
+
+	return (left > right) - (left < right);
+}
+
+/* All NAN, which becomes an empty field, if there is no sample. Nearest ranks. */
+static struct spread spread_of(const struct values *values)
+{
+	struct spread spread = {NAN, NAN, NAN, NAN};
+	size_t last = values->count - 1;
+
+	if (!values->count)
+		return spread;
+	qsort(values->items, values->count, sizeof(*values->items), compare);
+	spread.median = (values->items[last / 2] + values->items[(last + 1) / 2]) / 2;
+	spread.minimum = values->items[0];
+	spread.p10 = values->items[(last + 5) / 10];
+	spread.p90 = values->items[(last * 9 + 5) / 10];
+	return spread;
+}
+
+static double median_of(const struct collection *all, const char *op, const char *variant,
+			uint64_t bytes)
+{
+	struct group *group = find(all, op, variant, "-", bytes);
+
+	return group ? spread_of(&group->latency).median : NAN;
+}
+
+/* What the tracer adds to mmap and munmap becomes ops of its own. */
+static void add_difference(struct collection *all, const char *from, const char *op, uint64_t bytes)
+{
+	double untraced = median_of(all, from, "off", bytes);
+	struct group *group, *traced = find(all, from, "on", "-", bytes);
+
+	if (!traced || isnan(untraced))
+		return;
+	group = find_or_make(all, op, "-", "chunk", bytes);
+	traced = find(all, from, "on", "-", bytes); /* the groups may have moved */
+	for (size_t i = 0; i < traced->latency.count; i++) {
+		add(&group->latency, traced->latency.items[i] - untraced);
+		add(&group->chunks, (double)bytes / CHUNK);
+	}
+}
+
+static void add_differences(struct collection *all)
+{
+	static const uint64_t sizes[] = {1 << 20, 4 << 20};
+
+	for (size_t i = 0; i < sizeof(sizes) / sizeof(*sizes); i++) {
+		add_difference(all, "mmap", "register", sizes[i]);
+		add_difference(all, "munmap", "unregister", sizes[i]);
+	}
+}
+
+/* ---- writing ---- */
+
+/* A time, or what is derived from one: an emulated machine says nothing about it. */
+static void write_time(const struct collection *all, struct csv *csv, double value)
+{
+	csv__double(csv, all->emulated ? NAN : value);
+}
+
+static void write_spread(const struct collection *all, struct csv *csv, const struct spread *spread)
+{
+	write_time(all, csv, spread->median);
+	write_time(all, csv, spread->minimum);
+	write_time(all, csv, spread->p10);
+	write_time(all, csv, spread->p90);
+}
+
+static double per_chunk(const struct group *group, double latency_ns, double copy_ns, double chunks)
+{
+	if (!strcmp(group->op, "store_insert") || !strcmp(group->op, "store_delete"))
+		return latency_ns;
+	return (isnan(copy_ns) ? latency_ns : copy_ns) / chunks;
+}
+
+static void write_row(const struct collection *all, struct csv *csv, const struct group *group)
+{
+	int reads =
+		strcmp(group->op, "restore") != 0 && strcmp(group->op, "process_vm_writev") != 0;
+	int counts_bytes = !strcmp(group->op, "store_bytes_per_chunk") ||
+			   !strcmp(group->op, "store_available_per_chunk");
+	int is_rate = !strcmp(group->op, "pairs");
+	const struct spread none = {NAN, NAN, NAN, NAN};
+	struct spread value = spread_of(&group->latency), copy = spread_of(&group->copy);
+	struct spread latency = counts_bytes || is_rate ? none : value;
+	double chunks = spread_of(&group->chunks).median;
+	double memcpy_ns = median_of(all, "memcpy", "-", group->bytes);
+	double process_vm_ns =
+		median_of(all, reads ? "process_vm_readv" : "process_vm_writev", "-", group->bytes);
+	double untraced_ns = median_of(all, group->op, "off", group->bytes);
+
+	csv__string(csv, all->time);
+	csv__string(csv, all->kernel);
+	csv__string(csv, all->cpu);
+	csv__string(csv, all->commit);
+	csv__string(csv, group->op);
+	csv__string(csv, group->variant);
+	csv__string(csv, group->engine);
+	csv__u64(csv, group->bytes);
+	csv__u64(csv, group->latency.count);
+	csv__double(csv, chunks);
+	write_spread(all, csv, &latency);
+	if (strcmp(group->engine, "-") != 0 || !strcmp(group->variant, "-")) {
+		csv__double(csv, latency.median / memcpy_ns);
+		csv__double(csv, latency.median / process_vm_ns);
+	} else { /* compares with itself untraced, not with a copy */
+		csv__string(csv, NULL);
+		csv__string(csv, NULL);
+	}
+	csv__double(csv, latency.median / untraced_ns);
+	write_spread(all, csv, &copy);
+	csv__double(csv, copy.median / memcpy_ns);
+	csv__double(csv, copy.median / process_vm_ns);
+	write_time(all, csv, per_chunk(group, latency.median, copy.median, chunks));
+	write_time(all, csv, is_rate ? value.median : NAN);
+	csv__double(csv, counts_bytes ? value.median : NAN);
+	csv__string(csv, group->restore_path);
+	if (csv__end_row(csv))
+		BENCH_DIE("cannot write %s", all->output);
+}
+
+int main(int argc, char **argv)
+{
+	struct collection all = {.time = "", .kernel = "", .cpu = "", .commit = ""};
+	struct csv *csv;
+	int option, err;
+
+	while ((option = getopt(argc, argv, "o:t:k:c:r:e")) != -1) {
+		switch (option) {
+		case 'o':
+			all.output = optarg;
+			break;
+		case 't':
+			all.time = optarg;
+			break;
+		case 'k':
+			all.kernel = optarg;
+			break;
+		case 'c':
+			all.cpu = optarg;
+			break;
+		case 'r':
+			all.commit = optarg;
+			break;
+		case 'e':
+			all.emulated = 1;
+			break;
+		default:
+			return 2;
+		}
+	}
+	if (!all.output || optind == argc) {
+		fprintf(stderr, "usage: bench_collect -o FILE -t TIME -k KERNEL -c CPU -r REVISION "
+				"[-e] STEM...\n");
+		return 2;
+	}
+	for (int i = optind; i < argc; i++)
+		read_run(&all, argv[i]);
+	add_differences(&all);
+	err = csv__create(all.output, columns, sizeof(columns) / sizeof(*columns), 1, &csv);
+	errno = -err;
+	if (err)
+		BENCH_DIE("cannot write %s", all.output);
+	for (size_t i = 0; i < all.count; i++)
+		write_row(&all, csv, &all.groups[i]);
+	csv__free(csv);
+	for (size_t i = 0; i < all.count; i++) {
+		free(all.groups[i].latency.items);
+		free(all.groups[i].copy.items);
+		free(all.groups[i].chunks.items);
+	}
+	free(all.groups);
+	return 0;
+}
