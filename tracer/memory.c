@@ -174,34 +174,52 @@ struct pm_scan_arg {
 #define PAGE_IS_PRESENT (1 << 3)
 #define PAGE_IS_SWAPPED (1 << 4)
 #define PAGE_IS_PFNZERO (1 << 5)
+#define PAGE_IS_GUARD   (1 << 8) /* since 6.15; before, a guard page looks like one in swap */
 
 enum { REGIONS = 512 };
+
+/* One call; *ret_end is where it stopped. Returns the number of regions, or -errno. */
+static int scan_once(struct memory *memory, uint64_t start, uint64_t end, uint64_t excluded,
+		     struct page_region *regions, uint64_t *ret_end)
+{
+	struct pm_scan_arg scan = {
+		.size = sizeof(scan),
+		.start = start,
+		.end = end,
+		.vec = (uintptr_t)regions,
+		.vec_len = REGIONS,
+		.category_inverted = excluded,
+		.category_mask = excluded,
+		.category_anyof_mask = PAGE_IS_PRESENT | PAGE_IS_SWAPPED,
+		.return_mask = PAGE_IS_PRESENT | PAGE_IS_SWAPPED,
+	};
+	int found = ioctl(memory->pagemap_fd, PAGEMAP_SCAN, &scan);
+
+	if (found < 0)
+		return -errno;
+	if (scan.walk_end <= start)
+		return -ESRCH; /* its address space is gone */
+	*ret_end = scan.walk_end;
+	return found;
+}
 
 /* -ENOTTY: the kernel has no PAGEMAP_SCAN. */
 static int scan_pages(struct memory *memory, uint64_t start, uint64_t end, struct intervals *pages)
 {
 	struct page_region regions[REGIONS];
-	int err = 0;
+	uint64_t next = end;
+	int err = 0, found;
 
 	while (start < end && !err) {
-		struct pm_scan_arg scan = {
-			.size = sizeof(scan),
-			.start = start,
-			.end = end,
-			.vec = (uintptr_t)regions,
-			.vec_len = REGIONS,
-			.category_inverted = PAGE_IS_PFNZERO,
-			.category_mask = PAGE_IS_PFNZERO,
-			.category_anyof_mask = PAGE_IS_PRESENT | PAGE_IS_SWAPPED,
-			.return_mask = PAGE_IS_PRESENT | PAGE_IS_SWAPPED,
-		};
-		int found = ioctl(memory->pagemap_fd, PAGEMAP_SCAN, &scan);
-
+		found = scan_once(memory, start, end, PAGE_IS_PFNZERO | PAGE_IS_GUARD, regions,
+				  &next);
+		if (found == -EINVAL) /* it does not know guard pages */
+			found = scan_once(memory, start, end, PAGE_IS_PFNZERO, regions, &next);
 		if (found < 0)
-			return -errno;
+			return found;
 		for (int i = 0; i < found && !err; i++)
 			err = intervals__add(pages, regions[i].start, regions[i].end);
-		start = scan.walk_end;
+		start = next;
 	}
 	return err;
 }
@@ -284,6 +302,7 @@ static int data_pages_of(struct memory *memory, const struct mapping *mapping, u
 
 int memory__data_pages(struct memory *memory, uint64_t start, uint64_t end, struct intervals *pages)
 {
+	uint8_t state;
 	int err = 0;
 
 	for (size_t i = 0; i < memory->mappings.count && !err; i++) {
@@ -294,7 +313,8 @@ int memory__data_pages(struct memory *memory, uint64_t start, uint64_t end, stru
 					    mapping->start > start ? mapping->start : start,
 					    mapping->end < end ? mapping->end : end, pages);
 	}
-	return err;
+	/* a scan of an address space that is gone finds nothing, and says nothing */
+	return err ? err : procfs__page_states(memory->pagemap_fd, start, 1, &state);
 }
 
 static int open_mem(struct memory *memory)
