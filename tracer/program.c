@@ -134,6 +134,7 @@ pid_t program__pid(const struct program *program)
 int program__release(struct program *program, const char **ret_what)
 {
 	struct failure failure;
+	siginfo_t info;
 	ssize_t got;
 
 	program->released = true;
@@ -144,6 +145,9 @@ int program__release(struct program *program, const char **ret_what)
 	while (got < 0 && errno == EINTR);
 	if (got != sizeof(failure))
 		return 0;
+	/* until the child is gone it holds what we hold, the lock of the control folder too */
+	(void)waitid(P_PID, (id_t)program->pid, &info, WEXITED);
+	program->ended = true;
 	*ret_what = steps[failure.step];
 	return -failure.err;
 }
