@@ -177,8 +177,6 @@ static void start_operation(enum operation_kind kind)
 		return;
 	}
 	operation->phase = PHASE_IDLE;
-	state.answered = 0;
-	state.seen_ns = 0;
 	operation->sequence++;
 	operation->request_ns = bpf_ktime_get_ns();
 	operation->copy_ns = operation->polls = operation->copied = operation->absent = 0;
@@ -403,7 +401,7 @@ static int on_poll(void *ctx, __u64 user_path)
 	__u32 phase, zero = 0;
 	long differs;
 
-	if (!is_target() || (operation->phase == PHASE_IDLE && !state.answered))
+	if (!is_target() || (operation->phase == PHASE_IDLE && state.answered == state.seen))
 		return 0;
 	if (bpf_probe_read_user_str(path, sizeof(path), (void *)user_path) < 0) {
 		count_drop(COUNTER_PATHS_UNREAD);
@@ -417,8 +415,10 @@ static int on_poll(void *ctx, __u64 user_path)
 		return 0;
 	phase = operation->phase;
 	if (phase == PHASE_IDLE) {
-		state.answered = 0;
-		state.seen_ns = bpf_ktime_get_ns();
+		if (state.answered == operation->sequence) {
+			state.seen_ns = bpf_ktime_get_ns();
+			state.seen = operation->sequence;
+		}
 		return 0;
 	}
 	operation->polls++;

@@ -149,7 +149,9 @@ struct state { /* shared memory between both sides: the BPF object's .bss */
 	__u64 latency[OPERATION_KINDS][LATENCY_BUCKETS];
 	__u64 deferred; /* grows with each change of mappings that user space must look at */
 	__u64 prepared; /* value of deferred that user space has dealt with */
-	__u64 seen_ns; /* when the target polled after its answer was there; 0: not yet, or dealt with */
+	__u64 answered; /* sequence of the last operation whose completion file was created */
+	__u64 seen;     /* sequence of the last one of which the target polled after that */
+	__u64 seen_ns;  /* when it did */
 	/* Bytes; a range from there on is kept in slabs. Not a constant to BPF: 6.18 fails to compile
 	 * a program of which it has removed the call of a callback (\"No program to jit\"). */
 	__u64 slab_threshold;
@@ -163,8 +165,6 @@ struct state { /* shared memory between both sides: the BPF object's .bss */
 	__u32 slabs;          /* entries of the slab table */
 	__u32 slots;          /* of the extents, taken by the snapshot */
 	__u32 has_slabs;      /* ranges are kept in slabs: user space must look before each copy */
-	__u32 answered; /* the completion file is there, and the target has not polled since */
-	__u32 padding;
 };
 
 enum event_kind {

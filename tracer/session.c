@@ -42,6 +42,7 @@ struct session {
 	uint64_t warned;   /* sequence of the request that nobody polls for */
 	uint64_t asked_ns; /* when we last expected a poll to come */
 	uint64_t polls_seen;
+	uint64_t removed;     /* sequence of the operation whose completion file was last removed */
 	uint64_t provided_ns; /* when all extents that were needed were there */
 	uint64_t refused;     /* chunks that found no room since the ranges were last reconciled */
 	uint32_t due; /* EVENT_PREPARE, EVENT_COPIED or 0: to be done once the ring is read */
@@ -273,7 +274,7 @@ static void complete(struct session *session, struct operation_row *row)
 		return;
 	}
 	row->latency_ns = now_ns() - request_ns;
-	session->state->answered = 1;
+	__atomic_store_n(&session->state->answered, row->sequence, __ATOMIC_RELEASE);
 	release(session);
 	report__add(session->report, row);
 	log__debug("%s %lu: %lu chunks, %lu bytes, %lu absent, %lu repaired, %.1f us",
@@ -647,13 +648,14 @@ static bool look(struct session *session)
  * answer to its next request: so what was seen a while ago is removed here. */
 static void remove_seen(struct session *session)
 {
-	uint64_t seen_ns = session->state->seen_ns;
+	const struct operation *operation = &session->state->operation;
 
-	if (!seen_ns || now_ns() < seen_ns + AWAKE_NS / 2)
+	if (session->state->seen != operation->sequence ||
+	    session->removed == operation->sequence ||
+	    now_ns() < session->state->seen_ns + AWAKE_NS / 2)
 		return;
-	session->state->seen_ns = 0;
-	control__forget(session->control, session->state->operation.kind,
-			session->state->operation.uid);
+	session->removed = operation->sequence;
+	control__forget(session->control, operation->kind, operation->uid);
 }
 
 void session__handle(struct session *session)

@@ -20,7 +20,7 @@ int target__open(struct target *target, struct state *state, struct chunk_stores
 	target->slabs = slabs;
 	target->slab_threshold = slab_threshold;
 	target->stores = stores;
-	err = regions__create(regions, &target->regions);
+	err = regions__create(regions, slab_threshold != UINT64_MAX, &target->regions);
 	if (!err)
 		err = snapshot__create(stores, &target->snapshot);
 	return err;
