@@ -104,6 +104,15 @@ $(BUILD)/e2e/%: $(BUILD)/obj/testcase/e2e/%.o
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $< $(BUILD)/obj/modules.a -o $@ $(LIBRARIES) -pthread
 
+# foreign.c in the other ways to build a program: without shared libraries, at a fixed address.
+FORMS := $(BUILD)/e2e/foreign-static $(BUILD)/e2e/foreign-no-pie
+$(BUILD)/e2e/foreign-static: FORM := -static
+$(BUILD)/e2e/foreign-no-pie: FORM := -fno-pie -no-pie
+$(FORMS): testcase/e2e/foreign.c testcase/e2e/check.h
+	$(call say,LINK)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) -std=gnu11 $(CPPFLAGS) $(WARNINGS) $(CFLAGS) $(FORM) $< -o $@
+
 $(BUILD)/bench/%: $(BUILD)/obj/testcase/bench/%.o
 	$(call say,LINK)
 	$(Q)mkdir -p $(@D)
@@ -127,7 +136,7 @@ run-vm: all
 
 # ---- testing ----
 
-tests: all $(UNIT) $(E2E)
+tests: all $(UNIT) $(E2E) $(FORMS)
 	$(Q)utils/deps.sh $(TEST_PACKAGES)
 
 UNIT_SUITES := $(UNIT) testcase/unit/run_test.sh

@@ -23,6 +23,7 @@ struct control {
 	char folder[PATH_BYTES];
 	char request_paths[OPERATION_KINDS][PATH_BYTES];
 	char completion_paths[OPERATION_KINDS][PATH_BYTES];
+	char lock_path[96];
 	int folder_fd;
 	int lock_fd;
 };
@@ -58,26 +59,31 @@ static int remove_stale(const struct control *control, const char *name)
 static int lock_folder(struct control *control)
 {
 	struct stat status;
-	char path[96];
+	int err = 0;
 
 	if (fstat(control->folder_fd, &status))
 		return -errno;
-	snprintf(path, sizeof(path), "/run/tracer-%u-%u-%lu.lock", major(status.st_dev),
-		 minor(status.st_dev), (unsigned long)status.st_ino);
-	control->lock_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
-	if (control->lock_fd < 0) {
-		int err = -errno;
-
-		log__error("cannot open %s, which keeps two tracers out of one folder: %s", path,
-			   strerror(-err));
-		return err;
+	snprintf(control->lock_path, sizeof(control->lock_path), "/run/tracer-%u-%u-%lu.lock",
+		 major(status.st_dev), minor(status.st_dev), (unsigned long)status.st_ino);
+	do { /* until the file that we have locked is the one that has the name */
+		if (control->lock_fd >= 0)
+			close(control->lock_fd);
+		control->lock_fd =
+			open(control->lock_path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+		if (control->lock_fd < 0 || flock(control->lock_fd, LOCK_EX | LOCK_NB) ||
+		    fstat(control->lock_fd, &status))
+			err = -errno;
+	} while (!err && !status.st_nlink);
+	if (err == -EWOULDBLOCK) {
+		log__error("another tracer answers the control files in %s; give this one a folder "
+			   "of its own with --control-dir",
+			   control->folder);
+		return -EBUSY;
 	}
-	if (!flock(control->lock_fd, LOCK_EX | LOCK_NB))
-		return 0;
-	log__error("another tracer answers the control files in %s; give this one a folder of its "
-		   "own with --control-dir",
-		   control->folder);
-	return -EBUSY;
+	if (err)
+		log__error("cannot lock %s, which keeps two tracers out of one folder: %s",
+			   control->lock_path, strerror(-err));
+	return err;
 }
 
 static int set_paths(struct control *control, const char *folder)
@@ -203,11 +209,9 @@ int control__complete(const struct control *control, enum operation_kind kind, u
 	}
 	if (fd < 0)
 		return err ? err : -EEXIST;
-	if (uid != geteuid() || gid != getegid()) {
-		if (fchown(fd, uid, gid)) {
-			err = -errno;
-			(void)unlinkat(control->folder_fd, name, 0); /* it would only mislead */
-		}
+	if (fchown(fd, uid, gid)) { /* always: a setgid folder has given it another group */
+		err = -errno;
+		(void)unlinkat(control->folder_fd, name, 0); /* it would only mislead */
 	}
 	close(fd);
 	return err;
@@ -234,6 +238,7 @@ void control__free(struct control *control)
 				(void)unlinkat(control->folder_fd, names[i], 0); /* best effort */
 	}
 	close(control->folder_fd);
+	(void)unlink(control->lock_path); /* while we hold it */
 	close(control->lock_fd);
 	free(control);
 }

@@ -4,10 +4,11 @@
  * microseconds, a lookup in the environment a fraction of one.
  */
 #include <errno.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/wait.h>
+#include <sys/pidfd.h>
 #include <unistd.h>
 #include "fault.h"
 
@@ -16,7 +17,7 @@ int fault__pass(const char *point, pid_t target)
 	const char *wanted = getenv("TRACER_FAULT");
 	size_t length = strlen(point);
 	const char *action;
-	siginfo_t info;
+	struct pollfd gone = {.events = POLLIN};
 
 	if (!wanted || strncmp(wanted, point, length) != 0 || wanted[length] != ':')
 		return 0;
@@ -24,8 +25,10 @@ int fault__pass(const char *point, pid_t target)
 	if (!strcmp(action, "die")) {
 		kill(getpid(), SIGKILL);
 	} else if (!strcmp(action, "kill-target")) {
+		gone.fd = pidfd_open(target, 0);
 		kill(target, SIGKILL);
-		(void)waitid(P_PID, (id_t)target, &info, WEXITED | WNOWAIT | __WALL);
+		(void)poll(&gone, gone.fd >= 0, 5000); /* until it has ended, child or not */
+		close(gone.fd);
 		unsetenv("TRACER_FAULT");
 	} else if (!strcmp(action, "fail")) {
 		unsetenv("TRACER_FAULT");

@@ -142,7 +142,8 @@ int freeze__stop(struct freeze *freeze, pid_t except)
 		pid_t *tids = NULL;
 		size_t count = 0;
 
-		if (count_threads(freeze->pid) == freeze->count + !!except)
+		count = count_threads(freeze->pid);
+		if (count && count == freeze->count + !!except)
 			break;
 		grown = false;
 		err = procfs__threads(freeze->pid, &tids, &count);
@@ -195,14 +196,23 @@ int freeze__step_to_poll(struct freeze *freeze, pid_t tid, const volatile __u64 
 /* A thread that ended while it was traced is ours to wait for, or its parent never hears of it. */
 static void reap(const struct freeze *freeze, pid_t tid)
 {
-	siginfo_t info;
+	const struct timespec nap = {.tv_nsec = 50000};
+	uint64_t deadline_ns = now_ns() + DEADLINE_SECONDS * 1000000000ULL;
 
-	if (tid != freeze->pid || !freeze->child)
-		(void)waitid(P_PID, (id_t)tid, &info, WEXITED | WNOHANG | __WALL);
+	if (tid == freeze->pid && freeze->child)
+		return;
+	do { /* it was killed: it may still be on its way */
+		siginfo_t info = {0};
+
+		if (waitid(P_PID, (id_t)tid, &info, WEXITED | WNOHANG | __WALL) || info.si_pid)
+			return;
+		nanosleep(&nap, NULL);
+	} while (now_ns() < deadline_ns);
 }
 
 void freeze__release(struct freeze *freeze)
 {
+	bool leader_ended = false;
 	size_t left = 0;
 
 	if (!freeze)
@@ -220,9 +230,15 @@ void freeze__release(struct freeze *freeze)
 			freeze->held[left++] = *held;
 			continue;
 		}
-		if (err || ptrace(PTRACE_DETACH, held->tid, NULL, (void *)(intptr_t)held->signal))
-			reap(freeze, held->tid);
+		if (err || ptrace(PTRACE_DETACH, held->tid, NULL, (void *)(intptr_t)held->signal)) {
+			if (held->tid == freeze->pid)
+				leader_ended = true;
+			else
+				reap(freeze, held->tid);
+		}
 	}
+	if (leader_ended) /* it ends after all its threads */
+		reap(freeze, freeze->pid);
 	freeze->count = left;
 }
 

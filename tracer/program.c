@@ -64,10 +64,14 @@ static void __attribute__((noreturn))
 run_child(char **argv, const struct passwd *user, const char *control_dir, const sigset_t *mask,
 	  int release_fd, int failure_fd)
 {
+	ssize_t got;
 	char byte;
 
-	while (read(release_fd, &byte, 1) < 0 && errno == EINTR)
-		;
+	do
+		got = read(release_fd, &byte, 1);
+	while (got < 0 && errno == EINTR);
+	if (got != 1)
+		_exit(125); /* the tracer has died: nobody would answer the program */
 	if (user) {
 		if (initgroups(user->pw_name, user->pw_gid) || setgid(user->pw_gid))
 			fail(failure_fd, 1);
@@ -131,6 +135,12 @@ pid_t program__pid(const struct program *program)
 	return program->pid;
 }
 
+static void note_end(struct program *program, const siginfo_t *info)
+{
+	program->ended = true;
+	program->status = info->si_code == CLD_EXITED ? info->si_status : 128 + info->si_status;
+}
+
 int program__release(struct program *program, const char **ret_what)
 {
 	struct failure failure;
@@ -146,8 +156,8 @@ int program__release(struct program *program, const char **ret_what)
 	if (got != sizeof(failure))
 		return 0;
 	/* until the child is gone it holds what we hold, the lock of the control folder too */
-	(void)waitid(P_PID, (id_t)program->pid, &info, WEXITED);
-	program->ended = true;
+	if (!waitid(P_PID, (id_t)program->pid, &info, WEXITED))
+		note_end(program, &info);
 	*ret_what = steps[failure.step];
 	return -failure.err;
 }
@@ -160,8 +170,7 @@ bool program__has_ended(struct program *program)
 		return true;
 	if (waitid(P_PID, (id_t)program->pid, &info, WEXITED | WNOHANG) || !info.si_pid)
 		return false;
-	program->ended = true;
-	program->status = info.si_code == CLD_EXITED ? info.si_status : 128 + info.si_status;
+	note_end(program, &info);
 	return true;
 }
 

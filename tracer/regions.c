@@ -177,6 +177,16 @@ static bool is_anonymous(const struct mapping *mapping)
 	return !*path || !strncmp(path, "[anon:", 6);
 }
 
+/* The C library keeps its records of the heap (malloc's main arena, the buffers of stdio) in its own
+ * data. A heap that is rolled back without them is handed out twice. */
+static bool is_c_library(const struct mapping *mapping)
+{
+	const char *slash = strrchr(mapping->path, '/'), *name = slash ? slash + 1 : "";
+
+	return !strncmp(name, "libc.so", 7) || !strncmp(name, "libc-", 5) ||
+	       !strncmp(name, "ld-musl-", 8);
+}
+
 static uint32_t region_of(const struct mapping *mapping)
 {
 	if (!strcmp(mapping->path, "[heap]"))
@@ -186,7 +196,7 @@ static uint32_t region_of(const struct mapping *mapping)
 	if (is_anonymous(mapping))
 		return REGION_MMAP;
 	if (mapping->inode && !(mapping->flags & MAPPING_SHARED) && mapping->flags & MAPPING_WRITE)
-		return REGION_DATA;
+		return is_c_library(mapping) ? REGION_HEAP | REGION_DATA : REGION_DATA;
 	return 0;
 }
 

@@ -63,10 +63,11 @@ static int set_path(struct report *report, const char *path, const char *program
 	char folder[PATH_MAX - 64], name[48];
 	int err;
 
-	if (path) {
-		snprintf(report->path, sizeof(report->path), "%s", path);
-		return 0;
-	}
+	if (path)
+		return snprintf(report->path, sizeof(report->path), "%s", path) >=
+				       (int)sizeof(report->path)
+			       ? -ENAMETOOLONG
+			       : 0;
 	err = find_folder(folder, sizeof(folder));
 	if (err) {
 		log__error("cannot create the folder %s for the report: %s; name a file with "
@@ -99,6 +100,8 @@ int report__create(const char *path, const char *program, const char *engine, co
 	snprintf(report->regions, sizeof(report->regions), "%s", regions);
 	snprintf(report->kernel, sizeof(report->kernel), "%s", kernel);
 	err = set_path(report, path, program);
+	if (err == -ENAMETOOLONG)
+		log__error("cannot write the report: its path is too long");
 	if (!err) {
 		err = csv__create(report->path, columns, sizeof(columns) / sizeof(*columns), !!path,
 				  &report->csv);

@@ -1,0 +1,332 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * process SCENE: targets that are more than one buffer: they fork, start threads, run other
+ * programs, allocate. `process list` names the scenes.
+ * Exit status: 0 right, 1 memory is wrong, 2 it could not run, 77 this machine cannot do it.
+ */
+#include <errno.h>
+#include <pthread.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include "check.h"
+#include "client/client.h"
+
+enum { BYTES = 23 * PAGE, LIMIT_SECONDS = 100, ROUNDS = 23, CHILD_TIMEOUT_MS = 1000 };
+
+/* Not rolled back: they have first values, so they are data, and --regions does not name it. */
+static volatile int go = 1, quit = 2;
+
+static void save(void)
+{
+	int err = client__save(0);
+
+	if (err)
+		finish(CHECK_BROKEN, "save: %s\n", client__strerror(err));
+}
+
+static void restore(void)
+{
+	int err = client__restore(0);
+
+	if (err)
+		finish(CHECK_BROKEN, "restore: %s\n", client__strerror(err));
+}
+
+static int end_of(pid_t child)
+{
+	int status = -1;
+
+	if (waitpid(child, &status, 0) != child)
+		return -1;
+	return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+}
+
+/* After the fork, both share all pages until one writes: the restore must not reach the child. */
+static void fork_once(void)
+{
+	unsigned char *memory = map_alone(BYTES);
+	int to_child[2], status;
+	char byte = 0;
+	pid_t child;
+
+	fill(memory, BYTES, 1);
+	save();
+	fill(memory, BYTES, 2);
+	if (pipe(to_child))
+		finish(CHECK_BROKEN, "pipe: %m\n");
+	child = fork();
+	if (!child) {
+		if (read(to_child[0], &byte, 1) != 1)
+			_exit(CHECK_BROKEN);
+		expect(memory, BYTES, 2, "child");
+		_exit(CHECK_OK);
+	}
+	restore();
+	expect(memory, BYTES, 1, "parent");
+	if (write(to_child[1], &byte, 1) != 1)
+		finish(CHECK_BROKEN, "write: %m\n");
+	status = end_of(child);
+	if (status)
+		finish(CHECK_WRONG, "the child ended with %d\n", status);
+}
+
+/* A child is not the target: nobody answers it, and the parent's snapshot stays as it is. */
+static void child_asks(void)
+{
+	unsigned char *memory = map_alone(BYTES);
+	pid_t child;
+	int status;
+
+	fill(memory, BYTES, 1);
+	save();
+	child = fork();
+	if (!child) {
+		fill(memory, BYTES, 2);
+		status = client__save(CHILD_TIMEOUT_MS);
+		if (status != -ETIMEDOUT)
+			finish(CHECK_WRONG, "the child's save: %d\n", status);
+		status = client__restore(CHILD_TIMEOUT_MS);
+		if (status != -ETIMEDOUT)
+			finish(CHECK_WRONG, "the child's restore: %d\n", status);
+		expect(memory, BYTES, 2, "child");
+		_exit(CHECK_OK);
+	}
+	status = end_of(child);
+	if (status)
+		finish(CHECK_WRONG, "the child ended with %d\n", status);
+	scramble(memory, BYTES);
+	restore();
+	expect(memory, BYTES, 1, "parent");
+}
+
+static void run_other(void)
+{
+	unsigned char *memory = map_alone(BYTES);
+
+	fill(memory, BYTES, 1);
+	save();
+	fill(memory, BYTES, 2);
+	if (system("/bin/true"))
+		finish(CHECK_BROKEN, "system: no success\n");
+	restore();
+	expect(memory, BYTES, 1, "memory");
+	if (system("exit 23") != 23 << 8)
+		finish(CHECK_WRONG, "system: no status 23\n");
+}
+
+/* Allocates and frees blocks of all sizes; checks that what it was given is its own. */
+static void allocate(uint64_t seed)
+{
+	enum { BLOCKS = 500 };
+	unsigned char **blocks = calloc(BLOCKS, sizeof(*blocks));
+
+	for (size_t i = 0; i < BLOCKS; i++) {
+		size_t bytes = 1 + (size_t)byte_at(seed, i) * (i % 23 ? 17 : 999);
+
+		blocks[i] = malloc(bytes);
+		if (!blocks[i])
+			finish(CHECK_BROKEN, "malloc: %m\n");
+		memset(blocks[i], (int)i, bytes);
+		if (i % 3 == 2) {
+			free(blocks[i - 1]);
+			blocks[i - 1] = NULL;
+		}
+	}
+	for (size_t i = 0; i < BLOCKS; i++) {
+		if (blocks[i] && *blocks[i] != (unsigned char)i)
+			finish(CHECK_WRONG, "block %zu holds something else\n", i);
+		if (seed % 2)
+			free(blocks[i]);
+	}
+	if (seed % 2)
+		free(blocks);
+}
+
+/* malloc's own records are rolled back with the blocks, or it hands out what is in use. */
+static void allocating(void)
+{
+	unsigned char *kept = malloc(BYTES), *more;
+
+	fill(kept, BYTES, 1);
+	allocate(2);
+	save();
+	for (uint64_t i = 0; i < ROUNDS; i++) {
+		allocate(i);
+		fill(kept, BYTES, 3);
+		restore();
+		expect(kept, BYTES, 1, "kept block");
+		more = malloc(BYTES);
+		fill(more, BYTES, 4);
+		expect(kept, BYTES, 1, "kept block after another was allocated");
+	}
+}
+
+/* Slot after slot gets the number of the round: at every instant the slots do not grow from one to
+ * the next, and first and last differ by 1 at most. */
+struct slots {
+	volatile uint64_t *at;
+	size_t count, stride;
+};
+
+/* Data as well: how many threads have begun, and how many stand still, each plus 1. */
+static volatile int begun = 1, parked = 1;
+
+static void *write_slots(void *argument)
+{
+	const struct slots slots = *(struct slots *)argument;
+
+	__atomic_add_fetch(&begun, 1, __ATOMIC_SEQ_CST); /* its stack is rolled back to a time after this */
+	while (quit != 1) {
+		uint64_t round = slots.at[(slots.count - 1) * slots.stride] + 1;
+
+		for (size_t i = 0; i < slots.count; i++)
+			slots.at[i * slots.stride] = round;
+		if (go != 2)
+			continue;
+		__atomic_add_fetch(&parked, 1, __ATOMIC_SEQ_CST);
+		while (go == 2)
+			__builtin_ia32_pause();
+		__atomic_sub_fetch(&parked, 1, __ATOMIC_SEQ_CST);
+	}
+	return NULL;
+}
+
+static void expect_one_instant(const struct slots *slots)
+{
+	uint64_t first = slots->at[0], last = slots->at[(slots->count - 1) * slots->stride];
+
+	for (size_t i = 1; i < slots->count; i++)
+		if (slots->at[i * slots->stride] > slots->at[(i - 1) * slots->stride])
+			finish(CHECK_WRONG, "slot %zu is newer than the one before\n", i);
+	if (first - last > 1)
+		finish(CHECK_WRONG, "slots are from %lu and %lu\n", (unsigned long)first,
+		       (unsigned long)last);
+}
+
+static void threads(void)
+{
+	enum { THREADS = 3 };
+	struct slots slots[THREADS];
+	pthread_t ids[THREADS];
+
+	for (int i = 0; i < THREADS; i++) {
+		slots[i] = (struct slots){(void *)map_alone(BYTES), BYTES / 64, 8};
+		if (pthread_create(&ids[i], NULL, write_slots, &slots[i]))
+			finish(CHECK_BROKEN, "cannot create a thread\n");
+	}
+	while (begun != 1 + THREADS)
+		sched_yield();
+	for (int round = 0; round < ROUNDS; round++) {
+		for (int i = 0; i < round; i++)
+			sched_yield();
+		save();
+		go = 2;
+		while (parked != 1 + THREADS)
+			sched_yield();
+		restore();
+		for (int i = 0; i < THREADS; i++)
+			expect_one_instant(&slots[i]);
+		go = 1;
+		while (parked != 1)
+			sched_yield();
+	}
+	quit = 1;
+	for (int i = 0; i < THREADS; i++)
+		(void)pthread_join(ids[i], NULL);
+}
+
+static void *nothing(void *argument)
+{
+	return argument;
+}
+
+/* Threads come and go while the tracer stops those that there are. */
+static void *start_threads(void *argument)
+{
+	pthread_t id;
+
+	(void)argument;
+	while (quit != 1)
+		if (!pthread_create(&id, NULL, nothing, NULL))
+			(void)pthread_join(id, NULL);
+	return NULL;
+}
+
+static void thread_churn(void)
+{
+	unsigned char *memory = map_alone(BYTES);
+	pthread_t id;
+
+	if (pthread_create(&id, NULL, start_threads, NULL))
+		finish(CHECK_BROKEN, "cannot create a thread\n");
+	for (int round = 0; round < ROUNDS; round++) {
+		fill(memory, BYTES, (uint64_t)round);
+		save();
+		expect(memory, BYTES, (uint64_t)round, "memory after a checkpoint");
+	}
+	quit = 1;
+	(void)pthread_join(id, NULL);
+	scramble(memory, BYTES);
+	restore();
+	expect(memory, BYTES, ROUNDS - 1, "memory");
+}
+
+/* Its signal handlers run as before, also right after the tracer has held it. */
+static volatile int ticks = 1;
+
+static void on_tick(int number)
+{
+	(void)number;
+	ticks++;
+}
+
+static void signals(void)
+{
+	const struct timespec interval = {.tv_nsec = 1000000};
+	struct itimerspec spec = {interval, interval};
+	unsigned char *memory = map_alone(BYTES);
+	timer_t timer;
+
+	(void)signal(SIGALRM, SIG_DFL);
+	(void)signal(SIGUSR1, on_tick);
+	if (timer_create(CLOCK_MONOTONIC,
+			 &(struct sigevent){.sigev_notify = SIGEV_SIGNAL, .sigev_signo = SIGUSR1},
+			 &timer) ||
+	    timer_settime(timer, 0, &spec, NULL))
+		finish(CHECK_BROKEN, "timer: %m\n");
+	for (int round = 0; round < ROUNDS; round++) {
+		fill(memory, BYTES, (uint64_t)round);
+		save();
+		scramble(memory, BYTES);
+		restore();
+		expect(memory, BYTES, (uint64_t)round, "memory");
+	}
+	for (int before = ticks; ticks == before;)
+		;
+}
+
+static const struct {
+	const char *name;
+	void (*play)(void);
+} scenes[] = {
+	{"fork", fork_once},	   {"child-asks", child_asks},	   {"run-other", run_other},
+	{"allocating", allocating}, {"threads", threads},	   {"thread-churn", thread_churn},
+	{"signals", signals},
+};
+
+int main(int argc, char **argv)
+{
+	(void)alarm(LIMIT_SECONDS);
+	for (size_t i = 0; i < sizeof(scenes) / sizeof(*scenes); i++) {
+		if (argc == 2 && !strcmp(argv[1], scenes[i].name)) {
+			scenes[i].play();
+			finish(CHECK_OK, "%s: ok\n", argv[1]);
+		}
+		if (argc == 2 && !strcmp(argv[1], "list"))
+			say("%s\n", scenes[i].name);
+	}
+	return argc == 2 && !strcmp(argv[1], "list") ? CHECK_OK : CHECK_BROKEN;
+}

@@ -1,0 +1,236 @@
+# SPDX-License-Identifier: BSD-2-Clause
+# What becomes of mappings (ranges.c), and programs of more than one thread or process (process.c).
+
+load common
+
+# play PROGRAM SCENE [OPTION...]: the scene must end well, in a report without a failed operation.
+play()
+{
+	local program=$1 scene=$2
+
+	shift 2
+	trace "$@" "$E2E/$program" "$scene"
+	[ "$status" -ne 77 ] || skip "$(head -n 1 "$out")"
+	expect_status 0
+	expect_text "$out" "$scene: ok"
+	expect_each status ok
+	expect_each failed_chunks 0
+	expect_no_control_files
+}
+
+# The chunks that the snapshot has and the target has no more.
+expect_gone()
+{
+	expect_column gone_chunks 0 "$1"
+	expect_text "$err" "restore 2: $1 chunks were not restored"
+}
+
+@test 'every scene is played here' {
+	for program in ranges process; do
+		for scene in $("$E2E/$program" list); do
+			expect_text "$BATS_TEST_FILENAME" "play $program $scene\$"
+		done
+	done
+}
+
+@test 'unmapped after the checkpoint: the rest is restored' {
+	play ranges unmapped
+	expect_gone 80
+}
+
+@test 'replaced with MAP_FIXED: the new contents are left alone' {
+	play ranges replaced
+	expect_gone 80
+}
+
+@test 'replaced in part' {
+	play ranges replaced-in-part
+	expect_gone 16
+}
+
+@test 'unmapped and mapped again at the same place' {
+	play ranges replaced-by-hint
+	expect_gone 80
+}
+
+@test 'replaced by a file' {
+	play ranges replaced-by-file
+	expect_gone 80
+}
+
+@test 'replaced by System V shared memory' {
+	play ranges replaced-by-shm
+	expect_gone 80
+}
+
+@test 'moved with mremap' {
+	play ranges moved
+	expect_gone 80
+}
+
+@test 'moved with MREMAP_DONTUNMAP' {
+	play ranges moved-away
+}
+
+@test 'shrunk with mremap' {
+	play ranges shrunk
+	expect_gone 160
+}
+
+@test 'grown with mremap' {
+	play ranges grown
+}
+
+@test 'grown and moved before the checkpoint' {
+	play ranges grown-before
+}
+
+@test 'read-only since the checkpoint' {
+	play ranges read-only
+}
+
+@test 'without access since the checkpoint' {
+	play ranges no-access
+}
+
+@test 'without access at the checkpoint' {
+	play ranges no-access-before
+}
+
+@test 'read-only at the checkpoint' {
+	play ranges read-only-before
+}
+
+@test 'reserved without access, used before the checkpoint' {
+	play ranges reserved
+}
+
+@test 'a heap that shrinks and grows again' {
+	play ranges brk-again
+}
+
+@test 'a heap that shrinks' {
+	play ranges brk-shrunk
+}
+
+@test 'discarded with MADV_DONTNEED: the data come back' {
+	play ranges discarded
+}
+
+@test 'a hole in shared memory: the data come back' {
+	play ranges shared-hole
+}
+
+@test 'touched after the checkpoint: zeros again' {
+	play ranges untouched
+}
+
+@test '16 MiB' {
+	play ranges large
+}
+
+@test '16 MiB unmapped' {
+	play ranges large-unmapped
+	expect_gone 65536
+}
+
+@test '16 MiB replaced' {
+	play ranges large-replaced
+	expect_gone 65536
+}
+
+@test '16 MiB moved' {
+	play ranges large-moved
+}
+
+@test 'MAP_GROWSDOWN' {
+	play ranges grows-down
+}
+
+@test 'transparent huge pages' {
+	play ranges transparent-huge
+}
+
+@test 'MAP_HUGETLB' {
+	pages=/proc/sys/vm/nr_hugepages
+	before=$(cat "$pages") || skip 'this kernel has no huge pages'
+	echo $((before + 2)) >"$pages" || true
+	play ranges huge
+	echo "$before" >"$pages"
+}
+
+@test 'swapped out' {
+	play ranges swapped
+}
+
+@test 'files are not rolled back' {
+	play ranges files
+}
+
+@test 'a thousand mappings that come and go' {
+	play ranges churned
+}
+
+# play_all ENGINE: every scene, with an engine that is not the default
+play_all()
+{
+	local scene
+
+	for scene in $("$E2E/ranges" list); do
+		trace -q --engine "$1" "$E2E/ranges" "$scene"
+		[ "$status" -ne 77 ] || continue
+		echo "$scene"
+		expect_status 0
+		expect_each status ok
+	done
+}
+
+@test 'all of these with the chunk engine' {
+	play_all chunk
+}
+
+@test 'all of these with the slab engine' {
+	play_all slab
+}
+
+@test 'stores that grow: 16 chunks ready, 16 MiB used' {
+	trace --engine chunk --ready-chunks 16 "$E2E/ranges" large
+	expect_status 0
+	expect_text "$out" 'large: ok'
+	expect_each status ok
+}
+
+@test 'stores that grow: 16 chunks ready, one mapping after the other' {
+	trace --engine chunk --ready-chunks 16 "$TESTCASE" -t 0 --case all
+	expect_status 0
+	expect_text "$out" '9 of 9 cases ok'
+	expect_each status ok
+}
+
+@test 'a child shares pages, but is not restored' {
+	play process fork
+}
+
+@test 'a child that asks is not answered' {
+	play process child-asks
+}
+
+@test 'a program that runs others' {
+	play process run-other
+}
+
+@test 'a program that allocates and frees between checkpoint and restore' {
+	play process allocating
+}
+
+@test 'threads that write: a snapshot shows one instant' {
+	play process threads
+}
+
+@test 'threads that start and end all the time' {
+	play process thread-churn
+}
+
+@test 'signals that arrive all the time' {
+	play process signals
+}

@@ -1,0 +1,226 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * Tests of freeze: signals at a child that is stopped, stepped and released all the time must be
+ * neither lost nor delivered too early, and job control must go on as if nobody had stopped it.
+ * The child counts in shared memory. It is killed by its pid and reaped.
+ */
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "freeze.h"
+#include "tap.h"
+
+#define SIGNALS 61
+
+static struct shared { /* with the child */
+	volatile __u64 polls, signals;
+} * shared;
+
+static struct freeze *freeze;
+
+/* For what a test needs but does not test. */
+static void must(int result)
+{
+	if (result != 0) {
+		perror("freeze_signal_test");
+		exit(1);
+	}
+}
+
+/* Waits up to 20 seconds until *value is at least so much. */
+static int wait_for(const volatile __u64 *value, __u64 least)
+{
+	for (unsigned int i = 0; i < 20000 && *value < least; i++)
+		(void)usleep(1000);
+	return *value >= least;
+}
+
+/* A pause in which something that does not stand still would be seen to move. */
+static int stands_still(void)
+{
+	__u64 before = shared->polls, signals = shared->signals;
+
+	(void)usleep(23000);
+	return shared->polls == before && shared->signals == signals;
+}
+
+static int moves(void)
+{
+	__u64 before = shared->polls;
+
+	for (unsigned int i = 0; i < 20000 && shared->polls == before; i++)
+		(void)usleep(1000);
+	return shared->polls != before;
+}
+
+static void count_signal(int number)
+{
+	(void)number;
+	shared->signals++;
+}
+
+static void __attribute__((noreturn)) poll_for_ever(void)
+{
+	for (;;) {
+		(void)access("/no/such/file", F_OK);
+		shared->polls++;
+	}
+}
+
+/* Starts a child that polls; returns once it has. */
+static pid_t start(void)
+{
+	struct sigaction action = {.sa_handler = count_signal};
+	pid_t child;
+
+	memset(shared, 0, sizeof(*shared));
+	child = fork();
+	if (child == 0) {
+		(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+		(void)sigaction(SIGUSR1, &action, NULL);
+		(void)sigaction(SIGRTMIN, &action, NULL);
+		poll_for_ever();
+	}
+	must(child < 0 || !moves());
+	must(freeze__create(child, true, &freeze));
+	return child;
+}
+
+static void end(pid_t child)
+{
+	freeze__free(freeze);
+	freeze = NULL;
+	(void)kill(child, SIGKILL);
+	(void)waitpid(child, NULL, 0);
+}
+
+static void test_signal(void)
+{
+	pid_t child = start();
+
+	must(freeze__stop(freeze, 0));
+	must(kill(child, SIGUSR1));
+	tap__ok(stands_still() && shared->signals == 0, "a signal at a stopped process waits");
+	freeze__release(freeze);
+	tap__ok(wait_for(&shared->signals, 1), "and reaches it after the release");
+	tap__ok(moves() && shared->signals == 1, "once");
+	end(child);
+}
+
+/* Queued signals arrive at any moment of a stop or a release; each must be handled once. */
+static void test_signal_storm(void)
+{
+	const union sigval value = {.sival_int = 23};
+	pid_t child = start(), sender;
+	unsigned int failed = 0, stops = 0;
+
+	sender = fork();
+	if (sender == 0) {
+		for (unsigned int i = 0; i < SIGNALS; i++) {
+			(void)sigqueue(child, SIGRTMIN, value);
+			(void)usleep(300);
+		}
+		_exit(0);
+	}
+	while (waitpid(sender, NULL, WNOHANG) == 0) {
+		failed += freeze__stop(freeze, 0) != 0;
+		freeze__release(freeze);
+		stops++;
+	}
+	tap__equal(failed, 0, "signals during %u stops: each stop succeeds", stops);
+	tap__ok(wait_for(&shared->signals, SIGNALS) && moves(), "each signal is handled");
+	tap__equal(shared->signals, SIGNALS, "once");
+	end(child);
+}
+
+/* valgrind runs a program with a library of its own. */
+static int under_valgrind(void)
+{
+	const char *preload = getenv("LD_PRELOAD");
+
+	return preload && strstr(preload, "/vgpreload");
+}
+
+static void test_step(void)
+{
+	unsigned int wrong = 0;
+	pid_t child;
+
+	if (under_valgrind()) {
+		tap__skip(3, "valgrind holds a program's signals back");
+		return;
+	}
+	child = start();
+	must(freeze__stop(freeze, 0));
+	for (unsigned int i = 0; i < 23; i++) {
+		__u64 before = shared->polls;
+
+		must(kill(child, SIGUSR1));
+		wrong += freeze__step_to_poll(freeze, child, &shared->polls) != 0 ||
+			 shared->polls != before + 1 || shared->signals != i + 1;
+	}
+	tap__equal(wrong, 0, "23 steps to a poll, a signal before each: it is handled on the way");
+	tap__ok(stands_still(), "then it stands still");
+	freeze__release(freeze);
+	tap__ok(moves() && shared->signals == 23, "released, it polls on; no signal comes twice");
+	end(child);
+}
+
+/* The letter of its state in /proc, 0 when it is gone. */
+static int state_of(pid_t pid)
+{
+	char path[64], text[512], *end_of_name;
+	FILE *file;
+
+	(void)snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
+	file = fopen(path, "re");
+	if (!file)
+		return 0;
+	end_of_name = fgets(text, sizeof(text), file) ? strrchr(text, ')') : NULL;
+	(void)fclose(file);
+	return end_of_name ? end_of_name[2] : 0;
+}
+
+static void wait_state(pid_t pid, char state)
+{
+	for (unsigned int i = 0; i < 20000 && state_of(pid) != state; i++)
+		(void)usleep(1000);
+}
+
+static void test_group_stop(void)
+{
+	pid_t child = start();
+
+	must(kill(child, SIGSTOP));
+	wait_state(child, 'T');
+	tap__equal(freeze__stop(freeze, 0), 0, "a process that job control has stopped");
+	freeze__release(freeze);
+	wait_state(child, 'T');
+	tap__ok(stands_still() && state_of(child) == 'T', "stays so after the release");
+	must(kill(child, SIGCONT));
+	tap__ok(moves(), "until it is continued");
+	must(freeze__stop(freeze, 0));
+	must(kill(child, SIGSTOP));
+	freeze__release(freeze);
+	wait_state(child, 'T');
+	tap__ok(stands_still() && state_of(child) == 'T', "SIGSTOP during our stop works after it");
+	end(child);
+}
+
+int main(void)
+{
+	shared = mmap(NULL, sizeof(*shared), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1,
+		      0);
+	must(shared == MAP_FAILED);
+	tap__plan(13);
+	test_signal();
+	test_signal_storm();
+	test_step();
+	test_group_stop();
+	(void)munmap(shared, sizeof(*shared));
+	return tap__done();
+}

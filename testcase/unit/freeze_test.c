@@ -1,0 +1,393 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * Tests of freeze on children that count: a counter in shared memory stands still exactly while its
+ * thread does. Threads that are born meanwhile must be caught, and the end of a process must reach
+ * its parent. Signals are the subject of freeze_signal_test.
+ * Every child is killed by its pid and reaped; no test asserts on a clock.
+ */
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/ptrace.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/procfs.h"
+#include "freeze.h"
+#include "tap.h"
+
+#define THREADS 23
+
+static struct shared { /* with the children */
+	volatile __u64 counts[THREADS];
+	volatile __u64 born, traced;
+	volatile pid_t tid;
+} * shared;
+
+static struct freeze *freeze;
+
+/* For what a test needs but does not test. */
+static void must(int result)
+{
+	if (result != 0) {
+		perror("freeze_test");
+		exit(1);
+	}
+}
+
+/* Of all threads but the first. */
+static __u64 count_others(void)
+{
+	__u64 sum = shared->born;
+
+	for (int i = 1; i < THREADS; i++)
+		sum += shared->counts[i];
+	return sum;
+}
+
+static __u64 total(void)
+{
+	return count_others() + shared->counts[0];
+}
+
+/* Waits up to 20 seconds until *value is at least so much. */
+static int wait_for(const volatile __u64 *value, __u64 least)
+{
+	for (unsigned int i = 0; i < 20000 && *value < least; i++)
+		(void)usleep(1000);
+	return *value >= least;
+}
+
+/* A pause in which something that does not stand still would be seen to move. */
+static int stands_still(void)
+{
+	__u64 before = total();
+
+	(void)usleep(23000);
+	return total() == before;
+}
+
+static int moves(void)
+{
+	__u64 before = total();
+
+	for (unsigned int i = 0; i < 20000 && total() == before; i++)
+		(void)usleep(1000);
+	return total() != before;
+}
+
+/* ---- what children do ---- */
+
+static void poll_for_ever(void)
+{
+	for (;;) {
+		(void)access("/no/such/file", F_OK);
+		shared->counts[0]++;
+	}
+}
+
+static void *count_in_thread(void *counter)
+{
+	for (;;) {
+		++*(volatile __u64 *)counter;
+		(void)usleep(100);
+	}
+	return NULL;
+}
+
+static void count_in_threads(void)
+{
+	pthread_t thread;
+
+	for (int i = 1; i < THREADS; i++)
+		if (pthread_create(&thread, NULL, count_in_thread, (void *)&shared->counts[i]) != 0)
+			_exit(1);
+	shared->tid = (pid_t)syscall(SYS_gettid);
+	count_in_thread((void *)&shared->counts[0]);
+}
+
+static void *be_born(void *unused)
+{
+	shared->born++;
+	return unused;
+}
+
+/* Threads that live for a moment: there is always one that is not yet known. */
+static void bear_threads(void)
+{
+	pthread_t thread;
+
+	for (;;) {
+		if (pthread_create(&thread, NULL, be_born, NULL) != 0)
+			_exit(1);
+		(void)pthread_join(thread, NULL);
+	}
+}
+
+/* Starts a child that does that for ever; returns once its first counter has moved. */
+static pid_t start(void (*work)(void))
+{
+	pid_t child;
+
+	memset(shared, 0, sizeof(*shared));
+	child = fork();
+	if (child == 0) {
+		(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+		work();
+		_exit(1);
+	}
+	must(child < 0 || !moves());
+	must(freeze__create(child, true, &freeze));
+	return child;
+}
+
+static void end(pid_t child)
+{
+	freeze__free(freeze);
+	freeze = NULL;
+	(void)kill(child, SIGKILL);
+	(void)waitpid(child, NULL, 0);
+}
+
+/* ---- the tests ---- */
+
+static void test_stop(void)
+{
+	pid_t child = start(poll_for_ever);
+
+	freeze__release(freeze);
+	tap__ok(moves(), "a release before any stop is harmless");
+	tap__equal(freeze__stop(freeze, 0), 0, "stop");
+	tap__ok(stands_still(), "it stands still");
+	tap__ok(freeze__stop(freeze, 0) == 0 && stands_still(), "stopped twice");
+	freeze__release(freeze);
+	tap__ok(moves(), "released");
+	freeze__release(freeze);
+	tap__ok(freeze__stop(freeze, 0) == 0 && stands_still(), "stopped again");
+	freeze__free(freeze);
+	freeze = NULL;
+	tap__ok(moves(), "freed: it runs");
+	tap__ok(waitpid(child, NULL, WNOHANG) == 0, "and has not ended");
+	end(child);
+	freeze__free(NULL);
+}
+
+/* valgrind runs a program with a library of its own. */
+static int under_valgrind(void)
+{
+	const char *preload = getenv("LD_PRELOAD");
+
+	return preload && strstr(preload, "/vgpreload");
+}
+
+static void test_threads(void)
+{
+	pid_t child = start(count_in_threads);
+	__u64 own, others;
+
+	for (int i = 0; i < THREADS; i++)
+		must(!wait_for(&shared->counts[i], 1));
+	tap__ok(freeze__stop(freeze, 0) == 0 && stands_still(), "%d threads stand still", THREADS);
+	if (under_valgrind()) {
+		tap__skip(5, "a thread that is stopped may hold the lock of valgrind's threads");
+		end(child);
+		return;
+	}
+	freeze__release(freeze);
+	tap__equal(freeze__stop(freeze, shared->tid), 0, "all but one");
+	own = shared->counts[0];
+	others = count_others();
+	tap__ok(wait_for(&shared->counts[0], own + 23), "that one runs");
+	tap__equal(count_others(), others, "the others do not");
+	tap__ok(freeze__stop(freeze, 0) == 0 && stands_still(), "then that one as well");
+	freeze__release(freeze);
+	own = 0;
+	for (int i = 0; i < THREADS; i++)
+		own += !wait_for(&shared->counts[i], shared->counts[i] + 1);
+	tap__equal(own, 0, "all of them run again");
+	end(child);
+}
+
+static void test_births(void)
+{
+	unsigned int moved = 0, failed = 0, stuck = 0;
+	pid_t child = start(bear_threads);
+
+	for (unsigned int i = 0; i < THREADS; i++) {
+		__u64 before;
+
+		failed += freeze__stop(freeze, 0) != 0;
+		before = shared->born;
+		(void)usleep(2300);
+		moved += shared->born != before;
+		freeze__release(freeze);
+		stuck += !wait_for(&shared->born, before + 3);
+	}
+	tap__ok(!failed && !moved, "threads are born all the time: %u failed, %u not caught",
+		failed, moved);
+	tap__equal(stuck, 0, "and live on after each release");
+	end(child);
+}
+
+/* The letter of its state in /proc, 0 when it is gone. */
+static int state_of(pid_t pid)
+{
+	char path[64], text[512], *end_of_name;
+	FILE *file;
+
+	(void)snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
+	file = fopen(path, "re");
+	if (!file)
+		return 0;
+	end_of_name = fgets(text, sizeof(text), file) ? strrchr(text, ')') : NULL;
+	(void)fclose(file);
+	return end_of_name ? end_of_name[2] : 0;
+}
+
+static void wait_state(pid_t pid, char state)
+{
+	for (unsigned int i = 0; i < 20000 && state_of(pid) != state; i++)
+		(void)usleep(1000);
+}
+
+/* Waits until each thread is a zombie. */
+static void wait_end_of_threads(pid_t pid)
+{
+	size_t count = 0;
+	pid_t *tids = NULL;
+
+	if (procfs__threads(pid, &tids, &count) == 0)
+		for (size_t i = 0; i < count; i++)
+			wait_state(tids[i], 'Z');
+	free(tids);
+}
+
+static void test_step(void)
+{
+	const volatile __u64 *polls = &shared->counts[0];
+	unsigned int wrong = 0;
+	pid_t child = start(poll_for_ever);
+	__u64 before;
+
+	tap__equal(freeze__step_to_poll(freeze, child, polls), -ESRCH, "a thread that runs");
+	must(freeze__stop(freeze, 0));
+	for (unsigned int i = 0; i < 23; i++) {
+		before = *polls;
+		wrong += freeze__step_to_poll(freeze, child, polls) != 0 || *polls != before + 1;
+	}
+	tap__equal(wrong, 0, "23 times, one poll each");
+	tap__ok(stands_still(), "then it stands still");
+	tap__equal(freeze__step_to_poll(freeze, child + 1, polls), -ESRCH, "no such thread");
+	freeze__release(freeze);
+	tap__ok(moves(), "released, it polls on");
+	end(child);
+}
+
+static void test_killed(void)
+{
+	pid_t child = start(count_in_threads);
+	int status = 0;
+
+	must(freeze__stop(freeze, 0));
+	must(kill(child, SIGKILL));
+	wait_end_of_threads(child);
+	tap__equal(freeze__step_to_poll(freeze, child, &shared->counts[0]), -ESRCH,
+		   "killed while it is held");
+	freeze__release(freeze);
+	tap__ok(waitpid(child, &status, 0) == child && WIFSIGNALED(status) &&
+			WTERMSIG(status) == SIGKILL,
+		"its status is there for its parent");
+	freeze__free(freeze);
+	freeze = NULL;
+	child = fork();
+	if (child == 0)
+		_exit(23);
+	wait_state(child, 'Z');
+	must(freeze__create(child, true, &freeze));
+	tap__equal(freeze__stop(freeze, 0), -ESRCH, "stop: a zombie");
+	tap__ok(waitpid(child, &status, 0) == child && WIFEXITED(status) &&
+			WEXITSTATUS(status) == 23,
+		"which is left to its parent");
+	freeze__free(freeze);
+	freeze = NULL;
+}
+
+/* The child of somebody else is killed while we hold it: its parent must hear of it. */
+static void test_killed_foreign(void)
+{
+	pid_t parent, child = 0;
+	int status = 0;
+
+	memset(shared, 0, sizeof(*shared));
+	parent = fork();
+	if (parent == 0) {
+		pid_t grandchild = fork();
+
+		if (grandchild == 0) {
+			(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+			shared->tid = getpid();
+			poll_for_ever();
+		}
+		if (waitpid(grandchild, &status, 0) != grandchild || !WIFSIGNALED(status))
+			_exit(1);
+		_exit(WTERMSIG(status));
+	}
+	must(parent < 0 || !moves() || !wait_for(&shared->counts[0], 23));
+	child = shared->tid;
+	must(child <= 0);
+	must(freeze__create(child, false, &freeze));
+	tap__ok(freeze__stop(freeze, 0) == 0 && stands_still(), "a child of somebody else");
+	must(kill(child, SIGKILL));
+	wait_state(child, 'Z');
+	freeze__release(freeze);
+	freeze__free(freeze);
+	freeze = NULL;
+	tap__ok(waitpid(parent, &status, 0) == parent && WIFEXITED(status) &&
+			WEXITSTATUS(status) == SIGKILL,
+		"is killed while it is held: its parent hears of it");
+}
+
+static void test_traced(void)
+{
+	pid_t child = start(poll_for_ever), tracer = fork();
+
+	must(tracer < 0);
+	if (tracer == 0) {
+		(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+		shared->traced = ptrace(PTRACE_SEIZE, child, NULL, NULL) == 0 ? 23 : 1;
+		for (;;)
+			(void)pause();
+	}
+	(void)wait_for(&shared->traced, 1);
+	if (shared->traced == 23) {
+		tap__equal(freeze__stop(freeze, 0), -EPERM, "somebody else traces it");
+		tap__ok(moves(), "it runs on");
+	} else {
+		tap__skip(2, "no process may trace its sibling here");
+	}
+	(void)kill(tracer, SIGKILL);
+	(void)waitpid(tracer, NULL, 0);
+	tap__ok(freeze__stop(freeze, 0) == 0 && stands_still(), "and no more: it can be stopped");
+	end(child);
+}
+
+int main(void)
+{
+	shared = mmap(NULL, sizeof(*shared), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1,
+		      0);
+	must(shared == MAP_FAILED);
+	tap__plan(30);
+	test_stop();
+	test_threads();
+	test_births();
+	test_step();
+	test_killed();
+	test_killed_foreign();
+	test_traced();
+	(void)munmap(shared, sizeof(*shared));
+	return tap__done();
+}

@@ -1,0 +1,55 @@
+#!/bin/bash
+# SPDX-License-Identifier: BSD-2-Clause
+#
+# kernels.tap.sh [KERNEL...]: scenes.sh on other kernels (default: 6.1 and 6.12), in TAP. The machines
+# run at the same time, each on one processor. A kernel that cannot be fetched is skipped, with the
+# reason; a machine that dies is a failure.
+set -euo pipefail
+
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd -P)
+scratch=$(mktemp -d "${TMPDIR:-/tmp}/tracer-vm-kernels.XXXXXX")
+pids=()
+# shellcheck disable=SC2317,SC2329 # called by the trap
+cleanup()
+{
+	local pid
+
+	for pid in "${pids[@]}"; do
+		kill "$pid" 2>/dev/null || true
+	done
+	rm -rf "$scratch"
+}
+trap cleanup EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM HUP
+
+# run KERNEL: TAP with the kernel in front of each name
+run()
+{
+	local kernel=$1 status=0
+
+	"$here/run.sh" --kernel "$kernel" --timeout 700 --memory 1536 --swap 256 -- \
+		testcase/vm/scenes.sh 2>"$scratch/$kernel.err" |
+		sed -u -E "s/^((not )?ok [0-9]+ - )/\1$kernel: /" || status=$?
+	if [ "$status" -ne 0 ]; then
+		sed 's/^/# /' "$scratch/$kernel.err"
+		printf 'not ok - %s: the machine, status %s\n1..1\n' "$kernel" "$status"
+	fi
+}
+
+kernels=("$@")
+[ $# -gt 0 ] || kernels=(6.1 6.12)
+running=()
+for kernel in "${kernels[@]}"; do
+	if ! "$here/fetch.sh" "$kernel" >/dev/null 2>"$scratch/$kernel.err"; then
+		printf 'ok - %s # SKIP the kernel cannot be fetched: %s\n1..1\n' "$kernel" \
+			"$(tail -n 1 "$scratch/$kernel.err")"
+		continue
+	fi
+	run "$kernel" >"$scratch/$kernel.tap" &
+	pids+=($!)
+	running+=("$kernel")
+done
+for i in "${!running[@]}"; do
+	tail -n +1 -f --pid "${pids[i]}" "$scratch/${running[i]}.tap"
+done
