@@ -183,6 +183,7 @@ static void start_operation(enum operation_kind kind)
 	operation->unwritten = operation->newer = operation->lost = operation->suspects = 0;
 	operation->clean = operation->differences = 0;
 	operation->slab_cursor = operation->slab_flags = 0;
+	operation->failed = 0;
 	operation->kind = kind;
 	operation->tid = visible_ids().pid;
 	operation->uid = task->cred->fsuid.val;
@@ -313,8 +314,9 @@ static void finish_copy(__u64 start_ns, bool failed)
 		rest >>= 1;
 	if (kind < OPERATION_KINDS && bucket < LATENCY_BUCKETS)
 		__sync_fetch_and_add(&state.latency[kind][bucket], 1);
+	operation->failed = failed;
 	operation->phase = PHASE_COPIED;
-	send(EVENT_COPIED, failed, 0);
+	send(EVENT_COPIED, 0, 0);
 }
 
 /* The slabs that this poll may copy. */
@@ -401,7 +403,7 @@ static int on_poll(void *ctx, __u64 user_path)
 	__u32 phase, zero = 0;
 	long differs;
 
-	if (!is_target() || (operation->phase == PHASE_IDLE && state.answered == state.seen))
+	if (!is_target() || operation->phase == PHASE_IDLE)
 		return 0;
 	if (bpf_probe_read_user_str(path, sizeof(path), (void *)user_path) < 0) {
 		count_drop(COUNTER_PATHS_UNREAD);
@@ -414,13 +416,6 @@ static int on_poll(void *ctx, __u64 user_path)
 	if (differs)
 		return 0;
 	phase = operation->phase;
-	if (phase == PHASE_IDLE) {
-		if (state.answered == operation->sequence) {
-			state.seen_ns = bpf_ktime_get_ns();
-			state.seen = operation->sequence;
-		}
-		return 0;
-	}
 	operation->polls++;
 	if (phase != PHASE_REQUESTED && phase != PHASE_READY)
 		return 0;
@@ -442,8 +437,9 @@ static int on_poll(void *ctx, __u64 user_path)
 	}
 	bpf_tail_call(ctx, &restorers, zero);
 	count_drop(COUNTER_RESTORER_MISSING); /* the call does not return when it succeeds */
+	operation->failed = 1;
 	operation->phase = PHASE_COPIED;
-	send(EVENT_COPIED, 1, 0);
+	send(EVENT_COPIED, 0, 0);
 	return 0;
 }
 

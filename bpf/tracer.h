@@ -125,8 +125,10 @@ struct operation {         /* the one in progress, or the last one */
 	__u32 threads;     /* of the target, when it asked */
 	__u32 uid;         /* of the file that it created, as the kernel sees it */
 	__u32 gid;
+	__u32 failed; /* the iteration over the stores broke off */
+	__u32 padding;
 };
-_Static_assert(sizeof(struct operation) == 136, "struct operation crosses the border");
+_Static_assert(sizeof(struct operation) == 144, "struct operation crosses the border");
 
 /* What was dropped, refused or done another way; none is silent. */
 enum counter {
@@ -149,9 +151,6 @@ struct state { /* shared memory between both sides: the BPF object's .bss */
 	__u64 latency[OPERATION_KINDS][LATENCY_BUCKETS];
 	__u64 deferred; /* grows with each change of mappings that user space must look at */
 	__u64 prepared; /* value of deferred that user space has dealt with */
-	__u64 answered; /* sequence of the last operation whose completion file was created */
-	__u64 seen;     /* sequence of the last one of which the target polled after that */
-	__u64 seen_ns;  /* when it did */
 	/* Bytes; a range from there on is kept in slabs. Not a constant to BPF: 6.18 fails to compile
 	 * a program of which it has removed the call of a callback (\"No program to jit\"). */
 	__u64 slab_threshold;

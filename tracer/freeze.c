@@ -89,12 +89,14 @@ static bool is_held(const struct freeze *freeze, pid_t tid)
 	return false;
 }
 
-/* A thread that has ended refuses like one that somebody else traces. */
-static bool has_tracer(pid_t tid)
+/* A thread that has ended refuses to be traced like one that somebody else traces; but it has no
+ * memory any more. */
+static bool has_ended(pid_t tid)
 {
-	uint64_t tracer;
+	uint64_t size;
+	int err = procfs__status_u64(tid, "VmSize", &size);
 
-	return !procfs__status_u64(tid, "TracerPid", &tracer) && tracer;
+	return err == -ESRCH || err == -ENOENT;
 }
 
 static int hold(struct freeze *freeze, pid_t tid)
@@ -106,8 +108,10 @@ static int hold(struct freeze *freeze, pid_t tid)
 		return -ENOMEM;
 	freeze->held = held;
 	held += freeze->count;
-	if (ptrace(PTRACE_SEIZE, tid, NULL, PTRACE_O_TRACESYSGOOD))
-		return errno == EPERM && !has_tracer(tid) ? -ESRCH : -errno;
+	if (ptrace(PTRACE_SEIZE, tid, NULL, PTRACE_O_TRACESYSGOOD)) {
+		err = -errno;
+		return err == -EPERM && has_ended(tid) ? -ESRCH : err;
+	}
 	*held = (struct held){.tid = tid, .running = true};
 	freeze->count++;
 	if (ptrace(PTRACE_INTERRUPT, tid, NULL, NULL))

@@ -29,17 +29,15 @@ struct regions {
 	struct object *objects;
 	size_t count;
 	uint32_t mask;
-	bool reserved;
 };
 
-int regions__create(uint32_t mask, bool reserved, struct regions **ret_regions)
+int regions__create(uint32_t mask, struct regions **ret_regions)
 {
 	struct regions *regions = calloc(1, sizeof(*regions));
 
 	if (!regions)
 		return -ENOMEM;
 	regions->mask = mask;
-	regions->reserved = reserved;
 	elf_version(EV_CURRENT);
 	*ret_regions = regions;
 	return 0;
@@ -200,35 +198,40 @@ static uint32_t region_of(const struct mapping *mapping)
 	return 0;
 }
 
-static int add_mapping(const struct regions *regions, const struct mapping *mapping,
-		       const struct intervals *tracked, struct intervals *wanted)
+static int add_mapping(const struct mapping *mapping, const struct intervals *tracked,
+		       struct intervals *wanted, struct intervals *reserved)
 {
 	struct intervals own = {0}, held = {0};
 	int err;
 
-	if (regions->reserved || mapping->flags & (MAPPING_READ | MAPPING_WRITE | MAPPING_EXEC))
+	if (mapping->flags & (MAPPING_READ | MAPPING_WRITE | MAPPING_EXEC))
 		return intervals__add(wanted, mapping->start, mapping->end);
 	err = intervals__add(&own, mapping->start, mapping->end);
 	if (!err)
 		err = intervals__intersect(&own, tracked, &held);
 	for (size_t i = 0; i < held.count && !err; i++)
 		err = intervals__add(wanted, held.items[i].start, held.items[i].end);
+	if (!err && reserved)
+		err = intervals__add(reserved, mapping->start, mapping->end);
 	intervals__clear(&own);
 	intervals__clear(&held);
 	return err;
 }
 
 int regions__wanted(struct regions *regions, pid_t pid, const struct mappings *mappings,
-		    const struct intervals *tracked, struct intervals *ret_wanted)
+		    const struct intervals *tracked, struct intervals *ret_wanted,
+		    struct intervals *ret_reserved)
 {
 	struct intervals bss = {0};
 	int err;
 
 	intervals__clear(ret_wanted);
+	if (ret_reserved)
+		intervals__clear(ret_reserved);
 	err = add_objects(regions, pid, mappings, &bss);
 	for (size_t i = 0; i < mappings->count && !err; i++)
 		if (region_of(&mappings->items[i]) & regions->mask)
-			err = add_mapping(regions, &mappings->items[i], tracked, ret_wanted);
+			err = add_mapping(&mappings->items[i], tracked, ret_wanted, ret_reserved);
 	for (size_t i = 0; i < bss.count && !err;
 	     i++) { /* by its name, whatever else it looks like */
 		if (regions->mask & REGION_BSS)

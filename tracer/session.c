@@ -42,12 +42,9 @@ struct session {
 	uint64_t warned;   /* sequence of the request that nobody polls for */
 	uint64_t asked_ns; /* when we last expected a poll to come */
 	uint64_t polls_seen;
-	uint64_t removed;     /* sequence of the operation whose completion file was last removed */
 	uint64_t provided_ns; /* when all extents that were needed were there */
 	uint64_t refused;     /* chunks that found no room since the ranges were last reconciled */
-	uint32_t due; /* EVENT_PREPARE, EVENT_COPIED or 0: to be done once the ring is read */
-	bool copy_failed;
-	bool held; /* all threads of the target stand still, one of them in its poll */
+	bool held;            /* all threads of the target stand still, one of them in its poll */
 	bool restore_in_bpf;
 	bool may_spin;
 	bool failed;
@@ -108,12 +105,8 @@ static int on_event(void *context, void *data, size_t size)
 		control__forget(session->control, session->state->operation.kind,
 				session->state->operation.uid);
 		break;
-	case EVENT_PREPARE:
-		session->due = event->kind;
-		break;
+	case EVENT_PREPARE: /* look() goes by the phase, for an event can be lost */
 	case EVENT_COPIED:
-		session->due = event->kind;
-		session->copy_failed = event->start;
 		break;
 	default:
 		if (target__note(&session->target, event))
@@ -274,7 +267,6 @@ static void complete(struct session *session, struct operation_row *row)
 		return;
 	}
 	row->latency_ns = now_ns() - request_ns;
-	__atomic_store_n(&session->state->answered, row->sequence, __ATOMIC_RELEASE);
 	release(session);
 	report__add(session->report, row);
 	log__debug("%s %lu: %lu chunks, %lu bytes, %lu absent, %lu repaired, %.1f us",
@@ -420,7 +412,6 @@ static void restore_from_here(struct session *session)
 		return;
 	}
 	(void)ring_buffer__consume(session->events);
-	session->due = 0; /* this very copy */
 	finish(session);
 }
 
@@ -612,9 +603,9 @@ static void finish(struct session *session)
 	row.copy_ns = operation->copy_ns;
 	if (operation->suspects || operation->differences || operation->slab_flags)
 		row.copy_ns += now_ns() - start_ns;
-	if (err || session->copy_failed) {
+	if (err || operation->failed) {
 		fail(session, &row, "%s%s",
-		     session->copy_failed ? "the copy in the kernel broke off" : reason_of(err),
+		     operation->failed ? "the copy in the kernel broke off" : reason_of(err),
 		     what_is_now(session, &row, err));
 		return;
 	}
@@ -634,28 +625,17 @@ static void finish(struct session *session)
 static bool look(struct session *session)
 {
 	int events = ring_buffer__consume(session->events);
-	uint32_t due = session->due;
 
-	session->due = 0;
-	if (due == EVENT_PREPARE)
+	switch (__atomic_load_n(&session->state->operation.phase, __ATOMIC_ACQUIRE)) {
+	case PHASE_PREPARING:
 		prepare(session);
-	else if (due == EVENT_COPIED)
+		return true;
+	case PHASE_COPIED:
 		finish(session);
-	return events > 0 || session->due;
-}
-
-/* The client removes the completion file once it has seen it. One that does not would take it for the
- * answer to its next request: so what was seen a while ago is removed here. */
-static void remove_seen(struct session *session)
-{
-	const struct operation *operation = &session->state->operation;
-
-	if (session->state->seen != operation->sequence ||
-	    session->removed == operation->sequence ||
-	    now_ns() < session->state->seen_ns + AWAKE_NS / 2)
-		return;
-	session->removed = operation->sequence;
-	control__forget(session->control, operation->kind, operation->uid);
+		return true;
+	default:
+		return events > 0;
+	}
 }
 
 void session__handle(struct session *session)
@@ -671,7 +651,6 @@ void session__handle(struct session *session)
 	__atomic_store_n(&session->state->awake, 0, __ATOMIC_SEQ_CST);
 	while (look(session))
 		;
-	remove_seen(session);
 }
 
 /* The target asked, and has not polled for a while. */
@@ -713,12 +692,13 @@ static bool provide(struct session *session)
 bool session__tick(struct session *session)
 {
 	struct operation *operation = &session->state->operation;
-	uint32_t phase = operation->phase;
+	uint32_t phase;
 
-	if (phase == PHASE_IDLE) {
+	(void)look(session); /* a full ring wakes nobody */
+	phase = operation->phase;
+
+	if (phase == PHASE_IDLE)
 		freeze__release(session->target.freeze); /* threads that stopped late */
-		remove_seen(session);
-	}
 	if (operation->polls != session->polls_seen) {
 		session->polls_seen = operation->polls;
 		session->asked_ns = now_ns();

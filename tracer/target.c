@@ -20,7 +20,7 @@ int target__open(struct target *target, struct state *state, struct chunk_stores
 	target->slabs = slabs;
 	target->slab_threshold = slab_threshold;
 	target->stores = stores;
-	err = regions__create(regions, slab_threshold != UINT64_MAX, &target->regions);
+	err = regions__create(regions, &target->regions);
 	if (!err)
 		err = snapshot__create(stores, &target->snapshot);
 	return err;
@@ -210,11 +210,16 @@ static int sort_ranges(const struct target *target, const struct intervals *want
 }
 
 /* For a checkpoint: everything that is wanted has its place. */
-static int place(struct target *target, const struct intervals *wanted)
+static int place(struct target *target, const struct intervals *wanted,
+		 const struct intervals *reserved)
 {
 	struct intervals small = {0}, large = {0};
 	int err = sort_ranges(target, wanted, &small, &large);
 
+	/* what was written before the access was taken away is data; the rest of a reservation is not */
+	for (size_t i = 0; i < reserved->count && target->slab_threshold != UINT64_MAX && !err; i++)
+		err = memory__data_pages(target->memory, reserved->items[i].start,
+					 reserved->items[i].end, &large);
 	if (!err)
 		err = follow(target, &small);
 	if (!err) {
@@ -262,7 +267,7 @@ int target__reconcile(struct target *target, enum operation_kind kind)
 {
 	uint64_t lost =
 		__atomic_load_n(&target->state->counters[COUNTER_EVENTS_LOST], __ATOMIC_ACQUIRE);
-	struct intervals wanted = {0}, tracked = {0}, none = {0};
+	struct intervals wanted = {0}, reserved = {0}, tracked = {0}, none = {0};
 	bool forgotten = lost != target->events_lost;
 	int err = 0;
 
@@ -286,12 +291,14 @@ int target__reconcile(struct target *target, enum operation_kind kind)
 	}
 	if (!err)
 		err = regions__wanted(target->regions, target->pid,
-				      memory__mappings(target->memory), &tracked, &wanted);
+				      memory__mappings(target->memory), &tracked, &wanted,
+				      &reserved);
 	if (!err && (kind == OPERATION_CHECKPOINT || forgotten))
-		err = place(target, &wanted);
+		err = place(target, &wanted, &reserved);
 	else if (!err)
 		err = prune(target, &wanted);
 	intervals__clear(&wanted);
+	intervals__clear(&reserved);
 	intervals__clear(&tracked);
 	if (err)
 		return err;
@@ -323,7 +330,8 @@ int target__count_pages(struct target *target, uint64_t *ret_pages)
 	err = memory__refresh(target->memory);
 	if (!err)
 		err = regions__wanted(target->regions, target->pid,
-				      memory__mappings(target->memory), &target->large, &wanted);
+				      memory__mappings(target->memory), &target->large, &wanted,
+				      NULL);
 	if (!err)
 		err = sort_ranges(target, &wanted, &small, &large);
 	for (size_t i = 0; i < large.count && !err; i++)

@@ -77,6 +77,10 @@ run_build()
 		checkpoint restore restore restore restore restore
 }
 
+@test 'a completion file stays until the program removes it' {
+	run_foreign -w -c 2 -r 3
+}
+
 @test 'completion files that are left until the next request' {
 	run_foreign -l -c 3 -r 3
 }
@@ -85,9 +89,12 @@ run_build()
 	run_foreign -n
 }
 
-@test 'a program that never removes completion files and asks again is not stuck' {
-	trace "$E2E/foreign" -n -c 3 -r 3
-	[ "$status" -eq 0 ] || [ "$status" -eq 1 ] || [ "$status" -eq 125 ]
+@test 'a program that never removes completion files and asks again does no harm' {
+	trace "$E2E/foreign" -n -c 3 -r 3 -t 5
+	case $status in
+	0 | 1 | 125 | 142) ;; # it may well take the old answer for the new, or wait for ever
+	*) expect_status 0 ;;
+	esac
 	expect_no_control_files
 }
 

@@ -7,6 +7,7 @@
  *	-p CALL	how it polls: access (default), faccessat or faccessat2
  *	-l	leave the completion file until the next request
  *	-n	never remove the completion file
+ *	-w	look at the completion file again, a while after the poll that found it
  *	-g	give up, with status 3, when the tracer has removed the request; until then no
  *		answer is believed
  *	-t N	die of SIGALRM after N seconds (default 100)
@@ -21,14 +22,15 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <time.h>
 #include "check.h"
 
 enum { BYTES = 23 * PAGE + 23, STATUS_GIVEN_UP = 3, LIMIT_SECONDS = 100 };
 
 static const struct settings { /* on the stack of main; nothing here may be rolled back */
 	const char *memory, *opener, *poller;
-	int leave, never, give_up, checkpoints, restores, data, seconds;
-} defaults = {"all", "fopen", "access", 0, 0, 0, 1, 1, 0, LIMIT_SECONDS};
+	int leave, never, look_again, give_up, checkpoints, restores, data, seconds;
+} defaults = {"all", "fopen", "access", 0, 0, 0, 0, 1, 1, 0, LIMIT_SECONDS};
 
 /* The linker puts data in front of bss: its last page is the first of bss, and edata is its end. */
 extern char edata;
@@ -96,6 +98,11 @@ static void ask(const struct settings *settings, const char *ready, const char *
 	while (!has_answer(settings->poller, complete_path) || settings->give_up)
 		if (settings->give_up && lstat(ready_path, &status))
 			finish(STATUS_GIVEN_UP, "%s was refused\n", ready);
+	if (settings->look_again) { /* as a program does that has other work, or no processor */
+		(void)nanosleep(&(struct timespec){.tv_nsec = 10000000}, NULL);
+		if (lstat(complete_path, &status))
+			finish(CHECK_WRONG, "%s has vanished\n", complete);
+	}
 	if (!settings->leave && !settings->never)
 		(void)unlink(complete_path);
 	(void)unlink(ready_path);
@@ -169,13 +176,14 @@ int main(int argc, char **argv)
 	struct settings settings = defaults;
 	int option;
 
-	while ((option = getopt(argc, argv, "m:o:p:lngt:c:r:d")) != -1) {
+	while ((option = getopt(argc, argv, "m:o:p:lnwgt:c:r:d")) != -1) {
 		switch (option) {
 		case 'm': settings.memory = optarg; break;
 		case 'o': settings.opener = optarg; break;
 		case 'p': settings.poller = optarg; break;
 		case 'l': settings.leave = 1; break;
 		case 'n': settings.never = 1; break;
+		case 'w': settings.look_again = 1; break;
 		case 'g': settings.give_up = 1; break;
 		case 't': settings.seconds = atoi(optarg); break;
 		case 'c': settings.checkpoints = atoi(optarg); break;

@@ -64,12 +64,12 @@ static int find_made_up(uint32_t mask, const struct intervals *tracked, struct i
 {
 	struct mappings mappings = {0};
 	struct regions *regions = NULL;
-	int err = regions__create(mask, false, &regions);
+	int err = regions__create(mask, &regions);
 
 	if (!err)
 		err = procfs__parse_mappings(made_up, &mappings);
 	if (!err)
-		err = regions__wanted(regions, getpid(), &mappings, tracked, ret);
+		err = regions__wanted(regions, getpid(), &mappings, tracked, ret, NULL);
 	procfs__free_mappings(&mappings);
 	regions__free(regions);
 	return err;
@@ -113,12 +113,12 @@ static int find_own(uint32_t mask, struct intervals *ret)
 {
 	struct mappings mappings = {0};
 	struct regions *regions = NULL;
-	int err = regions__create(mask, false, &regions);
+	int err = regions__create(mask, &regions);
 
 	if (!err)
 		err = procfs__mappings(0, &mappings);
 	if (!err)
-		err = regions__wanted(regions, getpid(), &mappings, &nothing, ret);
+		err = regions__wanted(regions, getpid(), &mappings, &nothing, ret, NULL);
 	procfs__free_mappings(&mappings);
 	regions__free(regions);
 	return err;
@@ -311,21 +311,21 @@ static void test_forget(char *area)
 
 	fill_elf(file);
 	if (map_elf(area, file, sizeof(file)) != 0 ||
-	    regions__create(REGION_BSS, false, &regions) != 0 ||
+	    regions__create(REGION_BSS, &regions) != 0 ||
 	    procfs__mappings(0, &mappings) != 0)
 		return;
-	tap__ok(regions__wanted(regions, getpid(), &mappings, &nothing, &set) == 0 &&
+	tap__ok(regions__wanted(regions, getpid(), &mappings, &nothing, &set, NULL) == 0 &&
 			intervals__find(&set, bss),
 		"learned");
 	regions__forget(regions);
 	regions__forget(regions);
-	tap__ok(regions__wanted(regions, getpid(), &mappings, &nothing, &set) == 0 &&
+	tap__ok(regions__wanted(regions, getpid(), &mappings, &nothing, &set, NULL) == 0 &&
 			intervals__find(&set, bss),
 		"forgotten and learned again");
 	procfs__free_mappings(&mappings);
 	(void)munmap(area + 2 * PAGE, 2 * PAGE);
 	tap__ok(procfs__mappings(0, &mappings) == 0 &&
-			regions__wanted(regions, getpid(), &mappings, &nothing, &set) == 0 &&
+			regions__wanted(regions, getpid(), &mappings, &nothing, &set, NULL) == 0 &&
 			intervals__find(&set, bss) &&
 			!intervals__find(&set, (uintptr_t)area + 2 * PAGE),
 		"of a bss that is partly unmapped, only what is left");
@@ -341,9 +341,9 @@ static void test_gone(void)
 	struct regions *regions = NULL;
 	struct intervals set = {0};
 
-	if (regions__create(ALL, false, &regions) != 0 || procfs__mappings(0, &mappings) != 0)
+	if (regions__create(ALL, &regions) != 0 || procfs__mappings(0, &mappings) != 0)
 		return;
-	tap__ok(regions__wanted(regions, -1, &mappings, &nothing, &set) == 0 && set.count,
+	tap__ok(regions__wanted(regions, -1, &mappings, &nothing, &set, NULL) == 0 && set.count,
 		"a process that is gone meanwhile");
 	procfs__free_mappings(&mappings);
 	intervals__clear(&set);
