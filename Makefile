@@ -32,7 +32,7 @@ BENCH    := $(call programs,bench)
 
 # What is needed from the distribution (Debian's names): to build; to test; for reports; for lint.
 BUILD_PACKAGES := gcc make clang bpftool libbpf-dev libelf-dev zlib1g-dev libc6-dev
-TEST_PACKAGES  := bats qemu-system-x86 busybox-static
+TEST_PACKAGES  := bats parallel qemu-system-x86 busybox-static
 BENCH_PACKAGES := gnuplot-nox
 LINT_PACKAGES  := cppcheck clang-tidy clang-format shellcheck valgrind
 

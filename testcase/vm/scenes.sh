@@ -29,16 +29,16 @@ play()
 }
 
 for engine in slab chunk; do
-	play "$engine: all cases" -e $engine -- ./testcase --case all -n 10 -t 1
-	play "$engine: all cases, 128 KiB" -e $engine -- ./testcase --case all -n 15 -t 1 --seed 2300
+	play "$engine: all cases" -e $engine -- ./testcase --case all -n 10 -t 0
+	play "$engine: all cases, 128 KiB" -e $engine -- ./testcase --case all -n 15 -t 0 --seed 2300
 	play "$engine: fopen and a spin, several restores" -e $engine -- e2e/foreign -c 2 -r 3
 	play "$engine: brk" -e $engine -- e2e/foreign -m brk
 	play "$engine: shared" -e $engine -- e2e/foreign -m shared
 	play "$engine: a static program" -e $engine -- e2e/foreign-static -r 3
 	play "$engine: openat2 and faccessat2" -e $engine -- e2e/foreign -o openat2 -p faccessat2
 done
-play 'restore with process_vm' --restore-path process_vm -- ./testcase --case all -n 10 -t 1
-play 'restore everything' --restore all -- ./testcase --case all -n 10 -t 1
+play 'restore with process_vm' --restore-path process_vm -- ./testcase --case all -n 10 -t 0
+play 'restore everything' --restore all -- ./testcase --case all -n 10 -t 0
 for program in ranges process; do
 	for scene in $(e2e/$program list); do
 		play "$program $scene" -- e2e/$program "$scene"
