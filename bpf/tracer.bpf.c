@@ -174,6 +174,7 @@ static void start_operation(enum operation_kind kind)
 
 	if (phase == PHASE_PREPARING || phase == PHASE_COPYING || phase == PHASE_COPIED) {
 		count_drop(COUNTER_REQUESTS_BUSY);
+		state.ignored |= 1 << kind;
 		return;
 	}
 	operation->phase = PHASE_IDLE;
@@ -190,7 +191,7 @@ static void start_operation(enum operation_kind kind)
 	operation->gid = task->cred->fsgid.val;
 	operation->threads = thread_count();
 	operation->phase = PHASE_REQUESTED;
-	send(EVENT_REQUEST, 0, 0);
+	send(EVENT_REQUEST, operation->sequence, 0);
 }
 
 /* At the exit the path's page is there, for the kernel has just read it. */

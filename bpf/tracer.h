@@ -164,6 +164,8 @@ struct state { /* shared memory between both sides: the BPF object's .bss */
 	__u32 slabs;          /* entries of the slab table */
 	__u32 slots;          /* of the extents, taken by the snapshot */
 	__u32 has_slabs;      /* ranges are kept in slabs: user space must look before each copy */
+	__u32 ignored;        /* bit of each kind of request that came while another was served */
+	__u32 padding;
 };
 
 enum event_kind {
@@ -179,7 +181,7 @@ enum event_kind {
 };
 
 struct event {
-	__u64 start, end; /* of a range; EXEC: time_ns, 0 */
+	__u64 start, end; /* of a range; EXEC: time_ns, 0; REQUEST: its sequence, 0 */
 	__u32 kind;       /* enum event_kind */
 	__u32 pid;        /* EXEC: the target, in the tracer's PID namespace */
 };

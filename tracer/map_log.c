@@ -60,7 +60,8 @@ int map_log__write(const char *path, struct target *target, const struct state *
 	fprintf(log.out, "# process %d (%s), snapshot %s, after operation %lu\n", target->pid,
 		target->comm, state->valid ? "valid" : "none",
 		(unsigned long)state->operation.sequence);
-	fprintf(log.out, "# range START END BYTES; chunk ADDRESS STATE CRC-32\n");
+	fprintf(log.out, "# range START END BYTES; chunk ADDRESS STATE CRC-32; slab ADDRESS STATE "
+			 "[CRC-32]\n");
 	err = snapshot__for_each(target->snapshot, log.ranges, write_chunk, &log);
 	for (size_t i = 0; i < target->large.count; i++)
 		fprintf(log.out, "range %#lx %#lx %lu\n",

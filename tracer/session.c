@@ -42,6 +42,7 @@ struct session {
 	uint64_t warned;   /* sequence of the request that nobody polls for */
 	uint64_t asked_ns; /* when we last expected a poll to come */
 	uint64_t polls_seen;
+	uint64_t answered;    /* sequence of the last operation that succeeded */
 	uint64_t provided_ns; /* when all extents that were needed were there */
 	uint64_t refused;     /* chunks that found no room since the ranges were last reconciled */
 	bool held;            /* all threads of the target stand still, one of them in its poll */
@@ -102,8 +103,9 @@ static int on_event(void *context, void *data, size_t size)
 		break;
 	case EVENT_REQUEST: /* the poll is to come, and finds us awake */
 		session->asked_ns = now_ns();
-		control__forget(session->control, session->state->operation.kind,
-				session->state->operation.uid);
+		if (event->start > session->answered) /* else the answer is there already */
+			control__forget(session->control, session->state->operation.kind,
+					session->state->operation.uid);
 		break;
 	case EVENT_PREPARE: /* look() goes by the phase, for an event can be lost */
 	case EVENT_COPIED:
@@ -254,6 +256,7 @@ static void complete(struct session *session, struct operation_row *row)
 		session->saved = row->chunks;
 		session->state->valid = 1;
 	}
+	session->answered = operation->sequence;
 	set_phase(session, PHASE_IDLE); /* before the target can see the file, and ask again */
 	err = fault__pass("completion", session->target.pid);
 	if (!err)
@@ -286,8 +289,11 @@ static const char *reason_of(int err)
 	switch (err) {
 	case -E2BIG:
 		return "the limit of the chunk store is reached; allow more with --max-chunks";
+	case -EFBIG:
+		return "more than 64 GiB of memory hold data, which is all that slabs can hold";
 	case -EPERM:
-		return "the target cannot be stopped: another process traces it (gdb, strace?)";
+		return "the target cannot be stopped: another process traces it (gdb, strace?), or "
+		       "ptrace is forbidden";
 	case -ESRCH:
 		return "the target has ended";
 	case -ESTALE:
@@ -621,6 +627,19 @@ static void finish(struct session *session)
 
 /* ---- events ---- */
 
+/* Requests that came while another was served are not answered: their clients are told. */
+static void refuse_ignored(struct session *session)
+{
+	struct state *state = session->state;
+	uint32_t ignored = __atomic_exchange_n(&state->ignored, 0, __ATOMIC_ACQ_REL);
+
+	for (int kind = 0; kind < OPERATION_KINDS; kind++)
+		if (ignored & 1U << kind)
+			control__refuse(session->control, kind, state->operation.uid);
+	if (ignored)
+		log__warn("a request was refused, for it came while another was being served");
+}
+
 /* Reads the ring and does what is due; returns whether there was anything. */
 static bool look(struct session *session)
 {
@@ -633,6 +652,10 @@ static bool look(struct session *session)
 	case PHASE_COPIED:
 		finish(session);
 		return true;
+	case PHASE_IDLE:
+		if (session->state->ignored)
+			refuse_ignored(session);
+		return events > 0;
 	default:
 		return events > 0;
 	}

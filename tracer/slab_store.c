@@ -174,7 +174,7 @@ static int append(struct slab_store *store, uint64_t address, enum slab_state sl
 	int err;
 
 	if (index >= EXTENTS * EXTENT_SLABS)
-		return -E2BIG;
+		return -EFBIG;
 	err = need_table(store, index / EXTENT_SLABS);
 	if (err)
 		return err;
@@ -224,7 +224,7 @@ int slab_store__begin_checkpoint(struct slab_store *store, const struct interval
 		err = memory__data_pages(memory, ranges->items[i].start, ranges->items[i].end,
 					 &store->known);
 	if (!err && intervals__bytes(&store->known) > (uint64_t)EXTENTS * EXTENT_SLABS * SLAB_BYTES)
-		err = -E2BIG;
+		err = -EFBIG;
 	if (!err)
 		err = fit_extents(store, intervals__bytes(&store->known) / SLAB_BYTES);
 	if (!err)

@@ -29,7 +29,7 @@ const struct intervals *slab_store__ranges(const struct slab_store *store);
  * Before a checkpoint: makes ranges the ones that are kept in slabs, and the table that of their
  * pages that may hold data now, all due; extents that are missing are created, and those that are
  * too many are given back. The target must stand still, or poll.
- * Returns 0; -ENOMEM when there is no memory for extents or the table; -E2BIG above 64 GiB;
+ * Returns 0; -ENOMEM when there is no memory for extents or the table; -EFBIG above 64 GiB;
  * -ESRCH; -errno. On failure the table is empty.
  */
 int slab_store__begin_checkpoint(struct slab_store *store, const struct intervals *ranges,

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2034 # the suites use what is set here
 #
 # What the end-to-end suites share. Each test has a folder of its own, with its own control folder
 # and its own report, so that no test sees what another left. Nothing waits without a limit, and no

@@ -178,18 +178,41 @@ int main(int argc, char **argv)
 
 	while ((option = getopt(argc, argv, "m:o:p:lnwgt:c:r:d")) != -1) {
 		switch (option) {
-		case 'm': settings.memory = optarg; break;
-		case 'o': settings.opener = optarg; break;
-		case 'p': settings.poller = optarg; break;
-		case 'l': settings.leave = 1; break;
-		case 'n': settings.never = 1; break;
-		case 'w': settings.look_again = 1; break;
-		case 'g': settings.give_up = 1; break;
-		case 't': settings.seconds = atoi(optarg); break;
-		case 'c': settings.checkpoints = atoi(optarg); break;
-		case 'r': settings.restores = atoi(optarg); break;
-		case 'd': settings.data = 1; break;
-		default: return CHECK_BROKEN;
+		case 'm':
+			settings.memory = optarg;
+			break;
+		case 'o':
+			settings.opener = optarg;
+			break;
+		case 'p':
+			settings.poller = optarg;
+			break;
+		case 'l':
+			settings.leave = 1;
+			break;
+		case 'n':
+			settings.never = 1;
+			break;
+		case 'w':
+			settings.look_again = 1;
+			break;
+		case 'g':
+			settings.give_up = 1;
+			break;
+		case 't':
+			settings.seconds = atoi(optarg);
+			break;
+		case 'c':
+			settings.checkpoints = atoi(optarg);
+			break;
+		case 'r':
+			settings.restores = atoi(optarg);
+			break;
+		case 'd':
+			settings.data = 1;
+			break;
+		default:
+			return CHECK_BROKEN;
 		}
 	}
 	(void)alarm((unsigned int)settings.seconds); /* it spins for ever without a tracer */

@@ -178,7 +178,8 @@ static void *write_slots(void *argument)
 {
 	const struct slots slots = *(struct slots *)argument;
 
-	__atomic_add_fetch(&begun, 1, __ATOMIC_SEQ_CST); /* its stack is rolled back to a time after this */
+	__atomic_add_fetch(&begun, 1,
+			   __ATOMIC_SEQ_CST); /* its stack is rolled back to a time after this */
 	while (quit != 1) {
 		uint64_t round = slots.at[(slots.count - 1) * slots.stride] + 1;
 
@@ -312,8 +313,8 @@ static const struct {
 	const char *name;
 	void (*play)(void);
 } scenes[] = {
-	{"fork", fork_once},	   {"child-asks", child_asks},	   {"run-other", run_other},
-	{"allocating", allocating}, {"threads", threads},	   {"thread-churn", thread_churn},
+	{"fork", fork_once},        {"child-asks", child_asks}, {"run-other", run_other},
+	{"allocating", allocating}, {"threads", threads},       {"thread-churn", thread_churn},
 	{"signals", signals},
 };
 

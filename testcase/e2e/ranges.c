@@ -18,7 +18,7 @@
 enum {
 	PART = 5 * PAGE,
 	WHOLE = 3 * PART,
-	LARGE = 16 << 20,  /* longer than a hook registers or drops by itself (bpf/tracer.h) */
+	LARGE = 16 << 20, /* longer than a hook registers or drops by itself (bpf/tracer.h) */
 	LIMIT_SECONDS = 100,
 };
 
