@@ -136,6 +136,7 @@ run-vm: all
 
 # ---- testing ----
 
+#: tests       build the test programs and install what the tests need
 tests: all $(UNIT) $(E2E) $(FORMS)
 	$(Q)utils/deps.sh $(TEST_PACKAGES)
 
@@ -205,6 +206,7 @@ install: all
 	install -m 644 docs/tracer.8 $(DESTDIR)$(PREFIX)/share/man/man8/tracer.8
 	install -m 644 docs/testcase.1 $(DESTDIR)$(PREFIX)/share/man/man1/testcase.1
 
+#: uninstall   remove what install has put there
 uninstall:
 	rm -f $(DESTDIR)$(PREFIX)/sbin/tracer $(DESTDIR)$(PREFIX)/bin/testcase \
 		$(DESTDIR)$(PREFIX)/lib/tracer/client.o \
@@ -213,5 +215,6 @@ uninstall:
 		$(DESTDIR)$(PREFIX)/share/man/man1/testcase.1
 	-rmdir $(DESTDIR)$(PREFIX)/lib/tracer $(DESTDIR)$(PREFIX)/include/tracer
 
+#: clean       remove build/
 clean:
 	rm -rf $(BUILD)

@@ -189,7 +189,8 @@ static void serve(struct run *run)
 	session__end(run->session);
 }
 
-static void sum_up(struct run *run)
+/* 0, or -errno when the map log could not be written. */
+static int sum_up(struct run *run)
 {
 	const char *path = run->options.map_log;
 	int err = path ? session__write_map_log(run->session, path) : 0;
@@ -198,6 +199,7 @@ static void sum_up(struct run *run)
 		log__error("cannot write the map log %s: %s", path, strerror(-err));
 	if (run->options.verbosity > LOG_LEVEL_QUIET)
 		session__print_summary(run->session, stderr);
+	return err;
 }
 
 static int exit_status(const struct run *run)
@@ -235,8 +237,7 @@ int main(int argc, char **argv)
 	if (run.options.wait_name)
 		log__info("waiting for a program named %s", run.options.wait_name);
 	serve(&run);
-	sum_up(&run);
-	status = exit_status(&run);
+	status = sum_up(&run) ? EXIT_TRACER : exit_status(&run);
 out:
 	close_all(&run);
 	return status;

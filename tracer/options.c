@@ -25,6 +25,7 @@ enum key {
 	KEY_READY_CHUNKS,
 	KEY_RESTORE_PATH,
 	KEY_RESTORE,
+	KEY_USAGE,
 };
 
 static const struct argp_option option_list[] = {
@@ -36,7 +37,7 @@ static const struct argp_option option_list[] = {
 	{"restore", KEY_RESTORE, "HOW", 0,
 	 "Of slabs, write back only what differs (diff, default) or everything (all)", 1},
 	{"max-chunks", KEY_MAX_CHUNKS, "N", 0,
-	 "Limit of the chunk store, in chunks of 256 bytes (default 524288: 128 MiB)", 1},
+	 "Limit of the chunk stores, in chunks of 256 bytes (default 524288: 128 MiB)", 1},
 	{"ready-chunks", KEY_READY_CHUNKS, "N", 0,
 	 "Chunks allocated at the start; more are allocated as needed (default 2048 with the chunk "
 	 "engine, else 256)",
@@ -45,12 +46,12 @@ static const struct argp_option option_list[] = {
 	{"user", 'u', "USER", 0, "Run PROGRAM as USER (under sudo: the user who called it)", 2},
 	{"control-dir", KEY_CONTROL_DIR, "DIR", 0, "Folder of the control files (default /tmp)", 2},
 	{"output", 'o', "FILE", 0, "The CSV report (default results/PROGRAM-TIME-PID.csv)", 3},
-	{"map-log", KEY_MAP_LOG, "FILE", 0, "At exit, write every range and chunk to FILE", 3},
+	{"map-log", KEY_MAP_LOG, "FILE", 0, "At exit, write every range, chunk and slab to FILE", 3},
 	{"verbose", 'v', NULL, 0, "Say what happens, step by step", 3},
 	{"quiet", 'q', NULL, 0, "Say nothing but errors", 3},
 	{"help", 'h', NULL, 0, "Give this help list", -1},
 	{"version", 'V', NULL, 0, "Print program version", -1},
-	{"usage", '?', NULL, OPTION_HIDDEN, NULL, -1},
+	{"usage", KEY_USAGE, NULL, 0, "Give a short usage message", -1},
 	{0},
 };
 
@@ -123,7 +124,7 @@ static void read_restore_path(struct argp_state *state, const char *word, enum r
 	else if (!strcmp(word, "process_vm"))
 		*ret = RESTORE_PROCESS_VM;
 	else
-		argp_error(state, "--restore-path %s: none of auto, bpf, process_vm", word);
+		argp_error(state, "--restore-path '%s': none of auto, bpf, process_vm", word);
 }
 
 static void read_engine(struct argp_state *state, char *name, struct options *options)
@@ -136,7 +137,7 @@ static void read_engine(struct argp_state *state, char *name, struct options *op
 	else if (!strcmp(name, "chunk"))
 		options->slab_threshold = UINT64_MAX;
 	else
-		argp_error(state, "--engine %s: none of auto, chunk, slab", name);
+		argp_error(state, "--engine '%s': none of auto, chunk, slab", name);
 }
 
 static void check(struct argp_state *state, const struct options *options)
@@ -178,15 +179,15 @@ static error_t read_option(int key, char *text, struct argp_state *state)
 	case 'h':
 		argp_state_help(state, stdout, ARGP_HELP_STD_HELP);
 		break;
-	case '?':
-		argp_state_help(state, stderr, ARGP_HELP_STD_USAGE);
+	case KEY_USAGE:
+		argp_state_help(state, stdout, ARGP_HELP_USAGE | ARGP_HELP_EXIT_OK);
 		break;
 	case 'V':
 		fputs("tracer " TRACER_VERSION "\n", stdout);
 		exit(0);
 	case KEY_RESTORE:
 		if (strcmp(text, "diff") != 0 && strcmp(text, "all") != 0)
-			argp_error(state, "--restore %s: none of diff, all", text);
+			argp_error(state, "--restore '%s': none of diff, all", text);
 		options->restore_all = !strcmp(text, "all");
 		break;
 	case KEY_REGIONS:

@@ -296,8 +296,16 @@ crc_of()
 		"$dir/map")" = 0 ]
 }
 
+@test '--usage is short, on stdout' {
+	trace --usage
+	expect_status 0
+	expect_text "$out" '--regions'
+	[ ! -s "$err" ]
+}
+
 @test '--map-log to a place that cannot be written is told' {
 	trace --map-log "$dir/nothing/map" true
+	expect_status 125
 	expect_text "$err" "$dir/nothing/map"
 	ln -s "$dir/victim" "$dir/link"
 	trace --map-log "$dir/link" true
