@@ -98,7 +98,7 @@ run_tracer()
 	expect_text "$err" nonsense
 	run_tracer -e page true
 	expect_status 125
-	expect_text "$err" 'engine page'
+	expect_text "$err" "engine 'page'"
 	for list in '' mmap, ,mmap heap,nonsense mmapheap; do
 		run_tracer --regions "$list" true
 		expect_status 125
@@ -106,7 +106,7 @@ run_tracer()
 	done
 	run_tracer --restore-path magic true
 	expect_status 125
-	expect_text "$err" 'restore-path magic'
+	expect_text "$err" "restore-path 'magic'"
 }
 
 @test 'what is missing or too much is named' {
@@ -180,7 +180,7 @@ run_tracer()
 		expect_text "$err" 'restore with process_vm_writev, for the kernel forbids'
 		trace --restore-path bpf true
 		expect_status 125
-		expect_text "$err" 'restore-path bpf'
+		expect_text "$err" "restore-path 'bpf'"
 	fi
 }
 
@@ -204,31 +204,35 @@ run_tracer()
 }
 
 @test '--wait traces a program that is started by somebody else' {
-	cp "$E2E/steps" "$dir/waited-for"
-	start_tracer --wait waited-for
-	wait_until 'the tracer' says "$err" 'waiting for a program named waited-for'
+	local name=waited-$BATS_TEST_NUMBER # another test may wait at the same time
+
+	cp "$E2E/steps" "$dir/$name"
+	start_tracer --wait $name
+	wait_until 'the tracer' says "$err" "waiting for a program named $name"
 	TRACER_CONTROL_DIR=$control "$E2E/steps" exit=0
-	TRACER_CONTROL_DIR=$control timeout "$LIMIT_SECONDS" "$dir/waited-for" \
+	TRACER_CONTROL_DIR=$control timeout "$LIMIT_SECONDS" "$dir/$name" \
 		save scramble restore verify scramble restore verify >"$dir/steps" 3>&-
 	[ "$(grep -c 'verify: ok' "$dir/steps")" = 2 ]
 	finish_tracer
 	expect_status 0
 	expect_column op checkpoint restore restore
-	expect_column comm waited-for waited-for waited-for
+	expect_column comm $name $name $name
 	expect_each status ok
 	expect_no_control_files
 }
 
 @test '--wait follows the first of two programs' {
-	cp "$E2E/steps" "$dir/waited-for"
-	start_tracer --wait waited-for
+	local name=waited-$BATS_TEST_NUMBER # another test may wait at the same time
+
+	cp "$E2E/steps" "$dir/$name"
+	start_tracer --wait $name
 	wait_until 'the tracer' says "$err" 'waiting for a program named'
 	export TRACER_CONTROL_DIR=$control
-	"$dir/waited-for" touch="$dir/first" await="$dir/go" save scramble restore verify \
+	"$dir/$name" touch="$dir/first" await="$dir/go" save scramble restore verify \
 		>"$dir/steps" 3>&- &
 	started+=($!)
 	wait_until 'the first program' test -e "$dir/first"
-	TRACER_TIMEOUT_MS=$NOBODY_ANSWERS_MS "$dir/waited-for" save >"$dir/second"
+	TRACER_TIMEOUT_MS=$NOBODY_ANSWERS_MS "$dir/$name" save >"$dir/second"
 	expect_text "$dir/second" 'save: -110'
 	touch "$dir/go"
 	finish_tracer
@@ -249,10 +253,12 @@ run_tracer()
 }
 
 @test 'SIGTERM to a tracer with --wait leaves the program alone' {
-	cp "$E2E/steps" "$dir/waited-for"
-	start_tracer --wait waited-for
+	local name=waited-$BATS_TEST_NUMBER # another test may wait at the same time
+
+	cp "$E2E/steps" "$dir/$name"
+	start_tracer --wait $name
 	wait_until 'the tracer' says "$err" 'waiting for a program named'
-	TRACER_CONTROL_DIR=$control TRACER_TIMEOUT_MS=$NOBODY_ANSWERS_MS "$dir/waited-for" \
+	TRACER_CONTROL_DIR=$control TRACER_TIMEOUT_MS=$NOBODY_ANSWERS_MS "$dir/$name" \
 		save touch="$dir/saved" await="$dir/go" verify save exit=23 >"$dir/steps" 3>&- &
 	program=$!
 	started+=("$program")
