@@ -180,7 +180,7 @@ run_tracer()
 		expect_text "$err" 'restore with process_vm_writev, for the kernel forbids'
 		trace --restore-path bpf true
 		expect_status 125
-		expect_text "$err" "restore-path 'bpf'"
+		expect_text "$err" 'restore-path bpf'
 	fi
 }
 
