@@ -114,9 +114,25 @@ int on_mmap_enter(struct trace_event_raw_sys_enter *ctx)
 	if (!is_target())
 		return 0;
 	call = call_enter(ctx, 4);
-	if (call && call->args[3] & MAP_FIXED)
-		drop_range(call->args[0], call->args[0] + PAGE_ALIGN(call->args[1]));
+	if (call && call->args[3] & MAP_FIXED && !is_long(0, PAGE_ALIGN(call->args[1])))
+		walk_chunks(call->args[0], call->args[0] + PAGE_ALIGN(call->args[1]), CHUNK_MARK);
 	return 0;
+}
+
+/* What MAP_FIXED has replaced is gone, unless the call has failed. Until then it was only marked;
+ * what another thread has put there meanwhile has no mark. */
+static void replace_range(__u64 start, __u64 end, bool failed)
+{
+	if (!is_range(start, end))
+		return;
+	if (is_long(start, end)) {
+		if (!failed)
+			drop_range(start, end);
+		return;
+	}
+	walk_chunks(start, end, failed ? CHUNK_UNMARK : CHUNK_DROP_MARKED);
+	if (!failed)
+		send(EVENT_DROPPED, start, end);
 }
 
 SEC("tp/syscalls/sys_exit_mmap")
@@ -131,11 +147,11 @@ int on_mmap_exit(struct trace_event_raw_sys_exit *ctx)
 	if (!call)
 		return 0;
 	flags = call->args[3];
-	if (ctx->ret < 0 && ctx->ret > -4096) {
-		if (flags & MAP_FIXED) /* what was dropped at enter may still be there */
-			defer();
+	if (flags & MAP_FIXED)
+		replace_range(call->args[0], call->args[0] + PAGE_ALIGN(call->args[1]),
+			      ctx->ret < 0 && ctx->ret > -4096);
+	if (ctx->ret < 0 && ctx->ret > -4096)
 		return 0;
-	}
 	if (!(flags & MAP_ANONYMOUS) || !track_mmap)
 		return 0;
 	if (flags & MAP_GROWSDOWN)

@@ -176,14 +176,14 @@ measure_pairs()
 {
 	local stem=$work/pairs-$1 pairs memory
 
-	"${tracer[@]}" --engine chunk --output "$stem.report" "$build/testcase" --case idle -n 10 -t 1 \
+	"${tracer[@]}" --engine auto --output "$stem.report" "$build/testcase" --case idle -n 10 -t 1 \
 		>"$stem.out" 2>"$stem.err" || die "testcase failed: $(cat "$stem.out" "$stem.err")"
 	pairs=$(sed -n 's/.*(\([0-9.]*\) pairs per second.*/\1/p' "$stem.out")
 	memory=$(awk '$1 == "chunks" && $3 ~ /^[0-9]+$/ && $4 ~ /^[0-9]+$/ && /limit/ {
 			printf "%.3f", $4 * 1024 / $3 }' "$stem.err")
 	[[ $pairs ]] || die "no rate in what testcase said: $(cat "$stem.out")"
 	[[ $memory ]] || die "no line of the map chunks in the summary: $(cat "$stem.err")"
-	printf 'pairs,-,chunk,4096,0,%s\nstore_bytes_per_chunk,tracer,chunk,%d,0,%s\n' \
+	printf 'pairs,-,auto,4096,0,%s\nstore_bytes_per_chunk,tracer,chunk,%d,0,%s\n' \
 		"$pairs" "$chunk_bytes" "$memory" >"$stem.samples"
 }
 

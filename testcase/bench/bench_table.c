@@ -187,7 +187,7 @@ static void print_figures(const struct table *table, bool markdown)
 		 "ns_per_chunk", 1, NULL, NULL},
 		{"drop at munmap, 4 MiB", "ns per chunk", "unregister", "-", "chunk", 4 << 20,
 		 "ns_per_chunk", 1, NULL, NULL},
-		{"pairs of testcase idle -n 10", "per second", "pairs", "-", "chunk", 4096,
+		{"pairs of testcase idle -n 10", "per second", "pairs", "-", "auto", 4096,
 		 "per_second", 1, NULL, NULL},
 		{"getppid of another process", "ns", "getppid_other", "on", "-", 0, "latency_ns", 1,
 		 "latency_to_untraced", "without the tracer"},
