@@ -61,7 +61,7 @@ run_file() {
 	*.bats)
 		# Most of an end-to-end test is waiting, so several run at once, where bats can do that.
 		if command -v parallel >/dev/null 2>&1; then
-			bats --tap --jobs 6 "$1" </dev/null
+			bats --tap --jobs 3 "$1" </dev/null
 		else
 			bats --tap "$1" </dev/null
 		fi
