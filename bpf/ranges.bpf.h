@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * Keeps the tracked ranges true while the target changes its mappings. What goes is dropped when
- * the call is entered, what comes is added when it has succeeded: in between another thread may
- * already have been given the same addresses. What a hook cannot do by itself, because it is too
- * long or because it cannot know, it leaves to user space by raising state.deferred.
+ * Keeps the tracked ranges true while the target changes its mappings: when a call has succeeded,
+ * for one that fails leaves memory as it is. Meanwhile another thread may already have been given
+ * the same addresses; so where there is one, what goes is marked when the call is entered, and what
+ * is dropped in the end is what still has the mark. What a hook cannot do by itself, because it is
+ * too long or because it cannot know, it leaves to user space by raising state.deferred.
  */
 #ifndef BPF_RANGES_BPF_H
 #define BPF_RANGES_BPF_H
@@ -12,6 +13,7 @@ struct call { /* a system call of the target between its enter and its exit */
 	__u64 args[5];
 	__u64 brk; /* the program break when it was entered */
 	int id;
+	__u32 marked; /* what it is to drop bears the mark */
 };
 
 struct {
@@ -34,6 +36,7 @@ static __always_inline struct call *call_enter(struct trace_event_raw_sys_enter 
 		return NULL;
 	}
 	call->id = (int)ctx->id;
+	call->marked = 0;
 	call->args[0] = ctx->args[0];
 	if (count > 1)
 		call->args[1] = ctx->args[1];
@@ -55,6 +58,11 @@ static struct call *call_exit(struct trace_event_raw_sys_exit *ctx)
 		return NULL;
 	call->id = -1;
 	return call;
+}
+
+static bool is_error(long result)
+{
+	return result < 0 && result > -4096;
 }
 
 static bool is_range(__u64 start, __u64 end)
@@ -91,13 +99,31 @@ static void add_range(__u64 start, __u64 end)
 	defer();
 }
 
-static void drop_range(__u64 start, __u64 end)
+/* [start, end) will be dropped if the call succeeds. */
+static void announce_drop(struct call *call, __u64 start, __u64 end)
+{
+	if (thread_count() < 2 || !is_range(start, end) || is_long(start, end))
+		return;
+	walk_chunks(start, end, CHUNK_MARK);
+	call->marked = 1;
+}
+
+/* The call has failed, and nothing is dropped. */
+static void revoke_drop(struct call *call, __u64 start, __u64 end)
+{
+	if (call->marked)
+		walk_chunks(start, end, CHUNK_UNMARK);
+}
+
+static void drop_range(__u64 start, __u64 end, bool marked)
 {
 	if (!is_range(start, end))
 		return;
 	if (!is_long(start, end)) {
-		walk_chunks(start, end, CHUNK_DROP);
+		walk_chunks(start, end, marked ? CHUNK_DROP_MARKED : CHUNK_DROP);
 		send(EVENT_DROPPED, start, end);
+		if (marked)
+			defer(); /* another thread's new range may be in there */
 		return;
 	}
 	if (end - start < state.slab_threshold)
@@ -114,25 +140,20 @@ int on_mmap_enter(struct trace_event_raw_sys_enter *ctx)
 	if (!is_target())
 		return 0;
 	call = call_enter(ctx, 4);
-	if (call && call->args[3] & MAP_FIXED && !is_long(0, PAGE_ALIGN(call->args[1])))
-		walk_chunks(call->args[0], call->args[0] + PAGE_ALIGN(call->args[1]), CHUNK_MARK);
+	if (call && call->args[3] & MAP_FIXED)
+		announce_drop(call, call->args[0], call->args[0] + PAGE_ALIGN(call->args[1]));
 	return 0;
 }
 
-/* What MAP_FIXED has replaced is gone, unless the call has failed. Until then it was only marked;
- * what another thread has put there meanwhile has no mark. */
-static void replace_range(__u64 start, __u64 end, bool failed)
+/* What was at the fixed address is gone, also when memory ran out after it was unmapped. */
+static void end_fixed(struct call *call, __u64 start, __u64 end, long result)
 {
-	if (!is_range(start, end))
-		return;
-	if (is_long(start, end)) {
-		if (!failed)
-			drop_range(start, end);
-		return;
-	}
-	walk_chunks(start, end, failed ? CHUNK_UNMARK : CHUNK_DROP_MARKED);
-	if (!failed)
-		send(EVENT_DROPPED, start, end);
+	if (!is_error(result) || result == -ENOMEM)
+		drop_range(start, end, call->marked);
+	else
+		revoke_drop(call, start, end);
+	if (is_error(result))
+		defer();
 }
 
 SEC("tp/syscalls/sys_exit_mmap")
@@ -148,9 +169,8 @@ int on_mmap_exit(struct trace_event_raw_sys_exit *ctx)
 		return 0;
 	flags = call->args[3];
 	if (flags & MAP_FIXED)
-		replace_range(call->args[0], call->args[0] + PAGE_ALIGN(call->args[1]),
-			      ctx->ret < 0 && ctx->ret > -4096);
-	if (ctx->ret < 0 && ctx->ret > -4096)
+		end_fixed(call, call->args[0], call->args[0] + PAGE_ALIGN(call->args[1]), ctx->ret);
+	if (is_error(ctx->ret))
 		return 0;
 	if (!(flags & MAP_ANONYMOUS) || !track_mmap)
 		return 0;
@@ -166,17 +186,35 @@ int on_mmap_exit(struct trace_event_raw_sys_exit *ctx)
 SEC("tp/syscalls/sys_enter_munmap")
 int on_munmap_enter(struct trace_event_raw_sys_enter *ctx)
 {
-	if (!is_target() || !call_enter(ctx, 2))
+	struct call *call;
+
+	if (!is_target())
 		return 0;
-	drop_range(ctx->args[0], ctx->args[0] + PAGE_ALIGN(ctx->args[1]));
+	call = call_enter(ctx, 2);
+	if (call)
+		announce_drop(call, ctx->args[0], ctx->args[0] + PAGE_ALIGN(ctx->args[1]));
 	return 0;
 }
 
 SEC("tp/syscalls/sys_exit_munmap")
 int on_munmap_exit(struct trace_event_raw_sys_exit *ctx)
 {
-	if (is_target() && call_exit(ctx) && ctx->ret)
-		defer();
+	struct call *call;
+	__u64 start, end;
+
+	if (!is_target())
+		return 0;
+	call = call_exit(ctx);
+	if (!call)
+		return 0;
+	start = call->args[0];
+	end = start + PAGE_ALIGN(call->args[1]);
+	if (!ctx->ret) {
+		drop_range(start, end, call->marked);
+		return 0;
+	}
+	revoke_drop(call, start, end);
+	defer();
 	return 0;
 }
 
@@ -193,7 +231,7 @@ int on_mremap_enter(struct trace_event_raw_sys_enter *ctx)
 	if (!call)
 		return 0;
 	if (call->args[3] & MREMAP_FIXED)
-		drop_range(call->args[4], call->args[4] + PAGE_ALIGN(call->args[2]));
+		announce_drop(call, call->args[4], call->args[4] + PAGE_ALIGN(call->args[2]));
 	if (!is_long(0, PAGE_ALIGN(call->args[1])))
 		walk_chunks(call->args[0], call->args[0] + PAGE_ALIGN(call->args[1]), CHUNK_MARK);
 	return 0;
@@ -205,16 +243,16 @@ static void move_range(__u64 old, __u64 old_end, __u64 new, __u64 new_end, bool 
 
 	if (is_long(old, old_end) || !tracked) {
 		if (new != old && !keep)
-			drop_range(old, old_end);
+			drop_range(old, old_end, false);
 		else if (new == old && new_end < old_end)
-			drop_range(new_end, old_end);
+			drop_range(new_end, old_end, false);
 		defer();
 		return;
 	}
 	if (new == old) {
 		walk_chunks(old, old_end, CHUNK_UNMARK);
 		if (new_end < old_end)
-			drop_range(new_end, old_end);
+			drop_range(new_end, old_end, false);
 		else
 			add_range(old_end, new_end);
 		return;
@@ -243,10 +281,10 @@ int on_mremap_exit(struct trace_event_raw_sys_exit *ctx)
 		return 0;
 	old = call->args[0];
 	old_end = old + PAGE_ALIGN(call->args[1]);
-	if (ctx->ret < 0 && ctx->ret > -4096) {
+	if (call->args[3] & MREMAP_FIXED)
+		end_fixed(call, call->args[4], call->args[4] + PAGE_ALIGN(call->args[2]), ctx->ret);
+	if (is_error(ctx->ret)) {
 		walk_chunks(old, old_end, CHUNK_UNMARK);
-		if (call->args[3] & MREMAP_FIXED)
-			defer();
 		return 0;
 	}
 	if (is_range(old, old_end))
@@ -265,20 +303,23 @@ int on_mprotect_enter(struct trace_event_raw_sys_enter *ctx)
 	return 0;
 }
 
-/* Memory that was reserved without access (PROT_NONE) is tracked from the day it gets some. */
+/* Memory that was reserved without access (PROT_NONE) is registered from the day it gets some. */
 SEC("tp/syscalls/sys_exit_mprotect")
 int on_mprotect_exit(struct trace_event_raw_sys_exit *ctx)
 {
 	struct call *call;
+	__u64 start, end;
 
 	if (!is_target())
 		return 0;
 	call = call_exit(ctx);
 	if (!call || ctx->ret || !(call->args[2] & (PROT_READ | PROT_WRITE | PROT_EXEC)))
 		return 0;
-	if (!find_chunk(call->args[0]) ||
-	    !find_chunk(call->args[0] + PAGE_ALIGN(call->args[1]) - CHUNK_BYTES))
-		defer();
+	start = call->args[0];
+	end = start + PAGE_ALIGN(call->args[1]);
+	if (find_chunk(start) && find_chunk(end - CHUNK_BYTES))
+		return 0;
+	defer();
 	return 0;
 }
 
@@ -301,7 +342,7 @@ int on_brk_enter(struct trace_event_raw_sys_enter *ctx)
 		return 0;
 	call->brk = program_break();
 	if (call->args[0] && call->args[0] < call->brk)
-		drop_range(PAGE_ALIGN(call->args[0]), PAGE_ALIGN(call->brk));
+		announce_drop(call, PAGE_ALIGN(call->args[0]), PAGE_ALIGN(call->brk));
 	return 0;
 }
 
@@ -319,8 +360,10 @@ int on_brk_exit(struct trace_event_raw_sys_exit *ctx)
 	now = ctx->ret;
 	if (now > call->brk)
 		add_range(PAGE_ALIGN(call->brk), PAGE_ALIGN(now));
-	else if (call->args[0] && call->args[0] < now)
-		defer(); /* it did not shrink after all */
+	else if (now < call->brk)
+		drop_range(PAGE_ALIGN(now), PAGE_ALIGN(call->brk), call->marked);
+	else
+		revoke_drop(call, PAGE_ALIGN(call->args[0]), PAGE_ALIGN(call->brk));
 	return 0;
 }
 

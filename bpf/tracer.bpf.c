@@ -388,6 +388,8 @@ static bool needs_tracer(const struct operation *operation)
 	if (!state.stopped &&
 	    (thread_count() > 1 || (operation->kind == OPERATION_RESTORE && !restore_in_bpf)))
 		return true;
+	if (operation->kind == OPERATION_CHECKPOINT && state.unplaced)
+		return true;
 	return state.prepared != state.deferred ||
 	       ((state.always_prepare || state.has_slabs) && operation->phase == PHASE_REQUESTED);
 }

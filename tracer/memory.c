@@ -89,22 +89,30 @@ const struct mappings *memory__mappings(const struct memory *memory)
 	return &memory->mappings;
 }
 
-static const struct mapping *find_mapping(const struct memory *memory, uint64_t address)
+/* The number of the first mapping that ends above address. */
+static size_t first_above(const struct memory *memory, uint64_t address)
 {
 	size_t low = 0, high = memory->mappings.count;
 
 	while (low < high) {
 		size_t middle = low + (high - low) / 2;
-		const struct mapping *mapping = &memory->mappings.items[middle];
 
-		if (address < mapping->start)
+		if (memory->mappings.items[middle].end > address)
 			high = middle;
-		else if (address >= mapping->end)
-			low = middle + 1;
 		else
-			return mapping;
+			low = middle + 1;
 	}
-	return NULL;
+	return low;
+}
+
+static const struct mapping *find_mapping(const struct memory *memory, uint64_t address)
+{
+	const struct mapping *mapping = &memory->mappings.items[first_above(memory, address)];
+
+	return mapping < memory->mappings.items + memory->mappings.count &&
+			       mapping->start <= address
+		       ? mapping
+		       : NULL;
 }
 
 /* Shared memory belongs to a file without a name; a page this process never touched may have been
@@ -305,13 +313,14 @@ int memory__data_pages(struct memory *memory, uint64_t start, uint64_t end, stru
 	uint8_t state;
 	int err = 0;
 
-	for (size_t i = 0; i < memory->mappings.count && !err; i++) {
+	for (size_t i = first_above(memory, start); i < memory->mappings.count && !err; i++) {
 		const struct mapping *mapping = &memory->mappings.items[i];
 
-		if (mapping->end > start && mapping->start < end)
-			err = data_pages_of(memory, mapping,
-					    mapping->start > start ? mapping->start : start,
-					    mapping->end < end ? mapping->end : end, pages);
+		if (mapping->start >= end)
+			break;
+		err = data_pages_of(memory, mapping,
+				    mapping->start > start ? mapping->start : start,
+				    mapping->end < end ? mapping->end : end, pages);
 	}
 	/* a scan of an address space that is gone finds nothing, and says nothing */
 	return err ? err : procfs__page_states(memory->pagemap_fd, start, 1, &state);
@@ -351,6 +360,46 @@ static int force(struct memory *memory, uint64_t address, void *bytes, size_t le
 	return 0;
 }
 
+/* Opens the file behind shared memory. A change of protection splits mappings and makes no event, so
+ * what is known of them may be old. Returns the file descriptor and where address is in it, or
+ * -errno. */
+static int open_file(struct memory *memory, uint64_t address, off_t *ret_offset)
+{
+	int err = 0;
+
+	for (int tries = 0; tries < 2 && !err; tries++) {
+		const struct mapping *mapping = find_mapping(memory, address);
+		char path[96];
+		int fd;
+
+		if (!mapping || !(mapping->flags & MAPPING_SHARED))
+			return -EFAULT;
+		snprintf(path, sizeof(path), "/proc/%d/map_files/%lx-%lx", memory->pid,
+			 (unsigned long)mapping->start, (unsigned long)mapping->end);
+		*ret_offset = (off_t)(mapping->offset + (address - mapping->start));
+		fd = open(path, O_WRONLY | O_CLOEXEC);
+		if (fd >= 0 || errno != ENOENT)
+			return fd >= 0 ? fd : -errno;
+		err = memory__refresh(memory);
+	}
+	return err ? err : -EFAULT;
+}
+
+/* Writes a part of a page of shared memory into the file: FOLL_FORCE does not override the
+ * protection of shared mappings. */
+static int write_file(struct memory *memory, uint64_t address, const void *bytes, size_t length)
+{
+	off_t offset;
+	ssize_t done;
+	int fd = open_file(memory, address, &offset);
+
+	if (fd < 0)
+		return fd;
+	done = pwrite(fd, bytes, length, offset);
+	close(fd);
+	return done == (ssize_t)length ? 0 : -EFAULT;
+}
+
 int memory__read(struct memory *memory, uint64_t address, void *bytes, size_t length)
 {
 	struct iovec local = {bytes, length}, remote = {(void *)(uintptr_t)address, length};
@@ -387,6 +436,9 @@ static int write_slowly(struct memory *memory, const struct iovec *local,
 		err = force(memory, address + at, (char *)local->iov_base + at, length, true);
 		if (err == -ESRCH)
 			return err;
+		if (err)
+			err = write_file(memory, address + at, (char *)local->iov_base + at,
+					 length);
 		*(err ? failed : forced) += length;
 	}
 	return 0;

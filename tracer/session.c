@@ -298,6 +298,10 @@ static const char *reason_of(int err)
 		return "the target has ended";
 	case -ESTALE:
 		return "events were lost and the snapshot with them; ask for a new checkpoint";
+	case -ENOTSUP:
+		return "the target runs under valgrind, which keeps its registers in memory: it "
+		       "cannot "
+		       "be rolled back";
 	case -ETIMEDOUT:
 		return "the target did not stop in time, or gave up polling";
 	default:
@@ -325,9 +329,12 @@ static int reconcile(struct session *session)
 
 static bool is_reconciled(const struct session *session)
 {
-	return session->state->prepared ==
-		       __atomic_load_n(&session->state->deferred, __ATOMIC_ACQUIRE) &&
-	       !session->state->always_prepare;
+	const struct state *state = session->state;
+
+	if (state->operation.kind == OPERATION_CHECKPOINT && state->unplaced)
+		return false;
+	return state->prepared == __atomic_load_n(&state->deferred, __ATOMIC_ACQUIRE) &&
+	       !state->always_prepare;
 }
 
 /* Finds out what the copy needs to know, while the target stands still or polls. */
@@ -450,7 +457,10 @@ static void prepare(struct session *session)
 	if (!err)
 		err = look_at_target(session);
 	if (err) {
-		fail(session, NULL, "%s", reason_of(err));
+		fail(session, NULL, "%s%s", reason_of(err),
+		     operation->kind == OPERATION_CHECKPOINT && err != -ESRCH
+			     ? "; there is no snapshot now"
+			     : "");
 		return;
 	}
 	make_ready(session);

@@ -41,6 +41,21 @@ static void read_comm(struct target *target)
 	target->comm[length > 0 ? length - 1 : 0] = '\0'; /* without its newline */
 }
 
+/* valgrind keeps the registers of the program that it runs in its own memory: rolled back, the program
+ * would go on where it was at the checkpoint, on a stack that is another one by now. */
+static bool is_emulated(pid_t pid)
+{
+	char path[48], name[4096];
+	ssize_t length;
+
+	snprintf(path, sizeof(path), "/proc/%d/exe", pid);
+	length = readlink(path, name, sizeof(name) - 1);
+	if (length < 0)
+		return false;
+	name[length] = '\0';
+	return strstr(name, "/valgrind/") != NULL;
+}
+
 uint64_t target__chunks(const struct intervals *ranges)
 {
 	uint64_t chunks = 0;
@@ -52,14 +67,20 @@ uint64_t target__chunks(const struct intervals *ranges)
 	return chunks;
 }
 
-/* Everything that is registered becomes doomed. */
-static int doom_all(struct target *target)
+static int add_set(struct intervals *to, const struct intervals *from)
 {
 	int err = 0;
 
-	for (size_t i = 0; i < target->tracked.count && !err; i++)
-		err = intervals__add(&target->doomed, target->tracked.items[i].start,
-				     target->tracked.items[i].end);
+	for (size_t i = 0; i < from->count && !err; i++)
+		err = intervals__add(to, from->items[i].start, from->items[i].end);
+	return err;
+}
+
+/* Everything that is registered becomes doomed. */
+static int doom_all(struct target *target)
+{
+	int err = add_set(&target->doomed, &target->tracked);
+
 	if (!err)
 		intervals__clear(&target->tracked);
 	return err;
@@ -73,6 +94,7 @@ int target__exec(struct target *target, pid_t pid)
 	target->changed = true;
 	regions__forget(target->regions);
 	intervals__clear(&target->large);
+	intervals__clear(&target->reserved);
 	slab_store__clear(target->slabs);
 	target->state->has_slabs = 0;
 	memory__free(target->memory);
@@ -80,6 +102,7 @@ int target__exec(struct target *target, pid_t pid)
 	freeze__free(target->freeze);
 	target->freeze = NULL;
 	read_comm(target);
+	target->emulated = is_emulated(pid);
 	if (!err)
 		err = freeze__create(pid, target->child, &target->freeze);
 	if (!err)
@@ -109,6 +132,8 @@ static int drop_large(struct target *target, uint64_t start, uint64_t end)
 {
 	int err = slab_store__drop(target->slabs, start, end);
 
+	if (!err)
+		err = intervals__remove(&target->reserved, start, end);
 	return err ? err : intervals__remove(&target->large, start, end);
 }
 
@@ -209,58 +234,78 @@ static int sort_ranges(const struct target *target, const struct intervals *want
 	return err;
 }
 
-/* For a checkpoint: everything that is wanted has its place. */
+/* For a checkpoint: everything that is wanted has its place, and of the reservations what is not
+ * wanted anyway. */
 static int place(struct target *target, const struct intervals *wanted,
 		 const struct intervals *reserved)
 {
-	struct intervals small = {0}, large = {0};
+	struct intervals small = {0}, large = {0}, rest = {0};
 	int err = sort_ranges(target, wanted, &small, &large);
 
-	/* what was written before the access was taken away is data; the rest of a reservation is not */
-	for (size_t i = 0; i < reserved->count && target->slab_threshold != UINT64_MAX && !err; i++)
-		err = memory__data_pages(target->memory, reserved->items[i].start,
-					 reserved->items[i].end, &large);
+	if (!err)
+		err = intervals__subtract(reserved, wanted, &rest);
 	if (!err)
 		err = follow(target, &small);
 	if (!err) {
 		intervals__clear(&target->large);
+		intervals__clear(&target->reserved);
 		target->large = large;
-		target->state->has_slabs = large.count > 0;
+		target->reserved = rest;
+		target->state->has_slabs = large.count || rest.count;
+		target->state->unplaced = 0;
 	} else {
 		intervals__clear(&large);
+		intervals__clear(&rest);
 	}
 	intervals__clear(&small);
 	return err;
 }
 
-/* For a restore: what is not wanted any more is gone. */
-static int prune(struct target *target, const struct intervals *wanted)
+/* For a restore: what is neither wanted any more nor reserved is gone. */
+static int prune(struct target *target, const struct intervals *wanted,
+		 const struct intervals *reserved)
 {
-	struct intervals small = {0}, gone = {0};
+	struct intervals small = {0}, gone = {0}, mapped = {0};
 	int err = intervals__intersect(&target->tracked, wanted, &small);
 
 	if (!err)
 		err = follow(target, &small);
 	if (!err)
-		err = intervals__subtract(slab_store__ranges(target->slabs), wanted, &gone);
+		err = add_set(&mapped, wanted);
+	if (!err)
+		err = add_set(&mapped, reserved);
+	if (!err)
+		err = intervals__subtract(slab_store__ranges(target->slabs), &mapped, &gone);
 	for (size_t i = 0; i < gone.count && !err; i++)
 		err = drop_large(target, gone.items[i].start, gone.items[i].end);
 	intervals__clear(&small);
 	intervals__clear(&gone);
+	intervals__clear(&mapped);
 	return err;
 }
 
-/* What is tracked, in chunks or in slabs. */
+/* Is something wanted that has no place yet? A restore must leave it alone, but from then on nobody
+ * else remembers that the next checkpoint has to register it. */
+static int look_for_unplaced(struct target *target, const struct intervals *wanted)
+{
+	struct intervals rest = {0}, missing = {0};
+	int err = intervals__subtract(wanted, &target->tracked, &rest);
+
+	if (!err)
+		err = intervals__subtract(&rest, &target->large, &missing);
+	if (missing.count)
+		target->state->unplaced = 1;
+	intervals__clear(&rest);
+	intervals__clear(&missing);
+	return err;
+}
+
+/* What is tracked, in chunks or in slabs; reservations are not. */
 static int all_tracked(const struct target *target, struct intervals *ret)
 {
-	int err = 0;
+	int err = add_set(ret, &target->tracked);
 
-	for (size_t i = 0; i < target->tracked.count && !err; i++)
-		err = intervals__add(ret, target->tracked.items[i].start,
-				     target->tracked.items[i].end);
-	for (size_t i = 0; i < target->large.count && !err; i++)
-		err = intervals__add(ret, target->large.items[i].start, target->large.items[i].end);
-	return err;
+	return err ? err : add_set(ret, &target->large);
 }
 
 int target__reconcile(struct target *target, enum operation_kind kind)
@@ -273,6 +318,8 @@ int target__reconcile(struct target *target, enum operation_kind kind)
 
 	if (!target->memory)
 		return -ESRCH;
+	if (target->emulated)
+		return -ENOTSUP;
 	if (forgotten) { /* which entries are of which mapping, nobody can tell now */
 		target->state->valid = 0;
 		err = snapshot__drop_all(target->snapshot);
@@ -296,7 +343,9 @@ int target__reconcile(struct target *target, enum operation_kind kind)
 	if (!err && (kind == OPERATION_CHECKPOINT || forgotten))
 		err = place(target, &wanted, &reserved);
 	else if (!err)
-		err = prune(target, &wanted);
+		err = prune(target, &wanted, &reserved);
+	if (!err && kind == OPERATION_RESTORE)
+		err = look_for_unplaced(target, &wanted);
 	intervals__clear(&wanted);
 	intervals__clear(&reserved);
 	intervals__clear(&tracked);
@@ -308,14 +357,21 @@ int target__reconcile(struct target *target, enum operation_kind kind)
 
 int target__find_pages(struct target *target, enum operation_kind kind)
 {
+	struct intervals ranges = {0};
 	int err = memory__look_again(target->memory, target->changed);
 
 	if (err)
 		return err;
 	target->changed = false;
-	if (kind == OPERATION_CHECKPOINT)
-		return slab_store__begin_checkpoint(target->slabs, &target->large, target->memory);
-	return slab_store__begin_restore(target->slabs, target->memory);
+	if (kind == OPERATION_RESTORE)
+		return slab_store__begin_restore(target->slabs, target->memory);
+	err = add_set(&ranges, &target->large);
+	if (!err)
+		err = add_set(&ranges, &target->reserved);
+	if (!err)
+		err = slab_store__begin_checkpoint(target->slabs, &ranges, target->memory);
+	intervals__clear(&ranges);
+	return err;
 }
 
 int target__count_pages(struct target *target, uint64_t *ret_pages)
@@ -351,6 +407,7 @@ void target__close(struct target *target)
 	intervals__clear(&target->tracked);
 	intervals__clear(&target->doomed);
 	intervals__clear(&target->large);
+	intervals__clear(&target->reserved);
 	freeze__free(target->freeze);
 	memory__free(target->memory);
 	regions__free(target->regions);

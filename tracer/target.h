@@ -22,6 +22,7 @@ struct target {
 	struct intervals tracked; /* registered in the chunk store */
 	struct intervals large;   /* kept in slabs */
 	struct intervals doomed;  /* still in the store, but unmapped: to be dropped */
+	struct intervals reserved; /* without access at the last checkpoint; slabs hold its data */
 	struct memory *memory;    /* NULL until it has execed */
 	struct freeze *freeze;
 	struct regions *regions;
@@ -33,7 +34,8 @@ struct target {
 	uint64_t slab_threshold; /* bytes; ranges from there on are kept in slabs */
 	pid_t pid;               /* 0: not there yet */
 	bool child;
-	bool changed; /* its mappings, since memory was last refreshed */
+	bool changed;  /* its mappings, since memory was last refreshed */
+	bool emulated; /* it runs under valgrind */
 	char comm[17];
 };
 
@@ -58,7 +60,8 @@ uint64_t target__chunks(const struct intervals *ranges);
  * chunks, large ones in slabs. For a restore only takes out what is gone: ranges that are new have
  * nothing saved. All events must have been noted.
  * Returns 0; -E2BIG when the chunk limit does not allow it; -ESTALE when events were lost, and with
- * them the snapshot (stores and mirror are right all the same); -ESRCH; -errno.
+ * them the snapshot (stores and mirror are right all the same); -ENOTSUP when it cannot be rolled
+ * back, because it runs under valgrind; -ESRCH; -errno.
  */
 int target__reconcile(struct target *target, enum operation_kind kind);
 

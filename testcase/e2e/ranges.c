@@ -279,7 +279,7 @@ static void reserved(void)
 	fill(memory + PART + WHOLE, PART, 2);
 	restore();
 	expect(memory + PART, WHOLE, 1, "memory");
-	expect(memory + PART + WHOLE, PART, 2, "what came later");
+	expect_zeros(memory + PART + WHOLE, PART, "what came later");
 }
 
 static void brk_again(void)
