@@ -29,6 +29,8 @@ programs  = $(patsubst testcase/%.c,$(BUILD)/%,$(wildcard testcase/$(1)/*.c))
 UNIT     := $(call programs,unit)
 E2E      := $(call programs,e2e)
 BENCH    := $(call programs,bench)
+WORKLOADS := $(filter-out %/rollback,$(call programs,workloads)) $(BUILD)/workloads/asan \
+	$(BUILD)/workloads/rollback.so
 
 # What is needed from the distribution (Debian's names): to build; to test; for reports; for lint.
 BUILD_PACKAGES := gcc make clang bpftool libbpf-dev libelf-dev zlib1g-dev libc6-dev
@@ -92,7 +94,7 @@ $(BUILD)/obj/modules.a: $(MODULES)
 	$(call say,AR)
 	$(Q)rm -f $@ && ar rcs $@ $^
 
-$(UNIT) $(E2E) $(BENCH): $(BUILD)/obj/modules.a
+$(UNIT) $(E2E) $(BENCH) $(filter-out %/asan %.so,$(WORKLOADS)): $(BUILD)/obj/modules.a
 
 $(BUILD)/unit/%: $(BUILD)/obj/testcase/unit/%.o
 	$(call say,LINK)
@@ -118,6 +120,23 @@ $(BUILD)/bench/%: $(BUILD)/obj/testcase/bench/%.o
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $< $(BUILD)/obj/modules.a -o $@ $(LIBRARIES) -pthread
 
+$(BUILD)/workloads/%: $(BUILD)/obj/testcase/workloads/%.o
+	$(call say,LINK)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $< $(BUILD)/obj/modules.a -o $@ $(LIBRARIES) -pthread
+
+$(BUILD)/workloads/asan: testcase/workloads/blocks.c testcase/workloads/workload.h
+	$(call say,LINK)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) -std=gnu11 $(CPPFLAGS) $(WARNINGS) $(CFLAGS) -fsanitize=address $< \
+		utils/client/client.c utils/base/parse.c -o $@
+
+$(BUILD)/workloads/rollback.so: testcase/workloads/rollback.c $(wildcard utils/client/*)
+	$(call say,LINK)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) -std=gnu11 $(CPPFLAGS) $(WARNINGS) $(CFLAGS) -fPIC -shared $< \
+		utils/client/client.c utils/base/parse.c -o $@ -ldl
+
 -include $(shell find $(BUILD)/obj -name '*.d' 2>/dev/null)
 
 # ---- running ----
@@ -137,11 +156,11 @@ run-vm: all
 # ---- testing ----
 
 #: tests       build the test programs and install what the tests need
-tests: all $(UNIT) $(E2E) $(FORMS)
+tests: all $(UNIT) $(E2E) $(FORMS) $(WORKLOADS)
 	$(Q)utils/deps.sh $(TEST_PACKAGES)
 
 UNIT_SUITES := $(UNIT) testcase/unit/run_test.sh
-E2E_SUITES  := $(wildcard testcase/e2e/*.bats)
+E2E_SUITES  := $(wildcard testcase/e2e/*.bats testcase/workloads/*.bats)
 VM_SUITES   := $(wildcard testcase/vm/*.tap.sh)
 
 #: test        everything that CI runs: unit, end to end here and in both VMs

@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: BSD-2-Clause
 #
 # scenes.sh: runs inside a VM, where a fork takes 30 ms and bats would take half an hour: the
-# self-checking programs of the end-to-end suites, each under the tracer, in TAP. A test is ok when
-# program and tracer end with 0 (77: the program says why it cannot be played here).
+# self-checking programs of the end-to-end suites and the workloads, each under the tracer, in TAP. A
+# test is ok when program and tracer end with 0 (77: the program says why it cannot be played here).
 set -u
 
 cd "$(dirname "$0")/../../build" || exit 1
@@ -46,5 +46,57 @@ for program in ranges process; do
 done
 for scene in unmapped replaced moved grown read-only no-access discarded untouched; do
 	play "chunk: ranges $scene" -e chunk -- e2e/ranges $scene
+done
+
+# what programs do with their memory: testcase/workloads
+if [ -e /proc/sys/vm/nr_hugepages ]; then
+	echo 23 >/proc/sys/vm/nr_hugepages
+fi
+for engine in slab chunk; do
+	work()
+	{
+		play "$engine: $*" -e $engine --max-chunks 1000000 -- "workloads/$@"
+	}
+	work advice discarded discarded-before removed free-to-take locked transparent-huge
+	work advice swapped
+	work advice guarded
+	work advice huge
+	work change read-only no-access later locked-away grown shrunk moved unmapped replaced \
+		failing-calls brk grows-down
+	work share copied-on-write not-copied shared shared-untouched
+	work threads instant mapper ending arenas
+	work size one-page fewer fewer-touching
+	work churn few
+	work fuzz steps
+done
+play 'slab: 8 GiB, five pages of it' -e slab -- workloads/size 8-gib
+case $(uname -r) in
+6.1.*) ;; # without PAGEMAP_SCAN, 20 TiB take minutes on an emulated machine
+*)
+	play 'slab: 2 TiB, five pages of it' -e slab -- workloads/size 2-tib
+	play 'slab: AddressSanitizer' -e slab -- workloads/asan
+	;;
+esac
+
+# roll_back ENGINE NAME PROGRAM...: a program that knows nothing of it goes back three times
+roll_back()
+{
+	engine=$1 name=$2
+	shift 2
+	if ! command -v "$1" >/dev/null; then
+		number=$((number + 1))
+		echo "ok $number - $engine: $name # SKIP there is no $1"
+		return
+	fi
+	play "$engine: $name" -e "$engine" --regions mmap,heap,bss,data,stack -- env ROLLBACKS=3 \
+		GLIBC_TUNABLES=glibc.malloc.mmap_max=0:glibc.malloc.trim_threshold=4294967295 \
+		PYTHONMALLOC=malloc LD_PRELOAD="$PWD/workloads/rollback.so" "$@"
+}
+
+programs=../testcase/workloads
+for engine in slab chunk; do
+	roll_back $engine python3 /usr/bin/python3 -I $programs/rollback.py
+	roll_back $engine SQLite /usr/bin/python3 -I $programs/rollback_sqlite.py
+	roll_back $engine perl perl $programs/rollback.pl
 done
 echo "1..$number"

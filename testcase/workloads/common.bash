@@ -1,0 +1,44 @@
+# SPDX-License-Identifier: BSD-2-Clause
+# shellcheck shell=bash disable=SC2154 # csv, out, status: of ../e2e/common.bash
+#
+# What the suites of workloads share, on top of what the end-to-end tests have: every workload runs
+# once with each engine of TRACER_ENGINES, in one process that plays all its cases, for an emulated
+# machine takes seconds to start a tracer.
+
+load ../e2e/common
+
+WORKLOADS=$BUILD/workloads
+ENGINES=${TRACER_ENGINES:-chunk slab}
+options=()
+
+# run_workload PROGRAM ARG...: once, with the engine $engine and the tracer's $options
+run_workload()
+{
+	local program=$1
+
+	shift
+	rm -f "$csv"
+	printf 'engine %s\n' "$engine"
+	trace -e "$engine" "${options[@]}" "$WORKLOADS/$program" "$@"
+}
+
+why_skipped()
+{
+	sed -n 's/.*: skipped: //p' "$out"
+}
+
+# play PROGRAM CASE...: with each engine, every case and every operation must be right
+play()
+{
+	local engine
+
+	for engine in $ENGINES; do
+		run_workload "$@"
+		[ "$status" -ne 77 ] || skip "$(why_skipped)"
+		expect_status 0
+		[ "$(grep -c ': ok$' "$out")" -eq $(($# - 1)) ]
+		expect_each status ok
+		expect_each engine "$engine"
+		expect_no_control_files
+	done
+}

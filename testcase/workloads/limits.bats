@@ -1,0 +1,109 @@
+# SPDX-License-Identifier: BSD-2-Clause
+# Threads at work during the copy, a tracer that stands still, one that has no memory, and a long
+# random sequence of calls after which what is tracked is exactly what is mapped.
+
+load common
+
+@test 'threads that write: a snapshot is one instant' {
+	play threads instant
+}
+
+@test 'threads that map and unmap, that end, that have arenas of malloc' {
+	play threads mapper ending arenas
+}
+
+# fuzz SEED: what is tracked in the end must be what is mapped
+fuzz()
+{
+	local engine
+
+	export FUZZ_MAPS=$dir/maps WORKLOAD_SEED=$1
+	options=(--map-log "$dir/map-log")
+	for engine in $ENGINES; do
+		rm -f "$dir/maps"
+		ENGINES=$engine play fuzz steps
+		expect_text "$out" '^[0-9]* random numbers'
+		run_limited "$WORKLOADS/fuzz" compare "$dir/map-log" "$dir/maps"
+		expect_status 0
+		expect_text "$out" ' 0 missing, 0 extra'
+	done
+}
+
+@test 'five thousand random calls: the ranges are those of /proc/PID/maps' {
+	fuzz 23
+}
+
+@test 'five thousand other random calls' {
+	[ -z "${TRACER_VM:-}" ] || skip 'one sequence is enough for an emulated machine'
+	fuzz $((RANDOM * 32768 + RANDOM))
+}
+
+@test 'a tracer that is stopped again and again loses nothing' {
+	for engine in $ENGINES; do
+		rm -f "$csv"
+		start_tracer -e "$engine" "$TESTCASE" -t 2 --case scramble -n 17
+		wait_until 'the first operations' says "$csv" ,restore,
+		for _ in 1 2 3 4 5 6 7; do
+			kill -STOP "$tracer_pid"
+			sleep 0.1
+			kill -CONT "$tracer_pid"
+			sleep 0.05
+		done
+		finish_tracer
+		expect_status 0
+		expect_each status ok
+		expect_text "$out" 'every byte is right'
+	done
+}
+
+# ---- no memory ----
+
+# make_group BYTES: a memory cgroup with that limit, or skip
+make_group()
+{
+	group=/sys/fs/cgroup/memory/tracer-test-$$
+	limit=memory.limit_in_bytes
+	if [ ! -e /sys/fs/cgroup/memory/cgroup.procs ]; then
+		group=/sys/fs/cgroup/tracer-test-$$
+		limit=memory.max
+		echo +memory 2>/dev/null >/sys/fs/cgroup/cgroup.subtree_control || true
+	fi
+	mkdir "$group" 2>/dev/null || skip 'no memory cgroup can be made'
+	if ! echo "$1" 2>/dev/null >"$group/$limit"; then
+		rmdir "$group"
+		skip 'there is no memory controller'
+	fi
+}
+
+@test 'no memory for extents: the failure is told, the program is unharmed' {
+	cp "$BUILD/e2e/steps" "$dir/waited-for"
+	make_group $((64 << 20))
+	sh -c "echo \$\$ >$group/cgroup.procs; exec \"\$@\"" sh "$TRACER" -e slab \
+		--control-dir "$control" -o "$csv" --wait waited-for \
+		>"$out" 2>"$err" </dev/null 3>&- &
+	tracer_pid=$!
+	started+=("$tracer_pid")
+	wait_until 'the tracer' says "$err" 'waiting for a program named waited-for'
+	TRACER_CONTROL_DIR=$control timeout "$LIMIT_SECONDS" "$dir/waited-for" \
+		bytes=1048576 save scramble restore verify unmap \
+		bytes=134217728 save verify restore verify unmap \
+		bytes=1048576 save scramble restore verify >"$dir/steps" 3>&-
+	finish_tracer
+	rmdir "$group"
+	grep -v -e '^pid' -e '^buffer' "$dir/steps" >"$dir/said"
+	diff "$dir/said" - <<-'END'
+		save: 0
+		restore: 0
+		verify: ok
+		save: -5
+		verify: ok
+		restore: -5
+		verify: ok
+		save: 0
+		restore: 0
+		verify: ok
+	END
+	expect_status 125
+	expect_column status ok ok failed failed ok ok
+	expect_text "$err" 'checkpoint 3 .*Cannot allocate memory; there is no snapshot now'
+}

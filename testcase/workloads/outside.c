@@ -1,0 +1,151 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * outside FD: looks at a workload from another process, whose memory no restore touches. It takes
+ * questions (pattern.h) from the socket FD until that is closed: are the lines of /proc/PID/maps
+ * and the links of /proc/PID/fd what they were, does memory hold what it should? Memory is read
+ * through /proc/PID/mem, which no protection stops.
+ */
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
+#include "base/parse.h"
+#include "pattern.h"
+
+struct text {
+	char *bytes;
+	size_t length, room;
+};
+
+static void append(struct text *text, const char *bytes, size_t length)
+{
+	while (text->length + length + 1 > text->room) {
+		text->room = text->room ? 2 * text->room : 1 << 16;
+		text->bytes = realloc(text->bytes, text->room);
+		if (!text->bytes)
+			abort();
+	}
+	memcpy(text->bytes + text->length, bytes, length);
+	text->length += length;
+	text->bytes[text->length] = '\0';
+}
+
+static void append_file(struct text *text, const char *path)
+{
+	char block[1 << 14];
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	ssize_t got;
+
+	while (fd >= 0 && (got = read(fd, block, sizeof(block))) > 0)
+		append(text, block, (size_t)got);
+	if (fd >= 0)
+		close(fd);
+}
+
+static void append_links(struct text *text, pid_t pid)
+{
+	char path[64], name[320], target[4096];
+	struct dirent *entry;
+	DIR *folder;
+
+	snprintf(path, sizeof(path), "/proc/%d/fd", pid);
+	folder = opendir(path);
+	while (folder && (entry = readdir(folder))) {
+		ssize_t length;
+
+		snprintf(name, sizeof(name), "%s/%s", path, entry->d_name);
+		length = readlink(name, target, sizeof(target));
+		append(text, entry->d_name, strlen(entry->d_name));
+		append(text, " -> ", 4);
+		append(text, target, length > 0 ? (size_t)length : 0);
+		append(text, "\n", 1);
+	}
+	if (folder)
+		closedir(folder);
+}
+
+static void look(pid_t pid, struct text *text)
+{
+	char path[64];
+
+	text->length = 0;
+	snprintf(path, sizeof(path), "/proc/%d/maps", pid);
+	append_file(text, path);
+	append_links(text, pid);
+}
+
+/* The first line that differs, as it was and as it is. */
+static void compare(const struct text *then, const struct text *now, struct outside_answer *answer)
+{
+	size_t line = 0, i = 0;
+
+	if (!then->bytes || !now->bytes)
+		return;
+	while (i < then->length && i < now->length && then->bytes[i] == now->bytes[i])
+		if (then->bytes[i++] == '\n')
+			line = i;
+	if (i == then->length && i == now->length)
+		return;
+	answer->wrong = 1;
+	snprintf(answer->text, sizeof(answer->text), "was: %.*s; is: %.*s",
+		 (int)strcspn(then->bytes + line, "\n"), then->bytes + line,
+		 (int)strcspn(now->bytes + line, "\n"), now->bytes + line);
+}
+
+static void expect(const struct outside_ask *ask, struct outside_answer *answer)
+{
+	char path[64];
+	uint8_t *bytes = malloc(ask->bytes);
+	size_t done = 0, wrong;
+	ssize_t got = 1;
+	int fd;
+
+	snprintf(path, sizeof(path), "/proc/%d/mem", ask->pid);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	for (; bytes && fd >= 0 && done < ask->bytes && got > 0; done += (size_t)got) {
+		got = pread(fd, bytes + done, ask->bytes - done, (off_t)(ask->address + done));
+		if (got < 0)
+			break;
+	}
+	wrong = done == ask->bytes ? first_wrong(bytes, ask->bytes, ask->seed) : done;
+	answer->wrong = wrong != ask->bytes;
+	if (done != ask->bytes)
+		snprintf(answer->text, sizeof(answer->text), "cannot read %#lx: %s",
+			 (unsigned long)(ask->address + done), strerror(errno));
+	else if (answer->wrong)
+		snprintf(answer->text, sizeof(answer->text), "byte %zu of %lu at %#lx is wrong",
+			 wrong, (unsigned long)ask->bytes, (unsigned long)ask->address);
+	if (fd >= 0)
+		close(fd);
+	free(bytes);
+}
+
+int main(int argc, char **argv)
+{
+	struct text then = {0}, now = {0};
+	struct outside_ask ask;
+	uint64_t fd;
+
+	if (argc != 2 || parse__u64(argv[1], 0, 1 << 20, &fd))
+		return 2;
+	while (recv((int)fd, &ask, sizeof(ask), 0) == sizeof(ask)) {
+		struct outside_answer answer = {0};
+
+		if (ask.kind == OUTSIDE_REMEMBER) {
+			look(ask.pid, &then);
+		} else if (ask.kind == OUTSIDE_COMPARE) {
+			look(ask.pid, &now);
+			compare(&then, &now, &answer);
+		} else {
+			expect(&ask, &answer);
+		}
+		if (send((int)fd, &answer, sizeof(answer), MSG_NOSIGNAL) != sizeof(answer))
+			break;
+	}
+	free(then.bytes);
+	free(now.bytes);
+	return 0;
+}

@@ -1,0 +1,70 @@
+# SPDX-License-Identifier: BSD-2-Clause
+# What programs do with their memory: each workload checks itself, with each engine, and a process
+# outside compares its mappings, open files and contents (workload.h).
+
+load common
+
+@test 'discarded, free to take, locked, in transparent huge pages' {
+	play advice discarded discarded-before removed free-to-take locked transparent-huge
+}
+
+@test 'swapped out' {
+	play advice swapped
+}
+
+@test 'guard pages' {
+	play advice guarded
+}
+
+@test 'guard pages over what was saved: that part cannot be restored, which is said' {
+	for engine in $ENGINES; do
+		run_workload advice guarded-since
+		[ "$status" -ne 77 ] || skip "$(why_skipped)"
+		expect_status 125
+		expect_column status ok partial
+		expect_text "$err" '16 chunks could not be written'
+	done
+}
+
+@test 'explicit huge pages' {
+	[ -z "${TRACER_VM:-}" ] || echo 23 >/proc/sys/vm/nr_hugepages
+	play advice huge
+}
+
+@test 'protected, resized, moved, unmapped, replaced; heap and stack-like mappings that grow' {
+	play change read-only no-access later locked-away grown shrunk moved unmapped replaced \
+		failing-calls brk grows-down
+}
+
+@test 'copied on write: the child keeps its own contents; shared: both see the restore' {
+	play share copied-on-write not-copied shared shared-untouched
+}
+
+# An emulated machine takes minutes for so many chunks.
+@test 'one page; 60,000 ranges; 60,000 mappings that touch each other' {
+	options=(--max-chunks 2000000)
+	if [ -n "${TRACER_VM:-}" ]; then
+		play size one-page fewer fewer-touching
+	else
+		play size one-page many many-touching
+	fi
+}
+
+@test '8 GiB and 2 TiB, five pages of each used: slabs' {
+	ENGINES=slab
+	play size 8-gib
+	[ "${TRACER_VM:-}" != 6.1 ] ||
+		skip '2 TiB: without PAGEMAP_SCAN it takes minutes on an emulated machine'
+	play size 2-tib
+}
+
+@test '8 GiB and 2 TiB are too much for the chunk engine, which says what to do' {
+	engine=chunk options=(--max-chunks 4096)
+	for case in 8-gib 2-tib; do
+		run_workload size "$case"
+		expect_status 125
+		expect_text "$out" "$case: cannot run: save: "
+		expect_text "$err" 'checkpoint 1 of process.*allow more with --max-chunks'
+		expect_column status failed
+	done
+}
