@@ -34,8 +34,18 @@ struct trace_event_raw_sched_process_exec { /* include/trace/events/sched.h */
 	__u32 __data_loc_filename; /* length << 16 | offset from the record's start */
 } CORE;
 
+struct seqcount { /* include/linux/seqlock_types.h */
+	unsigned int sequence;
+} CORE;
+
 struct mm_struct { /* include/linux/mm_types.h */
-	unsigned long brk;
+	unsigned long brk, total_vm, data_vm, exec_vm, stack_vm;
+	int map_count;
+	struct seqcount mm_lock_seq; /* in newer kernels */
+} CORE;
+
+struct mm_struct___6_4 {
+	int mm_lock_seq; /* since 6.4, with CONFIG_PER_VMA_LOCK */
 } CORE;
 
 struct signal_struct { /* include/linux/sched/signal.h */

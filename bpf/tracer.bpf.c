@@ -10,6 +10,7 @@
 #include <stdbool.h>
 #include "kernel.h"
 #include <linux/bpf.h>
+#include <bpf/bpf_core_read.h>
 #include <bpf/bpf_helpers.h>
 #include "tracer.h"
 
@@ -380,6 +381,35 @@ int restore(void *ctx)
 	return 0;
 }
 
+/* A number that changes with the target's mappings: since 6.4 with every change of them, before with
+ * the number and the sizes of the mappings of each kind. */
+static __u64 mappings_version(void)
+{
+	struct mm_struct *mm = bpf_get_current_task_btf()->mm;
+	struct mm_struct___6_4 *mm_6_4 = (void *)mm;
+
+	if (!mm)
+		return 0;
+	if (bpf_core_field_exists(mm->mm_lock_seq))
+		return mm->mm_lock_seq.sequence;
+	if (bpf_core_field_exists(mm_6_4->mm_lock_seq))
+		return BPF_CORE_READ(mm_6_4, mm_lock_seq);
+	return ((((mm->total_vm * 31) + mm->data_vm) * 31 + mm->exec_vm) * 31 + mm->stack_vm) * 31 +
+	       mm->map_count;
+}
+
+/* Mappings are also changed where no hook sees it: by a process that shares the memory (CLONE_VM),
+ * by 32-bit system calls, by the kernel itself. */
+static void look_for_changes(void)
+{
+	__u64 version = mappings_version();
+
+	if (version == state.mappings_version)
+		return;
+	state.mappings_version = version;
+	defer();
+}
+
 /* Must user space act before the copy? */
 static bool needs_tracer(const struct operation *operation)
 {
@@ -423,6 +453,7 @@ static int on_poll(void *ctx, __u64 user_path)
 	if (phase != PHASE_REQUESTED && phase != PHASE_READY)
 		return 0;
 	operation->tid = visible_ids().pid;
+	look_for_changes();
 	if (needs_tracer(operation)) {
 		if (move_phase(phase, PHASE_PREPARING))
 			send(EVENT_PREPARE, 0, 0);

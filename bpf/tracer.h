@@ -154,6 +154,7 @@ struct state { /* shared memory between both sides: the BPF object's .bss */
 	/* Bytes; a range from there on is kept in slabs. Not a constant to BPF: 6.18 fails to compile
 	 * a program of which it has removed the call of a callback (\"No program to jit\"). */
 	__u64 slab_threshold;
+	__u64 mappings_version; /* of the target's mappings, at the last poll of a request */
 	__u32 target;  /* thread group id as the kernel sees it; 0: none yet */
 	__u32 child;   /* run mode: the child's pid in the tracer's PID namespace */
 	__u32 valid;   /* the chunks hold a whole snapshot */

@@ -170,6 +170,7 @@ static bool is_anonymous(const struct mapping *mapping)
 
 	if (mapping->inode)
 		return !strcmp(path, "/dev/zero (deleted)") ||
+		       (!strcmp(path, "/dev/zero") && !(mapping->flags & MAPPING_SHARED)) ||
 		       !strcmp(path, "/anon_hugepage (deleted)") ||
 		       !strncmp(path, "[anon_shmem:", 12);
 	return !*path || !strncmp(path, "[anon:", 6);

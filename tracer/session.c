@@ -300,8 +300,10 @@ static const char *reason_of(int err)
 		return "events were lost and the snapshot with them; ask for a new checkpoint";
 	case -ENOTSUP:
 		return "the target runs under valgrind, which keeps its registers in memory: it "
-		       "cannot "
-		       "be rolled back";
+		       "cannot be rolled back";
+	case -EDEADLK:
+		return "the target serves faults of tracked memory with userfaultfd, and could not "
+		       "while it stands still; unregister it before";
 	case -ETIMEDOUT:
 		return "the target did not stop in time, or gave up polling";
 	default:
@@ -349,6 +351,8 @@ static int look_at_target(struct session *session)
 		err = reconcile(session);
 	if (operation->kind == OPERATION_CHECKPOINT)
 		session->state->valid = 0; /* the new table takes the place of the old one */
+	if (!err && operation->threads > 1)
+		err = target__check_userfault(&session->target);
 	if (!err && (session->state->has_slabs || session->state->slabs))
 		err = target__find_pages(&session->target, operation->kind);
 	/* the copy begins, or begins again if something changed between two batches of it */

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 #include "target.h"
+#include "userfault.h"
 
 int target__open(struct target *target, struct state *state, struct chunk_stores *stores,
 		 struct slab_store *slabs, uint32_t regions, uint64_t slab_threshold, bool child)
@@ -372,6 +373,20 @@ int target__find_pages(struct target *target, enum operation_kind kind)
 		err = slab_store__begin_checkpoint(target->slabs, &ranges, target->memory);
 	intervals__clear(&ranges);
 	return err;
+}
+
+int target__check_userfault(const struct target *target)
+{
+	struct intervals ranges = {0};
+	struct interval mapping;
+	int err = all_tracked(target, &ranges);
+
+	if (!err)
+		err = add_set(&ranges, &target->reserved);
+	if (!err)
+		err = userfault__find(target->pid, &ranges, &mapping);
+	intervals__clear(&ranges);
+	return err == 1 ? -EDEADLK : err;
 }
 
 int target__count_pages(struct target *target, uint64_t *ret_pages)

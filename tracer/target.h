@@ -68,6 +68,10 @@ int target__reconcile(struct target *target, enum operation_kind kind);
 /* Before each copy with ranges in slabs: finds their pages. 0 or -errno, see slab_store.h. */
 int target__find_pages(struct target *target, enum operation_kind kind);
 
+/* Would touching the target's memory while its threads stand still wait for one of them? 0: no;
+ * -EDEADLK: some of it is registered with userfaultfd; or -errno. */
+int target__check_userfault(const struct target *target);
+
 /* Pages of large ranges that hold data at the moment, while the target runs: an estimate. 0, or
  * -errno; -EOPNOTSUPP where the kernel has no cheap way to count them. */
 int target__count_pages(struct target *target, uint64_t *ret_pages);

@@ -153,7 +153,7 @@ static void work(const struct settings *settings)
 		int data = in_data;
 
 		for (int i = 0; i < count; i++)
-			fill(buffers[i].at, buffers[i].bytes, (uint64_t)(c * 100 + i));
+			fill(buffers[i].at, buffers[i].bytes, (uint64_t)c * 100 + (uint64_t)i);
 		ask(settings, "ready_to_checkpoint", "checkpoint_complete");
 		for (int r = 0; r < settings->restores; r++) {
 			for (int i = 0; i < count; i++)
@@ -162,8 +162,8 @@ static void work(const struct settings *settings)
 			in_data++;
 			ask(settings, "ready_to_restore", "restore_complete");
 			for (int i = 0; i < count; i++)
-				expect(buffers[i].at, buffers[i].bytes, (uint64_t)(c * 100 + i),
-				       buffers[i].kind);
+				expect(buffers[i].at, buffers[i].bytes,
+				       (uint64_t)c * 100 + (uint64_t)i, buffers[i].kind);
 			check_data(settings, data, data + r + 1);
 		}
 	}

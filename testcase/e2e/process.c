@@ -5,11 +5,15 @@
  * Exit status: 0 right, 1 memory is wrong, 2 it could not run, 77 this machine cannot do it.
  */
 #include <errno.h>
+#include <fcntl.h>
+#include <linux/userfaultfd.h>
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include "check.h"
 #include "client/client.h"
@@ -309,13 +313,97 @@ static void signals(void)
 		;
 }
 
+/* A process that shares the memory and is no thread puts a file in the place of what was saved: no
+ * hook sees it. Nothing may be written into the file. */
+static unsigned char *shared_place;
+
+static int map_file_there(void *argument)
+{
+	return mmap(shared_place, BYTES, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED,
+		    *(int *)argument, 0) == MAP_FAILED;
+}
+
+static void behind(void)
+{
+	static unsigned char stack[16 * PAGE] __attribute__((aligned(16)));
+	int fd = memfd_create("file", MFD_CLOEXEC);
+	pid_t child;
+
+	shared_place = map_alone(BYTES);
+	if (fd < 0 || ftruncate(fd, BYTES))
+		finish(CHECK_BROKEN, "memfd_create: %m\n");
+	fill(shared_place, BYTES, 1);
+	save();
+	child = clone(map_file_there, stack + sizeof(stack), CLONE_VM | SIGCHLD, &fd);
+	if (child < 0 || end_of(child))
+		finish(CHECK_BROKEN, "clone: %m\n");
+	fill(shared_place, BYTES, 2);
+	restore();
+	expect(shared_place, BYTES, 2, "the file");
+}
+
+/* A thread that serves the faults of registered memory stands still during an operation, which would
+ * wait for it if it touched that memory. So it is refused, and all is as before. */
+static void *serve_faults(void *argument)
+{
+	int fd = *(int *)argument;
+	struct uffd_msg message;
+	static char zeros[PAGE] __attribute__((aligned(PAGE)));
+
+	while (read(fd, &message, sizeof(message)) == sizeof(message)) {
+		struct uffdio_copy copy = {
+			.dst = message.arg.pagefault.address & ~(uint64_t)(PAGE - 1),
+			.src = (uintptr_t)zeros,
+			.len = PAGE,
+		};
+
+		if (ioctl(fd, UFFDIO_COPY, &copy))
+			finish(CHECK_BROKEN, "UFFDIO_COPY: %m\n");
+	}
+	return NULL;
+}
+
+static void user_faults(void)
+{
+	unsigned char *memory = map_alone(BYTES);
+	int fd = (int)syscall(SYS_userfaultfd, O_CLOEXEC);
+	struct uffdio_api api = {.api = UFFD_API};
+	struct uffdio_register all = {
+		.range = {(uintptr_t)memory, BYTES},
+		.mode = UFFDIO_REGISTER_MODE_MISSING,
+	};
+	struct uffdio_range range = {(uintptr_t)memory, BYTES};
+	pthread_t server;
+	int err;
+
+	if (fd < 0)
+		finish(CHECK_SKIP, "no userfaultfd: %m\n");
+	fill(memory, BYTES, 1);
+	save();
+	if (ioctl(fd, UFFDIO_API, &api) || ioctl(fd, UFFDIO_REGISTER, &all) ||
+	    pthread_create(&server, NULL, serve_faults, &fd))
+		finish(CHECK_BROKEN, "userfaultfd: %m\n");
+	if (madvise(memory + PAGE, 5 * (size_t)PAGE, MADV_DONTNEED))
+		finish(CHECK_BROKEN, "madvise: %m\n");
+	err = client__restore(0);
+	if (err != -EIO)
+		finish(CHECK_WRONG, "a restore of registered memory: %s\n", client__strerror(err));
+	expect(memory, PAGE, 1, "memory before the hole");
+	if (memory[PAGE]) /* served by the thread */
+		finish(CHECK_WRONG, "the hole was filled\n");
+	if (ioctl(fd, UFFDIO_UNREGISTER, &range))
+		finish(CHECK_BROKEN, "UFFDIO_UNREGISTER: %m\n");
+	restore();
+	expect(memory, BYTES, 1, "memory");
+}
+
 static const struct {
 	const char *name;
 	void (*play)(void);
 } scenes[] = {
 	{"fork", fork_once},        {"child-asks", child_asks}, {"run-other", run_other},
 	{"allocating", allocating}, {"threads", threads},       {"thread-churn", thread_churn},
-	{"signals", signals},
+	{"signals", signals},       {"behind", behind},         {"user-faults", user_faults},
 };
 
 int main(int argc, char **argv)

@@ -28,7 +28,7 @@ expect_gone()
 @test 'every scene is played here' {
 	for program in ranges process; do
 		for scene in $("$E2E/$program" list); do
-			expect_text "$BATS_TEST_FILENAME" "play $program $scene\$"
+			expect_text "$BATS_TEST_FILENAME" " [^ ]*$program\"\\? $scene\$"
 		done
 	done
 }
@@ -99,6 +99,10 @@ expect_gone()
 
 @test 'read-only at the checkpoint' {
 	play ranges read-only-before
+}
+
+@test 'a private mapping of /dev/zero' {
+	play ranges dev-zero
 }
 
 @test 'reserved without access, used before the checkpoint' {
@@ -229,6 +233,19 @@ play_all()
 
 @test 'threads that start and end all the time' {
 	play process thread-churn
+}
+
+@test 'mappings that another process changes: nothing is written into the new ones' {
+	play process behind
+}
+
+@test 'memory whose faults a thread serves: refused, and restored when it is not registered' {
+	trace "$E2E/process" user-faults
+	[ "$status" -ne 77 ] || skip "$(head -n 1 "$out")"
+	expect_status 125
+	expect_text "$out" 'user-faults: ok'
+	expect_column status ok failed ok
+	expect_text "$err" 'restore 2 .* with userfaultfd.* its memory is as it was'
 }
 
 @test 'signals that arrive all the time' {

@@ -62,7 +62,7 @@ static unsigned char *save_three(void)
 	unsigned char *memory = map_alone(WHOLE);
 
 	for (int i = 0; i < 3; i++)
-		fill(memory + i * PART, PART, 1);
+		fill(memory + (size_t)i * PART, PART, 1);
 	save();
 	return memory;
 }
@@ -280,6 +280,21 @@ static void reserved(void)
 	restore();
 	expect(memory + PART, WHOLE, 1, "memory");
 	expect_zeros(memory + PART + WHOLE, PART, "what came later");
+}
+
+/* A private mapping of /dev/zero is anonymous memory by another name. */
+static void dev_zero(void)
+{
+	int fd = open("/dev/zero", O_RDWR | O_CLOEXEC);
+	unsigned char *memory = mmap(NULL, WHOLE, PROT_READ | PROT_WRITE, MAP_PRIVATE, fd, 0);
+
+	must(fd >= 0 && memory != MAP_FAILED, "/dev/zero");
+	fill(memory, PART, 1);
+	save();
+	scramble(memory, WHOLE);
+	restore();
+	expect(memory, PART, 1, "memory");
+	expect_zeros(memory + PART, WHOLE - PART, "what came later");
 }
 
 static void brk_again(void)
@@ -520,7 +535,7 @@ static void churned(void)
 	scramble(memory, WHOLE);
 	restore();
 	for (int i = 0; i < 3; i++)
-		expect(memory + i * PART, PART, 1, "what stayed");
+		expect(memory + (size_t)i * PART, PART, 1, "what stayed");
 	for (size_t i = 999 - 23; i < 999; i++)
 		expect(others[i % 23], PAGE, i, "what came later");
 }
@@ -545,6 +560,7 @@ static const struct {
 	{"no-access-before", no_access_before},
 	{"read-only-before", read_only_before},
 	{"reserved", reserved},
+	{"dev-zero", dev_zero},
 	{"brk-again", brk_again},
 	{"brk-shrunk", brk_shrunk},
 	{"discarded", discarded},

@@ -143,7 +143,7 @@ int main(int argc, char **argv)
 
 	(void)alarm(LIMIT_SECONDS);
 	say("pid: %d\n", getpid());
-	if (argc < 2 || strncmp(argv[1], "bytes=", 6)) {
+	if (argc < 2 || strncmp(argv[1], "bytes=", 6) != 0) {
 		make(&buffer, 23 * PAGE + 23);
 		fill_buffer(&buffer);
 	}
