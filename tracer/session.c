@@ -436,6 +436,7 @@ static void prepare(struct session *session)
 {
 	struct operation *operation = &session->state->operation;
 	struct target *target = &session->target;
+	bool begun = operation->copied > 0; /* something has changed between two batches */
 	int err = 0;
 
 	if (operation->phase != PHASE_PREPARING)
@@ -462,9 +463,10 @@ static void prepare(struct session *session)
 		err = look_at_target(session);
 	if (err) {
 		fail(session, NULL, "%s%s", reason_of(err),
-		     operation->kind == OPERATION_CHECKPOINT && err != -ESRCH
-			     ? "; there is no snapshot now"
-			     : "");
+		     err == -ESRCH                             ? ""
+		     : operation->kind == OPERATION_CHECKPOINT ? "; there is no snapshot now"
+		     : begun                                   ? "; memory is partly restored"
+							       : "; its memory is as it was");
 		return;
 	}
 	make_ready(session);
