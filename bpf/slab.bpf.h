@@ -107,6 +107,11 @@ static __noinline bool is_same_page(const struct slab_page *a, const struct slab
 	return true;
 }
 
+static __noinline __u64 checksum_of(const struct slab_page *page)
+{
+	return page ? slab_checksum(page->words) : 0;
+}
+
 static void flag_slab(struct slab *slab, __u8 flag)
 {
 	slab->flags |= flag;
@@ -135,6 +140,7 @@ static long read_slab(__u32 index, void *none)
 		slab->state = SLAB_ZERO;
 		return 0;
 	}
+	slab->checksum = verify ? checksum_of(page) : 0;
 	slab->slot = state.slots++;
 	slab->state = SLAB_PRESENT;
 	return 0;
@@ -181,8 +187,13 @@ static __always_inline struct slab_page *dirty_page(struct slab *slab)
 			state.operation.lost += SLAB_CHUNKS;
 		return NULL;
 	}
-	if ((restore_all && slab->state == SLAB_PRESENT) || !is_slab_clean(slab, saved))
-		return saved;
+	if ((restore_all && slab->state == SLAB_PRESENT) || !is_slab_clean(slab, saved)) {
+		if (!verify || slab->state != SLAB_PRESENT || checksum_of(saved) == slab->checksum)
+			return saved;
+		count_drop(COUNTER_SLABS_DAMAGED);
+		state.operation.lost += SLAB_CHUNKS;
+		return NULL;
+	}
 	if (slab->state == SLAB_ZERO)
 		state.operation.absent += SLAB_CHUNKS;
 	else

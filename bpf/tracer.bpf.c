@@ -23,6 +23,7 @@ const volatile __u8 track_mmap;
 const volatile __u8 track_heap;
 const volatile __u8 restore_in_bpf;        /* the restore program is loaded */
 const volatile __u8 restore_all;           /* write slabs back without comparing them */
+const volatile __u8 verify;                /* keep checksums of slabs, and compare them */
 const volatile char wait_name[NAME_BYTES]; /* "" in run mode */
 const volatile __u32 wait_length;
 const volatile char checkpoint_request[PATH_BYTES];

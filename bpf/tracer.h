@@ -82,12 +82,28 @@ enum {                  /* struct slab, flags */
 
 struct slab { /* one page of the target in the slab table */
 	__u64 address;
-	__u32 slot; /* in the extents, when present */
-	__u8 state; /* enum slab_state */
+	__u64 checksum; /* of what was saved, when present and with --verify; else 0 */
+	__u32 slot;     /* in the extents, when present */
+	__u8 state;     /* enum slab_state */
 	__u8 flags;
 	__u8 padding[2];
 };
-_Static_assert(sizeof(struct slab) == 16, "struct slab crosses the border");
+_Static_assert(sizeof(struct slab) == 24, "struct slab crosses the border");
+
+/* The checksum of a slab, the same on both sides: Fletcher's two sums, over 64-bit words. A changed,
+ * missing or exchanged word changes it. */
+static inline __u64 slab_checksum(const __u64 *words)
+{
+	__u64 sum = 0, sums = 0;
+
+	for (__u32 i = 0; i < SLAB_BYTES / 8; i += 4) {
+		sums += (sum += words[i]);
+		sums += (sum += words[i + 1]);
+		sums += (sum += words[i + 2]);
+		sums += (sum += words[i + 3]);
+	}
+	return sum ^ (sums << 32 | sums >> 32);
+}
 
 enum phase {
 	PHASE_IDLE = 0,
@@ -140,6 +156,7 @@ enum counter {
 	COUNTER_REQUESTS_BUSY,    /* a request while another operation was being finished */
 	COUNTER_COPY_FAILED,      /* the iteration over the chunks itself failed */
 	COUNTER_RESTORER_MISSING, /* no restore program to call */
+	COUNTER_SLABS_DAMAGED,    /* not what was saved any more, and therefore not restored */
 	COUNTERS,
 };
 
@@ -155,9 +172,9 @@ struct state { /* shared memory between both sides: the BPF object's .bss */
 	 * a program of which it has removed the call of a callback (\"No program to jit\"). */
 	__u64 slab_threshold;
 	__u64 mappings_version; /* of the target's mappings, at the last poll of a request */
-	__u32 target;  /* thread group id as the kernel sees it; 0: none yet */
-	__u32 child;   /* run mode: the child's pid in the tracer's PID namespace */
-	__u32 valid;   /* the chunks hold a whole snapshot */
+	__u32 target;           /* thread group id as the kernel sees it; 0: none yet */
+	__u32 child;            /* run mode: the child's pid in the tracer's PID namespace */
+	__u32 valid;            /* the chunks hold a whole snapshot */
 	__u32 stopped; /* user space holds the target's threads, all but the one that polls */
 	__u32 always_prepare; /* the target has mappings that grow by themselves */
 	__u32 stores;         /* chunk stores in use, at least 1 */

@@ -12,16 +12,34 @@
 #include <unistd.h>
 #include "fault.h"
 
-int fault__pass(const char *point, pid_t target)
+/* The action that is wanted at the point, or NULL. */
+static const char *action_at(const char *point)
 {
 	const char *wanted = getenv("TRACER_FAULT");
 	size_t length = strlen(point);
-	const char *action;
-	struct pollfd gone = {.events = POLLIN};
 
 	if (!wanted || strncmp(wanted, point, length) != 0 || wanted[length] != ':')
+		return NULL;
+	return wanted + length + 1;
+}
+
+bool fault__strikes(const char *point, const char *action)
+{
+	const char *wanted = action_at(point);
+
+	if (!wanted || strcmp(wanted, action) != 0)
+		return false;
+	unsetenv("TRACER_FAULT");
+	return true;
+}
+
+int fault__pass(const char *point, pid_t target)
+{
+	const char *action = action_at(point);
+	struct pollfd gone = {.events = POLLIN};
+
+	if (!action)
 		return 0;
-	action = wanted + length + 1;
 	if (!strcmp(action, "die")) {
 		kill(getpid(), SIGKILL);
 	} else if (!strcmp(action, "kill-target")) {

@@ -6,6 +6,7 @@
 #ifndef TRACER_FAULT_H
 #define TRACER_FAULT_H
 
+#include <stdbool.h>
 #include <sys/types.h>
 
 /*
@@ -15,5 +16,9 @@
  * fail. Returns 0, or -EIO for the action fail.
  */
 int fault__pass(const char *point, pid_t target);
+
+/* Is the action wanted at the point? True once; for what only the caller can do: damage, at the point
+ * saved. */
+bool fault__strikes(const char *point, const char *action);
 
 #endif

@@ -55,6 +55,7 @@ static int configure(struct tracer_bpf *object, const struct options *options,
 	object->rodata->track_heap = !!(options->regions & REGION_HEAP);
 	object->rodata->restore_in_bpf = restore_in_bpf;
 	object->rodata->restore_all = options->restore_all;
+	object->rodata->verify = options->verify;
 	object->bss->state.slab_threshold = options->slab_threshold;
 	if (options->wait_name) {
 		object->rodata->wait_length = (uint32_t)strlen(options->wait_name);

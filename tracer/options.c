@@ -25,6 +25,7 @@ enum key {
 	KEY_READY_CHUNKS,
 	KEY_RESTORE_PATH,
 	KEY_RESTORE,
+	KEY_VERIFY,
 	KEY_USAGE,
 };
 
@@ -36,6 +37,8 @@ static const struct argp_option option_list[] = {
 	 "Restore with bpf, process_vm, or auto (default): bpf where the kernel allows it", 1},
 	{"restore", KEY_RESTORE, "HOW", 0,
 	 "Of slabs, write back only what differs (diff, default) or everything (all)", 1},
+	{"verify", KEY_VERIFY, NULL, 0,
+	 "Keep a checksum of each slab, and restore none that is not what was saved", 1},
 	{"max-chunks", KEY_MAX_CHUNKS, "N", 0,
 	 "Limit of the chunk stores, in chunks of 256 bytes (default 524288: 128 MiB)", 1},
 	{"ready-chunks", KEY_READY_CHUNKS, "N", 0,
@@ -190,6 +193,9 @@ static error_t read_option(int key, char *text, struct argp_state *state)
 		if (strcmp(text, "diff") != 0 && strcmp(text, "all") != 0)
 			argp_error(state, "--restore '%s': none of diff, all", text);
 		options->restore_all = !strcmp(text, "all");
+		break;
+	case KEY_VERIFY:
+		options->verify = true;
 		break;
 	case KEY_REGIONS:
 		options->regions = read_regions(state, text);

@@ -33,6 +33,7 @@ struct options {
 	uint32_t regions;        /* mask of enum region */
 	enum restore_path restore_path;
 	bool restore_all; /* write everything back, not only what differs */
+	bool verify;      /* keep checksums of slabs */
 	int verbosity;    /* enum log_level */
 };
 

@@ -141,7 +141,7 @@ int session__create(const struct options *options, const struct kernel_facts *fa
 				 options->max_chunks, session->state, &session->stores);
 	if (!err)
 		err = slab_store__open(hooks__extents_fd(hooks), hooks__slab_tables_fd(hooks),
-				       session->state, &session->slabs);
+				       session->state, options->verify, &session->slabs);
 	if (!err)
 		err = target__open(&session->target, session->state, session->stores,
 				   session->slabs, options->regions, options->slab_threshold,
@@ -253,6 +253,8 @@ static void complete(struct session *session, struct operation_row *row)
 		return;
 	}
 	if (kind == OPERATION_CHECKPOINT) {
+		if (fault__strikes("saved", "damage"))
+			slab_store__damage(session->slabs);
 		session->saved = row->chunks;
 		session->state->valid = 1;
 	}

@@ -26,11 +26,12 @@ struct slab_store {
 	struct part *parts;      /* EXTENTS */
 	struct iovec *local, *remote;
 	size_t room;
+	bool verify;
 	uint32_t sorted; /* slabs in address order; those after it were appended by a restore */
 	int extents_fd, tables_fd;
 };
 
-int slab_store__open(int extents_fd, int tables_fd, struct state *state,
+int slab_store__open(int extents_fd, int tables_fd, struct state *state, bool verify,
 		     struct slab_store **ret_store)
 {
 	struct slab_store *store = calloc(1, sizeof(*store));
@@ -38,6 +39,7 @@ int slab_store__open(int extents_fd, int tables_fd, struct state *state,
 	if (!store)
 		return -ENOMEM;
 	store->state = state;
+	store->verify = verify;
 	store->extents_fd = extents_fd;
 	store->tables_fd = tables_fd;
 	store->parts = calloc(EXTENTS, sizeof(*store->parts));
@@ -329,6 +331,8 @@ int slab_store__repair_checkpoint(struct slab_store *store, struct memory *memor
 			result->failed += SLAB_CHUNKS;
 			continue;
 		}
+		slab->checksum =
+			store->verify ? slab_checksum((const __u64 *)slot_at(store, slot)) : 0;
 		slab->slot = slot;
 		slab->state = SLAB_PRESENT;
 		store->state->slots++;
@@ -443,6 +447,16 @@ uint64_t slab_store__memory(const struct slab_store *store)
 			bytes += EXTENT_SLABS * sizeof(struct slab);
 	}
 	return bytes;
+}
+
+void slab_store__damage(struct slab_store *store)
+{
+	for (uint32_t i = 0; i < store->state->slabs; i++) {
+		if (slab_at(store, i)->state == SLAB_PRESENT) {
+			*slot_at(store, slab_at(store, i)->slot) ^= 1;
+			return;
+		}
+	}
 }
 
 void slab_store__free(struct slab_store *store)

@@ -17,9 +17,10 @@
 
 struct slab_store;
 
-/* extents_fd, tables_fd: the outer maps, borrowed; state: the shared state. 0 and *ret_store
+/* extents_fd, tables_fd: the outer maps, borrowed; state: the shared state; verify: keep checksums
+ * of what is read here, as BPF does. 0 and *ret_store
  * (slab_store__free), or -ENOMEM. */
-int slab_store__open(int extents_fd, int tables_fd, struct state *state,
+int slab_store__open(int extents_fd, int tables_fd, struct state *state, bool verify,
 		     struct slab_store **ret_store);
 
 /* The ranges that are kept in slabs, page-aligned. */
@@ -79,6 +80,9 @@ uint64_t slab_store__appended(const struct slab_store *store);
 /* Slots there are, and memory of extents and tables in bytes. */
 uint64_t slab_store__slots(const struct slab_store *store);
 uint64_t slab_store__memory(const struct slab_store *store);
+
+/* Flips a bit of the first slab that has bytes, for the fault damage (fault.h). */
+void slab_store__damage(struct slab_store *store);
 
 /* slab_store__free(NULL) is harmless. */
 void slab_store__free(struct slab_store *store);

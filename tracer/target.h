@@ -19,11 +19,11 @@
 #include "snapshot.h"
 
 struct target {
-	struct intervals tracked; /* registered in the chunk store */
-	struct intervals large;   /* kept in slabs */
-	struct intervals doomed;  /* still in the store, but unmapped: to be dropped */
+	struct intervals tracked;  /* registered in the chunk store */
+	struct intervals large;    /* kept in slabs */
+	struct intervals doomed;   /* still in the store, but unmapped: to be dropped */
 	struct intervals reserved; /* without access at the last checkpoint; slabs hold its data */
-	struct memory *memory;    /* NULL until it has execed */
+	struct memory *memory;     /* NULL until it has execed */
 	struct freeze *freeze;
 	struct regions *regions;
 	struct snapshot *snapshot;

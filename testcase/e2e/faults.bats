@@ -141,6 +141,21 @@ expect_orphan()
 	done
 }
 
+@test 'a slab that is damaged in the store is not restored, with --verify' {
+	TRACER_FAULT=saved:damage trace --verify -e slab "$E2E/steps" \
+		save scramble restore save scramble restore verify
+	expect_status 125
+	expect_steps 'save: 0' 'restore: -5' 'save: 0' 'restore: 0' 'verify: ok'
+	expect_column status ok partial ok ok
+	expect_column failed_chunks 0 16 0 0
+	expect_text "$err" 'slabs that are not what was saved, and were not restored'
+	for path in process_vm auto; do
+		trace --verify --restore-path "$path" "$TESTCASE" -t 0 --case all -n 12
+		expect_status 0
+		expect_each status ok
+	done
+}
+
 @test 'a checkpoint that failed cannot be restored' {
 	TRACER_FAULT=copied:fail trace "$E2E/steps" save fill=1 restore verify
 	expect_status 125
