@@ -253,6 +253,7 @@ static void complete(struct session *session, struct operation_row *row)
 		return;
 	}
 	if (kind == OPERATION_CHECKPOINT) {
+		slab_store__end_checkpoint(session->slabs);
 		if (fault__strikes("saved", "damage"))
 			slab_store__damage(session->slabs);
 		session->saved = row->chunks;

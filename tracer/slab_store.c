@@ -10,7 +10,7 @@
 #include <unistd.h>
 #include "slab_store.h"
 
-enum { SPARE_EXTENTS = 2, PROVIDE_EXTENTS = 2 };
+enum { SPARE_EXTENTS = 2, SPARE_SHARE = 32, PROVIDE_EXTENTS = 2 };
 
 /* A table and an extent of the same number, NULL where there is none. They live as long as they are
  * mapped here or hang in their outer map; no file descriptor is kept, for there may be thousands. */
@@ -27,6 +27,8 @@ struct slab_store {
 	struct iovec *local, *remote;
 	size_t room;
 	bool verify;
+	uint32_t made;   /* no part has a higher number than this less one */
+	uint32_t zeros;  /* pages of the last checkpoint that took no slot */
 	uint32_t sorted; /* slabs in address order; those after it were appended by a restore */
 	int extents_fd, tables_fd;
 };
@@ -120,6 +122,8 @@ static int need_table(struct slab_store *store, uint32_t index)
 
 	if (part->table)
 		return 0;
+	if (index >= store->made)
+		store->made = index + 1;
 	return create_array(store->tables_fd, index, "slab_table", sizeof(struct slab),
 			    (void **)&part->table);
 }
@@ -130,32 +134,62 @@ static int need_extent(struct slab_store *store, uint32_t index)
 
 	if (part->slots)
 		return 0;
+	if (index >= store->made)
+		store->made = index + 1;
 	return create_array(store->extents_fd, index, "slab_extent", SLAB_BYTES,
 			    (void **)&part->slots);
 }
 
-/* Makes extents for so many slots, and gives back what is more than that and a quarter. */
+static uint32_t extents_for(uint64_t slots)
+{
+	uint64_t extents = (slots + EXTENT_SLABS - 1) / EXTENT_SLABS;
+
+	return extents < EXTENTS ? (uint32_t)extents : EXTENTS;
+}
+
+/* Gives back what is more than enough for so many slots: some to spare are kept. */
+static void trim_extents(struct slab_store *store, uint64_t slots)
+{
+	uint32_t enough = extents_for(slots);
+
+	for (uint32_t i = enough + enough / SPARE_SHARE + SPARE_EXTENTS; i < store->made; i++)
+		remove_extent(store, i);
+}
+
 static int fit_extents(struct slab_store *store, uint64_t slots)
 {
-	uint32_t needed = (uint32_t)((slots + EXTENT_SLABS - 1) / EXTENT_SLABS);
 	int err = 0;
 
-	for (uint32_t i = 0; i < needed && !err; i++)
+	for (uint32_t i = 0; i < extents_for(slots) && !err; i++)
 		err = need_extent(store, i);
-	for (uint32_t i = needed + needed / 4 + SPARE_EXTENTS; i < EXTENTS; i++) {
-		remove_extent(store, i);
-		remove_table(store, i);
-	}
+	trim_extents(store, slots);
 	return err;
+}
+
+/* The same for tables, for so many slabs; also lowers made. */
+static void trim_tables(struct slab_store *store, uint64_t slabs)
+{
+	uint32_t enough = extents_for(slabs);
+
+	for (uint32_t i = enough + enough / SPARE_SHARE + SPARE_EXTENTS; i < store->made; i++)
+		remove_table(store, i);
+	while (store->made && !store->parts[store->made - 1].slots &&
+	       !store->parts[store->made - 1].table)
+		store->made--;
+}
+
+/* Slots for so many pages, if as many of them are zeros as the last time, and one to read a page of
+ * zeros into. If fewer are zeros, BPF leaves the last of the others to be repaired. */
+static uint64_t slots_for(const struct slab_store *store, uint64_t pages)
+{
+	return (pages > store->zeros ? pages - store->zeros : 0) + 1;
 }
 
 bool slab_store__provide(struct slab_store *store, uint64_t pages)
 {
-	uint64_t needed = (pages + EXTENT_SLABS - 1) / EXTENT_SLABS;
+	uint32_t needed = extents_for(slots_for(store, pages));
 	unsigned int made = 0;
 
-	if (needed > EXTENTS)
-		needed = EXTENTS;
 	for (uint32_t i = 0; i < needed; i++) {
 		if (store->parts[i].slots)
 			continue;
@@ -228,13 +262,22 @@ int slab_store__begin_checkpoint(struct slab_store *store, const struct interval
 	if (!err && intervals__bytes(&store->known) > (uint64_t)EXTENTS * EXTENT_SLABS * SLAB_BYTES)
 		err = -EFBIG;
 	if (!err)
-		err = fit_extents(store, intervals__bytes(&store->known) / SLAB_BYTES);
+		err = fit_extents(store,
+				  slots_for(store, intervals__bytes(&store->known) / SLAB_BYTES));
+	if (!err)
+		trim_tables(store, intervals__bytes(&store->known) / SLAB_BYTES);
 	if (!err)
 		err = append_all(store, &store->known, SLAB_DUE);
 	if (err)
 		slab_store__clear(store);
 	store->sorted = store->state->slabs;
 	return err;
+}
+
+void slab_store__end_checkpoint(struct slab_store *store)
+{
+	store->zeros = store->state->slabs - store->state->slots;
+	trim_extents(store, store->state->slots);
 }
 
 int slab_store__begin_restore(struct slab_store *store, struct memory *memory)
@@ -310,6 +353,11 @@ bool slab_store__needs_repair(struct slab_store *store, struct memory *memory)
 	return false;
 }
 
+static bool is_zero(const uint8_t *slot)
+{
+	return !slot[0] && !memcmp(slot, slot + 1, SLAB_BYTES - 1);
+}
+
 int slab_store__repair_checkpoint(struct slab_store *store, struct memory *memory,
 				  struct snapshot_result *result)
 {
@@ -324,6 +372,9 @@ int slab_store__repair_checkpoint(struct slab_store *store, struct memory *memor
 			slab->state = SLAB_ZERO;
 			continue;
 		}
+		err = need_extent(store, slot / EXTENT_SLABS);
+		if (err)
+			return err;
 		err = memory__read(memory, slab->address, slot_at(store, slot), SLAB_BYTES);
 		if (err == -ESRCH)
 			return err;
@@ -331,13 +382,17 @@ int slab_store__repair_checkpoint(struct slab_store *store, struct memory *memor
 			result->failed += SLAB_CHUNKS;
 			continue;
 		}
+		result->moved += SLAB_CHUNKS;
+		result->forced += SLAB_CHUNKS;
+		if (is_zero(slot_at(store, slot))) {
+			slab->state = SLAB_ZERO;
+			continue;
+		}
 		slab->checksum =
 			store->verify ? slab_checksum((const __u64 *)slot_at(store, slot)) : 0;
 		slab->slot = slot;
 		slab->state = SLAB_PRESENT;
 		store->state->slots++;
-		result->moved += SLAB_CHUNKS;
-		result->forced += SLAB_CHUNKS;
 	}
 	return 0;
 }
@@ -431,7 +486,7 @@ uint64_t slab_store__slots(const struct slab_store *store)
 {
 	uint64_t slots = 0;
 
-	for (uint32_t i = 0; i < EXTENTS; i++)
+	for (uint32_t i = 0; i < store->made; i++)
 		slots += store->parts[i].slots ? EXTENT_SLABS : 0;
 	return slots;
 }
@@ -440,7 +495,7 @@ uint64_t slab_store__memory(const struct slab_store *store)
 {
 	uint64_t bytes = 0;
 
-	for (uint32_t i = 0; i < EXTENTS; i++) {
+	for (uint32_t i = 0; i < store->made; i++) {
 		if (store->parts[i].slots)
 			bytes += (uint64_t)EXTENT_SLABS * SLAB_BYTES;
 		if (store->parts[i].table)
@@ -463,7 +518,7 @@ void slab_store__free(struct slab_store *store)
 {
 	if (!store)
 		return;
-	for (uint32_t i = 0; i < EXTENTS && store->parts; i++) {
+	for (uint32_t i = 0; i < store->made; i++) {
 		remove_extent(store, i);
 		remove_table(store, i);
 	}

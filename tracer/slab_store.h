@@ -29,7 +29,8 @@ const struct intervals *slab_store__ranges(const struct slab_store *store);
 /*
  * Before a checkpoint: makes ranges the ones that are kept in slabs, and the table that of their
  * pages that may hold data now, all due; extents that are missing are created, and those that are
- * too many are given back. The target must stand still, or poll.
+ * too many are given back. As many pages are taken for zeros, which take no place, as were at the
+ * last checkpoint; what then finds no place is repaired. The target must stand still, or poll.
  * Returns 0; -ENOMEM when there is no memory for extents or the table; -EFBIG above 64 GiB;
  * -ESRCH; -errno. On failure the table is empty.
  */
@@ -42,6 +43,9 @@ int slab_store__begin_checkpoint(struct slab_store *store, const struct interval
  * memory it wants no more.
  */
 bool slab_store__provide(struct slab_store *store, uint64_t pages);
+
+/* After a checkpoint that is whole: gives back extents that pages of zeros did not take. */
+void slab_store__end_checkpoint(struct slab_store *store);
 
 /*
  * Before a restore: appends to the table the pages that hold data now and did not at the

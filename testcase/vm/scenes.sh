@@ -69,7 +69,7 @@ for engine in slab chunk; do
 		failing-calls brk grows-down
 	work share copied-on-write not-copied shared shared-untouched
 	work threads instant mapper ending arenas
-	work size one-page fewer fewer-touching
+	work size one-page zeros fewer fewer-touching
 	work churn few
 	work fuzz steps
 done

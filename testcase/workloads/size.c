@@ -80,6 +80,33 @@ static void touch_five(size_t bytes)
 	must(!munmap(memory, bytes), "munmap");
 }
 
+/* Pages that were written with zeros take no store, whichever share of the pages they are: first all,
+ * then none, then a third. */
+static void zeros(void)
+{
+	const size_t bytes = 23UL << 20, part = bytes / 3 / PAGE * PAGE;
+	unsigned char *memory = map_alone(bytes, MAP_PRIVATE);
+
+	fill(memory, bytes, 0);
+	save();
+	fill(memory, bytes, seed(1));
+	restore();
+	expect(memory, bytes, 0, "zeros");
+	fill(memory, bytes, seed(2));
+	save();
+	fill(memory + part, part, seed(3));
+	restore();
+	expect(memory, bytes, seed(2), "no zeros");
+	fill(memory + part, bytes - part, 0);
+	save();
+	fill(memory, bytes, seed(4));
+	restore();
+	expect(memory, part, seed(2), "before the zeros");
+	expect(memory + part, bytes - part, 0, "zeros, among others");
+	must(!munmap(memory, bytes), "munmap");
+	save();
+}
+
 static void many(void)
 {
 	map_many(MANY);
@@ -114,6 +141,7 @@ int main(int argc, char **argv)
 {
 	static const struct workload workloads[] = {
 		{"one-page", one_page},
+		{"zeros", zeros},
 		{"many", many},
 		{"fewer", fewer},
 		{"many-touching", many_touching},

@@ -50,6 +50,13 @@ load common
 	fi
 }
 
+@test 'pages of zeros take no store, and what is unmapped gives its store back' {
+	play size zeros
+	engine=slab
+	run_workload size zeros
+	[ "$(awk '$1 == "slabs" { print $3 }' "$err")" -le 4096 ] # 3 extents, and one of them spare
+}
+
 @test '8 GiB and 2 TiB, five pages of each used: slabs' {
 	ENGINES=slab
 	play size 8-gib
