@@ -210,8 +210,9 @@ static int add_mapping(const struct mapping *mapping, const struct intervals *tr
 	err = intervals__add(&own, mapping->start, mapping->end);
 	if (!err)
 		err = intervals__intersect(&own, tracked, &held);
-	for (size_t i = 0; i < held.count && !err; i++)
-		err = intervals__add(wanted, held.items[i].start, held.items[i].end);
+	for (size_t i = 0; i < held.count && !err; i++) /* a full store may end within a page */
+		err = intervals__add(wanted, held.items[i].start & ~(PAGE - 1),
+				     PAGE_UP(held.items[i].end));
 	if (!err && reserved)
 		err = intervals__add(reserved, mapping->start, mapping->end);
 	intervals__clear(&own);

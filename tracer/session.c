@@ -715,14 +715,15 @@ static void on_silence(struct session *session)
 	}
 }
 
-/* Creating extents takes longer than filling them: a target that has asked once will ask again, so
- * what it has come to need is made while it runs. */
+/* Creating extents takes longer than filling them: what the target has come to need is made while it
+ * runs, before it asks. */
 static bool provide(struct session *session)
 {
 	uint64_t pages, now = now_ns();
 	bool more;
 
-	if (now < session->provided_ns + PROVIDE_NS || !session->state->has_slabs ||
+	if (now < session->provided_ns + PROVIDE_NS ||
+	    session->options->slab_threshold == UINT64_MAX ||
 	    session->state->operation.phase != PHASE_IDLE ||
 	    target__count_pages(&session->target, &pages))
 		return false;

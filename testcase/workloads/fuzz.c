@@ -307,7 +307,9 @@ static void read_lines(const char *path, const char *word, struct intervals *ret
 		if (strncmp(line, word, length) != 0)
 			continue;
 		start = strtoul(line + length, &end, 16);
-		stop = *end == ' ' ? strtoul(end, NULL, 16) : start + PAGE;
+		stop = strtoul(end, NULL, 16);
+		if (stop <= start) /* "data ADDRESS", "slab ADDRESS STATE" */
+			stop = start + PAGE;
 		must(!intervals__add(ret, start & ~(PAGE - 1), stop), "intervals");
 	}
 	fclose(file);
@@ -345,6 +347,7 @@ static int compare(const char *map_log, const char *maps)
 	}
 	read_lines(maps, "data ", &wanted);
 	read_lines(map_log, "range ", &tracked);
+	read_lines(map_log, "slab ", &tracked); /* of memory without access only what holds data */
 	must(!intervals__subtract(&wanted, &tracked, &missing) &&
 		     !intervals__subtract(&tracked, &wanted, &more) &&
 		     !intervals__subtract(&more, &optional, &extra),

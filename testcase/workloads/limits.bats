@@ -33,9 +33,9 @@ fuzz()
 	fuzz 23
 }
 
-@test 'five thousand other random calls' {
+@test 'five thousand other random calls: a range of which the chunk store had room for a part' {
 	[ -z "${TRACER_VM:-}" ] || skip 'one sequence is enough for an emulated machine'
-	fuzz $((RANDOM * 32768 + RANDOM))
+	fuzz 1049957293
 }
 
 @test 'a tracer that is stopped again and again loses nothing' {

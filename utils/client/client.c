@@ -29,7 +29,8 @@
 #define NSEC_PER_MSEC 1000000ULL
 #define SPIN_NS       (2 * NSEC_PER_MSEC)  /* poll without a pause for so long */
 #define SPIN_POLLS    32                   /* polls between two looks at the clock while spinning */
-#define BUSY_NS       (4 * NSEC_PER_MSEC)  /* polls this dear did the tracer's work */
+#define BUSY_NS       (4 * NSEC_PER_MSEC)  /* SPIN_POLLS polls this dear did the tracer's work */
+#define BUSY_POLL_NS  (NSEC_PER_MSEC / 2)  /* one such poll */
 #define STOPPED_NS    (50 * NSEC_PER_MSEC) /* a gap this long: we were stopped, or not scheduled */
 #define NAP_MIN_NS    20000ULL
 #define NAP_MAX_NS    NSEC_PER_MSEC
@@ -192,7 +193,7 @@ static int pass_time(struct wait *wait)
 
 	wait->wall_ns = wall_ns;
 	wait->cpu_ns = cpu_ns;
-	if (worked_ns >= BUSY_NS) {
+	if (worked_ns >= (wait->spin_ns ? BUSY_NS : BUSY_POLL_NS)) {
 		wait->spin_ns = SPIN_NS;
 		wait->nap_ns = NAP_MIN_NS;
 		return 0;
