@@ -294,6 +294,8 @@ static const char *reason_of(int err)
 		return "the limit of the chunk store is reached; allow more with --max-chunks";
 	case -EFBIG:
 		return "more than 64 GiB of memory hold data, which is all that slabs can hold";
+	case -ENOMEM:
+		return "Cannot allocate memory: a snapshot takes as much as the target holds data";
 	case -EPERM:
 		return "the target cannot be stopped: another process traces it (gdb, strace?), or "
 		       "ptrace is forbidden";

@@ -8,9 +8,15 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
+#include "base/procfs.h"
 #include "slab_store.h"
 
 enum { SPARE_EXTENTS = 2, SPARE_SHARE = 32, PROVIDE_EXTENTS = 2 };
+
+enum { UNASKED_EXTENTS = 4 }; /* so few are made without a look at what memory there is */
+
+#define EXTENT_BYTES  ((uint64_t)EXTENT_SLABS * SLAB_BYTES)
+#define RESERVE_BYTES (256ULL << 20) /* of memory, for all others */
 
 /* A table and an extent of the same number, NULL where there is none. They live as long as they are
  * mapped here or hang in their outer map; no file descriptor is kept, for there may be thousands. */
@@ -156,9 +162,21 @@ static void trim_extents(struct slab_store *store, uint64_t slots)
 		remove_extent(store, i);
 }
 
+/* Has the machine memory for the extents that are missing? The kernel would rather end processes, the
+ * target among them, than not give it. */
+static bool has_memory_for(const struct slab_store *store, uint32_t extents)
+{
+	uint64_t missing = 0;
+
+	for (uint32_t i = 0; i < extents; i++)
+		missing += !store->parts[i].slots;
+	return missing < UNASKED_EXTENTS ||
+	       missing * EXTENT_BYTES + RESERVE_BYTES < procfs__available_memory();
+}
+
 static int fit_extents(struct slab_store *store, uint64_t slots)
 {
-	int err = 0;
+	int err = has_memory_for(store, extents_for(slots)) ? 0 : -ENOMEM;
 
 	for (uint32_t i = 0; i < extents_for(slots) && !err; i++)
 		err = need_extent(store, i);
@@ -190,6 +208,8 @@ bool slab_store__provide(struct slab_store *store, uint64_t pages)
 	uint32_t needed = extents_for(slots_for(store, pages));
 	unsigned int made = 0;
 
+	if (!has_memory_for(store, needed))
+		return false; /* the checkpoint will say so */
 	for (uint32_t i = 0; i < needed; i++) {
 		if (store->parts[i].slots)
 			continue;

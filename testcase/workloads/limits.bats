@@ -105,5 +105,20 @@ make_group()
 	END
 	expect_status 125
 	expect_column status ok ok failed failed ok ok
-	expect_text "$err" 'checkpoint 3 .*Cannot allocate memory; there is no snapshot now'
+	expect_text "$err" 'checkpoint 3 .*Cannot allocate memory.*; there is no snapshot now'
+}
+
+# The kernel would end processes to give memory that is not there: so it is asked before.
+@test 'less memory than the snapshot takes: said before any is taken' {
+	printf 'MemTotal: 500000 kB\nMemAvailable: 300000 kB\n' >"$dir/meminfo"
+	# shellcheck disable=SC2016 # for that shell
+	run_limited unshare --mount sh -c 'mount --bind "$1" /proc/meminfo; shift; exec "$@"' sh \
+		"$dir/meminfo" "$TRACER" -e slab --control-dir "$control" -o "$csv" \
+		"$BUILD/e2e/steps" bytes=67108864 save verify unmap \
+		bytes=1048576 save scramble restore verify
+	expect_status 125
+	expect_column status failed ok ok
+	expect_text "$out" 'save: -5'
+	expect_text "$out" 'verify: ok'
+	expect_text "$err" 'checkpoint 1 .*Cannot allocate memory: a snapshot takes as much'
 }

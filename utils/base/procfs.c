@@ -488,3 +488,18 @@ uint64_t procfs__map_memory(int fd)
 	fclose(info);
 	return bytes;
 }
+
+uint64_t procfs__available_memory(void)
+{
+	unsigned long kib = UINT64_MAX / 1024;
+	FILE *info = fopen("/proc/meminfo", "re");
+	char line[128];
+
+	if (!info)
+		return kib * 1024;
+	while (fgets(line, sizeof(line), info))
+		if (sscanf(line, "MemAvailable: %lu kB", &kib) == 1)
+			break;
+	fclose(info);
+	return kib * 1024;
+}

@@ -86,4 +86,8 @@ int procfs__status_u64(pid_t pid, const char *key, uint64_t *ret_value);
  * kernel does not tell. */
 uint64_t procfs__map_memory(int fd);
 
+/* Memory of the machine, in bytes, that can be had without swapping (MemAvailable of /proc/meminfo);
+ * as good as endless when the kernel does not tell. */
+uint64_t procfs__available_memory(void);
+
 #endif
