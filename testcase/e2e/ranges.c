@@ -70,13 +70,13 @@ static unsigned char *save_three(void)
 static void check_outer(unsigned char *memory)
 {
 	expect(memory, PART, 1, "first part");
-	expect(memory + 2 * PART, PART, 1, "last part");
+	expect(memory + 2 * (size_t)PART, PART, 1, "last part");
 }
 
 static void scramble_outer(unsigned char *memory)
 {
 	scramble(memory, PART);
-	scramble(memory + 2 * PART, PART);
+	scramble(memory + 2 * (size_t)PART, PART);
 }
 
 static void unmapped(void)
@@ -326,7 +326,7 @@ static void brk_shrunk(void)
 	scramble(memory, PART);
 	restore();
 	expect(memory, PART, 1, "the heap");
-	if (is_mapped(memory + 2 * PART))
+	if (is_mapped(memory + 2 * (size_t)PART))
 		finish(CHECK_WRONG, "the end of the heap is there again\n");
 }
 
@@ -444,7 +444,7 @@ static void grows_down(void)
 static void transparent_huge(void)
 {
 	enum { HUGE = 2 << 20 };
-	unsigned char *memory = map_alone(3 * HUGE);
+	unsigned char *memory = map_alone(3 * (size_t)HUGE);
 
 	memory += -(uintptr_t)memory & (HUGE - 1);
 	if (madvise(memory, 2 * (size_t)HUGE, MADV_HUGEPAGE))

@@ -59,7 +59,9 @@ fi
 for engine in slab chunk; do
 	work()
 	{
-		play "$engine: $*" -e $engine --max-chunks 1000000 -- "workloads/$@"
+		name="$engine: $*" program=$1
+		shift
+		play "$name" -e "$engine" --max-chunks 1000000 -- "workloads/$program" "$@"
 	}
 	work advice discarded discarded-before removed free-to-take locked transparent-huge
 	work advice swapped
@@ -99,8 +101,8 @@ roll_back()
 
 programs=../testcase/workloads
 for engine in slab chunk; do
-	roll_back $engine python3 /usr/bin/python3 -I $programs/rollback.py
-	roll_back $engine SQLite /usr/bin/python3 -I $programs/rollback_sqlite.py
-	roll_back $engine perl perl $programs/rollback.pl
+	roll_back "$engine" python3 /usr/bin/python3 -I $programs/rollback.py
+	roll_back "$engine" SQLite /usr/bin/python3 -I $programs/rollback_sqlite.py
+	roll_back "$engine" perl perl $programs/rollback.pl
 done
 echo "1..$number"
