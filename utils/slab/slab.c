@@ -1,0 +1,367 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * Caches: see slab.h for the rules and slab_parts.h for the picture.
+ */
+#include <errno.h>
+#include <string.h>
+#include "slab_parts.h"
+
+enum { SLAB_BYTES_DEFAULT = 65536, OBJECTS_WANTED = 8 };
+
+/* ---- one call at a time ---- */
+
+/* A signal handler may come between the two lines: by the time the second runs it has left again. */
+static inline bool enter(struct slab_cache *cache)
+{
+	if (cache->busy)
+		return false;
+	cache->busy = 1;
+	__atomic_signal_fence(__ATOMIC_ACQ_REL);
+	return true;
+}
+
+static inline void leave(struct slab_cache *cache)
+{
+	__atomic_signal_fence(__ATOMIC_ACQ_REL);
+	cache->busy = 0;
+}
+
+/* ---- slabs ---- */
+
+static void move(struct slab_cache *cache, struct record *record, enum list list)
+{
+	link__remove(&record->link);
+	cache->counts[record->list]--;
+	link__insert(&cache->lists[list], &record->link);
+	cache->counts[list]++;
+	record->list = list;
+}
+
+/* A new slab, in the list of empty ones. NULL when there is no memory. */
+static struct record *make_slab(struct slab_cache *cache)
+{
+	size_t bytes = cache->options.slab_bytes;
+	struct record *record;
+
+	if (table__reserve(cache->table, &cache->source))
+		return NULL;
+	record = blocks__get(&cache->blocks, &cache->source);
+	if (!record)
+		return NULL;
+	*record = (struct record){.cache = cache, .free = NONE, .list = LIST_EMPTY};
+	record->start = source__get(&cache->source, bytes, bytes);
+	if (!record->start) {
+		blocks__put(&cache->blocks, &cache->source, record);
+		return NULL;
+	}
+	debug__close_slab(cache, record);
+	table__insert(cache->table, (uintptr_t)record->start, record);
+	record->number = ++cache->made;
+	link__insert(&cache->lists[LIST_EMPTY], &record->link);
+	cache->counts[LIST_EMPTY]++;
+	return record;
+}
+
+/* Gives an empty slab back; where the callback does not take it, it stays in use. 0 or -errno. */
+static int drop_slab(struct slab_cache *cache, struct record *record)
+{
+	int err;
+
+	debug__open_slab(cache, record);
+	err = source__put(&cache->source, record->start, cache->options.slab_bytes);
+	if (err) {
+		debug__close_slab(cache, record);
+		return err;
+	}
+	table__remove(cache->table, (uintptr_t)record->start);
+	link__remove(&record->link);
+	cache->counts[record->list]--;
+	cache->given_back++;
+	blocks__put(&cache->blocks, &cache->source, record);
+	return 0;
+}
+
+/* A slab with a free object. A partial one is taken first, so that empty ones can be given back. */
+static inline struct record *find_room(struct slab_cache *cache)
+{
+	struct link *link = cache->lists[LIST_PARTIAL].next;
+	struct record *record;
+
+	if (link != &cache->lists[LIST_PARTIAL])
+		return (struct record *)link;
+	link = cache->lists[LIST_EMPTY].next;
+	record = link != &cache->lists[LIST_EMPTY] ? (struct record *)link : make_slab(cache);
+	if (record)
+		move(cache, record, LIST_PARTIAL);
+	return record;
+}
+
+/* ---- objects ---- */
+
+static inline unsigned char *object_at(const struct slab_cache *cache, const struct record *record,
+				       uint32_t index)
+{
+	return record->start + cache->lead + index * cache->stride;
+}
+
+/* The index of the object that starts there, or NONE. For a multiple of the stride the product with
+ * the rounded reciprocal is exact, since offsets are below 2^32; for others the comparison fails. */
+static inline uint32_t index_of(const struct slab_cache *cache, const struct record *record,
+				const void *object)
+{
+	uint64_t offset = (uint64_t)((uintptr_t)object - (uintptr_t)record->start - cache->lead);
+	uint64_t index = (offset * cache->reciprocal) >> 32;
+
+	return index < cache->objects && index * cache->stride == offset ? (uint32_t)index : NONE;
+}
+
+/* The record of the slab that address is in, NULL if it is in none of this cache. */
+static inline struct record *record_of(const struct slab_cache *cache, const void *address)
+{
+	struct record *record = table__find(cache->table, (uintptr_t)address & cache->mask);
+
+	return record && record->cache == cache ? record : NULL;
+}
+
+/* Marks a free object of a partial slab as used, and moves the slab if it was the last one. */
+static inline uint32_t take_object(struct slab_cache *cache, struct record *record)
+{
+	uint32_t index = record->free;
+
+	if (index != NONE)
+		record->free = record->next[index];
+	else
+		index = record->fresh++;
+	record->next[index] = USED;
+	if (++record->used == cache->objects)
+		move(cache, record, LIST_FULL);
+	return index;
+}
+
+static void retire(struct slab_cache *cache, struct record *record, uint32_t index)
+{
+	record->next[index] = DAMAGED;
+	cache->damaged++;
+}
+
+/* An object that is free and undamaged. */
+static unsigned char *take_good_object(struct slab_cache *cache)
+{
+	for (;;) {
+		struct record *record = find_room(cache);
+		unsigned char *object;
+		uint32_t fresh, index;
+
+		if (!record)
+			return NULL;
+		fresh = record->fresh;
+		index = take_object(cache, record);
+		object = object_at(cache, record, index);
+		if (index < fresh && debug__check(cache, object, true)) {
+			retire(cache, record, index);
+			continue;
+		}
+		debug__open_object(cache, object, index == fresh);
+		if (index == fresh && cache->options.construct)
+			cache->options.construct(object, cache->options.construct_argument);
+		return object;
+	}
+}
+
+void *slab_cache__alloc(struct slab_cache *cache)
+{
+	unsigned char *object;
+
+	if (!enter(cache))
+		return NULL;
+	object = take_good_object(cache);
+	if (object) {
+		cache->allocs++;
+		if (++cache->allocated > cache->most_allocated)
+			cache->most_allocated = cache->allocated;
+	} else {
+		cache->failed++;
+	}
+	leave(cache);
+	return object;
+}
+
+/* Moves a slab that has just lost a used object. */
+static inline void settle(struct slab_cache *cache, struct record *record)
+{
+	if (!record->used) {
+		move(cache, record, LIST_EMPTY);
+		if (cache->counts[LIST_EMPTY] > cache->options.keep_empty) /* the coldest goes */
+			(void)drop_slab(cache, (struct record *)cache->lists[LIST_EMPTY].previous);
+	} else if (record->list == LIST_FULL) {
+		move(cache, record, LIST_PARTIAL);
+	}
+}
+
+static inline int release(struct slab_cache *cache, struct record *record, unsigned char *object)
+{
+	uint32_t index = index_of(cache, record, object);
+	int err;
+
+	if (index == NONE)
+		return -EINVAL;
+	if (index >= record->fresh || record->next[index] != USED)
+		return -EALREADY;
+	cache->allocated--;
+	err = debug__check(cache, object, false);
+	if (err) {
+		retire(cache, record, index);
+		return err;
+	}
+	debug__close_object(cache, object);
+	record->next[index] = (uint16_t)record->free;
+	record->free = index;
+	record->used--;
+	cache->frees++;
+	settle(cache, record);
+	return 0;
+}
+
+int cache__release(struct slab_cache *cache, struct record *record, unsigned char *object)
+{
+	int err;
+
+	if (!enter(cache))
+		return -EBUSY;
+	err = release(cache, record, object);
+	leave(cache);
+	return err;
+}
+
+int slab_cache__free(struct slab_cache *cache, void *object)
+{
+	struct record *record;
+	int err;
+
+	if (!object)
+		return 0;
+	if (!enter(cache))
+		return -EBUSY;
+	record = record_of(cache, object);
+	err = record ? release(cache, record, object) : -EINVAL;
+	leave(cache);
+	return err;
+}
+
+size_t slab_cache__shrink(struct slab_cache *cache)
+{
+	struct link *empty = &cache->lists[LIST_EMPTY];
+	size_t before = cache->source.bytes;
+
+	if (!enter(cache))
+		return 0;
+	while (empty->next != empty)
+		if (drop_slab(cache, (struct record *)empty->previous))
+			break;
+	leave(cache);
+	return before - cache->source.bytes;
+}
+
+/* ---- life ---- */
+
+static int fill_in(struct slab_options *options)
+{
+	size_t stride, align = options->object_bytes < 16 ? 8 : 16;
+
+	if (!options->object_bytes || options->object_bytes > SLAB_MAX_BYTES)
+		return -EINVAL;
+	if (!options->memory.get != !options->memory.put)
+		return -EINVAL;
+	if (!options->align)
+		options->align = align;
+	if (options->align < 8 || options->align > SLAB_MAX_ALIGN ||
+	    options->align & (options->align - 1))
+		return -EINVAL;
+	stride = debug__stride(options);
+	if (!options->slab_bytes) {
+		options->slab_bytes = SLAB_BYTES_DEFAULT;
+		while (options->slab_bytes < OBJECTS_WANTED * stride &&
+		       options->slab_bytes < SLAB_MAX_BYTES)
+			options->slab_bytes *= 2;
+	}
+	if (options->slab_bytes < SLAB_MIN_BYTES || options->slab_bytes > SLAB_MAX_BYTES ||
+	    options->slab_bytes & (options->slab_bytes - 1) || options->slab_bytes < stride)
+		return -EINVAL;
+	if (!options->keep_empty)
+		options->keep_empty = SLAB_KEEP_EMPTY_DEFAULT;
+	return 0;
+}
+
+int cache__open(struct slab_cache *cache, const struct slab_options *options, struct table *table)
+{
+	struct slab_options filled = *options;
+	size_t objects;
+	int err = fill_in(&filled);
+
+	if (err)
+		return err;
+	*cache = (struct slab_cache){.options = filled};
+	cache->source.memory = filled.memory;
+	cache->stride = debug__stride(&filled);
+	cache->lead = debug__lead(&filled);
+	objects = filled.slab_bytes / cache->stride;
+	cache->objects = objects > SLAB_MAX_OBJECTS ? SLAB_MAX_OBJECTS : (uint32_t)objects;
+	cache->reciprocal = (((uint64_t)1 << 32) + cache->stride - 1) / cache->stride;
+	cache->mask = ~(uintptr_t)(filled.slab_bytes - 1);
+	cache->table = table ? table : &cache->own_table;
+	for (unsigned int i = 0; i < LISTS; i++)
+		link__reset(&cache->lists[i]);
+	blocks__open(&cache->blocks, sizeof(struct record) + cache->objects * sizeof(uint16_t));
+	return 0;
+}
+
+int slab_cache__create(const struct slab_options *options, struct slab_cache **ret_cache)
+{
+	const size_t bytes = round_up(sizeof(struct slab_cache), SLAB_PAGE_BYTES);
+	struct source source = {.memory = options->memory};
+	struct slab_options filled = *options;
+	struct slab_cache *cache;
+	int err = fill_in(&filled);
+
+	if (err)
+		return err;
+	cache = source__get(&source, bytes, SLAB_PAGE_BYTES);
+	if (!cache)
+		return -ENOMEM;
+	(void)cache__open(cache, options, NULL); /* the same options as above */
+	cache->source.bytes = bytes;
+	*ret_cache = cache;
+	return 0;
+}
+
+/* What the callback does not take back is lost: there is nobody left to try it again. */
+static void drop_list(struct slab_cache *cache, struct link *head)
+{
+	while (head->next != head) {
+		struct record *record = (struct record *)head->next;
+
+		debug__open_slab(cache, record);
+		(void)source__put(&cache->source, record->start, cache->options.slab_bytes);
+		table__remove(cache->table, (uintptr_t)record->start);
+		link__remove(&record->link);
+	}
+}
+
+void cache__close(struct slab_cache *cache)
+{
+	for (unsigned int i = 0; i < LISTS; i++)
+		drop_list(cache, &cache->lists[i]);
+	blocks__close(&cache->blocks, &cache->source);
+	table__free(&cache->own_table, &cache->source);
+}
+
+void slab_cache__destroy(struct slab_cache *cache)
+{
+	struct source source;
+
+	if (!cache)
+		return;
+	cache__close(cache);
+	source = cache->source;
+	(void)source__put(&source, cache, round_up(sizeof(*cache), SLAB_PAGE_BYTES));
+}

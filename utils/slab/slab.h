@@ -1,0 +1,176 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * A slab allocator: a cache holds objects of one size, in slabs of consecutive objects.
+ *
+ *	cache -- full:    slab [########]  slab [########]        # allocated   . free
+ *	      -- partial: slab [###.#..#]                         a slab is aligned to its size, so an
+ *	      -- empty:   slab [........]                         object's address tells its slab
+ *
+ *	slab in debug mode:   | red zone | object | red zone | red zone | object | red zone | ...
+ *
+ * Always holds: a slab is in exactly one list. What is known of slabs and objects lies apart from
+ * them, so no write of a user past an object changes it. A pointer is looked up in the table of
+ * slabs before anything is read through it: a wrong one is an error and never a crash.
+ *
+ * Alloc and free take constant time; one that makes the cache larger also calls the memory callback
+ * and, each time the number of slabs has doubled, copies the table of slabs. An object that was
+ * freed is handed out again before one that was never used; of one slab, the last one freed first.
+ *
+ * Signals and threads: nothing here takes a lock, calls malloc, or touches errno or anything else
+ * that is thread-local, so all of it may be called in a signal handler, and where the FS register is
+ * not set up. What does not work is to enter a cache that the interrupted code is in the middle of:
+ * such a call is refused (-EBUSY, or NULL) and nothing has changed. So give a handler a cache of its
+ * own, or block the signal around each use. A cache has no protection against a second thread.
+ * Of the C library only memset is used; a program without one has to offer it. The default memory
+ * callback makes its system calls itself. A compiler that is told to put stack protectors into
+ * functions makes them read FS.
+ *
+ * After: J. Bonwick, "The Slab Allocator: An Object-Caching Kernel Memory Allocator", USENIX 1994.
+ */
+#ifndef SLAB_SLAB_H
+#define SLAB_SLAB_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum {
+	SLAB_PAGE_BYTES = 4096,
+	SLAB_MIN_BYTES = SLAB_PAGE_BYTES, /* of a slab */
+	SLAB_MAX_BYTES = 64 << 20,
+	SLAB_MAX_OBJECTS = 65000, /* in a slab */
+	SLAB_MAX_ALIGN = SLAB_PAGE_BYTES,
+	SLAB_KEEP_EMPTY_DEFAULT = 2,
+};
+
+struct slab_cache; /* opaque */
+
+/* Where the memory comes from. Both functions run inside alloc, free and the others here, so they
+ * must be as signal-safe as the caller needs, and must not use the same cache. */
+struct slab_memory {
+	/* Returns bytes of memory, a multiple of 4096, at a multiple of alignment (a power of two,
+	 * at least 4096); NULL when there is none. Its content does not matter. */
+	void *(*get)(size_t bytes, size_t alignment, void *argument);
+	/* Takes back exactly what one call of get returned. 0, or -errno: then it is still ours. */
+	int (*put)(void *start, size_t bytes, void *argument);
+	void *argument; /* borrowed */
+};
+
+enum slab_flags {
+	/* Debug mode: red zones around each object, poison in those that are free; both are
+	 * checked when an object is freed, handed out again, and by slab_cache__check. */
+	SLAB_DEBUG = 1 << 0,
+};
+
+struct slab_options {        /* all but object_bytes may be zero, which means the default */
+	size_t object_bytes; /* 1 to SLAB_MAX_BYTES */
+	size_t align;      /* of objects: a power of two from 8 to SLAB_MAX_ALIGN (default 16, 8 for
+			      * objects of less than 16 bytes) */
+	size_t slab_bytes; /* of a slab: a power of two from SLAB_MIN_BYTES to SLAB_MAX_BYTES
+			      * (default 64 KiB, or what 8 objects need) */
+	size_t keep_empty; /* empty slabs that are not given back (default 2; 1 is the least) */
+	uint32_t flags;    /* enum slab_flags */
+	struct slab_memory memory; /* get and put, or neither: mmap and munmap */
+	/* Called once for each object before it is first handed out; an object must be freed in the
+	 * state that this made, and is handed out again in it. Free objects are then not poisoned
+	 * in debug mode. NULL: none, and an object's content is undefined. */
+	void (*construct)(void *object, void *argument);
+	void *construct_argument; /* borrowed */
+};
+
+/*
+ * Makes a cache without any slab. options is only read. *ret_cache belongs to the caller: end it
+ * with slab_cache__destroy.
+ * Returns 0; -EINVAL when a number in options is not allowed, or not even one object fits into a
+ * slab; -ENOMEM when the callback has no memory. *ret_cache is untouched on failure.
+ */
+int slab_cache__create(const struct slab_options *options, struct slab_cache **ret_cache);
+
+/*
+ * Hands out an object. NULL when the callback has no memory (counted in slab_stats.failed), or when
+ * the caller has interrupted another call for this cache; the cache is then as before.
+ * In debug mode a free object that was written to is never handed out: see slab_stats.damaged.
+ */
+void *slab_cache__alloc(struct slab_cache *cache);
+
+/*
+ * Takes an object back. The slab is given back when it is empty and keep_empty others are as well.
+ * NULL is no object and does nothing.
+ * Returns 0, or
+ * - -EINVAL: not the start of an object of this cache: a pointer of somebody else, into the middle
+ *   of an object, of another cache, or into a slab that was given back since;
+ * - -EALREADY: this object is free (a double free);
+ * - -EOVERFLOW: bytes behind the object were written to; only in debug mode;
+ * - -ERANGE: bytes before it were written to; only in debug mode;
+ * - -EBUSY: the caller has interrupted another call for this cache.
+ * After -EOVERFLOW and -ERANGE the object is damaged: it is not handed out again, it is not freed,
+ * and it stays as it is for a debugger until the cache is destroyed. Otherwise a failure changes
+ * nothing.
+ */
+int slab_cache__free(struct slab_cache *cache, void *object);
+
+/* Gives all empty slabs back. Returns the number of bytes, 0 also when the caller has interrupted
+ * another call for this cache. */
+size_t slab_cache__shrink(struct slab_cache *cache);
+
+/* Gives back everything, allocated objects included, and frees the cache. NULL does nothing. */
+void slab_cache__destroy(struct slab_cache *cache);
+
+struct slab_stats {
+	size_t object_bytes; /* as asked for */
+	size_t stride_bytes; /* from one object to the next: with red zones and alignment */
+	size_t slab_bytes;   /* of one slab */
+	size_t objects_per_slab;
+	size_t allocated;      /* objects that are handed out */
+	size_t free;           /* objects in slabs that can be handed out */
+	size_t damaged;        /* objects out of use since their red zone or poison was changed */
+	size_t most_allocated; /* the most there ever were */
+	size_t slabs, full, partial, empty; /* slabs, and those in each list */
+	size_t bytes;              /* taken from the callback: slabs, and what is known of them */
+	uint64_t allocs, frees;    /* calls that went well */
+	uint64_t failed;           /* allocs without memory */
+	uint64_t made, given_back; /* slabs */
+	/* Of 1000 bytes in slabs, those that no allocated object uses; 0 without a slab. */
+	unsigned int fragmentation_permille;
+};
+
+/* Fills in *ret_stats, in constant time. In a handler that has interrupted a call for this cache the
+ * numbers may not fit together. */
+void slab_cache__stats(const struct slab_cache *cache, struct slab_stats *ret_stats);
+
+enum slab_object_state {
+	SLAB_OBJECT_NONE = 0, /* not the start of an object of this cache */
+	SLAB_OBJECT_FRESH,    /* free, and never handed out */
+	SLAB_OBJECT_FREE,
+	SLAB_OBJECT_ALLOCATED,
+	SLAB_OBJECT_DAMAGED,
+};
+
+/* What the cache knows of any pointer. Nothing is read through it. */
+enum slab_object_state slab_cache__state(const struct slab_cache *cache, const void *object);
+
+struct slab_view {            /* of one slab */
+	unsigned char *first; /* its first object; the others follow, stride_bytes apart */
+	size_t stride_bytes, objects;
+	size_t used;     /* objects that are allocated or damaged */
+	uint64_t number; /* 1 for the first slab that the cache made, and so on */
+};
+
+/* Calls each for every slab: the full ones, then the partial, then the empty. It must not change the
+ * cache. 0, or -EBUSY. */
+int slab_cache__visit(struct slab_cache *cache,
+		      void (*each)(const struct slab_view *view, void *argument), void *argument);
+
+/*
+ * Looks at everything: that lists and counts agree and, in debug mode, red zones of all objects and
+ * the poison of free ones. Takes time with the number of objects, and changes nothing.
+ * Returns 0; -EOVERFLOW, -ERANGE (see slab_cache__free), -EUCLEAN (written to while it was free) for
+ * the first object found, whose address is then in *ret_object if that is not NULL; -EBADMSG when
+ * the cache's own data is damaged; -EBUSY. Objects that are known as damaged are passed over.
+ */
+int slab_cache__check(struct slab_cache *cache, void **ret_object);
+
+/* A sentence in English for a result of the calls above. Never NULL, never to be freed. */
+const char *slab_cache__strerror(int err);
+
+#endif

@@ -1,0 +1,176 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * What the files of the slab allocator share; for nobody else.
+ *
+ *	cache -- lists --> record <--> record <--> ...       one record for each slab, which tells
+ *	      -- table --> address of a slab | record        the state of each of its objects
+ *	      -- blocks -> block of memory for records
+ *
+ *	record.next[i]:  USED      object i is allocated
+ *	                 DAMAGED   it is out of use
+ *	                 j, NONE   it is free, and j is the one that was freed before it; or none
+ *	(meaningless for objects from record.fresh on, which are free and were never handed out)
+ */
+#ifndef SLAB_SLAB_PARTS_H
+#define SLAB_SLAB_PARTS_H
+
+#include "slab.h"
+
+enum { NONE = 0xffff, USED = 0xfffe, DAMAGED = 0xfffd };
+
+_Static_assert((int)SLAB_MAX_OBJECTS < (int)DAMAGED, "an index is no mark");
+
+struct link {
+	struct link *previous, *next; /* a ring with its head */
+};
+
+enum list { LIST_FULL, LIST_PARTIAL, LIST_EMPTY, LISTS };
+
+struct record {
+	struct link link; /* first, so that a link is its record */
+	unsigned char *start;
+	struct slab_cache *cache;
+	uint32_t used;  /* objects that are allocated or damaged */
+	uint32_t fresh; /* objects from here on were never handed out */
+	uint32_t free;  /* the object that was freed last, or NONE */
+	uint32_t list;
+	uint64_t number;
+	uint16_t next[]; /* objects_per_slab */
+};
+
+struct source { /* memory from the callback, counted */
+	struct slab_memory memory;
+	size_t bytes;
+};
+
+struct entry {
+	uintptr_t address; /* 0: no entry */
+	struct record *record;
+};
+
+struct table { /* open addressing, at most half full; zeroed: without memory yet */
+	struct entry *entries;
+	size_t capacity, count; /* a power of two */
+	unsigned int shift;     /* from a hash to an index */
+};
+
+struct blocks {              /* memory for records, in blocks that are aligned to their size */
+	struct link partial; /* blocks with room */
+	size_t record_bytes, block_bytes;
+	size_t rooms; /* records that fit into the blocks with room */
+	struct link full;
+};
+
+struct slab_cache {
+	volatile int busy; /* a call is going on: whoever comes now is a signal handler */
+	uint32_t flags;
+	struct link lists[LISTS];
+	struct table *table; /* its own, or that of a heap */
+	uintptr_t mask;      /* of an address inside a slab */
+	size_t stride, lead; /* lead: from the start of a slab to its first object */
+	uint32_t objects;
+	uint64_t reciprocal;         /* 2^32 / stride, rounded up */
+	struct slab_options options; /* with the defaults filled in */
+	size_t allocated, damaged, most_allocated, counts[LISTS];
+	uint64_t allocs, frees, failed, made, given_back;
+	struct source source;
+	struct table own_table;
+	struct blocks blocks;
+};
+
+/* ---- lists ---- */
+
+static inline void link__reset(struct link *head)
+{
+	head->previous = head->next = head;
+}
+
+static inline void link__remove(struct link *link)
+{
+	link->previous->next = link->next;
+	link->next->previous = link->previous;
+}
+
+static inline void link__insert(struct link *head, struct link *link)
+{
+	link->previous = head;
+	link->next = head->next;
+	head->next->previous = link;
+	head->next = link;
+}
+
+/* ---- slab_memory.c ---- */
+
+/* NULL when there is none. */
+void *source__get(struct source *source, size_t bytes, size_t alignment);
+/* 0 or -errno, then the memory is still there. */
+int source__put(struct source *source, void *start, size_t bytes);
+
+static inline size_t round_up(size_t bytes, size_t unit)
+{
+	return (bytes + unit - 1) & ~(unit - 1);
+}
+
+/* ---- slab_table.c ---- */
+
+/* Makes room for one more. 0 or -ENOMEM, then the table is as before. */
+int table__reserve(struct table *table, struct source *source);
+/* Room must be there, address must not. */
+void table__insert(struct table *table, uintptr_t address, struct record *record);
+void table__remove(struct table *table, uintptr_t address);
+void table__free(struct table *table, struct source *source);
+
+static inline size_t table__hash(const struct table *table, uintptr_t address)
+{
+	return (address / SLAB_PAGE_BYTES * 0x9e3779b97f4a7c15) >> table->shift;
+}
+
+/* The record of the slab at address, NULL if there is none. */
+static inline struct record *table__find(const struct table *table, uintptr_t address)
+{
+	if (!table->capacity)
+		return NULL;
+	for (size_t i = table__hash(table, address);; i = (i + 1) & (table->capacity - 1)) {
+		const struct entry *entry = &table->entries[i];
+
+		if (!entry->address)
+			return NULL;
+		if (entry->address == address)
+			return entry->record;
+	}
+}
+
+/* ---- slab_blocks.c ---- */
+
+void blocks__open(struct blocks *blocks, size_t record_bytes);
+/* NULL when there is no memory. */
+struct record *blocks__get(struct blocks *blocks, struct source *source);
+void blocks__put(struct blocks *blocks, struct source *source, struct record *record);
+/* All records at once. */
+void blocks__close(struct blocks *blocks, struct source *source);
+
+/* ---- slab_debug.c ---- */
+
+/* Bytes before an object, and from one to the next, with red zones if the flags ask for them. */
+size_t debug__lead(const struct slab_options *options);
+size_t debug__stride(const struct slab_options *options);
+/* A slab is new: nobody may touch it. It goes: anybody may again. */
+void debug__close_slab(const struct slab_cache *cache, const struct record *record);
+void debug__open_slab(const struct slab_cache *cache, const struct record *record);
+/* Makes an object fit for its user. first: it was never handed out. Before its constructor. */
+void debug__open_object(const struct slab_cache *cache, unsigned char *object, bool first);
+/* Its user has freed it. */
+void debug__close_object(const struct slab_cache *cache, unsigned char *object);
+/* 0, -EOVERFLOW, -ERANGE; for a free one also -EUCLEAN. */
+int debug__check(const struct slab_cache *cache, unsigned char *object, bool is_free);
+
+/* ---- slab.c, for heaps ---- */
+
+/* Checks options, fills in defaults; makes cache, whose memory is the caller's, ready. Slabs are
+ * entered into table, or into a table of its own if that is NULL. 0 or -EINVAL. */
+int cache__open(struct slab_cache *cache, const struct slab_options *options, struct table *table);
+void cache__close(struct slab_cache *cache);
+/* slab_cache__free for an object whose slab is known to belong to this cache. */
+int cache__release(struct slab_cache *cache, struct record *record, unsigned char *object);
+
+#endif
