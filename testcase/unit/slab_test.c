@@ -290,7 +290,7 @@ static void test_lists(uint32_t flags)
 			stats.full == OBJECTS / per_slab && stats.empty == 0 &&
 			stats.partial == (OBJECTS % per_slab != 0),
 		"full slabs and a partial one (mode %u)", flags);
-	tap__ok(stats.allocated == OBJECTS && stats.most_allocated == OBJECTS &&
+	tap__ok(stats.allocated == OBJECTS && stats.most_slabs == stats.slabs &&
 			stats.free == stats.slabs * per_slab - OBJECTS && stats.made == stats.slabs,
 		"the numbers of objects");
 	tap__ok(stats.bytes == counted.bytes && stats.bytes > stats.slabs * 4096,

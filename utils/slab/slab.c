@@ -28,11 +28,13 @@ static inline void leave(struct slab_cache *cache)
 
 /* ---- slabs ---- */
 
+/* Slabs are added at the end. So one that was full gathers free objects while others are used up,
+ * and does not change its list again with the next alloc. */
 static void move(struct slab_cache *cache, struct record *record, enum list list)
 {
 	link__remove(&record->link);
 	cache->counts[record->list]--;
-	link__insert(&cache->lists[list], &record->link);
+	link__insert(cache->lists[list].previous, &record->link);
 	cache->counts[list]++;
 	record->list = list;
 }
@@ -54,10 +56,13 @@ static struct record *make_slab(struct slab_cache *cache)
 		blocks__put(&cache->blocks, &cache->source, record);
 		return NULL;
 	}
+	record->first = record->start + cache->lead;
 	debug__close_slab(cache, record);
 	table__insert(cache->table, (uintptr_t)record->start, record);
 	record->number = ++cache->made;
-	link__insert(&cache->lists[LIST_EMPTY], &record->link);
+	if (cache->made - cache->given_back > cache->most_slabs)
+		cache->most_slabs = cache->made - cache->given_back;
+	link__insert(cache->lists[LIST_EMPTY].previous, &record->link);
 	cache->counts[LIST_EMPTY]++;
 	return record;
 }
@@ -89,7 +94,7 @@ static inline struct record *find_room(struct slab_cache *cache)
 
 	if (link != &cache->lists[LIST_PARTIAL])
 		return (struct record *)link;
-	link = cache->lists[LIST_EMPTY].next;
+	link = cache->lists[LIST_EMPTY].previous; /* the warmest */
 	record = link != &cache->lists[LIST_EMPTY] ? (struct record *)link : make_slab(cache);
 	if (record)
 		move(cache, record, LIST_PARTIAL);
@@ -98,10 +103,12 @@ static inline struct record *find_room(struct slab_cache *cache)
 
 /* ---- objects ---- */
 
+#define unlikely(condition) __builtin_expect(!!(condition), 0)
+
 static inline unsigned char *object_at(const struct slab_cache *cache, const struct record *record,
 				       uint32_t index)
 {
-	return record->start + cache->lead + index * cache->stride;
+	return record->first + index * cache->stride;
 }
 
 /* The index of the object that starts there, or NONE. For a multiple of the stride the product with
@@ -109,33 +116,19 @@ static inline unsigned char *object_at(const struct slab_cache *cache, const str
 static inline uint32_t index_of(const struct slab_cache *cache, const struct record *record,
 				const void *object)
 {
-	uint64_t offset = (uint64_t)((uintptr_t)object - (uintptr_t)record->start - cache->lead);
+	uint64_t offset = (uint64_t)((uintptr_t)object - (uintptr_t)record->first);
 	uint64_t index = (offset * cache->reciprocal) >> 32;
 
 	return index < cache->objects && index * cache->stride == offset ? (uint32_t)index : NONE;
 }
 
-/* The record of the slab that address is in, NULL if it is in none of this cache. */
-static inline struct record *record_of(const struct slab_cache *cache, const void *address)
+/* A slab has no free object any more. Out of line, as all below that happens less often. */
+static __attribute__((noinline)) void *close_full(struct slab_cache *cache, struct record *record,
+						  void *object)
 {
-	struct record *record = table__find(cache->table, (uintptr_t)address & cache->mask);
-
-	return record && record->cache == cache ? record : NULL;
-}
-
-/* Marks a free object of a partial slab as used, and moves the slab if it was the last one. */
-static inline uint32_t take_object(struct slab_cache *cache, struct record *record)
-{
-	uint32_t index = record->free;
-
-	if (index != NONE)
-		record->free = record->next[index];
-	else
-		index = record->fresh++;
-	record->next[index] = USED;
-	if (++record->used == cache->objects)
-		move(cache, record, LIST_FULL);
-	return index;
+	move(cache, record, LIST_FULL);
+	leave(cache);
+	return object;
 }
 
 static void retire(struct slab_cache *cache, struct record *record, uint32_t index)
@@ -144,108 +137,123 @@ static void retire(struct slab_cache *cache, struct record *record, uint32_t ind
 	cache->damaged++;
 }
 
-/* An object that is free and undamaged. */
-static unsigned char *take_good_object(struct slab_cache *cache)
+/* Takes an object that must be looked at, one that was never used, or the first of a slab. */
+static __attribute__((noinline)) void *alloc_slowly(struct slab_cache *cache)
 {
-	for (;;) {
-		struct record *record = find_room(cache);
-		unsigned char *object;
-		uint32_t fresh, index;
+	unsigned char *object = NULL;
+	struct record *record;
 
-		if (!record)
-			return NULL;
-		fresh = record->fresh;
-		index = take_object(cache, record);
+	while (!object && (record = find_room(cache)) != NULL) {
+		bool first = record->free == NONE;
+		uint32_t index = first ? record->fresh++ : record->free;
+
 		object = object_at(cache, record, index);
-		if (index < fresh && debug__check(cache, object, true)) {
+		if (!first)
+			record->free = record->next[index];
+		record->next[index] = USED;
+		if (++record->used == cache->objects)
+			move(cache, record, LIST_FULL);
+		if (!first && debug__check(cache, object, true)) {
 			retire(cache, record, index);
+			object = NULL;
 			continue;
 		}
-		debug__open_object(cache, object, index == fresh);
-		if (index == fresh && cache->options.construct)
+		debug__open_object(cache, object, first);
+		if (first && cache->options.construct)
 			cache->options.construct(object, cache->options.construct_argument);
-		return object;
 	}
-}
-
-void *slab_cache__alloc(struct slab_cache *cache)
-{
-	unsigned char *object;
-
-	if (!enter(cache))
-		return NULL;
-	object = take_good_object(cache);
-	if (object) {
+	if (object)
 		cache->allocs++;
-		if (++cache->allocated > cache->most_allocated)
-			cache->most_allocated = cache->allocated;
-	} else {
+	else
 		cache->failed++;
-	}
 	leave(cache);
 	return object;
 }
 
-/* Moves a slab that has just lost a used object. */
-static inline void settle(struct slab_cache *cache, struct record *record)
+void *slab_cache__alloc(struct slab_cache *cache)
 {
-	if (!record->used) {
-		move(cache, record, LIST_EMPTY);
-		if (cache->counts[LIST_EMPTY] > cache->options.keep_empty) /* the coldest goes */
-			(void)drop_slab(cache, (struct record *)cache->lists[LIST_EMPTY].previous);
-	} else if (record->list == LIST_FULL) {
-		move(cache, record, LIST_PARTIAL);
-	}
+	struct record *record;
+	void *object;
+	uint32_t index;
+
+	if (unlikely(!enter(cache)))
+		return NULL;
+	record = (struct record *)cache->lists[LIST_PARTIAL].next;
+	if (unlikely(&record->link == &cache->lists[LIST_PARTIAL] || record->free == NONE ||
+		     cache->watched))
+		return alloc_slowly(cache);
+	index = record->free;
+	record->free = record->next[index];
+	record->next[index] = USED;
+	object = object_at(cache, record, index);
+	cache->allocs++;
+	if (unlikely(++record->used == cache->objects))
+		return close_full(cache, record, object);
+	leave(cache);
+	return object;
+}
+
+/* A slab that was full has a free object, or one has become empty. */
+static __attribute__((noinline)) int settle(struct slab_cache *cache, struct record *record)
+{
+	move(cache, record, record->used ? LIST_PARTIAL : LIST_EMPTY);
+	if (cache->counts[LIST_EMPTY] > cache->options.keep_empty) /* the coldest goes */
+		(void)drop_slab(cache, (struct record *)cache->lists[LIST_EMPTY].next);
+	leave(cache);
+	return 0;
+}
+
+static __attribute__((noinline)) int refuse(struct slab_cache *cache, int err)
+{
+	leave(cache);
+	return err;
 }
 
 static inline int release(struct slab_cache *cache, struct record *record, unsigned char *object)
 {
 	uint32_t index = index_of(cache, record, object);
-	int err;
 
-	if (index == NONE)
-		return -EINVAL;
-	if (index >= record->fresh || record->next[index] != USED)
-		return -EALREADY;
-	cache->allocated--;
-	err = debug__check(cache, object, false);
-	if (err) {
-		retire(cache, record, index);
-		return err;
+	if (unlikely(index == NONE))
+		return refuse(cache, -EINVAL);
+	if (unlikely(index >= record->fresh || record->next[index] != USED))
+		return refuse(cache, -EALREADY);
+	if (unlikely(cache->watched)) {
+		int err = debug__check(cache, object, false);
+
+		if (err) {
+			retire(cache, record, index);
+			cache->frees++;
+			return refuse(cache, err);
+		}
+		debug__close_object(cache, object);
 	}
-	debug__close_object(cache, object);
 	record->next[index] = (uint16_t)record->free;
 	record->free = index;
-	record->used--;
 	cache->frees++;
-	settle(cache, record);
+	record->used--;
+	if (unlikely(!record->used || record->used + 1 == cache->objects))
+		return settle(cache, record);
+	leave(cache);
 	return 0;
 }
 
 int cache__release(struct slab_cache *cache, struct record *record, unsigned char *object)
 {
-	int err;
-
-	if (!enter(cache))
-		return -EBUSY;
-	err = release(cache, record, object);
-	leave(cache);
-	return err;
+	return enter(cache) ? release(cache, record, object) : -EBUSY;
 }
 
 int slab_cache__free(struct slab_cache *cache, void *object)
 {
 	struct record *record;
-	int err;
 
-	if (!object)
+	if (unlikely(!object))
 		return 0;
-	if (!enter(cache))
+	if (unlikely(!enter(cache)))
 		return -EBUSY;
-	record = record_of(cache, object);
-	err = record ? release(cache, record, object) : -EINVAL;
-	leave(cache);
-	return err;
+	record = table__find(cache->table, (uintptr_t)object & cache->mask);
+	if (unlikely(!record || record->cache != cache))
+		return refuse(cache, -EINVAL);
+	return release(cache, record, object);
 }
 
 size_t slab_cache__shrink(struct slab_cache *cache)
@@ -256,7 +264,7 @@ size_t slab_cache__shrink(struct slab_cache *cache)
 	if (!enter(cache))
 		return 0;
 	while (empty->next != empty)
-		if (drop_slab(cache, (struct record *)empty->previous))
+		if (drop_slab(cache, (struct record *)empty->next))
 			break;
 	leave(cache);
 	return before - cache->source.bytes;
@@ -304,6 +312,7 @@ int cache__open(struct slab_cache *cache, const struct slab_options *options, st
 	cache->source.memory = filled.memory;
 	cache->stride = debug__stride(&filled);
 	cache->lead = debug__lead(&filled);
+	cache->watched = debug__watches(&filled);
 	objects = filled.slab_bytes / cache->stride;
 	cache->objects = objects > SLAB_MAX_OBJECTS ? SLAB_MAX_OBJECTS : (uint32_t)objects;
 	cache->reciprocal = (((uint64_t)1 << 32) + cache->stride - 1) / cache->stride;

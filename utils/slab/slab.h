@@ -121,14 +121,15 @@ struct slab_stats {
 	size_t stride_bytes; /* from one object to the next: with red zones and alignment */
 	size_t slab_bytes;   /* of one slab */
 	size_t objects_per_slab;
-	size_t allocated;      /* objects that are handed out */
-	size_t free;           /* objects in slabs that can be handed out */
-	size_t damaged;        /* objects out of use since their red zone or poison was changed */
-	size_t most_allocated; /* the most there ever were */
+	size_t allocated; /* objects that are handed out */
+	size_t free;      /* objects in slabs that can be handed out */
+	size_t damaged;   /* objects out of use since their red zone or poison was changed */
 	size_t slabs, full, partial, empty; /* slabs, and those in each list */
-	size_t bytes;              /* taken from the callback: slabs, and what is known of them */
-	uint64_t allocs, frees;    /* calls that went well */
-	uint64_t failed;           /* allocs without memory */
+	size_t most_slabs;                  /* the most there ever were */
+	size_t bytes; /* taken from the callback: slabs, and what is known of them */
+	uint64_t allocs,
+		frees;   /* objects that were handed out; taken back, or found damaged then */
+	uint64_t failed; /* allocs without memory */
 	uint64_t made, given_back; /* slabs */
 	/* Of 1000 bytes in slabs, those that no allocated object uses; 0 without a slab. */
 	unsigned int fragmentation_permille;

@@ -12,14 +12,16 @@
 #include <string.h>
 #include "slab_parts.h"
 
-#if defined(__has_feature)
+#if defined(__has_feature) /* clang */
 #if __has_feature(address_sanitizer)
-#define SANITIZED 1
+#define __SANITIZE_ADDRESS__ 1 /* as gcc says it */
 #endif
 #endif
-#if defined(SANITIZED) || defined(__SANITIZE_ADDRESS__)
+#ifdef __SANITIZE_ADDRESS__
 #include <sanitizer/asan_interface.h>
+#define SANITIZED 1
 #else
+#define SANITIZED                                 0
 #define ASAN_POISON_MEMORY_REGION(start, bytes)   ((void)(start), (void)(bytes))
 #define ASAN_UNPOISON_MEMORY_REGION(start, bytes) ((void)(start), (void)(bytes))
 #endif
@@ -29,6 +31,11 @@ enum { ZONE_BYTES = 16, ZONE = 0xb7, POISON = 0xd5 };
 static bool is_debug(const struct slab_options *options)
 {
 	return options->flags & SLAB_DEBUG;
+}
+
+bool debug__watches(const struct slab_options *options)
+{
+	return SANITIZED || is_debug(options);
 }
 
 size_t debug__lead(const struct slab_options *options)

@@ -7,22 +7,22 @@
 
 void slab_cache__stats(const struct slab_cache *cache, struct slab_stats *ret_stats)
 {
-	size_t slabs = 0, room, used;
+	size_t allocated = (size_t)(cache->allocs - cache->frees), slabs = 0, room, used;
 
 	for (unsigned int i = 0; i < LISTS; i++)
 		slabs += cache->counts[i];
 	room = slabs * cache->options.slab_bytes;
-	used = cache->allocated * cache->options.object_bytes;
+	used = allocated * cache->options.object_bytes;
 	*ret_stats = (struct slab_stats){
 		.object_bytes = cache->options.object_bytes,
 		.stride_bytes = cache->stride,
 		.slab_bytes = cache->options.slab_bytes,
 		.objects_per_slab = cache->objects,
-		.allocated = cache->allocated,
-		.free = slabs * cache->objects - cache->allocated - cache->damaged,
+		.allocated = allocated,
+		.free = slabs * cache->objects - allocated - cache->damaged,
 		.damaged = cache->damaged,
-		.most_allocated = cache->most_allocated,
 		.slabs = slabs,
+		.most_slabs = cache->most_slabs,
 		.full = cache->counts[LIST_FULL],
 		.partial = cache->counts[LIST_PARTIAL],
 		.empty = cache->counts[LIST_EMPTY],
@@ -52,7 +52,7 @@ enum slab_object_state slab_cache__state(const struct slab_cache *cache, const v
 
 	if (!record || record->cache != cache)
 		return SLAB_OBJECT_NONE;
-	offset = (uintptr_t)object - (uintptr_t)record->start - cache->lead;
+	offset = (uintptr_t)object - (uintptr_t)record->first;
 	if (offset % cache->stride || offset / cache->stride >= cache->objects)
 		return SLAB_OBJECT_NONE;
 	return state_of(record, (uint32_t)(offset / cache->stride));
@@ -69,7 +69,7 @@ int slab_cache__visit(struct slab_cache *cache,
 		for (const struct link *link = head->next; link != head; link = link->next) {
 			const struct record *record = (const struct record *)link;
 			const struct slab_view view = {
-				.first = record->start + cache->lead,
+				.first = record->first,
 				.stride_bytes = cache->stride,
 				.objects = cache->objects,
 				.used = record->used,
@@ -93,7 +93,7 @@ static int check_objects(const struct slab_cache *cache, const struct record *re
 			 struct totals *totals, void **ret_object)
 {
 	for (uint32_t i = 0; i < record->fresh; i++) {
-		unsigned char *object = record->start + cache->lead + i * cache->stride;
+		unsigned char *object = record->first + i * cache->stride;
 		enum slab_object_state state = state_of(record, i);
 		int err = 0;
 
@@ -150,8 +150,9 @@ int slab_cache__check(struct slab_cache *cache, void **ret_object)
 		if (totals.slabs[i] != cache->counts[i])
 			return -EBADMSG;
 	}
-	return totals.allocated == cache->allocated && totals.damaged == cache->damaged ? 0
-											: -EBADMSG;
+	return totals.allocated == cache->allocs - cache->frees && totals.damaged == cache->damaged
+		       ? 0
+		       : -EBADMSG;
 }
 
 const char *slab_cache__strerror(int err)

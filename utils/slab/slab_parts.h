@@ -27,8 +27,8 @@ struct link {
 enum list { LIST_FULL, LIST_PARTIAL, LIST_EMPTY, LISTS };
 
 struct record {
-	struct link link; /* first, so that a link is its record */
-	unsigned char *start;
+	struct link link;             /* first, so that a link is its record */
+	unsigned char *start, *first; /* of the slab, and its first object */
 	struct slab_cache *cache;
 	uint32_t used;  /* objects that are allocated or damaged */
 	uint32_t fresh; /* objects from here on were never handed out */
@@ -63,16 +63,17 @@ struct blocks {              /* memory for records, in blocks that are aligned t
 
 struct slab_cache {
 	volatile int busy; /* a call is going on: whoever comes now is a signal handler */
-	uint32_t flags;
+	bool watched;      /* by slab_debug.c */
 	struct link lists[LISTS];
 	struct table *table; /* its own, or that of a heap */
 	uintptr_t mask;      /* of an address inside a slab */
 	size_t stride, lead; /* lead: from the start of a slab to its first object */
 	uint32_t objects;
-	uint64_t reciprocal;         /* 2^32 / stride, rounded up */
-	struct slab_options options; /* with the defaults filled in */
-	size_t allocated, damaged, most_allocated, counts[LISTS];
-	uint64_t allocs, frees, failed, made, given_back;
+	uint64_t reciprocal;           /* 2^32 / stride, rounded up */
+	struct slab_options options;   /* with the defaults filled in */
+	size_t damaged, counts[LISTS]; /* objects; slabs */
+	uint64_t allocs, frees;        /* frees: of damaged objects as well */
+	uint64_t failed, made, given_back, most_slabs;
 	struct source source;
 	struct table own_table;
 	struct blocks blocks;
@@ -151,6 +152,8 @@ void blocks__close(struct blocks *blocks, struct source *source);
 
 /* ---- slab_debug.c ---- */
 
+/* Does anything below have something to do? */
+bool debug__watches(const struct slab_options *options);
 /* Bytes before an object, and from one to the next, with red zones if the flags ask for them. */
 size_t debug__lead(const struct slab_options *options);
 size_t debug__stride(const struct slab_options *options);
