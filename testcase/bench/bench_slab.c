@@ -1,41 +1,101 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * Measures the slab allocator beside malloc on the same sequence of allocs and frees, in turns: each
- * operation picks one of a number of places by chance, frees the object that is there, or puts a new
- * one there and writes to it. Half of the places are in use all the time. What is measured is the
- * time of one operation, the loop and the writing included.
- * Samples: op `slab_mixed` writes the first 8 bytes of a new object, `slab_filled` all of it; variant
- * `malloc`, `slab` or `slab_debug`; engine is the number of places.
+ * Measures the slab allocator beside malloc on the same sequences of allocs and frees, in turns. An
+ * operation goes to one of a number of places: it frees the object that is there or, where there is
+ * none, allocates one and writes to it. What is measured is the time of an operation. The variant
+ * `loop` does all the same but to allocate and to free, and so is what the measuring costs.
+ *
+ *	slab_mixed	each operation goes to a place by chance; 8 bytes of an object are written
+ *	slab_filled	the same, all 256 bytes are written
+ *	slab_runs	runs of up to 119 allocs, then of up to 119 frees, at places by chance
+ *
+ * Samples are of the variants loop, malloc, slab and slab_debug; their engine is the number of places.
+ * Without the name of a samples file it prints a table.
  */
+#include <math.h>
 #include <stdbool.h>
 #include <unistd.h>
 #include "bench.h"
 #include "slab/slab.h"
 
-enum { OBJECT_BYTES = 256, OPERATIONS = 1 << 18, ROUNDS = 23, MOST_PLACES = 65521 };
+enum { OBJECT_BYTES = 256, OPERATIONS = 1 << 18, ROUNDS = 23, RUN_LENGTH = 119 };
 
-enum { MALLOC, SLAB, DEBUG, VARIANTS };
+enum { LOOP, MALLOC, SLAB, SLAB_DEBUGGING, VARIANTS };
 
-static const char *const variants[VARIANTS] = {"malloc", "slab", "slab_debug"};
+static const char *const variants[VARIANTS] = {"loop", "malloc", "slab", "slab_debug"};
 
-struct run {
-	struct slab_cache *caches[VARIANTS]; /* none for malloc */
-	void **places[VARIANTS];
-	uint32_t *sequence; /* OPERATIONS places */
-	uint64_t random;
+struct sequence {
+	const char *op;
+	bool runs, fill;
+};
+
+static const struct sequence sequences[] = {
+	{"slab_mixed", false, false},
+	{"slab_filled", false, true},
+	{"slab_runs", true, false},
+};
+
+struct bench {
 	size_t count; /* of places */
-	bool fill;
-	double ns[VARIANTS][ROUNDS]; /* of an operation */
+	uint64_t random;
+	uint32_t *steps; /* OPERATIONS places */
+	/* For runs: the numbers of all places; those before `used` have an object. */
+	uint32_t *order;
+	size_t used, run_left;
+	bool run_frees;
+	void **places[VARIANTS];
+	unsigned char *objects; /* of the variant loop: one for each place */
+	struct slab_cache *caches[VARIANTS];
+	double ns[VARIANTS][ROUNDS];
 };
 
 /* xorshift64, G. Marsaglia, Journal of Statistical Software 8 (2003) */
-static uint64_t next_random(struct run *run)
+static uint64_t next_random(struct bench *bench)
 {
-	run->random ^= run->random << 13;
-	run->random ^= run->random >> 7;
-	run->random ^= run->random << 17;
-	return run->random;
+	bench->random ^= bench->random << 13;
+	bench->random ^= bench->random >> 7;
+	bench->random ^= bench->random << 17;
+	return bench->random;
 }
+
+/* ---- sequences ---- */
+
+static uint32_t next_of_run(struct bench *bench)
+{
+	size_t from, to;
+	uint32_t place;
+
+	while (!bench->run_left) {
+		size_t most;
+
+		bench->run_frees = !bench->run_frees;
+		most = bench->run_frees ? bench->used : bench->count - bench->used;
+		bench->run_left = 1 + next_random(bench) % RUN_LENGTH;
+		if (bench->run_left > most)
+			bench->run_left = most;
+	}
+	bench->run_left--;
+	if (bench->run_frees) {
+		from = next_random(bench) % bench->used;
+		to = --bench->used;
+	} else {
+		from = bench->used + next_random(bench) % (bench->count - bench->used);
+		to = bench->used++;
+	}
+	place = bench->order[from];
+	bench->order[from] = bench->order[to];
+	bench->order[to] = place;
+	return place;
+}
+
+static void make_steps(struct bench *bench, bool runs)
+{
+	for (size_t i = 0; i < OPERATIONS; i++)
+		bench->steps[i] =
+			runs ? next_of_run(bench) : (uint32_t)(next_random(bench) % bench->count);
+}
+
+/* ---- playing ---- */
 
 static inline void use(void *object, bool fill)
 {
@@ -47,52 +107,46 @@ static inline void use(void *object, bool fill)
 	__asm__ volatile("" ::"r"(object) : "memory"); /* the writing is not left out */
 }
 
-static void play_malloc(struct run *run, bool fill)
+/* Inlined into one loop for each variant, with its own two calls. */
+static inline __attribute__((always_inline)) void play(struct bench *bench, int variant, bool fill)
 {
-	void **places = run->places[MALLOC];
+	struct slab_cache *cache = bench->caches[variant];
+	void **places = bench->places[variant];
 
 	for (size_t i = 0; i < OPERATIONS; i++) {
-		void **place = &places[run->sequence[i]];
+		void **place = &places[bench->steps[i]];
 
 		if (*place) {
-			free(*place);
-			*place = NULL;
-		} else {
-			*place = malloc(OBJECT_BYTES);
-			use(*place, fill);
-		}
-	}
-}
-
-static void play_slab(struct run *run, int variant, bool fill)
-{
-	struct slab_cache *cache = run->caches[variant];
-	void **places = run->places[variant];
-
-	for (size_t i = 0; i < OPERATIONS; i++) {
-		void **place = &places[run->sequence[i]];
-
-		if (*place) {
-			if (slab_cache__free(cache, *place))
+			if (variant == MALLOC)
+				free(*place);
+			else if (variant != LOOP && slab_cache__free(cache, *place))
 				BENCH_DIE("an object cannot be freed");
 			*place = NULL;
-		} else {
-			*place = slab_cache__alloc(cache);
-			use(*place, fill);
+			continue;
 		}
+		if (variant == LOOP)
+			*place = bench->objects + (size_t)bench->steps[i] * OBJECT_BYTES;
+		else
+			*place =
+				variant == MALLOC ? malloc(OBJECT_BYTES) : slab_cache__alloc(cache);
+		use(*place, fill);
 	}
 }
 
-static double play(struct run *run, int variant)
+static double time_one(struct bench *bench, int variant, bool fill)
 {
 	uint64_t start_ns = bench__now_ns();
 
-	if (variant == MALLOC)
-		play_malloc(run, run->fill);
+	if (variant == LOOP)
+		play(bench, LOOP, fill);
+	else if (variant == MALLOC)
+		play(bench, MALLOC, fill);
 	else
-		play_slab(run, variant, run->fill);
+		play(bench, variant, fill);
 	return (double)(bench__now_ns() - start_ns) / OPERATIONS;
 }
+
+/* ---- the table ---- */
 
 static int compare(const void *a, const void *b)
 {
@@ -101,78 +155,105 @@ static int compare(const void *a, const void *b)
 	return (left > right) - (left < right);
 }
 
-/* What people see of it; the samples have all. */
-static void print(struct run *run, const char *op)
+static void print(struct bench *bench, const char *op)
 {
-	double reference = 0;
+	double median[VARIANTS];
 
 	for (int variant = 0; variant < VARIANTS; variant++) {
-		double *ns = run->ns[variant];
+		double *ns = bench->ns[variant], rate, net_rate;
 
 		qsort(ns, ROUNDS, sizeof(*ns), compare);
-		if (variant == MALLOC)
-			reference = ns[ROUNDS / 2];
-		printf("%-12s %6zu places  %-10s  median %6.1f ns  p10 %6.1f  p90 %6.1f  "
-		       "rate to malloc %.2f\n",
-		       op, run->count, variants[variant], ns[ROUNDS / 2], ns[ROUNDS / 10],
-		       ns[ROUNDS * 9 / 10], reference / ns[ROUNDS / 2]);
+		median[variant] = ns[ROUNDS / 2];
+		rate = variant > MALLOC ? median[MALLOC] / median[variant] : (double)NAN;
+		net_rate = (median[MALLOC] - median[LOOP]) / (median[variant] - median[LOOP]);
+		printf("%-12s %6zu  %-10s  %6.1f ns  (%.1f to %.1f)", op, bench->count,
+		       variants[variant], median[variant], ns[ROUNDS / 10], ns[ROUNDS * 9 / 10]);
+		if (isnan(rate))
+			printf("\n");
+		else
+			printf("  malloc's rate x %.2f, without the loop x %.2f\n", rate, net_rate);
 	}
 }
 
-static void measure(int samples, size_t count, bool fill)
-{
-	struct run run = {.random = 23 + count, .count = count, .fill = fill};
-	const char *op = fill ? "slab_filled" : "slab_mixed";
-	char places[24];
+/* ---- measuring ---- */
 
-	snprintf(places, sizeof(places), "%zu", count);
-	run.sequence = calloc(OPERATIONS, sizeof(*run.sequence));
+static void open_bench(struct bench *bench, size_t count)
+{
+	*bench = (struct bench){.random = 23 + count, .count = count};
+	bench->steps = calloc(OPERATIONS, sizeof(*bench->steps));
+	bench->order = calloc(count, sizeof(*bench->order));
+	bench->objects = calloc(count, OBJECT_BYTES);
+	if (!bench->steps || !bench->order || !bench->objects)
+		BENCH_DIE("no memory");
+	for (size_t i = 0; i < count; i++)
+		bench->order[i] = (uint32_t)i;
 	for (int variant = 0; variant < VARIANTS; variant++) {
 		const struct slab_options options = {.object_bytes = OBJECT_BYTES,
-						     .flags = variant == DEBUG ? SLAB_DEBUG : 0};
+						     .flags = variant == SLAB_DEBUGGING ? SLAB_DEBUG
+											: 0};
 
-		run.places[variant] = calloc(count, sizeof(void *));
-		if (!run.sequence || !run.places[variant] ||
-		    (variant != MALLOC && slab_cache__create(&options, &run.caches[variant])))
+		bench->places[variant] = calloc(count, sizeof(void *));
+		if (!bench->places[variant] ||
+		    (variant >= SLAB && slab_cache__create(&options, &bench->caches[variant])))
 			BENCH_DIE("no memory");
 	}
+}
+
+static void close_bench(struct bench *bench)
+{
+	for (size_t i = 0; i < bench->count; i++)
+		free(bench->places[MALLOC][i]);
+	for (int variant = 0; variant < VARIANTS; variant++) {
+		slab_cache__destroy(bench->caches[variant]);
+		free(bench->places[variant]);
+	}
+	free(bench->steps);
+	free(bench->order);
+	free(bench->objects);
+}
+
+/* samples: an open file, or -1 to print. */
+static void measure(int samples, size_t count, const struct sequence *sequence)
+{
+	struct bench bench;
+	char engine[24];
+
+	snprintf(engine, sizeof(engine), "%zu", count);
+	open_bench(&bench, count);
 	for (int round = -2; round < ROUNDS; round++) { /* the first two fill the places */
-		for (size_t i = 0; i < OPERATIONS; i++)
-			run.sequence[i] = (uint32_t)(next_random(&run) % count);
+		make_steps(&bench, sequence->runs);
 		for (int i = 0; i < VARIANTS; i++) {
-			int variant = (i + round + 3) % VARIANTS; /* each is first in its turn */
-			double ns = play(&run, variant);
+			int variant = (i + round + VARIANTS) % VARIANTS; /* each is first in turn */
+			double ns = time_one(&bench, variant, sequence->fill);
 
 			if (round < 0)
 				continue;
-			run.ns[variant][round] = ns;
-			bench__emit(samples, op, variants[variant], places, OBJECT_BYTES, 0, ns);
+			bench.ns[variant][round] = ns;
+			if (samples >= 0)
+				bench__emit(samples, sequence->op, variants[variant], engine,
+					    OBJECT_BYTES, 0, ns);
 		}
 	}
-	print(&run, op);
-	for (int variant = 0; variant < VARIANTS; variant++) {
-		for (size_t i = 0; i < count && variant == MALLOC; i++)
-			free(run.places[variant][i]);
-		slab_cache__destroy(run.caches[variant]);
-		free(run.places[variant]);
-	}
-	free(run.sequence);
+	if (samples < 0)
+		print(&bench, sequence->op);
+	close_bench(&bench);
 }
 
 int main(int argc, char **argv)
 {
-	const size_t counts[] = {61, 4093, MOST_PLACES};
-	int samples;
+	const size_t counts[] = {61, 4093, 65521};
+	int samples = -1;
 
-	if (argc != 2) {
-		fprintf(stderr, "usage: bench_slab SAMPLES\n");
+	if (argc > 2) {
+		fprintf(stderr, "usage: bench_slab [SAMPLES]\n");
 		return 2;
 	}
-	samples = bench__open_samples(argv[1]);
-	for (size_t i = 0; i < sizeof(counts) / sizeof(*counts); i++) {
-		measure(samples, counts[i], false);
-		measure(samples, counts[i], true);
-	}
-	close(samples);
+	if (argc == 2)
+		samples = bench__open_samples(argv[1]);
+	for (size_t i = 0; i < sizeof(sequences) / sizeof(*sequences); i++)
+		for (size_t k = 0; k < sizeof(counts) / sizeof(*counts); k++)
+			measure(samples, counts[k], &sequences[i]);
+	if (samples >= 0)
+		close(samples);
 	return 0;
 }

@@ -1,0 +1,308 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * Random walks of slab caches of random shapes beside a model, which only knows the objects that are
+ * allocated and what must be in them. After each step the numbers are compared, now and then
+ * everything is. What goes wrong in the world goes wrong here by chance: no memory, memory that
+ * cannot be given back, wrong pointers, and in debug mode stray writes.
+ * The seed is printed; run with a seed as argument to repeat.
+ */
+#include <errno.h>
+#include <stdbool.h>
+#include <stdlib.h>
+
+#include "base/parse.h"
+#include "slab/slab.h"
+#include "tap.h"
+
+enum { STEPS = 2300, WALKS = 23, MOST = 613, GONE = 61 };
+
+static uint64_t random_state;
+
+/* splitmix64, public domain, https://prng.di.unimi.it/splitmix64.c */
+static uint64_t next_random(void)
+{
+	uint64_t z = (random_state += 0x9e3779b97f4a7c15);
+
+	z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9;
+	z = (z ^ (z >> 27)) * 0x94d049bb133111eb;
+	return z ^ (z >> 31);
+}
+
+static uint64_t below(uint64_t limit)
+{
+	return next_random() % limit;
+}
+
+struct walk {
+	struct slab_cache *cache;
+	struct slab_options options;
+	struct {
+		unsigned char *object;
+		unsigned char tag; /* each byte of it is that */
+	} live[MOST];
+	size_t count;
+	unsigned char *gone[GONE]; /* some that were freed, NULL until there are */
+	size_t damaged;
+	uint64_t allocs, frees;
+	size_t bytes;          /* that the callback has given out */
+	bool dry, refuse_puts; /* just now */
+	unsigned int pressure; /* percent of steps that alloc */
+};
+
+/* ---- memory ---- */
+
+static void *get_memory(size_t bytes, size_t alignment, void *argument)
+{
+	struct walk *walk = argument;
+	void *start = walk->dry ? NULL : aligned_alloc(alignment, bytes);
+
+	if (!start)
+		return NULL;
+	memset(start, (int)below(256), bytes);
+	walk->bytes += bytes;
+	return start;
+}
+
+static int put_memory(void *start, size_t bytes, void *argument)
+{
+	struct walk *walk = argument;
+
+	if (walk->refuse_puts)
+		return -ENOMEM;
+	free(start);
+	walk->bytes -= bytes;
+	return 0;
+}
+
+/* ---- the model ---- */
+
+static bool is_live(const struct walk *walk, const void *object)
+{
+	for (size_t i = 0; i < walk->count; i++)
+		if (walk->live[i].object == object)
+			return true;
+	return false;
+}
+
+static bool is_intact(const struct walk *walk, size_t index)
+{
+	const unsigned char *object = walk->live[index].object;
+
+	for (size_t i = 0; i < walk->options.object_bytes; i++)
+		if (object[i] != walk->live[index].tag)
+			return false;
+	return true;
+}
+
+/* Takes an object out of the model. */
+static unsigned char *forget(struct walk *walk, size_t index)
+{
+	unsigned char *object = walk->live[index].object;
+
+	walk->live[index] = walk->live[--walk->count];
+	walk->gone[below(GONE)] = object;
+	return object;
+}
+
+static bool numbers_agree(const struct walk *walk)
+{
+	struct slab_stats stats;
+
+	slab_cache__stats(walk->cache, &stats);
+	return stats.allocated == walk->count && stats.damaged == walk->damaged &&
+	       stats.allocs == walk->allocs && stats.frees == walk->frees &&
+	       stats.bytes == walk->bytes &&
+	       stats.slabs == stats.full + stats.partial + stats.empty &&
+	       stats.slabs == stats.made - stats.given_back &&
+	       stats.slabs * stats.objects_per_slab == stats.allocated + stats.free + stats.damaged;
+}
+
+static bool everything_agrees(struct walk *walk)
+{
+	for (size_t i = 0; i < walk->count; i++)
+		if (!is_intact(walk, i) ||
+		    slab_cache__state(walk->cache, walk->live[i].object) != SLAB_OBJECT_ALLOCATED)
+			return false;
+	for (size_t i = 0; i < GONE; i++)
+		if (walk->gone[i] && !is_live(walk, walk->gone[i]) &&
+		    slab_cache__state(walk->cache, walk->gone[i]) == SLAB_OBJECT_ALLOCATED)
+			return false;
+	return slab_cache__check(walk->cache, NULL) == 0;
+}
+
+/* ---- steps: false when something is wrong ---- */
+
+static bool alloc_one(struct walk *walk)
+{
+	struct slab_stats before;
+	unsigned char *object;
+	size_t bytes = walk->options.object_bytes;
+
+	if (walk->count == MOST)
+		return true;
+	slab_cache__stats(walk->cache, &before);
+	object = slab_cache__alloc(walk->cache);
+	if (!object)
+		return walk->dry && before.free == 0;
+	if ((uintptr_t)object % walk->options.align || is_live(walk, object))
+		return false;
+	walk->allocs++;
+	walk->live[walk->count].object = object;
+	walk->live[walk->count].tag = (unsigned char)next_random();
+	memset(object, walk->live[walk->count].tag, bytes);
+	walk->count++;
+	return true;
+}
+
+static bool free_one(struct walk *walk)
+{
+	struct slab_stats before, after;
+	size_t index;
+
+	if (!walk->count)
+		return true;
+	index = below(walk->count);
+	if (!is_intact(walk, index))
+		return false;
+	slab_cache__stats(walk->cache, &before);
+	if (slab_cache__free(walk->cache, forget(walk, index)))
+		return false;
+	walk->frees++;
+	slab_cache__stats(walk->cache, &after);
+	return walk->refuse_puts || after.empty <= walk->options.keep_empty ||
+	       after.empty <= before.empty;
+}
+
+/* A pointer that may be anything: refused, unless it happens to be a live object. */
+static bool free_wrong(struct walk *walk)
+{
+	unsigned char *object = walk->gone[below(GONE)];
+	int err;
+
+	if (walk->count && below(2))
+		object = walk->live[below(walk->count)].object + below(8192) - 4096;
+	else if (below(5) == 0)
+		object = (unsigned char *)(uintptr_t)next_random();
+	if (!object || is_live(walk, object))
+		return true;
+	err = slab_cache__free(walk->cache, object);
+	return err == -EINVAL || err == -EALREADY;
+}
+
+/* What a stray write does, which the address sanitizer would rightly end the program for. */
+__attribute__((no_sanitize("address"), noinline)) static void poke(unsigned char *address)
+{
+	*(volatile unsigned char *)address ^= 1 + below(255);
+}
+
+/* Each stray write is found: around an object when it is freed, inside a free one by a check. */
+static bool damage_one(struct walk *walk)
+{
+	unsigned char *object;
+	bool behind = below(2);
+
+	if (!(walk->options.flags & SLAB_DEBUG) || !walk->count || below(23))
+		return true;
+	object = forget(walk, below(walk->count));
+	if (below(3) == 0) {
+		void *found = NULL;
+
+		walk->frees++;
+		if (slab_cache__free(walk->cache, object) ||
+		    slab_cache__state(walk->cache, object) == SLAB_OBJECT_NONE)
+			return slab_cache__state(walk->cache, object) == SLAB_OBJECT_NONE;
+		walk->dry = false;
+		poke(object + below(walk->options.object_bytes));
+		if (slab_cache__check(walk->cache, &found) != -EUCLEAN || found != object)
+			return false;
+		/* taken out of use by the alloc that comes upon it: so all free ones are taken */
+		while (slab_cache__state(walk->cache, object) == SLAB_OBJECT_FREE) {
+			size_t count = walk->count;
+
+			if (!alloc_one(walk))
+				return false;
+			if (walk->count == count && count == MOST)
+				(void)free_one(walk);
+		}
+		walk->damaged++;
+		return slab_cache__state(walk->cache, object) == SLAB_OBJECT_DAMAGED;
+	}
+	poke(behind ? object + walk->options.object_bytes + below(16) : object - 1 - below(16));
+	walk->frees++;
+	walk->damaged++;
+	return slab_cache__free(walk->cache, object) == (behind ? -EOVERFLOW : -ERANGE) &&
+	       slab_cache__state(walk->cache, object) == SLAB_OBJECT_DAMAGED;
+}
+
+static bool step(struct walk *walk)
+{
+	uint64_t random = below(100);
+
+	if (below(97) == 0)
+		walk->pressure = 10 + (unsigned int)below(80);
+	walk->dry = below(walk->dry ? 20 : 200) == 0 ? !walk->dry : walk->dry;
+	walk->refuse_puts =
+		below(walk->refuse_puts ? 20 : 300) == 0 ? !walk->refuse_puts : walk->refuse_puts;
+	if (random < 5)
+		return free_wrong(walk);
+	if (random < 6)
+		(void)slab_cache__shrink(walk->cache);
+	else if (random < 8)
+		return damage_one(walk);
+	return below(100) < walk->pressure ? alloc_one(walk) : free_one(walk);
+}
+
+/* ---- walks ---- */
+
+static void choose_shape(struct walk *walk, uint32_t flags)
+{
+	size_t bytes = 1 + below(below(4) ? 300 : 6000);
+
+	walk->options = (struct slab_options){
+		.object_bytes = bytes,
+		.align = (size_t)8 << below(below(4) ? 3 : 8),
+		.slab_bytes = (size_t)SLAB_MIN_BYTES << below(3),
+		.keep_empty = 1 + below(4),
+		.flags = flags,
+		.memory = {get_memory, put_memory, walk},
+	};
+	walk->pressure = 60;
+}
+
+/* The number of steps that went well: STEPS, or where the first went wrong. */
+static unsigned int take_walk(struct walk *walk, uint32_t flags)
+{
+	unsigned int steps = 0;
+
+	*walk = (struct walk){0};
+	do
+		choose_shape(walk, flags);
+	while (slab_cache__create(&walk->options, &walk->cache));
+	while (steps < STEPS && step(walk) && numbers_agree(walk) &&
+	       (steps % 61 || everything_agrees(walk)))
+		steps++;
+	walk->refuse_puts = false;
+	slab_cache__destroy(walk->cache);
+	return walk->bytes ? 0 : steps;
+}
+
+int main(int argc, char **argv)
+{
+	const uint32_t modes[] = {0, SLAB_DEBUG};
+	static struct walk walk;
+	uint64_t seed = 20261121;
+
+	if (argc > 1 && parse__u64(argv[1], 0, UINT64_MAX, &seed) != 0) {
+		(void)fprintf(stderr, "usage: %s [SEED]\n", argv[0]);
+		return 2;
+	}
+	tap__plan(2 * WALKS);
+	for (unsigned int i = 0; i < 2 * WALKS; i++) {
+		random_state = seed + i;
+		tap__equal(take_walk(&walk, modes[i % 2]), STEPS,
+			   "seed %" PRIu64 ": %zu bytes, aligned to %zu, in slabs of %zu%s",
+			   seed + i, walk.options.object_bytes, walk.options.align,
+			   walk.options.slab_bytes, i % 2 ? ", debug mode" : "");
+	}
+	return tap__done();
+}
