@@ -91,7 +91,7 @@ while (($#)); do
 	shift
 done
 
-for program in bench_client bench_calls bench_store bench_collect bench_table; do
+for program in bench_client bench_calls bench_store bench_slab bench_collect bench_table; do
 	[[ -x $bench/$program ]] || die "$bench/$program is missing; type: make bench"
 done
 if [[ $markdown ]]; then
@@ -257,6 +257,7 @@ for ((pass = 1; pass <= passes; pass++)); do
 	measure_other "$pass"
 	measure_startup "$pass"
 	"$bench/bench_store" "$work/store-$pass.samples"
+	"$bench/bench_slab" "$work/slab-$pass.samples"
 done
 
 stems=("$work"/*.samples)

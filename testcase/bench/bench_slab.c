@@ -12,7 +12,6 @@
  * Samples are of the variants loop, malloc, slab and slab_debug; their engine is the number of places.
  * Without the name of a samples file it prints a table.
  */
-#include <math.h>
 #include <stdbool.h>
 #include <unistd.h>
 #include "bench.h"
@@ -157,21 +156,24 @@ static int compare(const void *a, const void *b)
 
 static void print(struct bench *bench, const char *op)
 {
-	double median[VARIANTS];
+	double median[VARIANTS], loop, reference;
 
 	for (int variant = 0; variant < VARIANTS; variant++) {
-		double *ns = bench->ns[variant], rate, net_rate;
+		qsort(bench->ns[variant], ROUNDS, sizeof(double), compare);
+		median[variant] = bench->ns[variant][ROUNDS / 2];
+	}
+	loop = median[LOOP];
+	reference = median[MALLOC];
+	for (int variant = 0; variant < VARIANTS; variant++) {
+		const double *ns = bench->ns[variant];
 
-		qsort(ns, ROUNDS, sizeof(*ns), compare);
-		median[variant] = ns[ROUNDS / 2];
-		rate = variant > MALLOC ? median[MALLOC] / median[variant] : (double)NAN;
-		net_rate = (median[MALLOC] - median[LOOP]) / (median[variant] - median[LOOP]);
 		printf("%-12s %6zu  %-10s  %6.1f ns  (%.1f to %.1f)", op, bench->count,
 		       variants[variant], median[variant], ns[ROUNDS / 10], ns[ROUNDS * 9 / 10]);
-		if (isnan(rate))
-			printf("\n");
-		else
-			printf("  malloc's rate x %.2f, without the loop x %.2f\n", rate, net_rate);
+		if (variant >= SLAB)
+			printf("  malloc's rate x %.2f, without the loop x %.2f",
+			       reference / median[variant],
+			       (reference - loop) / (median[variant] - loop));
+		printf("\n");
 	}
 }
 

@@ -350,6 +350,28 @@ static void test_no_memory(void)
 	tap__equal(counted.bytes, 0, "all is given back");
 }
 
+/* What is known of slabs is memory as well, and must not stay when they have gone. */
+static void test_records_go(void)
+{
+	struct counted counted = {0};
+	struct slab_options options = counting(&counted, 64);
+	struct slab_cache *cache = make(&options);
+	static void *objects[100 * OBJECTS];
+	size_t slabs, most, left;
+
+	for (size_t i = 0; i < 100 * OBJECTS; i++)
+		objects[i] = slab_cache__alloc(cache);
+	slabs = stats_of(cache).slabs;
+	most = counted.bytes;
+	for (size_t i = 0; i < 100 * OBJECTS; i++)
+		(void)slab_cache__free(cache, objects[(i * 29) % (100 * OBJECTS)]);
+	(void)slab_cache__shrink(cache);
+	left = counted.bytes;
+	tap__ok(most > slabs * PAGE * 103 / 100 && left < 10 * PAGE,
+		"%zu bytes for %zu slabs, %zu are left without any", most, slabs, left);
+	slab_cache__destroy(cache);
+}
+
 static void test_refused_put(void)
 {
 	struct counted counted = {0};
@@ -574,7 +596,7 @@ int main(void)
 {
 	const uint32_t modes[] = {0, SLAB_DEBUG};
 
-	tap__plan(161);
+	tap__plan(162);
 	test_options();
 	test_sizes();
 	for (int i = 0; i < 2; i++) {
@@ -592,6 +614,7 @@ int main(void)
 	test_stray(41, 41, -EOVERFLOW);
 	test_write_after_free();
 	test_no_memory();
+	test_records_go();
 	test_refused_put();
 	test_signals();
 	test_errno();

@@ -45,7 +45,7 @@ static struct record *make_slab(struct slab_cache *cache)
 	size_t bytes = cache->options.slab_bytes;
 	struct record *record;
 
-	if (table__reserve(cache->table, &cache->source))
+	if (table__reserve(cache->table))
 		return NULL;
 	record = blocks__get(&cache->blocks, &cache->source);
 	if (!record)
@@ -317,6 +317,7 @@ int cache__open(struct slab_cache *cache, const struct slab_options *options, st
 	cache->objects = objects > SLAB_MAX_OBJECTS ? SLAB_MAX_OBJECTS : (uint32_t)objects;
 	cache->reciprocal = (((uint64_t)1 << 32) + cache->stride - 1) / cache->stride;
 	cache->mask = ~(uintptr_t)(filled.slab_bytes - 1);
+	cache->own_table.source = &cache->source;
 	cache->table = table ? table : &cache->own_table;
 	for (unsigned int i = 0; i < LISTS; i++)
 		link__reset(&cache->lists[i]);
@@ -361,7 +362,7 @@ void cache__close(struct slab_cache *cache)
 	for (unsigned int i = 0; i < LISTS; i++)
 		drop_list(cache, &cache->lists[i]);
 	blocks__close(&cache->blocks, &cache->source);
-	table__free(&cache->own_table, &cache->source);
+	table__free(&cache->own_table);
 }
 
 void slab_cache__destroy(struct slab_cache *cache)

@@ -21,7 +21,7 @@
  * not set up. What does not work is to enter a cache that the interrupted code is in the middle of:
  * such a call is refused (-EBUSY, or NULL) and nothing has changed. So give a handler a cache of its
  * own, or block the signal around each use. A cache has no protection against a second thread.
- * Of the C library only memset is used; a program without one has to offer it. The default memory
+ * Of the C library only memset and memcpy are used; a program without one has to offer them. The default memory
  * callback makes its system calls itself. A compiler that is told to put stack protectors into
  * functions makes them read FS.
  *

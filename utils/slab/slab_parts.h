@@ -48,10 +48,11 @@ struct entry {
 	struct record *record;
 };
 
-struct table { /* open addressing, at most half full; zeroed: without memory yet */
+struct table { /* open addressing, at most half full; without memory at first */
 	struct entry *entries;
 	size_t capacity, count; /* a power of two */
 	unsigned int shift;     /* from a hash to an index */
+	struct source *source;
 };
 
 struct blocks {              /* memory for records, in blocks that are aligned to their size */
@@ -115,11 +116,11 @@ static inline size_t round_up(size_t bytes, size_t unit)
 /* ---- slab_table.c ---- */
 
 /* Makes room for one more. 0 or -ENOMEM, then the table is as before. */
-int table__reserve(struct table *table, struct source *source);
+int table__reserve(struct table *table);
 /* Room must be there, address must not. */
 void table__insert(struct table *table, uintptr_t address, struct record *record);
 void table__remove(struct table *table, uintptr_t address);
-void table__free(struct table *table, struct source *source);
+void table__free(struct table *table);
 
 static inline size_t table__hash(const struct table *table, uintptr_t address)
 {

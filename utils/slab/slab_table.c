@@ -19,21 +19,21 @@ static struct entry *make_entries(size_t capacity, struct source *source)
 	return entries;
 }
 
-int table__reserve(struct table *table, struct source *source)
+int table__reserve(struct table *table)
 {
-	struct table larger = {0};
+	struct table larger = {.source = table->source};
 
 	if (2 * (table->count + 1) <= table->capacity)
 		return 0;
 	larger.capacity = table->capacity ? 2 * table->capacity : FIRST_CAPACITY;
 	larger.shift = 64 - (unsigned int)__builtin_ctzl(larger.capacity);
-	larger.entries = make_entries(larger.capacity, source);
+	larger.entries = make_entries(larger.capacity, table->source);
 	if (!larger.entries)
 		return -ENOMEM;
 	for (size_t i = 0; i < table->capacity; i++)
 		if (table->entries[i].address)
 			table__insert(&larger, table->entries[i].address, table->entries[i].record);
-	table__free(table, source);
+	table__free(table);
 	*table = larger;
 	return 0;
 }
@@ -66,9 +66,10 @@ void table__remove(struct table *table, uintptr_t address)
 	table->count--;
 }
 
-void table__free(struct table *table, struct source *source)
+void table__free(struct table *table)
 {
 	if (table->entries)
-		(void)source__put(source, table->entries, table->capacity * sizeof(struct entry));
-	*table = (struct table){0};
+		(void)source__put(table->source, table->entries,
+				  table->capacity * sizeof(struct entry));
+	*table = (struct table){.source = table->source};
 }
