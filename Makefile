@@ -25,6 +25,7 @@ TRACER   := $(call objects,tracer/*.c)
 TESTCASE := $(call objects,testcase/*.c)
 CLIENT   := $(call objects,utils/client/*.c)
 SLAB     := $(call objects,utils/slab/*.c)
+SLABSIM  := $(call objects,utils/slabsim/*.c)
 MODULES  := $(BASE) $(CLIENT) $(SLAB) $(filter-out %/main.o,$(TRACER))
 programs  = $(patsubst testcase/%.c,$(BUILD)/%,$(wildcard testcase/$(1)/*.c))
 UNIT     := $(call programs,unit)
@@ -45,8 +46,8 @@ LINT_PACKAGES  := cppcheck clang-tidy clang-format shellcheck valgrind
 .PHONY: all tests run run-vm test test-unit test-e2e test-vm bench deps install uninstall lint \
 	sanitize valgrind format clean help
 
-#: all         build/tracer, build/testcase and build/client.o (the default)
-all: $(BUILD)/tracer $(BUILD)/testcase $(BUILD)/client.o
+#: all         build/tracer, build/testcase, build/slabsim and build/client.o (the default)
+all: $(BUILD)/tracer $(BUILD)/testcase $(BUILD)/slabsim $(BUILD)/client.o
 
 help:
 	@sed -n 's/^#: //p' Makefile
@@ -84,6 +85,10 @@ $(BUILD)/tracer: $(TRACER) $(BASE)
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $^ -o $@ $(LIBRARIES)
 
 $(BUILD)/testcase: $(TESTCASE) $(CLIENT) $(BUILD)/obj/utils/base/parse.o
+	$(call say,LINK)
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $^ -o $@
+
+$(BUILD)/slabsim: $(SLABSIM) $(SLAB) $(BUILD)/obj/utils/base/parse.o
 	$(call say,LINK)
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $^ -o $@
 
@@ -221,18 +226,22 @@ install: all
 		$(DESTDIR)$(PREFIX)/share/man/man1
 	install -m 755 $(BUILD)/tracer $(DESTDIR)$(PREFIX)/sbin/tracer
 	install -m 755 $(BUILD)/testcase $(DESTDIR)$(PREFIX)/bin/testcase
+	install -m 755 $(BUILD)/slabsim $(DESTDIR)$(PREFIX)/bin/slabsim
 	install -m 644 $(BUILD)/client.o $(DESTDIR)$(PREFIX)/lib/tracer/client.o
 	install -m 644 utils/client/client.h $(DESTDIR)$(PREFIX)/include/tracer/client.h
 	install -m 644 docs/tracer.8 $(DESTDIR)$(PREFIX)/share/man/man8/tracer.8
 	install -m 644 docs/testcase.1 $(DESTDIR)$(PREFIX)/share/man/man1/testcase.1
+	install -m 644 docs/slabsim.1 $(DESTDIR)$(PREFIX)/share/man/man1/slabsim.1
 
 #: uninstall   remove what install has put there
 uninstall:
 	rm -f $(DESTDIR)$(PREFIX)/sbin/tracer $(DESTDIR)$(PREFIX)/bin/testcase \
+		$(DESTDIR)$(PREFIX)/bin/slabsim \
 		$(DESTDIR)$(PREFIX)/lib/tracer/client.o \
 		$(DESTDIR)$(PREFIX)/include/tracer/client.h \
 		$(DESTDIR)$(PREFIX)/share/man/man8/tracer.8 \
-		$(DESTDIR)$(PREFIX)/share/man/man1/testcase.1
+		$(DESTDIR)$(PREFIX)/share/man/man1/testcase.1 \
+		$(DESTDIR)$(PREFIX)/share/man/man1/slabsim.1
 	-rmdir $(DESTDIR)$(PREFIX)/lib/tracer $(DESTDIR)$(PREFIX)/include/tracer
 
 #: clean       remove build/

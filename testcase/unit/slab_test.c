@@ -356,15 +356,16 @@ static void test_records_go(void)
 	struct counted counted = {0};
 	struct slab_options options = counting(&counted, 64);
 	struct slab_cache *cache = make(&options);
-	static void *objects[100 * OBJECTS];
+	enum { MANY = 100 * OBJECTS };
+	static void *objects[MANY];
 	size_t slabs, most, left;
 
-	for (size_t i = 0; i < 100 * OBJECTS; i++)
+	for (size_t i = 0; i < MANY; i++)
 		objects[i] = slab_cache__alloc(cache);
 	slabs = stats_of(cache).slabs;
 	most = counted.bytes;
-	for (size_t i = 0; i < 100 * OBJECTS; i++)
-		(void)slab_cache__free(cache, objects[(i * 29) % (100 * OBJECTS)]);
+	for (size_t i = 0; i < MANY; i++)
+		(void)slab_cache__free(cache, objects[(i * 29) % MANY]);
 	(void)slab_cache__shrink(cache);
 	left = counted.bytes;
 	tap__ok(most > slabs * PAGE * 103 / 100 && left < 10 * PAGE,

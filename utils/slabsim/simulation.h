@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * What slabsim plays with: one slab cache, and every object that it has handed out, by number. Each
+ * object is filled with a byte of its own, so that a wrong allocator would be seen.
+ * Nothing here prints.
+ */
+#ifndef SLABSIM_SIMULATION_H
+#define SLABSIM_SIMULATION_H
+
+#include "slab/slab.h"
+
+struct shape {
+	size_t object_bytes, slab_bytes, keep_empty;
+	size_t limit_bytes; /* of all memory; 0: none */
+	bool debug;
+};
+
+struct simulation; /* opaque */
+
+/* 0, -EINVAL for a shape that slab_cache__create refuses, -ENOMEM. */
+int simulation__create(const struct shape *shape, struct simulation **ret_simulation);
+void simulation__free(struct simulation *simulation);
+
+struct slab_cache *simulation__cache(struct simulation *simulation);
+
+/* Allocates an object. Its number, from 1 on, is in *ret_number. 0 or -ENOMEM. */
+int simulation__allocate(struct simulation *simulation, uint64_t *ret_number);
+
+/*
+ * Deallocates the object of that number, whether it is allocated or not. Where it was deallocated
+ * before and its place has been handed out again, the object that has it loses it: *ret_victim is then
+ * its number, otherwise 0.
+ * Returns 0; -ENOENT when there never was such a number; an error of slab_cache__free.
+ */
+int simulation__deallocate(struct simulation *simulation, uint64_t number, uint64_t *ret_victim);
+
+/* The same for any address. *ret_victim is the number of the object there, 0 if there is none. */
+int simulation__deallocate_address(struct simulation *simulation, void *address,
+				   uint64_t *ret_victim);
+
+/* The address of an object, NULL if there never was one of that number. */
+void *simulation__object(const struct simulation *simulation, uint64_t number);
+
+/* Is the object of that number allocated? */
+bool simulation__is_live(const struct simulation *simulation, uint64_t number);
+
+struct run_result {
+	uint64_t allocated, deallocated, refused; /* operations; refused: no memory */
+	uint64_t wrong; /* objects that did not hold what was written to them, and other errors */
+};
+
+/*
+ * Does so many operations, allocs and frees by chance, more of the one and then more of the other.
+ * each is called with argument after every `every` operations, if every is not 0. The same seed does
+ * the same, if the cache is in the same state.
+ * Returns 0, or -ENOMEM when the list of objects cannot grow; *ret_result is filled in all the same.
+ */
+int simulation__run(struct simulation *simulation, uint64_t operations, uint64_t seed,
+		    uint64_t every, void (*each)(uint64_t done, void *argument), void *argument,
+		    struct run_result *ret_result);
+
+#endif
