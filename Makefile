@@ -80,7 +80,7 @@ $(BUILD)/obj/%.o: %.c Makefile VERSION | $(BUILD)/packages
 	$(Q)mkdir -p $(@D)
 	$(Q)$(COMPILE) -c $< -o $@
 
-$(BUILD)/tracer: $(TRACER) $(BASE)
+$(BUILD)/tracer: $(TRACER) $(BASE) $(SLAB)
 	$(call say,LINK)
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $^ -o $@ $(LIBRARIES)
 

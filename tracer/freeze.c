@@ -16,17 +16,20 @@
 #include <time.h>
 #include "base/procfs.h"
 #include "freeze.h"
+#include "slab/slab.h"
 
 enum { DEADLINE_SECONDS = 5, SPINS = 200 };
 
 struct held {
+	struct held *next;
 	pid_t tid;
 	int signal;   /* taken from it at its stop, given back when it goes on */
 	bool running; /* it was told to stop and has not done so yet */
 };
 
 struct freeze {
-	struct held *held;
+	struct slab_cache *records; /* struct held: they come and go with each operation */
+	struct held *held, **end;   /* in the order in which they were stopped */
 	size_t count;
 	pid_t pid;
 	bool child;
@@ -34,10 +37,19 @@ struct freeze {
 
 int freeze__create(pid_t pid, bool child, struct freeze **ret_freeze)
 {
+	const struct slab_options options = {.object_bytes = sizeof(struct held),
+					     .slab_bytes = SLAB_MIN_BYTES};
 	struct freeze *freeze = calloc(1, sizeof(*freeze));
+	int err;
 
 	if (!freeze)
 		return -ENOMEM;
+	err = slab_cache__create(&options, &freeze->records);
+	if (err) {
+		free(freeze);
+		return err;
+	}
+	freeze->end = &freeze->held;
 	freeze->pid = pid;
 	freeze->child = child;
 	*ret_freeze = freeze;
@@ -81,12 +93,13 @@ static int signal_of(int status)
 	return status >> 8 || status == (SIGTRAP | 0x80) ? 0 : status;
 }
 
-static bool is_held(const struct freeze *freeze, pid_t tid)
+static struct held *find(const struct freeze *freeze, pid_t tid)
 {
-	for (size_t i = 0; i < freeze->count; i++)
-		if (freeze->held[i].tid == tid)
-			return true;
-	return false;
+	struct held *held = freeze->held;
+
+	while (held && held->tid != tid)
+		held = held->next;
+	return held;
 }
 
 /* A thread that has ended refuses to be traced like one that somebody else traces; but it has no
@@ -99,21 +112,28 @@ static bool has_ended(pid_t tid)
 	return err == -ESRCH || err == -ENOENT;
 }
 
+static void append(struct freeze *freeze, struct held *held)
+{
+	held->next = NULL;
+	*freeze->end = held;
+	freeze->end = &held->next;
+	freeze->count++;
+}
+
 static int hold(struct freeze *freeze, pid_t tid)
 {
-	struct held *held = realloc(freeze->held, (freeze->count + 1) * sizeof(*held));
+	struct held *held = slab_cache__alloc(freeze->records);
 	int err, status;
 
 	if (!held)
 		return -ENOMEM;
-	freeze->held = held;
-	held += freeze->count;
 	if (ptrace(PTRACE_SEIZE, tid, NULL, PTRACE_O_TRACESYSGOOD)) {
 		err = -errno;
+		(void)slab_cache__free(freeze->records, held);
 		return err == -EPERM && has_ended(tid) ? -ESRCH : err;
 	}
 	*held = (struct held){.tid = tid, .running = true};
-	freeze->count++;
+	append(freeze, held);
 	if (ptrace(PTRACE_INTERRUPT, tid, NULL, NULL))
 		return -errno;
 	err = wait_stop(tid, now_ns() + DEADLINE_SECONDS * 1000000000ULL, &status);
@@ -152,7 +172,7 @@ int freeze__stop(struct freeze *freeze, pid_t except)
 		grown = false;
 		err = procfs__threads(freeze->pid, &tids, &count);
 		for (size_t i = 0; i < count && !err; i++) {
-			if (tids[i] == except || is_held(freeze, tids[i]))
+			if (tids[i] == except || find(freeze, tids[i]))
 				continue;
 			err = hold(freeze, tids[i]);
 			if (err == -ESRCH && tids[i] != freeze->pid)
@@ -169,12 +189,9 @@ int freeze__stop(struct freeze *freeze, pid_t except)
 int freeze__step_to_poll(struct freeze *freeze, pid_t tid, const volatile __u64 *polls)
 {
 	uint64_t deadline_ns = now_ns() + DEADLINE_SECONDS * 1000000000ULL, before = *polls;
-	struct held *held = NULL;
+	struct held *held = find(freeze, tid);
 	int err = 0, status;
 
-	for (size_t i = 0; i < freeze->count; i++)
-		if (freeze->held[i].tid == tid)
-			held = &freeze->held[i];
 	if (!held)
 		return -ESRCH;
 	while (*polls == before) {
@@ -217,21 +234,25 @@ static void reap(const struct freeze *freeze, pid_t tid)
 void freeze__release(struct freeze *freeze)
 {
 	bool leader_ended = false;
-	size_t left = 0;
+	struct held *held, *next;
 
 	if (!freeze)
 		return;
-	for (size_t i = 0; i < freeze->count; i++) {
-		struct held *held = &freeze->held[i];
+	held = freeze->held;
+	freeze->end = &freeze->held;
+	freeze->held = NULL;
+	freeze->count = 0;
+	for (; held; held = next) {
 		int status = 0, err = 0;
 
+		next = held->next;
 		if (held->running) {
 			err = wait_stop(held->tid, 0, &status);
 			held->signal = signal_of(status);
 		}
 		if (err == -ETIMEDOUT) {
 			held->signal = 0;
-			freeze->held[left++] = *held;
+			append(freeze, held);
 			continue;
 		}
 		if (err || ptrace(PTRACE_DETACH, held->tid, NULL, (void *)(intptr_t)held->signal)) {
@@ -240,16 +261,16 @@ void freeze__release(struct freeze *freeze)
 			else
 				reap(freeze, held->tid);
 		}
+		(void)slab_cache__free(freeze->records, held);
 	}
 	if (leader_ended) /* it ends after all its threads */
 		reap(freeze, freeze->pid);
-	freeze->count = left;
 }
 
 void freeze__free(struct freeze *freeze)
 {
 	freeze__release(freeze);
 	if (freeze)
-		free(freeze->held);
+		slab_cache__destroy(freeze->records);
 	free(freeze);
 }

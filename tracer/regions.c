@@ -15,28 +15,38 @@
 #include <unistd.h>
 #include "options.h"
 #include "regions.h"
+#include "slab/slab.h"
 
 #define PAGE             4096UL
 #define PAGE_UP(address) (((address) + PAGE - 1) & ~(PAGE - 1))
 
-struct object {         /* an ELF file mapped at an address */
+struct object { /* an ELF file mapped at an address */
+	struct object *next;
 	uint64_t start; /* of its first mapping */
 	uint64_t inode;
 	uint64_t bss_start, bss_end; /* absolute; equal: it has none */
 };
 
 struct regions {
+	struct slab_cache *records; /* struct object */
 	struct object *objects;
-	size_t count;
 	uint32_t mask;
 };
 
 int regions__create(uint32_t mask, struct regions **ret_regions)
 {
+	const struct slab_options options = {.object_bytes = sizeof(struct object),
+					     .slab_bytes = SLAB_MIN_BYTES};
 	struct regions *regions = calloc(1, sizeof(*regions));
+	int err;
 
 	if (!regions)
 		return -ENOMEM;
+	err = slab_cache__create(&options, &regions->records);
+	if (err) {
+		free(regions);
+		return err;
+	}
 	regions->mask = mask;
 	elf_version(EV_CURRENT);
 	*ret_regions = regions;
@@ -45,16 +55,19 @@ int regions__create(uint32_t mask, struct regions **ret_regions)
 
 void regions__forget(struct regions *regions)
 {
-	free(regions->objects);
-	regions->objects = NULL;
-	regions->count = 0;
+	while (regions->objects) {
+		struct object *object = regions->objects;
+
+		regions->objects = object->next;
+		(void)slab_cache__free(regions->records, object);
+	}
 }
 
 void regions__free(struct regions *regions)
 {
 	if (!regions)
 		return;
-	regions__forget(regions);
+	slab_cache__destroy(regions->records); /* the objects go with it */
 	free(regions);
 }
 
@@ -88,30 +101,30 @@ out:
 static const struct object *find_object(const struct regions *regions,
 					const struct mapping *mapping)
 {
-	for (size_t i = 0; i < regions->count; i++)
-		if (regions->objects[i].start == mapping->start &&
-		    regions->objects[i].inode == mapping->inode)
-			return &regions->objects[i];
-	return NULL;
+	const struct object *object = regions->objects;
+
+	while (object && (object->start != mapping->start || object->inode != mapping->inode))
+		object = object->next;
+	return object;
 }
 
 static int learn_object(struct regions *regions, pid_t pid, const struct mapping *mapping)
 {
-	struct object *objects = realloc(regions->objects, (regions->count + 1) * sizeof(*objects));
+	struct object *object = slab_cache__alloc(regions->records);
 	char path[96];
 	int fd;
 
-	if (!objects)
+	if (!object)
 		return -ENOMEM;
-	regions->objects = objects;
-	objects += regions->count++;
-	*objects = (struct object){.start = mapping->start, .inode = mapping->inode};
+	*object = (struct object){
+		.next = regions->objects, .start = mapping->start, .inode = mapping->inode};
+	regions->objects = object;
 	snprintf(path, sizeof(path), "/proc/%d/map_files/%lx-%lx", pid,
 		 (unsigned long)mapping->start, (unsigned long)mapping->end);
 	fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
 	if (fd < 0)
 		return 0;
-	read_bss(fd, mapping->start, objects);
+	read_bss(fd, mapping->start, object);
 	close(fd);
 	return 0;
 }
@@ -156,7 +169,7 @@ static int add_objects(struct regions *regions, pid_t pid, const struct mappings
 		object = find_object(regions, mapping);
 		if (!object) {
 			err = learn_object(regions, pid, mapping);
-			object = err ? NULL : &regions->objects[regions->count - 1];
+			object = err ? NULL : regions->objects;
 		}
 		if (object && object->bss_end > object->bss_start)
 			err = add_bss(object, mappings, bss);
