@@ -177,6 +177,29 @@ static void test_reuse(uint32_t flags)
 	slab_cache__destroy(cache);
 }
 
+/* Free objects of any partial slab come before those that were never used. */
+static void test_order(void)
+{
+	struct slab_options options = {.object_bytes = 256, .slab_bytes = 4096};
+	struct slab_cache *cache = make(&options);
+	void *objects[33], *again[3];
+
+	for (int i = 0; i < 33; i++) /* two full slabs, and the first object of another */
+		objects[i] = slab_cache__alloc(cache);
+	(void)slab_cache__free(cache, objects[3]);
+	(void)slab_cache__free(cache, objects[20]);
+	for (int i = 0; i < 3; i++)
+		again[i] = slab_cache__alloc(cache);
+	tap__ok(again[0] == objects[3] && again[1] == objects[20], "what was freed comes first");
+	tap__ok((char *)again[2] == (char *)objects[32] + 256, "then what was never used");
+	for (int i = 0; i < 32; i++)
+		(void)slab_cache__free(cache, objects[i]);
+	again[0] = slab_cache__alloc(cache);
+	tap__ok((char *)again[0] == (char *)again[2] + 256 && stats_of(cache).empty == 2,
+		"and an empty slab only after that");
+	slab_cache__destroy(cache);
+}
+
 static void test_wrong_pointers(uint32_t flags)
 {
 	struct slab_options options = {.object_bytes = 100, .slab_bytes = 4096, .flags = flags};
@@ -597,9 +620,10 @@ int main(void)
 {
 	const uint32_t modes[] = {0, SLAB_DEBUG};
 
-	tap__plan(162);
+	tap__plan(165);
 	test_options();
 	test_sizes();
+	test_order();
 	for (int i = 0; i < 2; i++) {
 		test_reuse(modes[i]);
 		test_wrong_pointers(modes[i]);

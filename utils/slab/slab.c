@@ -86,14 +86,19 @@ static int drop_slab(struct slab_cache *cache, struct record *record)
 	return 0;
 }
 
-/* A slab with a free object. A partial one is taken first, so that empty ones can be given back. */
-static inline struct record *find_room(struct slab_cache *cache)
+/* A slab with a free object. A partial one is taken first, so that empty ones can be given back. There
+ * is never more than one slab with objects that were not used yet, for the next is only made when all
+ * are full; it comes after those that have objects to be used again. */
+static struct record *find_room(struct slab_cache *cache)
 {
-	struct link *link = cache->lists[LIST_PARTIAL].next;
+	const struct link *partial = &cache->lists[LIST_PARTIAL];
+	struct link *link = partial->next;
 	struct record *record;
 
-	if (link != &cache->lists[LIST_PARTIAL])
-		return (struct record *)link;
+	if (link != partial && link->next != partial && ((struct record *)link)->free == NONE)
+		move(cache, (struct record *)link, LIST_PARTIAL);
+	if (partial->next != partial)
+		return (struct record *)partial->next;
 	link = cache->lists[LIST_EMPTY].previous; /* the warmest */
 	record = link != &cache->lists[LIST_EMPTY] ? (struct record *)link : make_slab(cache);
 	if (record)

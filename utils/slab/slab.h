@@ -13,17 +13,18 @@
  * slabs before anything is read through it: a wrong one is an error and never a crash.
  *
  * Alloc and free take constant time; one that makes the cache larger also calls the memory callback
- * and, each time the number of slabs has doubled, copies the table of slabs. An object that was
- * freed is handed out again before one that was never used; of one slab, the last one freed first.
+ * and, each time the number of slabs has doubled, copies the table of slabs. Objects of partial slabs
+ * that were freed are handed out first, of one slab the last one freed; then those that were never
+ * used, then those of empty slabs; then a new slab is made.
  *
  * Signals and threads: nothing here takes a lock, calls malloc, or touches errno or anything else
  * that is thread-local, so all of it may be called in a signal handler, and where the FS register is
  * not set up. What does not work is to enter a cache that the interrupted code is in the middle of:
  * such a call is refused (-EBUSY, or NULL) and nothing has changed. So give a handler a cache of its
  * own, or block the signal around each use. A cache has no protection against a second thread.
- * Of the C library only memset and memcpy are used; a program without one has to offer them. The default memory
- * callback makes its system calls itself. A compiler that is told to put stack protectors into
- * functions makes them read FS.
+ * Of the C library only memset and memcpy are used; a program without one has to offer them. The
+ * default memory callback makes its system calls itself. A compiler that is told to put stack
+ * protectors into functions makes them read FS.
  *
  * After: J. Bonwick, "The Slab Allocator: An Object-Caching Kernel Memory Allocator", USENIX 1994.
  */

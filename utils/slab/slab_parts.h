@@ -62,19 +62,20 @@ struct blocks {              /* memory for records, in blocks that are aligned t
 	struct link full;
 };
 
-struct slab_cache {
+struct slab_cache {        /* what each call needs comes first */
 	volatile int busy; /* a call is going on: whoever comes now is a signal handler */
 	bool watched;      /* by slab_debug.c */
+	uint32_t objects;  /* in a slab */
 	struct link lists[LISTS];
 	struct table *table; /* its own, or that of a heap */
 	uintptr_t mask;      /* of an address inside a slab */
-	size_t stride, lead; /* lead: from the start of a slab to its first object */
-	uint32_t objects;
+	size_t stride;
 	uint64_t reciprocal;           /* 2^32 / stride, rounded up */
-	struct slab_options options;   /* with the defaults filled in */
-	size_t damaged, counts[LISTS]; /* objects; slabs */
 	uint64_t allocs, frees;        /* frees: of damaged objects as well */
+	size_t lead;                   /* from the start of a slab to its first object */
+	size_t damaged, counts[LISTS]; /* objects; slabs */
 	uint64_t failed, made, given_back, most_slabs;
+	struct slab_options options; /* with the defaults filled in */
 	struct source source;
 	struct table own_table;
 	struct blocks blocks;
