@@ -7,7 +7,8 @@
  *
  * VARIANT and ENGINE are "-" where there is none. SEQUENCE is the number of the request in its
  * run of the tracer, 0 for what is no request. VALUE is in nanoseconds but for the ops `pairs` (a
- * second) and `store_bytes_per_chunk`.
+ * second), `store` (bytes) and those that end in `_per_chunk`. Lines are in the order in which they
+ * were measured; bench_collect compares each with the peers before it.
  */
 #ifndef BENCH_BENCH_H
 #define BENCH_BENCH_H

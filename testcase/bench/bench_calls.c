@@ -2,7 +2,8 @@
  *
  * Measures what system calls cost, run by bench.sh with the tracer and without:
  *	other    in a process that is not the target: getppid, and mmap with munmap
- *	maps     in the target: mmap and munmap of memory that the hooks register, untouched
+ *	maps     in the target: mmap and munmap of untouched memory, each alone and as a pair
+ *	churn    in the target: malloc and free of many sizes
  *	startup  of a command that does nothing, alone and under the tracer
  */
 #include <spawn.h>
@@ -13,7 +14,14 @@
 #include "base/parse.h"
 #include "bench.h"
 
-enum { BATCHES = 23, GETPPIDS = 20000, MAP_PAIRS = 500, MAP_ROUNDS = 23, PLAIN_STARTS = 5 };
+enum { BATCHES = 23, GETPPIDS = 20000, MAP_PAIRS = 101, LARGE_PAIRS = 11, MAP_ROUNDS = 23, PLAIN_STARTS = 5 };
+enum {
+	CHURN_STEPS = 20011,
+	CHURN_SLOTS = 1021,
+	CHURN_POWERS = 15,
+	CHURN_MIN = 16,
+	CHURN_SEED = 23
+};
 
 static void *map(size_t bytes)
 {
@@ -39,41 +47,84 @@ static double time_getppid(void)
 	return (double)(bench__now_ns() - start_ns) / GETPPIDS;
 }
 
-static double time_map_pairs(void)
+static double time_map_pairs(size_t bytes)
 {
+	int pairs = bytes < 1 << 30 ? MAP_PAIRS : LARGE_PAIRS;
 	uint64_t start_ns = bench__now_ns();
 
-	for (int i = 0; i < MAP_PAIRS; i++)
-		unmap(map(65536), 65536);
-	return (double)(bench__now_ns() - start_ns) / MAP_PAIRS;
+	for (int i = 0; i < pairs; i++)
+		unmap(map(bytes), bytes);
+	return (double)(bench__now_ns() - start_ns) / pairs;
 }
 
-static void run_other(int samples, const char *variant)
+static void run_other(int samples, const char *variant, const char *engine)
 {
 	for (int i = 0; i < BATCHES; i++) {
-		bench__emit(samples, "getppid_other", variant, "-", 0, 0, time_getppid());
-		bench__emit(samples, "mmap_pair_other", variant, "-", 65536, 0, time_map_pairs());
+		bench__emit(samples, "getppid_other", variant, engine, 0, 0, time_getppid());
+		bench__emit(samples, "map_pair_other", variant, engine, 65536, 0,
+			    time_map_pairs(65536));
 	}
 }
 
-static void run_maps(int samples, const char *variant)
+static void run_maps(int samples, const char *variant, const char *engine)
 {
-	static const size_t sizes[] = {1 << 20, 4 << 20};
+	static const size_t alone[] = {1 << 20, 4 << 20}, pairs[] = {1 << 16, 1 << 20, 1 << 30};
 
 	for (int i = 0; i < MAP_ROUNDS; i++) {
-		for (size_t j = 0; j < sizeof(sizes) / sizeof(*sizes); j++) {
+		for (size_t j = 0; j < sizeof(alone) / sizeof(*alone); j++) {
 			uint64_t start_ns = bench__now_ns(), mapped_ns, end_ns;
-			void *at = map(sizes[j]);
+			void *at = map(alone[j]);
 
 			mapped_ns = bench__now_ns();
-			unmap(at, sizes[j]);
+			unmap(at, alone[j]);
 			end_ns = bench__now_ns();
-			bench__emit(samples, "mmap", variant, "-", sizes[j], 0,
+			bench__emit(samples, "mmap", variant, engine, alone[j], 0,
 				    (double)(mapped_ns - start_ns));
-			bench__emit(samples, "munmap", variant, "-", sizes[j], 0,
+			bench__emit(samples, "munmap", variant, engine, alone[j], 0,
 				    (double)(end_ns - mapped_ns));
 		}
+		for (size_t j = 0; j < sizeof(pairs) / sizeof(*pairs); j++)
+			bench__emit(samples, "map_pair", variant, engine, pairs[j], 0,
+				    time_map_pairs(pairs[j]));
 	}
+}
+
+/* One step frees what a slot holds and gives it a new block of 16 bytes to 512 KiB, every power of
+ * two as likely as another, of which it writes the first page and the last byte. */
+static void churn(char **slots, uint64_t random)
+{
+	char **slot = &slots[random % CHURN_SLOTS];
+	size_t bytes = (size_t)CHURN_MIN << (random >> 16) % CHURN_POWERS;
+
+	bytes += (random >> 32) % bytes;
+	free(*slot);
+	*slot = malloc(bytes);
+	if (!*slot)
+		BENCH_DIE("no memory for %zu bytes", bytes);
+	memset(*slot, 1, bytes < 4096 ? bytes : 4096);
+	(*slot)[bytes - 1] = 1;
+}
+
+static void run_churn(int samples, const char *variant, const char *engine)
+{
+	char *slots[CHURN_SLOTS] = {NULL};
+	uint64_t random = CHURN_SEED;
+
+	for (int i = 0; i <= BATCHES; i++) {
+		uint64_t start_ns = bench__now_ns();
+
+		for (int j = 0; j < CHURN_STEPS; j++) { /* xorshift64, George Marsaglia */
+			random ^= random << 13;
+			random ^= random >> 7;
+			random ^= random << 17;
+			churn(slots, random);
+		}
+		if (i) /* the first makes the heap grow */
+			bench__emit(samples, "malloc_churn", variant, engine, 0, 0,
+				    (double)(bench__now_ns() - start_ns) / CHURN_STEPS);
+	}
+	for (int i = 0; i < CHURN_SLOTS; i++)
+		free(slots[i]);
 }
 
 static double time_command(char **argv)
@@ -106,23 +157,28 @@ static void run_startup(int samples, uint64_t rounds, char **command)
 
 int main(int argc, char **argv)
 {
+	static const struct {
+		const char *name;
+		void (*run)(int samples, const char *variant, const char *engine);
+	} kinds[] = {{"other", run_other}, {"maps", run_maps}, {"churn", run_churn}};
 	uint64_t rounds = 0;
 	int samples;
 
 	if (argc >= 5 && !strcmp(argv[2], "startup") && !parse__u64(argv[3], 1, 1000, &rounds)) {
 		samples = bench__open_samples(argv[1]);
 		run_startup(samples, rounds, argv + 4);
-	} else if (argc == 4 && !strcmp(argv[2], "other")) {
-		samples = bench__open_samples(argv[1]);
-		run_other(samples, argv[3]);
-	} else if (argc == 4 && !strcmp(argv[2], "maps")) {
-		samples = bench__open_samples(argv[1]);
-		run_maps(samples, argv[3]);
-	} else {
-		fprintf(stderr, "usage: bench_calls SAMPLES other|maps VARIANT\n"
-				"       bench_calls SAMPLES startup ROUNDS TRACER [ARG...] true\n");
-		return 2;
+		close(samples);
+		return 0;
 	}
-	close(samples);
-	return 0;
+	for (size_t i = 0; argc == 5 && i < sizeof(kinds) / sizeof(*kinds); i++) {
+		if (strcmp(argv[2], kinds[i].name) != 0)
+			continue;
+		samples = bench__open_samples(argv[1]);
+		kinds[i].run(samples, argv[3], argv[4]);
+		close(samples);
+		return 0;
+	}
+	fprintf(stderr, "usage: bench_calls SAMPLES other|maps|churn on|off ENGINE\n"
+			"       bench_calls SAMPLES startup ROUNDS TRACER [ARG...] true\n");
+	return 2;
 }

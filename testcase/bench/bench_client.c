@@ -19,7 +19,7 @@
 #include "bench.h"
 #include "client/client.h"
 
-enum { PAGE = 4096, SMALL = 65536, DIRTY_PAGES = 4, SAMPLES_PER_ROUND = 9 };
+enum { PAGE = 4096, PAGE_WORDS = PAGE / 8, SMALL = 65536, DIRTY_PAGES = 4, SAMPLES_PER_ROUND = 9 };
 
 struct sample {
 	const char *op, *variant; /* string literals */
@@ -46,6 +46,13 @@ struct bench { /* on the stack of main */
 	struct helper helper;
 };
 
+/* The restores of a round, by the share of pages that was written since the checkpoint. The one
+ * with nothing to do comes first, next to the checkpoint that it is compared with. */
+static const struct share {
+	const char *variant;
+	uint64_t percent;
+} shares[] = {{"dirty_0", 0}, {"dirty_1", 1}, {"dirty_10", 10}, {"dirty_100", 100}};
+
 /* ---- content ---- */
 
 static uint64_t mix(uint64_t x) /* splitmix64, Sebastiano Vigna, public domain */
@@ -56,20 +63,51 @@ static uint64_t mix(uint64_t x) /* splitmix64, Sebastiano Vigna, public domain *
 	return x ^ (x >> 31);
 }
 
-static void fill(uint64_t *area, uint64_t bytes, uint64_t seed)
+/* A page is a sequence of its own, told by its number: cheap to write and to check, and a page that
+ * lands in another place, or is of another round, is noticed. */
+static uint64_t word(uint64_t start, uint64_t i)
 {
-	for (uint64_t i = 0; i < bytes / sizeof(*area); i++)
-		area[i] = mix(seed + i);
+	return start + i * 0xd1342543de82ef95;
+}
+
+static void fill_page(uint64_t *page, uint64_t start)
+{
+	for (uint64_t i = 0; i < PAGE_WORDS; i++)
+		page[i] = word(start, i);
+}
+
+static void fill(const struct bench *bench, uint64_t seed)
+{
+	for (uint64_t page = 0; page < bench->bytes / PAGE; page++)
+		fill_page(bench->area + page * PAGE_WORDS, mix(seed + page));
+}
+
+/* Writes every byte of so many pages, which lie at even distances. */
+static void dirty(const struct bench *bench, uint64_t count, uint64_t seed)
+{
+	uint64_t pages = bench->bytes / PAGE;
+
+	for (uint64_t i = 0; i < count; i++)
+		fill_page(bench->area + i * pages / count * PAGE_WORDS, mix(~seed + i));
+}
+
+static bool is_page_right(const uint64_t *page, uint64_t start)
+{
+	uint64_t differs = 0;
+
+	for (uint64_t i = 0; i < PAGE_WORDS; i++)
+		differs |= page[i] ^ word(start, i);
+	return !differs;
 }
 
 static void verify(const struct bench *bench, uint64_t seed, const char *when)
 {
 	errno = 0;
-	for (uint64_t i = 0; i < bench->bytes / sizeof(*bench->area); i++)
-		if (bench->area[i] != mix(seed + i))
-			BENCH_DIE("wrong byte near offset %lu of %lu %s (seed %lu)",
-				  (unsigned long)(i * sizeof(*bench->area)),
-				  (unsigned long)bench->bytes, when, (unsigned long)seed);
+	for (uint64_t page = 0; page < bench->bytes / PAGE; page++)
+		if (!is_page_right(bench->area + page * PAGE_WORDS, mix(seed + page)))
+			BENCH_DIE("wrong byte in page %lu of %lu bytes %s (seed %lu)",
+				  (unsigned long)page, (unsigned long)bench->bytes, when,
+				  (unsigned long)seed);
 }
 
 /* ---- the other process ---- */
@@ -192,37 +230,41 @@ static double request(struct bench *bench, int (*call)(unsigned int timeout_ms),
 	return (double)(end_ns - start_ns);
 }
 
-static void checkpoint(struct bench *bench)
+/* variant: "-", or "first" of the one that makes the store */
+static void checkpoint(struct bench *bench, const char *variant)
 {
 	double ns = request(bench, client__save, "checkpoint");
 
-	note(bench, "checkpoint", "-", bench->requests, ns);
+	note(bench, "checkpoint", variant, bench->requests, ns);
 }
 
-static void restore(struct bench *bench, const char *variant, uint64_t seed)
+/* A share of less than one page is left out. */
+static void restore(struct bench *bench, const struct share *share, uint64_t seed)
 {
-	double ns = request(bench, client__restore, "restore");
+	uint64_t pages = bench->bytes / PAGE * share->percent / 100;
+	double ns;
 
-	note(bench, "restore", variant, bench->requests, ns);
+	if (share->percent && !pages)
+		return;
+	dirty(bench, pages, seed);
+	ns = request(bench, client__restore, "restore");
+	note(bench, "restore", share->variant, bench->requests, ns);
 	verify(bench, seed, "after a restore");
 }
 
-/* fork first: it leaves every page write-protected, and the fill puts that right. */
+/* fork first: it leaves every page write-protected, and the fill puts that right. What the others
+ * are compared with comes before them, as bench_collect expects. */
 static void run_round(struct bench *bench, uint64_t seed)
 {
 	note(bench, "fork_exit", "-", 0, time_fork(bench));
-	fill(bench->area, bench->bytes, seed);
+	fill(bench, seed);
 	note(bench, "memcpy", "-", 0, time_memcpy(bench));
 	note(bench, "process_vm_readv", "-", 0, ask_helper(bench, false));
-	checkpoint(bench);
-	fill(bench->area, bench->bytes, ~seed);
-	restore(bench, "dirty_100", seed);
-	fill(bench->area, bench->bytes, ~seed);
-	restore(bench, "again_100", seed);
 	note(bench, "process_vm_writev", "-", 0, ask_helper(bench, true));
 	verify(bench, seed, "after process_vm_writev");
-	checkpoint(bench);
-	restore(bench, "dirty_0", seed);
+	checkpoint(bench, "-");
+	for (size_t i = 0; i < sizeof(shares) / sizeof(*shares); i++)
+		restore(bench, &shares[i], seed);
 }
 
 static void *map_file(uint64_t bytes)
@@ -239,13 +281,16 @@ static void *map_file(uint64_t bytes)
 	return at;
 }
 
-/* The first round warms up: it registers what the hooks left to user space, and touches all. */
+/* The first checkpoint makes the store and the first round touches all memory: of both, only the time
+ * of that checkpoint is kept, by itself. */
 static void run(struct bench *bench)
 {
 	uint64_t end_ns, rounds;
 
+	fill(bench, bench->seed);
+	checkpoint(bench, "first");
 	run_round(bench, bench->seed);
-	bench->count = 0;
+	bench->count = 1;
 	end_ns = bench__now_ns() + bench->budget_ms * 1000000;
 	for (rounds = 0;
 	     rounds < bench->min_rounds || (rounds < bench->max_rounds && bench__now_ns() < end_ns);
@@ -270,7 +315,7 @@ int main(int argc, char **argv)
 {
 	struct bench bench = {0};
 
-	if (argc != 8 || parse__u64(argv[1], PAGE, 1ULL << 32, &bench.bytes) ||
+	if (argc != 8 || parse__u64(argv[1], PAGE, 1ULL << 36, &bench.bytes) ||
 	    bench.bytes % PAGE || parse__u64(argv[2], 1, 100000, &bench.min_rounds) ||
 	    parse__u64(argv[3], bench.min_rounds, 100000, &bench.max_rounds) ||
 	    parse__u64(argv[4], 0, 1000000, &bench.budget_ms) ||
@@ -282,7 +327,8 @@ int main(int argc, char **argv)
 	bench.engine = argv[6];
 	bench.samples_path = argv[7];
 	start_helper(&bench);
-	bench.samples = map_file(bench.max_rounds * SAMPLES_PER_ROUND * sizeof(*bench.samples));
+	bench.samples =
+		map_file((bench.max_rounds + 2) * SAMPLES_PER_ROUND * sizeof(*bench.samples));
 	bench.copy = map_file(bench.bytes);
 	bench.area =
 		mmap(NULL, bench.bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);

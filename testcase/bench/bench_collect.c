@@ -4,6 +4,10 @@
  * tracer's report STEM.csv of the same run, and writes a CSV file with one row for each figure.
  * A request in the samples is found in the report by its number; one that is missing there, or that
  * did not end well, is an error.
+ *
+ * A ratio is the median of the ratios within a round, of times that were taken within the same
+ * fraction of a second: noise that lasts hits both. Where there are no rounds, it is that of the
+ * medians.
  */
 #include <getopt.h>
 #include <math.h>
@@ -40,7 +44,18 @@ static const char *const columns[] = {
 	"per_second",
 	"bytes_per_chunk",
 	"restore_path",
+	"latency_to_checkpoint",
+	"copy_to_checkpoint",
+	"store_bytes",
+	"store_per_byte",
 };
+
+enum unit { UNIT_NS, UNIT_PER_SECOND, UNIT_BYTES_PER_CHUNK, UNIT_STORE_BYTES };
+
+enum peer { PEER_MEMCPY, PEER_READV, PEER_WRITEV, PEER_CHECKPOINT, PEERS };
+
+static const char *const peer_ops[PEERS] = {"memcpy", "process_vm_readv", "process_vm_writev",
+					    "checkpoint"};
 
 struct values {
 	double *items;
@@ -51,6 +66,13 @@ struct group { /* the samples of one figure */
 	char op[40], variant[24], engine[16], restore_path[16];
 	uint64_t bytes;
 	struct values latency, copy, chunks;
+	struct values latency_to[PEERS], copy_to[PEERS];
+};
+
+/* The last times of each peer in a run, NAN before the first. The copy of a peer that is no request
+ * is all of it. */
+struct round {
+	double latency[PEERS], copy[PEERS];
 };
 
 struct spread {
@@ -108,9 +130,11 @@ static struct group *find_or_make(struct collection *all, const char *op, const 
 	return group;
 }
 
-static void add_request(struct group *group, const struct table *report, const char *sequence)
+/* Returns the time of the copy. */
+static double add_request(struct group *group, const struct table *report, const char *sequence)
 {
 	size_t by = csv_read__column(report, "seq"), row = 1;
+	double copy_ns;
 
 	while (row < report->rows && strcmp(csv_read__cell(report, row, by), sequence) != 0)
 		row++;
@@ -119,20 +143,39 @@ static void add_request(struct group *group, const struct table *report, const c
 	    strcmp(csv_read__cell(report, row, csv_read__column(report, "op")), group->op) != 0 ||
 	    strcmp(csv_read__cell(report, row, csv_read__column(report, "status")), "ok") != 0)
 		BENCH_DIE("the tracer's report has no good %s as number %s", group->op, sequence);
-	add(&group->copy,
-	    strtod(csv_read__cell(report, row, csv_read__column(report, "copy_ns")), NULL));
+	copy_ns = strtod(csv_read__cell(report, row, csv_read__column(report, "copy_ns")), NULL);
+	add(&group->copy, copy_ns);
 	add(&group->chunks,
 	    strtod(csv_read__cell(report, row, csv_read__column(report, "chunks")), NULL));
 	snprintf(group->restore_path, sizeof(group->restore_path), "%s",
 		 csv_read__cell(report, row, csv_read__column(report, "restore_path")));
+	return copy_ns;
+}
+
+static void add_ratios(struct group *group, struct round *round, double latency_ns, double copy_ns)
+{
+	for (int i = 0; i < PEERS; i++) {
+		if (!strcmp(group->op, peer_ops[i]) && !strcmp(group->variant, "-")) {
+			round->latency[i] = latency_ns;
+			round->copy[i] = isnan(copy_ns) ? latency_ns : copy_ns;
+		}
+		if (isnan(round->latency[i]))
+			continue;
+		add(&group->latency_to[i], latency_ns / round->latency[i]);
+		if (!isnan(copy_ns))
+			add(&group->copy_to[i], copy_ns / round->copy[i]);
+	}
 }
 
 static void read_run(struct collection *all, const char *stem)
 {
 	enum { OP, VARIANT, ENGINE, BYTES, SEQUENCE, VALUE, FIELDS };
 	struct table samples, report = {0};
+	struct round round;
 	char path[4096];
 
+	for (int i = 0; i < PEERS; i++)
+		round.latency[i] = round.copy[i] = NAN;
 	snprintf(path, sizeof(path), "%s.csv", stem);
 	if (!access(path, R_OK))
 		csv_read__open(path, 0, &report);
@@ -144,10 +187,12 @@ static void read_run(struct collection *all, const char *stem)
 			all, csv_read__cell(&samples, i, OP), csv_read__cell(&samples, i, VARIANT),
 			csv_read__cell(&samples, i, ENGINE),
 			strtoull(csv_read__cell(&samples, i, BYTES), NULL, 10));
+		double value = strtod(csv_read__cell(&samples, i, VALUE), NULL), copy_ns = NAN;
 
-		add(&group->latency, strtod(csv_read__cell(&samples, i, VALUE), NULL));
+		add(&group->latency, value);
 		if (strcmp(sequence, "0") != 0)
-			add_request(group, &report, sequence);
+			copy_ns = add_request(group, &report, sequence);
+		add_ratios(group, &round, value, copy_ns);
 	}
 	csv_read__close(&samples);
 	csv_read__close(&report);
@@ -186,30 +231,32 @@ static double median_of(const struct collection *all, const char *op, const char
 	return group ? spread_of(&group->latency).median : NAN;
 }
 
-/* What the tracer adds to mmap and munmap becomes ops of its own. */
-static void add_difference(struct collection *all, const char *from, const char *op, uint64_t bytes)
+/* What the tracer adds to a system call becomes an op of its own. */
+static void add_difference(struct collection *all, const struct group *from, const char *op)
 {
-	double untraced = median_of(all, from, "off", bytes);
-	struct group *group, *traced = find(all, from, "on", "-", bytes);
+	double untraced = median_of(all, from->op, "off", from->bytes);
+	struct group copy = *from, *group; /* the groups may move */
 
-	if (!traced || isnan(untraced))
+	if (isnan(untraced))
 		return;
-	group = find_or_make(all, op, "-", "chunk", bytes);
-	traced = find(all, from, "on", "-", bytes); /* the groups may have moved */
-	for (size_t i = 0; i < traced->latency.count; i++) {
-		add(&group->latency, traced->latency.items[i] - untraced);
-		add(&group->chunks, (double)bytes / CHUNK);
+	group = find_or_make(all, op, "-", copy.engine, copy.bytes);
+	for (size_t i = 0; i < copy.latency.count; i++) {
+		add(&group->latency, copy.latency.items[i] - untraced);
+		add(&group->chunks, (double)copy.bytes / CHUNK);
 	}
 }
 
 static void add_differences(struct collection *all)
 {
-	static const uint64_t sizes[] = {1 << 20, 4 << 20};
+	static const char *const names[][2] = {
+		{"mmap", "register"}, {"munmap", "unregister"}, {"map_pair", "map_pair_added"}};
+	size_t count = all->count;
 
-	for (size_t i = 0; i < sizeof(sizes) / sizeof(*sizes); i++) {
-		add_difference(all, "mmap", "register", sizes[i]);
-		add_difference(all, "munmap", "unregister", sizes[i]);
-	}
+	for (size_t i = 0; i < count; i++)
+		for (size_t j = 0; j < sizeof(names) / sizeof(*names); j++)
+			if (!strcmp(all->groups[i].op, names[j][0]) &&
+			    !strcmp(all->groups[i].variant, "on"))
+				add_difference(all, &all->groups[i], names[j][1]);
 }
 
 /* ---- writing ---- */
@@ -235,20 +282,42 @@ static double per_chunk(const struct group *group, double latency_ns, double cop
 	return (isnan(copy_ns) ? latency_ns : copy_ns) / chunks;
 }
 
+static enum unit unit_of(const struct group *group)
+{
+	if (!strcmp(group->op, "pairs"))
+		return UNIT_PER_SECOND;
+	if (!strcmp(group->op, "store"))
+		return UNIT_STORE_BYTES;
+	return !strcmp(group->op, "store_bytes_per_chunk") ||
+			       !strcmp(group->op, "store_available_per_chunk")
+		       ? UNIT_BYTES_PER_CHUNK
+		       : UNIT_NS;
+}
+
+/* paired: the ratios within the rounds. */
+static void write_ratio(const struct collection *all, struct csv *csv, const struct group *group,
+			enum peer peer, double value, const struct values *paired)
+{
+	if (paired[peer].count)
+		csv__double(csv, spread_of(&paired[peer]).median);
+	else if (peer == PEER_CHECKPOINT || !strcmp(group->variant, "on") ||
+		 !strcmp(group->variant, "off"))
+		csv__string(csv, NULL); /* compares with itself untraced, not with a copy */
+	else
+		csv__double(csv, value / median_of(all, peer_ops[peer], "-", group->bytes));
+}
+
 static void write_row(const struct collection *all, struct csv *csv, const struct group *group)
 {
-	int reads =
-		strcmp(group->op, "restore") != 0 && strcmp(group->op, "process_vm_writev") != 0;
-	int counts_bytes = !strcmp(group->op, "store_bytes_per_chunk") ||
-			   !strcmp(group->op, "store_available_per_chunk");
-	int is_rate = !strcmp(group->op, "pairs");
+	enum peer process_vm =
+		strcmp(group->op, "restore") != 0 && strcmp(group->op, "process_vm_writev") != 0
+			? PEER_READV
+			: PEER_WRITEV;
+	enum unit unit = unit_of(group);
 	const struct spread none = {NAN, NAN, NAN, NAN};
 	struct spread value = spread_of(&group->latency), copy = spread_of(&group->copy);
-	struct spread latency = counts_bytes || is_rate ? none : value;
+	struct spread latency = unit == UNIT_NS ? value : none;
 	double chunks = spread_of(&group->chunks).median;
-	double memcpy_ns = median_of(all, "memcpy", "-", group->bytes);
-	double process_vm_ns =
-		median_of(all, reads ? "process_vm_readv" : "process_vm_writev", "-", group->bytes);
 	double untraced_ns = median_of(all, group->op, "off", group->bytes);
 
 	csv__string(csv, all->time);
@@ -262,23 +331,36 @@ static void write_row(const struct collection *all, struct csv *csv, const struc
 	csv__u64(csv, group->latency.count);
 	csv__double(csv, chunks);
 	write_spread(all, csv, &latency);
-	if (strcmp(group->engine, "-") != 0 || !strcmp(group->variant, "-")) {
-		csv__double(csv, latency.median / memcpy_ns);
-		csv__double(csv, latency.median / process_vm_ns);
-	} else { /* compares with itself untraced, not with a copy */
-		csv__string(csv, NULL);
-		csv__string(csv, NULL);
-	}
+	write_ratio(all, csv, group, PEER_MEMCPY, latency.median, group->latency_to);
+	write_ratio(all, csv, group, process_vm, latency.median, group->latency_to);
 	csv__double(csv, latency.median / untraced_ns);
 	write_spread(all, csv, &copy);
-	csv__double(csv, copy.median / memcpy_ns);
-	csv__double(csv, copy.median / process_vm_ns);
+	write_ratio(all, csv, group, PEER_MEMCPY, copy.median, group->copy_to);
+	write_ratio(all, csv, group, process_vm, copy.median, group->copy_to);
 	write_time(all, csv, per_chunk(group, latency.median, copy.median, chunks));
-	write_time(all, csv, is_rate ? value.median : NAN);
-	csv__double(csv, counts_bytes ? value.median : NAN);
+	write_time(all, csv, unit == UNIT_PER_SECOND ? value.median : NAN);
+	csv__double(csv, unit == UNIT_BYTES_PER_CHUNK ? value.median : NAN);
 	csv__string(csv, group->restore_path);
+	write_ratio(all, csv, group, PEER_CHECKPOINT, latency.median, group->latency_to);
+	write_ratio(all, csv, group, PEER_CHECKPOINT, copy.median, group->copy_to);
+	csv__double(csv, unit == UNIT_STORE_BYTES ? value.median : NAN);
+	csv__double(csv, unit == UNIT_STORE_BYTES ? value.median / (double)group->bytes : NAN);
 	if (csv__end_row(csv))
 		BENCH_DIE("cannot write %s", all->output);
+}
+
+static void free_groups(struct collection *all)
+{
+	for (size_t i = 0; i < all->count; i++) {
+		free(all->groups[i].latency.items);
+		free(all->groups[i].copy.items);
+		free(all->groups[i].chunks.items);
+		for (int j = 0; j < PEERS; j++) {
+			free(all->groups[i].latency_to[j].items);
+			free(all->groups[i].copy_to[j].items);
+		}
+	}
+	free(all->groups);
 }
 
 int main(int argc, char **argv)
@@ -326,11 +408,6 @@ int main(int argc, char **argv)
 	for (size_t i = 0; i < all.count; i++)
 		write_row(&all, csv, &all.groups[i]);
 	csv__free(csv);
-	for (size_t i = 0; i < all.count; i++) {
-		free(all.groups[i].latency.items);
-		free(all.groups[i].copy.items);
-		free(all.groups[i].chunks.items);
-	}
-	free(all.groups);
+	free_groups(&all);
 	return 0;
 }

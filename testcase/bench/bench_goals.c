@@ -1,0 +1,151 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * Prints the goals that the tracer was built for beside what a file of bench_collect has measured,
+ * as text, or with --markdown as it stands in docs/performance.md. It judges and never fails: a
+ * clock is no test. Ratios are judged on an emulated machine too, times are not there to judge.
+ */
+#include "printout.h"
+
+enum kind {
+	KIND_FIGURE,  /* the one at bytes */
+	KIND_INVERSE, /* one by that */
+	KIND_LEAST, /* the worst of the sizes from bytes to last, which is the least of the inverse */
+	KIND_MOST,   /* the worst of the sizes from bytes to last, which is the greatest */
+	KIND_SLOWER, /* how much longer the other engine takes, at bytes */
+	KIND_BETTER, /* the worst of all sizes, compared with the better one of two other engines */
+	KIND_SLOPE,  /* what each byte costs between two sizes, and so without what is constant */
+};
+
+static const struct goal {
+	const char *what, *unit;
+	enum kind kind;
+	const char *op, *variant, *engine;
+	uint64_t bytes, last;
+	const char *value;
+	double goal;
+	bool at_least;
+} goals[] = {
+	{"chunk: checkpoint of 1 MiB, copy", "ns per chunk", KIND_FIGURE, "checkpoint", "-",
+	 "chunk", 1 << 20, 0, "ns_per_chunk", 250, false},
+	{"chunk: register at mmap, 1 MiB", "ns per chunk", KIND_FIGURE, "register", "-", "chunk",
+	 1 << 20, 0, "ns_per_chunk", 400, false},
+	{"auto: pairs of testcase idle -n 10", "per second", KIND_FIGURE, "pairs", "-", "auto",
+	 4096, 0, "per_second", 2000, true},
+	{"slab: speed of the copy of a checkpoint, worst of 1 MiB to 1 GiB",
+	 "times process_vm_readv", KIND_LEAST, "checkpoint", "-", "slab", 1 << 20, 1 << 30,
+	 "copy_to_process_vm", 1.15, true},
+	{"the same", "times memcpy", KIND_LEAST, "checkpoint", "-", "slab", 1 << 20, 1 << 30,
+	 "copy_to_memcpy", 0.5, true},
+	{"slab: speed of the whole call, 256 MiB", "times process_vm_readv", KIND_INVERSE,
+	 "checkpoint", "-", "slab", 256 << 20, 0, "latency_to_process_vm", 1.15, true},
+	{"slab: speed of the whole call, 1 GiB", "times process_vm_readv", KIND_INVERSE,
+	 "checkpoint", "-", "slab", 1 << 30, 0, "latency_to_process_vm", 1.15, true},
+	{"slab: speed of the copy of a checkpoint of 256 MiB", "times chunk", KIND_SLOWER,
+	 "checkpoint", "-", "slab", 256 << 20, 0, "copy_to_memcpy", 8, true},
+	{"auto: whole call of a checkpoint, worst of all sizes", "times the better engine",
+	 KIND_BETTER, "checkpoint", "-", "auto", 1 << 12, 1 << 28, "latency_ns", 1.1, false},
+	{"slab: restore with nothing dirty, copy, worst of 1 MiB to 1 GiB",
+	 "times a checkpoint's copy", KIND_MOST, "restore", "dirty_0", "slab", 1 << 20, 1 << 30,
+	 "copy_to_checkpoint", 1, false},
+	{"the same, the whole call", "times a checkpoint", KIND_MOST, "restore", "dirty_0", "slab",
+	 1 << 20, 1 << 30, "latency_to_checkpoint", 1, false},
+	{"auto: adds to mmap+munmap of 1 GiB", "ns", KIND_FIGURE, "map_pair_added", "-", "auto",
+	 1 << 30, 0, "latency_ns", 10000, false},
+	{"auto: malloc and free, speed", "times that without the tracer", KIND_INVERSE,
+	 "malloc_churn", "on", "auto", 0, 0, "latency_to_untraced", 0.9, true},
+	{"slab: store for each further byte, 1 MiB to 256 MiB", "bytes", KIND_SLOPE, "store", "-",
+	 "slab", 1 << 20, 256 << 20, "store_bytes", 1.05, false},
+};
+
+static double figure_at(const struct table *table, const struct goal *goal, const char *engine,
+			uint64_t bytes)
+{
+	return printout__figure(table, goal->op, goal->variant, engine, bytes, goal->value);
+}
+
+/* The lesser of two, or the one that there is. */
+static double least(double a, double b)
+{
+	return isnan(a) || b < a ? b : a;
+}
+
+/* Of the sizes that were measured; NAN if none was. */
+static double worst(const struct table *table, const struct goal *goal)
+{
+	double worst = NAN;
+
+	for (uint64_t bytes = goal->bytes; bytes <= goal->last; bytes *= 2) {
+		double value = figure_at(table, goal, goal->engine, bytes);
+
+		if (goal->kind == KIND_BETTER)
+			value /= least(figure_at(table, goal, "chunk", bytes),
+				       figure_at(table, goal, "slab", bytes));
+		worst = -least(-worst, -value);
+	}
+	return worst;
+}
+
+static double measured(const struct table *table, const struct goal *goal)
+{
+	double first = figure_at(table, goal, goal->engine, goal->bytes);
+
+	switch (goal->kind) {
+	case KIND_FIGURE:
+		return first;
+	case KIND_INVERSE:
+		return 1 / first;
+	case KIND_LEAST:
+		return 1 / worst(table, goal);
+	case KIND_MOST:
+	case KIND_BETTER:
+		return worst(table, goal);
+	case KIND_SLOWER:
+		return figure_at(table, goal, "chunk", goal->bytes) / first;
+	case KIND_SLOPE:
+		return (figure_at(table, goal, goal->engine, goal->last) - first) /
+		       (double)(goal->last - goal->bytes);
+	}
+	return NAN;
+}
+
+static void add_goal(struct printout *out, const struct table *table, const struct goal *goal)
+{
+	double value = measured(table, goal);
+	bool reached = goal->at_least ? value >= goal->goal : value <= goal->goal;
+
+	(void)printout__row(out);
+	printout__set(out, 0, "%s", goal->what);
+	printout__set(out, 1, "%s %.*f %s", goal->at_least ? "at least" : "at most",
+		      goal->goal < 5 ? 2 : 0, goal->goal, goal->unit);
+	if (isnan(value))
+		printout__set(out, 2, "-");
+	else
+		printout__set(out, 2, "%.*f", value < 100 ? 2 : 0, value);
+	printout__set(out, 3, "%s",
+		      isnan(value) ? "not judged here"
+		      : reached    ? "reached"
+				   : "missed");
+}
+
+int main(int argc, char **argv)
+{
+	bool markdown = argc == 3 && !strcmp(argv[1], "--markdown");
+	struct printout out = {.columns = 4};
+	struct table table;
+
+	if (argc != 2 + markdown) {
+		fprintf(stderr, "usage: bench_goals [--markdown] FILE\n");
+		return 2;
+	}
+	csv_read__open(argv[argc - 1], 0, &table);
+	(void)printout__row(&out);
+	printout__set(&out, 0, "goal");
+	printout__set(&out, 1, "wanted");
+	printout__set(&out, 2, "measured");
+	printout__set(&out, 3, "reached?");
+	for (size_t i = 0; i < sizeof(goals) / sizeof(*goals); i++)
+		add_goal(&out, &table, &goals[i]);
+	printout__print(&out, markdown, true);
+	csv_read__close(&table);
+	return 0;
+}

@@ -1,0 +1,198 @@
+# shellcheck shell=bash disable=SC2154 # variables of bench.sh
+#
+# The measurements of bench.sh, which reads this file and has the variables used here. Each leaves
+# NAME.samples in $work, in the format that bench.h tells, and NAME.csv, the tracer's report, if
+# bench_collect must look up the requests in it.
+
+chunk_bytes=256
+
+# Reads "4K 1M ..." into sizes, in bytes.
+read_sizes()
+{
+	local text power
+	local -A shifts=([K]=10 [M]=20 [G]=30)
+
+	sizes=()
+	for text in $1; do
+		[[ $text =~ ^([1-9][0-9]{0,3})([KMG])$ ]] ||
+			die "--sizes: $text is not a size like 64K, 16M or 1G" 2
+		power=$((BASH_REMATCH[1] << shifts[${BASH_REMATCH[2]}]))
+		(((power & (power - 1)) == 0 && power >= 4096 && power <= 64 * GiB)) ||
+			die "--sizes: $text is not a power of two from 4K to 64G" 2
+		sizes+=("$power")
+	done
+	((${#sizes[@]})) || die '--sizes names no size' 2
+}
+
+available_bytes()
+{
+	awk '$1 == "MemAvailable:" { printf "%.0f", $2 * 1024 }' /proc/meminfo
+}
+
+# The memory itself, a copy by memcpy, one in another process, and the store; and some to spare.
+# Chunks need 336 bytes for 256.
+memory_for()
+{
+	echo $(($1 * 9 / 2 + 512 * MiB))
+}
+
+# Leaves out of sizes what this machine has no memory for.
+check_memory()
+{
+	local bytes fitting=() available
+
+	available=$(available_bytes)
+	for bytes in "${sizes[@]}"; do
+		if (($(memory_for "$bytes") <= available)); then
+			fitting+=("$bytes")
+		else
+			say "$((bytes / MiB)) MiB are left out: that needs $(($(memory_for "$bytes") / \
+				MiB)) MiB, and $((available / MiB)) are available"
+		fi
+	done
+	((${#fitting[@]})) || die 'there is no memory for any size'
+	sizes=("${fitting[@]}")
+	for engine in "${engines[@]}"; do
+		if ((sizes[-1] > ${greatest[$engine]})); then
+			say "engine $engine is measured up to $((${greatest[$engine]} / MiB)) MiB"
+		fi
+	done
+}
+
+# How often, at least, in all passes together. A round of 4 GiB takes some 10 seconds.
+rounds_for()
+{
+	if ((${#emulated[@]})); then
+		echo 3
+	elif (($1 <= 16 * MiB)); then
+		echo 23
+	elif (($1 <= 256 * MiB)); then
+		echo 9
+	else
+		echo 3
+	fi
+}
+
+# Large sizes are not measured in every pass.
+is_left_out()
+{
+	local pass=$1 engine=$2 bytes=$3
+
+	((bytes > ${greatest[$engine]} || (bytes > 256 * MiB && pass > 2) ||
+		(bytes > GiB && pass > 1)))
+}
+
+# Places for so many bytes and for what else the program has; no fewer than there are by default,
+# and no more than needed, since each operation visits all of them.
+ready_for()
+{
+	local chunks=$(($1 / chunk_bytes + 2048))
+
+	echo "$((chunks < 4096 ? 4096 : chunks))"
+}
+
+# What the summary says of the memory of the snapshot, chunks and slabs together.
+emit_store()
+{
+	local engine=$1 bytes=$2 summary=$3 kib
+
+	kib=$(awk '($1 == "chunks" || $1 == "slabs") && $3 ~ /^[0-9]+$/ && $4 ~ /^[0-9]+$/ {
+		sum += $4; lines++ } END { if (lines == 2) print sum }' "$summary")
+	[[ $kib ]] || die "no lines of the maps chunks and slabs in the summary: $(cat "$summary")"
+	printf 'store,-,%s,%d,0,%d\n' "$engine" "$bytes" $((kib * 1024))
+}
+
+measure_size()
+{
+	local pass=$1 engine=$2 bytes=$3 least stem ready=()
+
+	if is_left_out "$pass" "$engine" "$bytes"; then
+		return
+	fi
+	stem=$work/client-$pass-$engine-$bytes
+	least=$((($(rounds_for "$bytes") + passes - 1) / passes))
+	((bytes <= 256 * MiB)) || least=3
+	[[ $engine != chunk || $bytes -lt $((64 * MiB)) ]] || least=1
+	[[ $engine != chunk ]] || ready=(--ready-chunks "$(ready_for "$bytes")")
+	"${tracer[@]}" --output "$stem.csv" "${ready[@]}" --engine "$engine" \
+		"$bench/bench_client" "$bytes" "$least" 67 "$budget_ms" "$seed" "$engine" \
+		"$stem.samples" 2>"$stem.err" || die "bench_client failed: $(cat "$stem.err")"
+	emit_store "$engine" "$bytes" "$stem.err" >>"$stem.samples"
+}
+
+# What testcase says after "pairs of save and recover".
+measure_pairs()
+{
+	local stem=$work/pairs-$1 pairs
+
+	"${tracer[@]}" --engine auto --output "$stem.report" -q "$build/testcase" --case idle -n 10 \
+		-t 1 >"$stem.out" 2>"$stem.err" ||
+		die "testcase failed: $(cat "$stem.out" "$stem.err")"
+	pairs=$(sed -n 's/.*(\([0-9.]*\) pairs per second.*/\1/p' "$stem.out")
+	[[ $pairs ]] || die "no rate in what testcase said: $(cat "$stem.out")"
+	printf 'pairs,-,auto,4096,0,%s\n' "$pairs" >"$stem.samples"
+}
+
+# untraced SAMPLES KIND: bench_calls without a tracer. Hooks of another tracer would slow down what
+# is measured here without one: such samples are not kept. Nothing is left of this when a machine is
+# never quiet, and the ratio is then left out.
+untraced()
+{
+	local samples=$1 kind=$2 i
+
+	for ((i = 0; i < 10; i++)); do
+		if ! pgrep -x tracer >/dev/null; then
+			rm -f "$work/untraced"
+			"$bench/bench_calls" "$work/untraced" "$kind" off -
+			if ! pgrep -x tracer >/dev/null; then
+				cat "$work/untraced" >>"$samples"
+				return
+			fi
+		fi
+		sleep 0.3
+	done
+	say "another tracer is running all the time: no $kind without one in this pass"
+}
+
+# measure_calls PASS maps|churn: in the target.
+measure_calls()
+{
+	local kind=$2 stem=$work/$2-$1 engine
+
+	for engine in "${engines[@]}"; do
+		[[ $engine != slab ]] || continue # new mappings are slabs to auto as well
+		untraced "$stem.samples" "$kind"
+		"${tracer[@]}" --engine "$engine" --output "$stem.report" --ready-chunks 20480 -q \
+			"$bench/bench_calls" "$stem.samples" "$kind" on "$engine"
+	done
+}
+
+# With a target that sleeps: a hook can then not turn back because there is no target at all.
+measure_other()
+{
+	local stem=$work/other-$1 i pid
+
+	untraced "$stem.samples" other
+	"${tracer[@]}" --output "$stem.report" -q sh -c "echo >'$stem.ready'; exec sleep 600" &
+	pid=$!
+	started+=("$pid")
+	for ((i = 0; i < 600; i++)); do
+		[[ -e $stem.ready ]] && break
+		kill -0 "$pid" 2>/dev/null || die 'the tracer did not start'
+		sleep 0.1
+	done
+	sleep 0.2
+	"$bench/bench_calls" "$stem.samples" other on -
+	kill "$pid"
+	wait "$pid" 2>/dev/null || true # ended by that signal
+	started=()
+	untraced "$stem.samples" other
+}
+
+measure_startup()
+{
+	local stem=$work/startup-$1
+
+	"$bench/bench_calls" "$stem.samples" startup 2 "${tracer[@]}" \
+		--output "$stem.report" -q true
+}

@@ -1,0 +1,120 @@
+# shellcheck shell=bash disable=SC2154 # variables of bench.sh
+#
+# criu and memcr beside the tracer, read by bench.sh. Both save a process that sleeps (bench_peer),
+# with the same number of bytes, from outside and to files, which lie in memory here. A whole command
+# is timed, since that is what their user waits for. After the restore the process checks its bytes.
+# Neither is needed: the bench says what is missing, and leaves the columns out.
+
+peers=()
+dumps=
+
+find_peers()
+{
+	[[ $with_peers ]] || return 0
+	if ! command -v criu >/dev/null; then
+		say 'criu is not compared; to have it: apt-get install criu'
+	elif ! criu check >"$work/criu.check" 2>&1; then
+		say "criu is not compared, for it does not work here: $(grep -m 1 Error \
+			"$work/criu.check" || tail -n 1 "$work/criu.check")"
+	else
+		peers+=(criu)
+	fi
+	if command -v memcr >/dev/null && command -v memcr-client >/dev/null; then
+		peers+=(memcr)
+	else
+		say 'memcr is not compared; to have it, build github.com/LibertyGlobal/memcr with make' \
+			'and put memcr and memcr-client into the PATH'
+	fi
+	((${#peers[@]} == 0)) || dumps=$(mktemp -d -p /dev/shm tracer-bench.XXXXXX)
+}
+
+# From 1 MiB: what is below costs the same as that. Once for large ones. The dump needs memory too.
+measure_peers()
+{
+	local pass=$1 bytes=$2 peer
+
+	if ((bytes < MiB || bytes > GiB || (bytes > 16 * MiB && pass > 1))); then
+		return
+	fi
+	for peer in "${peers[@]}"; do
+		start_peer "$bytes"
+		"measure_$peer" "$work/$peer-$pass-$bytes.samples" "$bytes"
+		check_peer "$peer"
+	done
+}
+
+# In a session of its own and without files of ours, as criu wants it.
+start_peer()
+{
+	local i
+
+	rm -f "$work/peer.ready" "$work/peer.right"
+	setsid "$bench/bench_peer" "$1" "$work/peer.ready" "$work/peer.right" \
+		</dev/null >/dev/null 2>&1 &
+	peer_pid=$!
+	started=("$peer_pid")
+	for ((i = 0; i < 600; i++)); do
+		[[ ! -e $work/peer.ready ]] || return 0
+		sleep 0.1
+	done
+	die 'bench_peer did not start'
+}
+
+check_peer()
+{
+	local i
+
+	kill -USR1 "$peer_pid" || die "$1 has not brought its process back"
+	for ((i = 0; i < 600; i++)); do
+		[[ ! -e $work/peer.right ]] || break
+		sleep 0.1
+	done
+	[[ -e $work/peer.right ]] || die "what $1 has restored is wrong"
+	wait "$peer_pid" 2>/dev/null || true # criu has made it somebody else's child
+	started=()
+}
+
+# timed LOG COMMAND...: sets took_ns
+timed()
+{
+	local log=$1 start
+
+	shift
+	start=${EPOCHREALTIME/[.,]/}
+	"$@" >"$log" 2>&1 || die "$* failed: $(tail -n 3 "$log")"
+	took_ns=$(((${EPOCHREALTIME/[.,]/} - start) * 1000))
+}
+
+measure_criu()
+{
+	local samples=$1 bytes=$2 images=$dumps/criu
+
+	mkdir "$images"
+	timed "$work/criu.log" criu dump -t "$peer_pid" -D "$images" -o dump.log
+	printf 'criu_dump,-,-,%d,0,%d\n' "$bytes" "$took_ns" >>"$samples"
+	wait "$peer_pid" 2>/dev/null || true # the dump has killed it
+	timed "$work/criu.log" criu restore -d -D "$images" -o restore.log
+	printf 'criu_restore,-,-,%d,0,%d\n' "$bytes" "$took_ns" >>"$samples"
+	rm -rf "$images"
+}
+
+# With its service, so that checkpoint and restore are apart.
+measure_memcr()
+{
+	local samples=$1 bytes=$2 service i
+
+	memcr -l "$dumps/memcr.sock" -d "$dumps" >"$work/memcr.log" 2>&1 &
+	service=$!
+	started+=("$service")
+	for ((i = 0; i < 100; i++)); do
+		[[ ! -S $dumps/memcr.sock ]] || break
+		sleep 0.1
+	done
+	timed "$work/memcr.out" memcr-client -l "$dumps/memcr.sock" -p "$peer_pid" --checkpoint
+	printf 'memcr_checkpoint,-,-,%d,0,%d\n' "$bytes" "$took_ns" >>"$samples"
+	timed "$work/memcr.out" memcr-client -l "$dumps/memcr.sock" -p "$peer_pid" --restore
+	printf 'memcr_restore,-,-,%d,0,%d\n' "$bytes" "$took_ns" >>"$samples"
+	kill "$service"
+	wait "$service" 2>/dev/null || true # ended by that signal
+	rm -f "$dumps"/*
+}
