@@ -43,8 +43,8 @@ LINT_PACKAGES  := cppcheck clang-tidy clang-format shellcheck valgrind
 .DELETE_ON_ERROR:
 .SECONDARY:
 .SUFFIXES:
-.PHONY: all tests run run-vm test test-unit test-e2e test-vm bench deps install uninstall lint \
-	sanitize valgrind format clean help
+.PHONY: all tests run run-vm test test-unit test-e2e test-vm bench bench-quick bench-vm deps install \
+	uninstall lint sanitize valgrind format clean help
 
 #: all         build/tracer, build/testcase, build/slabsim and build/client.o (the default)
 all: $(BUILD)/tracer $(BUILD)/testcase $(BUILD)/slabsim $(BUILD)/client.o
@@ -185,9 +185,21 @@ test-e2e: tests
 test-vm: tests
 	testcase/run.sh $(VM_SUITES)
 
-#: bench       measure; leaves results/bench-TIME.csv
+#: bench       measure, about 12 minutes (as root); leaves results/bench-TIME.csv and plots
 bench: all $(BENCH)
+	$(Q)utils/deps.sh $(BENCH_PACKAGES)
 	testcase/bench/bench.sh
+
+#: bench-quick the same with smaller sizes, in less than two minutes
+bench-quick: all $(BENCH)
+	$(Q)utils/deps.sh $(BENCH_PACKAGES)
+	testcase/bench/bench.sh --quick
+
+#: bench-vm    ratios where BPF restores, in a VM (KERNEL=6.1 or 6.12)
+bench-vm: all $(BENCH)
+	$(Q)utils/deps.sh $(TEST_PACKAGES) $(BENCH_PACKAGES)
+	testcase/vm/run.sh --kernel $(KERNEL) --results results --timeout 900 -- \
+		testcase/bench/bench.sh
 
 # ---- the rest ----
 

@@ -9,12 +9,15 @@ emulated = ARG4 + 0
 set datafile separator ","
 set datafile missing NaN
 set logscale x 2
-set xrange [2896:*]
+greatest = real(system(sprintf("awk -F, 'NR == 1 { for (i = 1; i <= NF; i++) at[$i] = i } \
+	$at[\"op\"] == \"checkpoint\" && $at[\"bytes\"] + 0 > most { most = $at[\"bytes\"] + 0 } \
+	END { print most }' '%s'", file)))
+set xrange [2896:greatest * 1.42]
 set xtics ("4 KiB" 2**12, "16 KiB" 2**14, "64 KiB" 2**16, "256 KiB" 2**18, "1 MiB" 2**20, \
 	"4 MiB" 2**22, "16 MiB" 2**24, "64 MiB" 2**26, "256 MiB" 2**28, "1 GiB" 2**30, \
 	"4 GiB" 2**32) rotate by -40
 set key outside right top Left reverse
-set grid ytics xtics lc rgb "#dddddd"
+set grid ytics lc rgb "#bbbbbb" lt 1 lw 0.5
 set border 3
 set tics nomirror
 if (format eq "svg") {
@@ -27,7 +30,7 @@ set style line 1 lc rgb "#000000" pt 7 ps 0.6
 set style line 2 lc rgb "#888888" pt 5 ps 0.6
 set style line 3 lc rgb "#d55e00" pt 9 ps 0.7
 set style line 4 lc rgb "#0072b2" pt 13 ps 0.7
-set style line 5 lc rgb "#56b4e9" pt 11 ps 0.7 dt 2
+set style line 5 lc rgb "#56b4e9" pt 11 ps 0.7
 set style line 6 lc rgb "#009e73" pt 4 ps 0.7
 set style line 7 lc rgb "#cc79a7" pt 6 ps 0.7
 set style line 8 lc rgb "#e69f00" pt 8 ps 0.7
@@ -90,4 +93,4 @@ set ylabel "times the copy of a checkpoint"
 unset logscale y
 set yrange [0:*]
 plot for [i=1:words(shares)] rows("restore", "dirty_".word(shares, i), "slab", "copy_to_checkpoint") \
-	ls 2 + i title word(shares, i)." % dirty"
+	ls 4 + i title word(shares, i)." % dirty"
