@@ -14,7 +14,14 @@
 #include "base/parse.h"
 #include "bench.h"
 
-enum { BATCHES = 23, GETPPIDS = 20000, MAP_PAIRS = 101, LARGE_PAIRS = 11, MAP_ROUNDS = 23, PLAIN_STARTS = 5 };
+enum {
+	BATCHES = 23,
+	GETPPIDS = 20000,
+	MAP_PAIRS = 101,
+	LARGE_PAIRS = 11,
+	MAP_ROUNDS = 23,
+	PLAIN_STARTS = 5
+};
 enum {
 	CHURN_STEPS = 20011,
 	CHURN_SLOTS = 1021,
@@ -25,7 +32,9 @@ enum {
 
 static void *map(size_t bytes)
 {
-	void *at = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	/* NORESERVE, for a small machine refuses 1 GiB that nobody touches */
+	void *at = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
+			MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 
 	if (at == MAP_FAILED)
 		BENCH_DIE("cannot map %zu bytes", bytes);

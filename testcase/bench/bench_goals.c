@@ -2,7 +2,7 @@
  *
  * Prints the goals that the tracer was built for beside what a file of bench_collect has measured,
  * as text, or with --markdown as it stands in docs/performance.md. It judges and never fails: a
- * clock is no test. Ratios are judged on an emulated machine too, times are not there to judge.
+ * clock is no test. On an emulated machine nothing is judged, for the goals are those of a real one.
  */
 #include "printout.h"
 
@@ -122,9 +122,9 @@ static void add_goal(struct printout *out, const struct table *table, const stru
 	else
 		printout__set(out, 2, "%.*f", value < 100 ? 2 : 0, value);
 	printout__set(out, 3, "%s",
-		      isnan(value) ? "not judged here"
-		      : reached    ? "reached"
-				   : "missed");
+		      isnan(value) || !printout__is_timed(table) ? "not judged here"
+		      : reached                                  ? "reached"
+								 : "missed");
 }
 
 int main(int argc, char **argv)

@@ -218,8 +218,7 @@ static bool is_first_of_engine(const struct table *table, size_t row)
 /* engine NULL: what the engines are compared with. */
 static void print_engine(const struct table *table, const char *engine, bool markdown)
 {
-	bool timed = !isnan(printout__figure(table, "memcpy", "-", "-", 1 << 20, "latency_ns")) ||
-		     !isnan(printout__figure(table, "memcpy", "-", "-", 1 << 12, "latency_ns"));
+	bool timed = printout__is_timed(table);
 	const char *indent = markdown ? "" : "  ";
 
 	for (int ratios = !timed; ratios < 2; ratios++) {

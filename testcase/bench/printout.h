@@ -43,6 +43,15 @@ static inline double printout__figure(const struct table *table, const char *op,
 	return NAN;
 }
 
+/* Has the file times, or is it from an emulated machine? */
+static inline bool printout__is_timed(const struct table *table)
+{
+	for (size_t row = 1; row < table->rows; row++)
+		if (*csv_read__cell(table, row, csv_read__column(table, "latency_ns")))
+			return true;
+	return false;
+}
+
 /* Begins a row; its cells are empty. */
 static inline char *printout__row(struct printout *out)
 {
