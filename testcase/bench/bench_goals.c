@@ -18,43 +18,43 @@ enum kind {
 
 static const struct goal {
 	const char *what, *unit;
-	enum kind kind;
 	const char *op, *variant, *engine;
 	uint64_t bytes, last;
 	const char *value;
 	double goal;
+	enum kind kind;
 	bool at_least;
 } goals[] = {
-	{"chunk: checkpoint of 1 MiB, copy", "ns per chunk", KIND_FIGURE, "checkpoint", "-",
-	 "chunk", 1 << 20, 0, "ns_per_chunk", 250, false},
-	{"chunk: register at mmap, 1 MiB", "ns per chunk", KIND_FIGURE, "register", "-", "chunk",
-	 1 << 20, 0, "ns_per_chunk", 400, false},
-	{"auto: pairs of testcase idle -n 10", "per second", KIND_FIGURE, "pairs", "-", "auto",
-	 4096, 0, "per_second", 2000, true},
+	{"chunk: checkpoint of 1 MiB, copy", "ns per chunk", "checkpoint", "-", "chunk", 1 << 20, 0,
+	 "ns_per_chunk", 250, KIND_FIGURE, false},
+	{"chunk: register at mmap, 1 MiB", "ns per chunk", "register", "-", "chunk", 1 << 20, 0,
+	 "ns_per_chunk", 400, KIND_FIGURE, false},
+	{"auto: pairs of testcase idle -n 10", "per second", "pairs", "-", "auto", 4096, 0,
+	 "per_second", 2000, KIND_FIGURE, true},
 	{"slab: speed of the copy of a checkpoint, worst of 1 MiB to 1 GiB",
-	 "times process_vm_readv", KIND_LEAST, "checkpoint", "-", "slab", 1 << 20, 1 << 30,
-	 "copy_to_process_vm", 1.15, true},
-	{"the same", "times memcpy", KIND_LEAST, "checkpoint", "-", "slab", 1 << 20, 1 << 30,
-	 "copy_to_memcpy", 0.5, true},
-	{"slab: speed of the whole call, 256 MiB", "times process_vm_readv", KIND_INVERSE,
-	 "checkpoint", "-", "slab", 256 << 20, 0, "latency_to_process_vm", 1.15, true},
-	{"slab: speed of the whole call, 1 GiB", "times process_vm_readv", KIND_INVERSE,
-	 "checkpoint", "-", "slab", 1 << 30, 0, "latency_to_process_vm", 1.15, true},
-	{"slab: speed of the copy of a checkpoint of 256 MiB", "times chunk", KIND_SLOWER,
-	 "checkpoint", "-", "slab", 256 << 20, 0, "copy_to_memcpy", 8, true},
+	 "times process_vm_readv", "checkpoint", "-", "slab", 1 << 20, 1 << 30,
+	 "copy_to_process_vm", 1.15, KIND_LEAST, true},
+	{"the same", "times memcpy", "checkpoint", "-", "slab", 1 << 20, 1 << 30, "copy_to_memcpy",
+	 0.5, KIND_LEAST, true},
+	{"slab: speed of the whole call, 256 MiB", "times process_vm_readv", "checkpoint", "-",
+	 "slab", 256 << 20, 0, "latency_to_process_vm", 1.15, KIND_INVERSE, true},
+	{"slab: speed of the whole call, 1 GiB", "times process_vm_readv", "checkpoint", "-",
+	 "slab", 1 << 30, 0, "latency_to_process_vm", 1.15, KIND_INVERSE, true},
+	{"slab: speed of the copy of a checkpoint of 256 MiB", "times chunk", "checkpoint", "-",
+	 "slab", 256 << 20, 0, "copy_to_memcpy", 8, KIND_SLOWER, true},
 	{"auto: whole call of a checkpoint, worst of all sizes", "times the better engine",
-	 KIND_BETTER, "checkpoint", "-", "auto", 1 << 12, 1 << 28, "latency_ns", 1.1, false},
+	 "checkpoint", "-", "auto", 1 << 12, 1 << 28, "latency_ns", 1.1, KIND_BETTER, false},
 	{"slab: restore with nothing dirty, copy, worst of 1 MiB to 1 GiB",
-	 "times a checkpoint's copy", KIND_MOST, "restore", "dirty_0", "slab", 1 << 20, 1 << 30,
-	 "copy_to_checkpoint", 1, false},
-	{"the same, the whole call", "times a checkpoint", KIND_MOST, "restore", "dirty_0", "slab",
-	 1 << 20, 1 << 30, "latency_to_checkpoint", 1, false},
-	{"auto: adds to mmap+munmap of 1 GiB", "ns", KIND_FIGURE, "map_pair_added", "-", "auto",
-	 1 << 30, 0, "latency_ns", 10000, false},
-	{"auto: malloc and free, speed", "times that without the tracer", KIND_INVERSE,
-	 "malloc_churn", "on", "auto", 0, 0, "latency_to_untraced", 0.9, true},
-	{"slab: store for each further byte, 1 MiB to 256 MiB", "bytes", KIND_SLOPE, "store", "-",
-	 "slab", 1 << 20, 256 << 20, "store_bytes", 1.05, false},
+	 "times a checkpoint's copy", "restore", "dirty_0", "slab", 1 << 20, 1 << 30,
+	 "copy_to_checkpoint", 1, KIND_MOST, false},
+	{"the same, the whole call", "times a checkpoint", "restore", "dirty_0", "slab", 1 << 20,
+	 1 << 30, "latency_to_checkpoint", 1, KIND_MOST, false},
+	{"auto: adds to mmap+munmap of 1 GiB", "ns", "map_pair_added", "-", "auto", 1 << 30, 0,
+	 "latency_ns", 10000, KIND_FIGURE, false},
+	{"auto: malloc and free, speed", "times that without the tracer", "malloc_churn", "on",
+	 "auto", 0, 0, "latency_to_untraced", 0.9, KIND_INVERSE, true},
+	{"slab: store for each further byte, 1 MiB to 256 MiB", "bytes", "store", "-", "slab",
+	 1 << 20, 256 << 20, "store_bytes", 1.05, KIND_SLOPE, false},
 };
 
 static double figure_at(const struct table *table, const struct goal *goal, const char *engine,

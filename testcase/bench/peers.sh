@@ -14,8 +14,8 @@ find_peers()
 	if ! command -v criu >/dev/null; then
 		say 'criu is not compared; to have it: apt-get install criu'
 	elif ! criu check >"$work/criu.check" 2>&1; then
-		say "criu is not compared, for it does not work here: $(grep -m 1 Error \
-			"$work/criu.check" || tail -n 1 "$work/criu.check")"
+		say 'criu is not compared, for it does not work here:'
+		sed 's/^/	/' "$work/criu.check" >&2
 	else
 		peers+=(criu)
 	fi
