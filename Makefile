@@ -162,11 +162,11 @@ run-vm: all
 # ---- testing ----
 
 #: tests       build the test programs and install what the tests need
-tests: all $(UNIT) $(E2E) $(FORMS) $(WORKLOADS)
+tests: all $(UNIT) $(E2E) $(FORMS) $(WORKLOADS) $(BENCH)
 	$(Q)utils/deps.sh $(TEST_PACKAGES)
 
 UNIT_SUITES := $(UNIT) testcase/unit/run_test.sh
-E2E_SUITES  := $(wildcard testcase/e2e/*.bats testcase/workloads/*.bats)
+E2E_SUITES  := $(wildcard testcase/e2e/*.bats testcase/workloads/*.bats testcase/bench/*.bats)
 VM_SUITES   := $(wildcard testcase/vm/*.tap.sh)
 
 #: test        everything that CI runs: unit, end to end here and in both VMs
