@@ -21,6 +21,8 @@
 
 enum { PAGE = 4096, PAGE_WORDS = PAGE / 8, SMALL = 65536, DIRTY_PAGES = 4, SAMPLES_PER_ROUND = 9 };
 
+#define MOST_AT_ONCE (1ULL << 30)
+
 struct sample {
 	const char *op, *variant; /* string literals */
 	uint64_t sequence;
@@ -112,6 +114,26 @@ static void verify(const struct bench *bench, uint64_t seed, const char *when)
 
 /* ---- the other process ---- */
 
+/* In one call; the kernel moves less than 2 GiB in one, so above 1 GiB in one for each. */
+static ssize_t move(pid_t client, void *buffer, uint64_t bytes, const struct question *question)
+{
+	ssize_t done = 0, moved = 1;
+
+	while (moved > 0 && (uint64_t)done < bytes) {
+		uint64_t left = bytes - (uint64_t)done;
+		struct iovec here = {.iov_base = (char *)buffer + done,
+				     .iov_len = left < MOST_AT_ONCE ? left : MOST_AT_ONCE};
+		struct iovec there = {
+			.iov_base = (void *)(uintptr_t)(question->address + (uint64_t)done),
+			.iov_len = here.iov_len};
+
+		moved = question->write ? process_vm_writev(client, &here, 1, &there, 1, 0)
+					: process_vm_readv(client, &here, 1, &there, 1, 0);
+		done += moved;
+	}
+	return moved > 0 ? done : -1;
+}
+
 static void serve(pid_t client, uint64_t bytes, int ask_fd, int answer_fd)
 {
 	void *buffer = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
@@ -121,14 +143,9 @@ static void serve(pid_t client, uint64_t bytes, int ask_fd, int answer_fd)
 	if (buffer == MAP_FAILED)
 		_exit(1);
 	while (read(ask_fd, &question, sizeof(question)) == sizeof(question)) {
-		struct iovec here = {.iov_base = buffer, .iov_len = bytes}, there = here;
-		uint64_t start_ns, answer;
-		ssize_t moved;
+		uint64_t start_ns = bench__now_ns(), answer;
+		ssize_t moved = move(client, buffer, bytes, &question);
 
-		there.iov_base = (void *)(uintptr_t)question.address;
-		start_ns = bench__now_ns();
-		moved = question.write ? process_vm_writev(client, &here, 1, &there, 1, 0)
-				       : process_vm_readv(client, &here, 1, &there, 1, 0);
 		answer = bench__now_ns() - start_ns;
 		if (moved != (ssize_t)bytes)
 			answer = 0;
