@@ -19,14 +19,15 @@ is_emulated()
 # draw_plots FILE STEM "FORMAT..."
 draw_plots()
 {
-	local file=$1 stem=$2 format emulated=0
+	local file=$1 stem=$2 format emulated=0 said
 
 	command -v gnuplot >/dev/null ||
 		die 'gnuplot is missing; type: apt-get install gnuplot-nox'
 	! is_emulated "$file" || emulated=1
 	for format in $3; do
-		gnuplot -c "$here/plots.gp" "$file" "$stem" "$format" "$emulated" ||
-			die "gnuplot could not draw $file"
+		# it warns of figures that were not measured
+		said=$(gnuplot -c "$here/plots.gp" "$file" "$stem" "$format" "$emulated" 2>&1) ||
+			die "gnuplot could not draw $file: $said"
 	done
 }
 
