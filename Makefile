@@ -75,12 +75,25 @@ $(BUILD)/tracer.skel.h: $(BUILD)/tracer.bpf.o
 
 $(BUILD)/obj/tracer/hooks.o: $(BUILD)/tracer.skel.h
 
+# The text that BCC compiles when the page engine is chosen, as a C string, and headers for it.
+$(BUILD)/page.bcc.h: bpf/page.bcc.c bpf/tracer.h | $(BUILD)/packages
+	$(call say,TEXT)
+	$(Q)sed -e '/^#include "tracer.h"/{r bpf/tracer.h' -e 'd}' bpf/page.bcc.c | \
+		sed -e 's/[\\"]/\\&/g' -e 's/.*/"&\\n"/' >$@
+
+$(BUILD)/obj/tracer/page_engine.o: $(BUILD)/page.bcc.h
+
+BCC_HEADERS := $(shell cd bpf && find bcc -name '*.h')
+$(BCC_HEADERS:%=$(BUILD)/%): $(BUILD)/%: bpf/%
+	$(Q)mkdir -p $(@D)
+	$(Q)cp $< $@
+
 $(BUILD)/obj/%.o: %.c Makefile VERSION | $(BUILD)/packages
 	$(call say,CC)
 	$(Q)mkdir -p $(@D)
 	$(Q)$(COMPILE) -c $< -o $@
 
-$(BUILD)/tracer: $(TRACER) $(BASE) $(SLAB)
+$(BUILD)/tracer: $(TRACER) $(BASE) $(SLAB) | $(BCC_HEADERS:%=$(BUILD)/%)
 	$(call say,LINK)
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $^ -o $@ $(LIBRARIES)
 

@@ -40,10 +40,10 @@ struct {
 
 struct {
 	__uint(type, BPF_MAP_TYPE_PROG_ARRAY);
-	__uint(max_entries, 1);
+	__uint(max_entries, CONTINUATIONS);
 	__type(key, __u32);
 	__type(value, __u32);
-} restorers SEC(".maps");
+} continuations SEC(".maps");
 
 static void count_drop(enum counter counter)
 {
@@ -298,15 +298,15 @@ int on_openat2_return(struct trace_event_raw_sys_exit *ctx)
 /* ---- polls ---- */
 
 /* Ends a poll's share of the copy. While slabs are left, the next poll goes on. */
-static void finish_copy(__u64 start_ns, bool failed)
+static void finish_copy(bool failed)
 {
 	struct operation *operation = &state.operation;
 	__u64 rest;
 	__u32 bucket = 0, kind = operation->kind;
 
-	operation->copy_ns += bpf_ktime_get_ns() - start_ns;
-	operation->slab_cursor += SLAB_BATCH;
-	if (!failed && operation->slab_cursor < state.slabs) {
+	operation->copy_ns += bpf_ktime_get_ns() - operation->poll_ns;
+	operation->slab_cursor += state.pages_per_poll ? state.pages_per_poll : SLAB_BATCH;
+	if (!failed && operation->slab_cursor < state.visits) {
 		operation->phase = PHASE_READY;
 		return;
 	}
@@ -322,20 +322,35 @@ static void finish_copy(__u64 start_ns, bool failed)
 	send(EVENT_COPIED, 0, 0);
 }
 
+/* Goes on in another program, which does not come back. */
+static __always_inline void continue_in(void *ctx, enum continuation program)
+{
+	bpf_tail_call(ctx, &continuations, program);
+	count_drop(COUNTER_PROGRAM_MISSING);
+	finish_copy(true);
+}
+
+/* The page engine's programs end here. */
+SEC("?tp/syscalls/sys_enter_access")
+int pages_moved(void *ctx)
+{
+	finish_copy(false);
+	return 0;
+}
+
 /* The slabs that this poll may copy. */
 static __u32 batch_size(void)
 {
 	__u64 cursor = state.operation.slab_cursor, left;
 
-	if (cursor >= state.slabs)
+	if (cursor >= state.slabs || state.pages_per_poll)
 		return 0;
 	left = state.slabs - cursor;
 	return left < SLAB_BATCH ? left : SLAB_BATCH;
 }
 
-static void checkpoint(void)
+static __always_inline void checkpoint(void *ctx)
 {
-	__u64 start_ns = bpf_ktime_get_ns();
 	bool failed = false;
 	void *store;
 	__u32 i;
@@ -346,13 +361,15 @@ static void checkpoint(void)
 		failed |= !store || bpf_for_each_map_elem(store, read_chunk, NULL, 0) < 0;
 	}
 	failed |= bpf_loop(batch_size(), read_slab, NULL, 0) < 0;
-	finish_copy(start_ns, failed);
+	if (state.pages_per_poll && state.visits && !failed)
+		continue_in(ctx, CONTINUE_STORE_PAGES);
+	else
+		finish_copy(failed);
 }
 
 /* Where BPF may not write: finds what user space must. */
 static void compare(void)
 {
-	__u64 start_ns = bpf_ktime_get_ns();
 	bool failed = false;
 	void *store;
 	__u32 i;
@@ -362,13 +379,12 @@ static void compare(void)
 		failed |= !store || bpf_for_each_map_elem(store, compare_chunk, NULL, 0) < 0;
 	}
 	failed |= bpf_loop(batch_size(), compare_slab, NULL, 0) < 0;
-	finish_copy(start_ns, failed);
+	finish_copy(failed);
 }
 
 SEC("?tp/syscalls/sys_enter_access")
 int restore(void *ctx)
 {
-	__u64 start_ns = bpf_ktime_get_ns();
 	bool failed = false;
 	void *store;
 	__u32 i;
@@ -378,7 +394,10 @@ int restore(void *ctx)
 		failed |= !store || bpf_for_each_map_elem(store, write_chunk, NULL, 0) < 0;
 	}
 	failed |= bpf_loop(batch_size(), write_slab, NULL, 0) < 0;
-	finish_copy(start_ns, failed);
+	if (state.pages_per_poll && state.visits && !failed)
+		continue_in(ctx, CONTINUE_RESTORE_PAGES);
+	else
+		finish_copy(failed);
 	return 0;
 }
 
@@ -434,7 +453,7 @@ static int on_poll(void *ctx, __u64 user_path)
 {
 	struct operation *operation = &state.operation;
 	char path[PATH_BYTES];
-	__u32 phase, zero = 0;
+	__u32 phase;
 	long differs;
 
 	if (!is_target() || operation->phase == PHASE_IDLE)
@@ -462,19 +481,13 @@ static int on_poll(void *ctx, __u64 user_path)
 	}
 	if (!move_phase(phase, PHASE_COPYING))
 		return 0;
-	if (operation->kind == OPERATION_CHECKPOINT) {
-		checkpoint();
-		return 0;
-	}
-	if (!restore_in_bpf) {
+	operation->poll_ns = bpf_ktime_get_ns();
+	if (operation->kind == OPERATION_CHECKPOINT)
+		checkpoint(ctx);
+	else if (!restore_in_bpf)
 		compare();
-		return 0;
-	}
-	bpf_tail_call(ctx, &restorers, zero);
-	count_drop(COUNTER_RESTORER_MISSING); /* the call does not return when it succeeds */
-	operation->failed = 1;
-	operation->phase = PHASE_COPIED;
-	send(EVENT_COPIED, 0, 0);
+	else
+		continue_in(ctx, CONTINUE_RESTORE);
 	return 0;
 }
 

@@ -41,6 +41,10 @@
 /* Slots of the memory of absent pages that spares an operation a fault for each chunk of them. */
 #define ABSENT_SLOTS 8192
 
+/* Most pages that one poll copies with the page engine (4 MiB, about 1 ms). The verifier of 6.1 takes
+ * no loop of 2048: it remembers 8192 jumps, and a page has several. */
+#define PAGE_BATCH 1024
+
 #define PATH_BYTES 256 /* longest control file path, with its NUL */
 #define NAME_BYTES 64  /* longest name of --wait, with its NUL */
 
@@ -105,6 +109,21 @@ static inline __u64 slab_checksum(const __u64 *words)
 	return sum ^ (sums << 32 | sums >> 32);
 }
 
+/* The page engine (bpf/page.bcc.c): consecutive pages to be copied, one after the other. */
+struct page_area {
+	__u64 start, end; /* page-aligned; start == end ends the list */
+	__u64 blank;      /* nothing is saved of them: they are to read as zeros */
+};
+_Static_assert(sizeof(struct page_area) == 24, "struct page_area crosses the border");
+
+struct page_cursor { /* where the next poll of a process goes on */
+	__u64 address, end; /* in the area; equal before the first one and after each */
+	__u64 blank;        /* as in the area */
+	__u32 area;         /* the one that comes next */
+	__u32 number;       /* of the page: its index in the table of return codes */
+};
+_Static_assert(sizeof(struct page_cursor) == 32, "struct page_cursor crosses the border");
+
 enum phase {
 	PHASE_IDLE = 0,
 	PHASE_REQUESTED = 1,
@@ -135,6 +154,7 @@ struct operation {         /* the one in progress, or the last one */
 	__u64 differences; /* chunks in the map differences; more than fit are counted too */
 	__u64 slab_cursor; /* the slab that the next poll begins with */
 	__u64 slab_flags;  /* slabs with a flag */
+	__u64 poll_ns;     /* CLOCK_MONOTONIC, when the poll that copies began */
 	__u32 kind;        /* enum operation_kind */
 	__u32 phase;       /* enum phase */
 	__u32 tid;         /* the thread that asked, in the tracer's PID namespace */
@@ -144,7 +164,7 @@ struct operation {         /* the one in progress, or the last one */
 	__u32 failed; /* the iteration over the stores broke off */
 	__u32 padding;
 };
-_Static_assert(sizeof(struct operation) == 144, "struct operation crosses the border");
+_Static_assert(sizeof(struct operation) == 152, "struct operation crosses the border");
 
 /* What was dropped, refused or done another way; none is silent. */
 enum counter {
@@ -155,7 +175,7 @@ enum counter {
 	COUNTER_RANGES_DEFERRED,  /* left to user space: too long for a hook */
 	COUNTER_REQUESTS_BUSY,    /* a request while another operation was being finished */
 	COUNTER_COPY_FAILED,      /* the iteration over the chunks itself failed */
-	COUNTER_RESTORER_MISSING, /* no restore program to call */
+	COUNTER_PROGRAM_MISSING,  /* no program to continue in */
 	COUNTER_SLABS_DAMAGED,    /* not what was saved any more, and therefore not restored */
 	COUNTERS,
 };
@@ -181,9 +201,19 @@ struct state { /* shared memory between both sides: the BPF object's .bss */
 	__u32 awake;          /* user space looks at the ring by itself */
 	__u32 slabs;          /* entries of the slab table */
 	__u32 slots;          /* of the extents, taken by the snapshot */
+	__u32 visits;         /* slabs that polls must visit before a copy is done */
+	__u32 pages_per_poll; /* with the page engine, else 0 */
 	__u32 has_slabs;      /* ranges are kept in slabs: user space must look before each copy */
 	__u32 ignored;        /* bit of each kind of request that came while another was served */
 	__u32 unplaced;       /* a restore has seen ranges that a checkpoint has yet to register */
+};
+
+/* Programs that a poll goes on in, by a tail call. */
+enum continuation {
+	CONTINUE_RESTORE = 0,      /* only where BPF may write */
+	CONTINUE_STORE_PAGES = 1,  /* of the page engine, and so only with it */
+	CONTINUE_RESTORE_PAGES = 2, /* both */
+	CONTINUATIONS = 3,
 };
 
 enum event_kind {

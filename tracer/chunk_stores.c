@@ -11,6 +11,7 @@
 #include <unistd.h>
 #include "base/procfs.h"
 #include "chunk_stores.h"
+#include "maps.h"
 
 enum {
 	STREAM_BYTES = 64 * 1024, /* the kernel hands over half of that at a time */
@@ -65,33 +66,6 @@ int chunk_stores__open(int outer_fd, int first_fd, int stream_fd, uint64_t first
 	return 0;
 }
 
-/* A store as the first is, with its type information: 6.1 compares that with the template's. */
-static int create_like_first(const struct chunk_stores *stores, uint32_t places)
-{
-	struct bpf_map_info info = {0};
-	uint32_t length = sizeof(info);
-	/* cppcheck-suppress unknownMacro */
-	LIBBPF_OPTS(bpf_map_create_opts, options);
-	int fd;
-
-	if (bpf_obj_get_info_by_fd(stores->fds[0], &info, &length))
-		return -errno;
-	if (info.btf_id) {
-		int btf = bpf_btf_get_fd_by_id(info.btf_id);
-
-		if (btf < 0)
-			return btf;
-		options.btf_fd = (uint32_t)btf;
-		options.btf_key_type_id = info.btf_key_type_id;
-		options.btf_value_type_id = info.btf_value_type_id;
-	}
-	fd = bpf_map_create(BPF_MAP_TYPE_HASH, "chunks", sizeof(uint64_t), sizeof(struct chunk),
-			    places, &options);
-	if (info.btf_id)
-		close((int)options.btf_fd);
-	return fd;
-}
-
 /* Adds a store for at least count more chunks, as far as the limit allows. */
 static int grow(struct chunk_stores *stores, uint64_t count)
 {
@@ -102,7 +76,7 @@ static int grow(struct chunk_stores *stores, uint64_t count)
 		return -E2BIG;
 	if (places > stores->limit - stores->places || stores->count == CHUNK_STORES - 1)
 		places = stores->limit - stores->places;
-	fd = create_like_first(stores, (uint32_t)places);
+	fd = maps__create_like(stores->fds[0], (uint32_t)places);
 	if (fd < 0)
 		return fd;
 	stream = open_stream(stores, fd);

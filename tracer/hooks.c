@@ -57,6 +57,7 @@ static int configure(struct tracer_bpf *object, const struct options *options,
 	object->rodata->restore_all = options->restore_all;
 	object->rodata->verify = options->verify;
 	object->bss->state.slab_threshold = options->slab_threshold;
+	object->bss->state.pages_per_poll = (uint32_t)options->pages_per_poll;
 	if (options->wait_name) {
 		object->rodata->wait_length = (uint32_t)strlen(options->wait_name);
 		snprintf((char *)object->rodata->wait_name, NAME_BYTES, "%s", options->wait_name);
@@ -74,7 +75,11 @@ static int configure(struct tracer_bpf *object, const struct options *options,
 		err = bpf_map__set_max_entries(object->maps.differences, DIFFERENCES);
 	if (!err)
 		err = bpf_program__set_autoload(object->progs.restore, restore_in_bpf);
+	if (!err)
+		err = bpf_program__set_autoload(object->progs.pages_moved,
+						options->pages_per_poll > 0);
 	bpf_program__set_autoattach(object->progs.restore, false); /* it is called, not attached */
+	bpf_program__set_autoattach(object->progs.pages_moved, false);
 	bpf_program__set_autoattach(object->progs.stream, false); /* chunk_stores.c does, to each */
 	return err;
 }
@@ -83,9 +88,10 @@ static int configure(struct tracer_bpf *object, const struct options *options,
 static int install_restorer(struct tracer_bpf *object)
 {
 	int program = bpf_program__fd(object->progs.restore);
-	uint32_t zero = 0;
+	uint32_t place = CONTINUE_RESTORE;
 
-	return bpf_map_update_elem(bpf_map__fd(object->maps.restorers), &zero, &program, BPF_ANY)
+	return bpf_map_update_elem(bpf_map__fd(object->maps.continuations), &place, &program,
+				   BPF_ANY)
 		       ? -errno
 		       : 0;
 }
@@ -185,6 +191,16 @@ int hooks__extents_fd(const struct hooks *hooks)
 int hooks__slab_tables_fd(const struct hooks *hooks)
 {
 	return bpf_map__fd(hooks->object->maps.slab_tables);
+}
+
+int hooks__continuations_fd(const struct hooks *hooks)
+{
+	return bpf_map__fd(hooks->object->maps.continuations);
+}
+
+int hooks__pages_moved_fd(const struct hooks *hooks)
+{
+	return bpf_program__fd(hooks->object->progs.pages_moved);
 }
 
 int hooks__stream_fd(const struct hooks *hooks)

@@ -36,7 +36,10 @@ int hooks__chunks_fd(const struct hooks *hooks);
 int hooks__chunk_stores_fd(const struct hooks *hooks);
 int hooks__extents_fd(const struct hooks *hooks);
 int hooks__slab_tables_fd(const struct hooks *hooks);
-int hooks__stream_fd(const struct hooks *hooks); /* of the program stream */
+int hooks__continuations_fd(const struct hooks *hooks);
+/* File descriptors of programs, borrowed. pages_moved is only there with the page engine. */
+int hooks__stream_fd(const struct hooks *hooks);
+int hooks__pages_moved_fd(const struct hooks *hooks);
 
 /* Calls each for every map but the chunk stores: name, places and kernel memory in bytes. */
 void hooks__for_each_map(const struct hooks *hooks,

@@ -8,6 +8,8 @@
 #include <string.h>
 #include "base/log.h"
 #include "base/parse.h"
+#include <linux/types.h>
+#include "tracer.h"
 #include "options.h"
 
 #define EXIT_TRACER        125
@@ -26,11 +28,13 @@ enum key {
 	KEY_RESTORE_PATH,
 	KEY_RESTORE,
 	KEY_VERIFY,
+	KEY_PAGES_PER_POLL,
 	KEY_USAGE,
 };
 
 static const struct argp_option option_list[] = {
-	{"engine", 'e', "ENGINE", 0, "How snapshots are held: chunk, slab, or auto (default)", 1},
+	{"engine", 'e', "ENGINE", 0, "How snapshots are held: chunk, slab, page, or auto (default)",
+	 1},
 	{"regions", KEY_REGIONS, "LIST", 0,
 	 "Memory to track: mmap,heap,bss (default), and data,stack", 1},
 	{"restore-path", KEY_RESTORE_PATH, "PATH", 0,
@@ -39,6 +43,8 @@ static const struct argp_option option_list[] = {
 	 "Of slabs, write back only what differs (diff, default) or everything (all)", 1},
 	{"verify", KEY_VERIFY, NULL, 0,
 	 "Keep a checksum of each slab, and restore none that is not what was saved", 1},
+	{"pages-per-poll", KEY_PAGES_PER_POLL, "N", 0,
+	 "With the page engine, copy N pages in each poll (default 1, at most 1024)", 1},
 	{"max-chunks", KEY_MAX_CHUNKS, "N", 0,
 	 "Limit of the chunk stores, in chunks of 256 bytes (default 524288: 128 MiB)", 1},
 	{"ready-chunks", KEY_READY_CHUNKS, "N", 0,
@@ -134,18 +140,22 @@ static void read_restore_path(struct argp_state *state, const char *word, enum r
 static void read_engine(struct argp_state *state, char *name, struct options *options)
 {
 	options->engine = name;
+	options->page_engine = !strcmp(name, "page");
 	if (!strcmp(name, "auto"))
 		options->slab_threshold = SLAB_THRESHOLD;
-	else if (!strcmp(name, "slab"))
+	else if (!strcmp(name, "slab") || options->page_engine)
 		options->slab_threshold = 0;
 	else if (!strcmp(name, "chunk"))
 		options->slab_threshold = UINT64_MAX;
 	else
-		argp_error(state, "--engine '%s': none of auto, chunk, slab", name);
+		argp_error(state, "--engine '%s': none of auto, chunk, slab, page", name);
 }
 
 static void check(struct argp_state *state, const struct options *options)
 {
+	if (options->pages_per_poll && !options->page_engine)
+		argp_error(state, "--pages-per-poll goes with --engine page, not with %s",
+			   options->engine);
 	if (options->wait_name && options->program)
 		argp_error(state,
 			   "--wait %s traces a program that somebody else starts; take '%s' away",
@@ -196,6 +206,9 @@ static error_t read_option(int key, char *text, struct argp_state *state)
 		break;
 	case KEY_VERIFY:
 		options->verify = true;
+		break;
+	case KEY_PAGES_PER_POLL:
+		read_number(state, "--pages-per-poll", text, 1, PAGE_BATCH, &options->pages_per_poll);
 		break;
 	case KEY_REGIONS:
 		options->regions = read_regions(state, text);
@@ -264,6 +277,8 @@ void options__parse(int argc, char **argv, struct options *ret)
 	if (!ret->ready_chunks)
 		ret->ready_chunks =
 			ret->slab_threshold == UINT64_MAX ? CHUNK_READY_CHUNKS : SLAB_READY_CHUNKS;
+	if (ret->page_engine && !ret->pages_per_poll)
+		ret->pages_per_poll = 1;
 	if (ret->ready_chunks > ret->max_chunks)
 		ret->ready_chunks = ret->max_chunks;
 }

@@ -25,13 +25,15 @@ struct options {
 	const char *output;      /* the CSV; NULL: default name */
 	const char *map_log;     /* NULL: none */
 	const char *user;        /* name or number; NULL: nobody else */
-	const char *engine;      /* "chunk", "slab" or "auto" */
+	const char *engine;      /* "chunk", "slab", "page" or "auto" */
 	char **program;          /* argv of the program, NULL-terminated; NULL with --wait */
 	uint64_t max_chunks;     /* limit of the chunk store */
 	uint64_t ready_chunks;   /* of them allocated beforehand */
 	uint64_t slab_threshold; /* bytes; ranges from there on are kept in slabs */
+	uint64_t pages_per_poll; /* with the page engine, else 0 */
 	uint32_t regions;        /* mask of enum region */
 	enum restore_path restore_path;
+	bool page_engine;
 	bool restore_all; /* write everything back, not only what differs */
 	bool verify;      /* keep checksums of slabs */
 	int verbosity;    /* enum log_level */

@@ -37,6 +37,7 @@ struct session {
 	struct ring_buffer *events;
 	struct chunk_stores *stores;
 	struct slab_store *slabs;
+	struct page_engine *pages; /* NULL with another engine */
 	struct target target;
 	uint64_t saved;    /* chunks in the snapshot */
 	uint64_t warned;   /* sequence of the request that nobody polls for */
@@ -136,12 +137,22 @@ int session__create(const struct options *options, const struct kernel_facts *fa
 	session->state = hooks__state(hooks);
 	/* with one processor, staying awake would only keep the target from running */
 	session->may_spin = !sched_getaffinity(0, sizeof(cpus), &cpus) && CPU_COUNT(&cpus) > 1;
+	if (options->page_engine) {
+		err = page_engine__open((uint32_t)options->pages_per_poll, restore_in_bpf,
+					hooks__continuations_fd(hooks), hooks__pages_moved_fd(hooks),
+					&session->pages);
+		if (err) { /* it has said why */
+			session__free(session);
+			return err;
+		}
+	}
 	err = chunk_stores__open(hooks__chunk_stores_fd(hooks), hooks__chunks_fd(hooks),
 				 hooks__stream_fd(hooks), options->ready_chunks,
 				 options->max_chunks, session->state, &session->stores);
 	if (!err)
 		err = slab_store__open(hooks__extents_fd(hooks), hooks__slab_tables_fd(hooks),
-				       session->state, options->verify, &session->slabs);
+				       session->pages, session->state, options->verify,
+				       &session->slabs);
 	if (!err)
 		err = target__open(&session->target, session->state, session->stores,
 				   session->slabs, options->regions, options->slab_threshold,
@@ -612,6 +623,8 @@ static void finish(struct session *session)
 		return; /* an exec has overtaken it, or it is done */
 	err = fault__pass("copied", session->target.pid);
 	if (!err)
+		err = slab_store__collect(session->slabs);
+	if (!err)
 		err = do_the_rest(session, &written, &repaired);
 	if (restore)
 		row.restore_path = session->restore_in_bpf ? "bpf" : "process_vm";
@@ -781,5 +794,6 @@ void session__free(struct session *session)
 	target__close(&session->target);
 	chunk_stores__free(session->stores);
 	slab_store__free(session->slabs);
+	page_engine__free(session->pages);
 	free(session);
 }

@@ -11,7 +11,7 @@
 #include "base/procfs.h"
 #include "slab_store.h"
 
-enum { SPARE_EXTENTS = 2, SPARE_SHARE = 32, PROVIDE_EXTENTS = 2 };
+enum { SPARE_EXTENTS = 2, SPARE_SHARE = 32, PROVIDE_EXTENTS = 2, WRITE_SLABS = 1024 };
 
 enum { UNASKED_EXTENTS = 4 }; /* so few are made without a look at what memory there is */
 
@@ -27,6 +27,7 @@ struct part {
 
 struct slab_store {
 	struct state *state;
+	struct page_engine *pages; /* NULL: the bytes are in extents */
 	struct intervals ranges; /* kept in slabs */
 	struct intervals known;  /* pages in the table */
 	struct part *parts;      /* EXTENTS */
@@ -35,12 +36,13 @@ struct slab_store {
 	bool verify;
 	uint32_t made;   /* no part has a higher number than this less one */
 	uint32_t zeros;  /* pages of the last checkpoint that took no slot */
+	uint8_t *buffer; /* with the page engine: WRITE_SLABS, bytes on their way */
 	uint32_t sorted; /* slabs in address order; those after it were appended by a restore */
 	int extents_fd, tables_fd;
 };
 
-int slab_store__open(int extents_fd, int tables_fd, struct state *state, bool verify,
-		     struct slab_store **ret_store)
+int slab_store__open(int extents_fd, int tables_fd, struct page_engine *pages, struct state *state,
+		     bool verify, struct slab_store **ret_store)
 {
 	struct slab_store *store = calloc(1, sizeof(*store));
 
@@ -48,10 +50,13 @@ int slab_store__open(int extents_fd, int tables_fd, struct state *state, bool ve
 		return -ENOMEM;
 	store->state = state;
 	store->verify = verify;
+	store->pages = pages;
 	store->extents_fd = extents_fd;
 	store->tables_fd = tables_fd;
 	store->parts = calloc(EXTENTS, sizeof(*store->parts));
-	if (!store->parts) {
+	if (pages)
+		store->buffer = malloc((size_t)WRITE_SLABS * SLAB_BYTES);
+	if (!store->parts || (pages && !store->buffer)) {
 		slab_store__free(store);
 		return -ENOMEM;
 	}
@@ -118,7 +123,11 @@ static void remove_extent(struct slab_store *store, uint32_t index)
 
 static void remove_table(struct slab_store *store, uint32_t index)
 {
-	remove_array(store->tables_fd, index, sizeof(struct slab), store->parts[index].table);
+	if (store->pages)
+		free(store->parts[index].table);
+	else
+		remove_array(store->tables_fd, index, sizeof(struct slab),
+			     store->parts[index].table);
 	store->parts[index].table = NULL;
 }
 
@@ -130,6 +139,10 @@ static int need_table(struct slab_store *store, uint32_t index)
 		return 0;
 	if (index >= store->made)
 		store->made = index + 1;
+	if (store->pages) { /* BPF does not look at it */
+		part->table = calloc(EXTENT_SLABS, sizeof(struct slab));
+		return part->table ? 0 : -ENOMEM;
+	}
 	return create_array(store->tables_fd, index, "slab_table", sizeof(struct slab),
 			    (void **)&part->table);
 }
@@ -208,6 +221,8 @@ bool slab_store__provide(struct slab_store *store, uint64_t pages)
 	uint32_t needed = extents_for(slots_for(store, pages));
 	unsigned int made = 0;
 
+	if (store->pages)
+		return false;
 	if (!has_memory_for(store, needed))
 		return false; /* the checkpoint will say so */
 	for (uint32_t i = 0; i < needed; i++) {
@@ -263,10 +278,53 @@ static int copy_set(struct intervals *to, const struct intervals *from)
 
 void slab_store__clear(struct slab_store *store)
 {
-	store->state->slabs = store->state->slots = 0;
+	store->state->slabs = store->state->slots = store->state->visits = 0;
 	store->sorted = 0;
 	intervals__clear(&store->ranges);
 	intervals__clear(&store->known);
+}
+
+/* Does a poll of the page engine visit the slab? */
+static bool is_on_walk(const struct slab *slab)
+{
+	return slab->state == SLAB_DUE || slab->state == SLAB_PRESENT || slab->state == SLAB_ZERO;
+}
+
+/* With the page engine and --verify: a slab that is not what was saved is not restored. */
+static int verify(struct slab_store *store, struct slab *slab)
+{
+	int err = page_engine__get(store->pages, slab->address, store->buffer);
+
+	if (err || slab_checksum((const __u64 *)store->buffer) == slab->checksum)
+		return err;
+	slab->state = SLAB_UNREADABLE;
+	store->state->counters[COUNTER_SLABS_DAMAGED]++;
+	return 0;
+}
+
+/* Says what the polls of a copy have to visit. */
+static int lay_out(struct slab_store *store, enum operation_kind kind)
+{
+	int err = 0;
+
+	if (!store->pages) {
+		store->state->visits = store->state->slabs;
+		return 0;
+	}
+	page_engine__begin_walk(store->pages);
+	for (uint32_t i = 0; i < store->state->slabs && !err; i++) {
+		struct slab *slab = slab_at(store, i);
+
+		if (store->verify && slab->state == SLAB_PRESENT)
+			err = verify(store, slab);
+		if (!err && is_on_walk(slab))
+			err = page_engine__add(store->pages, slab->address,
+					       slab->state == SLAB_ZERO);
+	}
+	if (!err)
+		err = page_engine__end_walk(store->pages, kind, store->state->target,
+					    &store->state->visits);
+	return err;
 }
 
 int slab_store__begin_checkpoint(struct slab_store *store, const struct intervals *ranges,
@@ -281,13 +339,17 @@ int slab_store__begin_checkpoint(struct slab_store *store, const struct interval
 					 &store->known);
 	if (!err && intervals__bytes(&store->known) > (uint64_t)EXTENTS * EXTENT_SLABS * SLAB_BYTES)
 		err = -EFBIG;
-	if (!err)
+	if (!err && store->pages)
+		err = page_engine__reserve(store->pages, &store->known);
+	else if (!err)
 		err = fit_extents(store,
 				  slots_for(store, intervals__bytes(&store->known) / SLAB_BYTES));
 	if (!err)
 		trim_tables(store, intervals__bytes(&store->known) / SLAB_BYTES);
 	if (!err)
 		err = append_all(store, &store->known, SLAB_DUE);
+	if (!err)
+		err = lay_out(store, OPERATION_CHECKPOINT);
 	if (err)
 		slab_store__clear(store);
 	store->sorted = store->state->slabs;
@@ -314,6 +376,8 @@ int slab_store__begin_restore(struct slab_store *store, struct memory *memory)
 		err = append_all(store, &since, SLAB_ZERO);
 	for (size_t i = 0; i < since.count && !err; i++)
 		err = intervals__add(&store->known, since.items[i].start, since.items[i].end);
+	if (!err)
+		err = lay_out(store, OPERATION_RESTORE);
 	intervals__clear(&now);
 	intervals__clear(&since);
 	return err;
@@ -352,6 +416,74 @@ int slab_store__drop(struct slab_store *store, uint64_t start, uint64_t end)
 	err = intervals__remove(&store->ranges, start, end);
 	if (!err)
 		err = intervals__remove(&store->known, start, end);
+	if (!err && store->pages)
+		err = page_engine__drop(store->pages, start, end);
+	return err;
+}
+
+/* ---- what the page engine says ---- */
+
+static void flag(struct slab_store *store, struct slab *slab, uint8_t flags)
+{
+	slab->flags = flags;
+	store->state->operation.slab_flags++;
+}
+
+static int collect_read(struct slab_store *store, struct slab *slab, int code)
+{
+	if (!code) {
+		slab->state = SLAB_PRESENT;
+		store->state->slots++;
+		store->state->operation.copied += SLAB_CHUNKS;
+		if (!store->verify)
+			return 0;
+		code = page_engine__get(store->pages, slab->address, store->buffer);
+		slab->checksum = slab_checksum((const __u64 *)store->buffer);
+		return code;
+	}
+	slab->state = SLAB_UNREADABLE;
+	flag(store, slab, SLAB_FAILED);
+	store->state->operation.absent += SLAB_CHUNKS;
+	/* what an earlier checkpoint has saved of it must not come back */
+	return page_engine__drop(store->pages, slab->address, slab->address + SLAB_BYTES);
+}
+
+static void collect_written(struct slab_store *store, struct slab *slab, int code)
+{
+	struct operation *operation = &store->state->operation;
+
+	if (!code) {
+		operation->copied += SLAB_CHUNKS;
+	} else if (slab->state == SLAB_ZERO) { /* it may well be absent, and so zero */
+		flag(store, slab, SLAB_FAILED);
+		operation->absent += SLAB_CHUNKS;
+	} else {
+		flag(store, slab, SLAB_FAILED | SLAB_DIRTY);
+		operation->unwritten += SLAB_CHUNKS;
+	}
+}
+
+int slab_store__collect(struct slab_store *store)
+{
+	bool reading = store->state->operation.kind == OPERATION_CHECKPOINT;
+	uint32_t number = 0;
+	int err = 0;
+
+	for (uint32_t i = 0; store->pages && i < store->state->slabs && !err; i++) {
+		struct slab *slab = slab_at(store, i);
+
+		slab->flags = 0;
+		if (slab->state == SLAB_UNREADABLE && !reading)
+			store->state->operation.lost += SLAB_CHUNKS;
+		if (!is_on_walk(slab))
+			continue;
+		if (reading)
+			err = collect_read(store, slab, page_engine__code(store->pages, number++));
+		else if (page_engine__restores(store->pages))
+			collect_written(store, slab, page_engine__code(store->pages, number++));
+		else
+			collect_written(store, slab, -EPERM);
+	}
 	return err;
 }
 
@@ -373,9 +505,9 @@ bool slab_store__needs_repair(struct slab_store *store, struct memory *memory)
 	return false;
 }
 
-static bool is_zero(const uint8_t *slot)
+static bool is_zero(const uint8_t *bytes)
 {
-	return !slot[0] && !memcmp(slot, slot + 1, SLAB_BYTES - 1);
+	return !bytes[0] && !memcmp(bytes, bytes + 1, SLAB_BYTES - 1);
 }
 
 int slab_store__repair_checkpoint(struct slab_store *store, struct memory *memory,
@@ -384,6 +516,7 @@ int slab_store__repair_checkpoint(struct slab_store *store, struct memory *memor
 	for (uint32_t i = 0; i < store->state->slabs && store->state->operation.slab_flags; i++) {
 		struct slab *slab = slab_at(store, i);
 		uint32_t slot = store->state->slots;
+		uint8_t *bytes;
 		int err;
 
 		if (!(slab->flags & SLAB_FAILED))
@@ -392,10 +525,11 @@ int slab_store__repair_checkpoint(struct slab_store *store, struct memory *memor
 			slab->state = SLAB_ZERO;
 			continue;
 		}
-		err = need_extent(store, slot / EXTENT_SLABS);
+		err = store->pages ? 0 : need_extent(store, slot / EXTENT_SLABS);
 		if (err)
 			return err;
-		err = memory__read(memory, slab->address, slot_at(store, slot), SLAB_BYTES);
+		bytes = store->pages ? store->buffer : slot_at(store, slot);
+		err = memory__read(memory, slab->address, bytes, SLAB_BYTES);
 		if (err == -ESRCH)
 			return err;
 		if (err) {
@@ -404,12 +538,15 @@ int slab_store__repair_checkpoint(struct slab_store *store, struct memory *memor
 		}
 		result->moved += SLAB_CHUNKS;
 		result->forced += SLAB_CHUNKS;
-		if (is_zero(slot_at(store, slot))) {
+		if (is_zero(bytes)) {
 			slab->state = SLAB_ZERO;
 			continue;
 		}
-		slab->checksum =
-			store->verify ? slab_checksum((const __u64 *)slot_at(store, slot)) : 0;
+		if (store->pages)
+			err = page_engine__put(store->pages, slab->address, bytes);
+		if (err)
+			return err;
+		slab->checksum = store->verify ? slab_checksum((const __u64 *)bytes) : 0;
 		slab->slot = slot;
 		slab->state = SLAB_PRESENT;
 		store->state->slots++;
@@ -444,39 +581,71 @@ static bool continues(const struct iovec *last, const void *start)
 	return (const char *)last->iov_base + last->iov_len == (const char *)start;
 }
 
+/* Writes the pieces collected so far. */
+static int write_pieces(struct slab_store *store, struct memory *memory, size_t *count,
+			struct snapshot_result *result)
+{
+	uint64_t forced, failed;
+	int err = memory__write_pieces(memory, store->local, store->remote, *count, &forced, &failed);
+
+	for (size_t i = 0; i < *count; i++)
+		result->moved += store->local[i].iov_len / CHUNK_BYTES;
+	result->forced += forced / CHUNK_BYTES;
+	result->failed += failed / CHUNK_BYTES;
+	result->moved -= failed / CHUNK_BYTES;
+	*count = 0;
+	return err == -EFAULT ? 0 : err;
+}
+
+/* The bytes that a slab is to have: in its slot, or fetched into place number at of the buffer. */
+static int saved_bytes(struct slab_store *store, const struct slab *slab, size_t at,
+		       uint8_t **ret_bytes)
+{
+	static uint8_t zeros[SLAB_BYTES]; /* never written to */
+
+	*ret_bytes = zeros;
+	if (slab->state != SLAB_PRESENT)
+		return 0;
+	if (!store->pages) {
+		*ret_bytes = slot_at(store, slab->slot);
+		return 0;
+	}
+	*ret_bytes = store->buffer + at * SLAB_BYTES;
+	return page_engine__get(store->pages, slab->address, *ret_bytes);
+}
+
 int slab_store__repair_restore(struct slab_store *store, struct memory *memory,
 			       struct snapshot_result *result)
 {
-	static uint8_t zeros[SLAB_BYTES]; /* never written to */
-	uint64_t forced, failed, due = 0;
-	size_t count = 0;
+	size_t count = 0, fetched = 0;
 	int err = 0;
 
 	for (uint32_t i = 0; i < store->state->slabs && store->state->operation.slab_flags && !err;
 	     i++) {
 		const struct slab *slab = slab_at(store, i);
-		uint8_t *bytes = zeros;
+		void *address = (void *)(uintptr_t)slab->address;
+		uint8_t *bytes;
 
 		if (!is_due(slab, memory))
 			continue;
-		if (slab->state == SLAB_PRESENT)
-			bytes = slot_at(store, slab->slot);
-		due++;
-		if (count && bytes != zeros && continues(&store->local[count - 1], bytes) &&
-		    continues(&store->remote[count - 1], (void *)(uintptr_t)slab->address)) {
+		if (store->pages && fetched == WRITE_SLABS) {
+			err = write_pieces(store, memory, &count, result);
+			fetched = 0;
+		}
+		if (!err)
+			err = saved_bytes(store, slab, fetched++, &bytes);
+		if (err)
+			break;
+		if (count && slab->state == SLAB_PRESENT &&
+		    continues(&store->local[count - 1], bytes) &&
+		    continues(&store->remote[count - 1], address)) {
 			store->local[count - 1].iov_len += SLAB_BYTES;
 			store->remote[count - 1].iov_len += SLAB_BYTES;
 		} else {
 			err = add_piece(store, &count, bytes, slab->address);
 		}
 	}
-	if (err)
-		return err;
-	err = memory__write_pieces(memory, store->local, store->remote, count, &forced, &failed);
-	result->forced += forced / CHUNK_BYTES;
-	result->failed += failed / CHUNK_BYTES;
-	result->moved += due * SLAB_CHUNKS - failed / CHUNK_BYTES;
-	return err == -EFAULT ? 0 : err;
+	return err ? err : write_pieces(store, memory, &count, result);
 }
 
 void slab_store__for_each(struct slab_store *store,
@@ -486,10 +655,12 @@ void slab_store__for_each(struct slab_store *store,
 {
 	for (uint32_t i = 0; i < store->state->slabs; i++) {
 		const struct slab *slab = slab_at(store, i);
+		uint8_t *bytes = NULL;
 
-		if (slab->state != SLAB_GONE)
-			each(slab, slab->state == SLAB_PRESENT ? slot_at(store, slab->slot) : NULL,
-			     argument);
+		if (slab->state == SLAB_GONE ||
+		    (slab->state == SLAB_PRESENT && saved_bytes(store, slab, 0, &bytes)))
+			continue;
+		each(slab, bytes, argument);
 	}
 }
 
@@ -506,6 +677,8 @@ uint64_t slab_store__slots(const struct slab_store *store)
 {
 	uint64_t slots = 0;
 
+	if (store->pages)
+		return page_engine__places(store->pages);
 	for (uint32_t i = 0; i < store->made; i++)
 		slots += store->parts[i].slots ? EXTENT_SLABS : 0;
 	return slots;
@@ -513,7 +686,7 @@ uint64_t slab_store__slots(const struct slab_store *store)
 
 uint64_t slab_store__memory(const struct slab_store *store)
 {
-	uint64_t bytes = 0;
+	uint64_t bytes = store->pages ? page_engine__memory(store->pages) : 0;
 
 	for (uint32_t i = 0; i < store->made; i++) {
 		if (store->parts[i].slots)
@@ -527,10 +700,15 @@ uint64_t slab_store__memory(const struct slab_store *store)
 void slab_store__damage(struct slab_store *store)
 {
 	for (uint32_t i = 0; i < store->state->slabs; i++) {
-		if (slab_at(store, i)->state == SLAB_PRESENT) {
-			*slot_at(store, slab_at(store, i)->slot) ^= 1;
-			return;
-		}
+		const struct slab *slab = slab_at(store, i);
+		uint8_t *bytes;
+
+		if (slab->state != SLAB_PRESENT || saved_bytes(store, slab, 0, &bytes))
+			continue;
+		*bytes ^= 1;
+		if (store->pages)
+			(void)page_engine__put(store->pages, slab->address, bytes);
+		return;
 	}
 }
 
@@ -547,5 +725,6 @@ void slab_store__free(struct slab_store *store)
 	free(store->parts);
 	free(store->local);
 	free(store->remote);
+	free(store->buffer);
 	free(store);
 }

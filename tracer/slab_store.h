@@ -3,6 +3,9 @@
  * The slab store from user space (bpf/slab.bpf.h draws it): which pages of the large ranges may hold
  * data is found here, from pagemap, before each copy; the bytes are moved by BPF, or by us where
  * BPF could not. Table and extents are shared memory: no system call looks at them.
+ *
+ * With the page engine (page_engine.h) the table is the same, for user space alone; the bytes are in
+ * that engine's maps and not in extents, and its return codes become flags in the table.
  */
 #ifndef TRACER_SLAB_STORE_H
 #define TRACER_SLAB_STORE_H
@@ -13,15 +16,16 @@
 #include "tracer.h"
 #include "intervals.h"
 #include "memory.h"
+#include "page_engine.h"
 #include "snapshot.h"
 
 struct slab_store;
 
-/* extents_fd, tables_fd: the outer maps, borrowed; state: the shared state; verify: keep checksums
- * of what is read here, as BPF does. 0 and *ret_store
- * (slab_store__free), or -ENOMEM. */
-int slab_store__open(int extents_fd, int tables_fd, struct state *state, bool verify,
-		     struct slab_store **ret_store);
+/* extents_fd, tables_fd: the outer maps; pages: the engine that holds the bytes, or NULL for extents;
+ * all borrowed. state: the shared state; verify: keep checksums of what is read here, as BPF does of
+ * what it reads into extents. 0 and *ret_store (slab_store__free), or -ENOMEM. */
+int slab_store__open(int extents_fd, int tables_fd, struct page_engine *pages, struct state *state,
+		     bool verify, struct slab_store **ret_store);
 
 /* The ranges that are kept in slabs, page-aligned. */
 const struct intervals *slab_store__ranges(const struct slab_store *store);
@@ -59,6 +63,10 @@ int slab_store__drop(struct slab_store *store, uint64_t start, uint64_t end);
 /* All is gone. */
 void slab_store__clear(struct slab_store *store);
 
+/* After the copy, with the page engine: makes flags and counts of the operation of what it says of
+ * each page. With extents BPF has done that. 0 or -errno. */
+int slab_store__collect(struct slab_store *store);
+
 /*
  * After the copy: reads, or writes, what BPF has flagged; the target must stand still. Counts in
  * chunks into *result, which the caller has initialised. 0 (failures are counted), -ESRCH, -errno.
@@ -81,7 +89,8 @@ void slab_store__for_each(struct slab_store *store,
 /* Slabs that restores have appended to the table and that are not gone. */
 uint64_t slab_store__appended(const struct slab_store *store);
 
-/* Slots there are, and memory of extents and tables in bytes. */
+/* Slots there are, or places of the page engine; memory of extents (or of that engine) and tables,
+ * in bytes. */
 uint64_t slab_store__slots(const struct slab_store *store);
 uint64_t slab_store__memory(const struct slab_store *store);
 

@@ -14,7 +14,7 @@ static const char *const counter_texts[] = {
 	[COUNTER_RANGES_DEFERRED] = "long ranges left to user space",
 	[COUNTER_REQUESTS_BUSY] = "requests ignored, another operation was under way",
 	[COUNTER_COPY_FAILED] = "copies broken off",
-	[COUNTER_RESTORER_MISSING] = "restores without a restore program",
+	[COUNTER_PROGRAM_MISSING] = "copies without the program that goes on with them",
 	[COUNTER_SLABS_DAMAGED] = "slabs that are not what was saved, and were not restored",
 };
 _Static_assert(sizeof(counter_texts) / sizeof(*counter_texts) == COUNTERS,
