@@ -36,8 +36,8 @@ WORKLOADS := $(filter-out %/rollback,$(call programs,workloads)) $(BUILD)/worklo
 
 # What is needed from the distribution (Debian's names): to build; to test; for reports; for lint.
 BUILD_PACKAGES := gcc make clang bpftool libbpf-dev libelf-dev zlib1g-dev libc6-dev
-TEST_PACKAGES  := bats parallel qemu-system-x86 busybox-static
-BENCH_PACKAGES := gnuplot-nox
+TEST_PACKAGES  := bats parallel qemu-system-x86 busybox-static libbpfcc
+BENCH_PACKAGES := gnuplot-nox libbpfcc
 LINT_PACKAGES  := cppcheck clang-tidy clang-format shellcheck valgrind
 
 .DELETE_ON_ERROR:
@@ -253,6 +253,9 @@ install: all
 	install -m 755 $(BUILD)/testcase $(DESTDIR)$(PREFIX)/bin/testcase
 	install -m 755 $(BUILD)/slabsim $(DESTDIR)$(PREFIX)/bin/slabsim
 	install -m 644 $(BUILD)/client.o $(DESTDIR)$(PREFIX)/lib/tracer/client.o
+	for header in $(BCC_HEADERS); do \
+		install -D -m 644 bpf/$$header $(DESTDIR)$(PREFIX)/lib/tracer/$$header || exit 1; \
+	done
 	install -m 644 utils/client/client.h $(DESTDIR)$(PREFIX)/include/tracer/client.h
 	install -m 644 docs/tracer.8 $(DESTDIR)$(PREFIX)/share/man/man8/tracer.8
 	install -m 644 docs/testcase.1 $(DESTDIR)$(PREFIX)/share/man/man1/testcase.1
@@ -267,6 +270,7 @@ uninstall:
 		$(DESTDIR)$(PREFIX)/share/man/man8/tracer.8 \
 		$(DESTDIR)$(PREFIX)/share/man/man1/testcase.1 \
 		$(DESTDIR)$(PREFIX)/share/man/man1/slabsim.1
+	rm -rf $(DESTDIR)$(PREFIX)/lib/tracer/bcc
 	-rmdir $(DESTDIR)$(PREFIX)/lib/tracer $(DESTDIR)$(PREFIX)/include/tracer
 
 #: clean       remove build/

@@ -159,11 +159,13 @@ int bcc__load(const struct bcc *bcc, const char *function)
 int bcc__map(const struct bcc *bcc, const char *name)
 {
 	int fd = bcc->table_fd(bcc->module, name);
+	int copy = fd < 0 ? -1 : fcntl(fd, F_DUPFD_CLOEXEC, 0);
 
-	if (fd < 0)
-		return -ENOENT;
-	fd = fcntl(fd, F_DUPFD_CLOEXEC, 0);
-	return fd < 0 ? -errno : fd;
+	if (copy >= 0)
+		return copy;
+	copy = fd < 0 ? -ENOENT : -errno;
+	log__error("cannot have BCC's map %s: %s", name, strerror(-copy));
+	return copy;
 }
 
 void bcc__free(struct bcc *bcc)

@@ -23,7 +23,7 @@ int bcc__compile(const char *text, const char *const *flags, int count, struct b
  * descriptor, the caller's; or -errno after saying on stderr what the kernel has against it. */
 int bcc__load(const struct bcc *bcc, const char *function);
 
-/* The map of that name. A file descriptor, the caller's; or -errno: -ENOENT if there is none. */
+/* The map of that name. A file descriptor, the caller's; or -errno after saying why on stderr. */
 int bcc__map(const struct bcc *bcc, const char *name);
 
 /* Frees what was compiled; programs and maps stay as long as their file descriptors. bcc__free(NULL)

@@ -123,6 +123,7 @@ static int fit(struct page_engine *engine, enum table_name name, uint64_t needed
 static int open_table(struct page_engine *engine, const struct bcc *bcc, enum table_name name)
 {
 	struct table *table = &engine->tables[name];
+	int err;
 
 	table->fd = table->like_fd = table->inner_fd = -1;
 	if (table_kinds[name].writes && !engine->restores)
@@ -137,13 +138,20 @@ static int open_table(struct page_engine *engine, const struct bcc *bcc, enum ta
 	table->like_fd = bcc__map(bcc, table_kinds[name].like);
 	if (table->like_fd < 0)
 		return table->like_fd;
-	return replace(table, name, SPARE_PLACES); /* enough for a small target, which need not wait */
+	err = replace(table, name, SPARE_PLACES); /* enough for a small target, which need not wait */
+	if (err)
+		log__error("cannot make the map %s: %s", table_kinds[name].like, strerror(-err));
+	return err;
 }
 
 /* Puts a program where another goes on in it. */
 static int put_program(int map_fd, uint32_t index, int program_fd)
 {
-	return bpf_map_update_elem(map_fd, &index, &program_fd, BPF_ANY) ? -errno : 0;
+	int err = bpf_map_update_elem(map_fd, &index, &program_fd, BPF_ANY) ? -errno : 0;
+
+	if (err)
+		log__error("cannot join BCC's programs with the others: %s", strerror(-err));
+	return err;
 }
 
 static int link_programs(struct page_engine *engine, const struct bcc *bcc, int continuations_fd,
@@ -186,7 +194,6 @@ int page_engine__open(uint32_t pages_per_poll, bool restore_in_bpf, int continua
 		err = link_programs(engine, bcc, continuations_fd, moved_fd);
 	bcc__free(bcc);
 	if (err) {
-		log__error("the page engine cannot be set up: %s", strerror(-err));
 		page_engine__free(engine);
 		return err;
 	}

@@ -286,10 +286,11 @@ static void complete(struct session *session, struct operation_row *row)
 	row->latency_ns = now_ns() - request_ns;
 	release(session);
 	report__add(session->report, row);
-	log__debug("%s %lu: %lu chunks, %lu bytes, %lu absent, %lu repaired, %.1f us",
+	log__debug("%s %lu: %lu chunks, %lu bytes, %lu absent, %lu repaired, %lu polls, %.1f us",
 		   name_of(kind), (unsigned long)row->sequence, (unsigned long)row->chunks,
 		   (unsigned long)row->bytes, (unsigned long)row->absent,
-		   (unsigned long)row->repaired, (double)row->latency_ns / 1e3);
+		   (unsigned long)row->repaired, (unsigned long)operation->polls,
+		   (double)row->latency_ns / 1e3);
 	if (row->gone)
 		log__warn("restore %lu: %lu chunks were not restored, for the target has unmapped "
 			  "or replaced them since the checkpoint",

@@ -96,9 +96,12 @@ run_tracer()
 	run_tracer --nonsense true
 	expect_status 125
 	expect_text "$err" nonsense
-	run_tracer -e page true
+	run_tracer -e disk true
 	expect_status 125
-	expect_text "$err" "engine 'page'"
+	expect_text "$err" "engine 'disk'" 'auto, chunk, slab, page'
+	run_tracer --pages-per-poll 2 true
+	expect_status 125
+	expect_text "$err" 'pages-per-poll goes with --engine page, not with auto'
 	for list in '' mmap, ,mmap heap,nonsense mmapheap; do
 		run_tracer --regions "$list" true
 		expect_status 125

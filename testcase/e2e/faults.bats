@@ -37,7 +37,7 @@ expect_dead_target()
 }
 
 @test 'the target is killed in a checkpoint, of any engine' {
-	for engine in slab auto; do
+	for engine in slab auto page; do
 		TRACER_FAULT=copied:kill-target trace --engine "$engine" "$E2E/steps" save
 		if [ "$(column status)" = ok ]; then # all was read before it died
 			expect_status 137
@@ -142,13 +142,16 @@ expect_orphan()
 }
 
 @test 'a slab that is damaged in the store is not restored, with --verify' {
-	TRACER_FAULT=saved:damage trace --verify -e slab "$E2E/steps" \
-		save scramble restore save scramble restore verify
-	expect_status 125
-	expect_steps 'save: 0' 'restore: -5' 'save: 0' 'restore: 0' 'verify: ok'
-	expect_column status ok partial ok ok
-	expect_column failed_chunks 0 16 0 0
-	expect_text "$err" 'slabs that are not what was saved, and were not restored'
+	for engine in slab page; do
+		rm -f "$csv"
+		TRACER_FAULT=saved:damage trace --verify -e "$engine" "$E2E/steps" \
+			save scramble restore save scramble restore verify
+		expect_status 125
+		expect_steps 'save: 0' 'restore: -5' 'save: 0' 'restore: 0' 'verify: ok'
+		expect_column status ok partial ok ok
+		expect_column failed_chunks 0 16 0 0
+		expect_text "$err" 'slabs that are not what was saved, and were not restored'
+	done
 	for path in process_vm auto; do
 		trace --verify --restore-path "$path" "$TESTCASE" -t 0 --case all -n 12
 		expect_status 0

@@ -197,6 +197,10 @@ play_all()
 	play_all slab
 }
 
+@test 'all of these with the page engine' {
+	play_all page
+}
+
 @test 'stores that grow: 16 chunks ready, 16 MiB used' {
 	trace --engine chunk --ready-chunks 16 "$E2E/ranges" large
 	expect_status 0

@@ -133,6 +133,14 @@ static void test_values(void)
 	tap__ok(parse("--engine=slab p") == STATUS_READ && o->slab_threshold == 0 &&
 			o->ready_chunks == 256,
 		"engine slab");
+	tap__ok(parse("-e page p") == STATUS_READ && o->page_engine && o->slab_threshold == 0 &&
+			o->pages_per_poll == 1,
+		"engine page: one page in a poll");
+	tap__ok(parse("--pages-per-poll 1024 -e page p") == STATUS_READ &&
+			o->pages_per_poll == 1024,
+		"the most pages in a poll");
+	tap__ok(parse("-e page -e slab p") == STATUS_READ && !o->page_engine && !o->pages_per_poll,
+		"no pages in a poll with another engine");
 	tap__ok(parse("--engine=slab -e auto p") == STATUS_READ && o->slab_threshold > 0 &&
 			o->slab_threshold < UINT64_MAX,
 		"the last engine counts");
@@ -195,6 +203,9 @@ static void test_mistakes(void)
 	test_wrong("--quiet=yes p", "quiet");
 	test_wrong("--engine disk p", "disk");
 	test_wrong("--engine ~ p", "--engine");
+	test_wrong("--pages-per-poll 7 p", "--engine page");
+	test_wrong("-e page --pages-per-poll 0 p", "1024");
+	test_wrong("-e page --pages-per-poll 1025 p", "1024");
 	test_wrong("--restore some p", "some");
 	test_wrong("--restore-path bpf2 p", "bpf2");
 	test_wrong("--regions ~ p", "--regions");
@@ -232,7 +243,7 @@ int main(void)
 		perror("mmap");
 		return 1;
 	}
-	tap__plan(85);
+	tap__plan(91);
 	test_regions_name();
 	test_defaults();
 	test_program();

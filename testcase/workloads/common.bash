@@ -8,18 +8,20 @@
 load ../e2e/common
 
 WORKLOADS=$BUILD/workloads
-ENGINES=${TRACER_ENGINES:-chunk slab}
+ENGINES=${TRACER_ENGINES:-chunk slab page}
 options=()
+page_options=() # with the page engine
 
 # run_workload PROGRAM ARG...: once, with the engine $engine and the tracer's $options
 run_workload()
 {
-	local program=$1
+	local program=$1 more=()
 
 	shift
 	rm -f "$csv"
 	printf 'engine %s\n' "$engine"
-	trace -e "$engine" "${options[@]}" "$WORKLOADS/$program" "$@"
+	[ "$engine" != page ] || more=("${page_options[@]}")
+	trace -e "$engine" "${options[@]}" "${more[@]}" "$WORKLOADS/$program" "$@"
 }
 
 why_skipped()

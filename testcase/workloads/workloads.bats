@@ -43,6 +43,7 @@ load common
 # An emulated machine takes minutes for so many chunks.
 @test 'one page; 60,000 ranges; 60,000 mappings that touch each other' {
 	options=(--max-chunks 2000000)
+	page_options=(--pages-per-poll 64) # one by one they take a minute, for the client naps
 	if [ -n "${TRACER_VM:-}" ]; then
 		play size one-page fewer fewer-touching
 	else
