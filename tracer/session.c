@@ -738,7 +738,7 @@ static bool provide(struct session *session)
 	uint64_t pages, now = now_ns();
 	bool more;
 
-	if (now < session->provided_ns + PROVIDE_NS ||
+	if (now < session->provided_ns + PROVIDE_NS || session->pages ||
 	    session->options->slab_threshold == UINT64_MAX ||
 	    session->state->operation.phase != PHASE_IDLE ||
 	    target__count_pages(&session->target, &pages))

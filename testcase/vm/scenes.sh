@@ -39,6 +39,17 @@ for engine in slab chunk; do
 	play "$engine: a static program" -e $engine -- e2e/foreign-static -r 3
 	play "$engine: openat2 and faccessat2" -e $engine -- e2e/foreign -o openat2 -p faccessat2
 done
+# BCC's compiler takes 5 seconds here, so the page engine plays what has many scenes in one program
+play 'page: all cases' -e page -- ./testcase --case all -n 10 -t 0
+play 'page: all cases, 128 KiB, 16 pages in a poll' -e page --pages-per-poll 16 -- \
+	./testcase --case all -n 15 -t 0 --seed 2300
+play 'page: the most pages in a poll' -e page --pages-per-poll 1024 -- \
+	./testcase --case anon -n 15 -t 0
+play 'page: restore with process_vm' -e page --restore-path process_vm -- \
+	./testcase --case all -n 10 -t 0
+play 'page: openat2 and faccessat2' -e page -- e2e/foreign -o openat2 -p faccessat2 -c 2 -r 3
+play 'page: ranges replaced' -e page -- e2e/ranges replaced
+play 'page: ranges no-access-before' -e page -- e2e/ranges no-access-before
 play 'restore with process_vm' --restore-path process_vm -- ./testcase --case all -n 10 -t 0
 play 'restore everything' --restore all -- ./testcase --case all -n 10 -t 0
 for program in ranges process; do
@@ -75,6 +86,16 @@ for engine in slab chunk; do
 	work churn few
 	work fuzz steps
 done
+engine=page
+work advice discarded discarded-before removed free-to-take locked transparent-huge
+work advice swapped
+work change read-only no-access later locked-away grown shrunk moved unmapped replaced \
+	failing-calls brk grows-down
+work share copied-on-write not-copied shared shared-untouched
+work size one-page
+work fuzz steps
+play 'page: threads, 64 pages in a poll' -e page --pages-per-poll 64 -- \
+	workloads/threads instant mapper ending arenas
 play 'slab: 8 GiB, five pages of it' -e slab -- workloads/size 8-gib
 case $(uname -r) in
 6.1.*) ;; # without PAGEMAP_SCAN, 20 TiB take minutes on an emulated machine

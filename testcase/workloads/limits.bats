@@ -5,10 +5,12 @@
 load common
 
 @test 'threads that write: a snapshot is one instant' {
+	page_options=(--pages-per-poll 64) # one by one they take a minute, for the client naps
 	play threads instant
 }
 
 @test 'threads that map and unmap, that end, that have arenas of malloc' {
+	page_options=(--pages-per-poll 64)
 	play threads mapper ending arenas
 }
 
