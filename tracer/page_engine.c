@@ -229,8 +229,9 @@ int page_engine__reserve(struct page_engine *engine, const struct intervals *pag
 	int err;
 
 	if (is_unfit(&engine->tables[DATA], count)) {
-		intervals__clear(&engine->saved);
 		err = has_memory_for(count) ? fit(engine, DATA, count) : -ENOMEM;
+		if (!err)
+			intervals__clear(&engine->saved);
 	} else {
 		err = intervals__subtract(&engine->saved, pages, &gone);
 		if (!err)

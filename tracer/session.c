@@ -784,7 +784,7 @@ int session__write_map_log(struct session *session, const char *path)
 void session__print_summary(const struct session *session, FILE *out)
 {
 	summary__print(session->report, session->hooks, session->stores, session->slabs,
-		       target__chunks(&session->target.tracked), session->state, out);
+		       session->pages, target__chunks(&session->target.tracked), session->state, out);
 }
 
 void session__free(struct session *session)

@@ -73,8 +73,8 @@ static void print_map(const char *name, uint64_t places, uint64_t memory, void *
 }
 
 static void print_maps(const struct hooks *hooks, const struct chunk_stores *stores,
-		       const struct slab_store *slabs, uint64_t chunks, const struct state *state,
-		       FILE *out)
+		       const struct slab_store *slabs, const struct page_engine *pages,
+		       uint64_t chunks, const struct state *state, FILE *out)
 {
 	fprintf(out, "  %-16s %10s %10s %12s\n", "map", "entries", "places", "memory KiB");
 	fprintf(out, "  %-16s %10lu %10lu %12lu  (limit %lu)\n", "chunks", (unsigned long)chunks,
@@ -84,19 +84,22 @@ static void print_maps(const struct hooks *hooks, const struct chunk_stores *sto
 	fprintf(out, "  %-16s %10u %10lu %12lu\n", "slabs", state->slots,
 		(unsigned long)slab_store__slots(slabs),
 		(unsigned long)slab_store__memory(slabs) / 1024);
+	if (pages)
+		page_engine__for_each_map(pages, print_map, out);
 	hooks__for_each_map(hooks, print_map, out);
 }
 
 void summary__print(const struct report *report, const struct hooks *hooks,
 		    const struct chunk_stores *stores, const struct slab_store *slabs,
-		    uint64_t chunks, const struct state *state, FILE *out)
+		    const struct page_engine *pages, uint64_t chunks, const struct state *state,
+		    FILE *out)
 {
 	uint64_t peak_kib = 0;
 
 	fprintf(out, "\n");
 	print_operations(report, out);
 	print_latency(state, out);
-	print_maps(hooks, stores, slabs, chunks, state, out);
+	print_maps(hooks, stores, slabs, pages, chunks, state, out);
 	(void)procfs__status_u64(0, "VmHWM", &peak_kib); /* 0 then says that it is not known */
 	fprintf(out, "  peak resident memory of the tracer: %lu KiB\n", (unsigned long)peak_kib);
 	for (int i = 0; i < COUNTERS; i++)

@@ -12,9 +12,10 @@
 #include "report.h"
 #include "slab_store.h"
 
-/* Writes the summary to out. chunks: registered now. */
+/* Writes the summary to out. pages: NULL with another engine. chunks: registered now. */
 void summary__print(const struct report *report, const struct hooks *hooks,
 		    const struct chunk_stores *stores, const struct slab_store *slabs,
-		    uint64_t chunks, const struct state *state, FILE *out);
+		    const struct page_engine *pages, uint64_t chunks, const struct state *state,
+		    FILE *out);
 
 #endif

@@ -3,13 +3,13 @@
 #
 # bcc.sh [ROUNDS]: what BCC costs and gives, next to the CO-RE object: the time until the program
 # runs, the memory of the tracer, and the speed, of the copy alone (inside BPF) and from the request
-# to the answer, with all its polls. Medians of ROUNDS (default 5) in a Markdown table; run as root,
+# to the answer, with all its polls. Medians of ROUNDS (default 3) in a Markdown table; run as root,
 # after `make`. Rounds go through all variants in turn, so that a noisy minute meets all of them.
 set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 build=${BUILD:-$here/../../build}
-rounds=${1:-5}
+rounds=${1:-3}
 [[ $rounds =~ ^[1-9][0-9]?$ ]] || {
 	echo "bcc.sh: $rounds is not a number of rounds from 1 to 99" >&2
 	exit 2
@@ -18,8 +18,7 @@ rounds=${1:-5}
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 mkdir "$work/control"
-variants=('slab' 'page --pages-per-poll 1' 'page --pages-per-poll 16' 'page --pages-per-poll 256'
-	'page --pages-per-poll 1024')
+variants=('slab' 'page --pages-per-poll 1' 'page --pages-per-poll 32' 'page --pages-per-poll 1024')
 powers=(18 22) # of testcase: 1 MiB and 16 MiB
 
 # trace VARIANT COMMAND...
