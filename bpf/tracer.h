@@ -116,7 +116,7 @@ struct page_area {
 };
 _Static_assert(sizeof(struct page_area) == 24, "struct page_area crosses the border");
 
-struct page_cursor { /* where the next poll of a process goes on */
+struct page_cursor {        /* where the next poll of a process goes on */
 	__u64 address, end; /* in the area; equal before the first one and after each */
 	__u64 blank;        /* as in the area */
 	__u32 area;         /* the one that comes next */
@@ -168,15 +168,15 @@ _Static_assert(sizeof(struct operation) == 152, "struct operation crosses the bo
 
 /* What was dropped, refused or done another way; none is silent. */
 enum counter {
-	COUNTER_EVENTS_LOST = 0,  /* ring buffer full */
-	COUNTER_PATHS_UNREAD,     /* a path of open or access could not be read */
-	COUNTER_CALLS_UNTRACKED,  /* no memory for the enter record of a call */
-	COUNTER_CHUNKS_REFUSED,   /* no room in the chunk stores, at mmap or brk */
-	COUNTER_RANGES_DEFERRED,  /* left to user space: too long for a hook */
-	COUNTER_REQUESTS_BUSY,    /* a request while another operation was being finished */
-	COUNTER_COPY_FAILED,      /* the iteration over the chunks itself failed */
-	COUNTER_PROGRAM_MISSING,  /* no program to continue in */
-	COUNTER_SLABS_DAMAGED,    /* not what was saved any more, and therefore not restored */
+	COUNTER_EVENTS_LOST = 0, /* ring buffer full */
+	COUNTER_PATHS_UNREAD,    /* a path of open or access could not be read */
+	COUNTER_CALLS_UNTRACKED, /* no memory for the enter record of a call */
+	COUNTER_CHUNKS_REFUSED,  /* no room in the chunk stores, at mmap or brk */
+	COUNTER_RANGES_DEFERRED, /* left to user space: too long for a hook */
+	COUNTER_REQUESTS_BUSY,   /* a request while another operation was being finished */
+	COUNTER_COPY_FAILED,     /* the iteration over the chunks itself failed */
+	COUNTER_PROGRAM_MISSING, /* no program to continue in */
+	COUNTER_SLABS_DAMAGED,   /* not what was saved any more, and therefore not restored */
 	COUNTERS,
 };
 
@@ -210,8 +210,8 @@ struct state { /* shared memory between both sides: the BPF object's .bss */
 
 /* Programs that a poll goes on in, by a tail call. */
 enum continuation {
-	CONTINUE_RESTORE = 0,      /* only where BPF may write */
-	CONTINUE_STORE_PAGES = 1,  /* of the page engine, and so only with it */
+	CONTINUE_RESTORE = 0,       /* only where BPF may write */
+	CONTINUE_STORE_PAGES = 1,   /* of the page engine, and so only with it */
 	CONTINUE_RESTORE_PAGES = 2, /* both */
 	CONTINUATIONS = 3,
 };

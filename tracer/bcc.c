@@ -149,7 +149,8 @@ int bcc__load(const struct bcc *bcc, const char *function)
 	if (!start)
 		return -ENOENT;
 	fd = bcc->load(bcc->module, BPF_PROG_TYPE_TRACEPOINT, function, start,
-		       (int)bcc->function_size(bcc->module, function), LICENSE, 0, 0, NULL, 0, NULL, 0, 0);
+		       (int)bcc->function_size(bcc->module, function), LICENSE, 0, 0, NULL, 0, NULL,
+		       0, 0);
 	if (fd >= 0)
 		return fd;
 	log__error("the kernel does not take BCC's program %s; what it says is above", function);

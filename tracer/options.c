@@ -208,7 +208,8 @@ static error_t read_option(int key, char *text, struct argp_state *state)
 		options->verify = true;
 		break;
 	case KEY_PAGES_PER_POLL:
-		read_number(state, "--pages-per-poll", text, 1, PAGE_BATCH, &options->pages_per_poll);
+		read_number(state, "--pages-per-poll", text, 1, PAGE_BATCH,
+			    &options->pages_per_poll);
 		break;
 	case KEY_REGIONS:
 		options->regions = read_regions(state, text);

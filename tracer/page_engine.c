@@ -23,13 +23,23 @@ static const char program_text[] =
 #include <page.bcc.h>
 	;
 
-enum table_name { AREAS, CODES, DATA, COPY_MAP, STORE_MAP, FINISHERS, RESTORE_MAP, BLANK_MAP, TABLES };
+enum table_name {
+	AREAS,
+	CODES,
+	DATA,
+	COPY_MAP,
+	STORE_MAP,
+	FINISHERS,
+	RESTORE_MAP,
+	BLANK_MAP,
+	TABLES
+};
 
 static const struct {
 	const char *name;
-	const char *like;   /* a map to make one like, for an outer map; else NULL */
+	const char *like;     /* a map to make one like, for an outer map; else NULL */
 	uint32_t value_bytes; /* of an array that is mapped; else 0 */
-	bool writes;        /* only there where BPF restores */
+	bool writes;          /* only there where BPF restores */
 } table_kinds[TABLES] = {
 	[AREAS] = {"areas", "area_list", sizeof(struct page_area), false},
 	[CODES] = {"codes", "code_list", sizeof(int64_t), false},
@@ -138,7 +148,8 @@ static int open_table(struct page_engine *engine, const struct bcc *bcc, enum ta
 	table->like_fd = bcc__map(bcc, table_kinds[name].like);
 	if (table->like_fd < 0)
 		return table->like_fd;
-	err = replace(table, name, SPARE_PLACES); /* enough for a small target, which need not wait */
+	err = replace(table, name,
+		      SPARE_PLACES); /* enough for a small target, which need not wait */
 	if (err)
 		log__error("cannot make the map %s: %s", table_kinds[name].like, strerror(-err));
 	return err;
@@ -251,7 +262,7 @@ int page_engine__get(const struct page_engine *engine, uint64_t address, uint8_t
 int page_engine__put(struct page_engine *engine, uint64_t address, const uint8_t *bytes)
 {
 	return bpf_map_update_elem(engine->tables[DATA].inner_fd, &address, bytes, BPF_ANY) ? -errno
-											   : 0;
+											    : 0;
 }
 
 int page_engine__drop(struct page_engine *engine, uint64_t start, uint64_t end)
@@ -296,7 +307,8 @@ int page_engine__add(struct page_engine *engine, uint64_t address, bool blank)
 		engine->walk = walk;
 		engine->walk_room = room;
 	}
-	engine->walk[engine->walk_areas++] = (struct page_area){address, address + SLAB_BYTES, blank};
+	engine->walk[engine->walk_areas++] =
+		(struct page_area){address, address + SLAB_BYTES, blank};
 	return 0;
 }
 

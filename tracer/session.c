@@ -139,8 +139,8 @@ int session__create(const struct options *options, const struct kernel_facts *fa
 	session->may_spin = !sched_getaffinity(0, sizeof(cpus), &cpus) && CPU_COUNT(&cpus) > 1;
 	if (options->page_engine) {
 		err = page_engine__open((uint32_t)options->pages_per_poll, restore_in_bpf,
-					hooks__continuations_fd(hooks), hooks__pages_moved_fd(hooks),
-					&session->pages);
+					hooks__continuations_fd(hooks),
+					hooks__pages_moved_fd(hooks), &session->pages);
 		if (err) { /* it has said why */
 			session__free(session);
 			return err;
@@ -784,7 +784,8 @@ int session__write_map_log(struct session *session, const char *path)
 void session__print_summary(const struct session *session, FILE *out)
 {
 	summary__print(session->report, session->hooks, session->stores, session->slabs,
-		       session->pages, target__chunks(&session->target.tracked), session->state, out);
+		       session->pages, target__chunks(&session->target.tracked), session->state,
+		       out);
 }
 
 void session__free(struct session *session)

@@ -28,9 +28,9 @@ struct part {
 struct slab_store {
 	struct state *state;
 	struct page_engine *pages; /* NULL: the bytes are in extents */
-	struct intervals ranges; /* kept in slabs */
-	struct intervals known;  /* pages in the table */
-	struct part *parts;      /* EXTENTS */
+	struct intervals ranges;   /* kept in slabs */
+	struct intervals known;    /* pages in the table */
+	struct part *parts;        /* EXTENTS */
 	struct iovec *local, *remote;
 	size_t room;
 	bool verify;
@@ -586,7 +586,8 @@ static int write_pieces(struct slab_store *store, struct memory *memory, size_t 
 			struct snapshot_result *result)
 {
 	uint64_t forced, failed;
-	int err = memory__write_pieces(memory, store->local, store->remote, *count, &forced, &failed);
+	int err =
+		memory__write_pieces(memory, store->local, store->remote, *count, &forced, &failed);
 
 	for (size_t i = 0; i < *count; i++)
 		result->moved += store->local[i].iov_len / CHUNK_BYTES;
