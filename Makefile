@@ -76,10 +76,11 @@ $(BUILD)/tracer.skel.h: $(BUILD)/tracer.bpf.o
 $(BUILD)/obj/tracer/hooks.o: $(BUILD)/tracer.skel.h
 
 # The text that BCC compiles when the page engine is chosen, as a C string, and headers for it.
-$(BUILD)/page.bcc.h: bpf/page.bcc.c bpf/tracer.h | $(BUILD)/packages
+$(BUILD)/page.bcc.h: bpf/page.bcc.c bpf/tracer.h Makefile | $(BUILD)/packages
 	$(call say,TEXT)
 	$(Q)sed -e '/^#include "tracer.h"/{r bpf/tracer.h' -e 'd}' bpf/page.bcc.c | \
-		sed -e 's/[\\"]/\\&/g' -e 's/.*/"&\\n"/' >$@
+		sed -e '1i #define PAGE_PROGRAM \\' -e 's/[\\"]/\\&/g' -e 's/.*/"&\\n" \\/' \
+			-e '$$a "\\n"' >$@
 
 $(BUILD)/obj/tracer/page_engine.o: $(BUILD)/page.bcc.h
 

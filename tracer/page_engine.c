@@ -14,14 +14,11 @@
 #include "bcc.h"
 #include "maps.h"
 #include "page_engine.h"
+#include <page.bcc.h>
 
 enum { SPARE_PLACES = 256, UNASKED_PLACES = 4096, PROGRAMS = 2 };
 
 #define RESERVE_BYTES (256ULL << 20) /* of memory, for all others */
-
-static const char program_text[] =
-#include <page.bcc.h>
-	;
 
 enum table_name {
 	AREAS,
@@ -198,7 +195,7 @@ int page_engine__open(uint32_t pages_per_poll, bool restore_in_bpf, int continua
 	for (int i = 0; i < TABLES; i++)
 		engine->tables[i] = (struct table){.fd = -1, .like_fd = -1, .inner_fd = -1};
 	snprintf(number, sizeof(number), "-DPAGES_PER_POLL=%u", pages_per_poll);
-	err = bcc__compile(program_text, flags, restore_in_bpf ? 2 : 1, &bcc);
+	err = bcc__compile(PAGE_PROGRAM, flags, restore_in_bpf ? 2 : 1, &bcc);
 	for (int i = 0; i < TABLES && !err; i++)
 		err = open_table(engine, bcc, i);
 	if (!err)
@@ -289,26 +286,32 @@ void page_engine__begin_walk(struct page_engine *engine)
 	engine->walk_pages = 0;
 }
 
+static int make_room(struct page_engine *engine)
+{
+	size_t room = engine->walk_room ? 2 * engine->walk_room : 64;
+	struct page_area *walk = realloc(engine->walk, room * sizeof(*walk));
+
+	if (!walk)
+		return -ENOMEM;
+	engine->walk = walk;
+	engine->walk_room = room;
+	return 0;
+}
+
 int page_engine__add(struct page_engine *engine, uint64_t address, bool blank)
 {
-	struct page_area *last = engine->walk_areas ? &engine->walk[engine->walk_areas - 1] : NULL;
+	struct page_area *next;
 
+	if (engine->walk_areas == engine->walk_room && make_room(engine))
+		return -ENOMEM;
 	engine->walk_pages++;
-	if (last && last->end == address && last->blank == blank) {
-		last->end += SLAB_BYTES;
+	next = &engine->walk[engine->walk_areas];
+	if (engine->walk_areas && next[-1].end == address && next[-1].blank == blank) {
+		next[-1].end += SLAB_BYTES;
 		return 0;
 	}
-	if (engine->walk_areas == engine->walk_room) {
-		size_t room = engine->walk_room ? 2 * engine->walk_room : 64;
-		struct page_area *walk = realloc(engine->walk, room * sizeof(*walk));
-
-		if (!walk)
-			return -ENOMEM;
-		engine->walk = walk;
-		engine->walk_room = room;
-	}
-	engine->walk[engine->walk_areas++] =
-		(struct page_area){address, address + SLAB_BYTES, blank};
+	*next = (struct page_area){address, address + SLAB_BYTES, blank};
+	engine->walk_areas++;
 	return 0;
 }
 
@@ -330,9 +333,12 @@ int page_engine__end_walk(struct page_engine *engine, enum operation_kind kind, 
 	if (err)
 		return err;
 	areas = engine->tables[AREAS].values;
-	memcpy(areas, engine->walk, engine->walk_areas * sizeof(*areas));
-	areas[engine->walk_areas] = (struct page_area){0};
 	codes = engine->tables[CODES].values;
+	if (!areas || !codes)
+		return -ENOMEM;
+	for (size_t i = 0; i < engine->walk_areas; i++)
+		areas[i] = engine->walk[i];
+	areas[engine->walk_areas] = (struct page_area){0};
 	for (uint64_t i = 0; i < engine->walk_pages; i++)
 		codes[i] = -ENODATA; /* until it is reached */
 	if (bpf_map_update_elem(
