@@ -20,9 +20,10 @@ MiB=$((1 << 20)) GiB=$((1 << 30))
 
 seed=23
 
-# The engines, and for each the greatest size that it is measured with: chunks take seconds above.
-engines=(chunk slab auto)
-declare -A greatest=([chunk]=$((256 * MiB)) [slab]=$((4 * GiB)) [auto]=$((1 * GiB)))
+# The engines, and for each the greatest size that it is measured with: chunks take seconds above,
+# and pages a poll for each.
+engines=(chunk slab auto page)
+declare -A greatest=([chunk]=$((256 * MiB)) [slab]=$((4 * GiB)) [auto]=$GiB [page]=$((16 * MiB)))
 
 usage()
 {
@@ -145,10 +146,10 @@ if [[ ${TRACER_VM:-} || $cpu == *QEMU* || $cpu == *TCG* ]]; then
 fi
 if ((${#emulated[@]})); then
 	: "${sizes_text:=4K 64K 1M 4M}" "${passes:=1}" "${budget_ms:=1000}"
-	greatest[chunk]=$MiB
+	greatest[chunk]=$MiB greatest[page]=$MiB
 elif [[ $quick ]]; then
 	: "${sizes_text:=4K 64K 1M 16M 256M}" "${passes:=1}" "${budget_ms:=400}"
-	greatest[chunk]=$((16 * MiB)) greatest[auto]=$((16 * MiB))
+	greatest[chunk]=$((16 * MiB)) greatest[auto]=$((16 * MiB)) greatest[page]=$MiB
 else
 	: "${sizes_text:=4K 16K 64K 256K 1M 4M 16M 64M 256M 1G 4G}" "${passes:=3}" "${budget_ms:=400}"
 fi

@@ -160,7 +160,7 @@ measure_calls()
 	local kind=$2 stem=$work/$2-$1 engine
 
 	for engine in "${engines[@]}"; do
-		[[ $engine != slab ]] || continue # new mappings are slabs to auto as well
+		[[ $engine == chunk || $engine == auto ]] || continue # to others as to auto
 		untraced "$stem.samples" "$kind"
 		"${tracer[@]}" --engine "$engine" --output "$stem.report" --ready-chunks 20480 -q \
 			"$bench/bench_calls" "$stem.samples" "$kind" on "$engine"
