@@ -10,6 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 #include "memory.h"
 
@@ -360,6 +362,21 @@ static int force(struct memory *memory, uint64_t address, void *bytes, size_t le
 	return 0;
 }
 
+/* Is it shared anonymous memory, a file of the kernel's own? Nothing else may be written past the
+ * protection of the mapping: the target may not be allowed to. */
+static bool is_anonymous(int fd)
+{
+	int memfd = memfd_create("tracer", MFD_CLOEXEC); /* of the same file system */
+	struct stat file, own;
+	bool same;
+
+	if (memfd < 0)
+		return false;
+	same = !fstat(fd, &file) && !fstat(memfd, &own) && file.st_dev == own.st_dev;
+	close(memfd);
+	return same;
+}
+
 /* Opens the file behind shared memory. A change of protection splits mappings and makes no event, so
  * what is known of them may be old. Returns the file descriptor and where address is in it, or
  * -errno. */
@@ -369,7 +386,8 @@ static int open_file(struct memory *memory, uint64_t address, off_t *ret_offset)
 
 	for (int tries = 0; tries < 2 && !err; tries++) {
 		const struct mapping *mapping = find_mapping(memory, address);
-		char path[96];
+		char path[96], name[32];
+		ssize_t length;
 		int fd;
 
 		if (!mapping || !(mapping->flags & MAPPING_SHARED))
@@ -377,7 +395,14 @@ static int open_file(struct memory *memory, uint64_t address, off_t *ret_offset)
 		snprintf(path, sizeof(path), "/proc/%d/map_files/%lx-%lx", memory->pid,
 			 (unsigned long)mapping->start, (unsigned long)mapping->end);
 		*ret_offset = (off_t)(mapping->offset + (address - mapping->start));
+		length = readlink(path, name, sizeof(name));
+		if (length >= 0 && (length != 19 || memcmp(name, "/dev/zero (deleted)", 19) != 0))
+			return -EFAULT; /* not even opened */
 		fd = open(path, O_WRONLY | O_CLOEXEC);
+		if (fd >= 0 && !is_anonymous(fd)) {
+			close(fd);
+			return -EFAULT;
+		}
 		if (fd >= 0 || errno != ENOENT)
 			return fd >= 0 ? fd : -errno;
 		err = memory__refresh(memory);
