@@ -203,6 +203,7 @@ test-vm: tests
 bench: all $(BENCH)
 	$(Q)utils/deps.sh $(BENCH_PACKAGES)
 	testcase/bench/bench.sh
+	testcase/bench/bcc.sh
 
 #: bench-quick the same with smaller sizes, in less than two minutes
 bench-quick: all $(BENCH)
