@@ -1,0 +1,679 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * Reading an image, see image.h: opening, finding memory in it, checksums, chains. What is in the
+ * notes is read in image_notes.c. The file may be of an enemy: no number of it is used before it
+ * was compared with a limit, and no sum is made of two that could overflow.
+ */
+#include "ckpt/image.h"
+
+#include <elf.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "ckpt/image_notes.h"
+
+enum {
+	BLOCK_BYTES = 1 << 18,            /* memory is read and checked in these */
+	NOTES_BYTES_MAX = 256 << 20,      /* all notes together */
+	UNPACKED_BYTES_MAX_SHIFT = 40,    /* of a compressed image: 1 TiB */
+	USER_ADDRESS_BITS = 47,
+};
+
+static const uint64_t user_end = 1ULL << USER_ADDRESS_BITS;
+
+int image__fail(char *message, int err, const char *path, const char *format, ...)
+{
+	va_list args;
+	int n;
+
+	n = snprintf(message, IMAGE_MESSAGE_BYTES, "%s: ", path);
+	if (n < 0 || n >= IMAGE_MESSAGE_BYTES)
+		return err;
+	va_start(args, format);
+	(void)vsnprintf(message + n, IMAGE_MESSAGE_BYTES - (size_t)n, format, args);
+	va_end(args);
+	return err;
+}
+
+/* Reads all of it; -EBADMSG if the file ends before. */
+static int read_at(int fd, void *buffer, size_t bytes, uint64_t offset)
+{
+	unsigned char *to = buffer;
+
+	while (bytes > 0) {
+		ssize_t n = pread(fd, to, bytes, (off_t)offset);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0)
+			return n < 0 ? -errno : -EBADMSG;
+		to += n;
+		offset += (uint64_t)n;
+		bytes -= (size_t)n;
+	}
+	return 0;
+}
+
+/* ---- compressed images ---- */
+
+/* Writes what was unpacked, but for pages of zeros. */
+static int store(int fd, const unsigned char *bytes, size_t count, uint64_t offset)
+{
+	for (size_t at = 0; at < count; at += IMAGE_PAGE) {
+		size_t part = count - at < IMAGE_PAGE ? count - at : IMAGE_PAGE;
+		ssize_t n;
+
+		if (part == IMAGE_PAGE && image__is_zero(bytes + at, IMAGE_PAGE))
+			continue;
+		do {
+			n = pwrite(fd, bytes + at, part, (off_t)(offset + at));
+		} while (n < 0 && errno == EINTR);
+		if (n != (ssize_t)part)
+			return n < 0 ? -errno : -EIO;
+	}
+	return 0;
+}
+
+/* One after the other: read, inflate, store. z is ready, in and out are of BLOCK_BYTES. */
+static int unpack_blocks(z_stream *z, int from, int to, unsigned char *in, unsigned char *out,
+			 uint64_t *ret_bytes)
+{
+	uint64_t offset = 0;
+	int result = Z_OK, err;
+
+	while (result != Z_STREAM_END) {
+		size_t count;
+
+		z->next_out = out;
+		z->avail_out = BLOCK_BYTES;
+		while (z->avail_out > 0 && result != Z_STREAM_END) {
+			if (z->avail_in == 0) {
+				ssize_t n = read(from, in, BLOCK_BYTES);
+
+				if (n < 0 && errno == EINTR)
+					continue;
+				if (n <= 0)
+					return n < 0 ? -errno : -EBADMSG;
+				z->next_in = in;
+				z->avail_in = (unsigned int)n;
+			}
+			result = inflate(z, Z_NO_FLUSH);
+			if (result != Z_OK && result != Z_STREAM_END)
+				return result == Z_MEM_ERROR ? -ENOMEM : -EBADMSG;
+		}
+		count = BLOCK_BYTES - z->avail_out;
+		if (offset + count > 1ULL << UNPACKED_BYTES_MAX_SHIFT)
+			return -EFBIG;
+		err = store(to, out, count, offset);
+		if (err)
+			return err;
+		offset += count;
+	}
+	*ret_bytes = offset;
+	return ftruncate(to, (off_t)offset) < 0 ? -errno : 0;
+}
+
+/* Replaces image->fd by the unpacked file. */
+static int unpack(struct image *image, char *message)
+{
+	enum { GZIP = 16 };
+	unsigned char *blocks = malloc(2 * BLOCK_BYTES);
+	z_stream z = {0};
+	int fd, err = -ENOMEM, started = 0;
+
+	fd = memfd_create("image", MFD_CLOEXEC);
+	if (fd < 0)
+		err = -errno;
+	else if (blocks)
+		started = inflateInit2(&z, MAX_WBITS + GZIP) == Z_OK;
+	if (started)
+		err = unpack_blocks(&z, image->fd, fd, blocks, blocks + BLOCK_BYTES,
+				    &image->file_bytes);
+	if (started)
+		(void)inflateEnd(&z);
+	free(blocks);
+	if (!err) {
+		(void)close(image->fd);
+		image->fd = fd;
+		image->compressed = 1;
+		return 0;
+	}
+	if (fd >= 0)
+		(void)close(fd);
+	return image__fail(message, err, image->path, "cannot unpack: %s",
+			   err == -EBADMSG ? "the compressed data is damaged or cut off"
+					   : strerror(-err));
+}
+
+/* ---- headers ---- */
+
+static int check_elf_header(const struct image *image, const Elf64_Ehdr *header, char *message)
+{
+	const char *path = image->path;
+
+	if (memcmp(header->e_ident, ELFMAG, SELFMAG) != 0)
+		return image__fail(message, -ENOEXEC, path, "not an image: it is no ELF file");
+	if (header->e_ident[EI_CLASS] != ELFCLASS64 || header->e_ident[EI_DATA] != ELFDATA2LSB ||
+	    header->e_machine != EM_X86_64)
+		return image__fail(message, -EPROTONOSUPPORT, path,
+				   "an ELF file of another kind of machine (number %u); only x86-64 "
+				   "is supported",
+				   header->e_machine);
+	if (header->e_type != ET_CORE)
+		return image__fail(message, -ENOEXEC, path,
+				   "not an image: an ELF file, but no core file");
+	if (header->e_phentsize != sizeof(Elf64_Phdr) || header->e_phoff != sizeof(*header) ||
+	    header->e_phnum < 1)
+		return image__fail(message, -ENOEXEC, path,
+				   "not an image: a core file, but not written by libckpt or "
+				   "tracer");
+	return 0;
+}
+
+/* A segment as the file has it; before are the end of the memory and the file behind the last. */
+static int read_segment(struct image *image, const Elf64_Phdr *header, uint64_t *before_address,
+			uint64_t *before_offset, char *message)
+{
+	struct image_segment *segment = &image->segments[image->segment_count];
+	uint64_t start = header->p_vaddr, bytes = header->p_memsz;
+
+	if (start % IMAGE_PAGE || bytes % IMAGE_PAGE || bytes == 0 || start < *before_address ||
+	    bytes > UINT64_MAX - IMAGE_PAGE - start)
+		return image__fail(message, -EBADMSG, image->path,
+				   "segment %zu has impossible addresses", image->segment_count);
+	if (header->p_filesz != 0 && header->p_filesz != bytes)
+		return image__fail(message, -EBADMSG, image->path,
+				   "segment %zu is in the file in part", image->segment_count);
+	if (header->p_filesz != 0 && start + bytes > user_end)
+		return image__fail(message, -EBADMSG, image->path,
+				   "segment %zu is beyond the addresses of programs",
+				   image->segment_count);
+	if (header->p_offset % IMAGE_PAGE || header->p_offset < *before_offset ||
+	    header->p_offset > image->file_bytes ||
+	    header->p_filesz > image->file_bytes - header->p_offset)
+		return image__fail(message, -EBADMSG, image->path,
+				   "segment %zu is not inside the file, which may have been cut "
+				   "off",
+				   image->segment_count);
+	segment->start = start;
+	segment->end = start + bytes;
+	segment->offset = header->p_offset;
+	segment->bytes = header->p_filesz;
+	segment->flags = (header->p_flags & PF_R ? IMAGE_READ : 0) |
+			 (header->p_flags & PF_W ? IMAGE_WRITE : 0) |
+			 (header->p_flags & PF_X ? IMAGE_EXEC : 0);
+	*before_address = segment->end;
+	*before_offset = segment->offset + segment->bytes;
+	image->segment_count++;
+	return 0;
+}
+
+/* The first and the last program header are notes, all between are segments. */
+static int read_segments(struct image *image, const Elf64_Phdr *headers, size_t count,
+			 char *message)
+{
+	const Elf64_Phdr *notes = &headers[0], *checksums = &headers[count - 1];
+	uint64_t address = 0, head = sizeof(Elf64_Ehdr) + count * sizeof(*headers), offset;
+	int err;
+
+	if (count < 2 || notes->p_type != PT_NOTE || checksums->p_type != PT_NOTE)
+		return image__fail(message, -ENOEXEC, image->path,
+				   "not an image: a core file, but not written by libckpt or "
+				   "tracer");
+	if (notes->p_offset != head || notes->p_filesz > NOTES_BYTES_MAX ||
+	    notes->p_filesz > image->file_bytes - head)
+		return image__fail(message, -EBADMSG, image->path,
+				   "its notes are not inside the file, which may have been cut "
+				   "off");
+	offset = (head + notes->p_filesz + IMAGE_PAGE - 1) / IMAGE_PAGE * IMAGE_PAGE;
+	image->segments = calloc(count, sizeof(*image->segments));
+	if (!image->segments)
+		return image__fail(message, -ENOMEM, image->path, "%s", strerror(ENOMEM));
+	for (size_t i = 1; i < count - 1; i++) {
+		if (headers[i].p_type != PT_LOAD)
+			return image__fail(message, -EBADMSG, image->path,
+					   "program header %zu is of type %u", i,
+					   headers[i].p_type);
+		err = read_segment(image, &headers[i], &address, &offset, message);
+		if (err)
+			return err;
+	}
+	if (checksums->p_offset != offset || checksums->p_offset > image->file_bytes ||
+	    checksums->p_filesz != image->file_bytes - checksums->p_offset ||
+	    checksums->p_filesz > NOTES_BYTES_MAX)
+		return image__fail(message, -EBADMSG, image->path,
+				   "it ends too early or too late: it was cut off, or something "
+				   "was added");
+	return 0;
+}
+
+/* The note at the end: gives each segment its checksum, and *ret_header that of the head. */
+static int read_checksums(struct image *image, const Elf64_Phdr *header, uint32_t *ret_header,
+			  char *message)
+{
+	const size_t head = sizeof(Elf64_Nhdr) + 8; /* the name takes 7 bytes, and 1 of padding */
+	size_t bytes = head + sizeof(struct image_checksums) +
+		       image->segment_count * sizeof(uint32_t);
+	unsigned char *note = NULL;
+	struct image_checksums sums;
+	Elf64_Nhdr note_head;
+	uint32_t self;
+	int err = -EBADMSG;
+
+	if (header->p_filesz != bytes)
+		goto out;
+	note = malloc(bytes);
+	err = note ? read_at(image->fd, note, bytes, header->p_offset) : -ENOMEM;
+	if (err)
+		goto out;
+	memcpy(&note_head, note, sizeof(note_head));
+	memcpy(&sums, note + head, sizeof(sums));
+	self = sums.self;
+	memset(note + head + offsetof(struct image_checksums, self), 0, sizeof(self));
+	err = -EBADMSG;
+	if (note_head.n_namesz != sizeof(IMAGE_NOTE_NAME) ||
+	    memcmp(note + sizeof(note_head), IMAGE_NOTE_NAME "\0", 8) != 0 ||
+	    note_head.n_type != IMAGE_NOTE_CHECKSUMS || note_head.n_descsz != bytes - head ||
+	    sums.segments != image->segment_count || sums.reserved != 0 ||
+	    self != crc32(0, note + head, (unsigned int)(bytes - head)))
+		goto out;
+	for (size_t i = 0; i < image->segment_count; i++)
+		memcpy(&image->segments[i].crc,
+		       note + head + sizeof(sums) + i * sizeof(uint32_t), sizeof(uint32_t));
+	*ret_header = sums.header;
+	err = 0;
+out:
+	free(note);
+	if (err)
+		return image__fail(message, err, image->path, "the checksums at its end: %s",
+				   err == -EBADMSG ? "damaged, or not written by libckpt or tracer"
+						   : strerror(-err));
+	return 0;
+}
+
+/* Headers, notes and the zeros after them; the notes stay in image->notes. */
+static int check_head(struct image *image, size_t head, size_t notes, uint32_t expected,
+		      char *message)
+{
+	size_t bytes = (head + notes + IMAGE_PAGE - 1) / IMAGE_PAGE * IMAGE_PAGE;
+	int err;
+
+	image->notes = malloc(bytes);
+	err = image->notes ? read_at(image->fd, image->notes, bytes, 0) : -ENOMEM;
+	if (err)
+		return image__fail(message, err, image->path, "cannot read its notes: %s",
+				   err == -EBADMSG ? "the file is cut off" : strerror(-err));
+	if (crc32(0, image->notes, (unsigned int)bytes) != expected)
+		return image__fail(message, -EBADMSG, image->path,
+				   "damaged: the checksum of its headers and notes is wrong");
+	/* What the notes point to needs to be aligned, which the headers do: to 8 bytes. */
+	return 0;
+}
+
+static int read_headers(struct image *image, char *message)
+{
+	Elf64_Phdr *headers = NULL;
+	uint32_t header_crc = 0;
+	Elf64_Ehdr header;
+	size_t count, bytes;
+	int err;
+
+	if (image->file_bytes < sizeof(header))
+		return image__fail(message, -ENOEXEC, image->path,
+				   "not an image: it has only %llu bytes",
+				   (unsigned long long)image->file_bytes);
+	err = read_at(image->fd, &header, sizeof(header), 0);
+	if (err)
+		return image__fail(message, err, image->path, "cannot read: %s", strerror(-err));
+	err = check_elf_header(image, &header, message);
+	if (err)
+		return err;
+	count = header.e_phnum;
+	bytes = count * sizeof(*headers);
+	if (bytes > image->file_bytes - sizeof(header))
+		return image__fail(message, -EBADMSG, image->path, "it is cut off");
+	headers = malloc(bytes);
+	err = headers ? read_at(image->fd, headers, bytes, sizeof(header)) : -ENOMEM;
+	if (err) {
+		(void)image__fail(message, err, image->path, "cannot read: %s", strerror(-err));
+		goto out;
+	}
+	err = read_segments(image, headers, count, message);
+	if (!err)
+		err = read_checksums(image, &headers[count - 1], &header_crc, message);
+	if (!err)
+		err = check_head(image, sizeof(header) + bytes, headers[0].p_filesz, header_crc,
+				 message);
+	if (!err)
+		err = image__read_notes(image, sizeof(header) + bytes, headers[0].p_filesz,
+					message);
+out:
+	free(headers);
+	return err;
+}
+
+static int open_file(const char *path, struct image *image, char *message)
+{
+	unsigned char magic[2] = {0};
+	struct stat st;
+
+	image->path = realpath(path, NULL);
+	if (!image->path)
+		return image__fail(message, -errno, path, "cannot open: %s", strerror(errno));
+	/* The open of a FIFO would wait for a writer. */
+	image->fd = open(image->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	if (image->fd < 0 || fstat(image->fd, &st) < 0)
+		return image__fail(message, -errno, path, "cannot open: %s", strerror(errno));
+	if (!S_ISREG(st.st_mode))
+		return image__fail(message, -ENOEXEC, path, "not an image: it is no plain file");
+	image->file_bytes = (uint64_t)st.st_size;
+	if (st.st_size >= 2 && read_at(image->fd, magic, sizeof(magic), 0) == 0 &&
+	    magic[0] == 0x1f && magic[1] == 0x8b)
+		return unpack(image, message);
+	return 0;
+}
+
+int image__open(const char *path, struct image **ret, char *message)
+{
+	struct image *image = calloc(1, sizeof(*image));
+	int err;
+
+	if (!image)
+		return image__fail(message, -ENOMEM, path, "%s", strerror(ENOMEM));
+	image->fd = -1;
+	err = open_file(path, image, message);
+	if (!err)
+		err = read_headers(image, message);
+	if (err) {
+		image__free(image);
+		return err;
+	}
+	*ret = image;
+	return 0;
+}
+
+void image__free(struct image *image)
+{
+	if (!image)
+		return;
+	if (image->fd >= 0)
+		(void)close(image->fd);
+	image__free_notes(image);
+	free(image->segments);
+	free(image->notes);
+	free(image->path);
+	free(image);
+}
+
+const char *image__string(const struct image *image, uint32_t at)
+{
+	return at < image->string_bytes ? image->strings + at : "";
+}
+
+/* ---- memory ---- */
+
+/* The first item of count whose end is beyond address; all are in order. Each begins with start and
+ * end and is size bytes long. */
+static size_t find(const void *items, size_t count, size_t size, uint64_t address)
+{
+	size_t low = 0, high = count;
+
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+		const uint64_t *bounds = (const void *)((const char *)items + middle * size);
+
+		if (bounds[1] > address)
+			high = middle;
+		else
+			low = middle + 1;
+	}
+	return low;
+}
+
+void image__locate(const struct image *image, uint64_t address, struct image_piece *ret)
+{
+	size_t i = find(image->mappings, image->mapping_count, sizeof(*image->mappings), address);
+	const struct image_mapping *mapping = &image->mappings[i];
+	const struct image_segment *segment;
+	const struct image_run *run;
+
+	*ret = (struct image_piece){.kind = IMAGE_UNMAPPED, .start = address, .end = UINT64_MAX};
+	if (i == image->mapping_count)
+		return;
+	if (address < mapping->start) {
+		ret->end = mapping->start;
+		return;
+	}
+	ret->kind = IMAGE_ZERO;
+	ret->end = mapping->end;
+	ret->mapping = mapping;
+	i = find(image->segments, image->segment_count, sizeof(*segment), address);
+	segment = &image->segments[i];
+	if (i < image->segment_count && segment->start <= address && segment->bytes) {
+		ret->kind = IMAGE_DATA;
+		ret->end = segment->end;
+		ret->offset = segment->offset + (address - segment->start);
+		return;
+	}
+	/* To the next segment that has bytes, one run of the parent's pages or one between them. */
+	for (; i < image->segment_count && image->segments[i].start < ret->end; i++) {
+		if (image->segments[i].bytes && image->segments[i].start > address)
+			ret->end = image->segments[i].start;
+	}
+	i = find(image->unchanged, image->unchanged_count, sizeof(*run), address);
+	run = &image->unchanged[i];
+	if (i == image->unchanged_count || run->start >= ret->end)
+		return;
+	if (run->start > address) {
+		ret->end = run->start;
+		return;
+	}
+	ret->kind = IMAGE_UNCHANGED;
+	if (run->end < ret->end)
+		ret->end = run->end;
+}
+
+/* A piece of one of the two kinds that have bytes. */
+static int read_piece(const struct image *image, const struct image_piece *piece, void *to,
+		      size_t bytes)
+{
+	if (piece->kind == IMAGE_DATA)
+		return read_at(image->fd, to, bytes, piece->offset);
+	memset(to, 0, bytes);
+	return 0;
+}
+
+int image__read(const struct image *image, uint64_t address, void *buffer, size_t bytes)
+{
+	unsigned char *to = buffer;
+	struct image_piece piece;
+	int err = 0;
+
+	while (bytes > 0 && !err) {
+		size_t part;
+
+		image__locate(image, address, &piece);
+		if (piece.kind == IMAGE_UNMAPPED)
+			return -ENXIO;
+		if (piece.kind == IMAGE_UNCHANGED)
+			return -ENODATA;
+		part = piece.end - address < bytes ? (size_t)(piece.end - address) : bytes;
+		err = read_piece(image, &piece, to, part);
+		to += part;
+		address += part;
+		bytes -= part;
+	}
+	return err;
+}
+
+/* The next byte of the file, from an offset on, that is not in a hole; limit if there is none. */
+static uint64_t next_data(int fd, uint64_t offset, uint64_t limit)
+{
+	off_t data = lseek(fd, (off_t)offset, SEEK_DATA);
+
+	if (data < 0) /* ENXIO: all is a hole; anything else: not known */
+		return errno == ENXIO ? limit : offset;
+	return (uint64_t)data < limit ? (uint64_t)data : limit;
+}
+
+int image__check_segment(const struct image *image, size_t index, char *message)
+{
+	const struct image_segment *segment = &image->segments[index];
+	unsigned char *block = aligned_alloc(IMAGE_PAGE, BLOCK_BYTES);
+	uint64_t at = 0;
+	uint32_t crc = 0;
+	int err = block ? 0 : -ENOMEM;
+
+	while (at < segment->bytes && !err) {
+		uint64_t skip = next_data(image->fd, segment->offset + at,
+					  segment->offset + segment->bytes) -
+				segment->offset - at;
+		size_t part;
+
+		at += skip / IMAGE_PAGE * IMAGE_PAGE;
+		part = segment->bytes - at < BLOCK_BYTES ? (size_t)(segment->bytes - at)
+							  : BLOCK_BYTES;
+		err = read_at(image->fd, block, part, segment->offset + at);
+		if (!err)
+			crc = image__crc(crc, segment->start + at, block, part);
+		at += part;
+	}
+	free(block);
+	if (err)
+		return image__fail(message, err, image->path, "cannot read segment %zu: %s", index,
+				   strerror(-err));
+	if (crc != segment->crc)
+		return image__fail(message, -EBADMSG, image->path,
+				   "damaged: the checksum of segment %zu, at 0x%llx, is 0x%08x, and "
+				   "must be 0x%08x",
+				   index, (unsigned long long)segment->start, crc, segment->crc);
+	return 0;
+}
+
+int image__check(const struct image *image, char *message)
+{
+	int err = 0;
+
+	for (size_t i = 0; i < image->segment_count && !err; i++)
+		err = image__check_segment(image, i, message);
+	return err;
+}
+
+/* ---- chains ---- */
+
+/* The parent of image: where it says, or beside it. */
+static int open_parent(const struct image *image, struct image **ret, char *message)
+{
+	const char *path = image__string(image, image->info.parent);
+	const char *slash = strrchr(image->path, '/'), *name = strrchr(path, '/');
+	struct image *parent = NULL;
+	char beside[PATH_MAX];
+	int err;
+
+	err = image__open(path, &parent, message);
+	if (err == -ENOENT && slash && name &&
+	    snprintf(beside, sizeof(beside), "%.*s%s", (int)(slash - image->path), image->path,
+		     name) < (int)sizeof(beside))
+		err = image__open(beside, &parent, message);
+	if (err == -ENOENT)
+		return image__fail(message, err, image->path,
+				   "it is an increment, and the image that it adds to is not there: "
+				   "%s",
+				   path);
+	if (err)
+		return err;
+	if (parent->info.id != image->info.parent_id) {
+		image__free(parent);
+		return image__fail(message, -EBADMSG, image->path,
+				   "it is an increment, and %s is not the image that it adds to: "
+				   "that was replaced",
+				   path);
+	}
+	*ret = parent;
+	return 0;
+}
+
+int image_chain__open(const char *path, struct image_chain *ret, char *message)
+{
+	struct image_chain chain = {.count = 0};
+	struct image *last;
+	int err;
+
+	err = image__open(path, &chain.images[0], message);
+	if (err)
+		return err;
+	chain.count = 1;
+	for (;;) {
+		last = chain.images[chain.count - 1];
+		if (!(last->info.flags & IMAGE_INCREMENT))
+			break;
+		err = chain.count == IMAGE_CHAIN_MAX
+			      ? image__fail(message, -EBADMSG, path,
+					    "more than %d increments, one upon the other",
+					    IMAGE_CHAIN_MAX)
+			      : open_parent(last, &chain.images[chain.count], message);
+		if (err) {
+			image_chain__free(&chain);
+			return err;
+		}
+		chain.count++;
+	}
+	*ret = chain;
+	return 0;
+}
+
+void image_chain__free(struct image_chain *chain)
+{
+	for (size_t i = 0; i < chain->count; i++)
+		image__free(chain->images[i]);
+	chain->count = 0;
+}
+
+void image_chain__locate(const struct image_chain *chain, uint64_t address,
+			 struct image_piece *ret, const struct image **ret_image)
+{
+	struct image_piece piece;
+
+	image__locate(chain->images[0], address, ret);
+	*ret_image = chain->images[0];
+	for (size_t i = 1; i < chain->count && ret->kind == IMAGE_UNCHANGED; i++) {
+		image__locate(chain->images[i], address, &piece);
+		ret->kind = piece.kind == IMAGE_UNMAPPED ? IMAGE_ZERO : piece.kind;
+		ret->offset = piece.offset;
+		if (piece.end < ret->end)
+			ret->end = piece.end;
+		*ret_image = chain->images[i];
+	}
+	/* The last one is a full image and has no such runs; image__open sees to it. */
+	if (ret->kind == IMAGE_UNCHANGED)
+		ret->kind = IMAGE_ZERO;
+}
+
+int image_chain__read(const struct image_chain *chain, uint64_t address, void *buffer, size_t bytes)
+{
+	unsigned char *to = buffer;
+	const struct image *image;
+	struct image_piece piece;
+	int err = 0;
+
+	while (bytes > 0 && !err) {
+		size_t part;
+
+		image_chain__locate(chain, address, &piece, &image);
+		if (piece.kind == IMAGE_UNMAPPED)
+			return -ENXIO;
+		part = piece.end - address < bytes ? (size_t)(piece.end - address) : bytes;
+		err = read_piece(image, &piece, to, part);
+		to += part;
+		address += part;
+		bytes -= part;
+	}
+	return err;
+}

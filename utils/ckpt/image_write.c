@@ -1,0 +1,690 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * Writing an image, see image.h. All of this runs inside a signal handler of a program that may be
+ * in the middle of malloc: it calls only system calls, memory functions, crc32() and deflate() with
+ * memory of our own. libelf allocates, hence no libelf.
+ * What is written goes in file order, so that it can go through zlib. The headers need to know how
+ * long the notes will be: these are counted first, and then written by the same functions.
+ * Source: elf(5); fs/binfmt_elf.c for the notes of a core file.
+ */
+#include "ckpt/image.h"
+
+#include <elf.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h> /* rename(2) alone */
+#include <string.h>
+#include <sys/procfs.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* ---- checksums ---- */
+
+int image__is_zero(const void *from, size_t bytes)
+{
+	const uint64_t *words = from;
+
+	for (size_t i = 0; i < bytes / sizeof(*words); i += 8) {
+		if (words[i] | words[i + 1] | words[i + 2] | words[i + 3] | words[i + 4] |
+		    words[i + 5] | words[i + 6] | words[i + 7])
+			return 0;
+	}
+	return 1;
+}
+
+/* Of one page that is not all zeros. */
+static uint32_t add_page(uint32_t crc, uint64_t address, const void *page)
+{
+	crc = (uint32_t)crc32(crc, (const unsigned char *)&address, sizeof(address));
+	return (uint32_t)crc32(crc, page, IMAGE_PAGE);
+}
+
+uint32_t image__crc(uint32_t crc, uint64_t address, const void *pages, size_t bytes)
+{
+	const unsigned char *page = pages;
+
+	for (size_t at = 0; at < bytes; at += IMAGE_PAGE) {
+		if (!image__is_zero(page + at, IMAGE_PAGE))
+			crc = add_page(crc, address + at, page + at);
+	}
+	return crc;
+}
+
+/* ---- bytes to the file ---- */
+
+/* Writes all of it at an offset, whatever signals and short writes there are. */
+static int write_at(int fd, const void *bytes, size_t count, uint64_t offset)
+{
+	const unsigned char *from = bytes;
+
+	while (count > 0) {
+		ssize_t n = pwrite(fd, from, count, (off_t)offset);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0)
+			return n < 0 ? -errno : -EIO;
+		from += n;
+		offset += (uint64_t)n;
+		count -= (size_t)n;
+	}
+	return 0;
+}
+
+/* The compressed file grows at its end; its length is stream.total_out. */
+static int deflate_some(struct image_writer *w, const void *bytes, size_t count, int flush)
+{
+	z_stream *z = &w->stream;
+	int result;
+
+	z->next_in = (unsigned char *)bytes;
+	z->avail_in = (unsigned int)count;
+	do {
+		uint64_t offset = z->total_out;
+		int err;
+
+		z->next_out = w->packed;
+		z->avail_out = sizeof(w->packed);
+		result = deflate(z, flush);
+		if (result == Z_STREAM_ERROR)
+			return -EIO;
+		err = write_at(w->fd, w->packed, sizeof(w->packed) - z->avail_out, offset);
+		if (err)
+			return err;
+	} while (z->avail_out == 0);
+	return 0;
+}
+
+/* Writes bytes at w->offset, which is then behind them. */
+static int put(struct image_writer *w, const void *bytes, size_t count)
+{
+	int err;
+
+	w->step = "cannot write";
+	if (w->compressed)
+		err = deflate_some(w, bytes, count, Z_NO_FLUSH);
+	else
+		err = write_at(w->fd, bytes, count, w->offset);
+	w->offset += count;
+	return err;
+}
+
+/* Leaves a hole of zeros. */
+static int put_zeros(struct image_writer *w, uint64_t count)
+{
+	int err = 0;
+
+	if (!w->compressed) {
+		w->offset += count;
+		return 0;
+	}
+	memset(w->out, 0, sizeof(w->out));
+	while (count > 0 && !err) {
+		size_t part = count < sizeof(w->out) ? (size_t)count : sizeof(w->out);
+
+		err = put(w, w->out, part);
+		count -= part;
+	}
+	return err;
+}
+
+/* ---- headers and notes, through w->out ---- */
+
+static int flush_out(struct image_writer *w)
+{
+	int err;
+
+	w->header_crc = (uint32_t)crc32(w->header_crc, w->out, (unsigned int)w->out_bytes);
+	err = put(w, w->out, w->out_bytes);
+	w->out_bytes = 0;
+	return err;
+}
+
+/* Adds bytes, or only counts them. NULL is zeros. */
+static int add(struct image_writer *w, const void *bytes, size_t count)
+{
+	const unsigned char *from = bytes;
+	int err = 0;
+
+	w->counted += count;
+	while (!w->counting && count > 0 && !err) {
+		size_t room = sizeof(w->out) - w->out_bytes;
+		size_t part = count < room ? count : room;
+
+		if (from) {
+			memcpy(w->out + w->out_bytes, from, part);
+			from += part;
+		} else {
+			memset(w->out + w->out_bytes, 0, part);
+		}
+		w->out_bytes += part;
+		count -= part;
+		if (w->out_bytes == sizeof(w->out))
+			err = flush_out(w);
+	}
+	return err;
+}
+
+static size_t padding_of(uint64_t bytes, uint64_t unit)
+{
+	return (size_t)((unit - bytes % unit) % unit);
+}
+
+/* The head of a note; its descriptor and pad_note follow. */
+static int add_note_head(struct image_writer *w, const char *name, uint32_t type, size_t bytes)
+{
+	size_t length = strlen(name) + 1;
+	Elf64_Nhdr head = {(uint32_t)length, (uint32_t)bytes, type};
+	int err = add(w, &head, sizeof(head));
+
+	if (!err)
+		err = add(w, name, length);
+	if (!err)
+		err = add(w, NULL, padding_of(length, 4));
+	return err;
+}
+
+static int add_note(struct image_writer *w, const char *name, uint32_t type, const void *bytes,
+		    size_t count)
+{
+	int err = add_note_head(w, name, type, count);
+
+	if (!err)
+		err = add(w, bytes, count);
+	if (!err)
+		err = add(w, NULL, padding_of(count, 4));
+	return err;
+}
+
+static int add_thread_notes(struct image_writer *w, size_t i)
+{
+	const struct image_thread *thread = &w->image->threads[i];
+	const struct image_registers *registers = &w->image->registers[i];
+	const struct image_process *process = &w->image->process;
+	struct elf_prstatus status;
+	int err;
+
+	memset(&status, 0, sizeof(status));
+	status.pr_pid = thread->tid;
+	status.pr_ppid = process->ppid;
+	status.pr_pgrp = process->pgrp;
+	status.pr_sid = process->sid;
+	status.pr_sighold = thread->signal_mask;
+	status.pr_fpvalid = registers->xstate != NULL;
+	_Static_assert(sizeof(status.pr_reg) == sizeof(registers->user), "the same registers");
+	memcpy(&status.pr_reg, &registers->user, sizeof(status.pr_reg));
+	err = add_note(w, "CORE", NT_PRSTATUS, &status, sizeof(status));
+	if (err || !registers->xstate)
+		return err;
+	err = add_note(w, "CORE", NT_FPREGSET, registers->xstate,
+		       sizeof(struct user_fpregs_struct));
+	if (!err)
+		err = add_note(w, "LINUX", NT_X86_XSTATE, registers->xstate,
+			       registers->xstate_bytes);
+	return err;
+}
+
+static int add_process_note(struct image_writer *w)
+{
+	const struct image_process *process = &w->image->process;
+	struct elf_prpsinfo info;
+
+	memset(&info, 0, sizeof(info));
+	info.pr_sname = 'R';
+	info.pr_uid = process->uid;
+	info.pr_gid = process->gid;
+	info.pr_pid = process->pid;
+	info.pr_ppid = process->ppid;
+	info.pr_pgrp = process->pgrp;
+	info.pr_sid = process->sid;
+	_Static_assert(sizeof(info.pr_fname) == sizeof(process->name), "as long");
+	_Static_assert(sizeof(info.pr_psargs) == sizeof(process->arguments), "as long");
+	memcpy(info.pr_fname, process->name, sizeof(info.pr_fname));
+	memcpy(info.pr_psargs, process->arguments, sizeof(info.pr_psargs));
+	return add_note(w, "CORE", NT_PRPSINFO, &info, sizeof(info));
+}
+
+static int is_in_file_note(const struct image_mapping *mapping)
+{
+	return (mapping->flags & IMAGE_FILE) != 0;
+}
+
+/* NT_FILE: how many, the unit of offsets, three numbers for each, then the names. */
+static int add_file_note(struct image_writer *w)
+{
+	const struct image *image = w->image;
+	uint64_t head[2] = {0, IMAGE_PAGE};
+	size_t names = 0, bytes;
+	int err;
+
+	for (size_t i = 0; i < image->mapping_count; i++) {
+		if (!is_in_file_note(&image->mappings[i]))
+			continue;
+		head[0]++;
+		names += strlen(image->strings + image->mappings[i].path) + 1;
+	}
+	bytes = sizeof(head) + head[0] * 3 * sizeof(uint64_t) + names;
+	err = add_note_head(w, "CORE", NT_FILE, bytes);
+	if (!err)
+		err = add(w, head, sizeof(head));
+	for (size_t i = 0; i < image->mapping_count && !err; i++) {
+		const struct image_mapping *m = &image->mappings[i];
+		uint64_t item[3] = {m->start, m->end, m->offset / IMAGE_PAGE};
+
+		if (is_in_file_note(m))
+			err = add(w, item, sizeof(item));
+	}
+	for (size_t i = 0; i < image->mapping_count && !err; i++) {
+		const char *path = image->strings + image->mappings[i].path;
+
+		if (is_in_file_note(&image->mappings[i]))
+			err = add(w, path, strlen(path) + 1);
+	}
+	if (!err)
+		err = add(w, NULL, padding_of(bytes, 4));
+	return err;
+}
+
+static int add_own_notes(struct image_writer *w)
+{
+	const struct image *image = w->image;
+	const struct {
+		uint32_t type;
+		const void *bytes;
+		size_t count;
+	} notes[] = {
+		{IMAGE_NOTE_INFO, &image->info, sizeof(image->info)},
+		{IMAGE_NOTE_PROCESS, &image->process, sizeof(image->process)},
+		{IMAGE_NOTE_SIGNALS, image->signals, sizeof(image->signals)},
+		{IMAGE_NOTE_MAPPINGS, image->mappings,
+		 image->mapping_count * sizeof(*image->mappings)},
+		{IMAGE_NOTE_THREADS, image->threads, image->thread_count * sizeof(*image->threads)},
+		{IMAGE_NOTE_FILES, image->files, image->file_count * sizeof(*image->files)},
+		{IMAGE_NOTE_UNCHANGED, image->unchanged,
+		 image->unchanged_count * sizeof(*image->unchanged)},
+		{IMAGE_NOTE_MISSING, image->missing,
+		 image->missing_count * sizeof(*image->missing)},
+		{IMAGE_NOTE_STRINGS, image->strings, image->string_bytes},
+	};
+	int err = 0;
+
+	for (size_t i = 0; i < sizeof(notes) / sizeof(notes[0]) && !err; i++)
+		err = add_note(w, IMAGE_NOTE_NAME, notes[i].type, notes[i].bytes, notes[i].count);
+	return err;
+}
+
+/* As the kernel does: the first thread, then what is of the process, then the other threads. */
+static int add_notes(struct image_writer *w)
+{
+	const struct image *image = w->image;
+	int err = 0;
+
+	if (image->thread_count > 0)
+		err = add_thread_notes(w, 0);
+	if (!err)
+		err = add_process_note(w);
+	if (!err)
+		err = add_note(w, "CORE", NT_AUXV, image->auxv, image->auxv_bytes);
+	if (!err)
+		err = add_file_note(w);
+	for (size_t i = 1; i < image->thread_count && !err; i++)
+		err = add_thread_notes(w, i);
+	return err ? err : add_own_notes(w);
+}
+
+/* How long the note at the end is. */
+static size_t checksum_note_bytes(const struct image *image)
+{
+	return sizeof(Elf64_Nhdr) + sizeof(IMAGE_NOTE_NAME) +
+	       padding_of(sizeof(IMAGE_NOTE_NAME), 4) + sizeof(struct image_checksums) +
+	       image->segment_count * sizeof(uint32_t);
+}
+
+/* Gives each segment its place; returns the offset behind the last. */
+static uint64_t place_segments(struct image *image, uint64_t offset)
+{
+	for (size_t i = 0; i < image->segment_count; i++) {
+		image->segments[i].offset = offset;
+		image->segments[i].crc = 0;
+		offset += image->segments[i].bytes;
+	}
+	return offset;
+}
+
+static int add_program_header(struct image_writer *w, uint32_t type, uint64_t offset,
+			      uint64_t bytes, const struct image_segment *segment)
+{
+	Elf64_Phdr header = {
+		.p_type = type, .p_offset = offset, .p_filesz = bytes, .p_align = 4};
+
+	if (segment) {
+		header.p_vaddr = segment->start;
+		header.p_memsz = segment->end - segment->start;
+		header.p_align = IMAGE_PAGE;
+		header.p_flags = (segment->flags & IMAGE_READ ? PF_R : 0) |
+				 (segment->flags & IMAGE_WRITE ? PF_W : 0) |
+				 (segment->flags & IMAGE_EXEC ? PF_X : 0);
+	}
+	return add(w, &header, sizeof(header));
+}
+
+static int add_headers(struct image_writer *w, uint64_t head_bytes, uint64_t notes_bytes)
+{
+	struct image *image = w->image;
+	uint64_t data = head_bytes + notes_bytes, end;
+	Elf64_Ehdr header = {
+		.e_ident = {ELFMAG0, ELFMAG1, ELFMAG2, ELFMAG3, ELFCLASS64, ELFDATA2LSB, EV_CURRENT,
+			    ELFOSABI_NONE},
+		.e_type = ET_CORE,
+		.e_machine = EM_X86_64,
+		.e_version = EV_CURRENT,
+		.e_phoff = sizeof(header),
+		.e_ehsize = sizeof(header),
+		.e_phentsize = sizeof(Elf64_Phdr),
+		.e_phnum = (uint16_t)(image->segment_count + 2),
+	};
+	int err;
+
+	end = place_segments(image, data + padding_of(data, IMAGE_PAGE));
+	err = add(w, &header, sizeof(header));
+	if (!err)
+		err = add_program_header(w, PT_NOTE, head_bytes, notes_bytes, NULL);
+	for (size_t i = 0; i < image->segment_count && !err; i++) {
+		const struct image_segment *segment = &image->segments[i];
+
+		err = add_program_header(w, PT_LOAD, segment->offset, segment->bytes, segment);
+	}
+	if (!err)
+		err = add_program_header(w, PT_NOTE, end, checksum_note_bytes(image), NULL);
+	return err;
+}
+
+int image_writer__begin(struct image_writer *w, struct image *image)
+{
+	uint64_t head_bytes = sizeof(Elf64_Ehdr) + (image->segment_count + 2) * sizeof(Elf64_Phdr);
+	uint64_t notes_bytes;
+	int err;
+
+	w->step = "cannot write";
+	if (image->segment_count > IMAGE_SEGMENTS_MAX)
+		return -EFBIG;
+	w->image = image;
+	w->counting = 1;
+	w->counted = 0;
+	err = add_notes(w);
+	notes_bytes = w->counted;
+	w->counting = 0;
+	if (!err)
+		err = add_headers(w, head_bytes, notes_bytes);
+	if (!err)
+		err = add_notes(w);
+	if (!err)
+		err = add(w, NULL, padding_of(head_bytes + notes_bytes, IMAGE_PAGE));
+	return err ? err : flush_out(w);
+}
+
+/* ---- memory ---- */
+
+/* The segment that the next bytes belong to, or NULL if they are too many. */
+static struct image_segment *next_segment(struct image_writer *w, uint64_t bytes)
+{
+	struct image *image = w->image;
+
+	while (w->segment < image->segment_count) {
+		struct image_segment *segment = &image->segments[w->segment];
+
+		if (w->address < segment->start)
+			w->address = segment->start;
+		if (w->address < segment->start + segment->bytes)
+			return segment->start + segment->bytes - w->address < bytes ? NULL
+										     : segment;
+		w->segment++;
+	}
+	return NULL;
+}
+
+int image_writer__zeros(struct image_writer *w, uint64_t bytes)
+{
+	if (!next_segment(w, bytes))
+		return -EPROTO;
+	w->address += bytes;
+	return put_zeros(w, bytes);
+}
+
+int image_writer__pages(struct image_writer *w, const void *pages, size_t bytes)
+{
+	struct image_segment *segment = next_segment(w, bytes);
+	const unsigned char *page = pages;
+	size_t at = 0;
+	int err = 0;
+
+	if (!segment)
+		return -EPROTO;
+	/* In turns: pages of zeros, and pages with something in them, which go out as one. */
+	while (at < bytes && !err) {
+		size_t from = at;
+
+		while (at < bytes && image__is_zero(page + at, IMAGE_PAGE))
+			at += IMAGE_PAGE;
+		if (at > from)
+			err = put_zeros(w, at - from);
+		from = at;
+		while (at < bytes && !image__is_zero(page + at, IMAGE_PAGE)) {
+			segment->crc = add_page(segment->crc, w->address + at, page + at);
+			at += IMAGE_PAGE;
+		}
+		if (at > from && !err)
+			err = put(w, page + from, at - from);
+	}
+	w->address += bytes;
+	return err;
+}
+
+/* ---- the file ---- */
+
+/* Zlib's memory is part of the writer, and goes with it. */
+static void *allocate(void *opaque, unsigned int items, unsigned int size)
+{
+	struct image_writer *w = opaque;
+	size_t bytes = ((size_t)items * size + 63) / 64 * 64;
+
+	if (bytes > sizeof(w->zlib) - w->zlib_bytes)
+		return NULL;
+	w->zlib_bytes += bytes;
+	return w->zlib + w->zlib_bytes - bytes;
+}
+
+static void release(void *opaque, void *address)
+{
+	(void)opaque;
+	(void)address;
+}
+
+static int start_compression(struct image_writer *w)
+{
+	enum { GZIP = 16, LEVEL = 1, MEMORY = 8 };
+
+	w->step = "cannot start zlib for";
+	w->stream.zalloc = allocate;
+	w->stream.zfree = release;
+	w->stream.opaque = w;
+	if (deflateInit2(&w->stream, LEVEL, Z_DEFLATED, MAX_WBITS + GZIP, MEMORY,
+			 Z_DEFAULT_STRATEGY) != Z_OK)
+		return -ENOMEM;
+	w->compressed = 1;
+	return 0;
+}
+
+static int ends_with(const char *text, const char *end)
+{
+	size_t length = strlen(text), end_length = strlen(end);
+
+	return length > end_length && strcmp(text + length - end_length, end) == 0;
+}
+
+/* rename(2) would put the image in the place of anything: of a pipe, a link, a file that nobody
+ * may write. That is not what somebody expects who made it so. */
+static int check_target(const char *path)
+{
+	struct stat st;
+
+	if (lstat(path, &st) < 0)
+		return errno == ENOENT ? 0 : -errno;
+	if (!S_ISREG(st.st_mode))
+		return -EEXIST;
+	if (!(st.st_mode & 0222) || faccessat(AT_FDCWD, path, W_OK, AT_EACCESS) < 0)
+		return -EACCES;
+	return 0;
+}
+
+/* path + ".XXXXXXXXXXXXXXXX", random. */
+static int name_temporary(struct image_writer *w)
+{
+	static const char digits[] = "0123456789abcdef";
+	size_t length = strlen(w->path);
+	unsigned char random[8];
+
+	if (length + 2 * sizeof(random) + 2 > sizeof(w->temporary))
+		return -ENAMETOOLONG;
+	if (getrandom(random, sizeof(random), GRND_NONBLOCK) != (ssize_t)sizeof(random))
+		return -EAGAIN;
+	memcpy(w->temporary, w->path, length);
+	w->temporary[length++] = '.';
+	for (size_t i = 0; i < sizeof(random); i++) {
+		w->temporary[length++] = digits[random[i] >> 4];
+		w->temporary[length++] = digits[random[i] & 15];
+	}
+	w->temporary[length] = '\0';
+	return 0;
+}
+
+int image_writer__open(struct image_writer *w, const char *path)
+{
+	size_t length = strlen(path);
+	int err;
+
+	memset(w, 0, offsetof(struct image_writer, path));
+	w->path[0] = '\0';
+	w->temporary[0] = '\0';
+	w->fd = -1;
+	w->step = "cannot write";
+	if (length == 0)
+		return -ENOENT;
+	if (length >= sizeof(w->path))
+		return -ENAMETOOLONG;
+	memcpy(w->path, path, length + 1);
+	err = check_target(w->path);
+	if (!err)
+		err = name_temporary(w);
+	if (err)
+		return err;
+	w->step = "cannot create";
+	w->fd = open(w->temporary, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+	if (w->fd < 0)
+		return -errno;
+	err = ends_with(w->path, ".gz") ? start_compression(w) : 0;
+	if (err)
+		image_writer__abort(w);
+	return err;
+}
+
+static int finish_segments(struct image_writer *w)
+{
+	return next_segment(w, 0) ? -EPROTO : 0;
+}
+
+static int add_checksums(struct image_writer *w)
+{
+	struct image *image = w->image;
+	struct image_checksums head = {.header = w->header_crc,
+				       .segments = (uint32_t)image->segment_count};
+	size_t bytes = sizeof(head) + image->segment_count * sizeof(uint32_t);
+	uint32_t self = (uint32_t)crc32(0, (const unsigned char *)&head, sizeof(head));
+	int err;
+
+	for (size_t i = 0; i < image->segment_count; i++)
+		self = (uint32_t)crc32(self, (const unsigned char *)&image->segments[i].crc,
+				       sizeof(uint32_t));
+	head.self = self;
+	err = add_note_head(w, IMAGE_NOTE_NAME, IMAGE_NOTE_CHECKSUMS, bytes);
+	if (!err)
+		err = add(w, &head, sizeof(head));
+	for (size_t i = 0; i < image->segment_count && !err; i++)
+		err = add(w, &image->segments[i].crc, sizeof(uint32_t));
+	return err ? err : flush_out(w);
+}
+
+/* A new name in a folder is safe when the folder is. */
+static int sync_folder(const char *path)
+{
+	char folder[PATH_MAX];
+	const char *slash = strrchr(path, '/');
+	size_t length = slash ? (size_t)(slash - path) : 0;
+	int fd, err = 0;
+
+	if (!slash) {
+		folder[length++] = '.';
+	} else if (length == 0) {
+		folder[length++] = '/';
+	} else {
+		memcpy(folder, path, length);
+	}
+	folder[length] = '\0';
+	fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	if (fsync(fd) < 0 && errno != EINVAL) /* EINVAL: a file system that has no such thing */
+		err = -errno;
+	(void)close(fd);
+	return err;
+}
+
+static int close_file(struct image_writer *w)
+{
+	int err = 0;
+
+	w->step = "cannot write";
+	if (fsync(w->fd) < 0)
+		err = -errno;
+	if (close(w->fd) < 0 && !err && errno != EINTR)
+		err = -errno;
+	w->fd = -1;
+	return err;
+}
+
+int image_writer__commit(struct image_writer *w)
+{
+	int err = finish_segments(w);
+
+	if (!err)
+		err = add_checksums(w);
+	if (!err && w->compressed)
+		err = deflate_some(w, NULL, 0, Z_FINISH);
+	if (!err)
+		err = close_file(w);
+	if (!err) {
+		/* Somebody may have put something there meanwhile. */
+		w->step = "cannot replace";
+		err = check_target(w->path);
+	}
+	if (!err && rename(w->temporary, w->path) < 0)
+		err = -errno;
+	if (err) {
+		image_writer__abort(w);
+		return err;
+	}
+	w->temporary[0] = '\0';
+	w->step = "cannot sync the folder of";
+	return sync_folder(w->path);
+}
+
+void image_writer__abort(struct image_writer *w)
+{
+	if (w->fd >= 0)
+		(void)close(w->fd);
+	w->fd = -1;
+	if (w->temporary[0])
+		(void)unlink(w->temporary);
+	w->temporary[0] = '\0';
+}
