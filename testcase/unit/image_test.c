@@ -78,7 +78,7 @@ static void make_parts(struct parts *p)
 	p->mappings[0].path = 1;
 	p->mappings[1].path = 14;
 	p->segments[2].bytes = p->segments[2].flags = p->mappings[2].flags = 0;
-	p->files[0] = (struct image_file){.fd = 0, .path = 1, .mode = S_IFREG};
+	p->files[0] = (struct image_file){.fd = 0, .path = 1, .mode = S_IFREG, .same_as = -1};
 	p->files[1] = (struct image_file){.fd = 23, .offset = 2323, .path = 1, .mode = S_IFREG};
 	for (size_t i = 0; i < 2; i++) {
 		p->threads[i] = (struct image_thread){.tid = 2300 + (int)i, .rip = START + i};

@@ -178,8 +178,10 @@ struct image_file {
 	uint32_t mode;  /* S_IF... and permissions of stat(2) */
 	uint32_t dev_major, dev_minor;
 	uint32_t path; /* string: as /proc/PID/fd has it: "/absolute/path", "pipe:[23]", ... */
+	int32_t same_as;   /* a lower fd that shares the open file, and so the offset; -1: none */
+	uint32_t reserved; /* 0 */
 };
-_Static_assert(sizeof(struct image_file) == 40, "part of the format");
+_Static_assert(sizeof(struct image_file) == 48, "part of the format");
 
 /* Addresses [start, end), page-aligned. */
 struct image_run {

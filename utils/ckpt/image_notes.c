@@ -347,7 +347,8 @@ static int check_files(const struct reading *r)
 		const struct image_file *file = &image->files[i];
 
 		if (file->fd < 0 || file->fd >= FD_MAX || !is_string(image, file->path) ||
-		    file->offset > INT64_MAX || (i > 0 && file->fd <= file[-1].fd))
+		    file->offset > INT64_MAX || file->same_as < -1 ||
+		    file->same_as >= file->fd || (i > 0 && file->fd <= file[-1].fd))
 			return bad(r, "an open file that cannot be");
 	}
 	return 0;
