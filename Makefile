@@ -27,6 +27,12 @@ CLIENT   := $(call objects,utils/client/*.c)
 SLAB     := $(call objects,utils/slab/*.c)
 SLABSIM  := $(call objects,utils/slabsim/*.c)
 IMAGE    := $(call objects,utils/ckpt/image*.c)
+LIBCKPT  := $(patsubst %.c,$(BUILD)/pic/%.o,utils/base/parse.c $(addprefix utils/ckpt/,capture.c \
+	content.c crowd.c image_write.c libckpt.c pagemap.c save.c say.c settings.c thread.c \
+	workspace.c))
+RESTART  := $(patsubst %.c,$(BUILD)/obj/%.o,utils/base/log.c utils/base/parse.c utils/base/procfs.c \
+	$(addprefix utils/ckpt/,image_notes.c image_read.c image_write.c plan.c restart.c restore.c \
+	thread.c vdso.c))
 MODULES  := $(BASE) $(CLIENT) $(IMAGE) $(SLAB) $(filter-out %/main.o,$(TRACER))
 programs  = $(patsubst testcase/%.c,$(BUILD)/%,$(wildcard testcase/$(1)/*.c))
 UNIT     := $(call programs,unit)
@@ -47,8 +53,9 @@ LINT_PACKAGES  := cppcheck clang-tidy clang-format shellcheck valgrind
 .PHONY: all tests run run-vm test test-unit test-e2e test-vm bench bench-quick bench-vm deps install \
 	uninstall lint sanitize valgrind format clean help
 
-#: all         build/tracer, build/testcase, build/slabsim and build/client.o (the default)
-all: $(BUILD)/tracer $(BUILD)/testcase $(BUILD)/slabsim $(BUILD)/client.o
+#: all         everything that is installed (the default)
+all: $(BUILD)/tracer $(BUILD)/testcase $(BUILD)/slabsim $(BUILD)/client.o $(BUILD)/libckpt.so \
+	$(BUILD)/restart
 
 help:
 	@sed -n 's/^#: //p' Makefile
@@ -111,6 +118,25 @@ $(BUILD)/slabsim: $(SLABSIM) $(SLAB) $(BUILD)/obj/utils/base/parse.o
 $(BUILD)/client.o: $(CLIENT)
 	$(Q)cp $< $@
 
+# libckpt.so is compiled apart: its code may lie anywhere (PIC), and binds its calls when it is loaded,
+# not in the signal handler. Nothing of it is seen by the program.
+PIC_FLAGS := -fPIC -fvisibility=hidden
+$(BUILD)/pic/%.o: %.c Makefile VERSION | $(BUILD)/packages
+	$(call say,CC)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(COMPILE) $(PIC_FLAGS) -c $< -o $@
+
+$(BUILD)/libckpt.so: $(LIBCKPT)
+	$(call say,LINK)
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -shared -Wl,-z,now,-z,defs,-soname,libckpt.so $^ -o $@ -lz
+
+# restart must not lie where a process wants to be that it brings back: below 4 MiB no program is.
+# Static, for a shared library lies where the kernel likes.
+RESTART_FLAGS := -static -no-pie -Wl,-Ttext-segment=0x100000,-z,norelro
+$(BUILD)/restart: $(RESTART)
+	$(call say,LINK)
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $(RESTART_FLAGS) $^ -o $@ -lz
+
 $(BUILD)/obj/modules.a: $(MODULES)
 	$(call say,AR)
 	$(Q)rm -f $@ && ar rcs $@ $^
@@ -158,7 +184,7 @@ $(BUILD)/workloads/rollback.so: testcase/workloads/rollback.c $(wildcard utils/c
 	$(Q)$(CC) -std=gnu11 $(CPPFLAGS) $(WARNINGS) $(CFLAGS) -fPIC -shared $< \
 		utils/client/client.c utils/base/parse.c -o $@ -ldl
 
--include $(shell find $(BUILD)/obj -name '*.d' 2>/dev/null)
+-include $(shell find $(BUILD)/obj $(BUILD)/pic -name '*.d' 2>/dev/null)
 
 # ---- running ----
 

@@ -1,0 +1,269 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * See content.h. Private anonymous memory is written as it lies, straight from its pages, and pages
+ * that were never used are not touched. Everything else goes through a block: memory of files, whose
+ * pages may be beyond the end of the file, memory without read permission, memory that others change
+ * meanwhile, and our own stack.
+ */
+#include "ckpt/content.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <unistd.h>
+
+enum {
+	GAP_BYTES = 16 << 20, /* from there on, pages that were never used end a segment */
+	MISSING_MAX = IMAGE_SEGMENTS_MAX,
+};
+
+int content__open(struct content *c, struct workspace *workspace, const struct image_run *moving,
+		  size_t moving_count, enum pagemap_tracking tracking)
+{
+	int err;
+
+	*c = (struct content){
+		.workspace = workspace, .moving = moving, .moving_count = moving_count, .mem_fd = -1};
+	c->block = workspace__take(workspace, CONTENT_BLOCK + IMAGE_PAGE);
+	c->pagemap = workspace__take(workspace, sizeof(*c->pagemap));
+	if (!c->block || !c->pagemap)
+		return -ENOMEM;
+	c->pagemap->fd = -1;
+	err = pagemap__open(c->pagemap, tracking);
+	if (err)
+		return err;
+	c->mem_fd = open("/proc/self/mem", O_RDONLY | O_CLOEXEC);
+	return c->mem_fd < 0 ? -errno : 0;
+}
+
+void content__close(struct content *c)
+{
+	if (c->pagemap)
+		pagemap__close(c->pagemap);
+	if (c->mem_fd >= 0)
+		(void)close(c->mem_fd);
+	c->mem_fd = -1;
+}
+
+/* ---- planning ---- */
+
+int content__is_saved(const struct image_mapping *mapping)
+{
+	return !(mapping->flags & (IMAGE_VVAR | IMAGE_VSYSCALL | IMAGE_SCRATCH));
+}
+
+int content__is_anonymous(const struct image_mapping *mapping)
+{
+	return !(mapping->flags & (IMAGE_SHARED | IMAGE_FILE | IMAGE_VDSO)) && mapping->inode == 0;
+}
+
+static int can_read(const struct content *c, uint64_t address)
+{
+	char byte;
+
+	return pread(c->mem_fd, &byte, 1, (off_t)address) == 1;
+}
+
+/* Pages beyond the end of a file are at the end of a mapping; of a device nothing can be read. */
+uint64_t content__readable(const struct content *c, const struct image_mapping *m)
+{
+	uint64_t low = 0, high = (m->end - m->start) / IMAGE_PAGE; /* low pages can be read */
+
+	if (can_read(c, m->end - IMAGE_PAGE))
+		return m->end - m->start;
+	while (low < high) {
+		uint64_t middle = low + (high - low) / 2;
+
+		if (can_read(c, m->start + middle * IMAGE_PAGE))
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low * IMAGE_PAGE;
+}
+
+int content__make_room(struct content *c, struct image *image)
+{
+	image->segments =
+		workspace__take(c->workspace, IMAGE_SEGMENTS_MAX * sizeof(*image->segments));
+	image->missing = workspace__take(c->workspace, MISSING_MAX * sizeof(*image->missing));
+	return image->segments && image->missing ? 0 : -ENOMEM;
+}
+
+int content__add_segment(struct image *image, const struct image_mapping *mapping, uint64_t start,
+			 uint64_t end, int has_bytes)
+{
+	if (start == end)
+		return 0;
+	if (image->segment_count == IMAGE_SEGMENTS_MAX)
+		return -EFBIG;
+	image->segments[image->segment_count++] = (struct image_segment){
+		.start = start,
+		.end = end,
+		.bytes = has_bytes ? end - start : 0,
+		.flags = mapping->flags & (IMAGE_READ | IMAGE_WRITE | IMAGE_EXEC),
+	};
+	return 0;
+}
+
+int content__add_missing(struct image *image, uint64_t start, uint64_t end)
+{
+	if (image->missing_count == MISSING_MAX)
+		return -EFBIG;
+	image->missing[image->missing_count++] = (struct image_run){start, end};
+	image->info.missing |= IMAGE_MISSING_PAGES;
+	return 0;
+}
+
+/* Segments from the first page that was ever used to the last, but for large gaps between. */
+static int plan_anonymous(struct content *c, struct image *image, const struct image_mapping *m)
+{
+	uint64_t start = m->start, end = m->start; /* the segment being gathered */
+	struct pagemap_run run;
+	int more, err = 0;
+
+	pagemap__begin(c->pagemap, m->start, m->end);
+	while (!err && (more = pagemap__next(c->pagemap, &run)) != 0) {
+		if (more < 0)
+			return more;
+		if (run.start - end >= GAP_BYTES) {
+			err = content__add_segment(image, m, start, end, 1);
+			if (!err)
+				err = content__add_segment(image, m, end, run.start, 0);
+			start = run.start;
+		}
+		end = run.end;
+	}
+	if (!err && end == start) /* nothing was ever used */
+		return content__add_segment(image, m, start, m->end, 0);
+	if (!err && m->end - end < GAP_BYTES)
+		end = m->end;
+	if (!err)
+		err = content__add_segment(image, m, start, end, 1);
+	return err ? err : content__add_segment(image, m, end, m->end, 0);
+}
+
+static int plan_other(struct content *c, struct image *image, const struct image_mapping *m)
+{
+	uint64_t end = m->start + content__readable(c, m);
+	int err = content__add_segment(image, m, m->start, end, 1);
+
+	if (!err && end < m->end)
+		err = content__add_missing(image, end, m->end);
+	return err ? err : content__add_segment(image, m, end, m->end, 0);
+}
+
+int content__plan_full(struct content *c, struct image *image)
+{
+	int err = content__make_room(c, image);
+
+	for (size_t i = 0; i < image->mapping_count && !err; i++) {
+		const struct image_mapping *m = &image->mappings[i];
+
+		if (!content__is_saved(m))
+			err = content__add_segment(image, m, m->start, m->end, 0);
+		else if (content__is_anonymous(m))
+			err = plan_anonymous(c, image, m);
+		else
+			err = plan_other(c, image, m);
+	}
+	return err;
+}
+
+/* ---- writing ---- */
+
+/* Through the block. */
+static int write_by_copy(struct content *c, struct image_writer *w, uint64_t start, uint64_t end)
+{
+	int err = 0;
+
+	while (start < end && !err) {
+		size_t part = end - start < CONTENT_BLOCK ? (size_t)(end - start) : CONTENT_BLOCK;
+		size_t done = 0;
+
+		while (done < part) {
+			ssize_t n = pread(c->mem_fd, c->block + done, part - done,
+					  (off_t)(start + done));
+
+			if (n < 0 && errno == EINTR)
+				continue;
+			if (n <= 0) {
+				w->step = "memory became unreadable while writing";
+				return -EIO;
+			}
+			done += (size_t)n;
+		}
+		err = image_writer__pages(w, c->block, part);
+		start += part;
+	}
+	return err;
+}
+
+static int write_directly(struct image_writer *w, uint64_t start, uint64_t end)
+{
+	int err = 0;
+
+	while (start < end && !err) {
+		size_t part = end - start < CONTENT_BLOCK ? (size_t)(end - start) : CONTENT_BLOCK;
+
+		err = image_writer__pages(w, (const void *)start, part); /* NOLINT: our memory */
+		start += part;
+	}
+	return err;
+}
+
+static int is_moving(const struct content *c, const struct image_mapping *m)
+{
+	for (size_t i = 0; i < c->moving_count; i++) {
+		if (c->moving[i].start < m->end && m->start < c->moving[i].end)
+			return 1;
+	}
+	return 0;
+}
+
+/* Pages that were never used are zeros, and stay unused. */
+static int write_anonymous(struct content *c, struct image_writer *w,
+			   const struct image_segment *s, int direct)
+{
+	uint64_t at = s->start;
+	struct pagemap_run run;
+	int more = 0, err = 0;
+
+	pagemap__begin(c->pagemap, s->start, s->end);
+	while (!err && (more = pagemap__next(c->pagemap, &run)) > 0) {
+		if (run.start > at)
+			err = image_writer__zeros(w, run.start - at);
+		if (!err)
+			err = direct ? write_directly(w, run.start, run.end)
+				     : write_by_copy(c, w, run.start, run.end);
+		c->written_bytes += run.end - run.start;
+		at = run.end;
+	}
+	if (more < 0)
+		err = more;
+	if (!err && at < s->end)
+		err = image_writer__zeros(w, s->end - at);
+	return err;
+}
+
+int content__write(struct content *c, struct image_writer *w, const struct image *image)
+{
+	const struct image_mapping *m = image->mappings;
+	int err = 0;
+
+	for (size_t i = 0; i < image->segment_count && !err; i++) {
+		const struct image_segment *s = &image->segments[i];
+
+		while (m->end <= s->start)
+			m++;
+		if (!s->bytes)
+			continue;
+		if (content__is_anonymous(m)) {
+			err = write_anonymous(c, w, s, (m->flags & IMAGE_READ) && !is_moving(c, m));
+		} else {
+			err = write_by_copy(c, w, s->start, s->end);
+			c->written_bytes += s->bytes;
+		}
+	}
+	return err;
+}

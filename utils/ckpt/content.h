@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * Which memory goes into an image of the calling process, and writing it. Used inside a signal
+ * handler.
+ */
+#ifndef CKPT_CONTENT_H
+#define CKPT_CONTENT_H
+
+#include "ckpt/image.h"
+#include "ckpt/pagemap.h"
+#include "ckpt/workspace.h"
+
+struct content {
+	struct workspace *workspace;
+	struct pagemap *pagemap;
+	unsigned char *block; /* CONTENT_BLOCK bytes, for memory that cannot be written directly */
+	/* Memory that changes while it is written (our stack, our variables): by way of block. */
+	const struct image_run *moving;
+	size_t moving_count;
+	int mem_fd; /* /proc/self/mem */
+	uint64_t written_bytes; /* of pages that were looked at for the file */
+};
+
+enum { CONTENT_BLOCK = 1 << 18 };
+
+/*
+ * Gets ready. content: all of it is set; moving is borrowed. Returns 0, -ENOMEM or -errno; call
+ * content__close in any case.
+ */
+int content__open(struct content *content, struct workspace *workspace,
+		  const struct image_run *moving, size_t moving_count,
+		  enum pagemap_tracking tracking);
+void content__close(struct content *content);
+
+/* Does the file hold bytes of this mapping by its own means: private, of no file? Then pages that
+ * were never used are zeros. */
+int content__is_anonymous(const struct image_mapping *mapping);
+
+/* Has this mapping contents that belong into an image at all? */
+int content__is_saved(const struct image_mapping *mapping);
+
+/* How many bytes of a mapping, from its start on, can be read; 0 to all. */
+uint64_t content__readable(const struct content *content, const struct image_mapping *mapping);
+
+/* Adds a segment. Returns 0, or -EFBIG if there are too many. */
+int content__add_segment(struct image *image, const struct image_mapping *mapping, uint64_t start,
+			 uint64_t end, int has_bytes);
+
+/* Adds [start, end) to image->missing. Returns 0 or -EFBIG. */
+int content__add_missing(struct image *image, uint64_t start, uint64_t end);
+
+/* Makes room for segments and missing runs in the image. Returns 0 or -ENOMEM. */
+int content__make_room(struct content *content, struct image *image);
+
+/* Plans a full image: all that is saved of each mapping. Returns 0 or -errno. */
+int content__plan_full(struct content *content, struct image *image);
+
+/* Writes all segments of an image that was begun. Returns 0, -EIO when memory that could be read
+ * before cannot be read any more, or the -errno of writing. */
+int content__write(struct content *content, struct image_writer *writer, const struct image *image);
+
+#endif

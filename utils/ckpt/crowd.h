@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * Making all threads of the process stand still, each in its own signal handler. One of them, the
+ * leader, calls the others with a signal, and each writes down what it has.
+ *
+ *	request --> leader: crowd__gather --signal--> others: crowd__join ... wait
+ *	            image is written
+ *	            crowd__release ------------------------------------> ... go on
+ */
+#ifndef CKPT_CROWD_H
+#define CKPT_CROWD_H
+
+#include <signal.h>
+#include <sys/types.h>
+
+#include "ckpt/capture.h"
+
+enum crowd_role {
+	CROWD_NOBODY, /* a signal that is out of date: go on */
+	CROWD_LEADER,
+	CROWD_MEMBER,
+};
+
+/* Who is the calling thread, which got the signal that info describes? A leader stays one until
+ * crowd__release. */
+enum crowd_role crowd__role(const siginfo_t *info);
+
+/*
+ * The leader makes all others stop. first is its own visitor, at the head of the list afterwards.
+ * Returns 0; -ETIMEDOUT if a thread did not come, whose tid is then in *ret_tid; or the -errno of
+ * reading /proc. On failure those that came wait for crowd__release all the same.
+ */
+int crowd__gather(int signal, struct visitor *first, pid_t *ret_tid);
+
+/* A member waits until the leader releases it. */
+void crowd__join(struct visitor *visitor);
+
+/* The leader lets all go on, and is no leader any more. */
+void crowd__release(void);
+
+/* In a process that was brought back: waits until all threads of the image have called it. The
+ * leader then returns, and the others when it calls crowd__release. */
+void crowd__meet_again(const struct visitor *visitor);
+
+/* How many threads the last crowd__gather found, the leader counted. */
+unsigned int crowd__count(void);
+
+#endif

@@ -1,0 +1,338 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * libckpt: preloaded into a program, it writes the program's image when a signal comes. See
+ * libckpt(7).
+ *
+ * The signal interrupts a thread anywhere, in the middle of malloc for example: from on_signal on,
+ * only system calls, memory functions and zlib with memory of our own are used. What the image needs
+ * to be brought back is in it: each thread stands in visit(), behind getcontext(3), and there it
+ * goes on, in this process or in another one, and returns from its handler as from any other.
+ */
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "ckpt/capture.h"
+#include "ckpt/crowd.h"
+#include "ckpt/save.h"
+#include "ckpt/say.h"
+#include "ckpt/settings.h"
+#include "ckpt/thread.h"
+
+/* Its address is in the image; restart writes to it. */
+static volatile struct image_restart restarted;
+
+static struct {
+	struct settings settings;
+	pid_t child; /* with CKPT_FORK: who writes, or has written; 0: nobody */
+} self;
+
+static uint64_t now_ns(void)
+{
+	struct timespec time = {0};
+
+	(void)clock_gettime(CLOCK_MONOTONIC, &time);
+	return (uint64_t)time.tv_sec * 1000000000 + (uint64_t)time.tv_nsec;
+}
+
+/* ---- messages ---- */
+
+static void report_failure(const struct save_result *result, int err)
+{
+	const char *reason = strerrordesc_np(-err);
+	struct say say;
+
+	say__begin(&say);
+	if (!result->step_names_path) {
+		say__text(&say, "cannot write ");
+		say__text(&say, self.settings.path);
+		say__text(&say, ": ");
+	}
+	say__text(&say, result->step);
+	if (result->step_names_path) {
+		say__text(&say, " ");
+		say__text(&say, self.settings.path);
+	}
+	say__text(&say, ": ");
+	if (result->step_names_path && err == -EEXIST)
+		reason = "there is something of that name that is no plain file";
+	else if (result->step_names_path && err == -EACCES)
+		reason = "permission denied, or the file that is there is read-only";
+	say__text(&say, reason ? reason : "unknown error");
+	say__text(&say, "; the program goes on");
+	say__end(&say);
+}
+
+static void report_success(const struct save_result *result, uint64_t took_ns)
+{
+	struct say say;
+
+	say__begin(&say);
+	say__text(&say, self.settings.path);
+	say__text(&say, ": ");
+	say__number(&say, result->bytes);
+	say__text(&say, " bytes in ");
+	say__number(&say, result->mappings);
+	say__text(&say, " mappings, threads: ");
+	say__number(&say, crowd__count());
+	say__text(&say, ", written in ");
+	say__number(&say, took_ns / 1000);
+	say__text(&say, " us");
+	say__end(&say);
+}
+
+static void report_pause(uint64_t paused_ns)
+{
+	struct say say;
+
+	if (!self.settings.verbose)
+		return;
+	say__begin(&say);
+	say__text(&say, "the program stood still for ");
+	say__number(&say, paused_ns / 1000);
+	say__text(&say, " us");
+	say__end(&say);
+}
+
+static void report_absent_thread(pid_t tid)
+{
+	struct say say;
+
+	say__begin(&say);
+	say__text(&say, "cannot write ");
+	say__text(&say, self.settings.path);
+	say__text(&say, ": thread ");
+	say__number(&say, (uint64_t)tid);
+	say__text(&say, " did not come within 5 seconds: it has ended alone, or it blocks signal ");
+	say__number(&say, (uint64_t)self.settings.signal);
+	say__text(&say, " (choose another one with CKPT_SIGNAL); the program goes on");
+	say__end(&say);
+}
+
+static void report_text(const char *text, int err)
+{
+	struct say say;
+
+	say__begin(&say);
+	say__text(&say, "cannot write ");
+	say__text(&say, self.settings.path);
+	say__text(&say, ": ");
+	say__text(&say, text);
+	if (err) {
+		say__text(&say, ": ");
+		say__text(&say, strerrordesc_np(-err));
+	}
+	say__text(&say, "; the program goes on");
+	say__end(&say);
+}
+
+/* ---- a checkpoint ---- */
+
+/* A write beyond RLIMIT_FSIZE makes this signal, which would end the program later. All signals are
+ * blocked here, so it is pending. */
+static void drop_file_size_signal(void)
+{
+	const struct timespec at_once = {0};
+	sigset_t set;
+
+	(void)sigemptyset(&set);
+	(void)sigaddset(&set, SIGXFSZ);
+	(void)syscall(SYS_rt_sigtimedwait, &set, NULL, &at_once, sizeof(uint64_t));
+}
+
+static int save(struct visitor *leader, pid_t pid)
+{
+	const uintptr_t here = (uintptr_t)__builtin_frame_address(0);
+	const struct image_run moving[] = {
+		{here, here + 1},
+		{(uintptr_t)&self, (uintptr_t)(&self + 1)},
+	};
+	const struct save_order order = {
+		.path = self.settings.path,
+		.visitors = leader,
+		.restart = (struct image_restart *)&restarted,
+		.moving = moving,
+		.moving_count = sizeof(moving) / sizeof(moving[0]),
+		.pid = pid,
+	};
+	struct save_result result;
+	uint64_t start_ns = now_ns();
+	int err;
+
+	restarted.old_pid = pid;
+	err = save__image(&order, &result);
+	if (err == -EFBIG)
+		drop_file_size_signal();
+	if (err)
+		report_failure(&result, err);
+	else if (self.settings.verbose)
+		report_success(&result, now_ns() - start_ns);
+	return err;
+}
+
+/*
+ * The child of an earlier CKPT_FORK. It sends no signal when it ends, so the program's own wait(2)
+ * never meets it. Returns whether it still writes.
+ */
+static int child_is_busy(void)
+{
+	int status;
+
+	if (self.child == 0)
+		return 0;
+	if (waitpid(self.child, &status, WNOHANG | __WALL) == 0)
+		return 1;
+	self.child = 0;
+	return 0;
+}
+
+/* A child has the memory of this moment, as copy-on-write. It has one thread, and ends here. */
+static void save_in_child(struct visitor *leader)
+{
+	pid_t pid = getpid();
+	long child = syscall(SYS_clone, 0, NULL, NULL, NULL, NULL);
+
+	if (child < 0) {
+		report_text("cannot fork", -errno);
+		return;
+	}
+	if (child == 0)
+		_exit(save(leader, pid) ? 1 : 0);
+	self.child = (pid_t)child;
+}
+
+static void lead(struct visitor *leader)
+{
+	uint64_t start_ns = now_ns();
+	pid_t tid = 0;
+	int err;
+
+	if (child_is_busy()) {
+		report_text("the one before is still being written", 0);
+		crowd__release();
+		return;
+	}
+	err = crowd__gather(self.settings.signal, leader, &tid);
+	if (err == -ETIMEDOUT)
+		report_absent_thread(tid);
+	else if (err)
+		report_text("cannot list the threads", err);
+	else if (self.settings.fork)
+		save_in_child(leader);
+	else
+		(void)save(leader, getpid());
+	crowd__release();
+	report_pause(now_ns() - start_ns);
+}
+
+/* ---- brought back ---- */
+
+/* CKPT_INTERVAL: the kernel sends our signal. A timer is not part of an image. */
+static void start_timer(void)
+{
+	const uint64_t ns = self.settings.interval_ns;
+	const struct itimerspec time = {
+		.it_interval = {(time_t)(ns / 1000000000), (long)(ns % 1000000000)},
+		.it_value = {(time_t)(ns / 1000000000), (long)(ns % 1000000000)},
+	};
+	struct sigevent event;
+	int timer = 0; /* the kernel's own type */
+
+	if (ns == 0)
+		return;
+	memset(&event, 0, sizeof(event));
+	event.sigev_notify = SIGEV_SIGNAL;
+	event.sigev_signo = self.settings.signal;
+	if (syscall(SYS_timer_create, CLOCK_MONOTONIC, &event, &timer) < 0 ||
+	    syscall(SYS_timer_settime, timer, 0, &time, NULL) < 0)
+		report_text("cannot start a timer for CKPT_INTERVAL", -errno);
+}
+
+/* All threads are out of restart's own memory when they meet here. */
+static void come_back(const struct visitor *visitor, int leads)
+{
+	crowd__meet_again(visitor);
+	if (!leads)
+		return;
+	for (unsigned int i = 0; i < 4; i += 2) {
+		uint64_t start = restarted.leftovers[i], end = restarted.leftovers[i + 1];
+
+		if (start < end)
+			(void)munmap((void *)start, end - start); /* NOLINT: an address */
+	}
+	restarted.restarted = 0;
+	self.child = 0;
+	start_timer();
+	crowd__release();
+}
+
+/* ---- the handler ---- */
+
+/*
+ * The thread goes on from getcontext twice if the image is brought back. What this function needs
+ * then is in its arguments, which do not change in between. The FS register, on which errno and
+ * all that is thread-local depend, is written down before and set again after: by restart in a
+ * thread that it makes, which has none yet when it comes here.
+ */
+__attribute__((noinline)) static void visit(struct visitor *visitor, int leads)
+{
+	capture__thread(visitor);
+	(void)getcontext(&visitor->resume);
+	if (restarted.restarted) {
+		come_back(visitor, leads);
+		return;
+	}
+	if (leads)
+		lead(visitor);
+	else
+		crowd__join(visitor);
+	(void)syscall(SYS_arch_prctl, THREAD_SET_FS, visitor->thread.fs_base);
+}
+
+static void on_signal(int signal, siginfo_t *info, void *context)
+{
+	struct visitor visitor;
+	enum crowd_role role;
+	int kept = errno, state = 0;
+
+	(void)signal;
+	role = crowd__role(info);
+	if (role == CROWD_NOBODY)
+		return;
+	memset(&visitor, 0, sizeof(visitor));
+	visitor.interrupted = context;
+	/* Many of our system calls are cancellation points. */
+	(void)pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &state);
+	visit(&visitor, role == CROWD_LEADER);
+	(void)pthread_setcancelstate(state, NULL);
+	errno = kept;
+}
+
+__attribute__((constructor)) static void start(void)
+{
+	char message[SETTINGS_MESSAGE_BYTES];
+	struct sigaction action;
+
+	if (settings__read(&self.settings, message)) {
+		(void)fprintf(stderr, "libckpt: %s; there will be no checkpoints\n", message);
+		return;
+	}
+	memset(&action, 0, sizeof(action));
+	action.sa_sigaction = on_signal;
+	action.sa_flags = SA_SIGINFO | SA_RESTART;
+	(void)sigfillset(&action.sa_mask);
+	if (sigaction(self.settings.signal, &action, NULL) < 0) {
+		(void)fprintf(stderr, "libckpt: cannot handle signal %d: %s\n",
+			      self.settings.signal, strerror(errno));
+		return;
+	}
+	start_timer();
+}

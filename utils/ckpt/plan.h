@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * Everything that restart will do once its own memory is gone, worked out before: which mapping is
+ * made how, and which bytes go where. A plan lies in one block of memory, at addresses that neither
+ * the image nor restart uses, and points to nothing outside of it.
+ */
+#ifndef CKPT_PLAN_H
+#define CKPT_PLAN_H
+
+#include "ckpt/image.h"
+
+enum {
+	PLAN_STACK_BYTES = 16 << 10, /* of each thread, until it has its own */
+	PLAN_KERNEL_PARTS = 8,       /* of vvar and vdso */
+};
+
+struct plan_mapping {
+	uint64_t start, end;
+	uint64_t offset; /* into fd */
+	int protection;  /* in the end, as mmap(2) has it */
+	int flags;       /* of mmap(2) */
+	int fd;          /* -1: anonymous */
+	int is_loaded;   /* are there pieces for it? */
+};
+
+/* Bytes of a file that go to an address. */
+struct plan_piece {
+	uint64_t address, bytes;
+	uint64_t offset;
+	int fd;
+	int verify;   /* is it a whole segment, whose checksum is crc? */
+	uint32_t crc;
+	uint32_t reserved;
+};
+
+/* A part of vvar and vdso, which the kernel has put elsewhere in this process. */
+struct plan_move {
+	uint64_t from, to, bytes;
+};
+
+struct plan {
+	uint64_t start, end;                  /* of this block */
+	uint64_t program_start, program_end;  /* of restart itself */
+	uint64_t shelter;                     /* where vvar and vdso wait */
+	struct plan_mapping *mappings;
+	struct plan_piece *pieces;
+	struct image_thread *threads;
+	unsigned char *stacks; /* PLAN_STACK_BYTES for each thread and one more */
+	void *auxv;
+	size_t mapping_count, piece_count, thread_count, auxv_bytes;
+	size_t main; /* which thread has the number of the process */
+	struct plan_move moves[PLAN_KERNEL_PARTS];
+	size_t move_count;
+	struct image_signal signals[IMAGE_SIGNALS];
+	struct image_process process;
+	uint64_t rseq; /* what restart's own C library has registered */
+	uint32_t rseq_bytes, rseq_signature;
+	int first_fd; /* files from there on are restart's own, not the process's */
+	int verbose;
+};
+
+/*
+ * Makes a plan. chain: the images, open, with all their files at first_fd or above. What the plan
+ * does not verify has been verified when this returns.
+ * message: IMAGE_MESSAGE_BYTES; set on failure.
+ * Returns 0 and *ret, which is never freed, for it outlives the program; or -errno: -ENOEXEC when
+ * the image cannot run (no registers), -EADDRINUSE when it needs the addresses of restart,
+ * -EPROTONOSUPPORT when the kernel or the processor is another, -EBADMSG when it is damaged.
+ */
+int plan__make(const struct image_chain *chain, int first_fd, struct plan **ret, char *message);
+
+/* Moves an open file to a number from first_fd on. Returns the new one, or -errno. */
+int plan__move_fd(int fd, int first_fd);
+
+#endif

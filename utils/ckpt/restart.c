@@ -1,0 +1,320 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * restart [FILE]: brings a process back from its image, see restart(1). Options, open files, and
+ * what can be checked beforehand; plan.c works out the rest and restore.c does it.
+ *
+ * Where restart lies: it is linked at a fixed address, 1 MiB, and statically, so that nothing of it
+ * is where the kernel likes. Programs lie at 4 MiB (fixed) or far above; all else that the kernel
+ * has put into this process (stack, heap, vdso) is unmapped or moved before the image comes. Moving
+ * itself out of the way would work for any image; a fixed low address is simpler, can be debugged
+ * as it lies, and fails only for a program that is linked there, with a message.
+ */
+#include <argp.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <linux/sched.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/personality.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "ckpt/plan.h"
+#include "ckpt/restore.h"
+
+enum { FAILED = 125, OPTION_SAME_PID = 256, FIRST_FD = 64 };
+
+struct options {
+	const char *path;
+	int same_pid;
+};
+
+const char *argp_program_version = "restart " TRACER_VERSION;
+
+static error_t parse_option(int key, char *argument, struct argp_state *state)
+{
+	struct options *options = state->input;
+
+	switch (key) {
+	case OPTION_SAME_PID:
+		options->same_pid = 1;
+		return 0;
+	case 'v':
+		log__set_level(LOG_LEVEL_VERBOSE);
+		return 0;
+	case 'q':
+		log__set_level(LOG_LEVEL_QUIET);
+		return 0;
+	case ARGP_KEY_ARG:
+		if (state->arg_num > 0)
+			argp_error(state, "one image at a time");
+		options->path = argument;
+		return 0;
+	default:
+		return ARGP_ERR_UNKNOWN;
+	}
+}
+
+static const struct argp_option option_table[] = {
+	{"same-pid", OPTION_SAME_PID, NULL, 0,
+	 "give the process the number that it had (as root); refuse if that cannot be", 0},
+	{"verbose", 'v', NULL, 0, "say what is not brought back", 0},
+	{"quiet", 'q', NULL, 0, "say nothing but errors", 0},
+	{0},
+};
+
+static const struct argp argp = {
+	.options = option_table,
+	.parser = parse_option,
+	.args_doc = "[FILE]",
+	.doc = "Bring a process back from the image FILE (default: myckpt) that libckpt wrote.\v"
+	       "The exit status is that of the process; 125 if it could not be brought back.",
+};
+
+/* ---- --same-pid ---- */
+
+/* Hands signals on to the process and ends as it does. */
+__attribute__((noreturn)) static void wait_for(pid_t child)
+{
+	sigset_t all;
+	int status = 0;
+
+	(void)sigfillset(&all);
+	for (;;) {
+		int signal = sigwaitinfo(&all, NULL);
+
+		if (signal > 0 && signal != SIGCHLD)
+			(void)kill(child, signal);
+		if (waitpid(child, &status, WNOHANG) == child)
+			exit(WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status));
+	}
+}
+
+/* A child with that number goes on; the parent waits for its end. Returns 0 in the child, -errno. */
+static int take_pid(pid_t pid)
+{
+	struct clone_args args = {
+		.exit_signal = SIGCHLD, .set_tid = (uintptr_t)&pid, .set_tid_size = 1};
+	sigset_t all, before;
+	long child;
+
+	(void)sigfillset(&all);
+	(void)sigprocmask(SIG_SETMASK, &all, &before);
+	child = syscall(SYS_clone3, &args, sizeof(args));
+	if (child > 0)
+		wait_for((pid_t)child);
+	if (child < 0)
+		child = -errno;
+	(void)sigprocmask(SIG_SETMASK, &before, NULL);
+	return (int)child;
+}
+
+static int become_child(const struct image *image)
+{
+	pid_t pid = image->process.pid;
+	int err = pid == getpid() ? 0 : take_pid(pid);
+
+	if (err == -EEXIST)
+		log__error("the process cannot have the number %d again: another one has it", pid);
+	else if (err == -EPERM)
+		log__error("the process cannot have the number %d again: that needs root "
+			   "(CAP_CHECKPOINT_RESTORE); leave --same-pid out",
+			   pid);
+	else if (err)
+		log__error("the process cannot have the number %d again: %s", pid, strerror(-err));
+	return err;
+}
+
+/* ---- open files ---- */
+
+static int is_plain(const struct image_file *file)
+{
+	return S_ISREG(file->mode) || S_ISDIR(file->mode);
+}
+
+/* " (deleted)" is at the end of what the kernel says of a file without a name. */
+static int is_deleted(const char *path)
+{
+	static const char end[] = " (deleted)";
+	size_t length = strlen(path);
+
+	return length > sizeof(end) - 1 && strcmp(path + length - (sizeof(end) - 1), end) == 0 &&
+	       access(path, F_OK) < 0;
+}
+
+static int reopen(const struct image *image, const struct image_file *file)
+{
+	const int created = O_CREAT | O_EXCL | O_TRUNC | O_CLOEXEC;
+	const char *path = image__string(image, file->path);
+	int fd, err = 0;
+
+	if (file->same_as >= 0) {
+		fd = dup3(file->same_as, file->fd, (int)file->flags & O_CLOEXEC);
+		return fd < 0 ? -errno : 0;
+	}
+	fd = open(path, ((int)file->flags & ~created) | O_NOCTTY | O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	if (lseek(fd, (off_t)file->offset, SEEK_SET) < 0)
+		err = -errno;
+	if (!err && fd != file->fd) {
+		if (dup3(fd, file->fd, (int)file->flags & O_CLOEXEC) < 0)
+			err = -errno;
+		(void)close(fd);
+	} else if (!err && !(file->flags & O_CLOEXEC) && fcntl(fd, F_SETFD, 0) < 0) {
+		err = -errno;
+	}
+	return err;
+}
+
+/* What is not a plain file stays what restart has under that number: a terminal, a pipe. */
+static void leave_inherited(const struct image *image, const struct image_file *file)
+{
+	struct stat st;
+
+	if (fstat(file->fd, &st) < 0)
+		log__debug("file %d was %s and is closed now", file->fd,
+			   image__string(image, file->path));
+	else
+		log__debug("file %d was %s and is what restart has under that number", file->fd,
+			   image__string(image, file->path));
+}
+
+static int open_files(const struct image *image, int first_fd)
+{
+	int next = 0;
+
+	for (size_t i = 0; i <= image->file_count; i++) {
+		const struct image_file *file = &image->files[i];
+		int last = i < image->file_count ? file->fd : first_fd;
+		int err;
+
+		/* Numbers between are free, but for stderr, until nothing is to be said any more. */
+		for (; next < last; next++) {
+			if (next != STDERR_FILENO)
+				(void)close(next);
+		}
+		next = last + 1;
+		if (i == image->file_count)
+			break;
+		if (!is_plain(file) || is_deleted(image__string(image, file->path))) {
+			leave_inherited(image, file);
+			continue;
+		}
+		err = reopen(image, file);
+		if (err) {
+			log__error("the process had %s open, as file %d, and it cannot be opened: "
+				   "%s",
+				   image__string(image, file->path), file->fd, strerror(-err));
+			return err;
+		}
+	}
+	return 0;
+}
+
+/* ---- the rest ---- */
+
+/* Above all numbers that the process had. */
+static int first_own_fd(const struct image *image)
+{
+	int last = image->file_count ? image->files[image->file_count - 1].fd : 0;
+
+	return last < FIRST_FD ? FIRST_FD : last + 1;
+}
+
+static int raise_images(struct image_chain *chain, int first_fd)
+{
+	for (size_t i = 0; i < chain->count; i++) {
+		int fd = plan__move_fd(chain->images[i]->fd, first_fd);
+
+		if (fd < 0) {
+			log__error("cannot use file numbers from %d on: %s", first_fd,
+				   strerror(-fd));
+			return fd;
+		}
+		chain->images[i]->fd = fd;
+	}
+	return 0;
+}
+
+static void set_surroundings(const struct image *image)
+{
+	const char *cwd = image__string(image, image->process.cwd);
+
+	if (chdir(cwd) < 0)
+		log__warn("cannot go to the folder %s, where the process was: %s", cwd,
+			  strerror(errno));
+	(void)umask((mode_t)image->process.umask);
+	if (personality(image->process.personality) < 0)
+		log__warn("cannot set the personality 0x%x: %s", image->process.personality,
+			  strerror(errno));
+}
+
+static void say_missing(const struct image *image)
+{
+	static const char *const names[] = {
+		"pages that could not be read",
+		"open files that are not plain files",
+		"open files that had been deleted",
+		"child processes",
+		"signals that were pending",
+		"timers",
+		"mappings that were not asked for",
+		"the others who had its shared memory",
+	};
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		if (image->info.missing & (1ULL << i))
+			log__debug("not brought back: %s", names[i]);
+	}
+}
+
+static int restart(const struct options *options)
+{
+	char message[IMAGE_MESSAGE_BYTES];
+	struct image_chain chain;
+	struct plan *plan = NULL;
+	int err, first_fd;
+
+	err = image_chain__open(options->path, &chain, message);
+	if (err) {
+		log__error("%s", message);
+		return err;
+	}
+	first_fd = first_own_fd(chain.images[0]);
+	err = raise_images(&chain, first_fd);
+	if (err)
+		return err;
+	err = plan__make(&chain, first_fd, &plan, message);
+	if (err) {
+		log__error("%s", message);
+		return err;
+	}
+	if (options->same_pid) {
+		err = become_child(chain.images[0]);
+		if (err)
+			return err;
+	}
+	say_missing(chain.images[0]);
+	set_surroundings(chain.images[0]);
+	err = open_files(chain.images[0], first_fd);
+	if (err)
+		return err;
+	restore__run(plan);
+}
+
+int main(int argc, char **argv)
+{
+	struct options options = {.path = "myckpt"};
+
+	log__set_name("restart");
+	if (argp_parse(&argp, argc, argv, 0, NULL, &options))
+		return FAILED;
+	(void)restart(&options);
+	return FAILED;
+}

@@ -1,0 +1,431 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * See restore.h. The order is: everything but restart's program and the plan goes away; the
+ * mappings of the image come; their contents; then what the kernel keeps for a process and for a
+ * thread; and each thread jumps to its resume point. There the process itself unmaps what is left of
+ * restart (come_back in libckpt.c).
+ *
+ * The C library's state was in memory that is gone: only its system call wrappers and memory
+ * functions are used, with a thread area (FS) and a stack of our own. New threads make system calls
+ * by hand, since they share that area.
+ */
+#include "ckpt/restore.h"
+
+#include <errno.h>
+#include <linux/futex.h>
+#include <linux/prctl.h>
+#include <linux/rseq.h>
+#include <linux/sched.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "ckpt/thread.h"
+
+enum {
+	BLOCK_BYTES = 1 << 18,
+	FAILED = 125,
+	AREA_BYTES = 8192,
+	THREAD_HEAD = 64, /* of the C library's control block: pointers to itself, the canary */
+};
+
+static _Alignas(64) unsigned char thread_area[AREA_BYTES];
+
+/* ---- saying why not ---- */
+
+static void add(char *line, size_t *length, size_t room, const char *text)
+{
+	size_t part = strlen(text);
+
+	if (part > room - *length)
+		part = room - *length;
+	memcpy(line + *length, text, part);
+	*length += part;
+}
+
+__attribute__((noreturn)) static void die(const char *what, int err)
+{
+	const char *reason = err ? strerrordesc_np(-err) : NULL;
+	char line[256];
+	size_t length = 0;
+
+	add(line, &length, sizeof(line), "restart: ");
+	add(line, &length, sizeof(line), what);
+	if (reason) {
+		add(line, &length, sizeof(line), ": ");
+		add(line, &length, sizeof(line), reason);
+	}
+	add(line, &length, sizeof(line), "\n");
+	if (write(STDERR_FILENO, line, length) < 0)
+		_exit(FAILED + 1);
+	_exit(FAILED);
+}
+
+static void must(long result, const char *what)
+{
+	if (result < 0)
+		die(what, -errno);
+}
+
+/* ---- memory ---- */
+
+static void *at(uint64_t address)
+{
+	return (void *)address; /* NOLINT: an address of the image */
+}
+
+/* vvar and vdso go to a place where nothing of the image will be, or from there to theirs. */
+static void move_kernel_parts(const struct plan *plan, int to_shelter)
+{
+	uint64_t shelter = plan->shelter;
+
+	for (size_t i = 0; i < plan->move_count; i++) {
+		const struct plan_move *move = &plan->moves[i];
+		uint64_t from = to_shelter ? move->from : shelter;
+		uint64_t to = to_shelter ? shelter : move->to;
+
+		if (mremap(at(from), move->bytes, move->bytes, MREMAP_MAYMOVE | MREMAP_FIXED,
+			   at(to)) == MAP_FAILED)
+			die("the kernel does not let the vdso be moved", -errno);
+		shelter += move->bytes;
+	}
+}
+
+static uint64_t shelter_end(const struct plan *plan)
+{
+	uint64_t end = plan->shelter;
+
+	for (size_t i = 0; i < plan->move_count; i++)
+		end += plan->moves[i].bytes;
+	return end;
+}
+
+static void unmap(uint64_t start, uint64_t end)
+{
+	if (start < end)
+		must(munmap(at(start), end - start), "cannot leave the old memory");
+}
+
+static void unmap_everything_else(const struct plan *plan)
+{
+	const uint64_t top = (1ULL << 47) - IMAGE_PAGE;
+
+	unmap(0, plan->program_start);
+	unmap(plan->program_end, plan->start);
+	unmap(shelter_end(plan), top);
+}
+
+static void map(const struct plan_mapping *m)
+{
+	int protection = m->is_loaded ? PROT_READ | PROT_WRITE : m->protection;
+	void *mapped = mmap(at(m->start), m->end - m->start, protection, m->flags | MAP_FIXED,
+			    m->fd, (off_t)m->offset);
+
+	/* More than the kernel promises to a new program; the old one had asked it not to count. */
+	if (mapped == MAP_FAILED && errno == ENOMEM)
+		mapped = mmap(at(m->start), m->end - m->start, protection,
+			      m->flags | MAP_FIXED | MAP_NORESERVE, m->fd, (off_t)m->offset);
+	if (mapped == MAP_FAILED)
+		die("cannot map memory of the process", -errno);
+}
+
+static void read_block(const struct plan_piece *piece, uint64_t done, size_t bytes)
+{
+	size_t got = 0;
+
+	while (got < bytes) {
+		ssize_t n = pread(piece->fd, at(piece->address + done + got), bytes - got,
+				  (off_t)(piece->offset + done + got));
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0)
+			die("cannot read the image", n < 0 ? -errno : -EIO);
+		got += (size_t)n;
+	}
+}
+
+/* How many bytes from done on are in a hole. */
+static uint64_t hole_at(const struct plan_piece *piece, uint64_t done)
+{
+	off_t data = lseek(piece->fd, (off_t)(piece->offset + done), SEEK_DATA);
+	uint64_t bytes;
+
+	if (data < 0)
+		return errno == ENXIO ? piece->bytes - done : 0;
+	bytes = (uint64_t)data - piece->offset - done;
+	return bytes < piece->bytes - done ? bytes / IMAGE_PAGE * IMAGE_PAGE : piece->bytes - done;
+}
+
+/* A mapping of the same file has the file's bytes before, so holes count there. */
+static void load(const struct plan_piece *piece, int skip_holes)
+{
+	uint64_t done = 0, known = 0;
+	uint32_t crc = 0;
+
+	while (done < piece->bytes) {
+		size_t part = BLOCK_BYTES;
+
+		if (skip_holes && done >= known) {
+			off_t hole;
+
+			done += hole_at(piece, done);
+			hole = lseek(piece->fd, (off_t)(piece->offset + done), SEEK_HOLE);
+			known = hole < 0 ? piece->bytes
+					 : ((uint64_t)hole - piece->offset + IMAGE_PAGE - 1) /
+						   IMAGE_PAGE * IMAGE_PAGE;
+		}
+		if (skip_holes && known - done < part)
+			part = (size_t)(known - done);
+		if (piece->bytes - done < part)
+			part = (size_t)(piece->bytes - done);
+		read_block(piece, done, part);
+		if (piece->verify)
+			crc = image__crc(crc, piece->address + done, at(piece->address + done),
+					 part);
+		done += part;
+	}
+	if (piece->verify && crc != piece->crc)
+		die("the image is damaged: a checksum of its memory is wrong (readckpt says where)",
+		    0);
+}
+
+static void make_memory(const struct plan *plan)
+{
+	size_t piece = 0;
+
+	for (size_t i = 0; i < plan->mapping_count; i++) {
+		const struct plan_mapping *m = &plan->mappings[i];
+
+		map(m);
+		if (!m->is_loaded)
+			continue;
+		for (; piece < plan->piece_count && plan->pieces[piece].address < m->end; piece++)
+			load(&plan->pieces[piece], m->fd < 0);
+		if (m->protection != (PROT_READ | PROT_WRITE))
+			must(mprotect(at(m->start), m->end - m->start, m->protection),
+			     "cannot protect memory of the process");
+	}
+}
+
+/* ---- the process ---- */
+
+/* The heap grows from where it was, /proc shows the arguments. Without it (a kernel without
+ * CONFIG_CHECKPOINT_RESTORE) brk(2) fails from now on, and malloc takes its memory from mmap(2). */
+static void set_numbers(const struct plan *plan)
+{
+	const struct image_process *p = &plan->process;
+	struct prctl_mm_map map_of = {
+		.start_code = p->start_code,
+		.end_code = p->end_code,
+		.start_data = p->start_data,
+		.end_data = p->end_data,
+		.start_brk = p->start_brk,
+		.brk = p->brk,
+		.start_stack = p->start_stack,
+		.arg_start = p->arg_start,
+		.arg_end = p->arg_end,
+		.env_start = p->env_start,
+		.env_end = p->env_end,
+		.auxv = plan->auxv,
+		.auxv_size = (uint32_t)plan->auxv_bytes,
+		.exe_fd = UINT32_MAX,
+	};
+	static const char warning[] = "restart: warning: the kernel does not set brk; the heap "
+				      "will grow elsewhere\n";
+
+	if (prctl(PR_SET_MM, PR_SET_MM_MAP, &map_of, sizeof(map_of), 0) < 0 &&
+	    write(STDERR_FILENO, warning, sizeof(warning) - 1) < 0)
+		return; /* nobody is there to be told */
+}
+
+static void set_signals(const struct plan *plan)
+{
+	for (int i = 0; i < IMAGE_SIGNALS; i++) {
+		if (i + 1 == SIGKILL || i + 1 == SIGSTOP)
+			continue;
+		must(syscall(SYS_rt_sigaction, i + 1, &plan->signals[i], NULL, sizeof(uint64_t)),
+		     "cannot set a signal action");
+	}
+}
+
+static void tell_process(const struct plan *plan)
+{
+	struct image_restart *told = at(plan->process.restart);
+
+	told->leftovers[0] = plan->program_start;
+	told->leftovers[1] = plan->program_end;
+	told->leftovers[2] = plan->start;
+	told->leftovers[3] = plan->end;
+	told->restarted = 1;
+}
+
+/* ---- threads ---- */
+
+/* Without errno, which all threads share here. Returns as the kernel does. */
+static long call(long number, uint64_t a, uint64_t b, uint64_t c, uint64_t d)
+{
+	register uint64_t r10 __asm__("r10") = d;
+	long result;
+
+	__asm__ volatile("syscall"
+			 : "=a"(result)
+			 : "0"(number), "D"(a), "S"(b), "d"(c), "r"(r10)
+			 : "rcx", "r11", "memory");
+	return result;
+}
+
+__attribute__((noreturn)) static void jump(const struct image_thread *t)
+{
+	const uint16_t control = (uint16_t)t->fpu_control;
+
+	__asm__ volatile("ldmxcsr %0\n\t"
+			 "fldcw %1"
+			 :
+			 : "m"(t->mxcsr), "m"(control));
+	__asm__ volatile("mov %c1(%0), %%rbx\n\t"
+			 "mov %c2(%0), %%rbp\n\t"
+			 "mov %c3(%0), %%r12\n\t"
+			 "mov %c4(%0), %%r13\n\t"
+			 "mov %c5(%0), %%r14\n\t"
+			 "mov %c6(%0), %%r15\n\t"
+			 "mov %c7(%0), %%rsp\n\t"
+			 "mov %c8(%0), %%rdx\n\t"
+			 "xor %%eax, %%eax\n\t"
+			 "jmp *%%rdx"
+			 :
+			 : "c"(t), "i"(offsetof(struct image_thread, rbx)),
+			   "i"(offsetof(struct image_thread, rbp)),
+			   "i"(offsetof(struct image_thread, r12)),
+			   "i"(offsetof(struct image_thread, r13)),
+			   "i"(offsetof(struct image_thread, r14)),
+			   "i"(offsetof(struct image_thread, r15)),
+			   "i"(offsetof(struct image_thread, rsp)),
+			   "i"(offsetof(struct image_thread, rip))
+			 : "memory");
+	__builtin_unreachable();
+}
+
+/* What the kernel keeps for a thread. The calls cannot fail with what the kernel itself had told,
+ * but for rseq, without which a C library does. */
+__attribute__((noreturn)) static void become(const struct image_thread *t)
+{
+	stack_t stack = {.ss_sp = at(t->altstack),
+			 .ss_size = t->altstack_bytes,
+			 .ss_flags = (int)t->altstack_flags};
+	long tid;
+
+	tid = call(SYS_set_tid_address, t->clear_tid, 0, 0, 0);
+	if (t->tid_address)
+		*(volatile int32_t *)at(t->tid_address) = (int32_t)tid;
+	(void)call(SYS_set_robust_list, t->robust_list, t->robust_bytes, 0, 0);
+	(void)call(SYS_prctl, PR_SET_NAME, (uintptr_t)t->name, 0, 0);
+	(void)call(SYS_sigaltstack, (uintptr_t)&stack, 0, 0, 0);
+	if (t->rseq) {
+		struct rseq *area = at(t->rseq);
+
+		area->rseq_cs = 0;
+		if (call(SYS_rseq, t->rseq, t->rseq_bytes, 0, t->rseq_signature) < 0)
+			area->cpu_id = (uint32_t)RSEQ_CPU_ID_REGISTRATION_FAILED;
+	}
+	(void)call(SYS_arch_prctl, THREAD_SET_GS, t->gs_base, 0, 0);
+	(void)call(SYS_arch_prctl, THREAD_SET_FS, t->fs_base, 0, 0);
+	jump(t);
+}
+
+/* The thread begins in become(). Returns its tid, or -errno. */
+static long start_thread(const struct image_thread *t, unsigned char *stack, int with_tid)
+{
+	const pid_t tid = t->tid;
+	struct clone_args args = {
+		.flags = CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD |
+			 CLONE_SYSVSEM,
+		.stack = (uintptr_t)stack,
+		.stack_size = PLAN_STACK_BYTES,
+		.set_tid = with_tid ? (uintptr_t)&tid : 0,
+		.set_tid_size = with_tid ? 1 : 0,
+	};
+	register const struct image_thread *thread __asm__("r12") = t;
+	register void (*begin)(const struct image_thread *) __asm__("r13") = become;
+	long result;
+
+	__asm__ volatile("syscall\n\t"
+			 "test %%rax, %%rax\n\t"
+			 "jnz 1f\n\t"
+			 "xor %%ebp, %%ebp\n\t"
+			 "mov %%r12, %%rdi\n\t"
+			 "call *%%r13\n"
+			 "1:"
+			 : "=a"(result)
+			 : "0"(SYS_clone3), "D"(&args), "S"(sizeof(args)), "r"(thread), "r"(begin)
+			 : "rcx", "r11", "memory");
+	return result;
+}
+
+/* With the tid it had, if that is free and we are allowed to; or else with any. */
+static void start_threads(const struct plan *plan)
+{
+	for (size_t i = 0; i < plan->thread_count; i++) {
+		unsigned char *stack = plan->stacks + (i + 1) * PLAN_STACK_BYTES;
+		long tid;
+
+		if (i == plan->main)
+			continue;
+		tid = start_thread(&plan->threads[i], stack, 1);
+		if (tid == -EPERM || tid == -EEXIST || tid == -EINVAL)
+			tid = start_thread(&plan->threads[i], stack, 0);
+		if (tid < 0)
+			die("cannot start a thread", (int)tid);
+	}
+}
+
+__attribute__((noreturn, used)) static void run(struct plan *plan)
+{
+	move_kernel_parts(plan, 1);
+	unmap_everything_else(plan);
+	make_memory(plan);
+	move_kernel_parts(plan, 0);
+	set_numbers(plan);
+	set_signals(plan);
+	tell_process(plan);
+	must(syscall(SYS_close_range, plan->first_fd, UINT32_MAX, 0), "cannot close files");
+	start_threads(plan);
+	become(&plan->threads[plan->main]);
+}
+
+/* The thread area moves into the program, and rseq, which the kernel writes to, goes. */
+static void leave_library(const struct plan *plan)
+{
+	unsigned char *old = __builtin_thread_pointer();
+	unsigned char *new = thread_area + AREA_BYTES / 2;
+
+	memcpy(new, old, THREAD_HEAD);
+	memcpy(new, &new, sizeof(new));
+	memcpy(new + 16, &new, sizeof(new));
+	if (plan->rseq && syscall(SYS_rseq, plan->rseq, plan->rseq_bytes, RSEQ_FLAG_UNREGISTER,
+				  plan->rseq_signature) < 0)
+		die("cannot unregister rseq", -errno);
+	must(syscall(SYS_set_robust_list, NULL, sizeof(struct robust_list_head)),
+	     "cannot unregister the robust list");
+	must(syscall(SYS_arch_prctl, THREAD_SET_FS, new), "cannot set FS");
+}
+
+__attribute__((noreturn)) void restore__run(struct plan *plan)
+{
+	const uint64_t all = UINT64_MAX;
+
+	must(syscall(SYS_rt_sigprocmask, SIG_SETMASK, &all, NULL, sizeof(all)),
+	     "cannot block signals");
+	leave_library(plan);
+	__asm__ volatile("mov %0, %%rsp\n\t"
+			 "xor %%ebp, %%ebp\n\t"
+			 "call run"
+			 :
+			 : "r"(plan->stacks + PLAN_STACK_BYTES), "D"(plan)
+			 : "memory");
+	__builtin_unreachable();
+}

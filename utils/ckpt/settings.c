@@ -1,0 +1,153 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * See settings.h. This runs once, when the program starts, outside of any signal handler.
+ */
+#include "ckpt/settings.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/parse.h"
+
+#define DEFAULT_FILE   "myckpt"
+#define DEFAULT_SIGNAL SIGUSR2
+#define NSEC_PER_SEC   1000000000ULL
+
+enum { INTERNAL_SIGNALS = 2, INTERVAL_MAX_S = 31536000 };
+
+/* 0 and 1, or nothing. */
+static int read_switch(const char *name, int *ret, char *message)
+{
+	const char *text = getenv(name);
+	uint64_t value = 0;
+	int err;
+
+	*ret = 0;
+	if (!text || !*text)
+		return 0;
+	err = parse__u64(text, 0, 1, &value);
+	if (err)
+		(void)snprintf(message, SETTINGS_MESSAGE_BYTES, "%s must be 0 or 1, not '%.64s'",
+			       name, text);
+	*ret = (int)value;
+	return err;
+}
+
+static int read_number(const char *name, uint64_t min, uint64_t max, uint64_t *value, char *message)
+{
+	const char *text = getenv(name);
+	int err;
+
+	if (!text || !*text)
+		return 0;
+	err = parse__u64(text, min, max, value);
+	if (err)
+		(void)snprintf(message, SETTINGS_MESSAGE_BYTES,
+			       "%s must be a number from %llu to %llu, not '%.64s'", name,
+			       (unsigned long long)min, (unsigned long long)max, text);
+	return err;
+}
+
+static int read_signal(int *ret, char *message)
+{
+	uint64_t value = DEFAULT_SIGNAL;
+	int err = read_number("CKPT_SIGNAL", 1, (uint64_t)SIGRTMAX, &value, message);
+
+	if (err)
+		return err;
+	/* The two between are the C library's own. */
+	if (value == SIGKILL || value == SIGSTOP ||
+	    (value >= (uint64_t)SIGRTMIN - INTERNAL_SIGNALS && value < (uint64_t)SIGRTMIN)) {
+		(void)snprintf(message, SETTINGS_MESSAGE_BYTES,
+			       "CKPT_SIGNAL must be a signal that can be handled, not %llu",
+			       (unsigned long long)value);
+		return -EINVAL;
+	}
+	*ret = (int)value;
+	return 0;
+}
+
+/* "5s", "5", "250ms" */
+static int read_interval(uint64_t *ret_ns, char *message)
+{
+	const char *text = getenv("CKPT_INTERVAL");
+	uint64_t unit = NSEC_PER_SEC, value;
+	char digits[24];
+	size_t length;
+
+	*ret_ns = 0;
+	if (!text || !*text)
+		return 0;
+	length = strspn(text, "0123456789");
+	if (strcmp(text + length, "ms") == 0)
+		unit = NSEC_PER_SEC / 1000;
+	else if (text[length] && strcmp(text + length, "s") != 0)
+		length = sizeof(digits);
+	if (length < sizeof(digits)) {
+		memcpy(digits, text, length);
+		digits[length] = '\0';
+		if (parse__u64(digits, 1, INTERVAL_MAX_S, &value) == 0) {
+			*ret_ns = value * unit;
+			return 0;
+		}
+	}
+	(void)snprintf(message, SETTINGS_MESSAGE_BYTES,
+		       "CKPT_INTERVAL must be seconds (5s) or milliseconds (250ms), not '%.64s'",
+		       text);
+	return -EINVAL;
+}
+
+/* Made absolute now: a program may change its folder. */
+static int read_path(char *path, char *message)
+{
+	const char *text = getenv("CKPT_FILE");
+	size_t length = 0;
+
+	if (!text || !*text)
+		text = DEFAULT_FILE;
+	if (*text != '/') {
+		if (!getcwd(path, PATH_MAX)) {
+			int err = -errno;
+
+			(void)snprintf(message, SETTINGS_MESSAGE_BYTES,
+				       "the current folder has no path (%s); give CKPT_FILE an "
+				       "absolute one",
+				       strerror(-err));
+			return err;
+		}
+		length = strlen(path);
+		if (length > 1)
+			path[length++] = '/';
+	}
+	if (length + strlen(text) >= PATH_MAX) {
+		(void)snprintf(message, SETTINGS_MESSAGE_BYTES, "CKPT_FILE is too long");
+		return -ENAMETOOLONG;
+	}
+	memcpy(path + length, text, strlen(text) + 1);
+	return 0;
+}
+
+int settings__read(struct settings *s, char *message)
+{
+	uint64_t keep = 1;
+	int err = read_signal(&s->signal, message);
+
+	if (!err)
+		err = read_path(s->path, message);
+	if (!err)
+		err = read_interval(&s->interval_ns, message);
+	if (!err)
+		err = read_number("CKPT_KEEP", 1, SETTINGS_KEEP_MAX, &keep, message);
+	if (!err)
+		err = read_switch("CKPT_INCREMENTAL", &s->incremental, message);
+	if (!err)
+		err = read_switch("CKPT_FORK", &s->fork, message);
+	if (!err)
+		err = read_switch("CKPT_VERBOSE", &s->verbose, message);
+	s->keep = (unsigned int)keep;
+	return err;
+}

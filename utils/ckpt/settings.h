@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * What the environment tells libckpt, see libckpt(7).
+ */
+#ifndef CKPT_SETTINGS_H
+#define CKPT_SETTINGS_H
+
+#include <limits.h>
+#include <stdint.h>
+
+enum { SETTINGS_MESSAGE_BYTES = 256, SETTINGS_KEEP_MAX = 1000 };
+
+struct settings {
+	uint64_t interval_ns; /* CKPT_INTERVAL; 0: only when the signal comes */
+	unsigned int keep;    /* CKPT_KEEP: images, at least 1 */
+	int signal;           /* CKPT_SIGNAL */
+	int incremental;      /* CKPT_INCREMENTAL */
+	int fork;             /* CKPT_FORK */
+	int verbose;          /* CKPT_VERBOSE */
+	char path[PATH_MAX];  /* CKPT_FILE, absolute */
+};
+
+/*
+ * Reads the environment. *settings is set, message only on failure: which variable, what is wrong
+ * with it, and what it may be. Returns 0; -EINVAL or -ERANGE for a value; -ENAMETOOLONG; or the
+ * -errno of getcwd(3).
+ */
+int settings__read(struct settings *settings, char *message);
+
+#endif
