@@ -154,6 +154,17 @@ $(BUILD)/e2e/%: $(BUILD)/obj/testcase/e2e/%.o
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $< $(BUILD)/obj/modules.a -o $@ $(LIBRARIES) -pthread
 
 # foreign.c in the other ways to build a program: without shared libraries, at a fixed address.
+# work.c in the ways to build a program. A static one cannot preload libckpt, so it is linked in.
+WORKS := $(addprefix $(BUILD)/ckpt/,work work-no-pie work-static)
+$(BUILD)/ckpt/work-no-pie: FORM := -fno-pie -no-pie
+$(BUILD)/ckpt/work-static: FORM := -static
+$(BUILD)/ckpt/work-static: $(LIBCKPT)
+$(WORKS): testcase/ckpt/work.c
+	$(call say,LINK)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) -std=gnu11 $(CPPFLAGS) $(WARNINGS) $(CFLAGS) $(FORM) $^ -o $@ -pthread \
+		$(if $(filter -static,$(FORM)),-lz)
+
 FORMS := $(BUILD)/e2e/foreign-static $(BUILD)/e2e/foreign-no-pie
 $(BUILD)/e2e/foreign-static: FORM := -static
 $(BUILD)/e2e/foreign-no-pie: FORM := -fno-pie -no-pie
@@ -203,11 +214,11 @@ run-vm: all
 # ---- testing ----
 
 #: tests       build the test programs and install what the tests need
-tests: all $(UNIT) $(E2E) $(FORMS) $(WORKLOADS) $(BENCH)
+tests: all $(UNIT) $(E2E) $(FORMS) $(WORKLOADS) $(WORKS) $(BENCH)
 	$(Q)utils/deps.sh $(TEST_PACKAGES)
 
 UNIT_SUITES := $(UNIT) testcase/unit/run_test.sh
-E2E_SUITES  := $(wildcard testcase/e2e/*.bats testcase/workloads/*.bats testcase/bench/*.bats)
+E2E_SUITES  := $(wildcard $(foreach folder,e2e workloads ckpt bench,testcase/$(folder)/*.bats))
 VM_SUITES   := $(wildcard testcase/vm/*.tap.sh)
 
 #: test        everything that CI runs: unit, end to end here and in both VMs

@@ -1,0 +1,109 @@
+#!/bin/bash
+# SPDX-License-Identifier: BSD-2-Clause
+#
+# scene.sh [-o NAME=VALUE]... PROGRAM [ARG...]: starts PROGRAM (see work.c) with libckpt, takes an
+# image, kills it, and brings it back from that image three times: to its end, to its end once more,
+# and to take another image, from which it is brought back to its end. Exit status 0 if each end was
+# a right one. The variables are set for the program; RESTART_OPTIONS are for restart.
+set -u
+
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd -P)
+build=${TRACER_BUILD:-$here/../../build}
+build=$(cd "$build" && pwd -P)
+limit=${SCENE_LIMIT:-60}
+variables=()
+pids=()
+while [ "${1:-}" = -o ]; do
+	variables+=("$2")
+	shift 2
+done
+dir=$(mktemp -d "${TMPDIR:-/tmp}/tracer-ckpt.XXXXXX")
+cleanup()
+{
+	local pid
+
+	for pid in "${pids[@]}"; do
+		kill -KILL "$pid" 2>/dev/null
+	done
+	rm -rf "$dir"
+}
+trap cleanup EXIT
+cd "$dir" || exit 2
+
+# fail MESSAGE
+fail()
+{
+	printf '%s: %s; it said:\n' "$scene" "$1"
+	tail -n 5 out err restart.err 2>/dev/null
+	exit 1
+}
+
+# wait_for WHAT COMMAND...
+wait_for()
+{
+	local what=$1 tries=$((limit * 50))
+
+	shift
+	until "$@"; do
+		tries=$((tries - 1))
+		[ $tries -gt 0 ] || fail "waited in vain for $what"
+		sleep 0.02
+	done
+}
+
+says()
+{
+	grep -q "^$1" out
+}
+
+# take_image PID: and kills the process
+take_image()
+{
+	rm -f "$image"
+	kill -USR2 "$1" || fail 'it is gone'
+	wait_for 'an image' test -e "$image"
+	# in the middle of nothing: a moment more, for whatever it does after an image
+	says interrupted || sleep 0.05
+	kill -KILL "$1"
+	wait "$1" 2>/dev/null
+	cp out out.then
+}
+
+# finish WHICH: brings it back to its end
+finish()
+{
+	cp out.then out.new
+	cat out.new >out
+	: >finish
+	timeout -k 5 "$limit" "$build/restart" ${RESTART_OPTIONS:-} "$image" \
+		>restart.out 2>restart.err </dev/null
+	status=$?
+	[ $status -eq 0 ] || fail "$1: status $status"
+	says ok || fail "$1: it has not come to its end"
+	rm -f finish
+}
+
+scene=$*
+image=$dir/${IMAGE_NAME:-image}
+: >out
+env LD_PRELOAD="$build/libckpt.so" CKPT_FILE="$image" "${variables[@]}" "$@" \
+	>>out 2>err </dev/null 3>&- &
+pid=$!
+pids+=("$pid")
+wait_for 'it to be ready' says ready
+take_image "$pid"
+[ -z "${SCENE_HOOK:-}" ] || "$SCENE_HOOK" || fail 'the hook failed'
+finish 'the first time'
+finish 'the second time'
+cat out.then >out
+rm -f alive
+"$build/restart" ${RESTART_OPTIONS:-} "$image" >restart.out 2>restart.err </dev/null 3>&- &
+pid=$!
+pids+=("$pid")
+wait_for 'it to go on' test -e alive
+take_image "$pid"
+finish 'the second generation'
+if grep -v '^ok$\|^ready$\|^interrupted$\|^the pipe is closed$' out; then
+	fail 'that was not expected'
+fi
+exit 0
