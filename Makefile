@@ -28,7 +28,7 @@ SLAB     := $(call objects,utils/slab/*.c)
 SLABSIM  := $(call objects,utils/slabsim/*.c)
 IMAGE    := $(call objects,utils/ckpt/image*.c)
 LIBCKPT  := $(patsubst %.c,$(BUILD)/pic/%.o,utils/base/parse.c $(addprefix utils/ckpt/,capture.c \
-	content.c crowd.c image_write.c libckpt.c pagemap.c save.c say.c settings.c thread.c \
+	content.c crowd.c dirty.c history.c image_write.c libckpt.c pagemap.c save.c say.c settings.c thread.c \
 	workspace.c))
 RESTART  := $(patsubst %.c,$(BUILD)/obj/%.o,utils/base/log.c utils/base/parse.c utils/base/procfs.c \
 	$(addprefix utils/ckpt/,image_notes.c image_read.c image_write.c plan.c restart.c restore.c \

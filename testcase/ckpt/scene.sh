@@ -56,7 +56,7 @@ says()
 	grep -q "^$1" out
 }
 
-# take_image PID: and kills the process
+# take_image PID [CHILD]: and kills the process, which is a child of restart --same-pid
 take_image()
 {
 	rm -f "$image"
@@ -64,7 +64,7 @@ take_image()
 	wait_for 'an image' test -e "$image"
 	# in the middle of nothing: a moment more, for whatever it does after an image
 	says interrupted || sleep 0.05
-	kill -KILL "$1"
+	kill -KILL "${2:-$1}"
 	wait "$1" 2>/dev/null
 	cp out out.then
 }
@@ -91,6 +91,7 @@ env LD_PRELOAD="$build/libckpt.so" CKPT_FILE="$image" "${variables[@]}" "$@" \
 pid=$!
 pids+=("$pid")
 wait_for 'it to be ready' says ready
+first=$pid
 take_image "$pid"
 [ -z "${SCENE_HOOK:-}" ] || "$SCENE_HOOK" || fail 'the hook failed'
 finish 'the first time'
@@ -100,8 +101,11 @@ rm -f alive
 "$build/restart" ${RESTART_OPTIONS:-} "$image" >restart.out 2>restart.err </dev/null 3>&- &
 pid=$!
 pids+=("$pid")
-wait_for 'it to go on' test -e alive
-take_image "$pid"
+wait_for 'it to go on' test -L alive
+case ${RESTART_OPTIONS:-} in
+*--same-pid*) take_image "$pid" "$first" ;;
+*) take_image "$pid" ;;
+esac
 finish 'the second generation'
 if grep -v '^ok$\|^ready$\|^interrupted$\|^the pipe is closed$' out; then
 	fail 'that was not expected'

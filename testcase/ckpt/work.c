@@ -56,9 +56,8 @@ static void say(const char *text)
 /* Has somebody asked us to finish? */
 static int must_finish(void)
 {
-	int fd = open("alive", O_CREAT | O_WRONLY | O_CLOEXEC, 0600);
-
-	must(fd >= 0 && close(fd) == 0);
+	/* A link and no file: an open file would be in the image, and must be there later. */
+	must(symlink("finish", "alive") == 0 || errno == EEXIST);
 	return access("finish", F_OK) == 0;
 }
 
@@ -274,7 +273,7 @@ static void files(void)
 	must(symlink("../finish", "finish") == 0 || errno == EEXIST);
 	say("ready");
 	while (access("../finish", F_OK) != 0) {
-		(void)close(open("../alive", O_CREAT | O_WRONLY | O_CLOEXEC, 0600));
+		must(symlink("finish", "../alive") == 0 || errno == EEXIST);
 		(void)usleep(10000);
 	}
 	must(getcwd(back, sizeof(back)));

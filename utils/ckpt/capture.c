@@ -28,6 +28,7 @@
 enum {
 	SMALL_BYTES = 4096,
 	STRINGS_EXTRA = 1 << 16, /* for everything but mappings and files */
+	KEPT_ROOM = 2 * PATH_MAX, /* of it, for capture__keep */
 };
 
 /* What is being filled in. */
@@ -120,11 +121,21 @@ static uint32_t keep(struct capture *c, const char *text, size_t length)
 	struct image *image = c->image;
 	size_t at = image->string_bytes;
 
-	if (length == 0 || length + 1 > c->strings_room - at)
+	if (length == 0 || at + length + 1 + KEPT_ROOM > c->strings_room)
 		return 0;
 	memcpy(c->strings + at, text, length);
 	c->strings[at + length] = '\0';
 	image->string_bytes += length + 1;
+	return (uint32_t)at;
+}
+
+uint32_t capture__keep(struct image *image, const char *text)
+{
+	size_t at = image->string_bytes, bytes = strlen(text) + 1;
+
+	/* The strings are ours, in the workspace. */
+	memcpy((char *)image->strings + at, text, bytes);
+	image->string_bytes += bytes;
 	return (uint32_t)at;
 }
 
@@ -304,8 +315,17 @@ static uint32_t kind_of(const char *path, const struct image_mapping *m)
 	return m->inode && path[0] == '/' ? IMAGE_FILE : 0;
 }
 
+/* The mappings of one file follow each other: they share the string of the one before. */
+static uint32_t keep_again(struct capture *c, uint32_t before, const char *text, size_t length)
+{
+	if (strlen(c->strings + before) == length && memcmp(c->strings + before, text, length) == 0)
+		return before;
+	return keep(c, text, length);
+}
+
 /* One line: "START-END rwxp OFFSET MAJOR:MINOR INODE      PATH". Returns the next one. */
-static const char *take_mapping(struct capture *c, const char *line, struct image_mapping *m)
+static const char *take_mapping(struct capture *c, const char *line, uint32_t before,
+				struct image_mapping *m)
 {
 	static const char deleted[] = " (deleted)";
 	const char *p = line, *end;
@@ -333,7 +353,7 @@ static const char *take_mapping(struct capture *c, const char *line, struct imag
 		length -= sizeof(deleted) - 1;
 		m->flags |= IMAGE_DELETED;
 	}
-	m->path = keep(c, p, length);
+	m->path = keep_again(c, before, p, length);
 	m->flags |= kind_of(c->strings + m->path, m);
 	return end ? end + 1 : p + length;
 }
@@ -385,7 +405,8 @@ static int capture_mappings(struct capture *c, const char *text, const struct im
 		uint64_t shared;
 
 		memset(&image->mappings[i], 0, sizeof(image->mappings[i]));
-		text = take_mapping(c, text, &image->mappings[i]);
+		text = take_mapping(c, text, i ? image->mappings[i - 1].path : 0,
+				    &image->mappings[i]);
 		shared = image->mappings[i].flags & IMAGE_SHARED;
 		image->info.missing |= shared ? IMAGE_MISSING_SHARING : 0;
 		for (size_t k = 0; k < own_count; k++) {

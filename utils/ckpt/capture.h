@@ -38,6 +38,10 @@ int capture__process(struct image *image, struct workspace *workspace, struct vi
 		     const struct image_run *own, size_t own_count, const int *hidden_fds,
 		     const char **step);
 
+/* Adds a string (shorter than PATH_MAX) to an image that capture__process has filled in. There is room
+ * for two. */
+uint32_t capture__keep(struct image *image, const char *text);
+
 /* Reads the numbers of the threads of this process that have not ended, at most max of them.
  * Returns how many there are, or -errno. */
 ssize_t capture__threads(pid_t *tids, size_t max);

@@ -17,11 +17,19 @@ enum {
 	MISSING_MAX = IMAGE_SEGMENTS_MAX,
 };
 
+static int open_files(struct content *c, enum pagemap_tracking tracking)
+{
+	int err = pagemap__open(c->pagemap, tracking);
+
+	if (err)
+		return err;
+	c->mem_fd = open("/proc/self/mem", O_RDONLY | O_CLOEXEC);
+	return c->mem_fd < 0 ? -errno : 0;
+}
+
 int content__open(struct content *c, struct workspace *workspace, const struct image_run *moving,
 		  size_t moving_count, enum pagemap_tracking tracking)
 {
-	int err;
-
 	*c = (struct content){
 		.workspace = workspace, .moving = moving, .moving_count = moving_count, .mem_fd = -1};
 	c->block = workspace__take(workspace, CONTENT_BLOCK + IMAGE_PAGE);
@@ -29,11 +37,15 @@ int content__open(struct content *c, struct workspace *workspace, const struct i
 	if (!c->block || !c->pagemap)
 		return -ENOMEM;
 	c->pagemap->fd = -1;
-	err = pagemap__open(c->pagemap, tracking);
-	if (err)
-		return err;
-	c->mem_fd = open("/proc/self/mem", O_RDONLY | O_CLOEXEC);
-	return c->mem_fd < 0 ? -errno : 0;
+	return open_files(c, tracking);
+}
+
+int content__reopen(struct content *c)
+{
+	enum pagemap_tracking tracking = c->pagemap->tracking;
+
+	content__close(c);
+	return open_files(c, tracking);
 }
 
 void content__close(struct content *c)
@@ -172,6 +184,22 @@ int content__plan_full(struct content *c, struct image *image)
 
 /* ---- writing ---- */
 
+int content__copy(struct content *c, uint64_t start, size_t bytes)
+{
+	size_t done = 0;
+
+	while (done < bytes) {
+		ssize_t n = pread(c->mem_fd, c->block + done, bytes - done, (off_t)(start + done));
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0)
+			return -EIO;
+		done += (size_t)n;
+	}
+	return 0;
+}
+
 /* Through the block. */
 static int write_by_copy(struct content *c, struct image_writer *w, uint64_t start, uint64_t end)
 {
@@ -179,19 +207,11 @@ static int write_by_copy(struct content *c, struct image_writer *w, uint64_t sta
 
 	while (start < end && !err) {
 		size_t part = end - start < CONTENT_BLOCK ? (size_t)(end - start) : CONTENT_BLOCK;
-		size_t done = 0;
 
-		while (done < part) {
-			ssize_t n = pread(c->mem_fd, c->block + done, part - done,
-					  (off_t)(start + done));
-
-			if (n < 0 && errno == EINTR)
-				continue;
-			if (n <= 0) {
-				w->step = "memory became unreadable while writing";
-				return -EIO;
-			}
-			done += (size_t)n;
+		err = content__copy(c, start, part);
+		if (err) {
+			w->step = "memory became unreadable while writing";
+			return err;
 		}
 		err = image_writer__pages(w, c->block, part);
 		start += part;
@@ -212,7 +232,7 @@ static int write_directly(struct image_writer *w, uint64_t start, uint64_t end)
 	return err;
 }
 
-static int is_moving(const struct content *c, const struct image_mapping *m)
+int content__is_moving(const struct content *c, const struct image_mapping *m)
 {
 	for (size_t i = 0; i < c->moving_count; i++) {
 		if (c->moving[i].start < m->end && m->start < c->moving[i].end)
@@ -259,7 +279,7 @@ int content__write(struct content *c, struct image_writer *w, const struct image
 		if (!s->bytes)
 			continue;
 		if (content__is_anonymous(m)) {
-			err = write_anonymous(c, w, s, (m->flags & IMAGE_READ) && !is_moving(c, m));
+			err = write_anonymous(c, w, s, (m->flags & IMAGE_READ) && !content__is_moving(c, m));
 		} else {
 			err = write_by_copy(c, w, s->start, s->end);
 			c->written_bytes += s->bytes;

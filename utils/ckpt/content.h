@@ -32,6 +32,9 @@ int content__open(struct content *content, struct workspace *workspace,
 		  enum pagemap_tracking tracking);
 void content__close(struct content *content);
 
+/* In a child, which has other files below /proc/self. Returns 0 or -errno. */
+int content__reopen(struct content *content);
+
 /* Does the file hold bytes of this mapping by its own means: private, of no file? Then pages that
  * were never used are zeros. */
 int content__is_anonymous(const struct image_mapping *mapping);
@@ -41,6 +44,13 @@ int content__is_saved(const struct image_mapping *mapping);
 
 /* How many bytes of a mapping, from its start on, can be read; 0 to all. */
 uint64_t content__readable(const struct content *content, const struct image_mapping *mapping);
+
+/* Does it hold memory that changes while it is written? */
+int content__is_moving(const struct content *content, const struct image_mapping *mapping);
+
+/* Copies memory to the block. bytes: at most CONTENT_BLOCK. Returns 0, or -EIO if it cannot be
+ * read. */
+int content__copy(struct content *content, uint64_t start, size_t bytes);
 
 /* Adds a segment. Returns 0, or -EFBIG if there are too many. */
 int content__add_segment(struct image *image, const struct image_mapping *mapping, uint64_t start,

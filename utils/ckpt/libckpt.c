@@ -22,6 +22,8 @@
 
 #include "ckpt/capture.h"
 #include "ckpt/crowd.h"
+#include "ckpt/dirty.h"
+#include "ckpt/history.h"
 #include "ckpt/save.h"
 #include "ckpt/say.h"
 #include "ckpt/settings.h"
@@ -30,9 +32,16 @@
 /* Its address is in the image; restart writes to it. */
 static volatile struct image_restart restarted;
 
+/* All that libckpt and its parts change is in here. From the linker. */
+extern char __bss_start[] __attribute__((visibility("hidden")));
+extern char _end[] __attribute__((visibility("hidden")));
+
 static struct {
 	struct settings settings;
-	pid_t child; /* with CKPT_FORK: who writes, or has written; 0: nobody */
+	pid_t child;                    /* with CKPT_FORK: who writes; 0: nobody */
+	struct history_item pending;    /* what it writes */
+	struct history history;
+	struct dirty dirty;
 } self;
 
 static uint64_t now_ns(void)
@@ -45,7 +54,7 @@ static uint64_t now_ns(void)
 
 /* ---- messages ---- */
 
-static void report_failure(const struct save_result *result, int err)
+static void report_failure(const struct saving *result, int err)
 {
 	const char *reason = strerrordesc_np(-err);
 	struct say say;
@@ -71,16 +80,16 @@ static void report_failure(const struct save_result *result, int err)
 	say__end(&say);
 }
 
-static void report_success(const struct save_result *result, uint64_t took_ns)
+static void report_success(const struct saving *saving, uint64_t took_ns)
 {
 	struct say say;
 
 	say__begin(&say);
 	say__text(&say, self.settings.path);
 	say__text(&say, ": ");
-	say__number(&say, result->bytes);
-	say__text(&say, " bytes in ");
-	say__number(&say, result->mappings);
+	say__number(&say, saving->content.written_bytes);
+	say__text(&say, saving->order->parent ? " bytes that have changed, of " : " bytes, of ");
+	say__number(&say, saving->image->mapping_count);
 	say__text(&say, " mappings, threads: ");
 	say__number(&say, crowd__count());
 	say__text(&say, ", written in ");
@@ -148,34 +157,16 @@ static void drop_file_size_signal(void)
 	(void)syscall(SYS_rt_sigtimedwait, &set, NULL, &at_once, sizeof(uint64_t));
 }
 
-static int save(struct visitor *leader, pid_t pid)
+/* The newest image is of this id and depth from now on. */
+static void note_success(const struct history_item *item)
 {
-	const uintptr_t here = (uintptr_t)__builtin_frame_address(0);
-	const struct image_run moving[] = {
-		{here, here + 1},
-		{(uintptr_t)&self, (uintptr_t)(&self + 1)},
-	};
-	const struct save_order order = {
-		.path = self.settings.path,
-		.visitors = leader,
-		.restart = (struct image_restart *)&restarted,
-		.moving = moving,
-		.moving_count = sizeof(moving) / sizeof(moving[0]),
-		.pid = pid,
-	};
-	struct save_result result;
-	uint64_t start_ns = now_ns();
-	int err;
+	history__add(&self.history, self.settings.path, item->id, item->depth, self.settings.keep);
+}
 
-	restarted.old_pid = pid;
-	err = save__image(&order, &result);
-	if (err == -EFBIG)
-		drop_file_size_signal();
-	if (err)
-		report_failure(&result, err);
-	else if (self.settings.verbose)
-		report_success(&result, now_ns() - start_ns);
-	return err;
+/* Nothing can be added to an image that is not there. */
+static void note_failure(void)
+{
+	history__forget(&self.history);
 }
 
 /*
@@ -184,29 +175,155 @@ static int save(struct visitor *leader, pid_t pid)
  */
 static int child_is_busy(void)
 {
-	int status;
+	int status = 0;
 
 	if (self.child == 0)
 		return 0;
 	if (waitpid(self.child, &status, WNOHANG | __WALL) == 0)
 		return 1;
 	self.child = 0;
+	if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
+		note_success(&self.pending);
+	else
+		note_failure();
 	return 0;
 }
 
-/* A child has the memory of this moment, as copy-on-write. It has one thread, and ends here. */
-static void save_in_child(struct visitor *leader)
+static int write_and_report(struct saving *saving, int forked, uint64_t start_ns)
 {
-	pid_t pid = getpid();
+	int err = save__write(saving, forked);
+
+	if (err == -EFBIG)
+		drop_file_size_signal();
+	if (err)
+		report_failure(saving, err);
+	else if (self.settings.verbose)
+		report_success(saving, now_ns() - start_ns);
+	return err;
+}
+
+/* A child has the memory of this moment, as copy-on-write. It has one thread, and ends here. */
+static int write_in_child(struct saving *saving, uint64_t start_ns)
+{
 	long child = syscall(SYS_clone, 0, NULL, NULL, NULL, NULL);
 
 	if (child < 0) {
-		report_text("cannot fork", -errno);
-		return;
+		int err = -errno;
+
+		report_text("cannot fork", err);
+		return err;
 	}
 	if (child == 0)
-		_exit(save(leader, pid) ? 1 : 0);
+		_exit(write_and_report(saving, 1, start_ns) ? 1 : 0);
 	self.child = (pid_t)child;
+	return 0;
+}
+
+/* Decides what kind of image comes next, and gives the last one a name of its own if it is needed
+ * later. */
+static void choose_parent(struct save_order *order)
+{
+	const struct history_item *newest = history__newest(&self.history);
+
+	if (!self.settings.incremental && self.settings.keep == 1)
+		return;
+	if (self.settings.incremental)
+		dirty__open(&self.dirty);
+	if (!newest || history__name(&self.history, self.settings.path))
+		return;
+	if (!self.settings.incremental || newest->depth + 1 == HISTORY_CHAIN)
+		return;
+	order->parent = self.history.parent;
+	order->parent_id = newest->id;
+	order->depth = newest->depth + 1;
+}
+
+/* Plans an increment if it can be, or else a full image. */
+static int plan_image(struct saving *saving, struct save_order *order)
+{
+	int err = save__plan(saving, order);
+
+	if (err != -EFBIG || !order->parent)
+		return err;
+	save__close(saving);
+	order->parent = NULL;
+	order->depth = 0;
+	return save__plan(saving, order);
+}
+
+static int save(struct saving *saving, struct save_order *order, uint64_t start_ns)
+{
+	int err = plan_image(saving, order);
+
+	if (err) {
+		report_failure(saving, err);
+		return err;
+	}
+	self.pending =
+		(struct history_item){.id = saving->image->info.id, .depth = order->depth};
+	err = self.settings.fork ? write_in_child(saving, start_ns)
+				 : write_and_report(saving, 0, start_ns);
+	if (!err && order->dirty)
+		dirty__commit(order->dirty, saving->image);
+	return err;
+}
+
+/* With CKPT_FORK, and without increments, everything is the child's work: the program need not wait
+ * while it is described. It cannot know the image's id, and keeps no history but the names. */
+static int save_all_in_child(struct saving *saving, struct save_order *order, uint64_t start_ns)
+{
+	const pid_t pid = getpid();
+	long child = syscall(SYS_clone, 0, NULL, NULL, NULL, NULL);
+	int err;
+
+	self.pending = (struct history_item){0};
+	if (child != 0) {
+		err = child < 0 ? -errno : 0;
+		if (err)
+			report_text("cannot fork", err);
+		else
+			self.child = (pid_t)child;
+		return err;
+	}
+	err = save__plan(saving, order);
+	if (err) {
+		report_failure(saving, err);
+		_exit(1);
+	}
+	saving->image->process.pid = pid;
+	_exit(write_and_report(saving, 0, start_ns) ? 1 : 0);
+}
+
+static void take_image(struct visitor *leader, uint64_t start_ns)
+{
+	const uintptr_t here = (uintptr_t)__builtin_frame_address(0);
+	const struct image_run moving[] = {
+		{here, here + 1},
+		{(uintptr_t)__bss_start, (uintptr_t)_end},
+	};
+	struct save_order order = {
+		.path = self.settings.path,
+		.visitors = leader,
+		.restart = (struct image_restart *)&restarted,
+		.moving = moving,
+		.moving_count = sizeof(moving) / sizeof(moving[0]),
+		.dirty = self.settings.incremental ? &self.dirty : NULL,
+	};
+	struct saving saving = {.content.mem_fd = -1};
+	int err;
+
+	restarted.old_pid = getpid();
+	choose_parent(&order);
+	if (self.settings.fork && !self.settings.incremental) {
+		(void)save_all_in_child(&saving, &order, start_ns);
+		return;
+	}
+	err = save(&saving, &order, start_ns);
+	if (err && order.dirty)
+		dirty__abort(order.dirty);
+	if (!err && !self.settings.fork)
+		note_success(&self.pending);
+	save__close(&saving);
 }
 
 static void lead(struct visitor *leader)
@@ -225,10 +342,8 @@ static void lead(struct visitor *leader)
 		report_absent_thread(tid);
 	else if (err)
 		report_text("cannot list the threads", err);
-	else if (self.settings.fork)
-		save_in_child(leader);
 	else
-		(void)save(leader, getpid());
+		take_image(leader, start_ns);
 	crowd__release();
 	report_pause(now_ns() - start_ns);
 }
@@ -270,6 +385,8 @@ static void come_back(const struct visitor *visitor, int leads)
 	}
 	restarted.restarted = 0;
 	self.child = 0;
+	history__forget(&self.history);
+	dirty__forget(&self.dirty);
 	start_timer();
 	crowd__release();
 }

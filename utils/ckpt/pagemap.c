@@ -22,6 +22,8 @@ struct scan_argument {
 #define SCAN_IOCTL _IOWR('f', 16, struct scan_argument)
 
 enum {
+	FLAG_PROTECT = 1 << 0,
+	FLAG_CHECK = 1 << 1,
 	SCAN_WRITTEN = 1 << 1,
 	SCAN_PRESENT = 1 << 3,
 	SCAN_SWAPPED = 1 << 4,
@@ -137,4 +139,24 @@ int pagemap__next(struct pagemap *p, struct pagemap_run *ret)
 	ret->written =
 		p->tracking == PAGEMAP_NONE || (region->categories & SCAN_WRITTEN) ? 1 : 0;
 	return 1;
+}
+
+int pagemap__protect(struct pagemap *p, uint64_t start, uint64_t end)
+{
+	struct scan_argument argument = {
+		.size = sizeof(argument),
+		.flags = FLAG_PROTECT | FLAG_CHECK,
+		.start = start,
+		.end = end,
+		.category_mask = SCAN_WRITTEN,
+		.return_mask = SCAN_WRITTEN,
+	};
+
+	while (ioctl(p->fd, SCAN_IOCTL, &argument) < 0) {
+		if (errno != EINTR)
+			return -errno;
+		argument.start = argument.walk_end > argument.start ? argument.walk_end
+								    : argument.start;
+	}
+	return 0;
 }

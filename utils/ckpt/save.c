@@ -8,62 +8,104 @@
 #include <string.h>
 #include <sys/random.h>
 #include <time.h>
+#include <unistd.h>
 
-#include "ckpt/content.h"
-#include "ckpt/workspace.h"
+enum { WORKSPACE_BYTES = 96 << 20 };
 
-enum { WORKSPACE_BYTES = 64 << 20 };
-
-/* All of one image. */
-struct saving {
-	struct workspace workspace;
-	struct content content;
-	struct image *image;
-	struct image_writer *writer;
-};
-
-static int fill_info(struct image *image, struct save_result *result)
+static int fill_info(struct saving *s)
 {
+	struct image_info *info = &s->image->info;
 	struct timespec now = {0};
 
 	(void)clock_gettime(CLOCK_REALTIME, &now);
-	image->info.version = IMAGE_VERSION;
-	image->info.page_bytes = IMAGE_PAGE;
-	image->info.time_ns = (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
-	result->step = "cannot get a random number";
-	if (getrandom(&image->info.id, sizeof(image->info.id), GRND_NONBLOCK) !=
-	    (ssize_t)sizeof(image->info.id))
+	info->version = IMAGE_VERSION;
+	info->page_bytes = IMAGE_PAGE;
+	info->time_ns = (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
+	s->step = "cannot get a random number";
+	if (getrandom(&info->id, sizeof(info->id), GRND_NONBLOCK) != (ssize_t)sizeof(info->id))
 		return -EAGAIN;
-	image->info.id |= 1; /* not 0 */
+	info->id |= 1; /* not 0 */
 	return 0;
 }
 
-static int describe(struct saving *s, const struct save_order *order, struct save_result *result)
+static void fill_parent(struct saving *s)
 {
-	const struct image_run own = {(uintptr_t)s->workspace.base,
-				      (uintptr_t)s->workspace.base + s->workspace.bytes};
-	const int hidden[] = {s->content.mem_fd, s->content.pagemap->fd, s->writer->fd, -1};
-	struct image *image = s->image;
-	int err = fill_info(image, result);
+	struct image_info *info = &s->image->info;
 
-	if (!err)
-		err = capture__process(image, &s->workspace, order->visitors, &own, 1, hidden,
-				       &result->step);
-	image->process.pid = order->pid;
-	image->process.restart = (uintptr_t)order->restart;
-	result->mappings = image->mapping_count;
-	result->id = image->info.id;
-	if (err)
-		return err;
-	result->step = "cannot find the pages of this process";
-	return content__plan_full(&s->content, image);
+	info->writer = capture__keep(s->image, "libckpt " TRACER_VERSION);
+	if (!s->order->parent)
+		return;
+	info->flags |= IMAGE_INCREMENT;
+	info->parent_id = s->order->parent_id;
+	info->depth = s->order->depth;
+	info->parent = capture__keep(s->image, s->order->parent);
 }
 
-static int prepare(struct saving *s, const struct save_order *order, struct save_result *result)
+/* In address order, as capture__process wants them. */
+static size_t list_own(const struct saving *s, struct image_run own[3])
 {
+	size_t count = s->order->dirty ? dirty__own(s->order->dirty, own) : 0;
+
+	own[count++] = (struct image_run){(uintptr_t)s->workspace.base,
+					  (uintptr_t)s->workspace.base + s->workspace.bytes};
+	for (size_t i = 1; i < count; i++) {
+		for (size_t k = i; k > 0 && own[k].start < own[k - 1].start; k--) {
+			struct image_run run = own[k];
+
+			own[k] = own[k - 1];
+			own[k - 1] = run;
+		}
+	}
+	return count;
+}
+
+static int describe(struct saving *s)
+{
+	const struct dirty *dirty = s->order->dirty;
+	const int hidden[] = {s->content.mem_fd, s->content.pagemap->fd,
+			      dirty && dirty->uffd >= 0 ? dirty->uffd : -1, -1};
+	struct image_run own[3];
+	size_t own_count = list_own(s, own);
+	int err = fill_info(s);
+
+	if (!err)
+		err = capture__process(s->image, &s->workspace, s->order->visitors, own, own_count,
+				       hidden, &s->step);
+	if (err)
+		return err;
+	s->image->process.pid = getpid();
+	s->image->process.restart = (uintptr_t)s->order->restart;
+	fill_parent(s);
+	return 0;
+}
+
+static int plan(struct saving *s)
+{
+	struct dirty *dirty = s->order->dirty;
+	int err = 0;
+
+	s->step = "cannot find the pages of this process";
+	if (dirty)
+		err = dirty__begin(dirty, s->image);
+	if (err)
+		return err;
+	if (s->order->parent)
+		return dirty__plan(dirty, &s->content, s->image);
+	err = content__plan_full(&s->content, s->image);
+	if (!err && dirty)
+		err = dirty__note(dirty, &s->content, s->image);
+	return err;
+}
+
+int save__plan(struct saving *s, const struct save_order *order)
+{
+	enum pagemap_tracking tracking = order->dirty ? order->dirty->tracking : PAGEMAP_NONE;
 	int err;
 
-	result->step = "no memory";
+	memset(s, 0, sizeof(*s));
+	s->order = order;
+	s->content.mem_fd = -1;
+	s->step = "no memory";
 	err = workspace__open(&s->workspace, WORKSPACE_BYTES);
 	if (err)
 		return err;
@@ -71,47 +113,39 @@ static int prepare(struct saving *s, const struct save_order *order, struct save
 	s->writer = workspace__take(&s->workspace, sizeof(*s->writer));
 	if (!s->image || !s->writer)
 		return -ENOMEM;
-	s->writer->fd = -1;
-	result->step = "cannot open files of /proc/self";
-	return content__open(&s->content, &s->workspace, order->moving, order->moving_count,
-			     PAGEMAP_NONE);
+	s->step = "cannot open files of /proc/self";
+	err = content__open(&s->content, &s->workspace, order->moving, order->moving_count,
+			    tracking);
+	if (!err)
+		err = describe(s);
+	return err ? err : plan(s);
 }
 
-static int write_image(struct saving *s, const struct save_order *order, struct save_result *result)
+int save__write(struct saving *s, int forked)
 {
 	struct image_writer *writer = s->writer;
-	int err = image_writer__open(writer, order->path), planned = 0;
+	int err = 0;
 
-	if (!err) {
-		err = describe(s, order, result);
-		planned = !err;
-	}
+	s->step = "cannot open files of /proc/self";
+	if (forked)
+		err = content__reopen(&s->content);
+	if (err)
+		return err;
+	err = image_writer__open(writer, s->order->path);
 	if (!err)
 		err = image_writer__begin(writer, s->image);
 	if (!err)
 		err = content__write(&s->content, writer, s->image);
 	if (!err)
 		err = image_writer__commit(writer);
-	/* What failed: the writer's step, unless it was the description between. */
-	if (planned || writer->fd < 0) {
-		result->step = writer->step;
-		result->step_names_path = 1;
-	}
+	s->step = writer->step;
+	s->step_names_path = 1;
 	image_writer__abort(writer);
 	return err;
 }
 
-int save__image(const struct save_order *order, struct save_result *result)
+void save__close(struct saving *s)
 {
-	struct saving s = {.content.mem_fd = -1};
-	int err;
-
-	*result = (struct save_result){.step = ""};
-	err = prepare(&s, order, result);
-	if (!err)
-		err = write_image(&s, order, result);
-	result->bytes = s.content.written_bytes;
-	content__close(&s.content);
-	workspace__close(&s.workspace);
-	return err;
+	content__close(&s->content);
+	workspace__close(&s->workspace);
 }

@@ -1,34 +1,52 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
  * Writing the image of the calling process, whose threads stand still. Used inside a signal handler.
+ *
+ *	save__plan    in the process: describes it, and decides what goes into the image
+ *	save__write   in the process, or in a child that it has forked
+ *	save__close   in both
  */
 #ifndef CKPT_SAVE_H
 #define CKPT_SAVE_H
 
 #include "ckpt/capture.h"
+#include "ckpt/content.h"
+#include "ckpt/dirty.h"
 #include "ckpt/image.h"
+#include "ckpt/workspace.h"
 
-/* What is to be written. */
+/* What is to be written. All pointers are borrowed until save__close. */
 struct save_order {
 	const char *path;
 	struct visitor *visitors;       /* all threads, the leader first */
 	struct image_restart *restart;  /* for image_process.restart */
 	const struct image_run *moving; /* memory that changes while it is written */
 	size_t moving_count;
-	pid_t pid; /* of the process; the caller may be its child */
+	struct dirty *dirty;            /* NULL: increments are not wanted */
+	const char *parent;             /* add to that image; NULL: a full one */
+	uint64_t parent_id;
+	uint32_t depth; /* 0 for a full one */
 };
 
-/* What came of it. */
-struct save_result {
-	uint64_t id;      /* of the image */
-	uint64_t bytes;   /* of memory looked at */
-	size_t mappings;
-	const char *step; /* what failed */
+/* One image. The fields below the line are the caller's to read. */
+struct saving {
+	struct workspace workspace;
+	struct content content;
+	const struct save_order *order;
+	struct image_writer *writer;
+	/* ---- */
+	struct image *image;
+	const char *step;    /* what failed */
 	int step_names_path; /* is the path the object of the step? "cannot create PATH" */
 };
 
-/* Returns 0 or -errno; the file that was at the path before is then untouched. *result is set in
- * any case. */
-int save__image(const struct save_order *order, struct save_result *result);
+/* Returns 0 or -errno; call save__close in any case. */
+int save__plan(struct saving *saving, const struct save_order *order);
+
+/* forked: is this a child of the process that planned? Returns 0 or -errno; the file that was at
+ * the path before is then untouched. */
+int save__write(struct saving *saving, int forked);
+
+void save__close(struct saving *saving);
 
 #endif

@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * The images of one process, from the newest back. The newest is always at PATH; before it is
+ * replaced it gets a second name, PATH.N, under which increments find it and CKPT_KEEP keeps it.
+ * No memory but the struct itself; only system calls.
+ */
+#ifndef CKPT_HISTORY_H
+#define CKPT_HISTORY_H
+
+#include <limits.h>
+#include <stdint.h>
+
+enum { HISTORY_CHAIN = 32, HISTORY_ITEMS = 1000 + 2 * HISTORY_CHAIN };
+
+struct history_item {
+	uint64_t id;     /* of the image */
+	uint32_t name;   /* N of PATH.N; 0: only at PATH */
+	uint32_t depth;  /* 0: a full image */
+};
+
+struct history {
+	struct history_item items[HISTORY_ITEMS]; /* the oldest first */
+	uint32_t count;
+	uint32_t last_name;
+	char parent[PATH_MAX]; /* of the last history__name */
+};
+
+/* The newest image, or NULL if there is none. */
+const struct history_item *history__newest(const struct history *history);
+
+/*
+ * Gives the newest image its second name, if it has none. Returns 0 with the name in
+ * history->parent, -ENOENT if there is no image, -ENAMETOOLONG, or the -errno of link(2).
+ */
+int history__name(struct history *history, const char *path);
+
+/* Notes that a new image is at path, and removes those that are older than the newest keep ones and
+ * that none of these needs. */
+void history__add(struct history *history, const char *path, uint64_t id, uint32_t depth,
+		  unsigned int keep);
+
+/* Forgets all images; their files stay. The next names go on from where they were. */
+void history__forget(struct history *history);
+
+#endif
