@@ -1,0 +1,425 @@
+# SPDX-License-Identifier: BSD-2-Clause
+# libckpt and restart: programs that are killed and brought back, and everything that can go wrong.
+
+bats_require_minimum_version 1.5.0
+
+TREE=$(cd "$BATS_TEST_DIRNAME/../.." && pwd -P)
+BUILD=${TRACER_BUILD:-$TREE/build}
+WORK=$BUILD/ckpt/work
+RESTART=$BUILD/restart
+SCENE=$TREE/testcase/ckpt/scene.sh
+LIMIT=60
+
+setup()
+{
+	dir=$(mktemp -d "${TMPDIR:-/tmp}/tracer-ckpt-bats.XXXXXX")
+	cd "$dir" || return 1
+	pid=
+	mounted=
+	unset "${!CKPT_@}"
+}
+
+teardown()
+{
+	[ -z "$pid" ] || kill -KILL "$pid" 2>/dev/null || true
+	[ -z "$mounted" ] || umount "$mounted"
+	if [ -z "${BATS_TEST_COMPLETED:-}" ]; then
+		head -n 20 out err restart.err 2>/dev/null || true
+	fi
+	cd / && rm -rf "$dir"
+}
+
+scene()
+{
+	timeout 200 "$SCENE" "$@"
+}
+
+wait_for()
+{
+	local what=$1 tries=$((LIMIT * 50))
+
+	shift
+	until "$@"; do
+		tries=$((tries - 1))
+		[ $tries -gt 0 ] || { echo "waited in vain for $what"; return 1; }
+		sleep 0.02
+	done
+}
+
+# start [NAME=VALUE...] SCENE: work.c with libckpt in the background; its number is in pid.
+start()
+{
+	env "LD_PRELOAD=$BUILD/libckpt.so" CKPT_FILE="$dir/image" "${@:1:$#-1}" \
+		"$WORK" "${@: -1}" >out 2>err </dev/null 3>&- &
+	pid=$!
+	wait_for 'it to be ready' grep -q ready out
+}
+
+# take_image: of the program that was started, which is killed
+take_image()
+{
+	kill -USR2 "$pid"
+	wait_for 'an image' test -e image
+	kill -KILL "$pid"
+	wait "$pid" || true
+}
+
+# expect_unharmed: the program goes on, and comes to its right end.
+expect_unharmed()
+{
+	touch finish
+	wait "$pid"
+	pid=
+	grep -q '^ok$' out
+}
+
+# expect_message PATTERN: libckpt says so
+expect_message()
+{
+	kill -USR2 "$pid"
+	wait_for "a message like '$1'" grep -q -- "$1" err
+	grep -q 'the program goes on$' err
+}
+
+# expect_refused PATTERN [ARG...]: restart says so, and ends with 125
+expect_refused()
+{
+	local status=0 pattern=$1
+
+	shift
+	timeout -k 5 "$LIMIT" "$RESTART" "$@" >restart.out 2>restart.err </dev/null || status=$?
+	[ "$status" -eq 125 ]
+	grep -- "$pattern" restart.err
+	[ "$(wc -l <restart.err)" -eq 1 ]
+}
+
+# put OFFSET BYTE FILE
+put()
+{
+	printf '%b' "$2" | dd of="$3" bs=1 seek="$1" conv=notrunc status=none
+}
+
+@test 'brought back: a program that counts' {
+	scene "$WORK" count
+}
+
+@test 'brought back: a deep stack, which grows later' {
+	scene "$WORK" recursion
+}
+
+@test 'brought back: thread-local storage and errno' {
+	scene "$WORK" tls
+}
+
+@test 'brought back: vector registers' {
+	scene "$WORK" avx
+}
+
+@test 'brought back: in the middle of a sleep, which ends early' {
+	scene "$WORK" sleep
+}
+
+@test 'brought back: in the middle of a read of a pipe, which is begun anew' {
+	scene "$WORK" read
+}
+
+@test 'brought back: a heap that grows later' {
+	scene "$WORK" brk
+}
+
+@test 'brought back: open files, offsets, folder, umask' {
+	scene "$WORK" files
+}
+
+@test 'brought back: actions, mask, alternate stack' {
+	scene "$WORK" signals
+}
+
+@test 'brought back: mappings of all kinds and permissions' {
+	scene "$WORK" mappings
+}
+
+@test 'brought back: eight threads, with mutexes and condition variables' {
+	scene "$WORK" threads
+}
+
+@test 'brought back: a heap of 1 GiB' {
+	[ "$(awk '/MemAvailable/ { print int($2 / 1024) }' /proc/meminfo)" -gt 6000 ] ||
+		skip 'less than 6000 MiB of memory are free'
+	[ "$(df --output=avail -m . | tail -n 1)" -gt 4000 ] || skip 'less than 4000 MiB of disk are free'
+	scene "$WORK" heap 1024
+}
+
+@test 'brought back: python3, computing' {
+	command -v python3 >/dev/null || skip 'python3 is not installed'
+	scene python3 "$TREE/testcase/ckpt/compute.py"
+}
+
+@test 'brought back: a program at a fixed address' {
+	scene "$WORK-no-pie" threads
+	scene "$WORK-no-pie" brk
+}
+
+@test 'brought back: a static program with libckpt linked in' {
+	scene "$WORK-static" threads
+	scene "$WORK-static" tls
+}
+
+@test 'brought back: from a compressed image' {
+	IMAGE_NAME=image.gz scene "$WORK" heap 23
+	IMAGE_NAME=image.gz scene "$WORK" threads
+}
+
+@test 'brought back: from what a child wrote' {
+	scene -o CKPT_FORK=1 "$WORK" threads
+	scene -o CKPT_FORK=1 "$WORK" heap 23
+}
+
+@test 'brought back: increments' {
+	scene -o CKPT_INCREMENTAL=1 "$WORK" threads
+	scene -o CKPT_INCREMENTAL=1 "$WORK" heap 23
+	scene -o CKPT_INCREMENTAL=1 -o CKPT_FORK=1 "$WORK" heap 23
+}
+
+@test 'brought back: with the same number' {
+	[ "$(id -u)" -eq 0 ] || skip "needs root"
+	RESTART_OPTIONS=--same-pid scene "$WORK" threads
+}
+
+@test 'brought back: by a user without rights' {
+	[ "$(id -u)" -eq 0 ] || skip 'the tests run as such a user already'
+	getent passwd nobody >/dev/null || skip 'there is no user nobody'
+	TMPDIR=/tmp setpriv --reuid nobody --regid nogroup --clear-groups "$SCENE" "$WORK" threads
+}
+
+@test 'increments hold what has changed, and need their parents' {
+	start CKPT_INCREMENTAL=1 count
+	for n in 1 2 3; do
+		kill -USR2 "$pid"
+		if [ $n -eq 1 ]; then
+			wait_for 'an image' test -e image
+		else
+			wait_for 'a second name' test -e image.$((n - 1))
+		fi
+		before=$(stat -c %i image)
+		[ $n -eq 1 ] || wait_for 'the next image' [ "$before" != "$last" ]
+		last=$before
+	done
+	kill -KILL "$pid"
+	wait "$pid" || true
+	[ $(($(stat -c %s image.1))) -gt $((4 * $(stat -c %s image))) ]
+	mv image.1 elsewhere
+	expect_refused 'the image that it adds to is not there' image
+	mv elsewhere image.1
+	touch finish
+	timeout "$LIMIT" "$RESTART" image </dev/null
+	grep -q '^ok$' out
+}
+
+@test 'an image each 100 ms, and the last three are kept' {
+	start CKPT_INTERVAL=100ms CKPT_KEEP=3 count
+	wait_for 'the fifth image' test -e image.4
+	kill -KILL "$pid"
+	wait "$pid" || true
+	[ ! -e image.1 ]
+	[ "$(find . -name 'image*' | wc -l)" -ge 3 ]
+	for file in image image.4; do
+		cp out out.then
+		touch finish
+		timeout "$LIMIT" "$RESTART" $file </dev/null
+		grep -q '^ok$' out
+		cat out.then >out
+		rm finish
+	done
+}
+
+@test 'gdb shows where the program was, and its variables' {
+	command -v gdb >/dev/null || skip 'gdb is not installed'
+	start recursion
+	take_image
+	gdb -nx -batch -ex bt -ex 'frame function descend' -ex 'print bottom' -ex 'print number' \
+		"$WORK" image >gdb.out 2>&1
+	grep -q 'in wait_for_finish' gdb.out
+	[ "$(grep -c '^#.* in descend (depth=' gdb.out)" -ge 2301 ]
+	grep -q '^\$1 = 2300$' gdb.out
+	grep -q '^\$2 = 2300$' gdb.out
+	gdb -nx -batch -ex 'info threads' "$WORK" image >gdb.out 2>&1
+	[ "$(grep -c 'LWP' gdb.out)" -ge 1 ]
+}
+
+@test 'gdb shows all threads' {
+	command -v gdb >/dev/null || skip 'gdb is not installed'
+	start threads
+	take_image
+	gdb -nx -batch -ex 'thread apply all bt' "$WORK" image >gdb.out 2>&1
+	[ "$(grep -c '^Thread ' gdb.out)" -eq 9 ]
+	[ "$(grep -c 'take_turns' gdb.out)" -ge 8 ]
+}
+
+@test 'readelf reads it, compressed or not' {
+	command -v readelf >/dev/null || skip 'readelf is not installed'
+	start CKPT_FILE="$dir/image.gz" count
+	kill -USR2 "$pid"
+	wait_for 'an image' test -e image.gz
+	zcat image.gz >image
+	readelf -l -n image >elf.out
+	grep -q 'CORE (Core file)' elf.out
+	grep -q 'NT_PRSTATUS' elf.out
+	if command -v eu-readelf >/dev/null; then
+		eu-readelf -l -n image >elf.out
+		grep -q 'PRSTATUS' elf.out
+		grep -q "$WORK" elf.out
+	fi
+	[ "$(stat -c %a image.gz)" = 600 ]
+	expect_unharmed
+}
+
+@test 'a full disk' {
+	[ "$(id -u)" -eq 0 ] || skip 'needs root, to mount one'
+	mkdir small
+	mount -t tmpfs -o size=1m tmpfs small || skip 'nothing can be mounted here'
+	mounted=$dir/small
+	start CKPT_FILE="$dir/small/image" heap
+	expect_message 'cannot write .*/small/image: No space left on device'
+	[ -z "$(ls -A small)" ]
+	expect_unharmed
+}
+
+@test 'a limit of the size of files' {
+	ulimit -f 1024
+	start heap
+	expect_message 'cannot write .*/image: File too large'
+	[ ! -e image ]
+	expect_unharmed
+}
+
+@test 'a folder that is not there, or must not be written to' {
+	start CKPT_FILE="$dir/no/image" count
+	expect_message 'cannot create .*/no/image: No such file or directory'
+	expect_unharmed
+	[ "$(id -u)" -eq 0 ] || skip 'the rest needs root'
+	getent passwd nobody >/dev/null || skip 'there is no user nobody'
+	rm finish
+	: >out
+	: >err
+	chmod 777 . out err
+	mkdir -m 755 closed
+	env "LD_PRELOAD=$BUILD/libckpt.so" CKPT_FILE="$dir/closed/image" setpriv --reuid nobody \
+		--regid nogroup --clear-groups "$WORK" count >>out 2>>err </dev/null 3>&- &
+	pid=$!
+	wait_for 'it to be ready' grep -q ready out
+	expect_message 'cannot create .*/closed/image: permission denied'
+	expect_unharmed
+}
+
+@test 'a file in the way that is not ours to replace' {
+	mkfifo image
+	start count
+	expect_message 'cannot write .*/image: there is something of that name that is no plain file'
+	[ -p image ]
+	rm image
+	ln -s nothing image
+	: >err
+	expect_message 'no plain file'
+	rm image
+	install -m 444 /dev/null image
+	: >err
+	expect_message 'the file that is there is read-only'
+	[ ! -s image ]
+	expect_unharmed
+}
+
+@test 'a thread that does not take the signal' {
+	start signals
+	kill -KILL "$pid"
+	wait "$pid" || true
+	: >out
+	start CKPT_SIGNAL=15 signals # which that scene blocks
+	kill -TERM "$pid"
+	sleep 0.3
+	[ ! -e image ]
+	expect_unharmed
+}
+
+@test 'wrong settings are named, and the program runs' {
+	for setting in CKPT_SIGNAL=9 CKPT_SIGNAL=x CKPT_SIGNAL=65 CKPT_INTERVAL=5m CKPT_INTERVAL=0 CKPT_KEEP=0 \
+		CKPT_INCREMENTAL=yes CKPT_FORK=2; do
+		env "LD_PRELOAD=$BUILD/libckpt.so" "$setting" sh -c 'exit 23' 2>err && status=0 || status=$?
+		[ "$status" -eq 23 ]
+		grep -q "^libckpt: ${setting%=*} must be .*there will be no checkpoints" err
+	done
+}
+
+@test 'another signal' {
+	start CKPT_SIGNAL=40 count
+	kill -40 "$pid"
+	wait_for 'an image' test -e image
+	expect_unharmed
+}
+
+@test 'images that are none' {
+	expect_refused 'nothing: cannot open: No such file' nothing
+	: >empty
+	expect_refused 'empty: not an image: it has only 0 bytes' empty
+	head -c 10000 /dev/zero >zeros
+	expect_refused 'zeros: not an image: it is no ELF file' zeros
+	expect_refused 'true: not an image: an ELF file, but no core file' /bin/true
+	mkfifo pipe
+	expect_refused 'pipe: not an image: it is no plain file' pipe
+	expect_refused 'one image at a time' one two || grep -q 'one image at a time' restart.err
+}
+
+@test 'images of another machine, damaged or cut off' {
+	start heap
+	take_image
+	cp --sparse=always image other
+	put 18 '\\267' other
+	expect_refused 'an ELF file of another kind of machine (number 183)' other
+	cp --sparse=always image other
+	put 5000 '\\377' other
+	expect_refused 'other: ' other
+	size=$(stat -c %s image)
+	for at in $((size / 2)) $((size / 3)) $((size - 50000)); do
+		cp --sparse=always image other
+		byte=$(od -An -tu1 -j "$at" -N 1 other)
+		put "$at" "$(printf '\\\\%03o' $((byte ^ 16)))" other
+		expect_refused 'damaged' other
+	done
+	for at in 70 3000 $((size / 2)) $((size - 1)); do
+		head -c "$at" image >other
+		expect_refused 'other: ' other
+	done
+	gzip -c image >packed
+	truncate -s $(($(stat -c %s packed) / 2)) packed
+	expect_refused 'cannot unpack: the compressed data is damaged or cut off' packed
+}
+
+@test 'a file that the process had open is gone' {
+	start files
+	take_image
+	mv log other
+	expect_refused 'had .*/log open, as file .*No such file' image
+	mv other log
+	touch finish
+	timeout "$LIMIT" "$RESTART" image </dev/null
+	grep -q '^ok$' out
+}
+
+@test 'the same number is refused while another process has it' {
+	[ "$(id -u)" -eq 0 ] || skip 'needs root'
+	start count
+	kill -USR2 "$pid"
+	wait_for 'an image' test -e image
+	expect_refused "cannot have the number $pid again: another one has it" --same-pid image
+	expect_unharmed
+}
+
+@test 'libraries that have changed since do not matter' {
+	cp "$BUILD/libckpt.so" other.so
+	start LD_PRELOAD="$dir/other.so" tls
+	take_image
+	printf 'not a library' >other.so
+	touch finish
+	timeout "$LIMIT" "$RESTART" image </dev/null
+	grep -q '^ok$' out
+}
