@@ -43,7 +43,7 @@ WORKLOADS := $(filter-out %/rollback,$(call programs,workloads)) $(BUILD)/worklo
 
 # What is needed from the distribution (Debian's names): to build; to test; for reports; for lint.
 BUILD_PACKAGES := gcc make clang bpftool libbpf-dev libelf-dev zlib1g-dev libc6-dev
-TEST_PACKAGES  := bats parallel qemu-system-x86 busybox-static libbpfcc
+TEST_PACKAGES  := bats parallel qemu-system-x86 busybox-static libbpfcc gdb elfutils
 BENCH_PACKAGES := gnuplot-nox libbpfcc
 LINT_PACKAGES  := cppcheck clang-tidy clang-format shellcheck valgrind
 
@@ -288,10 +288,12 @@ format:
 install: all
 	install -d $(DESTDIR)$(PREFIX)/sbin $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/lib/tracer \
 		$(DESTDIR)$(PREFIX)/include/tracer $(DESTDIR)$(PREFIX)/share/man/man8 \
-		$(DESTDIR)$(PREFIX)/share/man/man1
+		$(DESTDIR)$(PREFIX)/share/man/man1 $(DESTDIR)$(PREFIX)/share/man/man7
 	install -m 755 $(BUILD)/tracer $(DESTDIR)$(PREFIX)/sbin/tracer
 	install -m 755 $(BUILD)/testcase $(DESTDIR)$(PREFIX)/bin/testcase
 	install -m 755 $(BUILD)/slabsim $(DESTDIR)$(PREFIX)/bin/slabsim
+	install -m 755 $(BUILD)/restart $(DESTDIR)$(PREFIX)/bin/restart
+	install -m 644 $(BUILD)/libckpt.so $(DESTDIR)$(PREFIX)/lib/tracer/libckpt.so
 	install -m 644 $(BUILD)/client.o $(DESTDIR)$(PREFIX)/lib/tracer/client.o
 	for header in $(BCC_HEADERS); do \
 		install -D -m 644 bpf/$$header $(DESTDIR)$(PREFIX)/lib/tracer/$$header || exit 1; \
@@ -300,6 +302,8 @@ install: all
 	install -m 644 docs/tracer.8 $(DESTDIR)$(PREFIX)/share/man/man8/tracer.8
 	install -m 644 docs/testcase.1 $(DESTDIR)$(PREFIX)/share/man/man1/testcase.1
 	install -m 644 docs/slabsim.1 $(DESTDIR)$(PREFIX)/share/man/man1/slabsim.1
+	install -m 644 docs/restart.1 $(DESTDIR)$(PREFIX)/share/man/man1/restart.1
+	install -m 644 docs/libckpt.7 $(DESTDIR)$(PREFIX)/share/man/man7/libckpt.7
 
 #: uninstall   remove what install has put there
 uninstall:
@@ -309,7 +313,10 @@ uninstall:
 		$(DESTDIR)$(PREFIX)/include/tracer/client.h \
 		$(DESTDIR)$(PREFIX)/share/man/man8/tracer.8 \
 		$(DESTDIR)$(PREFIX)/share/man/man1/testcase.1 \
-		$(DESTDIR)$(PREFIX)/share/man/man1/slabsim.1
+		$(DESTDIR)$(PREFIX)/share/man/man1/slabsim.1 \
+		$(DESTDIR)$(PREFIX)/bin/restart $(DESTDIR)$(PREFIX)/lib/tracer/libckpt.so \
+		$(DESTDIR)$(PREFIX)/share/man/man1/restart.1 \
+		$(DESTDIR)$(PREFIX)/share/man/man7/libckpt.7
 	rm -rf $(DESTDIR)$(PREFIX)/lib/tracer/bcc
 	-rmdir $(DESTDIR)$(PREFIX)/lib/tracer $(DESTDIR)$(PREFIX)/include/tracer
 

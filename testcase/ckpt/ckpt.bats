@@ -50,7 +50,7 @@ wait_for()
 start()
 {
 	env "LD_PRELOAD=$BUILD/libckpt.so" CKPT_FILE="$dir/image" "${@:1:$#-1}" \
-		"$WORK" "${@: -1}" >out 2>err </dev/null 3>&- &
+		"$WORK" "${@: -1}" >out 2>err </dev/null 3>&- 4>&- &
 	pid=$!
 	wait_for 'it to be ready' grep -q ready out
 }
@@ -237,12 +237,10 @@ put()
 	command -v gdb >/dev/null || skip 'gdb is not installed'
 	start recursion
 	take_image
-	gdb -nx -batch -ex bt -ex 'frame function descend' -ex 'print bottom' -ex 'print number' \
-		"$WORK" image >gdb.out 2>&1
+	gdb -nx -batch -ex bt -ex 'print number' "$WORK" image >gdb.out 2>&1
 	grep -q 'in wait_for_finish' gdb.out
-	[ "$(grep -c '^#.* in descend (depth=' gdb.out)" -ge 2301 ]
+	[ "$(grep -c '^#.*descend (depth=' gdb.out)" -ge 2301 ]
 	grep -q '^\$1 = 2300$' gdb.out
-	grep -q '^\$2 = 2300$' gdb.out
 	gdb -nx -batch -ex 'info threads' "$WORK" image >gdb.out 2>&1
 	[ "$(grep -c 'LWP' gdb.out)" -ge 1 ]
 }
@@ -305,7 +303,7 @@ put()
 	chmod 777 . out err
 	mkdir -m 755 closed
 	env "LD_PRELOAD=$BUILD/libckpt.so" CKPT_FILE="$dir/closed/image" setpriv --reuid nobody \
-		--regid nogroup --clear-groups "$WORK" count >>out 2>>err </dev/null 3>&- &
+		--regid nogroup --clear-groups "$WORK" count >>out 2>>err </dev/null 3>&- 4>&- &
 	pid=$!
 	wait_for 'it to be ready' grep -q ready out
 	expect_message 'cannot create .*/closed/image: permission denied'
@@ -373,16 +371,16 @@ put()
 	start heap
 	take_image
 	cp --sparse=always image other
-	put 18 '\\267' other
+	put 18 '\267' other
 	expect_refused 'an ELF file of another kind of machine (number 183)' other
 	cp --sparse=always image other
-	put 5000 '\\377' other
+	put 5000 '\377' other
 	expect_refused 'other: ' other
 	size=$(stat -c %s image)
 	for at in $((size / 2)) $((size / 3)) $((size - 50000)); do
 		cp --sparse=always image other
 		byte=$(od -An -tu1 -j "$at" -N 1 other)
-		put "$at" "$(printf '\\\\%03o' $((byte ^ 16)))" other
+		put "$at" "$(printf '\\%03o' $((byte ^ 16)))" other
 		expect_refused 'damaged' other
 	done
 	for at in 70 3000 $((size / 2)) $((size - 1)); do

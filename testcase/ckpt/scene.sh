@@ -28,6 +28,11 @@ cleanup()
 	rm -rf "$dir"
 }
 trap cleanup EXIT
+# What the caller has open is nothing of the program's.
+for file in /proc/$$/fd/*; do
+	file=${file##*/}
+	[ "$file" -le 2 ] || [ "$file" -eq 255 ] || eval "exec $file>&-"
+done
 cd "$dir" || exit 2
 
 # fail MESSAGE

@@ -127,3 +127,7 @@ for engine in slab chunk; do
 	roll_back "$engine" perl perl $programs/rollback.pl
 done
 echo "1..$number"
+# What is written to a file, and comes back as another process.
+../testcase/ckpt/vm_scenes.sh $((number + 1)) >/tmp/ckpt.tap
+cat /tmp/ckpt.tap
+echo "1..$((number + $(grep -c -E '^(not )?ok ' /tmp/ckpt.tap)))"

@@ -56,7 +56,7 @@ struct plan {
 	uint64_t rseq; /* what restart's own C library has registered */
 	uint32_t rseq_bytes, rseq_signature;
 	int first_fd; /* files from there on are restart's own, not the process's */
-	int verbose;
+	int messages_fd; /* where to say what goes wrong; above first_fd as well */
 };
 
 /*

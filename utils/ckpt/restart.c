@@ -147,6 +147,11 @@ static int is_deleted(const char *path)
 	       access(path, F_OK) < 0;
 }
 
+static int is_reopened(const struct image *image, const struct image_file *file)
+{
+	return is_plain(file) && !is_deleted(image__string(image, file->path));
+}
+
 static int reopen(const struct image *image, const struct image_file *file)
 {
 	const int created = O_CREAT | O_EXCL | O_TRUNC | O_CLOEXEC;
@@ -173,7 +178,7 @@ static int reopen(const struct image *image, const struct image_file *file)
 }
 
 /* What is not a plain file stays what restart has under that number: a terminal, a pipe. */
-static void leave_inherited(const struct image *image, const struct image_file *file)
+static void say_inherited(const struct image *image, const struct image_file *file)
 {
 	struct stat st;
 
@@ -185,7 +190,8 @@ static void leave_inherited(const struct image *image, const struct image_file *
 			   image__string(image, file->path));
 }
 
-static int open_files(const struct image *image, int first_fd)
+/* messages_fd: our own stderr, for the process's takes its number. */
+static int open_files(const struct image *image, int first_fd, int messages_fd)
 {
 	int next = 0;
 
@@ -194,20 +200,16 @@ static int open_files(const struct image *image, int first_fd)
 		int last = i < image->file_count ? file->fd : first_fd;
 		int err;
 
-		/* Numbers between are free, but for stderr, until nothing is to be said any more. */
-		for (; next < last; next++) {
-			if (next != STDERR_FILENO)
-				(void)close(next);
-		}
+		for (; next < last; next++) /* that are free in the process */
+			(void)close(next);
 		next = last + 1;
 		if (i == image->file_count)
 			break;
-		if (!is_plain(file) || is_deleted(image__string(image, file->path))) {
-			leave_inherited(image, file);
+		if (!is_reopened(image, file))
 			continue;
-		}
 		err = reopen(image, file);
 		if (err) {
+			(void)dup2(messages_fd, STDERR_FILENO);
 			log__error("the process had %s open, as file %d, and it cannot be opened: "
 				   "%s",
 				   image__string(image, file->path), file->fd, strerror(-err));
@@ -272,6 +274,10 @@ static void say_missing(const struct image *image)
 		if (image->info.missing & (1ULL << i))
 			log__debug("not brought back: %s", names[i]);
 	}
+	for (size_t i = 0; i < image->file_count; i++) {
+		if (!is_reopened(image, &image->files[i]))
+			say_inherited(image, &image->files[i]);
+	}
 }
 
 static int restart(const struct options *options)
@@ -302,7 +308,8 @@ static int restart(const struct options *options)
 	}
 	say_missing(chain.images[0]);
 	set_surroundings(chain.images[0]);
-	err = open_files(chain.images[0], first_fd);
+	plan->messages_fd = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, first_fd);
+	err = open_files(chain.images[0], first_fd, plan->messages_fd);
 	if (err)
 		return err;
 	restore__run(plan);

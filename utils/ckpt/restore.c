@@ -34,6 +34,7 @@ enum {
 };
 
 static _Alignas(64) unsigned char thread_area[AREA_BYTES];
+static int messages_fd = STDERR_FILENO; /* ours; the process's own is open by then */
 
 /* ---- saying why not ---- */
 
@@ -60,7 +61,7 @@ __attribute__((noreturn)) static void die(const char *what, int err)
 		add(line, &length, sizeof(line), reason);
 	}
 	add(line, &length, sizeof(line), "\n");
-	if (write(STDERR_FILENO, line, length) < 0)
+	if (write(messages_fd, line, length) < 0)
 		_exit(FAILED + 1);
 	_exit(FAILED);
 }
@@ -239,7 +240,7 @@ static void set_numbers(const struct plan *plan)
 				      "will grow elsewhere\n";
 
 	if (prctl(PR_SET_MM, PR_SET_MM_MAP, &map_of, sizeof(map_of), 0) < 0 &&
-	    write(STDERR_FILENO, warning, sizeof(warning) - 1) < 0)
+	    write(messages_fd, warning, sizeof(warning) - 1) < 0)
 		return; /* nobody is there to be told */
 }
 
@@ -392,8 +393,8 @@ __attribute__((noreturn, used)) static void run(struct plan *plan)
 	set_numbers(plan);
 	set_signals(plan);
 	tell_process(plan);
+	start_threads(plan); /* they wait for each other in the process */
 	must(syscall(SYS_close_range, plan->first_fd, UINT32_MAX, 0), "cannot close files");
-	start_threads(plan);
 	become(&plan->threads[plan->main]);
 }
 
@@ -418,6 +419,8 @@ __attribute__((noreturn)) void restore__run(struct plan *plan)
 {
 	const uint64_t all = UINT64_MAX;
 
+	if (plan->messages_fd >= 0)
+		messages_fd = plan->messages_fd;
 	must(syscall(SYS_rt_sigprocmask, SIG_SETMASK, &all, NULL, sizeof(all)),
 	     "cannot block signals");
 	leave_library(plan);
