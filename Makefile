@@ -29,10 +29,10 @@ SLABSIM  := $(call objects,utils/slabsim/*.c)
 IMAGE    := $(call objects,utils/ckpt/image*.c)
 LIBCKPT  := $(patsubst %.c,$(BUILD)/pic/%.o,utils/base/parse.c $(addprefix utils/ckpt/,capture.c \
 	content.c crowd.c dirty.c history.c image_write.c libckpt.c pagemap.c save.c say.c settings.c thread.c \
-	workspace.c))
-RESTART  := $(patsubst %.c,$(BUILD)/obj/%.o,utils/base/log.c utils/base/parse.c utils/base/procfs.c \
+	workspace.c) $(wildcard utils/slab/*.c))
+RESTART  := $(patsubst %.c,$(BUILD)/plain/%.o,utils/base/log.c utils/base/parse.c utils/base/procfs.c \
 	$(addprefix utils/ckpt/,image_notes.c image_read.c image_write.c plan.c restart.c restore.c \
-	thread.c vdso.c))
+	thread.c vdso.c) $(wildcard utils/slab/*.c))
 MODULES  := $(BASE) $(CLIENT) $(IMAGE) $(SLAB) $(filter-out %/main.o,$(TRACER))
 programs  = $(patsubst testcase/%.c,$(BUILD)/%,$(wildcard testcase/$(1)/*.c))
 UNIT     := $(call programs,unit)
@@ -119,23 +119,32 @@ $(BUILD)/client.o: $(CLIENT)
 	$(Q)cp $< $@
 
 # libckpt.so is compiled apart: its code may lie anywhere (PIC), and binds its calls when it is loaded,
-# not in the signal handler. Nothing of it is seen by the program.
+# not in the signal handler. Nothing of it is seen by the program. So is restart, which is static. No
+# sanitizer works in either: their memory and their stacks are not those of the program.
+PLAIN_CFLAGS = $(filter-out -fsanitize% -fno-sanitize%,$(CFLAGS))
 PIC_FLAGS := -fPIC -fvisibility=hidden
+$(BUILD)/pic/%.o: CFLAGS := $(PLAIN_CFLAGS) $(PIC_FLAGS)
+$(BUILD)/plain/%.o: CFLAGS := $(PLAIN_CFLAGS) -fno-stack-protector
 $(BUILD)/pic/%.o: %.c Makefile VERSION | $(BUILD)/packages
 	$(call say,CC)
 	$(Q)mkdir -p $(@D)
-	$(Q)$(COMPILE) $(PIC_FLAGS) -c $< -o $@
+	$(Q)$(COMPILE) -c $< -o $@
+
+$(BUILD)/plain/%.o: %.c Makefile VERSION | $(BUILD)/packages
+	$(call say,CC)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(COMPILE) -c $< -o $@
 
 $(BUILD)/libckpt.so: $(LIBCKPT)
 	$(call say,LINK)
-	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -shared -Wl,-z,now,-z,defs,-soname,libckpt.so $^ -o $@ -lz
+	$(Q)$(CC) $(PLAIN_CFLAGS) $(LDFLAGS) -shared -Wl,-z,now,-z,defs,-soname,libckpt.so $^ -o $@ -lz
 
 # restart must not lie where a process wants to be that it brings back: below 4 MiB no program is.
 # Static, for a shared library lies where the kernel likes.
 RESTART_FLAGS := -static -no-pie -Wl,-Ttext-segment=0x100000,-z,norelro
 $(BUILD)/restart: $(RESTART)
 	$(call say,LINK)
-	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $(RESTART_FLAGS) $^ -o $@ -lz
+	$(Q)$(CC) $(PLAIN_CFLAGS) $(LDFLAGS) $(RESTART_FLAGS) $^ -o $@ -lz
 
 $(BUILD)/obj/modules.a: $(MODULES)
 	$(call say,AR)
@@ -162,7 +171,7 @@ $(BUILD)/ckpt/work-static: $(LIBCKPT)
 $(WORKS): testcase/ckpt/work.c
 	$(call say,LINK)
 	$(Q)mkdir -p $(@D)
-	$(Q)$(CC) -std=gnu11 $(CPPFLAGS) $(WARNINGS) $(CFLAGS) $(FORM) $^ -o $@ -pthread \
+	$(Q)$(CC) -std=gnu11 $(CPPFLAGS) $(WARNINGS) $(PLAIN_CFLAGS) $(FORM) $^ -o $@ -pthread \
 		$(if $(filter -static,$(FORM)),-lz)
 
 FORMS := $(BUILD)/e2e/foreign-static $(BUILD)/e2e/foreign-no-pie
@@ -195,7 +204,7 @@ $(BUILD)/workloads/rollback.so: testcase/workloads/rollback.c $(wildcard utils/c
 	$(Q)$(CC) -std=gnu11 $(CPPFLAGS) $(WARNINGS) $(CFLAGS) -fPIC -shared $< \
 		utils/client/client.c utils/base/parse.c -o $@ -ldl
 
--include $(shell find $(BUILD)/obj $(BUILD)/pic -name '*.d' 2>/dev/null)
+-include $(shell find $(BUILD)/obj $(BUILD)/pic $(BUILD)/plain -name '*.d' 2>/dev/null)
 
 # ---- running ----
 

@@ -30,8 +30,8 @@ static uint64_t random_number(void)
 
 static unsigned char *make_memory(size_t bytes)
 {
-	uint64_t *words = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1,
-			       0);
+	uint64_t *words =
+		mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
 	if (words == MAP_FAILED)
 		BENCH_DIE("cannot map %zu bytes", bytes);
@@ -166,7 +166,8 @@ int main(int argc, char **argv)
 	unsigned char *memory;
 
 	if (!bytes) {
-		(void)fputs("usage: bench_ckpt write|fork|increment|restart MIB [ROUNDS]\n", stderr);
+		(void)fputs("usage: bench_ckpt write|fork|increment|restart MIB [ROUNDS]\n",
+			    stderr);
 		return 2;
 	}
 	memory = make_memory(bytes);

@@ -421,3 +421,12 @@ put()
 	timeout "$LIMIT" "$RESTART" image </dev/null
 	grep -q '^ok$' out
 }
+
+@test 'libckpt cannot reach malloc or stdio from its handler' {
+	# What it calls of the C library; stdio only when it is loaded, to say what is wrong.
+	nm -D --undefined-only "$BUILD/libckpt.so" | sed 's/@.*//; s/.* //' >symbols
+	grep -q '^pwrite$' symbols
+	run grep -E '^(malloc|calloc|realloc|free|aligned_alloc|posix_memalign|fopen|puts|printf|fwrite)$' \
+		symbols
+	[ "$status" -eq 1 ]
+}

@@ -12,12 +12,14 @@ build=${TRACER_BUILD:-$here/../../build}
 build=$(cd "$build" && pwd -P)
 limit=${SCENE_LIMIT:-60}
 variables=()
+read -ra options <<<"${RESTART_OPTIONS:-}"
 pids=()
 while [ "${1:-}" = -o ]; do
 	variables+=("$2")
 	shift 2
 done
 dir=$(mktemp -d "${TMPDIR:-/tmp}/tracer-ckpt.XXXXXX")
+# shellcheck disable=SC2317,SC2329 # called by the trap
 cleanup()
 {
 	local pid
@@ -29,7 +31,7 @@ cleanup()
 }
 trap cleanup EXIT
 # What the caller has open is nothing of the program's.
-for file in /proc/$$/fd/*; do
+for file in /proc/"$$"/fd/*; do
 	file=${file##*/}
 	[ "$file" -le 2 ] || [ "$file" -eq 255 ] || eval "exec $file>&-"
 done
@@ -80,7 +82,7 @@ finish()
 	cp out.then out.new
 	cat out.new >out
 	: >finish
-	timeout -k 5 "$limit" "$build/restart" ${RESTART_OPTIONS:-} "$image" \
+	timeout -k 5 "$limit" "$build/restart" "${options[@]}" "$image" \
 		>restart.out 2>restart.err </dev/null
 	status=$?
 	[ $status -eq 0 ] || fail "$1: status $status"
@@ -103,7 +105,7 @@ finish 'the first time'
 finish 'the second time'
 cat out.then >out
 rm -f alive
-"$build/restart" ${RESTART_OPTIONS:-} "$image" >restart.out 2>restart.err </dev/null 3>&- &
+"$build/restart" "${options[@]}" "$image" >restart.out 2>restart.err </dev/null 3>&- &
 pid=$!
 pids+=("$pid")
 wait_for 'it to go on' test -L alive

@@ -20,7 +20,7 @@ play()
 		echo "ok $number - ckpt: $name"
 	else
 		echo "not ok $number - ckpt: $name"
-		echo "$output" | sed 's/^/# /'
+		printf '# %s\n' "${output//$'\n'/$'\n'# }"
 	fi
 	number=$((number + 1))
 }

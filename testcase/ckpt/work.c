@@ -19,7 +19,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { WRONG = 1, BROKEN = 2, PAGE = 4096, THREADS = 8, FRAME = 512 };
+#define PAGE 4096UL
+
+enum { WRONG = 1, BROKEN = 2, THREADS = 8, FRAME = 512 };
 
 static unsigned long number; /* from the command line */
 
@@ -161,14 +163,13 @@ static void tls(void)
 
 /* Loads all sixteen registers, spins, and stores them: the checkpoint comes in between. */
 __attribute__((target("avx"))) static void spin_with_avx(const unsigned char *in,
-							  unsigned char *out)
+							 unsigned char *out)
 {
 	uint64_t turns = 5000000;
 
 #define LOAD(n)  "vmovdqu " #n "*32(%1), %%ymm" #n "\n\t"
 #define STORE(n) "vmovdqu %%ymm" #n ", " #n "*32(%2)\n\t"
-#define ALL(x)                                                                                     \
-	x(0) x(1) x(2) x(3) x(4) x(5) x(6) x(7) x(8) x(9) x(10) x(11) x(12) x(13) x(14) x(15)
+#define ALL(x)   x(0) x(1) x(2) x(3) x(4) x(5) x(6) x(7) x(8) x(9) x(10) x(11) x(12) x(13) x(14) x(15)
 	__asm__ volatile(ALL(LOAD) "1: dec %0\n\tjnz 1b\n\t" ALL(STORE) "vzeroupper"
 			 : "+r"(turns)
 			 : "r"(in), "r"(out)
@@ -249,7 +250,7 @@ static void brk_area(void)
 	check(sbrk(0) == start + 23 * PAGE && is_filled(start, 23 * PAGE, 23));
 	check(sbrk(230 * PAGE) == start + 23 * PAGE);
 	fill(start, 253 * PAGE, 24);
-	check(sbrk(-200 * PAGE) == start + 253 * PAGE && sbrk(0) == start + 53 * PAGE);
+	check(sbrk(-200 * (intptr_t)PAGE) == start + 253 * PAGE && sbrk(0) == start + 53 * PAGE);
 }
 
 /* ---- what the kernel keeps ---- */
@@ -277,7 +278,8 @@ static void files(void)
 		(void)usleep(10000);
 	}
 	must(getcwd(back, sizeof(back)));
-	check(strncmp(back, folder, strlen(folder)) == 0 && !strcmp(back + strlen(folder), "/below"));
+	check(strncmp(back, folder, strlen(folder)) == 0 &&
+	      !strcmp(back + strlen(folder), "/below"));
 	check(umask(0) == 0027);
 	must(ftruncate(log, 8) == 0); /* another restart may have written more */
 	check(write(log, "three\n", 6) == 6 && write(twin, "four\n", 5) == 5);
@@ -292,10 +294,10 @@ static unsigned char altstack[1 << 16];
 
 static void handle(int signal)
 {
-	unsigned char here;
+	const uintptr_t here = (uintptr_t)__builtin_frame_address(0), low = (uintptr_t)altstack;
 
 	handled = signal;
-	on_altstack = &here > altstack && &here < altstack + sizeof(altstack);
+	on_altstack = here > low && here < low + sizeof(altstack);
 }
 
 static void signals(void)
@@ -467,10 +469,9 @@ static const struct {
 	const char *name;
 	void (*play)(void);
 } scenes[] = {
-	{"count", count},     {"recursion", recursion}, {"tls", tls},
-	{"avx", avx},	      {"sleep", in_sleep},      {"read", in_read},
-	{"heap", heap},	      {"brk", brk_area},        {"files", files},
-	{"signals", signals}, {"mappings", mappings},   {"threads", threads},
+	{"count", count},    {"recursion", recursion}, {"tls", tls},           {"avx", avx},
+	{"sleep", in_sleep}, {"read", in_read},        {"heap", heap},         {"brk", brk_area},
+	{"files", files},    {"signals", signals},     {"mappings", mappings}, {"threads", threads},
 };
 
 int main(int argc, char **argv)

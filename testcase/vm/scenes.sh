@@ -126,7 +126,7 @@ for engine in slab chunk; do
 	roll_back "$engine" SQLite /usr/bin/python3 -I $programs/rollback_sqlite.py
 	roll_back "$engine" perl perl $programs/rollback.pl
 done
-echo "1..$number"
+
 # What is written to a file, and comes back as another process.
 ../testcase/ckpt/vm_scenes.sh $((number + 1)) >/tmp/ckpt.tap
 cat /tmp/ckpt.tap

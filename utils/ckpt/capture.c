@@ -27,7 +27,7 @@
 
 enum {
 	SMALL_BYTES = 4096,
-	STRINGS_EXTRA = 1 << 16, /* for everything but mappings and files */
+	STRINGS_EXTRA = 1 << 16,  /* for everything but mappings and files */
 	KEPT_ROOM = 2 * PATH_MAX, /* of it, for capture__keep */
 };
 
@@ -396,8 +396,8 @@ static int capture_mappings(struct capture *c, const char *text, const struct im
 
 	for (const char *p = text; *p; p++)
 		lines += *p == '\n';
-	image->mappings = workspace__take(c->workspace, (lines + 2 * own_count + 1) *
-								sizeof(*image->mappings));
+	image->mappings = workspace__take(c->workspace,
+					  (lines + 2 * own_count + 1) * sizeof(*image->mappings));
 	if (!image->mappings)
 		return -ENOMEM;
 	while (*text) {
@@ -614,8 +614,7 @@ static void capture_missing(struct capture *c)
 static void capture_signals(struct image *image)
 {
 	for (int i = 0; i < IMAGE_SIGNALS; i++)
-		(void)syscall(SYS_rt_sigaction, i + 1, NULL, &image->signals[i],
-			      sizeof(uint64_t));
+		(void)syscall(SYS_rt_sigaction, i + 1, NULL, &image->signals[i], sizeof(uint64_t));
 }
 
 /* /proc/self/maps as text, which may be long. */

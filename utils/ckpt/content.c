@@ -30,8 +30,10 @@ static int open_files(struct content *c, enum pagemap_tracking tracking)
 int content__open(struct content *c, struct workspace *workspace, const struct image_run *moving,
 		  size_t moving_count, enum pagemap_tracking tracking)
 {
-	*c = (struct content){
-		.workspace = workspace, .moving = moving, .moving_count = moving_count, .mem_fd = -1};
+	*c = (struct content){.workspace = workspace,
+			      .moving = moving,
+			      .moving_count = moving_count,
+			      .mem_fd = -1};
 	c->block = workspace__take(workspace, CONTENT_BLOCK + IMAGE_PAGE);
 	c->pagemap = workspace__take(workspace, sizeof(*c->pagemap));
 	if (!c->block || !c->pagemap)
@@ -242,8 +244,8 @@ int content__is_moving(const struct content *c, const struct image_mapping *m)
 }
 
 /* Pages that were never used are zeros, and stay unused. */
-static int write_anonymous(struct content *c, struct image_writer *w,
-			   const struct image_segment *s, int direct)
+static int write_anonymous(struct content *c, struct image_writer *w, const struct image_segment *s,
+			   int direct)
 {
 	uint64_t at = s->start;
 	struct pagemap_run run;
@@ -279,7 +281,8 @@ int content__write(struct content *c, struct image_writer *w, const struct image
 		if (!s->bytes)
 			continue;
 		if (content__is_anonymous(m)) {
-			err = write_anonymous(c, w, s, (m->flags & IMAGE_READ) && !content__is_moving(c, m));
+			err = write_anonymous(c, w, s,
+					      (m->flags & IMAGE_READ) && !content__is_moving(c, m));
 		} else {
 			err = write_by_copy(c, w, s->start, s->end);
 			c->written_bytes += s->bytes;

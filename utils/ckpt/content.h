@@ -17,7 +17,7 @@ struct content {
 	/* Memory that changes while it is written (our stack, our variables): by way of block. */
 	const struct image_run *moving;
 	size_t moving_count;
-	int mem_fd; /* /proc/self/mem */
+	int mem_fd;             /* /proc/self/mem */
 	uint64_t written_bytes; /* of pages that were looked at for the file */
 };
 

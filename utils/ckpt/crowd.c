@@ -16,8 +16,8 @@
 
 enum {
 	THREADS_MAX = 4096,
-	ROUND_MS = 20,  /* between two looks for those that are missing */
-	ROUNDS = 250,   /* 5 seconds */
+	ROUND_MS = 20, /* between two looks for those that are missing */
+	ROUNDS = 250,  /* 5 seconds */
 };
 
 static struct {

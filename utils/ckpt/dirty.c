@@ -130,7 +130,7 @@ struct planning {
 	struct content *content;
 	struct image *image;
 	const struct image_mapping *mapping;
-	uint64_t gap; /* so many bytes between two changed runs do not end a segment */
+	uint64_t gap;  /* so many bytes between two changed runs do not end a segment */
 	int only_sums; /* checksums are wanted, no plan */
 	size_t first_segment, first_run; /* of this mapping */
 };
@@ -174,7 +174,8 @@ static int add_run(struct planning *p, uint64_t start, uint64_t end, int changed
 }
 
 /* Compares pages that can be read with their checksums, and keeps the new ones. */
-static int add_compared(struct planning *p, const unsigned char *pages, uint64_t start, size_t bytes)
+static int add_compared(struct planning *p, const unsigned char *pages, uint64_t start,
+			size_t bytes)
 {
 	uint64_t from = start;
 	int before = -1, err = 0;
@@ -273,8 +274,8 @@ int dirty__plan(struct dirty *dirty, struct content *content, struct image *imag
 	uint64_t gap = 0;
 	int err = content__make_room(content, image);
 
-	image->unchanged = workspace__take(content->workspace,
-					   UNCHANGED_MAX * sizeof(*image->unchanged));
+	image->unchanged =
+		workspace__take(content->workspace, UNCHANGED_MAX * sizeof(*image->unchanged));
 	if (err || !image->unchanged)
 		return -ENOMEM;
 	/* Too many small runs become fewer larger ones. */

@@ -13,9 +13,9 @@
 enum { HISTORY_CHAIN = 32, HISTORY_ITEMS = 1000 + 2 * HISTORY_CHAIN };
 
 struct history_item {
-	uint64_t id;     /* of the image */
-	uint32_t name;   /* N of PATH.N; 0: only at PATH */
-	uint32_t depth;  /* 0: a full image */
+	uint64_t id;    /* of the image */
+	uint32_t name;  /* N of PATH.N; 0: only at PATH */
+	uint32_t depth; /* 0: a full image */
 };
 
 struct history {

@@ -61,14 +61,14 @@ enum {
 
 /* struct image_info, missing: what the process had and the image has not */
 enum {
-	IMAGE_MISSING_PAGES = 1 << 0,     /* pages that could not be read: the note MISSING */
-	IMAGE_MISSING_FILES = 1 << 1,     /* open files that are not plain files */
-	IMAGE_MISSING_DELETED = 1 << 2,   /* open plain files that have no name any more */
-	IMAGE_MISSING_CHILDREN = 1 << 3,  /* child processes */
-	IMAGE_MISSING_PENDING = 1 << 4,   /* signals that were pending */
-	IMAGE_MISSING_TIMERS = 1 << 5,    /* timers of setitimer(2) or timer_create(2) */
-	IMAGE_MISSING_REGIONS = 1 << 6,   /* mappings that were not asked for (tracer --save) */
-	IMAGE_MISSING_SHARING = 1 << 7,   /* who else has a shared mapping */
+	IMAGE_MISSING_PAGES = 1 << 0,    /* pages that could not be read: the note MISSING */
+	IMAGE_MISSING_FILES = 1 << 1,    /* open files that are not plain files */
+	IMAGE_MISSING_DELETED = 1 << 2,  /* open plain files that have no name any more */
+	IMAGE_MISSING_CHILDREN = 1 << 3, /* child processes */
+	IMAGE_MISSING_PENDING = 1 << 4,  /* signals that were pending */
+	IMAGE_MISSING_TIMERS = 1 << 5,   /* timers of setitimer(2) or timer_create(2) */
+	IMAGE_MISSING_REGIONS = 1 << 6,  /* mappings that were not asked for (tracer --save) */
+	IMAGE_MISSING_SHARING = 1 << 7,  /* who else has a shared mapping */
 	IMAGE_MISSING_BITS = (1 << 8) - 1,
 };
 
@@ -78,14 +78,14 @@ enum {
 	IMAGE_WRITE = 1 << 1,
 	IMAGE_EXEC = 1 << 2,
 	IMAGE_SHARED = 1 << 3,
-	IMAGE_STACK = 1 << 4,     /* of the main thread: grows downwards */
-	IMAGE_HEAP = 1 << 5,      /* the brk area */
-	IMAGE_VDSO = 1 << 6,      /* code of the kernel's; in the image for comparison and for gdb */
-	IMAGE_VVAR = 1 << 7,      /* data of the kernel's: by name only */
-	IMAGE_VSYSCALL = 1 << 8,  /* by name only */
-	IMAGE_FILE = 1 << 9,      /* of a file, which is at `path` */
-	IMAGE_DELETED = 1 << 10,  /* of a file that had no name any more */
-	IMAGE_SCRATCH = 1 << 11,  /* the writer's own workspace: its contents do not matter */
+	IMAGE_STACK = 1 << 4,    /* of the main thread: grows downwards */
+	IMAGE_HEAP = 1 << 5,     /* the brk area */
+	IMAGE_VDSO = 1 << 6,     /* code of the kernel's; in the image for comparison and for gdb */
+	IMAGE_VVAR = 1 << 7,     /* data of the kernel's: by name only */
+	IMAGE_VSYSCALL = 1 << 8, /* by name only */
+	IMAGE_FILE = 1 << 9,     /* of a file, which is at `path` */
+	IMAGE_DELETED = 1 << 10, /* of a file that had no name any more */
+	IMAGE_SCRATCH = 1 << 11, /* the writer's own workspace: its contents do not matter */
 	IMAGE_MAPPING_FLAGS = (1 << 12) - 1,
 };
 
@@ -99,11 +99,11 @@ struct image_info {
 	uint32_t version;   /* IMAGE_VERSION */
 	uint32_t flags;     /* IMAGE_INCREMENT, ... */
 	uint32_t page_bytes;
-	uint32_t depth;      /* images before this one in the chain; 0: a full image */
-	uint32_t parent;     /* string: absolute path of the image that this one adds to */
-	uint32_t writer;     /* string: the program that wrote it, and its version */
-	uint32_t kernel;     /* string: uname -r */
-	uint32_t reserved;   /* 0 */
+	uint32_t depth;    /* images before this one in the chain; 0: a full image */
+	uint32_t parent;   /* string: absolute path of the image that this one adds to */
+	uint32_t writer;   /* string: the program that wrote it, and its version */
+	uint32_t kernel;   /* string: uname -r */
+	uint32_t reserved; /* 0 */
 };
 _Static_assert(sizeof(struct image_info) == 64, "part of the format");
 
@@ -118,8 +118,8 @@ struct image_process {
 	uint32_t uid, gid;
 	uint32_t umask;
 	uint32_t personality;
-	uint32_t cwd, exe; /* strings: absolute paths */
-	char name[16];     /* of the program, NUL-padded */
+	uint32_t cwd, exe;  /* strings: absolute paths */
+	char name[16];      /* of the program, NUL-padded */
 	char arguments[80]; /* the beginning of its arguments, NUL-padded */
 };
 _Static_assert(sizeof(struct image_process) == 240, "part of the format");
@@ -177,7 +177,7 @@ struct image_file {
 	uint32_t flags; /* O_... of open(2), O_CLOEXEC among them */
 	uint32_t mode;  /* S_IF... and permissions of stat(2) */
 	uint32_t dev_major, dev_minor;
-	uint32_t path; /* string: as /proc/PID/fd has it: "/absolute/path", "pipe:[23]", ... */
+	uint32_t path;     /* string: as /proc/PID/fd has it: "/absolute/path", "pipe:[23]", ... */
 	int32_t same_as;   /* a lower fd that shares the open file, and so the offset; -1: none */
 	uint32_t reserved; /* 0 */
 };
@@ -238,8 +238,8 @@ struct image {
 		segment_count, auxv_bytes, string_bytes;
 
 	/* Only of an image that was opened: */
-	char *path; /* absolute */
-	void *notes; /* holds what the pointers above point to */
+	char *path;          /* absolute */
+	void *notes;         /* holds what the pointers above point to */
 	uint64_t file_bytes; /* uncompressed */
 	int fd;              /* the uncompressed file */
 	int compressed;      /* was it with gzip? */
@@ -314,8 +314,8 @@ void image_chain__free(struct image_chain *chain);
 
 /* As image__locate, through all parents: *ret_image is the image whose file has IMAGE_DATA. The
  * piece is never IMAGE_UNCHANGED. */
-void image_chain__locate(const struct image_chain *chain, uint64_t address,
-			 struct image_piece *ret, const struct image **ret_image);
+void image_chain__locate(const struct image_chain *chain, uint64_t address, struct image_piece *ret,
+			 const struct image **ret_image);
 
 /* As image__read, through all parents; never -ENODATA. */
 int image_chain__read(const struct image_chain *chain, uint64_t address, void *buffer,
@@ -357,9 +357,9 @@ struct image_writer {
 	size_t out_bytes, zlib_bytes;
 	z_stream stream;
 	char path[PATH_MAX], temporary[PATH_MAX];
-	_Alignas(64) unsigned char out[IMAGE_OUT_BYTES];
-	_Alignas(64) unsigned char zlib[IMAGE_ZLIB_BYTES];
-	_Alignas(64) unsigned char packed[IMAGE_OUT_BYTES];
+	_Alignas(16) unsigned char out[IMAGE_OUT_BYTES];
+	_Alignas(16) unsigned char zlib[IMAGE_ZLIB_BYTES];
+	_Alignas(16) unsigned char packed[IMAGE_OUT_BYTES];
 };
 
 /*

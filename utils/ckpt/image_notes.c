@@ -258,8 +258,7 @@ static int check_mappings(const struct reading *r)
 
 		if (m->start < before || m->start >= m->end || m->start % IMAGE_PAGE ||
 		    m->end % IMAGE_PAGE || (m->end > user_end && !(m->flags & IMAGE_VSYSCALL)) ||
-		    (m->flags & ~(uint32_t)IMAGE_MAPPING_FLAGS) != 0 ||
-		    !is_string(image, m->path))
+		    (m->flags & ~(uint32_t)IMAGE_MAPPING_FLAGS) != 0 || !is_string(image, m->path))
 			return image__fail(r->message, -EBADMSG, image->path,
 					   "damaged: mapping %zu cannot be", i);
 		before = m->end;
@@ -347,8 +346,8 @@ static int check_files(const struct reading *r)
 		const struct image_file *file = &image->files[i];
 
 		if (file->fd < 0 || file->fd >= FD_MAX || !is_string(image, file->path) ||
-		    file->offset > INT64_MAX || file->same_as < -1 ||
-		    file->same_as >= file->fd || (i > 0 && file->fd <= file[-1].fd))
+		    file->offset > INT64_MAX || file->same_as < -1 || file->same_as >= file->fd ||
+		    (i > 0 && file->fd <= file[-1].fd))
 			return bad(r, "an open file that cannot be");
 	}
 	return 0;

@@ -19,10 +19,11 @@
 
 #include "ckpt/image_notes.h"
 
+#define BLOCK_BYTES ((size_t)1 << 18) /* memory is read and checked in these */
+
 enum {
-	BLOCK_BYTES = 1 << 18,            /* memory is read and checked in these */
-	NOTES_BYTES_MAX = 256 << 20,      /* all notes together */
-	UNPACKED_BYTES_MAX_SHIFT = 40,    /* of a compressed image: 1 TiB */
+	NOTES_BYTES_MAX = 256 << 20,   /* all notes together */
+	UNPACKED_BYTES_MAX_SHIFT = 40, /* of a compressed image: 1 TiB */
 	USER_ADDRESS_BITS = 47,
 };
 
@@ -162,10 +163,11 @@ static int check_elf_header(const struct image *image, const Elf64_Ehdr *header,
 		return image__fail(message, -ENOEXEC, path, "not an image: it is no ELF file");
 	if (header->e_ident[EI_CLASS] != ELFCLASS64 || header->e_ident[EI_DATA] != ELFDATA2LSB ||
 	    header->e_machine != EM_X86_64)
-		return image__fail(message, -EPROTONOSUPPORT, path,
-				   "an ELF file of another kind of machine (number %u); only x86-64 "
-				   "is supported",
-				   header->e_machine);
+		return image__fail(
+			message, -EPROTONOSUPPORT, path,
+			"an ELF file of another kind of machine (number %u); only x86-64 "
+			"is supported",
+			header->e_machine);
 	if (header->e_type != ET_CORE)
 		return image__fail(message, -ENOEXEC, path,
 				   "not an image: an ELF file, but no core file");
@@ -259,8 +261,8 @@ static int read_checksums(struct image *image, const Elf64_Phdr *header, uint32_
 			  char *message)
 {
 	const size_t head = sizeof(Elf64_Nhdr) + 8; /* the name takes 7 bytes, and 1 of padding */
-	size_t bytes = head + sizeof(struct image_checksums) +
-		       image->segment_count * sizeof(uint32_t);
+	size_t bytes =
+		head + sizeof(struct image_checksums) + image->segment_count * sizeof(uint32_t);
 	unsigned char *note = NULL;
 	struct image_checksums sums;
 	Elf64_Nhdr note_head;
@@ -285,8 +287,8 @@ static int read_checksums(struct image *image, const Elf64_Phdr *header, uint32_
 	    self != crc32(0, note + head, (unsigned int)(bytes - head)))
 		goto out;
 	for (size_t i = 0; i < image->segment_count; i++)
-		memcpy(&image->segments[i].crc,
-		       note + head + sizeof(sums) + i * sizeof(uint32_t), sizeof(uint32_t));
+		memcpy(&image->segments[i].crc, note + head + sizeof(sums) + i * sizeof(uint32_t),
+		       sizeof(uint32_t));
 	*ret_header = sums.header;
 	err = 0;
 out:
@@ -337,7 +339,7 @@ static int read_headers(struct image *image, char *message)
 		return err;
 	count = header.e_phnum;
 	bytes = count * sizeof(*headers);
-	if (bytes > image->file_bytes - sizeof(header))
+	if (count < 2 || bytes > image->file_bytes - sizeof(header))
 		return image__fail(message, -EBADMSG, image->path, "it is cut off");
 	headers = malloc(bytes);
 	err = headers ? read_at(image->fd, headers, bytes, sizeof(header)) : -ENOMEM;
@@ -539,7 +541,7 @@ int image__check_segment(const struct image *image, size_t index, char *message)
 
 		at += skip / IMAGE_PAGE * IMAGE_PAGE;
 		part = segment->bytes - at < BLOCK_BYTES ? (size_t)(segment->bytes - at)
-							  : BLOCK_BYTES;
+							 : BLOCK_BYTES;
 		err = read_at(image->fd, block, part, segment->offset + at);
 		if (!err)
 			crc = image__crc(crc, segment->start + at, block, part);
@@ -550,10 +552,11 @@ int image__check_segment(const struct image *image, size_t index, char *message)
 		return image__fail(message, err, image->path, "cannot read segment %zu: %s", index,
 				   strerror(-err));
 	if (crc != segment->crc)
-		return image__fail(message, -EBADMSG, image->path,
-				   "damaged: the checksum of segment %zu, at 0x%llx, is 0x%08x, and "
-				   "must be 0x%08x",
-				   index, (unsigned long long)segment->start, crc, segment->crc);
+		return image__fail(
+			message, -EBADMSG, image->path,
+			"damaged: the checksum of segment %zu, at 0x%llx, is 0x%08x, and "
+			"must be 0x%08x",
+			index, (unsigned long long)segment->start, crc, segment->crc);
 	return 0;
 }
 
@@ -583,13 +586,14 @@ static int open_parent(const struct image *image, struct image **ret, char *mess
 		     name) < (int)sizeof(beside))
 		err = image__open(beside, &parent, message);
 	if (err == -ENOENT)
-		return image__fail(message, err, image->path,
-				   "it is an increment, and the image that it adds to is not there: "
-				   "%s",
-				   path);
+		return image__fail(
+			message, err, image->path,
+			"it is an increment, and the image that it adds to is not there: "
+			"%s",
+			path);
 	if (err)
 		return err;
-	if (parent->info.id != image->info.parent_id) {
+	if (!parent || parent->info.id != image->info.parent_id) {
 		image__free(parent);
 		return image__fail(message, -EBADMSG, image->path,
 				   "it is an increment, and %s is not the image that it adds to: "
@@ -603,30 +607,27 @@ static int open_parent(const struct image *image, struct image **ret, char *mess
 int image_chain__open(const char *path, struct image_chain *ret, char *message)
 {
 	struct image_chain chain = {.count = 0};
-	struct image *last;
+	struct image *last = NULL;
 	int err;
 
-	err = image__open(path, &chain.images[0], message);
-	if (err)
-		return err;
-	chain.count = 1;
-	for (;;) {
-		last = chain.images[chain.count - 1];
-		if (!(last->info.flags & IMAGE_INCREMENT))
-			break;
+	err = image__open(path, &last, message);
+	while (!err && last) {
+		struct image *parent = NULL;
+
+		chain.images[chain.count++] = last;
+		if (!(last->info.flags & IMAGE_INCREMENT)) {
+			*ret = chain;
+			return 0;
+		}
 		err = chain.count == IMAGE_CHAIN_MAX
 			      ? image__fail(message, -EBADMSG, path,
 					    "more than %d increments, one upon the other",
 					    IMAGE_CHAIN_MAX)
-			      : open_parent(last, &chain.images[chain.count], message);
-		if (err) {
-			image_chain__free(&chain);
-			return err;
-		}
-		chain.count++;
+			      : open_parent(last, &parent, message);
+		last = parent;
 	}
-	*ret = chain;
-	return 0;
+	image_chain__free(&chain);
+	return err;
 }
 
 void image_chain__free(struct image_chain *chain)
@@ -636,8 +637,8 @@ void image_chain__free(struct image_chain *chain)
 	chain->count = 0;
 }
 
-void image_chain__locate(const struct image_chain *chain, uint64_t address,
-			 struct image_piece *ret, const struct image **ret_image)
+void image_chain__locate(const struct image_chain *chain, uint64_t address, struct image_piece *ret,
+			 const struct image **ret_image)
 {
 	struct image_piece piece;
 

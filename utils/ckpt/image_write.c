@@ -355,8 +355,7 @@ static uint64_t place_segments(struct image *image, uint64_t offset)
 static int add_program_header(struct image_writer *w, uint32_t type, uint64_t offset,
 			      uint64_t bytes, const struct image_segment *segment)
 {
-	Elf64_Phdr header = {
-		.p_type = type, .p_offset = offset, .p_filesz = bytes, .p_align = 4};
+	Elf64_Phdr header = {.p_type = type, .p_offset = offset, .p_filesz = bytes, .p_align = 4};
 
 	if (segment) {
 		header.p_vaddr = segment->start;
@@ -438,7 +437,7 @@ static struct image_segment *next_segment(struct image_writer *w, uint64_t bytes
 			w->address = segment->start;
 		if (w->address < segment->start + segment->bytes)
 			return segment->start + segment->bytes - w->address < bytes ? NULL
-										     : segment;
+										    : segment;
 		w->segment++;
 	}
 	return NULL;

@@ -33,13 +33,13 @@
 static volatile struct image_restart restarted;
 
 /* All that libckpt and its parts change is in here. From the linker. */
-extern char __bss_start[] __attribute__((visibility("hidden")));
-extern char _end[] __attribute__((visibility("hidden")));
+extern char __bss_start[] __attribute__((visibility("hidden"))); /* NOLINT: the linker's name */
+extern char _end[] __attribute__((visibility("hidden")));        /* NOLINT */
 
 static struct {
 	struct settings settings;
-	pid_t child;                    /* with CKPT_FORK: who writes; 0: nobody */
-	struct history_item pending;    /* what it writes */
+	pid_t child;                 /* with CKPT_FORK: who writes; 0: nobody */
+	struct history_item pending; /* what it writes */
 	struct history history;
 	struct dirty dirty;
 } self;
@@ -259,8 +259,7 @@ static int save(struct saving *saving, struct save_order *order, uint64_t start_
 		report_failure(saving, err);
 		return err;
 	}
-	self.pending =
-		(struct history_item){.id = saving->image->info.id, .depth = order->depth};
+	self.pending = (struct history_item){.id = saving->image->info.id, .depth = order->depth};
 	err = self.settings.fork ? write_in_child(saving, start_ns)
 				 : write_and_report(saving, 0, start_ns);
 	if (!err && order->dirty)

@@ -85,7 +85,8 @@ static int read_entries(struct pagemap *p)
 		}
 		if (count == PAGEMAP_REGIONS)
 			break;
-		p->regions[count++] = (struct pagemap_region){p->at, p->at + PAGE_BYTES, categories};
+		p->regions[count++] =
+			(struct pagemap_region){p->at, p->at + PAGE_BYTES, categories};
 	}
 	return (int)count;
 }
@@ -136,8 +137,7 @@ int pagemap__next(struct pagemap *p, struct pagemap_run *ret)
 	region = &p->regions[p->next++];
 	ret->start = region->start;
 	ret->end = region->end;
-	ret->written =
-		p->tracking == PAGEMAP_NONE || (region->categories & SCAN_WRITTEN) ? 1 : 0;
+	ret->written = p->tracking == PAGEMAP_NONE || (region->categories & SCAN_WRITTEN) ? 1 : 0;
 	return 1;
 }
 
@@ -155,8 +155,8 @@ int pagemap__protect(struct pagemap *p, uint64_t start, uint64_t end)
 	while (ioctl(p->fd, SCAN_IOCTL, &argument) < 0) {
 		if (errno != EINTR)
 			return -errno;
-		argument.start = argument.walk_end > argument.start ? argument.walk_end
-								    : argument.start;
+		argument.start =
+			argument.walk_end > argument.start ? argument.walk_end : argument.start;
 	}
 	return 0;
 }

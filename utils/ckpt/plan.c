@@ -20,17 +20,19 @@
 #include "ckpt/image_notes.h"
 #include "ckpt/thread.h"
 #include "ckpt/vdso.h"
+#include "slab/slab_heap.h"
 
 enum { COMPARE_BYTES = 1 << 16, ALIGNMENT = 64 };
 
 /* From the linker: restart itself. */
-extern const char __executable_start[], _end[];
+extern const char __executable_start[], _end[]; /* NOLINT: the linker's names */
 
 /* What is gathered before it is known how large the block must be. */
 struct draft {
 	const struct image_chain *chain;
 	const struct image *image;
 	struct plan plan;
+	struct slab_heap *heap; /* of mappings and pieces */
 	struct plan_mapping *mappings;
 	struct plan_piece *pieces;
 	size_t piece_count, piece_room;
@@ -125,7 +127,8 @@ static int add_piece(struct draft *d, const struct plan_piece *piece)
 {
 	if (d->piece_count == d->piece_room) {
 		size_t room = d->piece_room ? 2 * d->piece_room : 256;
-		struct plan_piece *larger = realloc(d->pieces, room * sizeof(*larger));
+		struct plan_piece *larger =
+			slab_heap__resize(d->heap, d->pieces, room * sizeof(*larger));
 
 		if (!larger)
 			return -ENOMEM;
@@ -272,8 +275,7 @@ static int plan_mapping(struct draft *d, const struct image_mapping *m)
 
 	if (!is_made(m))
 		return 0;
-	*p = (struct plan_mapping){
-		.start = m->start, .end = m->end, .fd = -1, .is_loaded = 1};
+	*p = (struct plan_mapping){.start = m->start, .end = m->end, .fd = -1, .is_loaded = 1};
 	p->protection = (m->flags & IMAGE_READ ? PROT_READ : 0) |
 			(m->flags & IMAGE_WRITE ? PROT_WRITE : 0) |
 			(m->flags & IMAGE_EXEC ? PROT_EXEC : 0);
@@ -301,7 +303,8 @@ static int plan_memory(struct draft *d)
 		err = image__check(d->chain->images[i], d->message);
 	if (err)
 		return err;
-	d->mappings = calloc(d->image->mapping_count + 1, sizeof(*d->mappings));
+	d->mappings =
+		slab_heap__alloc(d->heap, (d->image->mapping_count + 1) * sizeof(*d->mappings));
 	if (!d->mappings)
 		err = -ENOMEM;
 	for (size_t i = 0; i < d->image->mapping_count && !err; i++)
@@ -378,8 +381,7 @@ static struct plan *fill_block(const struct draft *d)
 	plan->mappings = place(&at, d->mappings, plan->mapping_count * sizeof(*d->mappings));
 	plan->pieces = place(&at, d->pieces, d->piece_count * sizeof(*d->pieces));
 	plan->piece_count = d->piece_count;
-	plan->threads =
-		place(&at, image->threads, image->thread_count * sizeof(*image->threads));
+	plan->threads = place(&at, image->threads, image->thread_count * sizeof(*image->threads));
 	plan->thread_count = image->thread_count;
 	plan->auxv = place(&at, image->auxv, image->auxv_bytes);
 	plan->auxv_bytes = image->auxv_bytes;
@@ -430,6 +432,9 @@ int plan__make(const struct image_chain *chain, int first_fd, struct plan **ret,
 	d.plan.rseq = self.rseq;
 	d.plan.rseq_bytes = self.rseq_bytes;
 	d.plan.rseq_signature = self.rseq_signature;
+	err = slab_heap__create(NULL, 0, &d.heap);
+	if (err)
+		return image__fail(message, err, d.image->path, "%s", strerror(-err));
 	err = check_machine(&d);
 	if (!err)
 		err = vdso__plan(chain, &d.plan, message);
@@ -437,7 +442,6 @@ int plan__make(const struct image_chain *chain, int first_fd, struct plan **ret,
 		err = plan_memory(&d);
 	if (!err)
 		err = make_block(&d, ret);
-	free(d.mappings);
-	free(d.pieces);
+	slab_heap__destroy(d.heap);
 	return err;
 }

@@ -28,7 +28,7 @@ struct plan_piece {
 	uint64_t address, bytes;
 	uint64_t offset;
 	int fd;
-	int verify;   /* is it a whole segment, whose checksum is crc? */
+	int verify; /* is it a whole segment, whose checksum is crc? */
 	uint32_t crc;
 	uint32_t reserved;
 };
@@ -39,9 +39,9 @@ struct plan_move {
 };
 
 struct plan {
-	uint64_t start, end;                  /* of this block */
-	uint64_t program_start, program_end;  /* of restart itself */
-	uint64_t shelter;                     /* where vvar and vdso wait */
+	uint64_t start, end;                 /* of this block */
+	uint64_t program_start, program_end; /* of restart itself */
+	uint64_t shelter;                    /* where vvar and vdso wait */
 	struct plan_mapping *mappings;
 	struct plan_piece *pieces;
 	struct image_thread *threads;
@@ -55,7 +55,7 @@ struct plan {
 	struct image_process process;
 	uint64_t rseq; /* what restart's own C library has registered */
 	uint32_t rseq_bytes, rseq_signature;
-	int first_fd; /* files from there on are restart's own, not the process's */
+	int first_fd;    /* files from there on are restart's own, not the process's */
 	int messages_fd; /* where to say what goes wrong; above first_fd as well */
 };
 

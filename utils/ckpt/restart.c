@@ -260,14 +260,10 @@ static void set_surroundings(const struct image *image)
 static void say_missing(const struct image *image)
 {
 	static const char *const names[] = {
-		"pages that could not be read",
-		"open files that are not plain files",
-		"open files that had been deleted",
-		"child processes",
-		"signals that were pending",
-		"timers",
-		"mappings that were not asked for",
-		"the others who had its shared memory",
+		"pages that could not be read",     "open files that are not plain files",
+		"open files that had been deleted", "child processes",
+		"signals that were pending",        "timers",
+		"mappings that were not asked for", "the others who had its shared memory",
 	};
 
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {

@@ -26,6 +26,10 @@
 
 #include "ckpt/thread.h"
 
+#ifndef MADV_POPULATE_WRITE /* Linux 5.14 */
+#define MADV_POPULATE_WRITE 23
+#endif
+
 enum {
 	BLOCK_BYTES = 1 << 18,
 	FAILED = 125,
@@ -44,7 +48,7 @@ static void add(char *line, size_t *length, size_t room, const char *text)
 
 	if (part > room - *length)
 		part = room - *length;
-	memcpy(line + *length, text, part);
+	memcpy(line + *length, text, part); /* NOLINT: no string is made */
 	*length += part;
 }
 
@@ -137,6 +141,9 @@ static void map(const struct plan_mapping *m)
 static void read_block(const struct plan_piece *piece, uint64_t done, size_t bytes)
 {
 	size_t got = 0;
+
+	/* One call instead of a page fault for each page; it only makes the read faster. */
+	(void)madvise(at(piece->address + done), bytes, MADV_POPULATE_WRITE);
 
 	while (got < bytes) {
 		ssize_t n = pread(piece->fd, at(piece->address + done + got), bytes - got,
@@ -288,26 +295,24 @@ __attribute__((noreturn)) static void jump(const struct image_thread *t)
 			 "fldcw %1"
 			 :
 			 : "m"(t->mxcsr), "m"(control));
-	__asm__ volatile("mov %c1(%0), %%rbx\n\t"
-			 "mov %c2(%0), %%rbp\n\t"
-			 "mov %c3(%0), %%r12\n\t"
-			 "mov %c4(%0), %%r13\n\t"
-			 "mov %c5(%0), %%r14\n\t"
-			 "mov %c6(%0), %%r15\n\t"
-			 "mov %c7(%0), %%rsp\n\t"
-			 "mov %c8(%0), %%rdx\n\t"
-			 "xor %%eax, %%eax\n\t"
-			 "jmp *%%rdx"
-			 :
-			 : "c"(t), "i"(offsetof(struct image_thread, rbx)),
-			   "i"(offsetof(struct image_thread, rbp)),
-			   "i"(offsetof(struct image_thread, r12)),
-			   "i"(offsetof(struct image_thread, r13)),
-			   "i"(offsetof(struct image_thread, r14)),
-			   "i"(offsetof(struct image_thread, r15)),
-			   "i"(offsetof(struct image_thread, rsp)),
-			   "i"(offsetof(struct image_thread, rip))
-			 : "memory");
+	__asm__ volatile(
+		"mov %c1(%0), %%rbx\n\t"
+		"mov %c2(%0), %%rbp\n\t"
+		"mov %c3(%0), %%r12\n\t"
+		"mov %c4(%0), %%r13\n\t"
+		"mov %c5(%0), %%r14\n\t"
+		"mov %c6(%0), %%r15\n\t"
+		"mov %c7(%0), %%rsp\n\t"
+		"mov %c8(%0), %%rdx\n\t"
+		"xor %%eax, %%eax\n\t"
+		"jmp *%%rdx"
+		:
+		: "c"(t), "i"(offsetof(struct image_thread, rbx)),
+		  "i"(offsetof(struct image_thread, rbp)), "i"(offsetof(struct image_thread, r12)),
+		  "i"(offsetof(struct image_thread, r13)), "i"(offsetof(struct image_thread, r14)),
+		  "i"(offsetof(struct image_thread, r15)), "i"(offsetof(struct image_thread, rsp)),
+		  "i"(offsetof(struct image_thread, rip))
+		: "memory");
 	__builtin_unreachable();
 }
 
@@ -403,10 +408,11 @@ static void leave_library(const struct plan *plan)
 {
 	unsigned char *old = __builtin_thread_pointer();
 	unsigned char *new = thread_area + AREA_BYTES / 2;
+	const uint64_t address = (uintptr_t) new; /* which is at 0 and 16 of it */
 
 	memcpy(new, old, THREAD_HEAD);
-	memcpy(new, &new, sizeof(new));
-	memcpy(new + 16, &new, sizeof(new));
+	memcpy(new, &address, sizeof(address));
+	memcpy(new + 16, &address, sizeof(address));
 	if (plan->rseq && syscall(SYS_rseq, plan->rseq, plan->rseq_bytes, RSEQ_FLAG_UNREGISTER,
 				  plan->rseq_signature) < 0)
 		die("cannot unregister rseq", -errno);

@@ -22,8 +22,8 @@ struct save_order {
 	struct image_restart *restart;  /* for image_process.restart */
 	const struct image_run *moving; /* memory that changes while it is written */
 	size_t moving_count;
-	struct dirty *dirty;            /* NULL: increments are not wanted */
-	const char *parent;             /* add to that image; NULL: a full one */
+	struct dirty *dirty; /* NULL: increments are not wanted */
+	const char *parent;  /* add to that image; NULL: a full one */
 	uint64_t parent_id;
 	uint32_t depth; /* 0 for a full one */
 };

@@ -11,13 +11,13 @@
 #include <sys/prctl.h>
 
 /* Since glibc 2.35; sys/rseq.h. */
-extern const ptrdiff_t __rseq_offset __attribute__((weak));
-extern const unsigned int __rseq_size __attribute__((weak));
+extern const ptrdiff_t __rseq_offset __attribute__((weak));  /* NOLINT: the library's name */
+extern const unsigned int __rseq_size __attribute__((weak)); /* NOLINT */
 
 enum {
 	RSEQ_SIGNATURE = 0x53053053,
-	RSEQ_BYTES = 32, /* the first size there was, and the least */
-	FEATURE_SIZE = 27, /* AT_RSEQ_FEATURE_SIZE, since Linux 6.3 */
+	RSEQ_BYTES = 32,            /* the first size there was, and the least */
+	FEATURE_SIZE = 27,          /* AT_RSEQ_FEATURE_SIZE, since Linux 6.3 */
 	CONTROL_BLOCK_BYTES = 2304, /* where the tid is looked for; glibc 2.36 has it at 720 */
 };
 

@@ -1,31 +1,64 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * See workspace.h. Nothing is freed one by one, so a pointer that moves is all it takes.
+ * See workspace.h. The heap gets its slabs from the mapping, one behind the other. Nothing is freed
+ * one by one, so memory is never handed out twice, and is still as the kernel gave it: zeros.
  */
 #include "ckpt/workspace.h"
 
 #include <errno.h>
+#include <stdint.h>
+#include <string.h>
 #include <sys/mman.h>
+
+#include "slab/slab_heap.h"
+
+/* The next bytes of the mapping, for a slab or a large object. */
+static void *get(size_t bytes, size_t alignment, void *argument)
+{
+	struct workspace *w = argument;
+	uintptr_t start = (uintptr_t)w->base + w->used;
+	size_t padding = (alignment - start % alignment) % alignment;
+
+	if (padding > w->bytes - w->used || bytes > w->bytes - w->used - padding)
+		return NULL;
+	w->used += padding + bytes;
+	return w->base + w->used - bytes;
+}
+
+/* All of it goes at the end. */
+static int put(void *start, size_t bytes, void *argument)
+{
+	(void)start;
+	(void)bytes;
+	(void)argument;
+	return 0;
+}
 
 int workspace__open(struct workspace *w, size_t bytes)
 {
+	const struct slab_memory memory = {.get = get, .put = put, .argument = w};
 	void *base = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
 			  MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	int err;
 
 	*w = (struct workspace){0};
 	if (base == MAP_FAILED)
 		return -errno;
-	*w = (struct workspace){.base = base, .bytes = bytes};
-	return 0;
+	w->base = base;
+	w->bytes = bytes;
+	err = slab_heap__create(&memory, 0, &w->heap);
+	if (err)
+		workspace__close(w);
+	return err;
 }
 
 void *workspace__take(struct workspace *w, size_t bytes)
 {
-	void *taken = w->base + w->used;
+	void *taken = slab_heap__alloc(w->heap, bytes);
 
-	if (bytes > w->bytes - w->used - 64)
-		return NULL;
-	w->used += (bytes + 63) / 64 * 64;
+	/* Large objects come from get() as they are. */
+	if (taken && bytes <= SLAB_HEAP_MAX_CACHED)
+		memset(taken, 0, bytes);
 	return taken;
 }
 
