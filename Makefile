@@ -43,7 +43,7 @@ WORKLOADS := $(filter-out %/rollback,$(call programs,workloads)) $(BUILD)/worklo
 
 # What is needed from the distribution (Debian's names): to build; to test; for reports; for lint.
 BUILD_PACKAGES := gcc make clang bpftool libbpf-dev libelf-dev zlib1g-dev libc6-dev
-TEST_PACKAGES  := bats parallel qemu-system-x86 busybox-static libbpfcc gdb elfutils
+TEST_PACKAGES  := bats parallel binutils llvm qemu-system-x86 busybox-static libbpfcc gdb elfutils
 BENCH_PACKAGES := gnuplot-nox libbpfcc
 LINT_PACKAGES  := cppcheck clang-tidy clang-format shellcheck valgrind
 
@@ -265,7 +265,8 @@ bench-vm: all $(BENCH)
 
 # ---- the rest ----
 
-SOURCES := $(wildcard bpf/*.[ch] tracer/*.[ch] utils/*/*.[ch] testcase/*.[ch] testcase/*/*.[ch])
+SOURCES := $(wildcard bpf/*.[ch] tracer/*.[ch] utils/*/*.[ch] testcase/*.[ch] testcase/*/*.[ch] \
+	docs/examples/*.[ch])
 SCRIPTS := $(wildcard utils/*.sh testcase/*.sh testcase/*/*.sh testcase/vm/init .ci/run)
 
 #: lint        cppcheck, clang-tidy and shellcheck; no warning is left
@@ -273,8 +274,8 @@ lint: all
 	$(Q)utils/deps.sh $(LINT_PACKAGES)
 	cppcheck --quiet --std=c11 --enable=warning,performance,portability --inline-suppr \
 		--error-exitcode=1 -D_GNU_SOURCE -Iutils -Itracer -Ibpf \
-		tracer utils testcase
-	clang-tidy --quiet $(filter-out bpf/%,$(filter %.c,$(SOURCES))) \
+		tracer utils testcase $(filter-out %.bpf.c,$(wildcard docs/examples/*.c))
+	clang-tidy --quiet $(filter-out bpf/% %.bpf.c,$(filter %.c,$(SOURCES))) \
 		-- -std=gnu11 $(CPPFLAGS)
 	shellcheck $(SCRIPTS)
 

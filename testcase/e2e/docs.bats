@@ -1,0 +1,236 @@
+# SPDX-License-Identifier: BSD-2-Clause
+# docs/learn.md: its commands are run in one shell, in order, and must do what it shows.
+#
+# A fence that begins with "sh test" is run. A fence "text" that follows at once is its output. More
+# words after "test": numbers (they may differ), fails (the last command must), bcc and lockdown (run
+# only where there is BCC, or where BPF may not write). In the output, a line "..." stands for any
+# lines. Where output depends on the kernel, comments "<!-- key: TEXT -->" between the two fences say
+# what both the document and the machine must show; nothing else is compared then.
+#
+# shellcheck disable=SC2016,SC2154 # code of another shell; dir is set in common
+
+load common
+
+# find_blocks FILE: each block as the files N.sh, N.words, N.line, N.want, N.keys in $dir/blocks
+find_blocks()
+{
+	mkdir -p "$dir/blocks"
+	rm -f "$dir"/blocks/*
+	awk -v to="$dir/blocks/" '
+	fence && /^```$/ { fence = ""; next }
+	fence == "sh" { print >(to n ".sh"); next }
+	fence == "text" { print >(to n ".want"); next }
+	fence { next }
+	/^```sh test/ {
+		n++
+		fence = "sh"
+		follows = 1
+		print NR >(to n ".line")
+		sub(/^```sh test ?/, "")
+		print >(to n ".words")
+		next
+	}
+	/^```text$/ && follows { fence = "text"; follows = 0; next }
+	/^```/ { fence = "other"; follows = 0; next }
+	/^<!-- key: .* -->$/ && follows { print substr($0, 11, length($0) - 14) >(to n ".keys"); next }
+	/./ { follows = 0 }' "$1"
+}
+
+# has_word N WORD: was it after "test"?
+has_word()
+{
+	grep -q -w -- "$2" "$dir/blocks/$1.words"
+}
+
+# is_skipped N: does this machine lack what the block needs?
+is_skipped()
+{
+	if has_word "$1" bcc && ! ldconfig -p | grep -q 'libbcc\.so\.0 '; then
+		return 0
+	fi
+	has_word "$1" lockdown && [ "$(restore_path)" = bpf ]
+}
+
+# run_blocks: all of them in one shell; output and exit status are left in N.out and N.status. What
+# the document starts in the background it calls tracer and first: none survives.
+run_blocks()
+{
+	local n=1 run=()
+
+	while [ -e "$dir/blocks/$n.sh" ]; do
+		is_skipped "$n" || run+=("$n")
+		n=$((n + 1))
+	done
+	[ "${#run[@]}" -gt 0 ]
+	mkdir -p "$dir/tree"
+	ln -sfn "$TREE"/* "$dir/tree/"
+	ln -sfn "$BUILD" "$dir/tree/build"
+	cd "$dir/tree" || return 1
+	TMPDIR=$dir timeout -k 5 "$LIMIT_SECONDS" bash -c '
+	leave() {
+		for process in ${tracer:-} ${first:-}; do
+			[ ! -e "/proc/$process" ] || kill -KILL $(cat "/proc/$process/task/$process/children") "$process"
+		done
+	}
+	trap leave EXIT
+	trap "exit 143" TERM
+	blocks=$1
+	shift
+	for block; do
+		. "$blocks/$block.sh" >"$blocks/$block.out" 2>&1 </dev/null
+		echo $? >"$blocks/$block.status"
+	done' - "$dir/blocks" "${run[@]}" 3>&- || return 1
+	cd "$dir" || return 1
+}
+
+# is_like WANT OUT NUMBERS: the same lines but for those that "..." stands for; with NUMBERS, also but
+# for numbers and the white space around them
+is_like()
+{
+	awk -v numbers="$3" '
+	function plain(line) {
+		if (numbers) {
+			gsub(/(0x)?[0-9a-f]*[0-9][0-9a-f]*/, "N", line)
+			gsub(/[ \t]+/, " ", line)
+		}
+		return line
+	}
+	FILENAME == ARGV[1] { want[++wanted] = plain($0); next }
+	{ out[++lines] = plain($0) }
+	END {
+		for (i = 1; i <= wanted; i++) {
+			if (want[i] == "...") {
+				gap = 1
+				continue
+			}
+			for (at++; gap && at <= lines && out[at] != want[i]; at++)
+				;
+			if (at > lines || out[at] != want[i]) {
+				print "in vain looked for: " want[i]
+				exit 1
+			}
+			gap = 0
+		}
+		if (!gap && at < lines) {
+			print "more than is shown: " out[at + 1]
+			exit 1
+		}
+	}' "$1" "$2"
+}
+
+# expect_block N: its end and its output are what the document says
+expect_block()
+{
+	local block=$dir/blocks/$1 ended key
+
+	if ! ended=$(cat "$block.status"); then
+		printf 'it was not run\n'
+		return 1
+	fi
+	if has_word "$1" fails; then
+		[ "$ended" -ne 0 ] || { printf 'it succeeds, and should fail\n' && return 1; }
+	else
+		[ "$ended" -eq 0 ] || { printf 'it ends with status %s\n' "$ended" && return 1; }
+	fi
+	if [ ! -e "$block.keys" ]; then
+		[ -e "$block.want" ] || return 0
+		is_like "$block.want" "$block.out" "$(! has_word "$1" numbers || echo 1)"
+		return
+	fi
+	while IFS= read -r key; do
+		for file in "$block.want" "$block.out"; do
+			if ! grep -q -F -- "$key" "$file"; then
+				printf '%s does not have: %s\n' "${file##*.}" "$key"
+				return 1
+			fi
+		done
+	done <"$block.keys"
+}
+
+# expect_document FILE: all blocks of it
+expect_document()
+{
+	local n bad=0
+
+	find_blocks "$1"
+	run_blocks || printf 'the shell of %s ended before its last command\n' "$1"
+	for ((n = 1; ; n++)); do
+		[ -e "$dir/blocks/$n.sh" ] || break
+		if is_skipped "$n"; then
+			printf 'line %s: not for this machine\n' "$(cat "$dir/blocks/$n.line")"
+		elif ! expect_block "$n"; then
+			printf '%s, line %s: its output was\n' "$1" "$(cat "$dir/blocks/$n.line")"
+			head -n 40 "$dir/blocks/$n.out"
+			bad=1
+		fi
+	done
+	if [ "$n" -eq 1 ]; then
+		printf '%s has no command\n' "$1"
+		bad=1
+	fi
+	return $bad
+}
+
+# expect_refused LINE...: a document of these lines is found out
+expect_refused()
+{
+	printf '%s\n' "$@" >wrong.md
+	if expect_document "$dir/wrong.md" >said; then
+		printf 'this passes, and must not:\n'
+		cat wrong.md
+		return 1
+	fi
+}
+
+@test 'the commands of docs/learn.md do what it says' {
+	for tool in bpftool llvm-objdump objdump clang cc; do
+		PATH=$PATH:/usr/sbin command -v "$tool" >/dev/null || skip "there is no $tool"
+	done
+	PATH=$PATH:/usr/sbin expect_document "$TREE/docs/learn.md"
+	[ -e "$dir/blocks/20.status" ] # there are that many at least
+}
+
+@test 'a document that says what is not so is found out' {
+	printf '%s\n' '```sh test' 'true; echo 1 2; echo 3; echo 4' '```' '```text' '1 2' '...' '4' '```' \
+		'```sh test fails numbers' 'echo 99; false' '```' '<!-- not a key -->' '```text' '5' '```' \
+		'```sh test numbers' 'echo a 99' '```' '```text' 'a  5' '```' \
+		'```sh test' 'echo a; echo b' '```' '<!-- key: b -->' '```text' 'b' '```' >right.md
+	expect_document "$dir/right.md"
+	expect_refused '```sh test' 'false' '```'
+	expect_refused '```sh test fails' 'true' '```'
+	expect_refused '```sh test' 'echo 1' '```' '```text' '2' '```'
+	expect_refused '```sh test' 'echo 1; echo 2' '```' '```text' '1' '```'
+	expect_refused '```sh test' 'echo 1; echo 2' '```' '```text' '2' '```'
+	expect_refused '```sh test numbers' 'echo a 1' '```' '```text' 'b 1' '```'
+	expect_refused '```sh test' 'echo 1' '```' '<!-- key: 2 -->' '```text' '1' '2' '```'
+	expect_refused '```sh test' 'echo 1' '```' '<!-- key: 1 -->' '```text' '2' '```'
+	expect_refused '```sh test' 'exit 0' '```' '```sh test' 'true' '```'
+	expect_refused 'no command at all'
+}
+
+# "**Where:** `FILE`, `NAME`, ...": each name is in the file before it; and "`NAME` in `FILE`"
+@test 'the files, functions and links that docs/learn.md names are there' {
+	local document=$TREE/docs/learn.md line token file count=0
+
+	cd "$TREE"
+	while IFS= read -r line; do
+		file=
+		while IFS= read -r token; do
+			case $token in
+			*/*) file=$token ;;
+			*) grep -q -w -- "${token%%->*}" "$file" || { printf '%s: no %s\n' "$file" "$token" && return 1; } ;;
+			esac
+			[ -e "$file" ] || { printf 'no file %s\n' "$file" && return 1; }
+			count=$((count + 1))
+		done < <(grep -o '`[^`]*`' <<<"$line" | tr -d '`')
+	done < <(awk -v RS= '/^\*\*Where:\*\*/ { gsub(/\n/, " "); print }' "$document")
+	[ "$count" -ge 20 ]
+	while IFS='`' read -r _ token _ file _; do
+		grep -q -w -- "$token" "$file" || { printf '%s: no %s\n' "$file" "$token" && return 1; }
+		count=$((count + 1))
+	done < <(tr '\n' ' ' <"$document" | grep -o '`[a-z_]*` in `[^`]*`')
+	[ "$count" -ge 26 ]
+	while IFS= read -r token; do
+		[ -e "docs/${token%%#*}" ] || { printf 'no file docs/%s\n' "$token" && return 1; }
+	done < <(grep -o '](\([^)]*\))' "$document" | sed 's/^](\(.*\))$/\1/')
+}
