@@ -258,8 +258,11 @@ int page_engine__get(const struct page_engine *engine, uint64_t address, uint8_t
 
 int page_engine__put(struct page_engine *engine, uint64_t address, const uint8_t *bytes)
 {
-	return bpf_map_update_elem(engine->tables[DATA].inner_fd, &address, bytes, BPF_ANY) ? -errno
-											    : 0;
+	int err = intervals__add(&engine->saved, address, address + SLAB_BYTES);
+
+	if (!err && bpf_map_update_elem(engine->tables[DATA].inner_fd, &address, bytes, BPF_ANY))
+		err = -errno;
+	return err;
 }
 
 int page_engine__drop(struct page_engine *engine, uint64_t start, uint64_t end)

@@ -94,6 +94,23 @@ static void locked_away(void)
 	must(!munmap(memory, 3 * BYTES), "munmap");
 }
 
+/* The same again and again in new memory: what was saved of the old gives its place back. */
+static void locked_away_often(void)
+{
+	for (uint64_t round = 0; round < 23; round++) {
+		unsigned char *memory = map_alone(10 * BYTES, MAP_PRIVATE);
+
+		fill(memory, 10 * BYTES, seed(round));
+		protect(memory, 10 * BYTES, PROT_NONE);
+		save();
+		protect(memory, 10 * BYTES, ACCESS);
+		fill(memory, 10 * BYTES, seed(round + 1));
+		restore();
+		expect(memory, 10 * BYTES, seed(round), "what was locked away");
+		must(!munmap(memory, 10 * BYTES), "munmap");
+	}
+}
+
 /* ---- mremap ---- */
 
 static void grown(void)
@@ -268,6 +285,7 @@ int main(int argc, char **argv)
 		{"no-access", no_access},
 		{"later", later},
 		{"locked-away", locked_away},
+		{"locked-away-often", locked_away_often},
 		{"grown", grown},
 		{"shrunk", shrunk},
 		{"moved", moved},

@@ -32,8 +32,8 @@ load common
 }
 
 @test 'protected, resized, moved, unmapped, replaced; heap and stack-like mappings that grow' {
-	play change read-only no-access later locked-away grown shrunk moved unmapped replaced \
-		failing-calls brk grows-down
+	play change read-only no-access later locked-away locked-away-often grown shrunk moved \
+		unmapped replaced failing-calls brk grows-down
 }
 
 @test 'copied on write: the child keeps its own contents; shared: both see the restore' {
