@@ -64,6 +64,22 @@ take_image()
 	wait "$pid" || true
 }
 
+# next_image: asks for one, and waits for it; the one before has another name now, so no inode is used
+# twice
+next_image()
+{
+	kill -USR2 "$pid"
+	wait_for 'the next image' has_changed
+	last=$(stat -c %i image)
+}
+
+has_changed()
+{
+	local now
+
+	now=$(stat -c %i image 2>/dev/null) && [ "$now" != "${last:-}" ]
+}
+
 # expect_unharmed: the program goes on, and comes to its right end.
 expect_unharmed()
 {
@@ -181,6 +197,13 @@ put()
 	scene -o CKPT_INCREMENTAL=1 -o CKPT_FORK=1 "$WORK" heap 23
 }
 
+@test 'brought back: increments, where the kernel tells nothing of writes' {
+	local deny="$BUILD/e2e/deny"
+
+	scene -o CKPT_INCREMENTAL=1 "$deny" userfaultfd 1 "$WORK" threads
+	scene -o CKPT_INCREMENTAL=1 "$deny" userfaultfd 1 "$WORK" heap 23
+}
+
 @test 'brought back: with the same number' {
 	[ "$(id -u)" -eq 0 ] || skip "needs root"
 	RESTART_OPTIONS=--same-pid scene "$WORK" threads
@@ -194,17 +217,9 @@ put()
 
 @test 'increments hold what has changed, and need their parents' {
 	start CKPT_INCREMENTAL=1 count
-	for n in 1 2 3; do
-		kill -USR2 "$pid"
-		if [ $n -eq 1 ]; then
-			wait_for 'an image' test -e image
-		else
-			wait_for 'a second name' test -e image.$((n - 1))
-		fi
-		before=$(stat -c %i image)
-		[ $n -eq 1 ] || wait_for 'the next image' [ "$before" != "$last" ]
-		last=$before
-	done
+	next_image
+	next_image
+	next_image
 	kill -KILL "$pid"
 	wait "$pid" || true
 	[ $(($(stat -c %s image.1))) -gt $((4 * $(stat -c %s image))) ]
@@ -214,6 +229,31 @@ put()
 	touch finish
 	timeout "$LIMIT" "$RESTART" image </dev/null
 	grep -q '^ok$' out
+}
+
+@test 'increments are right whatever has changed in between' {
+	for how in '' "$BUILD/e2e/deny userfaultfd 1"; do
+		rm -f image* finish step*
+		last=
+		: >out
+		# shellcheck disable=SC2086 # a command and its arguments
+		env "LD_PRELOAD=$BUILD/libckpt.so" CKPT_FILE="$dir/image" CKPT_INCREMENTAL=1 \
+			$how "$WORK" changes >out 2>err </dev/null 3>&- 4>&- &
+		pid=$!
+		for n in 0 1 2 3 4; do
+			wait_for "step $n" grep -q "^step $n\$" out
+			next_image
+			touch step$n
+		done
+		wait_for 'the last step' grep -q '^step 5$' out
+		next_image
+		kill -KILL "$pid"
+		wait "$pid" || true
+		[ $(($(stat -c %s image.1))) -gt $((2 * $(stat -c %s image.3))) ]
+		touch finish
+		timeout "$LIMIT" "$RESTART" image </dev/null
+		grep -q '^ok$' out
+	done
 }
 
 @test 'an image each 100 ms, and the last three are kept' {

@@ -253,6 +253,43 @@ static void brk_area(void)
 	check(sbrk(-200 * (intptr_t)PAGE) == start + 253 * PAGE && sbrk(0) == start + 53 * PAGE);
 }
 
+/* Memory that changes in each of five steps, in all ways that memory can; a step ends when there is
+ * a file of its name. Then all of it is compared with a copy that is made anew. */
+static void changes(void)
+{
+	enum { PAGES = 2300, STEPS = 5 };
+	const int both = PROT_READ | PROT_WRITE, flags = MAP_PRIVATE | MAP_ANONYMOUS;
+	unsigned char *memory = mmap(NULL, PAGES * PAGE, both, flags, -1, 0);
+	unsigned char *expected = mmap(NULL, PAGES * PAGE, both, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	char name[32];
+
+	must(memory != MAP_FAILED && expected != MAP_FAILED);
+	fill(memory, PAGES * PAGE, 1);
+	for (unsigned int step = 0; step <= STEPS; step++) {
+		unsigned char *part = memory + step * 300 * PAGE;
+
+		for (size_t i = step; i < PAGES; i += 101)
+			memory[i * PAGE + step] ^= 0xff;
+		must(madvise(part, 23 * PAGE, MADV_DONTNEED) == 0);
+		must(mmap(part + 40 * PAGE, 23 * PAGE, both, flags | MAP_FIXED, -1, 0) !=
+		     MAP_FAILED);
+		fill(part + 50 * PAGE, PAGE, step);
+		memset(part + 70 * PAGE, 0, 5 * PAGE);
+		must(mremap(part + 90 * PAGE, 7 * PAGE, 7 * PAGE, MREMAP_MAYMOVE | MREMAP_FIXED,
+			    part + 100 * PAGE) != MAP_FAILED);
+		must(mmap(part + 90 * PAGE, 7 * PAGE, both, flags | MAP_FIXED, -1, 0) !=
+		     MAP_FAILED);
+		memcpy(expected, memory, PAGES * PAGE);
+		(void)snprintf(name, sizeof(name), "step %u", step);
+		say(name);
+		(void)snprintf(name, sizeof(name), "step%u", step);
+		while (step < STEPS && access(name, F_OK) != 0)
+			(void)usleep(10000);
+	}
+	wait_for_finish();
+	check(memcmp(memory, expected, PAGES * PAGE) == 0);
+}
+
 /* ---- what the kernel keeps ---- */
 
 static void files(void)
@@ -469,9 +506,11 @@ static const struct {
 	const char *name;
 	void (*play)(void);
 } scenes[] = {
-	{"count", count},    {"recursion", recursion}, {"tls", tls},           {"avx", avx},
-	{"sleep", in_sleep}, {"read", in_read},        {"heap", heap},         {"brk", brk_area},
-	{"files", files},    {"signals", signals},     {"mappings", mappings}, {"threads", threads},
+	{"count", count},     {"recursion", recursion}, {"tls", tls},
+	{"avx", avx},         {"sleep", in_sleep},      {"read", in_read},
+	{"heap", heap},       {"brk", brk_area},        {"files", files},
+	{"signals", signals}, {"mappings", mappings},   {"threads", threads},
+	{"changes", changes},
 };
 
 int main(int argc, char **argv)

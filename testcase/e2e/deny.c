@@ -2,7 +2,7 @@
  *
  * deny CALL ERRNO PROGRAM [ARG...]: runs PROGRAM without one system call, as on a kernel that was
  * built without it, or in a container that forbids it. CALL is bpf, perf_event_open, ptrace,
- * process_vm_writev or process_vm_readv; ERRNO a number.
+ * process_vm_writev, process_vm_readv or userfaultfd; ERRNO a number.
  */
 #include <linux/filter.h>
 #include <linux/seccomp.h>
@@ -22,6 +22,7 @@ static const struct {
 	{"ptrace", SYS_ptrace},
 	{"process_vm_writev", SYS_process_vm_writev},
 	{"process_vm_readv", SYS_process_vm_readv},
+	{"userfaultfd", SYS_userfaultfd},
 };
 
 int main(int argc, char **argv)
