@@ -232,28 +232,9 @@ put()
 }
 
 @test 'increments are right whatever has changed in between' {
-	for how in '' "$BUILD/e2e/deny userfaultfd 1"; do
-		rm -f image* finish step*
-		last=
-		: >out
-		# shellcheck disable=SC2086 # a command and its arguments
-		env "LD_PRELOAD=$BUILD/libckpt.so" CKPT_FILE="$dir/image" CKPT_INCREMENTAL=1 \
-			$how "$WORK" changes >out 2>err </dev/null 3>&- 4>&- &
-		pid=$!
-		for n in 0 1 2 3 4; do
-			wait_for "step $n" grep -q "^step $n\$" out
-			next_image
-			touch step$n
-		done
-		wait_for 'the last step' grep -q '^step 5$' out
-		next_image
-		kill -KILL "$pid"
-		wait "$pid" || true
-		[ $(($(stat -c %s image.1))) -gt $((2 * $(stat -c %s image.3))) ]
-		touch finish
-		timeout "$LIMIT" "$RESTART" image </dev/null
-		grep -q '^ok$' out
-	done
+	"$TREE/testcase/ckpt/changes.sh"
+	"$TREE/testcase/ckpt/changes.sh" "$BUILD/e2e/deny" userfaultfd 1
+	"$TREE/testcase/ckpt/changes.sh" CKPT_FORK=1
 }
 
 @test 'an image each 100 ms, and the last three are kept' {

@@ -13,10 +13,19 @@ export SCENE_LIMIT=100
 # play NAME SCENE-ARG...: one test
 play()
 {
+	local name=$1
+
+	shift
+	try "$name" "$here/scene.sh" "$@"
+}
+
+# try NAME COMMAND...
+try()
+{
 	local name=$1 output
 
 	shift
-	if output=$(timeout 200 "$here/scene.sh" "$@" 2>&1); then
+	if output=$(timeout 200 "$@" 2>&1); then
 		echo "ok $number - ckpt: $name"
 	else
 		echo "not ok $number - ckpt: $name"
@@ -36,3 +45,4 @@ play 'increments, threads' -o CKPT_INCREMENTAL=1 "$work" threads
 play 'a child writes' -o CKPT_FORK=1 "$work" threads
 IMAGE_NAME=image.gz play 'compressed' "$work" threads
 RESTART_OPTIONS=--same-pid play 'the same pid' "$work" threads
+try 'increments of all changes' "$here/changes.sh"

@@ -1,0 +1,63 @@
+#!/bin/bash
+# SPDX-License-Identifier: BSD-2-Clause
+#
+# changes.sh [COMMAND...]: the scene "changes" of work.c, started by COMMAND: an image at each of its
+# steps, each but the first an increment; then it is killed, and brought back from all of them. Exit
+# status 0 if its memory was right, and an increment much smaller than the full image.
+set -u
+
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd -P)
+build=${TRACER_BUILD:-$here/../../build}
+build=$(cd "$build" && pwd -P)
+limit=${SCENE_LIMIT:-60}
+dir=$(mktemp -d "${TMPDIR:-/tmp}/tracer-ckpt.XXXXXX")
+pid=
+last=
+trap '[ -z "$pid" ] || kill -KILL "$pid" 2>/dev/null; rm -rf "$dir"' EXIT
+cd "$dir" || exit 2
+
+fail()
+{
+	printf 'changes: %s\n' "$1"
+	tail -n 5 out err
+	exit 1
+}
+
+wait_for()
+{
+	local what=$1 tries=$((limit * 50))
+
+	shift
+	until "$@"; do
+		tries=$((tries - 1))
+		[ $tries -gt 0 ] || fail "waited in vain for $what"
+		sleep 0.02
+	done
+}
+
+# The image before has another name now, so no inode is used twice.
+has_changed()
+{
+	local now
+
+	now=$(stat -c %i image 2>/dev/null) && [ "$now" != "$last" ]
+}
+
+env "LD_PRELOAD=$build/libckpt.so" CKPT_FILE="$dir/image" CKPT_INCREMENTAL=1 "$@" \
+	"$build/ckpt/work" changes >out 2>err </dev/null 3>&- 4>&- &
+pid=$!
+for step in 0 1 2 3 4 5; do
+	wait_for "step $step" grep -q "^step $step\$" out
+	kill -USR2 "$pid"
+	wait_for "image $step" has_changed
+	last=$(stat -c %i image)
+	: >step$step
+done
+kill -KILL "$pid"
+wait "$pid" 2>/dev/null
+pid=
+[ "$(stat -c %s image.1)" -gt $((2 * $(stat -c %s image.3))) ] || fail 'an increment is too large'
+: >finish
+timeout -k 5 "$limit" "$build/restart" image </dev/null >restart.out 2>&1 ||
+	fail "restart: status $?, $(tail -n 1 restart.out)"
+grep -q '^ok$' out || fail 'it has not come to its end'
