@@ -50,8 +50,8 @@ LINT_PACKAGES  := cppcheck clang-tidy clang-format shellcheck valgrind
 .DELETE_ON_ERROR:
 .SECONDARY:
 .SUFFIXES:
-.PHONY: all tests run run-vm test test-unit test-e2e test-vm bench bench-quick bench-vm deps install \
-	uninstall lint sanitize valgrind format clean help
+.PHONY: all tests run run-vm test test-unit test-e2e test-vm bench bench-quick bench-vm bench-ckpt \
+	deps install uninstall lint sanitize valgrind format clean help
 
 #: all         everything that is installed (the default)
 all: $(BUILD)/tracer $(BUILD)/testcase $(BUILD)/slabsim $(BUILD)/client.o $(BUILD)/libckpt.so \
@@ -262,6 +262,9 @@ bench-vm: all $(BENCH)
 	$(Q)utils/deps.sh $(TEST_PACKAGES) $(BENCH_PACKAGES)
 	testcase/vm/run.sh --kernel $(KERNEL) --results results --timeout 900 -- \
 		testcase/bench/bench.sh
+#: bench-ckpt  measure images of processes; prints a table
+bench-ckpt: all $(BENCH)
+	testcase/bench/bench_ckpt.sh
 
 # ---- the rest ----
 

@@ -31,6 +31,8 @@ wait_for()
 	until "$@"; do
 		tries=$((tries - 1))
 		[ $tries -gt 0 ] || fail "waited in vain for $what"
+		# A child that has just written the image before may not be gone yet.
+		[ $((tries % 100)) -ne 0 ] || [ "$1" != has_changed ] || kill -USR2 "$pid"
 		sleep 0.02
 	done
 }

@@ -348,7 +348,14 @@ put()
 	expect_unharmed
 }
 
-@test 'a thread that does not take the signal' {
+@test 'one of two threads that does not take the signal' {
+	start deaf
+	expect_message 'thread [0-9]* did not come within 5 seconds: .* it blocks signal 12'
+	[ ! -e image ]
+	expect_unharmed
+}
+
+@test 'a program that does not take the signal' {
 	start signals
 	kill -KILL "$pid"
 	wait "$pid" || true

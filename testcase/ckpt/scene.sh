@@ -111,7 +111,11 @@ pids+=("$pid")
 wait_for 'it to go on' test -L alive
 case ${RESTART_OPTIONS:-} in
 *--same-pid*) take_image "$pid" "$first" ;;
-*) take_image "$pid" ;;
+*)
+	# restart itself lies at 1 MiB, and must be gone
+	! grep -E '^00[123]' "/proc/$pid/maps" || fail 'something of restart is left'
+	take_image "$pid"
+	;;
 esac
 finish 'the second generation'
 if grep -v '^ok$\|^ready$\|^interrupted$\|^the pipe is closed$' out; then

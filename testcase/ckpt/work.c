@@ -502,6 +502,26 @@ static void threads(void)
 	check(pthread_kill(pthread_self(), 0) == 0);
 }
 
+/* A thread that takes no signal: there is no image, and all goes on. */
+static void *wait_deaf(void *argument)
+{
+	sigset_t all;
+
+	(void)sigfillset(&all);
+	must(pthread_sigmask(SIG_BLOCK, &all, NULL) == 0);
+	say("ready");
+	wait_for_finish();
+	return argument;
+}
+
+static void deaf(void)
+{
+	pthread_t id;
+
+	must(pthread_create(&id, NULL, wait_deaf, NULL) == 0);
+	check(pthread_join(id, NULL) == 0);
+}
+
 static const struct {
 	const char *name;
 	void (*play)(void);
@@ -510,7 +530,7 @@ static const struct {
 	{"avx", avx},         {"sleep", in_sleep},      {"read", in_read},
 	{"heap", heap},       {"brk", brk_area},        {"files", files},
 	{"signals", signals}, {"mappings", mappings},   {"threads", threads},
-	{"changes", changes},
+	{"changes", changes}, {"deaf", deaf},
 };
 
 int main(int argc, char **argv)
