@@ -266,7 +266,7 @@ static void changes(void)
 	must(memory != MAP_FAILED && expected != MAP_FAILED);
 	fill(memory, PAGES * PAGE, 1);
 	for (unsigned int step = 0; step <= STEPS; step++) {
-		unsigned char *part = memory + step * 300 * PAGE;
+		unsigned char *part = memory + (size_t)step * 300 * PAGE;
 
 		for (size_t i = step; i < PAGES; i += 101)
 			memory[i * PAGE + step] ^= 0xff;
