@@ -262,6 +262,7 @@ bench-vm: all $(BENCH)
 	$(Q)utils/deps.sh $(TEST_PACKAGES) $(BENCH_PACKAGES)
 	testcase/vm/run.sh --kernel $(KERNEL) --results results --timeout 900 -- \
 		testcase/bench/bench.sh
+
 #: bench-ckpt  measure images of processes; prints a table
 bench-ckpt: all $(BENCH)
 	testcase/bench/bench_ckpt.sh
