@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * ranges SCENE: what may become of a mapping between a checkpoint and a restore, or before. What is
+ * ranges SCENE...: what may become of a mapping between a checkpoint and a restore, or before. What is
  * still there gets its bytes back, what came instead is left alone. `ranges list` names the scenes.
  * Exit status: 0 right, 1 memory is wrong, 2 it could not run, 77 this machine cannot do it.
  */
@@ -578,16 +578,27 @@ static const struct {
 	{"churned", churned},
 };
 
-int main(int argc, char **argv)
+static void play(const char *name)
 {
 	(void)alarm(LIMIT_SECONDS);
 	for (size_t i = 0; i < sizeof(scenes) / sizeof(*scenes); i++) {
-		if (argc == 2 && !strcmp(argv[1], scenes[i].name)) {
+		if (!strcmp(name, scenes[i].name)) {
 			scenes[i].play();
-			finish(CHECK_OK, "%s: ok\n", argv[1]);
+			say("%s: ok\n", name);
+			return;
 		}
-		if (argc == 2 && !strcmp(argv[1], "list"))
-			say("%s\n", scenes[i].name);
 	}
-	return argc == 2 && !strcmp(argv[1], "list") ? CHECK_OK : CHECK_BROKEN;
+	finish(CHECK_BROKEN, "there is no scene %s\n", name);
+}
+
+int main(int argc, char **argv)
+{
+	if (argc == 2 && !strcmp(argv[1], "list")) {
+		for (size_t i = 0; i < sizeof(scenes) / sizeof(*scenes); i++)
+			say("%s\n", scenes[i].name);
+		return CHECK_OK;
+	}
+	for (int i = 1; i < argc; i++)
+		play(argv[i]);
+	finish(argc > 1 ? CHECK_OK : CHECK_BROKEN, "%d scenes\n", argc - 1);
 }

@@ -48,25 +48,24 @@ play 'page: the most pages in a poll' -e page --pages-per-poll 1024 -- \
 play 'page: restore with process_vm' -e page --restore-path process_vm -- \
 	./testcase --case all -n 10 -t 0
 play 'page: openat2 and faccessat2' -e page -- e2e/foreign -o openat2 -p faccessat2 -c 2 -r 3
-play 'page: ranges replaced' -e page -- e2e/ranges replaced
-play 'page: ranges no-access-before' -e page -- e2e/ranges no-access-before
 play 'restore with process_vm' --restore-path process_vm -- ./testcase --case all -n 10 -t 0
 play 'restore everything' --restore all -- ./testcase --case all -n 10 -t 0
-for program in ranges process; do
-	for scene in $(e2e/$program list); do
-		[ "$scene" != user-faults ] || expected=125 # one operation is refused
-		play "$program $scene" -- e2e/$program "$scene"
-		expected=0
-	done
-done
-for scene in unmapped replaced moved grown read-only no-access discarded untouched; do
-	play "chunk: ranges $scene" -e chunk -- e2e/ranges $scene
-done
-
-# what programs do with their memory: testcase/workloads
 if [ -e /proc/sys/vm/nr_hugepages ]; then
 	echo 23 >/proc/sys/vm/nr_hugepages
 fi
+# a tracer takes seconds to start and to end here, so one plays as many scenes as it can
+scenes=$(e2e/ranges list)
+for engine in slab chunk page; do
+	# shellcheck disable=SC2086 # words
+	play "$engine: ranges" -e $engine -- e2e/ranges $scenes
+done
+for scene in $(e2e/process list); do
+	[ "$scene" != user-faults ] || expected=125 # one operation is refused
+	play "process $scene" -- e2e/process "$scene"
+	expected=0
+done
+
+# what programs do with their memory: testcase/workloads
 for engine in slab chunk; do
 	work()
 	{
@@ -74,12 +73,11 @@ for engine in slab chunk; do
 		shift
 		play "$name" -e "$engine" --max-chunks 1000000 -- "workloads/$program" "$@"
 	}
-	work advice discarded discarded-before removed free-to-take locked transparent-huge
-	work advice swapped
+	work advice discarded discarded-before removed free-to-take locked transparent-huge \
+		swapped huge
 	work advice guarded
-	work advice huge
-	work change read-only no-access later locked-away grown shrunk moved unmapped replaced \
-		failing-calls brk grows-down
+	work change read-only no-access later locked-away locked-away-often grown shrunk moved \
+		unmapped replaced failing-calls brk grows-down
 	work share copied-on-write not-copied shared shared-untouched
 	work threads instant mapper ending arenas
 	work size one-page zeros fewer fewer-touching
@@ -87,10 +85,9 @@ for engine in slab chunk; do
 	work fuzz steps
 done
 engine=page
-work advice discarded discarded-before removed free-to-take locked transparent-huge
-work advice swapped
-work change read-only no-access later locked-away grown shrunk moved unmapped replaced \
-	failing-calls brk grows-down
+work advice discarded discarded-before removed free-to-take locked transparent-huge swapped
+work change read-only no-access later locked-away locked-away-often grown shrunk moved \
+	unmapped replaced failing-calls brk grows-down
 work share copied-on-write not-copied shared shared-untouched
 work size one-page
 work fuzz steps
