@@ -123,8 +123,8 @@ $(BUILD)/client.o: $(CLIENT)
 # sanitizer works in either: their memory and their stacks are not those of the program.
 PLAIN_CFLAGS = $(filter-out -fsanitize% -fno-sanitize%,$(CFLAGS))
 PIC_FLAGS := -fPIC -fvisibility=hidden
-$(BUILD)/pic/%.o: CFLAGS := $(PLAIN_CFLAGS) $(PIC_FLAGS)
-$(BUILD)/plain/%.o: CFLAGS := $(PLAIN_CFLAGS) -fno-stack-protector
+$(BUILD)/pic/%.o: override CFLAGS := $(PLAIN_CFLAGS) $(PIC_FLAGS)
+$(BUILD)/plain/%.o: override CFLAGS := $(PLAIN_CFLAGS) -fno-stack-protector
 $(BUILD)/pic/%.o: %.c Makefile VERSION | $(BUILD)/packages
 	$(call say,CC)
 	$(Q)mkdir -p $(@D)
