@@ -176,6 +176,7 @@ static void start_operation(enum operation_kind kind)
 
 	if (phase == PHASE_PREPARING || phase == PHASE_COPYING || phase == PHASE_COPIED) {
 		count_drop(COUNTER_REQUESTS_BUSY);
+		state.ignored_tid = visible_ids().pid;
 		state.ignored |= 1 << kind;
 		return;
 	}

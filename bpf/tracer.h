@@ -205,6 +205,8 @@ struct state { /* shared memory between both sides: the BPF object's .bss */
 	__u32 pages_per_poll; /* with the page engine, else 0 */
 	__u32 has_slabs;      /* ranges are kept in slabs: user space must look before each copy */
 	__u32 ignored;        /* bit of each kind of request that came while another was served */
+	__u32 ignored_tid;    /* who asked for the last of them, in the tracer's PID namespace */
+	__u32 padding;
 	__u32 unplaced;       /* a restore has seen ranges that a checkpoint has yet to register */
 };
 

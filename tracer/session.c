@@ -321,6 +321,8 @@ static const char *reason_of(int err)
 	case -EDEADLK:
 		return "the target serves faults of tracked memory with userfaultfd, and could not "
 		       "while it stands still; unregister it before";
+	case -ECANCELED:
+		return "the target gave it up and asked anew";
 	case -ETIMEDOUT:
 		return "the target did not stop in time, or gave up polling";
 	default:
@@ -379,14 +381,31 @@ static int look_at_target(struct session *session)
 	return err;
 }
 
-/* Hands over to the next poll, unless something has overtaken the operation. */
-static void make_ready(struct session *session)
+/* Has the thread that asked for this operation given it up, and asked for another one meanwhile? It
+ * will not poll for this one any more. */
+static bool is_given_up(const struct session *session)
 {
-	uint32_t preparing = PHASE_PREPARING;
+	return __atomic_load_n(&session->state->ignored, __ATOMIC_ACQUIRE) &&
+	       session->state->ignored_tid == session->state->operation.tid;
+}
+
+/* Hands over to the next poll, unless something has overtaken the operation. -ECANCELED when the
+ * target will not poll. */
+static int make_ready(struct session *session)
+{
+	uint32_t *phase = &session->state->operation.phase;
+	uint32_t preparing = PHASE_PREPARING, ready = PHASE_READY;
 
 	session->asked_ns = now_ns();
-	(void)__atomic_compare_exchange_n(&session->state->operation.phase, &preparing, PHASE_READY,
-					  false, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED);
+	if (!__atomic_compare_exchange_n(phase, &preparing, PHASE_READY, false, __ATOMIC_ACQ_REL,
+					 __ATOMIC_RELAXED))
+		return 0;
+	/* a request that comes from now on overtakes this one; one that came before could not */
+	if (is_given_up(session) &&
+	    __atomic_compare_exchange_n(phase, &ready, PHASE_PREPARING, false, __ATOMIC_ACQ_REL,
+					__ATOMIC_RELAXED))
+		return -ECANCELED;
+	return 0;
 }
 
 /* Stops every thread, and the one that polls inside its poll. */
@@ -422,7 +441,7 @@ static int hold_and_compare(struct session *session)
 		if (operation->phase == PHASE_PREPARING) {
 			err = look_at_target(session);
 			if (!err)
-				make_ready(session);
+				err = make_ready(session);
 		}
 		if (!err)
 			err = freeze__step_to_poll(target->freeze, (pid_t)operation->tid,
@@ -478,15 +497,15 @@ static void prepare(struct session *session)
 	}
 	if (!err)
 		err = look_at_target(session);
+	if (!err)
+		err = make_ready(session);
 	if (err) {
 		fail(session, NULL, "%s%s", reason_of(err),
 		     err == -ESRCH                             ? ""
 		     : operation->kind == OPERATION_CHECKPOINT ? "; there is no snapshot now"
 		     : begun                                   ? "; memory is partly restored"
 							       : "; its memory is as it was");
-		return;
 	}
-	make_ready(session);
 }
 
 /* ---- after the copy ---- */

@@ -270,6 +270,28 @@ expect_orphan()
 	expect_steps 'save: 0' 'restore: 0' 'verify: ok'
 }
 
+# A request of the other kind, from the same thread, while the tracer still prepares the first one: it
+# is told at once (-5), and not left to its timeout (-110).
+@test 'a target that gives a request up and asks for something else' {
+	export TRACER_TIMEOUT_MS=$((10 * NOBODY_ANSWERS_MS))
+	for order in 'wait=50 save wait=0 restore' 'wait=50 restore wait=0 save'; do
+		# shellcheck disable=SC2086 # words
+		start_tracer "$E2E/steps" save touch="$dir/ready" await="$dir/go" $order \
+			save scramble restore verify
+		wait_until 'the program' test -e "$dir/ready"
+		kill -STOP "$tracer_pid"
+		touch "$dir/go"
+		wait_until 'the second request' test -e "$control/ready_to_checkpoint" -o \
+			-e "$control/ready_to_restore"
+		sleep 0.3
+		kill -CONT "$tracer_pid"
+		finish_tracer
+		expect_status 125
+		[ "$(sed -nE 's/^(save|restore|verify): //p' "$out" | xargs)" = '0 -110 -5 0 0 ok' ]
+		rm -f "$dir/ready" "$dir/go"
+	done
+}
+
 @test 'a target that is stopped and goes on' {
 	start_tracer "$TESTCASE" -t 2 --case scramble
 	wait_until 'the first operations' says "$csv" ,restore,

@@ -3,6 +3,7 @@
  * steps STEP...: a client of the tracer that does what its arguments say, one after the other, and
  * prints what came of it, for tests that need a certain order of things:
  *	bytes=N		make the buffer: a private mapping of N bytes, filled (default 94231)
+ *	wait=MS		for answers from now on; 0 as long as the library likes
  *	save restore	ask; prints the result, 0 or a negative errno
  *	fill=SEED	give the buffer the bytes of a seed; byte=N: the same byte everywhere
  *	scramble	change every byte of the buffer
@@ -28,7 +29,8 @@ struct buffer { /* on the stack of main */
 	volatile unsigned char *at;
 	size_t bytes;
 	uint64_t seed;
-	int byte; /* -1: filled from the seed */
+	int byte;             /* -1: filled from the seed */
+	unsigned int wait_ms; /* for an answer; 0: as long as the library likes */
 };
 
 static void make(struct buffer *buffer, size_t bytes)
@@ -97,6 +99,8 @@ static void with_number(struct buffer *buffer, const char *step, unsigned long n
 	} else if (!strncmp(step, "byte=", 5)) {
 		buffer->byte = (int)number;
 		fill_buffer(buffer);
+	} else if (!strncmp(step, "wait=", 5)) {
+		buffer->wait_ms = (unsigned int)number;
 	} else if (!strncmp(step, "churn=", 6)) {
 		churn(number);
 	} else if (!strncmp(step, "exit=", 5)) {
@@ -113,9 +117,9 @@ static void take(struct buffer *buffer, char **step)
 	const char *value = strchr(*step, '=');
 
 	if (!strcmp(*step, "save")) {
-		say("save: %d\n", client__save(0));
+		say("save: %d\n", client__save(buffer->wait_ms));
 	} else if (!strcmp(*step, "restore")) {
-		say("restore: %d\n", client__restore(0));
+		say("restore: %d\n", client__restore(buffer->wait_ms));
 	} else if (!strcmp(*step, "scramble")) {
 		scramble(buffer->at, buffer->bytes);
 	} else if (!strcmp(*step, "verify")) {

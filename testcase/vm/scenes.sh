@@ -55,10 +55,13 @@ if [ -e /proc/sys/vm/nr_hugepages ]; then
 fi
 # a tracer takes seconds to start and to end here, so one plays as many scenes as it can
 scenes=$(e2e/ranges list)
-for engine in slab chunk page; do
+for engine in slab chunk; do
 	# shellcheck disable=SC2086 # words
 	play "$engine: ranges" -e $engine -- e2e/ranges $scenes
 done
+# shellcheck disable=SC2046 # words
+play 'page: ranges, 64 pages in a poll' -e page --pages-per-poll 64 -- \
+	e2e/ranges $(e2e/ranges list | grep -v -e large -e huge -e churned)
 for scene in $(e2e/process list); do
 	[ "$scene" != user-faults ] || expected=125 # one operation is refused
 	play "process $scene" -- e2e/process "$scene"
