@@ -238,8 +238,10 @@ struct image {
 		segment_count, auxv_bytes, string_bytes;
 
 	/* Only of an image that was opened: */
-	char *path;          /* absolute */
-	void *notes;         /* holds what the pointers above point to */
+	char *path;  /* absolute */
+	void *notes; /* holds what the pointers above point to */
+	size_t notes_bytes;
+	uint32_t *filled; /* for each segment: the first from it on that has bytes, or the count */
 	uint64_t file_bytes; /* uncompressed */
 	int fd;              /* the uncompressed file */
 	int compressed;      /* was it with gzip? */
@@ -284,12 +286,30 @@ struct image_piece {
 /* Fills in *ret with the longest piece from address on (which need not be page-aligned). */
 void image__locate(const struct image *image, uint64_t address, struct image_piece *ret);
 
+/* Says whether the page at address is in a run of `missing`; the same is true up to *ret_end. */
+int image__is_missing(const struct image *image, uint64_t address, uint64_t *ret_end);
+
 /*
  * Reads bytes of memory as the file has it.
  * Returns 0; -ENXIO if some of it is unmapped or below 0; -ENODATA if some of it is in the parent
  * (see image_chain__read); or the -errno of the read. buffer is undefined on failure.
  */
 int image__read(const struct image *image, uint64_t address, void *buffer, size_t bytes);
+
+/*
+ * Where, in the file, the next byte is that is in no hole: from offset on and before limit. limit if
+ * there is none. A file system that does not know of holes has none.
+ */
+uint64_t image__skip_hole(const struct image *image, uint64_t offset, uint64_t limit);
+
+/*
+ * Reads one segment: calls each, unless it is NULL, for every page of it that is not all zeros, in
+ * address order, and verifies the checksum. page: IMAGE_PAGE bytes, aligned, valid during the call.
+ * Returns 0, -EBADMSG with a message, or a read's -errno.
+ */
+int image__scan_segment(const struct image *image, size_t index,
+			void (*each)(uint64_t address, const void *page, void *argument),
+			void *argument, char *message);
 
 /* Verifies the checksum of one segment. Returns 0, -EBADMSG with a message, or a read's -errno. */
 int image__check_segment(const struct image *image, size_t index, char *message);
@@ -307,7 +327,8 @@ struct image_chain {
  * Opens an image with its parents. A parent is looked for at the path that the image has, and, if
  * it is not there, under the same name in the folder of the image.
  * Returns 0, or as image__open does; -EBADMSG as well if a parent is not the image that it must be
- * (another id), or the chain has no end. *ret is untouched on failure.
+ * (another id, a depth that is not less: such a chain would have no end); -EFBIG if the chain is too
+ * long or has too many notes. *ret is untouched on failure.
  */
 int image_chain__open(const char *path, struct image_chain *ret, char *message);
 void image_chain__free(struct image_chain *chain);

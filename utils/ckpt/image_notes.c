@@ -241,7 +241,7 @@ static int check_info(const struct reading *r)
 	    !is_string(image, image->process.exe))
 		return bad(r, "a string is outside of the strings");
 	if (increment != (info->parent_id != 0) || increment != (info->depth != 0) ||
-	    increment != (image->strings[info->parent] != '\0'))
+	    image->strings[info->parent] != (increment ? '/' : '\0'))
 		return bad(r, "it is half an increment");
 	if (!increment && image->unchanged_count != 0)
 		return bad(r, "it is no increment, but pages are in a parent");

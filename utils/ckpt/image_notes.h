@@ -1,16 +1,17 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * Between the two halves of the reader of images, image_read.c and image_notes.c. Nobody else needs
- * it.
+ * Between the parts of the reader of images: image_read.c, image_notes.c and image_unpack.c. Nobody
+ * else needs it.
  */
 #ifndef CKPT_IMAGE_NOTES_H
 #define CKPT_IMAGE_NOTES_H
 
+#include <elf.h>
 #include <stddef.h>
 
 #include "ckpt/image.h"
 
-/* Puts "PATH: TEXT" in message (IMAGE_MESSAGE_BYTES) and returns err. */
+/* Puts "PATH: TEXT" in message (IMAGE_MESSAGE_BYTES), control characters as '?', and returns err. */
 int image__fail(char *message, int err, const char *path, const char *format, ...)
 	__attribute__((format(printf, 4, 5)));
 
@@ -21,5 +22,19 @@ int image__fail(char *message, int err, const char *path, const char *format, ..
  */
 int image__read_notes(struct image *image, size_t offset, size_t bytes, char *message);
 void image__free_notes(struct image *image);
+
+/* Reads all of it. Returns 0; -EBADMSG if the file ends before; or the -errno of the read. */
+int image__read_at(int fd, void *buffer, size_t bytes, uint64_t offset);
+
+/* Is it the header of a core file of ours? Returns 0, or as image__open does, with a message. */
+int image__check_elf_header(const struct image *image, const Elf64_Ehdr *header, char *message);
+
+/*
+ * Replaces image->fd, a file compressed with gzip, by one in memory that holds what was in it, and
+ * sets file_bytes and compressed. memory_max: how many bytes it may take; pages of zeros take none.
+ * Returns 0; -EBADMSG; -EFBIG above memory_max or 1 TiB; or -errno, with a message; image->fd is as
+ * before on failure.
+ */
+int image__unpack(struct image *image, uint64_t memory_max, char *message);
 
 #endif

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * Reading an image, see image.h: opening, finding memory in it, checksums, chains. What is in the
- * notes is read in image_notes.c. The file may be of an enemy: no number of it is used before it
+ * Reading an image, see image.h: opening, finding memory in it, checksums. What is in the notes is
+ * read in image_notes.c. The file may be of an enemy: no number of it is used before it
  * was compared with a limit, and no sum is made of two that could overflow.
  */
 #include "ckpt/image.h"
@@ -13,17 +13,16 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/procfs.h"
 #include "ckpt/image_notes.h"
 
 #define BLOCK_BYTES ((size_t)1 << 18) /* memory is read and checked in these */
 
 enum {
-	NOTES_BYTES_MAX = 256 << 20,   /* all notes together */
-	UNPACKED_BYTES_MAX_SHIFT = 40, /* of a compressed image: 1 TiB */
+	NOTES_BYTES_MAX = 256 << 20, /* all notes together */
 	USER_ADDRESS_BITS = 47,
 };
 
@@ -35,16 +34,20 @@ int image__fail(char *message, int err, const char *path, const char *format, ..
 	int n;
 
 	n = snprintf(message, IMAGE_MESSAGE_BYTES, "%s: ", path);
-	if (n < 0 || n >= IMAGE_MESSAGE_BYTES)
-		return err;
-	va_start(args, format);
-	(void)vsnprintf(message + n, IMAGE_MESSAGE_BYTES - (size_t)n, format, args);
-	va_end(args);
+	if (n >= 0 && n < IMAGE_MESSAGE_BYTES) {
+		va_start(args, format);
+		(void)vsnprintf(message + n, IMAGE_MESSAGE_BYTES - (size_t)n, format, args);
+		va_end(args);
+	}
+	/* Some of it is from the file, and the terminal obeys what it is told. */
+	for (char *c = message; *c; c++) {
+		if ((unsigned char)*c < 0x20 || *c == 0x7f)
+			*c = '?';
+	}
 	return err;
 }
 
-/* Reads all of it; -EBADMSG if the file ends before. */
-static int read_at(int fd, void *buffer, size_t bytes, uint64_t offset)
+int image__read_at(int fd, void *buffer, size_t bytes, uint64_t offset)
 {
 	unsigned char *to = buffer;
 
@@ -62,100 +65,9 @@ static int read_at(int fd, void *buffer, size_t bytes, uint64_t offset)
 	return 0;
 }
 
-/* ---- compressed images ---- */
-
-/* Writes what was unpacked, but for pages of zeros. */
-static int store(int fd, const unsigned char *bytes, size_t count, uint64_t offset)
-{
-	for (size_t at = 0; at < count; at += IMAGE_PAGE) {
-		size_t part = count - at < IMAGE_PAGE ? count - at : IMAGE_PAGE;
-		ssize_t n;
-
-		if (part == IMAGE_PAGE && image__is_zero(bytes + at, IMAGE_PAGE))
-			continue;
-		do {
-			n = pwrite(fd, bytes + at, part, (off_t)(offset + at));
-		} while (n < 0 && errno == EINTR);
-		if (n != (ssize_t)part)
-			return n < 0 ? -errno : -EIO;
-	}
-	return 0;
-}
-
-/* One after the other: read, inflate, store. z is ready, in and out are of BLOCK_BYTES. */
-static int unpack_blocks(z_stream *z, int from, int to, unsigned char *in, unsigned char *out,
-			 uint64_t *ret_bytes)
-{
-	uint64_t offset = 0;
-	int result = Z_OK, err;
-
-	while (result != Z_STREAM_END) {
-		size_t count;
-
-		z->next_out = out;
-		z->avail_out = BLOCK_BYTES;
-		while (z->avail_out > 0 && result != Z_STREAM_END) {
-			if (z->avail_in == 0) {
-				ssize_t n = read(from, in, BLOCK_BYTES);
-
-				if (n < 0 && errno == EINTR)
-					continue;
-				if (n <= 0)
-					return n < 0 ? -errno : -EBADMSG;
-				z->next_in = in;
-				z->avail_in = (unsigned int)n;
-			}
-			result = inflate(z, Z_NO_FLUSH);
-			if (result != Z_OK && result != Z_STREAM_END)
-				return result == Z_MEM_ERROR ? -ENOMEM : -EBADMSG;
-		}
-		count = BLOCK_BYTES - z->avail_out;
-		if (offset + count > 1ULL << UNPACKED_BYTES_MAX_SHIFT)
-			return -EFBIG;
-		err = store(to, out, count, offset);
-		if (err)
-			return err;
-		offset += count;
-	}
-	*ret_bytes = offset;
-	return ftruncate(to, (off_t)offset) < 0 ? -errno : 0;
-}
-
-/* Replaces image->fd by the unpacked file. */
-static int unpack(struct image *image, char *message)
-{
-	enum { GZIP = 16 };
-	unsigned char *blocks = malloc(2 * BLOCK_BYTES);
-	z_stream z = {0};
-	int fd, err = -ENOMEM, started = 0;
-
-	fd = memfd_create("image", MFD_CLOEXEC);
-	if (fd < 0)
-		err = -errno;
-	else if (blocks)
-		started = inflateInit2(&z, MAX_WBITS + GZIP) == Z_OK;
-	if (started)
-		err = unpack_blocks(&z, image->fd, fd, blocks, blocks + BLOCK_BYTES,
-				    &image->file_bytes);
-	if (started)
-		(void)inflateEnd(&z);
-	free(blocks);
-	if (!err) {
-		(void)close(image->fd);
-		image->fd = fd;
-		image->compressed = 1;
-		return 0;
-	}
-	if (fd >= 0)
-		(void)close(fd);
-	return image__fail(message, err, image->path, "cannot unpack: %s",
-			   err == -EBADMSG ? "the compressed data is damaged or cut off"
-					   : strerror(-err));
-}
-
 /* ---- headers ---- */
 
-static int check_elf_header(const struct image *image, const Elf64_Ehdr *header, char *message)
+int image__check_elf_header(const struct image *image, const Elf64_Ehdr *header, char *message)
 {
 	const char *path = image->path;
 
@@ -184,10 +96,11 @@ static int read_segment(struct image *image, const Elf64_Phdr *header, uint64_t 
 			uint64_t *before_offset, char *message)
 {
 	struct image_segment *segment = &image->segments[image->segment_count];
+	const uint64_t last_page = UINT64_MAX / IMAGE_PAGE * IMAGE_PAGE;
 	uint64_t start = header->p_vaddr, bytes = header->p_memsz;
 
 	if (start % IMAGE_PAGE || bytes % IMAGE_PAGE || bytes == 0 || start < *before_address ||
-	    bytes > UINT64_MAX - IMAGE_PAGE - start)
+	    bytes > last_page - start)
 		return image__fail(message, -EBADMSG, image->path,
 				   "segment %zu has impossible addresses", image->segment_count);
 	if (header->p_filesz != 0 && header->p_filesz != bytes)
@@ -272,7 +185,7 @@ static int read_checksums(struct image *image, const Elf64_Phdr *header, uint32_
 	if (header->p_filesz != bytes)
 		goto out;
 	note = malloc(bytes);
-	err = note ? read_at(image->fd, note, bytes, header->p_offset) : -ENOMEM;
+	err = note ? image__read_at(image->fd, note, bytes, header->p_offset) : -ENOMEM;
 	if (err)
 		goto out;
 	memcpy(&note_head, note, sizeof(note_head));
@@ -308,7 +221,8 @@ static int check_head(struct image *image, size_t head, size_t notes, uint32_t e
 	int err;
 
 	image->notes = malloc(bytes);
-	err = image->notes ? read_at(image->fd, image->notes, bytes, 0) : -ENOMEM;
+	image->notes_bytes = bytes;
+	err = image->notes ? image__read_at(image->fd, image->notes, bytes, 0) : -ENOMEM;
 	if (err)
 		return image__fail(message, err, image->path, "cannot read its notes: %s",
 				   err == -EBADMSG ? "the file is cut off" : strerror(-err));
@@ -316,6 +230,22 @@ static int check_head(struct image *image, size_t head, size_t notes, uint32_t e
 		return image__fail(message, -EBADMSG, image->path,
 				   "damaged: the checksum of its headers and notes is wrong");
 	/* What the notes point to needs to be aligned, which the headers do: to 8 bytes. */
+	return 0;
+}
+
+/* For image__locate, which must not search: there may be many segments without bytes. */
+static int index_filled(struct image *image, char *message)
+{
+	size_t next = image->segment_count;
+
+	image->filled = calloc(image->segment_count + 1, sizeof(*image->filled));
+	if (!image->filled)
+		return image__fail(message, -ENOMEM, image->path, "%s", strerror(ENOMEM));
+	for (size_t i = image->segment_count; i-- > 0;) {
+		if (image->segments[i].bytes)
+			next = i;
+		image->filled[i] = (uint32_t)next;
+	}
 	return 0;
 }
 
@@ -331,23 +261,25 @@ static int read_headers(struct image *image, char *message)
 		return image__fail(message, -ENOEXEC, image->path,
 				   "not an image: it has only %llu bytes",
 				   (unsigned long long)image->file_bytes);
-	err = read_at(image->fd, &header, sizeof(header), 0);
+	err = image__read_at(image->fd, &header, sizeof(header), 0);
 	if (err)
 		return image__fail(message, err, image->path, "cannot read: %s", strerror(-err));
-	err = check_elf_header(image, &header, message);
+	err = image__check_elf_header(image, &header, message);
 	if (err)
 		return err;
 	count = header.e_phnum;
 	bytes = count * sizeof(*headers);
-	if (count < 2 || bytes > image->file_bytes - sizeof(header))
+	if (bytes > image->file_bytes - sizeof(header))
 		return image__fail(message, -EBADMSG, image->path, "it is cut off");
-	headers = malloc(bytes);
-	err = headers ? read_at(image->fd, headers, bytes, sizeof(header)) : -ENOMEM;
+	headers = calloc(count + 1, sizeof(*headers));
+	err = headers ? image__read_at(image->fd, headers, bytes, sizeof(header)) : -ENOMEM;
 	if (err) {
 		(void)image__fail(message, err, image->path, "cannot read: %s", strerror(-err));
 		goto out;
 	}
 	err = read_segments(image, headers, count, message);
+	if (!err)
+		err = index_filled(image, message);
 	if (!err)
 		err = read_checksums(image, &headers[count - 1], &header_crc, message);
 	if (!err)
@@ -369,16 +301,21 @@ static int open_file(const char *path, struct image *image, char *message)
 	image->path = realpath(path, NULL);
 	if (!image->path)
 		return image__fail(message, -errno, path, "cannot open: %s", strerror(errno));
-	/* The open of a FIFO would wait for a writer. */
+	/* To open a device can do something; the open of a FIFO would wait for a writer. */
+	if (stat(image->path, &st) < 0)
+		return image__fail(message, -errno, path, "cannot open: %s", strerror(errno));
+	if (!S_ISREG(st.st_mode))
+		return image__fail(message, -ENOEXEC, path, "not an image: it is no plain file");
 	image->fd = open(image->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
 	if (image->fd < 0 || fstat(image->fd, &st) < 0)
 		return image__fail(message, -errno, path, "cannot open: %s", strerror(errno));
 	if (!S_ISREG(st.st_mode))
 		return image__fail(message, -ENOEXEC, path, "not an image: it is no plain file");
 	image->file_bytes = (uint64_t)st.st_size;
-	if (st.st_size >= 2 && read_at(image->fd, magic, sizeof(magic), 0) == 0 &&
+	if (st.st_size >= 2 && image__read_at(image->fd, magic, sizeof(magic), 0) == 0 &&
 	    magic[0] == 0x1f && magic[1] == 0x8b)
-		return unpack(image, message);
+		/* restart needs it twice: here, and where the process has it. */
+		return image__unpack(image, procfs__available_memory() / 2, message);
 	return 0;
 }
 
@@ -387,8 +324,10 @@ int image__open(const char *path, struct image **ret, char *message)
 	struct image *image = calloc(1, sizeof(*image));
 	int err;
 
-	if (!image)
-		return image__fail(message, -ENOMEM, path, "%s", strerror(ENOMEM));
+	if (!image) {
+		(void)image__fail(message, -ENOMEM, path, "%s", strerror(ENOMEM));
+		return -ENOMEM;
+	}
 	image->fd = -1;
 	err = open_file(path, image, message);
 	if (!err)
@@ -409,6 +348,7 @@ void image__free(struct image *image)
 		(void)close(image->fd);
 	image__free_notes(image);
 	free(image->segments);
+	free(image->filled);
 	free(image->notes);
 	free(image->path);
 	free(image);
@@ -465,10 +405,9 @@ void image__locate(const struct image *image, uint64_t address, struct image_pie
 		return;
 	}
 	/* To the next segment that has bytes, one run of the parent's pages or one between them. */
-	for (; i < image->segment_count && image->segments[i].start < ret->end; i++) {
-		if (image->segments[i].bytes && image->segments[i].start > address)
-			ret->end = image->segments[i].start;
-	}
+	i = i < image->segment_count ? image->filled[i] : i;
+	if (i < image->segment_count && image->segments[i].start < ret->end)
+		ret->end = image->segments[i].start;
 	i = find(image->unchanged, image->unchanged_count, sizeof(*run), address);
 	run = &image->unchanged[i];
 	if (i == image->unchanged_count || run->start >= ret->end)
@@ -482,12 +421,24 @@ void image__locate(const struct image *image, uint64_t address, struct image_pie
 		ret->end = run->end;
 }
 
+int image__is_missing(const struct image *image, uint64_t address, uint64_t *ret_end)
+{
+	size_t i = find(image->missing, image->missing_count, sizeof(*image->missing), address);
+	const struct image_run *run = &image->missing[i];
+
+	*ret_end = UINT64_MAX;
+	if (i == image->missing_count)
+		return 0;
+	*ret_end = run->start > address ? run->start : run->end;
+	return run->start <= address;
+}
+
 /* A piece of one of the two kinds that have bytes. */
 static int read_piece(const struct image *image, const struct image_piece *piece, void *to,
 		      size_t bytes)
 {
 	if (piece->kind == IMAGE_DATA)
-		return read_at(image->fd, to, bytes, piece->offset);
+		return image__read_at(image->fd, to, bytes, piece->offset);
 	memset(to, 0, bytes);
 	return 0;
 }
@@ -515,36 +466,51 @@ int image__read(const struct image *image, uint64_t address, void *buffer, size_
 	return err;
 }
 
-/* The next byte of the file, from an offset on, that is not in a hole; limit if there is none. */
-static uint64_t next_data(int fd, uint64_t offset, uint64_t limit)
+uint64_t image__skip_hole(const struct image *image, uint64_t offset, uint64_t limit)
 {
-	off_t data = lseek(fd, (off_t)offset, SEEK_DATA);
+	off_t data = lseek(image->fd, (off_t)offset, SEEK_DATA);
 
 	if (data < 0) /* ENXIO: all is a hole; anything else: not known */
 		return errno == ENXIO ? limit : offset;
 	return (uint64_t)data < limit ? (uint64_t)data : limit;
 }
 
-int image__check_segment(const struct image *image, size_t index, char *message)
+/* One block of memory from address on: its checksum, and each for its pages. */
+static uint32_t scan_block(uint32_t crc, uint64_t address, const unsigned char *block, size_t bytes,
+			   void (*each)(uint64_t address, const void *page, void *argument),
+			   void *argument)
+{
+	for (size_t at = 0; each && at < bytes; at += IMAGE_PAGE) {
+		if (!image__is_zero(block + at, IMAGE_PAGE))
+			each(address + at, block + at, argument);
+	}
+	return image__crc(crc, address, block, bytes);
+}
+
+int image__scan_segment(const struct image *image, size_t index,
+			void (*each)(uint64_t address, const void *page, void *argument),
+			void *argument, char *message)
 {
 	const struct image_segment *segment = &image->segments[index];
-	unsigned char *block = aligned_alloc(IMAGE_PAGE, BLOCK_BYTES);
-	uint64_t at = 0;
+	uint64_t at = 0, limit = segment->offset + segment->bytes;
+	unsigned char *block = NULL;
 	uint32_t crc = 0;
-	int err = block ? 0 : -ENOMEM;
+	int err = 0;
 
+	if (segment->bytes) {
+		block = aligned_alloc(IMAGE_PAGE, BLOCK_BYTES);
+		err = block ? 0 : -ENOMEM;
+	}
 	while (at < segment->bytes && !err) {
-		uint64_t skip = next_data(image->fd, segment->offset + at,
-					  segment->offset + segment->bytes) -
-				segment->offset - at;
+		uint64_t data = image__skip_hole(image, segment->offset + at, limit);
 		size_t part;
 
-		at += skip / IMAGE_PAGE * IMAGE_PAGE;
+		at = (data - segment->offset) / IMAGE_PAGE * IMAGE_PAGE;
 		part = segment->bytes - at < BLOCK_BYTES ? (size_t)(segment->bytes - at)
 							 : BLOCK_BYTES;
-		err = read_at(image->fd, block, part, segment->offset + at);
+		err = image__read_at(image->fd, block, part, segment->offset + at);
 		if (!err)
-			crc = image__crc(crc, segment->start + at, block, part);
+			crc = scan_block(crc, segment->start + at, block, part, each, argument);
 		at += part;
 	}
 	free(block);
@@ -560,121 +526,16 @@ int image__check_segment(const struct image *image, size_t index, char *message)
 	return 0;
 }
 
+int image__check_segment(const struct image *image, size_t index, char *message)
+{
+	return image__scan_segment(image, index, NULL, NULL, message);
+}
+
 int image__check(const struct image *image, char *message)
 {
 	int err = 0;
 
 	for (size_t i = 0; i < image->segment_count && !err; i++)
 		err = image__check_segment(image, i, message);
-	return err;
-}
-
-/* ---- chains ---- */
-
-/* The parent of image: where it says, or beside it. */
-static int open_parent(const struct image *image, struct image **ret, char *message)
-{
-	const char *path = image__string(image, image->info.parent);
-	const char *slash = strrchr(image->path, '/'), *name = strrchr(path, '/');
-	struct image *parent = NULL;
-	char beside[PATH_MAX];
-	int err;
-
-	err = image__open(path, &parent, message);
-	if (err == -ENOENT && slash && name &&
-	    snprintf(beside, sizeof(beside), "%.*s%s", (int)(slash - image->path), image->path,
-		     name) < (int)sizeof(beside))
-		err = image__open(beside, &parent, message);
-	if (err == -ENOENT)
-		return image__fail(
-			message, err, image->path,
-			"it is an increment, and the image that it adds to is not there: "
-			"%s",
-			path);
-	if (err)
-		return err;
-	if (!parent || parent->info.id != image->info.parent_id) {
-		image__free(parent);
-		return image__fail(message, -EBADMSG, image->path,
-				   "it is an increment, and %s is not the image that it adds to: "
-				   "that was replaced",
-				   path);
-	}
-	*ret = parent;
-	return 0;
-}
-
-int image_chain__open(const char *path, struct image_chain *ret, char *message)
-{
-	struct image_chain chain = {.count = 0};
-	struct image *last = NULL;
-	int err;
-
-	err = image__open(path, &last, message);
-	while (!err && last) {
-		struct image *parent = NULL;
-
-		chain.images[chain.count++] = last;
-		if (!(last->info.flags & IMAGE_INCREMENT)) {
-			*ret = chain;
-			return 0;
-		}
-		err = chain.count == IMAGE_CHAIN_MAX
-			      ? image__fail(message, -EBADMSG, path,
-					    "more than %d increments, one upon the other",
-					    IMAGE_CHAIN_MAX)
-			      : open_parent(last, &parent, message);
-		last = parent;
-	}
-	image_chain__free(&chain);
-	return err;
-}
-
-void image_chain__free(struct image_chain *chain)
-{
-	for (size_t i = 0; i < chain->count; i++)
-		image__free(chain->images[i]);
-	chain->count = 0;
-}
-
-void image_chain__locate(const struct image_chain *chain, uint64_t address, struct image_piece *ret,
-			 const struct image **ret_image)
-{
-	struct image_piece piece;
-
-	image__locate(chain->images[0], address, ret);
-	*ret_image = chain->images[0];
-	for (size_t i = 1; i < chain->count && ret->kind == IMAGE_UNCHANGED; i++) {
-		image__locate(chain->images[i], address, &piece);
-		ret->kind = piece.kind == IMAGE_UNMAPPED ? IMAGE_ZERO : piece.kind;
-		ret->offset = piece.offset;
-		if (piece.end < ret->end)
-			ret->end = piece.end;
-		*ret_image = chain->images[i];
-	}
-	/* The last one is a full image and has no such runs; image__open sees to it. */
-	if (ret->kind == IMAGE_UNCHANGED)
-		ret->kind = IMAGE_ZERO;
-}
-
-int image_chain__read(const struct image_chain *chain, uint64_t address, void *buffer, size_t bytes)
-{
-	unsigned char *to = buffer;
-	const struct image *image;
-	struct image_piece piece;
-	int err = 0;
-
-	while (bytes > 0 && !err) {
-		size_t part;
-
-		image_chain__locate(chain, address, &piece, &image);
-		if (piece.kind == IMAGE_UNMAPPED)
-			return -ENXIO;
-		part = piece.end - address < bytes ? (size_t)(piece.end - address) : bytes;
-		err = read_piece(image, &piece, to, part);
-		to += part;
-		address += part;
-		bytes -= part;
-	}
 	return err;
 }
