@@ -33,7 +33,8 @@ LIBCKPT  := $(patsubst %.c,$(BUILD)/pic/%.o,utils/base/parse.c $(addprefix utils
 RESTART  := $(patsubst %.c,$(BUILD)/plain/%.o,utils/base/log.c utils/base/parse.c utils/base/procfs.c \
 	$(addprefix utils/ckpt/,image_chain.c image_notes.c image_read.c image_unpack.c image_write.c \
 	plan.c restart.c restore.c thread.c vdso.c) $(wildcard utils/slab/*.c))
-MODULES  := $(BASE) $(CLIENT) $(IMAGE) $(SLAB) $(filter-out %/main.o,$(TRACER))
+READCKPT := $(call objects,utils/readckpt/*.c)
+MODULES  := $(BASE) $(CLIENT) $(IMAGE) $(SLAB) $(filter-out %/main.o,$(TRACER) $(READCKPT))
 programs  = $(patsubst testcase/%.c,$(BUILD)/%,$(wildcard testcase/$(1)/*.c))
 UNIT     := $(call programs,unit)
 E2E      := $(call programs,e2e)
@@ -41,28 +42,31 @@ BENCH    := $(call programs,bench)
 WORKLOADS := $(filter-out %/rollback,$(call programs,workloads)) $(BUILD)/workloads/asan \
 	$(BUILD)/workloads/rollback.so
 
-# What is needed from the distribution (Debian's names): to build; to test; for reports; for lint.
+# What is needed from the distribution (Debian's names): to build; to test; for reports; for the fuzzer;
+# for lint.
 BUILD_PACKAGES := gcc make clang bpftool libbpf-dev libelf-dev zlib1g-dev libc6-dev
-TEST_PACKAGES  := bats parallel binutils llvm qemu-system-x86 busybox-static libbpfcc gdb elfutils
+TEST_PACKAGES  := bats parallel binutils llvm qemu-system-x86 busybox-static libbpfcc gdb elfutils jq
 BENCH_PACKAGES := gnuplot-nox libbpfcc
+FUZZ_PACKAGES  := libclang-rt-dev
 LINT_PACKAGES  := cppcheck clang-tidy clang-format shellcheck valgrind
 
 .DELETE_ON_ERROR:
 .SECONDARY:
 .SUFFIXES:
 .PHONY: all tests run run-vm test test-unit test-e2e test-vm bench bench-quick bench-vm bench-ckpt \
-	deps install uninstall lint sanitize valgrind format clean help
+	deps install uninstall lint sanitize valgrind fuzz format clean help
 
 #: all         everything that is installed (the default)
 all: $(BUILD)/tracer $(BUILD)/testcase $(BUILD)/slabsim $(BUILD)/client.o $(BUILD)/libckpt.so \
-	$(BUILD)/restart
+	$(BUILD)/restart $(BUILD)/readckpt
 
 help:
 	@sed -n 's/^#: //p' Makefile
 
 #: deps        install the Debian or Ubuntu packages for all targets (as root)
 deps:
-	$(Q)utils/deps.sh $(BUILD_PACKAGES) $(TEST_PACKAGES) $(BENCH_PACKAGES) $(LINT_PACKAGES)
+	$(Q)utils/deps.sh $(BUILD_PACKAGES) $(TEST_PACKAGES) $(BENCH_PACKAGES) $(FUZZ_PACKAGES) \
+		$(LINT_PACKAGES)
 
 # ---- building ----
 
@@ -145,6 +149,11 @@ RESTART_FLAGS := -static -no-pie -Wl,-Ttext-segment=0x100000,-z,norelro
 $(BUILD)/restart: $(RESTART)
 	$(call say,LINK)
 	$(Q)$(CC) $(PLAIN_CFLAGS) $(LDFLAGS) $(RESTART_FLAGS) $^ -o $@ -lz
+
+$(BUILD)/readckpt: $(READCKPT) $(IMAGE) $(patsubst %.c,$(BUILD)/obj/utils/base/%.o,log.c \
+	parse.c procfs.c)
+	$(call say,LINK)
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $^ -o $@ -lz
 
 $(BUILD)/obj/modules.a: $(MODULES)
 	$(call say,AR)
@@ -246,6 +255,28 @@ test-e2e: tests
 test-vm: tests
 	testcase/run.sh $(VM_SUITES)
 
+FUZZ_SECONDS ?= 60
+FUZZ_CORPUS  := $(BUILD)/fuzz/corpus
+FUZZ_SOURCES  = testcase/fuzz/image_fuzz.c $(wildcard utils/ckpt/image_*.c) \
+	$(filter-out %/main.c,$(wildcard utils/readckpt/*.c)) utils/base/parse.c \
+	utils/base/procfs.c
+
+$(BUILD)/fuzz/image_fuzz: testcase/fuzz/image_fuzz.c $(wildcard testcase/fuzz/*.h utils/ckpt/image*.[ch] \
+		utils/readckpt/*.[ch]) | $(BUILD)/packages
+	$(call say,FUZZ)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CLANG) -std=gnu11 $(CPPFLAGS) $(WARNINGS) -O1 -g -DFUZZER -fsanitize=fuzzer,address,undefined \
+		-fno-sanitize-recover=all $(FUZZ_SOURCES) -o $@ -lz
+
+#: fuzz        the reader of images against what nobody wrote, for FUZZ_SECONDS=60
+fuzz: $(BUILD)/e2e/make_images
+	$(Q)utils/deps.sh $(FUZZ_PACKAGES)
+	$(Q)$(MAKE) $(BUILD)/fuzz/image_fuzz
+	$(Q)mkdir -p $(FUZZ_CORPUS) && $(BUILD)/e2e/make_images $(FUZZ_CORPUS)
+	$(BUILD)/fuzz/image_fuzz -max_total_time=$(FUZZ_SECONDS) -max_len=32768 -timeout=23 \
+		-rss_limit_mb=2048 -print_final_stats=1 -artifact_prefix=$(BUILD)/fuzz/ \
+		$(FUZZ_CORPUS) testcase/fuzz/corpus
+
 #: bench       measure, about 12 minutes (as root); leaves results/bench-TIME.csv and plots
 bench: all $(BENCH)
 	$(Q)utils/deps.sh $(BENCH_PACKAGES)
@@ -308,6 +339,7 @@ install: all
 	install -m 755 $(BUILD)/slabsim $(DESTDIR)$(PREFIX)/bin/slabsim
 	install -m 755 $(BUILD)/restart $(DESTDIR)$(PREFIX)/bin/restart
 	install -m 644 $(BUILD)/libckpt.so $(DESTDIR)$(PREFIX)/lib/tracer/libckpt.so
+	install -m 755 $(BUILD)/readckpt $(DESTDIR)$(PREFIX)/bin/readckpt
 	install -m 644 $(BUILD)/client.o $(DESTDIR)$(PREFIX)/lib/tracer/client.o
 	for header in $(BCC_HEADERS); do \
 		install -D -m 644 bpf/$$header $(DESTDIR)$(PREFIX)/lib/tracer/$$header || exit 1; \
@@ -318,11 +350,13 @@ install: all
 	install -m 644 docs/slabsim.1 $(DESTDIR)$(PREFIX)/share/man/man1/slabsim.1
 	install -m 644 docs/restart.1 $(DESTDIR)$(PREFIX)/share/man/man1/restart.1
 	install -m 644 docs/libckpt.7 $(DESTDIR)$(PREFIX)/share/man/man7/libckpt.7
+	install -m 644 docs/readckpt.1 $(DESTDIR)$(PREFIX)/share/man/man1/readckpt.1
 
 #: uninstall   remove what install has put there
 uninstall:
 	rm -f $(DESTDIR)$(PREFIX)/sbin/tracer $(DESTDIR)$(PREFIX)/bin/testcase \
 		$(DESTDIR)$(PREFIX)/bin/slabsim \
+		$(DESTDIR)$(PREFIX)/bin/readckpt \
 		$(DESTDIR)$(PREFIX)/lib/tracer/client.o \
 		$(DESTDIR)$(PREFIX)/include/tracer/client.h \
 		$(DESTDIR)$(PREFIX)/share/man/man8/tracer.8 \
@@ -330,7 +364,8 @@ uninstall:
 		$(DESTDIR)$(PREFIX)/share/man/man1/slabsim.1 \
 		$(DESTDIR)$(PREFIX)/bin/restart $(DESTDIR)$(PREFIX)/lib/tracer/libckpt.so \
 		$(DESTDIR)$(PREFIX)/share/man/man1/restart.1 \
-		$(DESTDIR)$(PREFIX)/share/man/man7/libckpt.7
+		$(DESTDIR)$(PREFIX)/share/man/man7/libckpt.7 \
+		$(DESTDIR)$(PREFIX)/share/man/man1/readckpt.1
 	rm -rf $(DESTDIR)$(PREFIX)/lib/tracer/bcc
 	-rmdir $(DESTDIR)$(PREFIX)/lib/tracer $(DESTDIR)$(PREFIX)/include/tracer
 

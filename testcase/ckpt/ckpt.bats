@@ -237,6 +237,31 @@ put()
 	"$TREE/testcase/ckpt/changes.sh" CKPT_FORK=1
 }
 
+@test 'increments squashed to one image, which is brought back without them' {
+	start CKPT_INCREMENTAL=1 count
+	kill -USR2 "$pid"
+	wait_for 'an image' test -e image
+	first=$(stat -c %i image)
+	kill -USR2 "$pid"
+	wait_for 'the next image' sh -c "[ -e image ] && [ \"\$(stat -c %i image)\" != $first ]"
+	kill -KILL "$pid"
+	wait "$pid" || true
+	"$BUILD/readckpt" image >table
+	grep -q 'an increment' table
+	grep -q "process *$pid work" table
+	grep -q 'Checksums all right' table
+	grep -q '\[stack\]' table
+	"$BUILD/readckpt" --squash whole.gz image
+	rm image image.1
+	"$BUILD/readckpt" whole.gz >whole.table
+	# but for the head and the columns of pages, which are in a parent no more
+	diff <(sed -n '/^Threads/,/^Checksums/p' table | sed '$d') \
+		<(sed -n '/^Threads/,/^Checksums/p' whole.table | sed '$d')
+	touch finish
+	timeout "$LIMIT" "$RESTART" whole.gz </dev/null
+	grep -q '^ok$' out
+}
+
 @test 'an image each 100 ms, and the last three are kept' {
 	start CKPT_INTERVAL=100ms CKPT_KEEP=3 count
 	wait_for 'the fifth image' test -e image.4

@@ -1,0 +1,237 @@
+# SPDX-License-Identifier: BSD-2-Clause
+# readckpt on images of make_images.c.
+
+load common
+
+READCKPT=$BUILD/readckpt
+
+# make_images: full, full.gz, one-page, nothing, increment (upon full) in $dir
+make_images()
+{
+	"$E2E/make_images" "$dir"
+}
+
+readckpt()
+{
+	run_limited "$READCKPT" "$@"
+}
+
+need()
+{
+	command -v "$1" >/dev/null || skip "$1 is not installed"
+}
+
+# flip FILE OFFSET: one bit
+flip()
+{
+	local byte
+
+	byte=$(od -An -tu1 -j "$2" -N 1 "$1")
+	printf "\\x$(printf %x $((byte ^ 4)))" | dd of="$1" bs=1 seek="$2" conv=notrunc status=none
+}
+
+# mount_small NAME: a file system of 64 KiB
+mount_small()
+{
+	mkdir "$1"
+	mount -t tmpfs -o size=64k tmpfs "$1" || skip 'nothing can be mounted here'
+	small=$1
+}
+
+unmount_small()
+{
+	umount "$small"
+}
+
+@test 'the table, of an image and of a compressed one' {
+	make_images
+	readckpt full
+	expect_status 0
+	expect_text "$out" 'full: 24.1 KiB, format version 1' 'process *2300 counting' \
+		'^  000002300000 000002303000 rw-p .* 1 *1 *0 *1  \[heap\]$' \
+		'rip    0000000000400005' 'USR2 *handler 0x400017' \
+		'23 /tmp/results.txt at 2323 O_WRONLY|O_APPEND|O_CLOEXEC' \
+		'missing *pages that could not be read; open files' 'Checksums all right'
+	[ ! -s "$err" ]
+	sed 1d "$out" >plain
+	readckpt full.gz
+	expect_status 0
+	expect_text "$out" 'unpacked'
+	diff plain <(sed 1d "$out")
+}
+
+@test 'myckpt is read when nothing is named' {
+	readckpt
+	expect_status 1
+	expect_text "$err" '^readckpt: myckpt: cannot open: No such file'
+	make_images
+	cp full myckpt
+	readckpt
+	expect_status 0
+}
+
+@test 'JSON that other programs read' {
+	need jq
+	make_images
+	for image in full full.gz one-page nothing increment; do
+		readckpt --json $image
+		expect_status 0
+		jq -e '.intact and .version == 1 and .total.pages == ([.regions[].pages] | add // 0)' \
+			"$out" >/dev/null
+	done
+	readckpt --json full
+	[ "$(jq -r '.regions[] | select(.kind == "heap") | .start, .permissions, .resident_pages,
+		.zero_pages, .missing_pages' "$out" | tr '\n' ' ')" = '0x2300000 rw-p 1 1 1 ' ]
+	[ "$(jq -r '.threads[1].registers.rip, .signals[0].name, .files[2].path, .missing[0]' \
+		"$out" | tr '\n' ' ')" = '0x400006 USR2 /tmp/results.txt pages ' ]
+	readckpt --json increment
+	[ "$(jq -r '.parent.images_before, (.chain | length)' "$out" | tr '\n' ' ')" = '1 2 ' ]
+	if command -v python3 >/dev/null; then
+		python3 -m json.tool <"$out" >/dev/null
+	fi
+}
+
+@test 'JSON of what is damaged says so, and is JSON' {
+	need jq
+	make_images
+	flip full $((0x3000 + 23))
+	readckpt --json full
+	expect_status 1
+	jq -e '(.intact | not) and (.faults[0] | test("segment 1")) and
+		[.segments[].intact] == [true, false, true, true]' "$out" >/dev/null
+	: >"$(printf 'empty\033"')"
+	readckpt --json "$(printf 'empty\033"')"
+	expect_status 1
+	jq -e '(.intact | not) and (.file == "empty\u001b\"")' "$out" >/dev/null
+	expect_text "$err" 'empty?"'
+}
+
+@test '--dump, also of what is in a parent' {
+	make_images
+	readckpt --dump 0x400040,5 increment
+	expect_status 0
+	[ "$(cat "$out")" = \
+		'000000400040  b8 ba bd c0 c3                                    |.....|' ]
+	readckpt --dump 0x2302fff,2 full
+	expect_status 1
+	expect_text "$err" '/full: 0x2303000 is in no region'
+	readckpt --dump 1,1 full
+	expect_status 1
+	expect_text "$err" '0x1 is in no region'
+}
+
+@test '--squash makes one image of two' {
+	make_images
+	readckpt --dump 0x2300000,0x3000 increment
+	cp "$out" before
+	readckpt --squash whole.gz increment
+	expect_status 0
+	[ "$(stat -c %a whole.gz)" = 600 ]
+	rm full increment
+	readckpt whole.gz
+	expect_status 0
+	expect_no_text "$out" 'an increment'
+	readckpt --dump 0x2300000,0x3000 whole.gz
+	diff before "$out"
+	zcat whole.gz >core
+	readckpt core
+	expect_status 0
+}
+
+@test '--squash to a place that cannot be written, and to one that is full' {
+	make_images
+	readckpt --squash no/folder increment
+	expect_status 1
+	expect_text "$err" 'no/folder: No such file'
+	ln -s victim link
+	readckpt --squash link increment
+	expect_status 1
+	expect_text "$err" 'link: it is there and is no plain file'
+	[ ! -e victim ]
+	mount_small small
+	head -c 60000 /dev/urandom >small/filled
+	readckpt --squash small/whole increment
+	ls -A small >left
+	unmount_small
+	expect_status 1
+	expect_text "$err" 'small/whole: No space left'
+	[ "$(cat left)" = filled ]
+}
+
+@test 'a parent that is gone, and one that is another: what is there is shown' {
+	make_images
+	mv full elsewhere
+	readckpt increment
+	expect_status 1
+	expect_text "$out" 'DAMAGED' '\[heap\]'
+	expect_text "$err" '/increment: it is an increment, and the image that it adds to is not there'
+	readckpt --dump 0x2300000,16 increment
+	expect_status 1
+	[ ! -s "$out" ]
+	cp nothing full
+	flip full 3000
+	readckpt increment
+	expect_status 1
+	expect_text "$err" '/full: damaged: the checksum of its headers'
+}
+
+@test 'one flipped bit' {
+	make_images
+	for offset in 16 70 500 1000 5000 0x2017 0x3017 24600; do
+		cp full flipped
+		flip flipped $((offset))
+		readckpt flipped
+		expect_status 1
+		expect_text "$err" '^readckpt: .*flipped: '
+	done
+}
+
+@test 'what is no image' {
+	printf 'no image\n' >text
+	: >empty
+	mkfifo fifo
+	gzip -c text >text.gz
+	for file in text empty fifo text.gz "$dir" /dev/zero /proc/self/maps "$READCKPT"; do
+		readckpt "$file"
+		expect_status 1
+		expect_text "$err" "^readckpt: .*${file##*/}: not an image"
+		[ ! -s "$out" ]
+	done
+}
+
+@test 'called wrongly' {
+	for words in '--dump 23' '--dump 23,' '--dump ,23' '--dump 0x,1' '--dump 1,0' \
+		'--dump 1,1073741825' '--dump 281474976710656,1' '--json --dump 1,1' \
+		'--json --squash x' 'one two' '--nothing'; do
+		# shellcheck disable=SC2086
+		readckpt $words
+		expect_status 2
+		[ -s "$err" ]
+		[ ! -s "$out" ]
+	done
+	readckpt --help
+	expect_status 0
+	expect_text "$out" '--squash=OUT'
+	readckpt --version
+	expect_status 0
+	[ "$(cat "$out")" = "readckpt $(cat "$TREE/VERSION")" ]
+}
+
+@test 'colours only on a terminal, and not with NO_COLOR' {
+	need script
+	make_images
+	script -qec "$READCKPT full" /dev/null >colours </dev/null
+	expect_text colours "$(printf '\033')"
+	NO_COLOR=1 script -qec "$READCKPT full" /dev/null >plain </dev/null
+	expect_no_text plain "$(printf '\033')"
+	NO_COLOR='' script -qec "$READCKPT full" /dev/null >colours </dev/null
+	expect_text colours "$(printf '\033')"
+}
+
+@test 'stdout that is full' {
+	make_images
+	status=0
+	"$READCKPT" full >/dev/full 2>"$err" || status=$?
+	expect_status 1
+	expect_text "$err" 'cannot write: No space left'
+}

@@ -1,0 +1,259 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * See squash.h. The chain is walked twice in pieces that are of one image each: to find the segments
+ * of the new image, and to copy them.
+ */
+#include "readckpt/squash.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "ckpt/image_plan.h"
+
+enum {
+	BLOCK_BYTES = 1 << 18,
+	COMPRESSED_MAX_SHIFT = 40, /* readers refuse to unpack more: 1 TiB */
+};
+
+struct squash {
+	const struct image_chain *chain;
+	struct image image; /* the new one; segments, missing and strings are its own */
+	size_t missing_room;
+	struct image_writer *writer;
+	unsigned char *block;
+	const char *path;
+	char *message;
+};
+
+static int fail(const struct squash *s, int err, const char *path, const char *reason)
+{
+	(void)snprintf(s->message, IMAGE_MESSAGE_BYTES, "%s: cannot squash: %s", path, reason);
+	return err;
+}
+
+/* ---- planning ---- */
+
+static int add_missing(struct squash *s, uint64_t start, uint64_t end)
+{
+	struct image *image = &s->image;
+
+	if (image->missing_count == s->missing_room) {
+		size_t room = s->missing_room ? 2 * s->missing_room : 64;
+		struct image_run *larger = realloc(image->missing, room * sizeof(*larger));
+
+		if (!larger)
+			return fail(s, -ENOMEM, s->chain->images[0]->path, strerror(ENOMEM));
+		image->missing = larger;
+		s->missing_room = room;
+	}
+	image->missing[image->missing_count++] = (struct image_run){start, end};
+	image->info.missing |= IMAGE_MISSING_PAGES;
+	return 0;
+}
+
+/* What was missing in the image that a piece is from. */
+static int plan_missing(struct squash *s, const struct image *owner, uint64_t start, uint64_t end)
+{
+	int err = 0;
+
+	while (start < end && !err) {
+		uint64_t to;
+		int is_missing = image__is_missing(owner, start, &to);
+
+		if (to > end)
+			to = end;
+		if (is_missing)
+			err = add_missing(s, start, to);
+		start = to;
+	}
+	return err;
+}
+
+static int plan_mapping(struct squash *s, const struct image_mapping *m)
+{
+	const struct image *owner;
+	struct image_piece piece;
+	struct image_plan gathering;
+	int err = 0;
+
+	image_plan__begin(&gathering, &s->image, m);
+	for (uint64_t at = m->start; at < m->end && !err; at = piece.end) {
+		image_chain__locate(s->chain, at, &piece, &owner);
+		err = plan_missing(s, owner, at, piece.end);
+		if (piece.kind == IMAGE_DATA)
+			image_plan__data(&gathering, at, piece.end);
+	}
+	if (!err && image_plan__end(&gathering))
+		err = fail(s, -EFBIG, s->chain->images[0]->path, "it has too many segments");
+	return err;
+}
+
+/* The strings of the first image, and our name. */
+static int make_strings(struct squash *s)
+{
+	static const char writer[] = "readckpt " TRACER_VERSION;
+	const struct image *first = s->chain->images[0];
+	char *strings = malloc(first->string_bytes + sizeof(writer));
+
+	if (!strings)
+		return fail(s, -ENOMEM, first->path, strerror(ENOMEM));
+	memcpy(strings, first->strings, first->string_bytes);
+	memcpy(strings + first->string_bytes, writer, sizeof(writer));
+	s->image.strings = strings;
+	s->image.string_bytes = first->string_bytes + sizeof(writer);
+	s->image.info.writer = (uint32_t)first->string_bytes;
+	return 0;
+}
+
+static int plan(struct squash *s)
+{
+	const struct image *first = s->chain->images[0];
+	struct image *image = &s->image;
+	int err;
+
+	*image = *first;
+	image->segments = calloc(IMAGE_SEGMENTS_MAX, sizeof(*image->segments));
+	image->missing = image->unchanged = NULL;
+	image->segment_count = image->missing_count = image->unchanged_count = 0;
+	image->info.flags &= ~(uint32_t)IMAGE_INCREMENT;
+	image->info.missing &= ~(uint64_t)IMAGE_MISSING_PAGES;
+	image->info.parent_id = image->info.depth = image->info.parent = 0;
+	err = image->segments ? 0 : fail(s, -ENOMEM, first->path, strerror(ENOMEM));
+	image->strings = NULL;
+	if (!err)
+		err = make_strings(s);
+	for (size_t i = 0; i < first->mapping_count && !err; i++)
+		err = plan_mapping(s, &first->mappings[i]);
+	return err;
+}
+
+/* ---- copying ---- */
+
+static int fail_writing(const struct squash *s, int err)
+{
+	const char *reason = err == -EEXIST   ? "it is there and is no plain file"
+			     : err == -EACCES ? "it is read-only, or the folder is not yours"
+					      : strerror(-err);
+
+	(void)snprintf(s->message, IMAGE_MESSAGE_BYTES, "%s %s: %s", s->writer->step, s->path,
+		       reason);
+	return err;
+}
+
+static int copy_zeros(struct squash *s, uint64_t bytes)
+{
+	int err = bytes ? image_writer__zeros(s->writer, bytes) : 0;
+
+	return err ? fail_writing(s, err) : 0;
+}
+
+/* Bytes of a file from offset on. Holes stay holes. */
+static int copy_data(struct squash *s, const struct image *owner, uint64_t address, uint64_t bytes,
+		     uint64_t offset)
+{
+	uint64_t at = 0;
+	int err = 0;
+
+	while (at < bytes && !err) {
+		uint64_t data = image__skip_hole(owner, offset + at, offset + bytes) - offset;
+		size_t part;
+
+		data = data / IMAGE_PAGE * IMAGE_PAGE;
+		err = copy_zeros(s, data - at);
+		at = data;
+		part = bytes - at < BLOCK_BYTES ? (size_t)(bytes - at) : BLOCK_BYTES;
+		if (err || part == 0)
+			break;
+		err = image__read(owner, address + at, s->block, part);
+		if (err)
+			return fail(s, err, owner->path, strerror(-err));
+		err = image_writer__pages(s->writer, s->block, part);
+		if (err)
+			return fail_writing(s, err);
+		at += part;
+	}
+	return err;
+}
+
+static int copy_segment(struct squash *s, const struct image_segment *segment)
+{
+	const struct image *owner;
+	struct image_piece piece;
+	int err = 0;
+
+	for (uint64_t at = segment->start; at < segment->end && !err; at = piece.end) {
+		uint64_t bytes;
+
+		image_chain__locate(s->chain, at, &piece, &owner);
+		bytes = (piece.end < segment->end ? piece.end : segment->end) - at;
+		if (piece.kind == IMAGE_DATA)
+			err = copy_data(s, owner, at, bytes, piece.offset);
+		else
+			err = copy_zeros(s, bytes);
+	}
+	return err;
+}
+
+/* Zeros cost time when they are compressed, and a hostile image can have very many. */
+static int check_size(const struct squash *s)
+{
+	uint64_t bytes = 0;
+
+	for (size_t i = 0; i < s->image.segment_count; i++)
+		bytes += s->image.segments[i].bytes;
+	if (s->writer->compressed && bytes > 1ULL << COMPRESSED_MAX_SHIFT)
+		return fail(s, -EFBIG, s->chain->images[0]->path,
+			    "more than 1 TiB; write it without compression");
+	return 0;
+}
+
+static int write_all(struct squash *s)
+{
+	int err = image_writer__open(s->writer, s->path);
+
+	if (err)
+		return fail_writing(s, err);
+	err = check_size(s);
+	if (err)
+		return err;
+	err = image_writer__begin(s->writer, &s->image);
+	if (err)
+		return fail_writing(s, err);
+	for (size_t i = 0; i < s->image.segment_count && !err; i++) {
+		if (s->image.segments[i].bytes)
+			err = copy_segment(s, &s->image.segments[i]);
+	}
+	if (err)
+		return err;
+	err = image_writer__commit(s->writer);
+	return err ? fail_writing(s, err) : 0;
+}
+
+int squash__write(const struct image_chain *chain, const char *path, char *message)
+{
+	struct squash s = {.chain = chain, .path = path, .message = message};
+	int err = 0;
+
+	for (size_t i = 0; i < chain->count && !err; i++)
+		err = image__check(chain->images[i], message);
+	if (err)
+		return err;
+	err = plan(&s);
+	if (!err) {
+		s.writer = calloc(1, sizeof(*s.writer));
+		s.block = aligned_alloc(IMAGE_PAGE, BLOCK_BYTES);
+		err = s.writer && s.block
+			      ? write_all(&s)
+			      : fail(&s, -ENOMEM, chain->images[0]->path, strerror(ENOMEM));
+		if (s.writer)
+			image_writer__abort(s.writer);
+	}
+	free(s.writer);
+	free(s.block);
+	free(s.image.segments);
+	free(s.image.missing);
+	free((char *)s.image.strings);
+	return err;
+}

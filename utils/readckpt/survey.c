@@ -1,0 +1,126 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * See survey.h.
+ */
+#include "readckpt/survey.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct counting {
+	const struct image *image;
+	struct survey *survey;
+	size_t region; /* pages come in address order: no search */
+};
+
+/* A message that there is no memory for is counted all the same. */
+static void add_fault(struct survey *survey, const char *message)
+{
+	if (survey->fault_count < SURVEY_FAULTS)
+		survey->faults[survey->fault_count] = strdup(message);
+	survey->fault_count++;
+}
+
+static void count_page(uint64_t address, const void *page, void *argument)
+{
+	struct counting *counting = argument;
+
+	(void)page;
+	while (counting->image->mappings[counting->region].end <= address)
+		counting->region++;
+	counting->survey->regions[counting->region].resident++;
+}
+
+static void scan(const struct image *image, struct survey *survey, int is_first)
+{
+	struct counting counting = {.image = image, .survey = survey};
+	char message[IMAGE_MESSAGE_BYTES];
+
+	for (size_t i = 0; i < image->segment_count; i++) {
+		int err = image__scan_segment(image, i, is_first ? count_page : NULL, &counting,
+					      message);
+
+		if (err) {
+			add_fault(survey, message);
+		} else {
+			survey->segments++;
+			survey->bytes += image->segments[i].bytes;
+		}
+		if (is_first)
+			survey->segment_ok[i] = err == 0;
+	}
+}
+
+/* Pages of runs to the mappings that they are in; which: the field that counts them. */
+static void count_runs(const struct image *image, const struct image_run *runs, size_t count,
+		       struct survey *survey, size_t which)
+{
+	size_t region = 0;
+
+	for (size_t i = 0; i < count; i++) {
+		unsigned char *pages;
+
+		while (image->mappings[region].end <= runs[i].start)
+			region++;
+		pages = (unsigned char *)&survey->regions[region] + which;
+		*(uint64_t *)(void *)pages += (runs[i].end - runs[i].start) / IMAGE_PAGE;
+	}
+}
+
+static uint64_t at_most(uint64_t value, uint64_t limit)
+{
+	return value < limit ? value : limit;
+}
+
+static void sum_up(const struct image *image, struct survey *survey)
+{
+	struct survey_pages *total = &survey->total;
+
+	for (size_t i = 0; i < image->mapping_count; i++) {
+		struct survey_pages *pages = &survey->regions[i];
+
+		pages->all = (image->mappings[i].end - image->mappings[i].start) / IMAGE_PAGE;
+		/* A writer that is not ours may say of pages that are there that they are not. */
+		pages->missing =
+			at_most(pages->missing, pages->all - pages->resident - pages->parent);
+		pages->zero = pages->all - pages->resident - pages->parent - pages->missing;
+		total->all += pages->all;
+		total->resident += pages->resident;
+		total->parent += pages->parent;
+		total->missing += pages->missing;
+		total->zero += pages->zero;
+	}
+}
+
+int survey__make(const struct image_chain *chain, const char *broken, struct survey *ret)
+{
+	const struct image *image = chain->images[0];
+
+	*ret = (struct survey){0};
+	ret->regions = calloc(image->mapping_count + 1, sizeof(*ret->regions));
+	ret->segment_ok = calloc(image->segment_count + 1, 1);
+	if (!ret->regions || !ret->segment_ok) {
+		survey__free(ret);
+		return -ENOMEM;
+	}
+	if (broken)
+		add_fault(ret, broken);
+	for (size_t i = 0; i < chain->count; i++)
+		scan(chain->images[i], ret, i == 0);
+	count_runs(image, image->unchanged, image->unchanged_count, ret,
+		   offsetof(struct survey_pages, parent));
+	count_runs(image, image->missing, image->missing_count, ret,
+		   offsetof(struct survey_pages, missing));
+	sum_up(image, ret);
+	return 0;
+}
+
+void survey__free(struct survey *survey)
+{
+	for (size_t i = 0; i < SURVEY_FAULTS; i++)
+		free(survey->faults[i]);
+	free(survey->regions);
+	free(survey->segment_ok);
+	*survey = (struct survey){0};
+}
