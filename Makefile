@@ -106,7 +106,7 @@ $(BUILD)/obj/%.o: %.c Makefile VERSION | $(BUILD)/packages
 	$(Q)mkdir -p $(@D)
 	$(Q)$(COMPILE) -c $< -o $@
 
-$(BUILD)/tracer: $(TRACER) $(BASE) $(SLAB) | $(BCC_HEADERS:%=$(BUILD)/%)
+$(BUILD)/tracer: $(TRACER) $(BASE) $(SLAB) $(IMAGE) | $(BCC_HEADERS:%=$(BUILD)/%)
 	$(call say,LINK)
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $^ -o $@ $(LIBRARIES)
 

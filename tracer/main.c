@@ -189,7 +189,7 @@ static void serve(struct run *run)
 	session__end(run->session);
 }
 
-/* 0, or -errno when the map log could not be written. */
+/* 0, or -errno when the map log or the image could not be written. */
 static int sum_up(struct run *run)
 {
 	const char *path = run->options.map_log;
@@ -197,6 +197,11 @@ static int sum_up(struct run *run)
 
 	if (err)
 		log__error("cannot write the map log %s: %s", path, strerror(-err));
+	if (run->options.save) {
+		int save_err = session__save(run->session, run->options.save);
+
+		err = err ? err : save_err;
+	}
 	if (run->options.verbosity > LOG_LEVEL_QUIET)
 		session__print_summary(run->session, stderr);
 	return err;

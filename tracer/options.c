@@ -23,6 +23,7 @@ enum key {
 	KEY_CONTROL_DIR,
 	KEY_WAIT,
 	KEY_MAP_LOG,
+	KEY_SAVE,
 	KEY_MAX_CHUNKS,
 	KEY_READY_CHUNKS,
 	KEY_RESTORE_PATH,
@@ -56,6 +57,10 @@ static const struct argp_option option_list[] = {
 	{"control-dir", KEY_CONTROL_DIR, "DIR", 0, "Folder of the control files (default /tmp)", 2},
 	{"output", 'o', "FILE", 0, "The CSV report (default results/PROGRAM-TIME-PID.csv)", 3},
 	{"map-log", KEY_MAP_LOG, "FILE", 0, "At exit, write every range, chunk and slab to FILE",
+	 3},
+	{"save", KEY_SAVE, "FILE", 0,
+	 "At exit, write the snapshot to FILE, a core file for readckpt and gdb (FILE.gz: "
+	 "compressed)",
 	 3},
 	{"verbose", 'v', NULL, 0, "Say what happens, step by step", 3},
 	{"quiet", 'q', NULL, 0, "Say nothing but errors", 3},
@@ -222,6 +227,9 @@ static error_t read_option(int key, char *text, struct argp_state *state)
 		break;
 	case KEY_MAP_LOG:
 		options->map_log = text;
+		break;
+	case KEY_SAVE:
+		options->save = text;
 		break;
 	case KEY_MAX_CHUNKS:
 		read_number(state, "--max-chunks", text, 1, 1ULL << 26, &options->max_chunks);

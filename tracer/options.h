@@ -24,6 +24,7 @@ struct options {
 	const char *control_dir; /* "/tmp" unless told */
 	const char *output;      /* the CSV; NULL: default name */
 	const char *map_log;     /* NULL: none */
+	const char *save;        /* the image; NULL: none */
 	const char *user;        /* name or number; NULL: nobody else */
 	const char *engine;      /* "chunk", "slab", "page" or "auto" */
 	char **program;          /* argv of the program, NULL-terminated; NULL with --wait */

@@ -19,6 +19,7 @@
 #include "fault.h"
 #include "map_log.h"
 #include "session.h"
+#include "snapshot_image.h"
 #include "summary.h"
 #include "target.h"
 
@@ -39,6 +40,7 @@ struct session {
 	struct slab_store *slabs;
 	struct page_engine *pages; /* NULL with another engine */
 	struct target target;
+	struct snapshot_image *image; /* NULL: not wanted */
 	uint64_t saved;    /* chunks in the snapshot */
 	uint64_t warned;   /* sequence of the request that nobody polls for */
 	uint64_t asked_ns; /* when we last expected a poll to come */
@@ -157,6 +159,8 @@ int session__create(const struct options *options, const struct kernel_facts *fa
 		err = target__open(&session->target, session->state, session->stores,
 				   session->slabs, options->regions, options->slab_threshold,
 				   !options->wait_name);
+	if (!err && options->save)
+		err = snapshot_image__create(&session->image);
 	if (!err) {
 		session->events =
 			ring_buffer__new(hooks__events_fd(hooks), on_event, session, NULL);
@@ -247,6 +251,16 @@ fail(struct session *session, struct operation_row *row, const char *format, ...
 	session->failed = true;
 }
 
+/* For --save. The checkpoint is as good without it. */
+static void remember_for_image(struct session *session)
+{
+	int err = session->image ? snapshot_image__remember(session->image, &session->target) : 0;
+
+	if (err && err != -ESRCH)
+		log__warn("cannot read what --save needs to know of process %d: %s",
+			  session->target.pid, strerror(-err));
+}
+
 static void complete(struct session *session, struct operation_row *row)
 {
 	struct operation *operation = &session->state->operation;
@@ -269,6 +283,7 @@ static void complete(struct session *session, struct operation_row *row)
 			slab_store__damage(session->slabs);
 		session->saved = row->chunks;
 		session->state->valid = 1;
+		remember_for_image(session);
 	}
 	session->answered = operation->sequence;
 	set_phase(session, PHASE_IDLE); /* before the target can see the file, and ask again */
@@ -800,6 +815,24 @@ int session__write_map_log(struct session *session, const char *path)
 	return map_log__write(path, &session->target, session->state);
 }
 
+int session__save(struct session *session, const char *path)
+{
+	const char *step = "";
+	int err = snapshot_image__write(session->image, path, &session->target, session->state,
+					&step);
+
+	if (err == -ENODATA)
+		log__error("cannot save %s: there is no snapshot; the program has not asked for a "
+			   "checkpoint, or the last one has failed",
+			   path);
+	else if (err)
+		log__error("%s %s: %s", step, path,
+			   err == -EEXIST  ? "it is there and is no plain file"
+			   : err == -EFBIG ? "the snapshot has too many gaps for an image"
+					   : strerror(-err));
+	return err;
+}
+
 void session__print_summary(const struct session *session, FILE *out)
 {
 	summary__print(session->report, session->hooks, session->stores, session->slabs,
@@ -813,6 +846,7 @@ void session__free(struct session *session)
 		return;
 	ring_buffer__free(session->events);
 	target__close(&session->target);
+	snapshot_image__free(session->image);
 	chunk_stores__free(session->stores);
 	slab_store__free(session->slabs);
 	page_engine__free(session->pages);

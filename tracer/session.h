@@ -47,6 +47,9 @@ bool session__has_failed(const struct session *session);
 /* Writes every range and chunk as it is in the store now (docs/formats.md). 0 or -errno. */
 int session__write_map_log(struct session *session, const char *path);
 
+/* Writes the snapshot as an image (snapshot_image.h). 0, or -errno after saying why on stderr. */
+int session__save(struct session *session, const char *path);
+
 /* The summary, for people. */
 void session__print_summary(const struct session *session, FILE *out);
 

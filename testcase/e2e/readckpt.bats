@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-# readckpt on images of make_images.c.
+# readckpt on images of make_images.c and of tracer --save.
 
 load common
 
@@ -234,4 +234,134 @@ unmount_small()
 	"$READCKPT" full >/dev/full 2>"$err" || status=$?
 	expect_status 1
 	expect_text "$err" 'cannot write: No space left'
+}
+
+# ---- tracer --save ----
+
+# saved ADDRESS BYTES: as readckpt dumps it, hexadecimal digits alone
+saved()
+{
+	"$READCKPT" --dump "$1,$2" image | sed 's/^[0-9a-f]*  //; s/  |.*//' | tr -d ' \n'
+}
+
+@test '--save keeps what the program had at its last checkpoint' {
+	for engine in chunk slab auto; do
+		for name in image image.gz; do
+			rm -f "$csv"
+			trace --engine $engine --save "$dir/$name" "$E2E/steps" bytes=94231 byte=35 \
+				save byte=165 save scramble
+			expect_status 0
+			[ "$(stat -c %a $name)" = 600 ]
+		done
+		zcat image.gz >image
+		buffer=$(sed -n 's/^buffer: //p' "$out")
+		[ "$(saved "$buffer" 16)" = a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5 ]
+		readckpt --dump "$buffer,94231" image
+		expect_status 0
+		[ "$(wc -l <"$out")" -le 4 ]
+		expect_text "$out" '^\*$' "^$(printf %012x $((buffer + 94224)))  a5 a5 a5 a5 a5 a5 a5 *|"
+		readckpt image
+		expect_status 0
+		expect_text "$out" 'memory without registers' 'Checksums all right' '\[heap\]' \
+			'/steps$' 'missing *regions that were not asked for$'
+	done
+}
+
+@test '--save of the bytes of a seed' {
+	need python3
+	trace --save "$dir/image" "$E2E/steps" bytes=23000 fill=23 save restore verify
+	expect_status 0
+	buffer=$(sed -n 's/^buffer: //p' "$out")
+	saved "$buffer" 23000 >/dev/null
+	readckpt --json image
+	expect_status 0
+	python3 - "$buffer" "$out" <<-'END'
+		import json, sys
+		buffer = int(sys.argv[1], 16)
+		region = [r for r in json.load(open(sys.argv[2]))["regions"]
+			  if int(r["start"], 16) <= buffer < int(r["end"], 16)]
+		assert len(region) == 1 and region[0]["permissions"] == "rw-p"
+		assert region[0]["resident_pages"] >= 6
+	END
+}
+
+@test 'gdb and readelf read what --save has written' {
+	need gdb
+	need readelf
+	trace --save "$dir/image" "$E2E/foreign" -m bss -c 1 -r 1
+	expect_status 0
+	readelf -h -l -n image >elf 2>&1
+	expect_text elf 'CORE (Core file)' 'LOAD' 'NT_AUXV' 'NT_FILE' 'TRACER'
+	gdb -nx -batch -ex 'print in_data' -ex 'print &in_bss' -ex 'x/8xb &in_bss' \
+		"$E2E/foreign" image >said 2>&1
+	# .data is not tracked; what of it is in the first page of bss is there all the same
+	expect_text said '^$1 = 23$' '<in_bss>'
+	address=$(sed -n 's/.* \(0x[0-9a-f]*\) <in_bss>$/\1/p' said)
+	[ "$(saved "$address" 8)" = "$(sed -n 's/.*<in_bss>://p' said | sed 's/0x//g' | tr -d '\t ')" ]
+	[ "$(saved "$address" 8)" != 0000000000000000 ]
+}
+
+@test 'restart refuses what --save has written' {
+	trace --save "$dir/image" "$E2E/steps" save
+	expect_status 0
+	run_limited "$BUILD/restart" image
+	[ "$status" -ne 0 ]
+	expect_text "$err" 'memory without registers'
+}
+
+@test '--save leaves out what was unmapped since' {
+	trace --save "$dir/image" "$E2E/steps" bytes=94231 byte=165 save unmap
+	expect_status 0
+	buffer=$(sed -n 's/^buffer: //p' "$out")
+	readckpt --dump "$buffer,16" image
+	expect_status 1
+	expect_text "$err" "$buffer is in no region"
+	readckpt image
+	expect_status 0
+}
+
+@test '--save has what was without access, and says what was replaced' {
+	need jq
+	for engine in chunk slab; do
+		rm -f "$csv"
+		trace --engine $engine --save "$dir/image" "$E2E/ranges" no-access-before
+		expect_status 0
+		readckpt --json image
+		expect_status 0
+		jq -e '[.regions[] | select(.permissions == "---p" and .resident_pages > 0)] |
+			length > 0' "$out" >/dev/null
+	done
+	# with chunks the new mapping is tracked at once, and nothing is known of its pages
+	rm "$csv"
+	trace --engine chunk --save "$dir/image" "$E2E/ranges" replaced
+	expect_status 0
+	readckpt --json image
+	expect_status 0
+	jq -e '.total.missing_pages == 5 and .missing == ["pages", "regions"]' "$out" >/dev/null
+}
+
+@test '--save without a checkpoint, or to a place that cannot be written' {
+	trace --save "$dir/image" true
+	expect_status 125
+	expect_text "$err" "cannot save $dir/image: there is no snapshot"
+	[ ! -e image ]
+	trace --save "$dir/nothing/image" "$E2E/steps" save
+	expect_status 125
+	expect_text "$err" "$dir/nothing/image: No such file"
+	rm "$csv"
+	ln -s "$dir/victim" "$dir/link"
+	trace --save "$dir/link" "$E2E/steps" save
+	expect_status 125
+	expect_text "$err" "$dir/link: it is there and is no plain file"
+	[ ! -e victim ]
+}
+
+@test '--save on a disk that is full' {
+	mount_small small
+	trace --save "$dir/small/image" "$E2E/steps" bytes=94231 save
+	ls -A small >left
+	unmount_small
+	expect_status 125
+	expect_text "$err" "small/image: No space left"
+	[ ! -s left ]
 }

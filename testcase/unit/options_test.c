@@ -157,8 +157,8 @@ static void test_values(void)
 	tap__ok(parse("--restore all p") == STATUS_READ && o->restore_all, "restore all");
 	tap__ok(parse("--restore all --restore diff p") == STATUS_READ && !o->restore_all,
 		"restore diff");
-	tap__ok(parse("-o a -u b --map-log c --control-dir d p") == STATUS_READ && o->output &&
-			o->user && o->map_log && shared->program_at == 9,
+	tap__ok(parse("-o a -u b --map-log c --control-dir d --save e p") == STATUS_READ &&
+			o->output && o->user && o->map_log && o->save && shared->program_at == 11,
 		"words that are not looked into");
 }
 

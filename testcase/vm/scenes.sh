@@ -50,6 +50,14 @@ play 'page: restore with process_vm' -e page --restore-path process_vm -- \
 play 'page: openat2 and faccessat2' -e page -- e2e/foreign -o openat2 -p faccessat2 -c 2 -r 3
 play 'restore with process_vm' --restore-path process_vm -- ./testcase --case all -n 10 -t 0
 play 'restore everything' --restore all -- ./testcase --case all -n 10 -t 0
+play 'save' --save /tmp/image.gz -- ./testcase --case many -n 10 -t 0
+number=$((number + 1))
+if ./readckpt /tmp/image.gz >/tmp/table 2>&1 && grep -q 'Checksums all right' /tmp/table; then
+	echo "ok $number - readckpt reads it"
+else
+	echo "not ok $number - readckpt reads it"
+	sed 's/^/# /' /tmp/table
+fi
 if [ -e /proc/sys/vm/nr_hugepages ]; then
 	echo 23 >/proc/sys/vm/nr_hugepages
 fi

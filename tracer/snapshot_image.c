@@ -1,0 +1,610 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * The snapshot as an image. What the stores hold is collected as a list of pages in address order:
+ * those of slabs are where they are, those of chunks are put together here.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+#include <sys/utsname.h>
+#include <time.h>
+#include <unistd.h>
+#include "ckpt/image.h"
+#include "ckpt/image_plan.h"
+#include "snapshot_image.h"
+
+enum { AUXV_BYTES = 1024 };
+
+struct head {             /* what is before a range that begins inside a page */
+	uint64_t address; /* of the page */
+	uint8_t bytes[IMAGE_PAGE];
+};
+
+struct snapshot_image {
+	struct mappings mappings; /* of the process */
+	struct intervals ranges;  /* tracked at the checkpoint, in whole pages */
+	struct head *heads;       /* in address order */
+	size_t head_count;
+	struct image_process process;
+	char program[PATH_MAX], folder[PATH_MAX];
+	_Alignas(8) uint8_t auxv[AUXV_BYTES];
+	size_t auxv_bytes;
+	uint64_t time_ns;
+};
+
+int snapshot_image__create(struct snapshot_image **ret)
+{
+	*ret = calloc(1, sizeof(**ret));
+	return *ret ? 0 : -ENOMEM;
+}
+
+static void forget(struct snapshot_image *s)
+{
+	procfs__free_mappings(&s->mappings);
+	intervals__clear(&s->ranges);
+	free(s->heads);
+	memset(s, 0, sizeof(*s));
+}
+
+void snapshot_image__free(struct snapshot_image *s)
+{
+	if (!s)
+		return;
+	forget(s);
+	free(s);
+}
+
+/* ---- at the checkpoint ---- */
+
+static uint64_t page_of(uint64_t address)
+{
+	return address & ~(uint64_t)(IMAGE_PAGE - 1);
+}
+
+static int remember_head(struct snapshot_image *s, uint64_t start, struct memory *memory)
+{
+	struct head *larger = realloc(s->heads, (s->head_count + 1) * sizeof(*larger));
+
+	if (!larger)
+		return -ENOMEM;
+	s->heads = larger;
+	larger += s->head_count++;
+	memset(larger, 0, sizeof(*larger));
+	larger->address = page_of(start);
+	return memory__read(memory, larger->address, larger->bytes, start - larger->address);
+}
+
+static int remember_ranges(struct snapshot_image *s, const struct target *target)
+{
+	const struct intervals *sets[] = {&target->tracked, slab_store__ranges(target->slabs)};
+	int err = 0;
+
+	for (int set = 0; set < 2; set++)
+		for (size_t i = 0; i < sets[set]->count && !err; i++) {
+			const struct interval *range = &sets[set]->items[i];
+
+			err = intervals__add(&s->ranges, page_of(range->start),
+					     page_of(range->end + IMAGE_PAGE - 1));
+			if (!err && range->start % IMAGE_PAGE)
+				err = remember_head(s, range->start, target->memory);
+		}
+	return err;
+}
+
+/* Reads a small file of /proc/PID; 0 bytes if it cannot be read. */
+static size_t read_small(pid_t pid, const char *name, void *bytes, size_t count)
+{
+	char path[64];
+	ssize_t n;
+	int fd;
+
+	(void)snprintf(path, sizeof(path), "/proc/%d/%s", pid, name);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	n = fd < 0 ? -1 : read(fd, bytes, count);
+	if (fd >= 0)
+		close(fd);
+	return n < 0 ? 0 : (size_t)n;
+}
+
+static void read_link(pid_t pid, const char *name, char *ret_path)
+{
+	char path[64];
+	ssize_t n;
+
+	(void)snprintf(path, sizeof(path), "/proc/%d/%s", pid, name);
+	n = readlink(path, ret_path, PATH_MAX - 1);
+	ret_path[n < 0 ? 0 : n] = '\0';
+}
+
+/* What cannot be found out is left empty: the memory is what counts. */
+static void remember_process(struct snapshot_image *s, const struct target *target)
+{
+	struct image_process *process = &s->process;
+	char path[64];
+	struct stat st;
+	uint64_t number;
+	size_t count;
+
+	process->pid = target->pid;
+	if (!procfs__status_u64(target->pid, "PPid", &number))
+		process->ppid = (int32_t)number;
+	if (!procfs__status_u64(target->pid, "Umask", &number)) /* octal, read as decimal */
+		process->umask = (uint32_t)(number / 100 * 64 + number / 10 % 10 * 8 + number % 10);
+	(void)snprintf(path, sizeof(path), "/proc/%d", target->pid);
+	if (!stat(path, &st)) {
+		process->uid = st.st_uid;
+		process->gid = st.st_gid;
+	}
+	memcpy(process->name, target->comm, sizeof(process->name) - 1);
+	count = read_small(target->pid, "cmdline", process->arguments,
+			   sizeof(process->arguments) - 1);
+	for (size_t i = 0; i + 1 < count; i++)
+		if (!process->arguments[i])
+			process->arguments[i] = ' ';
+	read_link(target->pid, "exe", s->program);
+	read_link(target->pid, "cwd", s->folder);
+	s->auxv_bytes = read_small(target->pid, "auxv", s->auxv, sizeof(s->auxv));
+	for (size_t i = 0; i < s->mappings.count; i++)
+		if (!strcmp(s->mappings.items[i].path, "[heap]")) {
+			if (!process->start_brk)
+				process->start_brk = s->mappings.items[i].start;
+			process->brk = s->mappings.items[i].end;
+		}
+}
+
+int snapshot_image__remember(struct snapshot_image *s, const struct target *target)
+{
+	struct timespec now;
+	int err;
+
+	forget(s);
+	err = procfs__mappings(target->pid, &s->mappings);
+	if (!err)
+		err = remember_ranges(s, target);
+	if (err) {
+		forget(s);
+		return err;
+	}
+	remember_process(s, target);
+	clock_gettime(CLOCK_REALTIME, &now);
+	s->time_ns = (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
+	return 0;
+}
+
+/* ---- the pages that the stores hold ---- */
+
+enum page_kind { PAGE_DATA, PAGE_LOST }; /* lost: nobody knows what was in it */
+
+struct page {
+	uint64_t address;
+	const uint8_t *bytes; /* NULL of PAGE_LOST */
+	uint8_t *owned;       /* the same if it is ours, else NULL */
+	enum page_kind kind;
+};
+
+struct pages {
+	struct page *items; /* in address order once all are there */
+	size_t count, room;
+	int err;
+};
+
+static struct page *add_page(struct pages *pages, uint64_t address)
+{
+	struct page *page;
+
+	if (pages->count == pages->room && !pages->err) {
+		size_t room = pages->room ? 2 * pages->room : 1024;
+		struct page *larger = realloc(pages->items, room * sizeof(*larger));
+
+		if (larger) {
+			pages->items = larger;
+			pages->room = room;
+		}
+	}
+	if (!pages->items || pages->count == pages->room) {
+		pages->err = -ENOMEM;
+		return NULL;
+	}
+	page = &pages->items[pages->count++];
+	*page = (struct page){.address = address};
+	return page;
+}
+
+static void free_pages(struct pages *pages)
+{
+	for (size_t i = 0; i < pages->count; i++)
+		free(pages->items[i].owned);
+	free(pages->items);
+}
+
+/* The page of a chunk: the last, for chunks come in address order. */
+static struct page *page_of_chunk(struct pages *pages, uint64_t address)
+{
+	struct page *page = pages->count ? &pages->items[pages->count - 1] : NULL;
+
+	if (page && page->address == page_of(address))
+		return page;
+	page = add_page(pages, page_of(address));
+	if (!page)
+		return NULL;
+	page->bytes = page->owned = calloc(1, IMAGE_PAGE);
+	if (!page->owned)
+		pages->err = -ENOMEM;
+	return page->owned ? page : NULL;
+}
+
+static void take_chunk(uint64_t address, const struct chunk *chunk, void *argument)
+{
+	struct page *page;
+
+	if (chunk->state == CHUNK_ABSENT)
+		return;
+	page = page_of_chunk(argument, address);
+	if (!page)
+		return;
+	if (chunk->state == CHUNK_PRESENT)
+		memcpy(page->owned + address % IMAGE_PAGE + chunk->first,
+		       chunk->bytes + chunk->first, CHUNK_BYTES - chunk->first);
+	else /* unreadable, or mapped since the checkpoint */
+		page->kind = PAGE_LOST;
+}
+
+static void take_slab(const struct slab *slab, const uint8_t *bytes, void *argument)
+{
+	struct page *page;
+
+	if (slab->state == SLAB_ZERO)
+		return;
+	page = add_page(argument, slab->address);
+	if (!page)
+		return;
+	page->bytes = bytes;
+	page->kind = bytes ? PAGE_DATA : PAGE_LOST;
+}
+
+static int compare_pages(const void *a, const void *b)
+{
+	const struct page *one = a, *two = b;
+
+	return one->address < two->address ? -1 : one->address > two->address;
+}
+
+static struct page *find_page(const struct pages *pages, uint64_t address)
+{
+	struct page wanted = {.address = address};
+
+	if (!pages->count)
+		return NULL;
+	return bsearch(&wanted, pages->items, pages->count, sizeof(wanted), compare_pages);
+}
+
+/* Puts what is before a bss into its page. The page may hold zeros alone, and not be there yet. */
+static void take_heads(const struct snapshot_image *s, struct pages *pages, size_t count)
+{
+	struct pages chunks = {.items = pages->items, .count = count};
+
+	for (size_t i = 0; i < s->head_count && !pages->err; i++) {
+		const struct head *head = &s->heads[i];
+		struct page *page;
+
+		chunks.items = pages->items;
+		page = find_page(&chunks, head->address);
+		if (!page) {
+			page = add_page(pages, head->address);
+			if (!page)
+				return;
+			page->bytes = page->owned = calloc(1, IMAGE_PAGE);
+			if (!page->owned) {
+				pages->err = -ENOMEM;
+				return;
+			}
+		}
+		for (size_t at = 0; page->owned && at < IMAGE_PAGE; at++)
+			page->owned[at] |=
+				head->bytes[at]; /* where the one is, the other is zero */
+	}
+}
+
+static int collect(struct snapshot_image *s, struct target *target, struct pages *pages)
+{
+	int err = snapshot__for_each(target->snapshot, &target->tracked, take_chunk, pages);
+
+	if (!err)
+		take_heads(s, pages, pages->count);
+	if (!err)
+		slab_store__for_each(target->slabs, take_slab, pages);
+	if (!err)
+		err = pages->err;
+	if (!err && pages->count)
+		qsort(pages->items, pages->count, sizeof(*pages->items), compare_pages);
+	return err;
+}
+
+/* ---- the image ---- */
+
+struct making {
+	struct image image;
+	struct pages pages;
+	char *strings;
+	size_t mapping_room, missing_room, string_room;
+	int err;
+};
+
+/* The offset of text in the strings, where it is put; 0, the empty one, when there is no memory. */
+static uint32_t add_string(struct making *m, const char *text)
+{
+	size_t length = strlen(text) + 1, at = m->image.string_bytes;
+
+	if (length == 1 && at > 0)
+		return 0;
+	if (at + length > m->string_room) {
+		size_t room = 2 * (at + length) + 1024;
+		char *larger = realloc(m->strings, room);
+
+		if (!larger) {
+			m->err = -ENOMEM;
+			return 0;
+		}
+		m->strings = larger;
+		m->image.strings = larger;
+		m->string_room = room;
+	}
+	memcpy(m->strings + at, text, length);
+	m->image.string_bytes = at + length;
+	return (uint32_t)at;
+}
+
+static uint32_t flags_of(const struct mapping *mapping)
+{
+	static const char deleted[] = " (deleted)";
+	size_t length = strlen(mapping->path);
+	uint32_t flags = (mapping->flags & MAPPING_READ ? IMAGE_READ : 0) |
+			 (mapping->flags & MAPPING_WRITE ? IMAGE_WRITE : 0) |
+			 (mapping->flags & MAPPING_EXEC ? IMAGE_EXEC : 0) |
+			 (mapping->flags & MAPPING_SHARED ? IMAGE_SHARED : 0);
+
+	if (!strcmp(mapping->path, "[heap]"))
+		flags |= IMAGE_HEAP;
+	else if (!strcmp(mapping->path, "[stack]"))
+		flags |= IMAGE_STACK;
+	else if (mapping->path[0] == '/')
+		flags |= IMAGE_FILE;
+	if (flags & IMAGE_FILE && length > sizeof(deleted) &&
+	    !strcmp(mapping->path + length - sizeof(deleted) + 1, deleted))
+		flags |= IMAGE_DELETED;
+	return flags;
+}
+
+/* The part [start, end) of a mapping that is tracked. */
+static void add_mapping(struct making *m, const struct mapping *from, uint64_t start, uint64_t end)
+{
+	struct image *image = &m->image;
+
+	if (image->mapping_count == m->mapping_room) {
+		size_t room = m->mapping_room ? 2 * m->mapping_room : 64;
+		struct image_mapping *larger =
+			realloc(image->mappings, room * sizeof(*image->mappings));
+
+		if (!larger) {
+			m->err = -ENOMEM;
+			return;
+		}
+		image->mappings = larger;
+		m->mapping_room = room;
+	}
+	image->mappings[image->mapping_count++] = (struct image_mapping){
+		.start = start,
+		.end = end,
+		.offset = from->inode ? from->offset + (start - from->start) : 0,
+		.inode = from->inode,
+		.dev_major = from->dev_major,
+		.dev_minor = from->dev_minor,
+		.flags = flags_of(from),
+		.path = add_string(m, from->path),
+	};
+}
+
+/* What was tracked at the checkpoint and has not been unmapped since. */
+static int find_ranges(const struct snapshot_image *s, const struct target *target,
+		       struct intervals *ret)
+{
+	const struct intervals *sets[] = {&target->tracked, slab_store__ranges(target->slabs)};
+	struct intervals now = {0};
+	int err = 0;
+
+	for (int set = 0; set < 2; set++)
+		for (size_t i = 0; i < sets[set]->count && !err; i++)
+			err = intervals__add(&now, page_of(sets[set]->items[i].start),
+					     page_of(sets[set]->items[i].end + IMAGE_PAGE - 1));
+	if (!err)
+		err = intervals__intersect(&s->ranges, &now, ret);
+	intervals__clear(&now);
+	return err;
+}
+
+static int make_mappings(struct making *m, const struct snapshot_image *s,
+			 const struct intervals *ranges)
+{
+	size_t at = 0;
+
+	for (size_t i = 0; i < s->mappings.count && !m->err; i++) {
+		const struct mapping *from = &s->mappings.items[i];
+
+		while (at < ranges->count && ranges->items[at].end <= from->start)
+			at++;
+		for (size_t j = at; j < ranges->count && !m->err; j++) {
+			uint64_t start = ranges->items[j].start, end = ranges->items[j].end;
+
+			if (start >= from->end)
+				break;
+			add_mapping(m, from, start > from->start ? start : from->start,
+				    end < from->end ? end : from->end);
+		}
+	}
+	return m->err;
+}
+
+static void add_missing(struct making *m, const struct image_mapping *mapping, uint64_t start)
+{
+	struct image *image = &m->image;
+	struct image_run *runs = image->missing;
+
+	image->info.missing |= IMAGE_MISSING_PAGES;
+	if (image->missing_count && start != mapping->start &&
+	    runs[image->missing_count - 1].end == start) {
+		runs[image->missing_count - 1].end += IMAGE_PAGE;
+		return;
+	}
+	if (image->missing_count == m->missing_room) {
+		size_t room = m->missing_room ? 2 * m->missing_room : 64;
+
+		runs = realloc(runs, room * sizeof(*runs));
+		if (!runs) {
+			m->err = -ENOMEM;
+			return;
+		}
+		image->missing = runs;
+		m->missing_room = room;
+	}
+	runs[image->missing_count++] = (struct image_run){start, start + IMAGE_PAGE};
+}
+
+static int plan_segments(struct making *m)
+{
+	struct image *image = &m->image;
+	const struct page *page = m->pages.items, *end = page + m->pages.count;
+	struct image_plan plan;
+	int err = 0;
+
+	image->segments = calloc(IMAGE_SEGMENTS_MAX, sizeof(*image->segments));
+	if (!image->segments)
+		return -ENOMEM;
+	for (size_t i = 0; i < image->mapping_count && !err; i++) {
+		const struct image_mapping *mapping = &image->mappings[i];
+
+		image_plan__begin(&plan, image, mapping);
+		for (; page < end && page->address < mapping->end; page++) {
+			if (page->address < mapping->start)
+				continue;
+			if (page->kind == PAGE_LOST)
+				add_missing(m, mapping, page->address);
+			else
+				image_plan__data(&plan, page->address, page->address + IMAGE_PAGE);
+		}
+		err = image_plan__end(&plan);
+	}
+	return err ? err : m->err;
+}
+
+static int describe(struct making *m, const struct snapshot_image *s)
+{
+	struct image *image = &m->image;
+	struct utsname name;
+
+	if (uname(&name))
+		return -errno;
+	image->info = (struct image_info){
+		.missing = IMAGE_MISSING_REGIONS,
+		.time_ns = s->time_ns,
+		.version = IMAGE_VERSION,
+		.flags = IMAGE_NO_REGISTERS,
+		.page_bytes = IMAGE_PAGE,
+	};
+	if (getrandom(&image->info.id, sizeof(image->info.id), GRND_NONBLOCK) !=
+	    (ssize_t)sizeof(image->info.id))
+		return -EAGAIN;
+	image->info.id |= 1; /* not 0 */
+	image->process = s->process;
+	(void)add_string(m, "");
+	image->info.writer = add_string(m, "tracer " TRACER_VERSION);
+	image->info.kernel = add_string(m, name.release);
+	image->process.exe = add_string(m, s->program);
+	image->process.cwd = add_string(m, s->folder);
+	image->auxv = s->auxv;
+	image->auxv_bytes = s->auxv_bytes;
+	return m->err;
+}
+
+/* ---- writing ---- */
+
+static int write_segment(struct image_writer *writer, const struct image_segment *segment,
+			 const struct pages *pages, size_t *at)
+{
+	uint64_t address = segment->start;
+	int err = 0;
+
+	while (address < segment->end && !err) {
+		const struct page *page = *at < pages->count ? &pages->items[*at] : NULL;
+		uint64_t next = page && page->address < segment->end ? page->address : segment->end;
+
+		if (page && page->address < address) {
+			++*at; /* in no mapping of then */
+		} else if (next > address) {
+			err = image_writer__zeros(writer, next - address);
+			address = next;
+		} else {
+			err = page->kind == PAGE_LOST
+				      ? image_writer__zeros(writer, IMAGE_PAGE)
+				      : image_writer__pages(writer, page->bytes, IMAGE_PAGE);
+			address += IMAGE_PAGE;
+			++*at;
+		}
+	}
+	return err;
+}
+
+static int write_image(struct making *m, struct image_writer *writer, const char *path)
+{
+	size_t at = 0;
+	int err = image_writer__open(writer, path);
+
+	if (!err)
+		err = image_writer__begin(writer, &m->image);
+	for (size_t i = 0; i < m->image.segment_count && !err; i++)
+		if (m->image.segments[i].bytes)
+			err = write_segment(writer, &m->image.segments[i], &m->pages, &at);
+	if (!err)
+		err = image_writer__commit(writer);
+	image_writer__abort(writer);
+	return err;
+}
+
+int snapshot_image__write(struct snapshot_image *s, const char *path, struct target *target,
+			  const struct state *state, const char **ret_step)
+{
+	struct image_writer *writer = NULL;
+	struct intervals ranges = {0};
+	struct making m = {.err = 0};
+	int err;
+
+	*ret_step = "cannot save";
+	if (!state->valid || !s->mappings.count)
+		return -ENODATA;
+	err = collect(s, target, &m.pages);
+	if (!err)
+		err = describe(&m, s);
+	if (!err)
+		err = find_ranges(s, target, &ranges);
+	if (!err)
+		err = make_mappings(&m, s, &ranges);
+	if (!err)
+		err = plan_segments(&m);
+	if (!err) {
+		writer = calloc(1, sizeof(*writer));
+		err = writer ? write_image(&m, writer, path) : -ENOMEM;
+		if (writer)
+			*ret_step = writer->step;
+	}
+	free(writer);
+	intervals__clear(&ranges);
+	free_pages(&m.pages);
+	free(m.image.mappings);
+	free(m.image.segments);
+	free(m.image.missing);
+	free(m.strings);
+	return err;
+}
