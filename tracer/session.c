@@ -41,9 +41,9 @@ struct session {
 	struct page_engine *pages; /* NULL with another engine */
 	struct target target;
 	struct snapshot_image *image; /* NULL: not wanted */
-	uint64_t saved;    /* chunks in the snapshot */
-	uint64_t warned;   /* sequence of the request that nobody polls for */
-	uint64_t asked_ns; /* when we last expected a poll to come */
+	uint64_t saved;               /* chunks in the snapshot */
+	uint64_t warned;              /* sequence of the request that nobody polls for */
+	uint64_t asked_ns;            /* when we last expected a poll to come */
 	uint64_t polls_seen;
 	uint64_t answered;    /* sequence of the last operation that succeeded */
 	uint64_t provided_ns; /* when all extents that were needed were there */
@@ -261,6 +261,14 @@ static void remember_for_image(struct session *session)
 			  session->target.pid, strerror(-err));
 }
 
+/* Has the thread that asked for this operation given it up, and asked for another one meanwhile? It
+ * will not poll for this one any more. */
+static bool is_given_up(const struct session *session)
+{
+	return __atomic_load_n(&session->state->ignored, __ATOMIC_ACQUIRE) &&
+	       session->state->ignored_tid == session->state->operation.tid;
+}
+
 static void complete(struct session *session, struct operation_row *row)
 {
 	struct operation *operation = &session->state->operation;
@@ -269,6 +277,13 @@ static void complete(struct session *session, struct operation_row *row)
 	int err;
 
 	fill_row(session, row);
+	if (is_given_up(session)) { /* the answer would be taken for that of the new request */
+		row->status = STATUS_FAILED;
+		fail(session, row,
+		     "the target gave it up and asked anew; memory was %s all the same",
+		     kind == OPERATION_CHECKPOINT ? "read" : "restored");
+		return;
+	}
 	err = control__check_request(session->control, kind, session->state->operation.uid);
 	if (err) {
 		row->status = STATUS_FAILED;
@@ -394,14 +409,6 @@ static int look_at_target(struct session *session)
 	operation->lost = operation->suspects = operation->clean = operation->differences = 0;
 	operation->slab_cursor = operation->slab_flags = 0;
 	return err;
-}
-
-/* Has the thread that asked for this operation given it up, and asked for another one meanwhile? It
- * will not poll for this one any more. */
-static bool is_given_up(const struct session *session)
-{
-	return __atomic_load_n(&session->state->ignored, __ATOMIC_ACQUIRE) &&
-	       session->state->ignored_tid == session->state->operation.tid;
 }
 
 /* Hands over to the next poll, unless something has overtaken the operation. -ECANCELED when the

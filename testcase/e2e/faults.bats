@@ -270,11 +270,12 @@ expect_orphan()
 	expect_steps 'save: 0' 'restore: 0' 'verify: ok'
 }
 
-# A request of the other kind, from the same thread, while the tracer still prepares the first one: it
-# is told at once (-5), and not left to its timeout (-110).
+# A request from the same thread while the tracer still prepares the first one: it is told at once (-5),
+# and neither left to its timeout (-110) nor answered by what was prepared for the first one.
 @test 'a target that gives a request up and asks for something else' {
 	export TRACER_TIMEOUT_MS=$((10 * NOBODY_ANSWERS_MS))
-	for order in 'wait=50 save wait=0 restore' 'wait=50 restore wait=0 save'; do
+	for order in 'wait=50 save wait=0 restore' 'wait=50 restore wait=0 save' \
+		'wait=50 save wait=0 save'; do
 		# shellcheck disable=SC2086 # words
 		start_tracer "$E2E/steps" save touch="$dir/ready" await="$dir/go" $order \
 			save scramble restore verify
