@@ -658,11 +658,22 @@ void slab_store__for_each(struct slab_store *store,
 		const struct slab *slab = slab_at(store, i);
 		uint8_t *bytes = NULL;
 
-		if (slab->state == SLAB_GONE ||
-		    (slab->state == SLAB_PRESENT && saved_bytes(store, slab, 0, &bytes)))
+		if (slab->state == SLAB_GONE)
 			continue;
+		if (slab->state == SLAB_PRESENT && saved_bytes(store, slab, 0, &bytes))
+			bytes = NULL;
 		each(slab, bytes, argument);
 	}
+}
+
+int slab_store__read(struct slab_store *store, const struct slab *slab, const uint8_t **ret_bytes)
+{
+	uint8_t *bytes;
+	int err = saved_bytes(store, slab, 0, &bytes);
+
+	if (!err)
+		*ret_bytes = bytes;
+	return err;
 }
 
 uint64_t slab_store__appended(const struct slab_store *store)

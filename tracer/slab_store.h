@@ -79,12 +79,16 @@ int slab_store__repair_restore(struct slab_store *store, struct memory *memory,
 /* Is there, among the flagged, what must be repaired? */
 bool slab_store__needs_repair(struct slab_store *store, struct memory *memory);
 
-/* Calls each for every slab of the table that is not gone; bytes are SLAB_BYTES, NULL unless the
- * slab is present. */
+/* Calls each for every slab of the table that is not gone; slab stays until the next checkpoint; bytes
+ * are SLAB_BYTES, valid during the call, NULL unless the slab is present and its bytes are there. */
 void slab_store__for_each(struct slab_store *store,
 			  void (*each)(const struct slab *slab, const uint8_t *bytes,
 				       void *argument),
 			  void *argument);
+
+/* The bytes of a slab, SLAB_BYTES, zeros if it is not present; valid until the next call for this
+ * store. 0 or -errno. */
+int slab_store__read(struct slab_store *store, const struct slab *slab, const uint8_t **ret_bytes);
 
 /* Slabs that restores have appended to the table and that are not gone. */
 uint64_t slab_store__appended(const struct slab_store *store);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
  * The snapshot as an image. What the stores hold is collected as a list of pages in address order:
- * those of slabs are where they are, those of chunks are put together here.
+ * those of slabs are read when they are written, those of chunks are put together here.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -181,8 +181,8 @@ enum page_kind { PAGE_DATA, PAGE_LOST }; /* lost: nobody knows what was in it */
 
 struct page {
 	uint64_t address;
-	const uint8_t *bytes; /* NULL of PAGE_LOST */
-	uint8_t *owned;       /* the same if it is ours, else NULL */
+	const struct slab *slab; /* that has its bytes, or NULL: */
+	uint8_t *owned;          /* these are its bytes */
 	enum page_kind kind;
 };
 
@@ -231,7 +231,7 @@ static struct page *page_of_chunk(struct pages *pages, uint64_t address)
 	page = add_page(pages, page_of(address));
 	if (!page)
 		return NULL;
-	page->bytes = page->owned = calloc(1, IMAGE_PAGE);
+	page->owned = calloc(1, IMAGE_PAGE);
 	if (!page->owned)
 		pages->err = -ENOMEM;
 	return page->owned ? page : NULL;
@@ -262,7 +262,7 @@ static void take_slab(const struct slab *slab, const uint8_t *bytes, void *argum
 	page = add_page(argument, slab->address);
 	if (!page)
 		return;
-	page->bytes = bytes;
+	page->slab = slab;
 	page->kind = bytes ? PAGE_DATA : PAGE_LOST;
 }
 
@@ -297,7 +297,7 @@ static void take_heads(const struct snapshot_image *s, struct pages *pages, size
 			page = add_page(pages, head->address);
 			if (!page)
 				return;
-			page->bytes = page->owned = calloc(1, IMAGE_PAGE);
+			page->owned = calloc(1, IMAGE_PAGE);
 			if (!page->owned) {
 				pages->err = -ENOMEM;
 				return;
@@ -531,8 +531,23 @@ static int describe(struct making *m, const struct snapshot_image *s)
 
 /* ---- writing ---- */
 
+static int write_page(struct image_writer *writer, const struct page *page,
+		      struct slab_store *slabs)
+{
+	const uint8_t *bytes = page->owned;
+	int err = 0;
+
+	if (page->kind == PAGE_LOST)
+		return image_writer__zeros(writer, IMAGE_PAGE);
+	if (page->slab) {
+		writer->step = "cannot read the snapshot for";
+		err = slab_store__read(slabs, page->slab, &bytes);
+	}
+	return err ? err : image_writer__pages(writer, bytes, IMAGE_PAGE);
+}
+
 static int write_segment(struct image_writer *writer, const struct image_segment *segment,
-			 const struct pages *pages, size_t *at)
+			 const struct pages *pages, size_t *at, struct slab_store *slabs)
 {
 	uint64_t address = segment->start;
 	int err = 0;
@@ -547,9 +562,7 @@ static int write_segment(struct image_writer *writer, const struct image_segment
 			err = image_writer__zeros(writer, next - address);
 			address = next;
 		} else {
-			err = page->kind == PAGE_LOST
-				      ? image_writer__zeros(writer, IMAGE_PAGE)
-				      : image_writer__pages(writer, page->bytes, IMAGE_PAGE);
+			err = write_page(writer, page, slabs);
 			address += IMAGE_PAGE;
 			++*at;
 		}
@@ -557,7 +570,8 @@ static int write_segment(struct image_writer *writer, const struct image_segment
 	return err;
 }
 
-static int write_image(struct making *m, struct image_writer *writer, const char *path)
+static int write_image(struct making *m, struct image_writer *writer, const char *path,
+		       struct slab_store *slabs)
 {
 	size_t at = 0;
 	int err = image_writer__open(writer, path);
@@ -566,7 +580,7 @@ static int write_image(struct making *m, struct image_writer *writer, const char
 		err = image_writer__begin(writer, &m->image);
 	for (size_t i = 0; i < m->image.segment_count && !err; i++)
 		if (m->image.segments[i].bytes)
-			err = write_segment(writer, &m->image.segments[i], &m->pages, &at);
+			err = write_segment(writer, &m->image.segments[i], &m->pages, &at, slabs);
 	if (!err)
 		err = image_writer__commit(writer);
 	image_writer__abort(writer);
@@ -595,7 +609,7 @@ int snapshot_image__write(struct snapshot_image *s, const char *path, struct tar
 		err = plan_segments(&m);
 	if (!err) {
 		writer = calloc(1, sizeof(*writer));
-		err = writer ? write_image(&m, writer, path) : -ENOMEM;
+		err = writer ? write_image(&m, writer, path, target->slabs) : -ENOMEM;
 		if (writer)
 			*ret_step = writer->step;
 	}

@@ -245,7 +245,7 @@ saved()
 }
 
 @test '--save keeps what the program had at its last checkpoint' {
-	for engine in chunk slab auto; do
+	for engine in chunk slab page auto; do
 		for name in image image.gz; do
 			rm -f "$csv"
 			trace --engine $engine --save "$dir/$name" "$E2E/steps" bytes=94231 byte=35 \
@@ -322,7 +322,7 @@ saved()
 
 @test '--save has what was without access, and says what was replaced' {
 	need jq
-	for engine in chunk slab; do
+	for engine in chunk slab page; do
 		rm -f "$csv"
 		trace --engine $engine --save "$dir/image" "$E2E/ranges" no-access-before
 		expect_status 0
