@@ -105,6 +105,8 @@ static int compile(struct bcc *bcc, const char *text, const char *const *flags, 
 	char headers[PATH_MAX];
 	int err = 0;
 
+	if (given && !*given)
+		given = NULL;
 	if (given)
 		snprintf(headers, sizeof(headers), "%s", given);
 	else
