@@ -241,7 +241,7 @@ VM_SUITES   := $(wildcard testcase/vm/*.tap.sh)
 
 #: test        everything that CI runs: unit, end to end here and in both VMs
 test: tests
-	testcase/run.sh $(UNIT_SUITES) $(E2E_SUITES) $(VM_SUITES)
+	testcase/run.sh --beside $(VM_SUITES) $(UNIT_SUITES) $(E2E_SUITES)
 
 #: test-unit   modules alone; no root needed
 test-unit: tests

@@ -1,7 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: BSD-2-Clause
 #
-# run.sh FILE...: runs each FILE, a program or .bats file that emits TAP, one after the other.
+# run.sh [--beside PROGRAM] FILE...: runs each FILE, a program or .bats file that emits TAP, one after
+# the other; PROGRAM, which emits TAP, runs at the same time with less priority and is shown last.
 # Shows what they write as they write it, then the failed and the skipped tests of all of them, and
 # as the last line alone: "N passed, N failed, N skipped". Exit status: 0, 1 if anything failed, 2
 # if called wrongly. Always holds: a FILE that ran no test, died, or did not do what it planned is
@@ -10,13 +11,27 @@
 set -u
 export LC_ALL=C
 
+beside=
+if [ "${1:-}" = --beside ]; then
+	beside=${2:-}
+	shift "$(($# > 1 ? 2 : 1))"
+fi
 if [ $# -eq 0 ]; then
-	echo "usage: $0 FILE..." >&2
+	echo "usage: $0 [--beside PROGRAM] FILE..." >&2
 	exit 2
 fi
 
 tmp=$(mktemp -d) || exit 2
-trap 'rm -rf "$tmp"' EXIT
+beside_pid=
+# shellcheck disable=SC2317,SC2329 # called by the trap
+clean_up() {
+	if [ -n "$beside_pid" ]; then
+		pkill -P "$beside_pid" 2>/dev/null
+		wait "$beside_pid" 2>/dev/null
+	fi
+	rm -rf "$tmp"
+}
+trap clean_up EXIT
 trap 'exit 129' HUP
 trap 'exit 130' INT
 trap 'exit 143' TERM
@@ -137,32 +152,66 @@ count() {
 	}'
 }
 
-for file; do
-	echo "# $file"
-	reason=$(why_not "$file")
-	if [ -n "$reason" ]; then
-		echo "# cannot be run: $reason"
-		add_failure "$file" "cannot be run: $reason"
-		continue
-	fi
-	case $file in
-	/* | ./* | ../*) path=$file ;;
-	*) path=./$file ;;
-	esac
-	echo 255 >"$tmp/status"
-	run_file "$path" | tee "$tmp/output"
+# sum FILE: adds what FILE has written ($tmp/output) and its status ($tmp/status) to the sums
+sum() {
 	# a file that died inside a line must not swallow the next one
 	[ -z "$(tail -c 1 "$tmp/output" | tr '\000' '?')" ] || echo
 	read -r status <"$tmp/status"
-	count "$file" "$status" <"$tmp/output" >"$tmp/counts"
+	count "$1" "$status" <"$tmp/output" >"$tmp/counts"
 	if read -r passes failures skips <"$tmp/counts"; then
 		passed=$((passed + passes))
 		failed=$((failed + failures))
 		skipped=$((skipped + skips))
 	else
-		add_failure "$file" "its output cannot be counted"
+		add_failure "$1" "its output cannot be counted"
 	fi
+}
+
+# path_of FILE: as the shell wants it for a program
+path_of() {
+	case $1 in
+	/* | ./* | ../*) echo "$1" ;;
+	*) echo "./$1" ;;
+	esac
+}
+
+# can_run FILE: says so if not
+can_run() {
+	reason=$(why_not "$1")
+	[ -n "$reason" ] || return 0
+	echo "# cannot be run: $reason"
+	add_failure "$1" "cannot be run: $reason"
+	return 1
+}
+
+if [ -n "$beside" ] && [ -z "$(why_not "$beside")" ]; then
+	echo 255 >"$tmp/status-beside"
+	(
+		trap - HUP INT TERM EXIT
+		nice "$(path_of "$beside")" </dev/null >"$tmp/beside" 2>"$tmp/beside-err"
+		echo $? >"$tmp/status-beside"
+	) &
+	beside_pid=$!
+fi
+for file; do
+	echo "# $file"
+	can_run "$file" || continue
+	echo 255 >"$tmp/status"
+	run_file "$(path_of "$file")" | tee "$tmp/output"
+	sum "$file"
 done
+if [ -n "$beside" ]; then
+	echo "# $beside"
+	if can_run "$beside"; then
+		wait "$beside_pid"
+		beside_pid=
+		cat "$tmp/beside-err" >&2
+		mv "$tmp/beside" "$tmp/output"
+		mv "$tmp/status-beside" "$tmp/status"
+		cat "$tmp/output"
+		sum "$beside"
+	fi
+fi
 
 if [ -s "$tmp/failed" ]; then
 	echo

@@ -12,7 +12,7 @@ cd "$tmp" || exit 2
 
 tests=0
 bad=0
-echo "1..37"
+echo "1..40"
 
 # ok TEXT, after a command: reports its status
 ok() {
@@ -294,4 +294,28 @@ rm hold
 wait $runner && has "1 passed, 0 failed, 0 skipped" && [ -z "$(ls own)" ]
 ok "nothing is left in TMPDIR"
 
-[ $tests -eq 37 ] && [ $bad -eq 0 ]
+touch hold
+tap first <<'END'
+1..1
+ok 1 - alone
+END
+script release <<'END'
+rm hold
+echo 1..1
+echo ok 1 - released
+END
+expect 0 "3 passed, 0 failed, 0 skipped" --beside slow first release &&
+	[ "$(grep '^ok' out | tail -n 1)" = "ok 1 - first" ]
+ok "a program runs beside the others and is shown last"
+script bad <<'END'
+echo 1..2
+echo not ok 1 - wrong
+exit 3
+END
+expect 1 "1 passed, 2 failed, 0 skipped" --beside bad first && has "  bad: wrong"
+ok "a program beside the others that fails and dies"
+expect 1 "1 passed, 1 failed, 0 skipped" --beside nowhere first &&
+	has "  nowhere: cannot be run: no such file"
+ok "a program that is to run beside the others and is not there"
+
+[ $tests -eq 40 ] && [ $bad -eq 0 ]

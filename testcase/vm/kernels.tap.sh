@@ -28,7 +28,7 @@ run()
 {
 	local kernel=$1 status=0
 
-	"$here/run.sh" --kernel "$kernel" --timeout 700 --memory 1536 --swap 256 -- \
+	"$here/run.sh" --kernel "$kernel" --timeout 870 --memory 1536 --swap 256 -- \
 		testcase/vm/scenes.sh 2>"$scratch/$kernel.err" |
 		sed -u -E "s/^((not )?ok [0-9]+ - )/\1$kernel: /" || status=$?
 	if [ "$status" -ne 0 ]; then

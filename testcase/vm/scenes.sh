@@ -18,7 +18,7 @@ play()
 	name=$1
 	shift
 	number=$((number + 1))
-	output=$(timeout 100 ./tracer -q -o /tmp/report.csv "$@" 2>&1)
+	output=$(timeout 200 ./tracer -q -o /tmp/report.csv "$@" 2>&1)
 	status=$?
 	if [ "$status" -eq "$expected" ]; then
 		echo "ok $number - $name"
