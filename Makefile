@@ -183,6 +183,13 @@ $(WORKS): testcase/ckpt/work.c
 	$(Q)$(CC) -std=gnu11 $(CPPFLAGS) $(WARNINGS) $(PLAIN_CFLAGS) $(FORM) $^ -o $@ -pthread \
 		$(if $(filter -static,$(FORM)),-lz)
 
+# Its crc32() takes the place of zlib's in libckpt.
+MOVING := $(BUILD)/ckpt/moving
+$(MOVING): testcase/ckpt/moving.c
+	$(call say,LINK)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) -std=gnu11 $(CPPFLAGS) $(WARNINGS) $(PLAIN_CFLAGS) -rdynamic $^ -o $@ -pthread
+
 FORMS := $(BUILD)/e2e/foreign-static $(BUILD)/e2e/foreign-no-pie
 $(BUILD)/e2e/foreign-static: FORM := -static
 $(BUILD)/e2e/foreign-no-pie: FORM := -fno-pie -no-pie
@@ -232,7 +239,7 @@ run-vm: all
 # ---- testing ----
 
 #: tests       build the test programs and install what the tests need
-tests: all $(UNIT) $(E2E) $(FORMS) $(WORKLOADS) $(WORKS) $(BENCH)
+tests: all $(UNIT) $(E2E) $(FORMS) $(WORKLOADS) $(WORKS) $(MOVING) $(BENCH)
 	$(Q)utils/deps.sh $(TEST_PACKAGES)
 
 UNIT_SUITES := $(UNIT) testcase/unit/run_test.sh

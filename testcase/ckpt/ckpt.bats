@@ -115,6 +115,25 @@ put()
 	printf '%b' "$2" | dd of="$3" bs=1 seek="$1" conv=notrunc status=none
 }
 
+# The kernel writes to a thread's rseq area whenever it moves to another processor.
+@test 'memory that changes between its checksum and its write' {
+	for options in '' CKPT_FORK=1 CKPT_INCREMENTAL=1; do
+		rm -f finish image*
+		last=
+		env "LD_PRELOAD=$BUILD/libckpt.so" CKPT_FILE="$dir/image" ${options:+"$options"} \
+			"$BUILD/ckpt/moving" >out 2>err </dev/null 3>&- 4>&- &
+		pid=$!
+		wait_for 'it to be ready' grep -q ready out
+		next_image
+		"$BUILD/readckpt" image >/dev/null
+		next_image
+		"$BUILD/readckpt" image >/dev/null
+		touch finish
+		wait "$pid"
+		pid=
+	done
+}
+
 @test 'brought back: a program that counts' {
 	scene "$WORK" count
 }

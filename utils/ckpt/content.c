@@ -2,8 +2,8 @@
  *
  * See content.h. Private anonymous memory is written as it lies, straight from its pages, and pages
  * that were never used are not touched. Everything else goes through a block: memory of files, whose
- * pages may be beyond the end of the file, memory without read permission, memory that others change
- * meanwhile, and our own stack.
+ * pages may be beyond the end of the file, memory without read permission, and pages that change
+ * meanwhile: their checksum must be that of the bytes that were written.
  */
 #include "ckpt/content.h"
 
@@ -243,6 +243,36 @@ int content__is_moving(const struct content *c, const struct image_mapping *m)
 	return 0;
 }
 
+uint64_t content__part(const struct content *c, uint64_t start, uint64_t end, int *ret_moving)
+{
+	*ret_moving = 0;
+	for (size_t i = 0; i < c->moving_count; i++) {
+		const struct image_run *run = &c->moving[i];
+
+		if (run->start <= start && start < run->end) {
+			*ret_moving = 1;
+			return run->end < end ? run->end : end;
+		}
+		if (start < run->start && run->start < end)
+			end = run->start;
+	}
+	return end;
+}
+
+/* Pages that were used, of a mapping that can be read directly or not. */
+static int write_used(struct content *c, struct image_writer *w, const struct pagemap_run *run,
+		      int direct)
+{
+	int moving, err = 0;
+
+	for (uint64_t start = run->start, end; start < run->end && !err; start = end) {
+		end = content__part(c, start, run->end, &moving);
+		err = direct && !moving ? write_directly(w, start, end)
+					: write_by_copy(c, w, start, end);
+	}
+	return err;
+}
+
 /* Pages that were never used are zeros, and stay unused. */
 static int write_anonymous(struct content *c, struct image_writer *w, const struct image_segment *s,
 			   int direct)
@@ -256,8 +286,7 @@ static int write_anonymous(struct content *c, struct image_writer *w, const stru
 		if (run.start > at)
 			err = image_writer__zeros(w, run.start - at);
 		if (!err)
-			err = direct ? write_directly(w, run.start, run.end)
-				     : write_by_copy(c, w, run.start, run.end);
+			err = write_used(c, w, &run, direct);
 		c->written_bytes += run.end - run.start;
 		at = run.end;
 	}
@@ -281,8 +310,7 @@ int content__write(struct content *c, struct image_writer *w, const struct image
 		if (!s->bytes)
 			continue;
 		if (content__is_anonymous(m)) {
-			err = write_anonymous(c, w, s,
-					      (m->flags & IMAGE_READ) && !content__is_moving(c, m));
+			err = write_anonymous(c, w, s, (m->flags & IMAGE_READ) != 0);
 		} else {
 			err = write_by_copy(c, w, s->start, s->end);
 			c->written_bytes += s->bytes;

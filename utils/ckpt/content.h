@@ -14,7 +14,7 @@ struct content {
 	struct workspace *workspace;
 	struct pagemap *pagemap;
 	unsigned char *block; /* CONTENT_BLOCK bytes, for memory that cannot be written directly */
-	/* Memory that changes while it is written (our stack, our variables): by way of block. */
+	/* Pages that change while they are written (save.c lists them): by way of block. */
 	const struct image_run *moving;
 	size_t moving_count;
 	int mem_fd;             /* /proc/self/mem */
@@ -45,8 +45,12 @@ int content__is_saved(const struct image_mapping *mapping);
 /* How many bytes of a mapping, from its start on, can be read; 0 to all. */
 uint64_t content__readable(const struct content *content, const struct image_mapping *mapping);
 
-/* Does it hold memory that changes while it is written? */
+/* Does it hold pages that change while they are written? */
 int content__is_moving(const struct content *content, const struct image_mapping *mapping);
+
+/* Where the first part of [start, end) ends that is moving, or not, as a whole. */
+uint64_t content__part(const struct content *content, uint64_t start, uint64_t end,
+		       int *ret_moving);
 
 /* Copies memory to the block. bytes: at most CONTENT_BLOCK. Returns 0, or -EIO if it cannot be
  * read. */

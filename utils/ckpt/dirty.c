@@ -213,26 +213,35 @@ static int compare_by_copy(struct planning *p, uint64_t start, uint64_t end)
 	return err;
 }
 
+/* Pages that were used; those that move have changed, whatever the kernel says. */
+static int plan_used(struct planning *p, const struct pagemap_run *run)
+{
+	int moving, err = 0;
+
+	for (uint64_t start = run->start, end; start < run->end && !err; start = end) {
+		end = content__part(p->content, start, run->end, &moving);
+		if (moving)
+			err = add_run(p, start, end, 1);
+		else if (p->dirty->tracking != PAGEMAP_NONE)
+			err = add_run(p, start, end, run->written != 0);
+		else if (p->mapping->flags & IMAGE_READ)
+			err = add_compared(p, (const void *)start, start, /* NOLINT: our memory */
+					   end - start);
+		else
+			err = compare_by_copy(p, start, end);
+	}
+	return err;
+}
+
 static int plan_anonymous(struct planning *p)
 {
 	const struct image_mapping *m = p->mapping;
-	const int moving = content__is_moving(p->content, m);
-	const int direct = (m->flags & IMAGE_READ) != 0;
 	struct pagemap_run run;
 	int more = 0, err = 0;
 
 	pagemap__begin(p->content->pagemap, m->start, m->end);
-	while (!err && (more = pagemap__next(p->content->pagemap, &run)) > 0) {
-		if (moving)
-			err = add_run(p, run.start, run.end, 1);
-		else if (p->dirty->tracking != PAGEMAP_NONE)
-			err = add_run(p, run.start, run.end, run.written != 0);
-		else if (direct)
-			err = add_compared(p, (const void *)run.start, run.start, /* NOLINT */
-					   run.end - run.start);
-		else
-			err = compare_by_copy(p, run.start, run.end);
-	}
+	while (!err && (more = pagemap__next(p->content->pagemap, &run)) > 0)
+		err = plan_used(p, &run);
 	return more < 0 ? more : err;
 }
 

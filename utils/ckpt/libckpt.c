@@ -295,17 +295,11 @@ static int save_all_in_child(struct saving *saving, struct save_order *order, ui
 
 static void take_image(struct visitor *leader, uint64_t start_ns)
 {
-	const uintptr_t here = (uintptr_t)__builtin_frame_address(0);
-	const struct image_run moving[] = {
-		{here, here + 1},
-		{(uintptr_t)__bss_start, (uintptr_t)_end},
-	};
 	struct save_order order = {
 		.path = self.settings.path,
 		.visitors = leader,
 		.restart = (struct image_restart *)&restarted,
-		.moving = moving,
-		.moving_count = sizeof(moving) / sizeof(moving[0]),
+		.variables = {(uintptr_t)__bss_start, (uintptr_t)_end},
 		.dirty = self.settings.incremental ? &self.dirty : NULL,
 	};
 	struct saving saving = {.content.mem_fd = -1};

@@ -10,7 +10,10 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { WORKSPACE_BYTES = 96 << 20 };
+enum {
+	WORKSPACE_BYTES = 96 << 20,
+	FRAMES_BYTES = 64 << 10, /* more than anything takes of a stack below a visitor */
+};
 
 static int fill_info(struct saving *s)
 {
@@ -97,9 +100,52 @@ static int plan(struct saving *s)
 	return err;
 }
 
+/* The pages of [start, end). */
+static struct image_run pages_of(uint64_t start, uint64_t end)
+{
+	return (struct image_run){start / IMAGE_PAGE * IMAGE_PAGE,
+				  (end + IMAGE_PAGE - 1) / IMAGE_PAGE * IMAGE_PAGE};
+}
+
+/*
+ * What changes while an image is written, though all threads stand still: our variables, our stack,
+ * the stacks of threads that are about to sleep, errno, and the area of each thread where the kernel
+ * writes which processor it runs on (rseq).
+ */
+static int list_moving(struct saving *s, struct image_run **ret_runs, size_t *ret_count)
+{
+	const struct visitor *leader = s->order->visitors;
+	const uint64_t errno_offset = (uintptr_t)&errno - leader->thread.fs_base;
+	struct image_run *runs;
+	size_t count = 1;
+
+	for (const struct visitor *v = leader; v; v = v->next)
+		count += 3;
+	runs = workspace__take(&s->workspace, count * sizeof(*runs));
+	if (!runs)
+		return -ENOMEM;
+	count = 0;
+	runs[count++] = pages_of(s->order->variables.start, s->order->variables.end);
+	for (const struct visitor *v = leader; v; v = v->next) {
+		const uint64_t end = (uintptr_t)(v + 1);
+		const uint64_t number = v->thread.fs_base + errno_offset;
+		const struct image_thread *t = &v->thread;
+
+		runs[count++] = pages_of(end - FRAMES_BYTES, end);
+		runs[count++] = pages_of(number, number + sizeof(errno));
+		if (t->rseq)
+			runs[count++] = pages_of(t->rseq, t->rseq + t->rseq_bytes);
+	}
+	*ret_runs = runs;
+	*ret_count = count;
+	return 0;
+}
+
 int save__plan(struct saving *s, const struct save_order *order)
 {
 	enum pagemap_tracking tracking = order->dirty ? order->dirty->tracking : PAGEMAP_NONE;
+	struct image_run *moving;
+	size_t moving_count;
 	int err;
 
 	memset(s, 0, sizeof(*s));
@@ -113,9 +159,11 @@ int save__plan(struct saving *s, const struct save_order *order)
 	s->writer = workspace__take(&s->workspace, sizeof(*s->writer));
 	if (!s->image || !s->writer)
 		return -ENOMEM;
+	err = list_moving(s, &moving, &moving_count);
+	if (err)
+		return err;
 	s->step = "cannot open files of /proc/self";
-	err = content__open(&s->content, &s->workspace, order->moving, order->moving_count,
-			    tracking);
+	err = content__open(&s->content, &s->workspace, moving, moving_count, tracking);
 	if (!err)
 		err = describe(s);
 	return err ? err : plan(s);

@@ -18,12 +18,11 @@
 /* What is to be written. All pointers are borrowed until save__close. */
 struct save_order {
 	const char *path;
-	struct visitor *visitors;       /* all threads, the leader first */
-	struct image_restart *restart;  /* for image_process.restart */
-	const struct image_run *moving; /* memory that changes while it is written */
-	size_t moving_count;
-	struct dirty *dirty; /* NULL: increments are not wanted */
-	const char *parent;  /* add to that image; NULL: a full one */
+	struct visitor *visitors;      /* all threads, the leader first */
+	struct image_restart *restart; /* for image_process.restart */
+	struct image_run variables;    /* the library's own */
+	struct dirty *dirty;           /* NULL: increments are not wanted */
+	const char *parent;            /* add to that image; NULL: a full one */
 	uint64_t parent_id;
 	uint32_t depth; /* 0 for a full one */
 };
