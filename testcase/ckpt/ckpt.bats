@@ -118,7 +118,7 @@ put()
 # The kernel writes to a thread's rseq area whenever it moves to another processor.
 @test 'memory that changes between its checksum and its write' {
 	for options in '' CKPT_FORK=1 CKPT_INCREMENTAL=1; do
-		rm -f finish image*
+		rm -f finish out image*
 		last=
 		env "LD_PRELOAD=$BUILD/libckpt.so" CKPT_FILE="$dir/image" ${options:+"$options"} \
 			"$BUILD/ckpt/moving" >out 2>err </dev/null 3>&- 4>&- &
