@@ -92,15 +92,22 @@ criu_once()
 
 	rm -rf "$work/criu"
 	mkdir "$work/criu"
-	setsid "$build/bench/bench_peer" "$((mib << 20))" </dev/null >"$work/peer.out" 2>&1 &
+	rm -f "$work/ready" "$work/right"
+	setsid "$build/bench/bench_peer" "$((mib << 20))" "$work/ready" "$work/right" \
+		</dev/null >/dev/null 2>&1 &
 	pid=$!
-	until grep -q . "$work/peer.out"; do sleep 0.05; done
+	until [ -e "$work/ready" ]; do sleep 0.05; done
 	criu dump -t "$pid" -D "$work/criu" >"$work/criu.log" 2>&1 || return 1
 	wait "$pid" 2>/dev/null || true
 	start=$(date +%s%N)
 	criu restore -d -D "$work/criu" >"$work/criu.log" 2>&1 || return 1
 	echo "criu_restore_ns $(($(date +%s%N) - start))" >>"$samples"
-	kill -KILL "$pid"
+	kill -USR1 "$pid" # it looks whether its memory is right, and ends
+	until [ -e "$work/right" ]; do
+		kill -0 "$pid" 2>/dev/null || break
+		sleep 0.05
+	done
+	[ -e "$work/right" ]
 }
 
 echo "$mib MiB, $rounds rounds, $(uname -r), $(nproc) processors"

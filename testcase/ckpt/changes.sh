@@ -1,15 +1,19 @@
 #!/bin/bash
 # SPDX-License-Identifier: BSD-2-Clause
 #
-# changes.sh [COMMAND...]: the scene "changes" of work.c, started by COMMAND: an image at each of its
-# steps, each but the first an increment; then it is killed, and brought back from all of them. Exit
-# status 0 if its memory was right, and an increment much smaller than the full image.
+# changes.sh SCENE TIMES [COMMAND...]: the scene "changes" or "scattered" of work.c, started by COMMAND:
+# an image at each of its steps, each but the first an increment; then it is killed, and brought back
+# from all of them. Exit status 0 if its memory was right, and an increment so many times smaller than
+# the full image.
 set -u
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd -P)
 build=${TRACER_BUILD:-$here/../../build}
 build=$(cd "$build" && pwd -P)
 limit=${SCENE_LIMIT:-60}
+scene=$1
+times=$2
+shift 2
 dir=$(mktemp -d "${TMPDIR:-/tmp}/tracer-ckpt.XXXXXX")
 pid=
 last=
@@ -18,7 +22,7 @@ cd "$dir" || exit 2
 
 fail()
 {
-	printf 'changes: %s\n' "$1"
+	printf '%s: %s\n' "$scene" "$1"
 	tail -n 5 out err
 	exit 1
 }
@@ -46,7 +50,7 @@ has_changed()
 }
 
 env "LD_PRELOAD=$build/libckpt.so" CKPT_FILE="$dir/image" CKPT_INCREMENTAL=1 "$@" \
-	"$build/ckpt/work" changes >out 2>err </dev/null 3>&- 4>&- &
+	"$build/ckpt/work" "$scene" >out 2>err </dev/null 3>&- 4>&- &
 pid=$!
 for step in 0 1 2 3 4 5; do
 	wait_for "step $step" grep -q "^step $step\$" out
@@ -58,7 +62,7 @@ done
 kill -KILL "$pid"
 wait "$pid" 2>/dev/null
 pid=
-[ "$(stat -c %s image.1)" -gt $((2 * $(stat -c %s image.3))) ] || fail 'an increment is too large'
+[ "$(stat -c %b image.1)" -gt $((times * $(stat -c %b image.3))) ] || fail 'an increment is too large'
 : >finish
 timeout -k 5 "$limit" "$build/restart" image </dev/null >restart.out 2>&1 ||
 	fail "restart: status $?, $(tail -n 1 restart.out)"

@@ -251,9 +251,13 @@ put()
 }
 
 @test 'increments are right whatever has changed in between' {
-	"$TREE/testcase/ckpt/changes.sh"
-	"$TREE/testcase/ckpt/changes.sh" "$BUILD/e2e/deny" userfaultfd 1
-	"$TREE/testcase/ckpt/changes.sh" CKPT_FORK=1
+	local play="$TREE/testcase/ckpt/changes.sh"
+
+	"$play" changes 2
+	"$play" changes 2 "$BUILD/e2e/deny" userfaultfd 1
+	"$play" changes 2 CKPT_FORK=1
+	"$play" scattered 20
+	"$play" scattered 20 "$BUILD/e2e/deny" userfaultfd 1
 }
 
 @test 'increments squashed to one image, which is brought back without them' {

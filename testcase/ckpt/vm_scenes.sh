@@ -45,4 +45,5 @@ play 'increments, threads' -o CKPT_INCREMENTAL=1 "$work" threads
 play 'a child writes' -o CKPT_FORK=1 "$work" threads
 IMAGE_NAME=image.gz play 'compressed' "$work" threads
 RESTART_OPTIONS=--same-pid play 'the same pid' "$work" threads
-try 'increments of all changes' "$here/changes.sh"
+try 'increments of all changes' "$here/changes.sh" changes 2
+try 'increments of scattered changes' "$here/changes.sh" scattered 20

@@ -253,15 +253,28 @@ static void brk_area(void)
 	check(sbrk(-200 * (intptr_t)PAGE) == start + 253 * PAGE && sbrk(0) == start + 53 * PAGE);
 }
 
-/* Memory that changes in each of five steps, in all ways that memory can; a step ends when there is
- * a file of its name. Then all of it is compared with a copy that is made anew. */
+enum { STEPS = 5 };
+
+/* A step ends when there is a file of its name. */
+static void end_step(unsigned int step)
+{
+	char name[32];
+
+	(void)snprintf(name, sizeof(name), "step %u", step);
+	say(name);
+	(void)snprintf(name, sizeof(name), "step%u", step);
+	while (step < STEPS && access(name, F_OK) != 0)
+		(void)usleep(10000);
+}
+
+/* Memory that changes in each of five steps, in all ways that memory can. Then all of it is compared
+ * with a copy that is made anew. */
 static void changes(void)
 {
-	enum { PAGES = 2300, STEPS = 5 };
+	enum { PAGES = 2300 };
 	const int both = PROT_READ | PROT_WRITE, flags = MAP_PRIVATE | MAP_ANONYMOUS;
 	unsigned char *memory = mmap(NULL, PAGES * PAGE, both, flags, -1, 0);
 	unsigned char *expected = mmap(NULL, PAGES * PAGE, both, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	char name[32];
 
 	must(memory != MAP_FAILED && expected != MAP_FAILED);
 	fill(memory, PAGES * PAGE, 1);
@@ -280,14 +293,35 @@ static void changes(void)
 		must(mmap(part + 90 * PAGE, 7 * PAGE, both, flags | MAP_FIXED, -1, 0) !=
 		     MAP_FAILED);
 		memcpy(expected, memory, PAGES * PAGE);
-		(void)snprintf(name, sizeof(name), "step %u", step);
-		say(name);
-		(void)snprintf(name, sizeof(name), "step%u", step);
-		while (step < STEPS && access(name, F_OK) != 0)
-			(void)usleep(10000);
+		end_step(step);
 	}
 	wait_for_finish();
 	check(memcmp(memory, expected, PAGES * PAGE) == 0);
+}
+
+/* Huge pages, where there are any, of which each step writes a little everywhere: one small page of
+ * a hundred. */
+static void scattered(void)
+{
+	enum { PAGES = 8192, HUGE = 512 };
+	const size_t bytes = PAGES * PAGE;
+	unsigned char *memory = mmap(NULL, bytes + HUGE * PAGE, PROT_READ | PROT_WRITE,
+				     MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	must(memory != MAP_FAILED);
+	memory += (HUGE * PAGE - (uintptr_t)memory % (HUGE * PAGE)) % (HUGE * PAGE);
+	must(madvise(memory, bytes, MADV_HUGEPAGE) == 0 || errno == EINVAL);
+	fill(memory, bytes, 23);
+	for (unsigned int step = 0; step <= STEPS; step++) {
+		for (size_t i = step; i < PAGES; i += 101)
+			memory[i * PAGE] ^= 0xff;
+		end_step(step);
+	}
+	wait_for_finish();
+	for (unsigned int step = 0; step <= STEPS; step++)
+		for (size_t i = step; i < PAGES; i += 101)
+			memory[i * PAGE] ^= 0xff;
+	check(is_filled(memory, bytes, 23));
 }
 
 /* ---- what the kernel keeps ---- */
@@ -530,7 +564,7 @@ static const struct {
 	{"avx", avx},         {"sleep", in_sleep},      {"read", in_read},
 	{"heap", heap},       {"brk", brk_area},        {"files", files},
 	{"signals", signals}, {"mappings", mappings},   {"threads", threads},
-	{"changes", changes}, {"deaf", deaf},
+	{"changes", changes}, {"scattered", scattered}, {"deaf", deaf},
 };
 
 int main(int argc, char **argv)

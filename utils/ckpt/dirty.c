@@ -78,11 +78,12 @@ static uint64_t *find_sum(const struct dirty_table *table, uint64_t address)
 			    (address - table->entries[low].start) / IMAGE_PAGE];
 }
 
-/* Are checksums kept for this mapping? */
+/* Are checksums kept for this mapping? The kernel has one soft-dirty bit for a huge page, so what it
+ * says there is that some of the 512 pages may have been written. */
 static int is_summed(const struct dirty *dirty, const struct image_mapping *m)
 {
 	return content__is_saved(m) &&
-	       (!content__is_anonymous(m) || dirty->tracking == PAGEMAP_NONE);
+	       (!content__is_anonymous(m) || dirty->tracking != PAGEMAP_UFFD);
 }
 
 int dirty__begin(struct dirty *dirty, const struct image *image)
@@ -213,22 +214,61 @@ static int compare_by_copy(struct planning *p, uint64_t start, uint64_t end)
 	return err;
 }
 
+static int compare(struct planning *p, uint64_t start, uint64_t end)
+{
+	if (p->mapping->flags & IMAGE_READ)
+		return add_compared(p, (const void *)start, start, end - start); /* NOLINT */
+	return compare_by_copy(p, start, end);
+}
+
+/* Where the pages end, from start on, that have a checksum, which stays the same. */
+static uint64_t keep_sums(struct planning *p, uint64_t start, uint64_t end)
+{
+	uint64_t at = start;
+
+	for (; at < end; at += IMAGE_PAGE) {
+		const uint64_t *old = find_sum(&p->dirty->old, at);
+		uint64_t *young = find_sum(&p->dirty->young, at);
+
+		if (!old || !*old || !young)
+			break;
+		*young = *old;
+	}
+	return at;
+}
+
+/* Pages that were not written, by their soft-dirty bits; what has no checksum gets one. */
+static int keep_or_compare(struct planning *p, uint64_t start, uint64_t end)
+{
+	int err = 0;
+
+	while (start < end && !err) {
+		uint64_t kept = keep_sums(p, start, end);
+
+		err = add_run(p, start, kept, 0);
+		if (!err && kept < end)
+			err = compare(p, kept, kept + IMAGE_PAGE);
+		start = kept + IMAGE_PAGE;
+	}
+	return err;
+}
+
 /* Pages that were used; those that move have changed, whatever the kernel says. */
 static int plan_used(struct planning *p, const struct pagemap_run *run)
 {
+	const enum pagemap_tracking tracking = p->dirty->tracking;
 	int moving, err = 0;
 
 	for (uint64_t start = run->start, end; start < run->end && !err; start = end) {
 		end = content__part(p->content, start, run->end, &moving);
 		if (moving)
 			err = add_run(p, start, end, 1);
-		else if (p->dirty->tracking != PAGEMAP_NONE)
+		else if (tracking == PAGEMAP_UFFD)
 			err = add_run(p, start, end, run->written != 0);
-		else if (p->mapping->flags & IMAGE_READ)
-			err = add_compared(p, (const void *)start, start, /* NOLINT: our memory */
-					   end - start);
+		else if (tracking == PAGEMAP_SOFT_DIRTY && !run->written)
+			err = keep_or_compare(p, start, end);
 		else
-			err = compare_by_copy(p, start, end);
+			err = compare(p, start, end);
 	}
 	return err;
 }
