@@ -103,8 +103,8 @@ static int set_up(struct run *run)
 	if (!err)
 		err = hooks__attach(options, &run->facts, run->control, in_bpf, &run->hooks);
 	if (!err)
-		err = session__create(options, &run->facts, run->control, run->hooks, run->report,
-				      in_bpf, &run->session);
+		err = session__create(options, run->control, run->hooks, run->report, in_bpf,
+				      &run->session);
 	return err;
 }
 

@@ -123,15 +123,14 @@ static int on_event(void *context, void *data, size_t size)
 	return 0;
 }
 
-int session__create(const struct options *options, const struct kernel_facts *facts,
-		    const struct control *control, struct hooks *hooks, struct report *report,
-		    bool restore_in_bpf, struct session **ret_session)
+int session__create(const struct options *options, const struct control *control,
+		    struct hooks *hooks, struct report *report, bool restore_in_bpf,
+		    struct session **ret_session)
 {
 	struct session *session = calloc(1, sizeof(*session));
 	cpu_set_t cpus;
 	int err;
 
-	(void)facts;
 	if (!session)
 		return -ENOMEM;
 	session->options = options;
