@@ -51,7 +51,6 @@ struct session {
 	uint64_t provided_ns; /* when all extents that were needed were there */
 	uint64_t refused;     /* chunks that found no room since the ranges were last reconciled */
 	uint32_t restarts;    /* of that one */
-	bool held;            /* all threads of the target stand still, one of them in its poll */
 	bool restore_in_bpf;
 	bool may_spin;
 	bool failed;
@@ -204,14 +203,6 @@ static void set_phase(struct session *session, enum phase phase)
 	__atomic_store_n(&session->state->operation.phase, phase, __ATOMIC_RELEASE);
 }
 
-/* Lets the target go on. */
-static void release(struct session *session)
-{
-	session->state->stopped = 0;
-	session->held = false;
-	freeze__release(session->target.freeze);
-}
-
 static void fill_row(const struct session *session, struct operation_row *row)
 {
 	const struct operation *operation = &session->state->operation;
@@ -248,7 +239,7 @@ fail(struct session *session, struct operation_row *row, const char *format, ...
 		session->state->valid = 0;
 	set_phase(session, PHASE_IDLE);
 	control__refuse(session->control, kind, session->state->operation.uid);
-	release(session);
+	target__release(&session->target);
 	report__add(session->report, row);
 	session->failed = true;
 }
@@ -316,7 +307,7 @@ static void complete(struct session *session, struct operation_row *row)
 		return;
 	}
 	row->latency_ns = now_ns() - request_ns;
-	release(session);
+	target__release(&session->target);
 	report__add(session->report, row);
 	log__debug("%s %lu: %lu chunks, %lu bytes, %lu absent, %lu repaired, %lu polls, %.1f us",
 		   name_of(kind), (unsigned long)row->sequence, (unsigned long)row->chunks,
@@ -434,31 +425,13 @@ static int make_ready(struct session *session)
 	return 0;
 }
 
-/* Stops every thread, and the one that polls inside its poll. */
-static int hold(struct session *session)
-{
-	struct operation *operation = &session->state->operation;
-	struct freeze *freeze = session->target.freeze;
-	int err = 0;
-
-	if (session->held)
-		return 0;
-	err = freeze__stop(freeze, 0);
-	if (!err)
-		err = freeze__step_to_poll(freeze, (pid_t)operation->tid, &operation->polls);
-	session->held = !err;
-	return err;
-}
-
 /* For a restore from user space: stops the target, lets it poll once more so that BPF compares, and
  * leaves it standing in that poll. The phase is then COPIED. */
 static int hold_and_compare(struct session *session)
 {
 	struct operation *operation = &session->state->operation;
-	struct target *target = &session->target;
-	int err = freeze__stop(target->freeze, 0);
+	int err = target__stop(&session->target, 0);
 
-	session->state->stopped = !err;
 	for (int idle = 0; !err && operation->phase != PHASE_COPIED; idle++) {
 		uint64_t cursor = operation->slab_cursor;
 
@@ -470,12 +443,10 @@ static int hold_and_compare(struct session *session)
 				err = make_ready(session);
 		}
 		if (!err)
-			err = freeze__step_to_poll(target->freeze, (pid_t)operation->tid,
-						   &operation->polls);
+			err = target__step(&session->target);
 		if (operation->slab_cursor > cursor)
 			idle = 0;
 	}
-	session->held = !err;
 	return err;
 }
 
@@ -530,11 +501,8 @@ static void prepare(struct session *session)
 		restore_from_here(session);
 		return;
 	}
-	if (operation->threads > 1 || session->state->stopped) {
-		err = freeze__stop(target->freeze, (pid_t)operation->tid);
-		if (!err)
-			session->state->stopped = 1;
-	}
+	if (operation->threads > 1 || session->state->stopped)
+		err = target__stop(target, (pid_t)operation->tid);
 	if (!err)
 		err = count_restart(session);
 	if (!err)
@@ -588,7 +556,7 @@ static int repair(struct session *session, struct snapshot_result *result)
 
 	err = list_suspects(session, &pages, &count, &owned);
 	if (!err && snapshot__needs_repair(target->memory, pages, count)) {
-		err = hold(session);
+		err = target__hold(target);
 		if (!err)
 			err = fault__pass("repair", target->pid);
 		if (!err && operation->kind == OPERATION_CHECKPOINT)
@@ -614,7 +582,7 @@ static int repair_slabs(struct session *session, struct snapshot_result *result)
 			       ? slab_store__repair_checkpoint(session->slabs, target->memory,
 							       result)
 			       : 0;
-	err = hold(session);
+	err = target__hold(target);
 	if (!err)
 		err = fault__pass("repair", target->pid);
 	if (err)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * The target's ranges, mirrored from events and reconciled with /proc/PID/maps.
+ * The target's ranges, mirrored from events and reconciled with /proc/PID/maps. state->stopped is
+ * true to the kernel side from target__stop() to target__release().
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -102,6 +103,7 @@ int target__exec(struct target *target, pid_t pid)
 	target->memory = NULL;
 	freeze__free(target->freeze);
 	target->freeze = NULL;
+	target->held = false;
 	read_comm(target);
 	target->emulated = is_emulated(pid);
 	if (!err)
@@ -415,6 +417,42 @@ int target__count_pages(struct target *target, uint64_t *ret_pages)
 	intervals__clear(&large);
 	intervals__clear(&pages);
 	return err;
+}
+
+int target__stop(struct target *target, pid_t except)
+{
+	int err = freeze__stop(target->freeze, except);
+
+	target->state->stopped = !err;
+	return err;
+}
+
+int target__step(struct target *target)
+{
+	struct operation *operation = &target->state->operation;
+	int err;
+
+	err = freeze__step_to_poll(target->freeze, (pid_t)operation->tid, &operation->polls);
+	if (!err)
+		target->held = true;
+	return err;
+}
+
+int target__hold(struct target *target)
+{
+	int err;
+
+	if (target->held)
+		return 0;
+	err = target__stop(target, 0);
+	return err ? err : target__step(target);
+}
+
+void target__release(struct target *target)
+{
+	target->state->stopped = 0;
+	target->held = false;
+	freeze__release(target->freeze);
 }
 
 void target__close(struct target *target)

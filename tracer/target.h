@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * The target as user space knows it: who it is, and which ranges of it are registered.
+ * The target as user space knows it: who it is, which ranges of it are registered, and whether it
+ * stands still.
  *
  * tracked mirrors what is in the chunk store. The hooks keep store and mirror (by events) in step
  * while they can; target__reconcile() makes both equal to what /proc/PID/maps says is wanted, and
@@ -34,6 +35,7 @@ struct target {
 	uint64_t slab_threshold; /* bytes; ranges from there on are kept in slabs */
 	pid_t pid;               /* 0: not there yet */
 	bool child;
+	bool held;     /* all threads stand still, the one that asked inside a poll */
 	bool changed;  /* its mappings, since memory was last refreshed */
 	bool emulated; /* it runs under valgrind */
 	char comm[17];
@@ -75,6 +77,21 @@ int target__check_userfault(const struct target *target);
 /* Pages of large ranges that hold data at the moment, while the target runs: an estimate. 0, or
  * -errno; -EOPNOTSUPP where the kernel has no cheap way to count them. */
 int target__count_pages(struct target *target, uint64_t *ret_pages);
+
+/* Stops every thread but the one called except (0: all), and tells the kernel side so. 0, or -errno
+ * as freeze__stop(): all threads then run. */
+int target__stop(struct target *target, pid_t except);
+
+/* Lets the thread that asked, which stands still, run to the end of its next poll: the target is then
+ * held. 0, or -errno as freeze__step_to_poll(). */
+int target__step(struct target *target);
+
+/* Makes it stand still, the thread that asked inside a poll, where it expects its memory to change.
+ * Harmless when it is held. 0, or -errno as the two above; then call target__release(). */
+int target__hold(struct target *target);
+
+/* Lets every thread run again. Harmless when none stands still. */
+void target__release(struct target *target);
 
 /* Frees what it holds; harmless on a zeroed struct. */
 void target__close(struct target *target);
