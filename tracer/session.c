@@ -18,6 +18,7 @@
 #include "base/log.h"
 #include "fault.h"
 #include "map_log.h"
+#include "repair.h"
 #include "session.h"
 #include "snapshot_image.h"
 #include "summary.h"
@@ -520,106 +521,6 @@ static void prepare(struct session *session)
 
 /* ---- after the copy ---- */
 
-/* The pages to look at: those that BPF named, or all when there were too many to name. */
-static int list_suspects(const struct session *session, const uint64_t **ret_pages,
-			 uint64_t *ret_count, uint64_t **ret_owned)
-{
-	const struct intervals *tracked = &session->target.tracked;
-	uint64_t count = session->state->operation.suspects, *pages;
-
-	if (count <= SUSPECT_PAGES) {
-		*ret_pages = hooks__suspects(session->hooks);
-		*ret_count = count;
-		return 0;
-	}
-	count = intervals__bytes(tracked) / 4096 + 2 * tracked->count;
-	pages = malloc(count * sizeof(*pages));
-	if (!pages)
-		return -ENOMEM;
-	count = 0;
-	for (size_t i = 0; i < tracked->count; i++)
-		for (uint64_t page = tracked->items[i].start & ~4095UL;
-		     page < tracked->items[i].end; page += 4096)
-			pages[count++] = page | 1;
-	*ret_pages = *ret_owned = pages;
-	*ret_count = count;
-	return 0;
-}
-
-static int repair(struct session *session, struct snapshot_result *result)
-{
-	struct operation *operation = &session->state->operation;
-	struct target *target = &session->target;
-	uint64_t count = 0, *owned = NULL;
-	const uint64_t *pages = NULL;
-	int err;
-
-	err = list_suspects(session, &pages, &count, &owned);
-	if (!err && snapshot__needs_repair(target->memory, pages, count)) {
-		err = target__hold(target);
-		if (!err)
-			err = fault__pass("repair", target->pid);
-		if (!err && operation->kind == OPERATION_CHECKPOINT)
-			err = snapshot__repair_checkpoint(target->snapshot, target->memory, pages,
-							  count, result);
-		else if (!err)
-			err = snapshot__repair_restore(target->snapshot, target->memory, pages,
-						       count, result);
-	}
-	free(owned);
-	return err;
-}
-
-/* The same for slabs, which carry their flags in the table. */
-static int repair_slabs(struct session *session, struct snapshot_result *result)
-{
-	struct operation *operation = &session->state->operation;
-	struct target *target = &session->target;
-	int err;
-
-	if (!slab_store__needs_repair(session->slabs, target->memory))
-		return operation->kind == OPERATION_CHECKPOINT
-			       ? slab_store__repair_checkpoint(session->slabs, target->memory,
-							       result)
-			       : 0;
-	err = target__hold(target);
-	if (!err)
-		err = fault__pass("repair", target->pid);
-	if (err)
-		return err;
-	if (operation->kind == OPERATION_CHECKPOINT)
-		return slab_store__repair_checkpoint(session->slabs, target->memory, result);
-	return slab_store__repair_restore(session->slabs, target->memory, result);
-}
-
-/* Does what BPF has left to user space. */
-static int do_the_rest(struct session *session, struct snapshot_result *ret_written,
-		       struct snapshot_result *ret_repaired)
-{
-	struct operation *operation = &session->state->operation;
-	struct target *target = &session->target;
-	int err = 0;
-
-	if (operation->suspects || operation->differences || operation->slab_flags)
-		err = memory__look_again(target->memory, target->changed);
-	if (err)
-		return err;
-	target->changed = false;
-	if (operation->differences) {
-		err = fault__pass("restore", target->pid);
-		if (!err)
-			err = snapshot__restore(target->snapshot, &target->tracked,
-						hooks__differences(session->hooks),
-						operation->differences, target->memory,
-						ret_written);
-	}
-	if (!err && operation->suspects)
-		err = repair(session, ret_repaired);
-	if (!err && operation->slab_flags)
-		err = repair_slabs(session, ret_repaired);
-	return err;
-}
-
 /* Chunks of the snapshot that are not there any more, after a restore that has met so many. */
 static uint64_t count_gone(const struct session *session, uint64_t met)
 {
@@ -640,12 +541,38 @@ static const char *what_is_now(const struct session *session, const struct opera
 						     : "; its memory is as it was";
 }
 
+/* What the copy and its repair have come to. */
+static void tally(const struct session *session, const struct repair_result *result,
+		  struct operation_row *row)
+{
+	const struct snapshot_result *written = &result->written, *repaired = &result->repaired;
+	const struct operation *operation = &session->state->operation;
+	bool restore = operation->kind == OPERATION_RESTORE;
+
+	if (restore)
+		row->restore_path = session->restore_in_bpf ? "bpf" : "process_vm";
+	row->chunks = operation->copied + operation->absent + operation->unwritten +
+		      operation->newer + operation->lost + operation->clean +
+		      operation->differences;
+	row->bytes = (operation->copied + written->moved + repaired->moved) * CHUNK_BYTES;
+	row->absent = operation->absent;
+	if (!restore && repaired->moved + repaired->failed <= row->absent)
+		row->absent -= repaired->moved + repaired->failed; /* they were there, after all */
+	row->repaired = written->forced + repaired->forced;
+	row->failed = written->failed + repaired->failed + operation->lost;
+	row->fresh = operation->newer;
+	row->clean = operation->clean;
+	if (restore)
+		row->gone = count_gone(session, row->chunks - row->fresh);
+	row->copy_ns = operation->copy_ns;
+}
+
 static void finish(struct session *session)
 {
 	struct operation *operation = &session->state->operation;
 	bool restore = operation->kind == OPERATION_RESTORE;
 	struct operation_row row = {.status = STATUS_FAILED};
-	struct snapshot_result written = {0}, repaired = {0};
+	struct repair_result result = {0};
 	uint64_t start_ns = now_ns();
 	int err;
 
@@ -655,23 +582,9 @@ static void finish(struct session *session)
 	if (!err)
 		err = slab_store__collect(session->slabs);
 	if (!err)
-		err = do_the_rest(session, &written, &repaired);
-	if (restore)
-		row.restore_path = session->restore_in_bpf ? "bpf" : "process_vm";
-	row.chunks = operation->copied + operation->absent + operation->unwritten +
-		     operation->newer + operation->lost + operation->clean + operation->differences;
-	row.bytes = (operation->copied + written.moved + repaired.moved) * CHUNK_BYTES;
-	row.absent = operation->absent;
-	if (!restore && repaired.moved + repaired.failed <= row.absent)
-		row.absent -= repaired.moved + repaired.failed; /* they were there, after all */
-	row.repaired = written.forced + repaired.forced;
-	row.failed = written.failed + repaired.failed + operation->lost;
-	row.fresh = operation->newer;
-	row.clean = operation->clean;
-	if (restore)
-		row.gone = count_gone(session, row.chunks - row.fresh);
-	row.copy_ns = operation->copy_ns;
-	if (operation->suspects || operation->differences || operation->slab_flags)
+		err = repair__run(&session->target, session->hooks, &result);
+	tally(session, &result, &row);
+	if (repair__is_needed(operation))
 		row.copy_ns += now_ns() - start_ns;
 	if (err || operation->failed) {
 		fail(session, &row, "%s%s",
