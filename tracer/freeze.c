@@ -14,6 +14,7 @@
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
+#include "base/clock.h"
 #include "base/procfs.h"
 #include "freeze.h"
 #include "slab/slab.h"
@@ -56,14 +57,6 @@ int freeze__create(pid_t pid, bool child, struct freeze **ret_freeze)
 	return 0;
 }
 
-static uint64_t now_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
-}
-
 /* Waits for a stop of tid; *ret_status as in waitid's si_status: signal | event << 8. */
 static int wait_stop(pid_t tid, uint64_t deadline_ns, int *ret_status)
 {
@@ -78,7 +71,7 @@ static int wait_stop(pid_t tid, uint64_t deadline_ns, int *ret_status)
 			*ret_status = info.si_status;
 			return 0;
 		}
-		if (now_ns() > deadline_ns)
+		if (clock__now_ns() > deadline_ns)
 			return -ETIMEDOUT;
 		if (spin < SPINS)
 			sched_yield();
@@ -136,7 +129,7 @@ static int hold(struct freeze *freeze, pid_t tid)
 	append(freeze, held);
 	if (ptrace(PTRACE_INTERRUPT, tid, NULL, NULL))
 		return -errno;
-	err = wait_stop(tid, now_ns() + DEADLINE_SECONDS * 1000000000ULL, &status);
+	err = wait_stop(tid, clock__now_ns() + DEADLINE_SECONDS * 1000000000ULL, &status);
 	if (err)
 		return err;
 	held->running = false;
@@ -188,7 +181,7 @@ int freeze__stop(struct freeze *freeze, pid_t except)
 
 int freeze__step_to_poll(struct freeze *freeze, pid_t tid, const volatile __u64 *polls)
 {
-	uint64_t deadline_ns = now_ns() + DEADLINE_SECONDS * 1000000000ULL, before = *polls;
+	uint64_t deadline_ns = clock__now_ns() + DEADLINE_SECONDS * 1000000000ULL, before = *polls;
 	struct held *held = find(freeze, tid);
 	int err = 0, status;
 
@@ -207,7 +200,7 @@ int freeze__step_to_poll(struct freeze *freeze, pid_t tid, const volatile __u64 
 		return err;
 	held->running = true;
 	if (!ptrace(PTRACE_INTERRUPT, tid, NULL, NULL) &&
-	    !wait_stop(tid, now_ns() + 1000000000ULL, &status)) {
+	    !wait_stop(tid, clock__now_ns() + 1000000000ULL, &status)) {
 		held->running = false;
 		held->signal = signal_of(status);
 	}
@@ -218,7 +211,7 @@ int freeze__step_to_poll(struct freeze *freeze, pid_t tid, const volatile __u64 
 static void reap(const struct freeze *freeze, pid_t tid)
 {
 	const struct timespec nap = {.tv_nsec = 50000};
-	uint64_t deadline_ns = now_ns() + DEADLINE_SECONDS * 1000000000ULL;
+	uint64_t deadline_ns = clock__now_ns() + DEADLINE_SECONDS * 1000000000ULL;
 
 	if (tid == freeze->pid && freeze->child)
 		return;
@@ -228,7 +221,7 @@ static void reap(const struct freeze *freeze, pid_t tid)
 		if (waitid(P_PID, (id_t)tid, &info, WEXITED | WNOHANG | __WALL) || info.si_pid)
 			return;
 		nanosleep(&nap, NULL);
-	} while (now_ns() < deadline_ns);
+	} while (clock__now_ns() < deadline_ns);
 }
 
 void freeze__release(struct freeze *freeze)

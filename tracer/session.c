@@ -14,7 +14,7 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
+#include "base/clock.h"
 #include "base/log.h"
 #include "fault.h"
 #include "map_log.h"
@@ -58,14 +58,6 @@ struct session {
 	bool limit_told;
 };
 
-static uint64_t now_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
-}
-
 /* The chunks of a new range found no room. With more room the next range will, and this one is
  * registered before the next copy; at the limit the user must know. Several ranges may have been
  * refused before we hear of the first: room is made for all of them, once. */
@@ -108,7 +100,7 @@ static int on_event(void *context, void *data, size_t size)
 	case EVENT_WAKE:
 		break;
 	case EVENT_REQUEST: /* the poll is to come, and finds us awake */
-		session->asked_ns = now_ns();
+		session->asked_ns = clock__now_ns();
 		if (event->start > session->answered) /* else the answer is there already */
 			control__forget(session->control, session->state->operation.kind,
 					session->state->operation.uid);
@@ -307,7 +299,7 @@ static void complete(struct session *session, struct operation_row *row)
 				    : "");
 		return;
 	}
-	row->latency_ns = now_ns() - request_ns;
+	row->latency_ns = clock__now_ns() - request_ns;
 	target__release(&session->target);
 	report__add(session->report, row);
 	log__debug("%s %lu: %lu chunks, %lu bytes, %lu absent, %lu repaired, %lu polls, %.1f us",
@@ -414,7 +406,7 @@ static int make_ready(struct session *session)
 	uint32_t *phase = &session->state->operation.phase;
 	uint32_t preparing = PHASE_PREPARING, ready = PHASE_READY;
 
-	session->asked_ns = now_ns();
+	session->asked_ns = clock__now_ns();
 	if (!__atomic_compare_exchange_n(phase, &preparing, PHASE_READY, false, __ATOMIC_ACQ_REL,
 					 __ATOMIC_RELAXED))
 		return 0;
@@ -573,7 +565,7 @@ static void finish(struct session *session)
 	bool restore = operation->kind == OPERATION_RESTORE;
 	struct operation_row row = {.status = STATUS_FAILED};
 	struct repair_result result = {0};
-	uint64_t start_ns = now_ns();
+	uint64_t start_ns = clock__now_ns();
 	int err;
 
 	if (operation->phase != PHASE_COPIED)
@@ -585,7 +577,7 @@ static void finish(struct session *session)
 		err = repair__run(&session->target, session->hooks, &result);
 	tally(session, &result, &row);
 	if (repair__is_needed(operation))
-		row.copy_ns += now_ns() - start_ns;
+		row.copy_ns += clock__now_ns() - start_ns;
 	if (err || operation->failed) {
 		fail(session, &row, "%s%s",
 		     operation->failed ? "the copy in the kernel broke off" : reason_of(err),
@@ -644,14 +636,14 @@ static bool look(struct session *session)
 
 void session__handle(struct session *session)
 {
-	uint64_t deadline_ns = now_ns() + AWAKE_NS;
+	uint64_t deadline_ns = clock__now_ns() + AWAKE_NS;
 
 	/* see send_from() in bpf/tracer.bpf.c: it does not wake who says to be awake */
 	__atomic_store_n(&session->state->awake, session->may_spin, __ATOMIC_SEQ_CST);
 	do {
 		if (look(session))
-			deadline_ns = now_ns() + AWAKE_NS;
-	} while (session->may_spin && now_ns() < deadline_ns);
+			deadline_ns = clock__now_ns() + AWAKE_NS;
+	} while (session->may_spin && clock__now_ns() < deadline_ns);
 	__atomic_store_n(&session->state->awake, 0, __ATOMIC_SEQ_CST);
 	while (look(session))
 		;
@@ -681,7 +673,7 @@ static void on_silence(struct session *session)
  * runs, before it asks. */
 static bool provide(struct session *session)
 {
-	uint64_t pages, now = now_ns();
+	uint64_t pages, now = clock__now_ns();
 	bool more;
 
 	if (now < session->provided_ns + PROVIDE_NS || session->pages ||
@@ -706,10 +698,10 @@ bool session__tick(struct session *session)
 		freeze__release(session->target.freeze); /* threads that stopped late */
 	if (operation->polls != session->polls_seen) {
 		session->polls_seen = operation->polls;
-		session->asked_ns = now_ns();
+		session->asked_ns = clock__now_ns();
 	}
 	if ((phase == PHASE_REQUESTED || phase == PHASE_READY) &&
-	    now_ns() > session->asked_ns + POLL_TIMEOUT_NS)
+	    clock__now_ns() > session->asked_ns + POLL_TIMEOUT_NS)
 		on_silence(session);
 	return provide(session);
 }
