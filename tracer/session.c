@@ -6,16 +6,16 @@
  *		       where BPF may not write, a restore holds the target in that poll
  *	EVENT_COPIED   write and repair what BPF could not, then complete
  *
- * An operation ends in complete() or in fail(), never in both and never in neither.
+ * An operation ends with its answer (answer.h): in answer__complete() or in answer__fail().
  */
 #include <bpf/libbpf.h>
 #include <errno.h>
 #include <sched.h>
-#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 #include "base/clock.h"
 #include "base/log.h"
+#include "answer.h"
 #include "fault.h"
 #include "map_log.h"
 #include "repair.h"
@@ -36,6 +36,7 @@ struct session {
 	const struct control *control;
 	struct hooks *hooks;
 	struct report *report;
+	struct answer answer;
 	struct state *state;
 	struct ring_buffer *events;
 	struct chunk_stores *stores;
@@ -48,13 +49,11 @@ struct session {
 	uint64_t asked_ns;            /* when we last expected a poll to come */
 	uint64_t polls_seen;
 	uint64_t begun;       /* sequence of the request that was prepared last */
-	uint64_t answered;    /* sequence of the last operation that succeeded */
 	uint64_t provided_ns; /* when all extents that were needed were there */
 	uint64_t refused;     /* chunks that found no room since the ranges were last reconciled */
 	uint32_t restarts;    /* of that one */
 	bool restore_in_bpf;
 	bool may_spin;
-	bool failed;
 	bool limit_told;
 };
 
@@ -101,7 +100,7 @@ static int on_event(void *context, void *data, size_t size)
 		break;
 	case EVENT_REQUEST: /* the poll is to come, and finds us awake */
 		session->asked_ns = clock__now_ns();
-		if (event->start > session->answered) /* else the answer is there already */
+		if (event->start > session->answer.last) /* else the answer is there already */
 			control__forget(session->control, session->state->operation.kind,
 					session->state->operation.uid);
 		break;
@@ -131,6 +130,10 @@ int session__create(const struct options *options, const struct control *control
 	session->report = report;
 	session->restore_in_bpf = restore_in_bpf;
 	session->state = hooks__state(hooks);
+	session->answer = (struct answer){.control = control,
+					  .report = report,
+					  .target = &session->target,
+					  .state = session->state};
 	/* with one processor, staying awake would only keep the target from running */
 	session->may_spin = !sched_getaffinity(0, sizeof(cpus), &cpus) && CPU_COUNT(&cpus) > 1;
 	if (options->page_engine) {
@@ -181,172 +184,10 @@ pid_t session__pid(const struct session *session)
 
 bool session__has_failed(const struct session *session)
 {
-	return session->failed;
-}
-
-/* ---- the end of an operation ---- */
-
-static const char *name_of(enum operation_kind kind)
-{
-	return kind == OPERATION_CHECKPOINT ? "checkpoint" : "restore";
-}
-
-static void set_phase(struct session *session, enum phase phase)
-{
-	__atomic_store_n(&session->state->operation.phase, phase, __ATOMIC_RELEASE);
-}
-
-static void fill_row(const struct session *session, struct operation_row *row)
-{
-	const struct operation *operation = &session->state->operation;
-
-	row->sequence = operation->sequence;
-	row->kind = operation->kind;
-	row->ranges = session->target.tracked.count + session->target.large.count;
-	row->pid = session->target.pid;
-	memcpy(row->comm, session->target.comm, sizeof(row->comm));
-	if (!row->restore_path)
-		row->restore_path = "-";
-}
-
-/* The operation did not succeed: says so, and leaves no completion file. row may hold counts. */
-static void __attribute__((format(printf, 3, 4)))
-fail(struct session *session, struct operation_row *row, const char *format, ...)
-{
-	const struct operation *operation = &session->state->operation;
-	enum operation_kind kind = operation->kind;
-	struct operation_row empty = {.status = STATUS_FAILED};
-	char text[400];
-	va_list arguments;
-
-	va_start(arguments, format);
-	vsnprintf(text, sizeof(text), format, arguments);
-	va_end(arguments);
-	if (!row)
-		row = &empty;
-	fill_row(session, row);
-	log__error("%s %lu of process %d (%s) %s: %s", name_of(kind),
-		   (unsigned long)operation->sequence, session->target.pid, session->target.comm,
-		   row->status == STATUS_PARTIAL ? "is partial" : "has failed", text);
-	if (kind == OPERATION_CHECKPOINT)
-		session->state->valid = 0;
-	set_phase(session, PHASE_IDLE);
-	control__refuse(session->control, kind, session->state->operation.uid);
-	target__release(&session->target);
-	report__add(session->report, row);
-	session->failed = true;
-}
-
-/* For --save. The checkpoint is as good without it. */
-static void remember_for_image(struct session *session)
-{
-	int err = session->image ? snapshot_image__remember(session->image, &session->target) : 0;
-
-	if (err && err != -ESRCH)
-		log__warn("cannot read what --save needs to know of process %d: %s",
-			  session->target.pid, strerror(-err));
-}
-
-/* Has the thread that asked for this operation given it up, and asked for another one meanwhile? It
- * will not poll for this one any more. */
-static bool is_given_up(const struct session *session)
-{
-	return __atomic_load_n(&session->state->ignored, __ATOMIC_ACQUIRE) &&
-	       session->state->ignored_tid == session->state->operation.tid;
-}
-
-static void complete(struct session *session, struct operation_row *row)
-{
-	struct operation *operation = &session->state->operation;
-	enum operation_kind kind = operation->kind;
-	uint64_t request_ns = operation->request_ns;
-	int err;
-
-	fill_row(session, row);
-	if (is_given_up(session)) { /* the answer would be taken for that of the new request */
-		row->status = STATUS_FAILED;
-		fail(session, row,
-		     "the target gave it up and asked anew; memory was %s all the same",
-		     kind == OPERATION_CHECKPOINT ? "read" : "restored");
-		return;
-	}
-	err = control__check_request(session->control, kind, session->state->operation.uid);
-	if (err) {
-		row->status = STATUS_FAILED;
-		fail(session, row, "%s is not a plain file of user %u; memory was %s all the same",
-		     control__request_path(session->control, kind), session->state->operation.uid,
-		     kind == OPERATION_CHECKPOINT ? "read" : "restored");
-		return;
-	}
-	if (kind == OPERATION_CHECKPOINT) {
-		slab_store__end_checkpoint(session->slabs);
-		if (fault__strikes("saved", "damage"))
-			slab_store__damage(session->slabs);
-		session->saved = row->chunks;
-		session->state->valid = 1;
-		remember_for_image(session);
-	}
-	session->answered = operation->sequence;
-	set_phase(session, PHASE_IDLE); /* before the target can see the file, and ask again */
-	err = fault__pass("completion", session->target.pid);
-	if (!err)
-		err = control__complete(session->control, kind, operation->uid, operation->gid);
-	if (err) {
-		row->status = STATUS_FAILED;
-		fail(session, row, "cannot create %s: %s%s",
-		     control__completion_path(session->control, kind), strerror(-err),
-		     err == -EEXIST ? "; something that is not the target's plain file is there"
-				    : "");
-		return;
-	}
-	row->latency_ns = clock__now_ns() - request_ns;
-	target__release(&session->target);
-	report__add(session->report, row);
-	log__debug("%s %lu: %lu chunks, %lu bytes, %lu absent, %lu repaired, %lu polls, %.1f us",
-		   name_of(kind), (unsigned long)row->sequence, (unsigned long)row->chunks,
-		   (unsigned long)row->bytes, (unsigned long)row->absent,
-		   (unsigned long)row->repaired, (unsigned long)operation->polls,
-		   (double)row->latency_ns / 1e3);
-	if (row->gone)
-		log__warn("restore %lu: %lu chunks were not restored, for the target has unmapped "
-			  "or replaced them since the checkpoint",
-			  (unsigned long)row->sequence, (unsigned long)row->gone);
+	return session->answer.has_failed;
 }
 
 /* ---- before the copy ---- */
-
-static const char *reason_of(int err)
-{
-	switch (err) {
-	case -E2BIG:
-		return "the limit of the chunk store is reached; allow more with --max-chunks";
-	case -EFBIG:
-		return "more than 64 GiB of memory hold data, which is all that slabs can hold";
-	case -ENOMEM:
-		return "Cannot allocate memory: a snapshot takes as much as the target holds data";
-	case -EPERM:
-		return "the target cannot be stopped: another process traces it (gdb, strace?), or "
-		       "ptrace is forbidden";
-	case -ESRCH:
-		return "the target has ended";
-	case -ESTALE:
-		return "events were lost and the snapshot with them; ask for a new checkpoint";
-	case -ENOTSUP:
-		return "the target runs under valgrind, which keeps its registers in memory: it "
-		       "cannot be rolled back";
-	case -EDEADLK:
-		return "the target serves faults of tracked memory with userfaultfd, and could not "
-		       "while it stands still; unregister it before";
-	case -EAGAIN:
-		return "the target changed its mappings again and again while they were copied";
-	case -ECANCELED:
-		return "the target gave it up and asked anew";
-	case -ETIMEDOUT:
-		return "the target did not stop in time, or gave up polling";
-	default:
-		return strerror(-err);
-	}
-}
 
 /* Reads what the ring holds, then reconciles with all of it. */
 static int reconcile(struct session *session)
@@ -411,7 +252,7 @@ static int make_ready(struct session *session)
 					 __ATOMIC_RELAXED))
 		return 0;
 	/* a request that comes from now on overtakes this one; one that came before could not */
-	if (is_given_up(session) &&
+	if (!answer__is_wanted(&session->answer) &&
 	    __atomic_compare_exchange_n(phase, &ready, PHASE_PREPARING, false, __ATOMIC_ACQ_REL,
 					__ATOMIC_RELAXED))
 		return -ECANCELED;
@@ -451,7 +292,8 @@ static void restore_from_here(struct session *session)
 	int err = hold_and_compare(session);
 
 	if (err) {
-		fail(session, NULL, "%s; its memory is as it was", reason_of(err));
+		answer__fail(&session->answer, NULL, "%s; its memory is as it was",
+			     answer__reason(err));
 		return;
 	}
 	(void)ring_buffer__consume(session->events);
@@ -472,6 +314,16 @@ static int count_restart(struct session *session)
 	return session->restarts > RESTARTS ? -EAGAIN : 0;
 }
 
+/* What a failed operation has left, for its message. moved: something of a restore may be written. */
+static const char *what_is_now(const struct session *session, bool moved, int err)
+{
+	if (err == -ESRCH)
+		return "";
+	if (session->state->operation.kind == OPERATION_CHECKPOINT)
+		return "; there is no snapshot now";
+	return moved ? "; memory is partly restored" : "; its memory is as it was";
+}
+
 static void prepare(struct session *session)
 {
 	struct operation *operation = &session->state->operation;
@@ -483,11 +335,12 @@ static void prepare(struct session *session)
 		return; /* another exec or request has overtaken it */
 	err = fault__pass("prepare", target->pid);
 	if (err) {
-		fail(session, NULL, "%s", reason_of(err));
+		answer__fail(&session->answer, NULL, "%s", answer__reason(err));
 		return;
 	}
 	if (operation->kind == OPERATION_RESTORE && !session->state->valid) {
-		fail(session, NULL, "there is no snapshot to restore; ask for a checkpoint first");
+		answer__fail(&session->answer, NULL,
+			     "there is no snapshot to restore; ask for a checkpoint first");
 		return;
 	}
 	if (operation->kind == OPERATION_RESTORE && !session->restore_in_bpf) {
@@ -502,13 +355,9 @@ static void prepare(struct session *session)
 		err = look_at_target(session);
 	if (!err)
 		err = make_ready(session);
-	if (err) {
-		fail(session, NULL, "%s%s", reason_of(err),
-		     err == -ESRCH                             ? ""
-		     : operation->kind == OPERATION_CHECKPOINT ? "; there is no snapshot now"
-		     : begun                                   ? "; memory is partly restored"
-							       : "; its memory is as it was");
-	}
+	if (err)
+		answer__fail(&session->answer, NULL, "%s%s", answer__reason(err),
+			     what_is_now(session, begun, err));
 }
 
 /* ---- after the copy ---- */
@@ -519,18 +368,6 @@ static uint64_t count_gone(const struct session *session, uint64_t met)
 	uint64_t appended = slab_store__appended(session->slabs) * SLAB_CHUNKS;
 
 	return session->saved + appended > met ? session->saved + appended - met : 0;
-}
-
-/* What a failed operation has left, for its message. */
-static const char *what_is_now(const struct session *session, const struct operation_row *row,
-			       int err)
-{
-	if (err == -ESRCH)
-		return "";
-	if (session->state->operation.kind == OPERATION_CHECKPOINT)
-		return "; there is no snapshot now";
-	return row->bytes || session->restore_in_bpf ? "; memory is partly restored"
-						     : "; its memory is as it was";
 }
 
 /* What the copy and its repair have come to. */
@@ -559,6 +396,27 @@ static void tally(const struct session *session, const struct repair_result *res
 	row->copy_ns = operation->copy_ns;
 }
 
+/* For --save. The checkpoint is as good without it. */
+static void remember_for_image(struct session *session)
+{
+	int err = session->image ? snapshot_image__remember(session->image, &session->target) : 0;
+
+	if (err && err != -ESRCH)
+		log__warn("cannot read what --save needs to know of process %d: %s",
+			  session->target.pid, strerror(-err));
+}
+
+/* The checkpoint is whole: from now on it can be restored. */
+static void keep_snapshot(struct session *session, uint64_t chunks)
+{
+	slab_store__end_checkpoint(session->slabs);
+	if (fault__strikes("saved", "damage"))
+		slab_store__damage(session->slabs);
+	session->saved = chunks;
+	session->state->valid = 1;
+	remember_for_image(session);
+}
+
 static void finish(struct session *session)
 {
 	struct operation *operation = &session->state->operation;
@@ -579,39 +437,32 @@ static void finish(struct session *session)
 	if (repair__is_needed(operation))
 		row.copy_ns += clock__now_ns() - start_ns;
 	if (err || operation->failed) {
-		fail(session, &row, "%s%s",
-		     operation->failed ? "the copy in the kernel broke off" : reason_of(err),
-		     what_is_now(session, &row, err));
+		answer__fail(&session->answer, &row, "%s%s",
+			     operation->failed ? "the copy in the kernel broke off"
+					       : answer__reason(err),
+			     what_is_now(session, row.bytes || session->restore_in_bpf, err));
 		return;
 	}
 	if (row.failed) {
+		bool damaged = restore && session->options->verify && operation->lost;
+
 		row.status = STATUS_PARTIAL;
-		fail(session, &row, "%lu chunks could not be %s%s", (unsigned long)row.failed,
-		     restore ? "written" : "read",
-		     session->options->verify && restore && operation->lost
-			     ? "; of some the checksum is wrong, or they could not be read when "
-			       "they were saved"
-			     : "");
+		answer__fail(&session->answer, &row, "%lu chunks could not be %s%s",
+			     (unsigned long)row.failed, restore ? "written" : "read",
+			     damaged ? "; of some the checksum is wrong, or they could not be read "
+				       "when they were saved"
+				     : "");
 		return;
 	}
 	row.status = STATUS_OK;
-	complete(session, &row);
+	if (answer__check(&session->answer, &row))
+		return;
+	if (!restore)
+		keep_snapshot(session, row.chunks);
+	answer__complete(&session->answer, &row);
 }
 
 /* ---- events ---- */
-
-/* Requests that came while another was served are not answered: their clients are told. */
-static void refuse_ignored(struct session *session)
-{
-	struct state *state = session->state;
-	uint32_t ignored = __atomic_exchange_n(&state->ignored, 0, __ATOMIC_ACQ_REL);
-
-	for (int kind = 0; kind < OPERATION_KINDS; kind++)
-		if (ignored & 1U << kind)
-			control__refuse(session->control, kind, state->operation.uid);
-	if (ignored)
-		log__warn("a request was refused, for it came while another was being served");
-}
 
 /* Reads the ring and does what is due; returns whether there was anything. */
 static bool look(struct session *session)
@@ -627,7 +478,7 @@ static bool look(struct session *session)
 		return true;
 	case PHASE_IDLE:
 		if (session->state->ignored)
-			refuse_ignored(session);
+			answer__refuse_ignored(&session->answer);
 		return events > 0;
 	default:
 		return events > 0;
@@ -659,12 +510,13 @@ static void on_silence(struct session *session)
 		/* its other threads must not stand still for ever */
 		if (__atomic_compare_exchange_n(&operation->phase, &ready, PHASE_PREPARING, false,
 						__ATOMIC_ACQ_REL, __ATOMIC_RELAXED))
-			fail(session, NULL, "the target asked and stopped polling %s",
-			     control__completion_path(session->control, operation->kind));
+			answer__fail(&session->answer, NULL,
+				     "the target asked and stopped polling %s",
+				     control__completion_path(session->control, operation->kind));
 	} else if (session->warned != operation->sequence) {
 		session->warned = operation->sequence;
 		log__warn("process %d asked for a %s but does not poll %s with access(2)",
-			  session->target.pid, name_of(operation->kind),
+			  session->target.pid, answer__name(operation->kind),
 			  control__completion_path(session->control, operation->kind));
 	}
 }
@@ -710,7 +562,7 @@ void session__end(struct session *session)
 {
 	(void)ring_buffer__consume(session->events);
 	if (session->state->operation.phase != PHASE_IDLE)
-		fail(session, NULL, "the target ended before it was done");
+		answer__fail(&session->answer, NULL, "the target ended before it was done");
 	freeze__release(session->target.freeze);
 }
 
