@@ -87,10 +87,11 @@ static int repair_slabs(struct target *target, struct snapshot_result *result)
 int repair__run(struct target *target, const struct hooks *hooks, struct repair_result *ret_result)
 {
 	const struct operation *operation = &target->state->operation;
-	int err = 0;
+	int err;
 
-	if (repair__is_needed(operation))
-		err = memory__look_again(target->memory, target->changed);
+	if (!repair__is_needed(operation))
+		return 0;
+	err = memory__look_again(target->memory, target->changed);
 	if (err)
 		return err;
 	target->changed = false;
