@@ -23,7 +23,8 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/user.h>
-#include <zlib.h>
+
+#include "ckpt/image_output.h"
 
 #define IMAGE_NOTE_NAME "TRACER"
 
@@ -353,43 +354,38 @@ int image__is_zero(const void *from, size_t bytes);
  * page. So it is the same whether a page of zeros is in the file or a hole.
  */
 uint32_t image__crc(uint32_t crc, uint64_t address, const void *pages, size_t bytes);
+/* The same for one page that is known not to be all zeros. */
+uint32_t image__crc_page(uint32_t crc, uint64_t address, const void *page);
 
 /* ---- writing ---- */
 
-enum {
-	IMAGE_OUT_BYTES = 1 << 16,
-	IMAGE_ZLIB_BYTES = 320 << 10, /* deflate takes about 262 KiB */
-};
+enum { IMAGE_OUT_BYTES = 1 << 16 };
 
 /*
  * Writes one image. It is used inside a signal handler: it calls no malloc, no stdio, nothing but
  * system calls, memory functions and zlib, which takes its memory from the writer itself. About
- * 400 KiB: allocate it with mmap. The fields are the writer's own, but for `step`.
+ * 460 KiB: allocate it with mmap. The fields are the writer's own, but for `step` and
+ * `output.compressed`.
  */
 struct image_writer {
 	const char *step; /* what was being done when a call failed: "cannot create", ... */
 	struct image *image;
-	uint64_t offset;  /* where the next byte goes in the file, uncompressed */
 	uint64_t address; /* of the next byte of memory */
 	size_t segment;   /* the one being written */
 	uint64_t counted; /* bytes of notes, while they are counted */
 	uint32_t header_crc;
-	int fd, compressed, counting;
-	size_t out_bytes, zlib_bytes;
-	z_stream stream;
-	char path[PATH_MAX], temporary[PATH_MAX];
-	_Alignas(16) unsigned char out[IMAGE_OUT_BYTES];
-	_Alignas(16) unsigned char zlib[IMAGE_ZLIB_BYTES];
-	_Alignas(16) unsigned char packed[IMAGE_OUT_BYTES];
+	int counting;
+	size_t out_bytes;
+	struct image_output output;
+	_Alignas(16) unsigned char out[IMAGE_OUT_BYTES]; /* headers and notes on their way */
 };
 
 /*
- * Begins an image: checks path and makes a temporary file beside it (mode 0600, O_EXCL,
- * O_NOFOLLOW). A name that ends in ".gz" is compressed.
- * writer: all of it is set. path: where the image will be in the end; what is there must be nothing
- * or a plain file that may be written.
- * Returns 0; -EEXIST: path is there and no plain file; -EACCES: it is read-only; -ENAMETOOLONG; or
- * the -errno of a system call. On failure nothing is left behind, and writer->step says what failed.
+ * Begins an image: opens its file, a temporary one beside path.
+ * writer: all of it is set; it must not be moved until commit or abort. path: where the image will be
+ * in the end; compressed if it ends in ".gz".
+ * Returns 0 or -errno as image_output__open does. On failure nothing is left behind, and writer->step
+ * says what failed.
  */
 int image_writer__open(struct image_writer *writer, const char *path);
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
  * Writing an image, see image.h. All of this runs inside a signal handler of a program that may be
- * in the middle of malloc: it calls only system calls, memory functions, crc32() and deflate() with
- * memory of our own. libelf allocates, hence no libelf.
+ * in the middle of malloc: it calls only memory functions, crc32() and image_output, which is as
+ * careful. libelf allocates, hence no libelf.
  * What is written goes in file order, so that it can go through zlib. The headers need to know how
  * long the notes will be: these are counted first, and then written by the same functions.
  * Source: elf(5); fs/binfmt_elf.c for the notes of a core file.
@@ -11,122 +11,14 @@
 
 #include <elf.h>
 #include <errno.h>
-#include <fcntl.h>
-#include <stdio.h> /* rename(2) alone */
 #include <string.h>
 #include <sys/procfs.h>
-#include <sys/random.h>
-#include <sys/stat.h>
-#include <unistd.h>
+#include <zlib.h>
 
-/* ---- checksums ---- */
-
-int image__is_zero(const void *from, size_t bytes)
+int image_writer__open(struct image_writer *w, const char *path)
 {
-	const uint64_t *words = from;
-
-	for (size_t i = 0; i < bytes / sizeof(*words); i += 8) {
-		if (words[i] | words[i + 1] | words[i + 2] | words[i + 3] | words[i + 4] |
-		    words[i + 5] | words[i + 6] | words[i + 7])
-			return 0;
-	}
-	return 1;
-}
-
-/* Of one page that is not all zeros. */
-static uint32_t add_page(uint32_t crc, uint64_t address, const void *page)
-{
-	crc = (uint32_t)crc32(crc, (const unsigned char *)&address, sizeof(address));
-	return (uint32_t)crc32(crc, page, IMAGE_PAGE);
-}
-
-uint32_t image__crc(uint32_t crc, uint64_t address, const void *pages, size_t bytes)
-{
-	const unsigned char *page = pages;
-
-	for (size_t at = 0; at < bytes; at += IMAGE_PAGE) {
-		if (!image__is_zero(page + at, IMAGE_PAGE))
-			crc = add_page(crc, address + at, page + at);
-	}
-	return crc;
-}
-
-/* ---- bytes to the file ---- */
-
-/* Writes all of it at an offset, whatever signals and short writes there are. */
-static int write_at(int fd, const void *bytes, size_t count, uint64_t offset)
-{
-	const unsigned char *from = bytes;
-
-	while (count > 0) {
-		ssize_t n = pwrite(fd, from, count, (off_t)offset);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n <= 0)
-			return n < 0 ? -errno : -EIO;
-		from += n;
-		offset += (uint64_t)n;
-		count -= (size_t)n;
-	}
-	return 0;
-}
-
-/* The compressed file grows at its end; its length is stream.total_out. */
-static int deflate_some(struct image_writer *w, const void *bytes, size_t count, int flush)
-{
-	z_stream *z = &w->stream;
-	int result;
-
-	z->next_in = (unsigned char *)bytes;
-	z->avail_in = (unsigned int)count;
-	do {
-		uint64_t offset = z->total_out;
-		int err;
-
-		z->next_out = w->packed;
-		z->avail_out = sizeof(w->packed);
-		result = deflate(z, flush);
-		if (result == Z_STREAM_ERROR)
-			return -EIO;
-		err = write_at(w->fd, w->packed, sizeof(w->packed) - z->avail_out, offset);
-		if (err)
-			return err;
-	} while (z->avail_out == 0);
-	return 0;
-}
-
-/* Writes bytes at w->offset, which is then behind them. */
-static int put(struct image_writer *w, const void *bytes, size_t count)
-{
-	int err;
-
-	w->step = "cannot write";
-	if (w->compressed)
-		err = deflate_some(w, bytes, count, Z_NO_FLUSH);
-	else
-		err = write_at(w->fd, bytes, count, w->offset);
-	w->offset += count;
-	return err;
-}
-
-/* Leaves a hole of zeros. */
-static int put_zeros(struct image_writer *w, uint64_t count)
-{
-	int err = 0;
-
-	if (!w->compressed) {
-		w->offset += count;
-		return 0;
-	}
-	memset(w->out, 0, sizeof(w->out));
-	while (count > 0 && !err) {
-		size_t part = count < sizeof(w->out) ? (size_t)count : sizeof(w->out);
-
-		err = put(w, w->out, part);
-		count -= part;
-	}
-	return err;
+	memset(w, 0, offsetof(struct image_writer, output));
+	return image_output__open(&w->output, path, &w->step);
 }
 
 /* ---- headers and notes, through w->out ---- */
@@ -136,7 +28,7 @@ static int flush_out(struct image_writer *w)
 	int err;
 
 	w->header_crc = (uint32_t)crc32(w->header_crc, w->out, (unsigned int)w->out_bytes);
-	err = put(w, w->out, w->out_bytes);
+	err = image_output__put(&w->output, w->out, w->out_bytes);
 	w->out_bytes = 0;
 	return err;
 }
@@ -448,7 +340,7 @@ int image_writer__zeros(struct image_writer *w, uint64_t bytes)
 	if (!next_segment(w, bytes))
 		return -EPROTO;
 	w->address += bytes;
-	return put_zeros(w, bytes);
+	return image_output__zeros(&w->output, bytes);
 }
 
 int image_writer__pages(struct image_writer *w, const void *pages, size_t bytes)
@@ -467,126 +359,20 @@ int image_writer__pages(struct image_writer *w, const void *pages, size_t bytes)
 		while (at < bytes && image__is_zero(page + at, IMAGE_PAGE))
 			at += IMAGE_PAGE;
 		if (at > from)
-			err = put_zeros(w, at - from);
+			err = image_output__zeros(&w->output, at - from);
 		from = at;
 		while (at < bytes && !image__is_zero(page + at, IMAGE_PAGE)) {
-			segment->crc = add_page(segment->crc, w->address + at, page + at);
+			segment->crc = image__crc_page(segment->crc, w->address + at, page + at);
 			at += IMAGE_PAGE;
 		}
 		if (at > from && !err)
-			err = put(w, page + from, at - from);
+			err = image_output__put(&w->output, page + from, at - from);
 	}
 	w->address += bytes;
 	return err;
 }
 
-/* ---- the file ---- */
-
-/* Zlib's memory is part of the writer, and goes with it. */
-static void *allocate(void *opaque, unsigned int items, unsigned int size)
-{
-	struct image_writer *w = opaque;
-	size_t bytes = ((size_t)items * size + 63) / 64 * 64;
-
-	if (bytes > sizeof(w->zlib) - w->zlib_bytes)
-		return NULL;
-	w->zlib_bytes += bytes;
-	return w->zlib + w->zlib_bytes - bytes;
-}
-
-static void release(void *opaque, void *address)
-{
-	(void)opaque;
-	(void)address;
-}
-
-static int start_compression(struct image_writer *w)
-{
-	enum { GZIP = 16, LEVEL = 1, MEMORY = 8 };
-
-	w->step = "cannot start zlib for";
-	w->stream.zalloc = allocate;
-	w->stream.zfree = release;
-	w->stream.opaque = w;
-	if (deflateInit2(&w->stream, LEVEL, Z_DEFLATED, MAX_WBITS + GZIP, MEMORY,
-			 Z_DEFAULT_STRATEGY) != Z_OK)
-		return -ENOMEM;
-	w->compressed = 1;
-	return 0;
-}
-
-static int ends_with(const char *text, const char *end)
-{
-	size_t length = strlen(text), end_length = strlen(end);
-
-	return length > end_length && strcmp(text + length - end_length, end) == 0;
-}
-
-/* rename(2) would put the image in the place of anything: of a pipe, a link, a file that nobody
- * may write. That is not what somebody expects who made it so. */
-static int check_target(const char *path)
-{
-	struct stat st;
-
-	if (lstat(path, &st) < 0)
-		return errno == ENOENT ? 0 : -errno;
-	if (!S_ISREG(st.st_mode))
-		return -EEXIST;
-	if (!(st.st_mode & 0222) || faccessat(AT_FDCWD, path, W_OK, AT_EACCESS) < 0)
-		return -EACCES;
-	return 0;
-}
-
-/* path + ".XXXXXXXXXXXXXXXX", random. */
-static int name_temporary(struct image_writer *w)
-{
-	static const char digits[] = "0123456789abcdef";
-	size_t length = strlen(w->path);
-	unsigned char random[8];
-
-	if (length + 2 * sizeof(random) + 2 > sizeof(w->temporary))
-		return -ENAMETOOLONG;
-	if (getrandom(random, sizeof(random), GRND_NONBLOCK) != (ssize_t)sizeof(random))
-		return -EAGAIN;
-	memcpy(w->temporary, w->path, length);
-	w->temporary[length++] = '.';
-	for (size_t i = 0; i < sizeof(random); i++) {
-		w->temporary[length++] = digits[random[i] >> 4];
-		w->temporary[length++] = digits[random[i] & 15];
-	}
-	w->temporary[length] = '\0';
-	return 0;
-}
-
-int image_writer__open(struct image_writer *w, const char *path)
-{
-	size_t length = strlen(path);
-	int err;
-
-	memset(w, 0, offsetof(struct image_writer, path));
-	w->path[0] = '\0';
-	w->temporary[0] = '\0';
-	w->fd = -1;
-	w->step = "cannot write";
-	if (length == 0)
-		return -ENOENT;
-	if (length >= sizeof(w->path))
-		return -ENAMETOOLONG;
-	memcpy(w->path, path, length + 1);
-	err = check_target(w->path);
-	if (!err)
-		err = name_temporary(w);
-	if (err)
-		return err;
-	w->step = "cannot create";
-	w->fd = open(w->temporary, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
-	if (w->fd < 0)
-		return -errno;
-	err = ends_with(w->path, ".gz") ? start_compression(w) : 0;
-	if (err)
-		image_writer__abort(w);
-	return err;
-}
+/* ---- the end ---- */
 
 static int finish_segments(struct image_writer *w)
 {
@@ -614,76 +400,20 @@ static int add_checksums(struct image_writer *w)
 	return err ? err : flush_out(w);
 }
 
-/* A new name in a folder is safe when the folder is. */
-static int sync_folder(const char *path)
-{
-	char folder[PATH_MAX];
-	const char *slash = strrchr(path, '/');
-	size_t length = slash ? (size_t)(slash - path) : 0;
-	int fd, err = 0;
-
-	if (!slash) {
-		folder[length++] = '.';
-	} else if (length == 0) {
-		folder[length++] = '/';
-	} else {
-		memcpy(folder, path, length);
-	}
-	folder[length] = '\0';
-	fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (fd < 0)
-		return -errno;
-	if (fsync(fd) < 0 && errno != EINVAL) /* EINVAL: a file system that has no such thing */
-		err = -errno;
-	(void)close(fd);
-	return err;
-}
-
-static int close_file(struct image_writer *w)
-{
-	int err = 0;
-
-	w->step = "cannot write";
-	if (fsync(w->fd) < 0)
-		err = -errno;
-	if (close(w->fd) < 0 && !err && errno != EINTR)
-		err = -errno;
-	w->fd = -1;
-	return err;
-}
-
 int image_writer__commit(struct image_writer *w)
 {
 	int err = finish_segments(w);
 
 	if (!err)
 		err = add_checksums(w);
-	if (!err && w->compressed)
-		err = deflate_some(w, NULL, 0, Z_FINISH);
-	if (!err)
-		err = close_file(w);
-	if (!err) {
-		/* Somebody may have put something there meanwhile. */
-		w->step = "cannot replace";
-		err = check_target(w->path);
-	}
-	if (!err && rename(w->temporary, w->path) < 0)
-		err = -errno;
 	if (err) {
 		image_writer__abort(w);
 		return err;
 	}
-	w->temporary[0] = '\0';
-	w->step = "cannot sync the folder of";
-	return sync_folder(w->path);
+	return image_output__commit(&w->output);
 }
 
 void image_writer__abort(struct image_writer *w)
 {
-	if (w->fd >= 0)
-		(void)close(w->fd);
-	w->fd = -1;
-	if (w->temporary[0])
-		(void)unlink(w->temporary);
-	w->temporary[0] = '\0';
+	image_output__abort(&w->output);
 }

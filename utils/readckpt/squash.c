@@ -203,7 +203,7 @@ static int check_size(const struct squash *s)
 
 	for (size_t i = 0; i < s->image.segment_count; i++)
 		bytes += s->image.segments[i].bytes;
-	if (s->writer->compressed && bytes > 1ULL << COMPRESSED_MAX_SHIFT)
+	if (s->writer->output.compressed && bytes > 1ULL << COMPRESSED_MAX_SHIFT)
 		return fail(s, -EFBIG, s->chain->images[0]->path,
 			    "more than 1 TiB; write it without compression");
 	return 0;
