@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * Between the parts of the reader of images: image_read.c, image_notes.c and image_unpack.c. Nobody
- * else needs it.
+ * Between the parts of the reader of images: image_read.c, image_notes.c, image_unpack.c and
+ * image_memory.c. Nobody else needs it.
  */
 #ifndef CKPT_IMAGE_NOTES_H
 #define CKPT_IMAGE_NOTES_H
