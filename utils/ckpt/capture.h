@@ -46,8 +46,4 @@ uint32_t capture__keep(struct image *image, const char *text);
  * Returns how many there are, or -errno. */
 ssize_t capture__threads(pid_t *tids, size_t max);
 
-/* Reads a whole small file of /proc into buffer, with a NUL at its end. Returns its length, -EFBIG
- * if it does not fit, or -errno. */
-ssize_t capture__read(const char *path, char *buffer, size_t bytes);
-
 #endif
