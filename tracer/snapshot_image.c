@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * The snapshot as an image. What the stores hold is collected as a list of pages in address order:
- * those of slabs are read when they are written, those of chunks are put together here.
+ * The snapshot as an image: what is kept of the process at each checkpoint, and what is made of it and
+ * of the pages of the snapshot (snapshot_pages.h) when it is written.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -16,18 +16,14 @@
 #include "ckpt/image.h"
 #include "ckpt/image_plan.h"
 #include "snapshot_image.h"
+#include "snapshot_pages.h"
 
 enum { AUXV_BYTES = 1024 };
-
-struct head {             /* what is before a range that begins inside a page */
-	uint64_t address; /* of the page */
-	uint8_t bytes[IMAGE_PAGE];
-};
 
 struct snapshot_image {
 	struct mappings mappings; /* of the process */
 	struct intervals ranges;  /* tracked at the checkpoint, in whole pages */
-	struct head *heads;       /* in address order */
+	struct page_head *heads;  /* in address order */
 	size_t head_count;
 	struct image_process process;
 	char program[PATH_MAX], folder[PATH_MAX];
@@ -60,21 +56,16 @@ void snapshot_image__free(struct snapshot_image *s)
 
 /* ---- at the checkpoint ---- */
 
-static uint64_t page_of(uint64_t address)
-{
-	return address & ~(uint64_t)(IMAGE_PAGE - 1);
-}
-
 static int remember_head(struct snapshot_image *s, uint64_t start, struct memory *memory)
 {
-	struct head *larger = realloc(s->heads, (s->head_count + 1) * sizeof(*larger));
+	struct page_head *larger = realloc(s->heads, (s->head_count + 1) * sizeof(*larger));
 
 	if (!larger)
 		return -ENOMEM;
 	s->heads = larger;
 	larger += s->head_count++;
 	memset(larger, 0, sizeof(*larger));
-	larger->address = page_of(start);
+	larger->address = page__start(start);
 	return memory__read(memory, larger->address, larger->bytes, start - larger->address);
 }
 
@@ -87,8 +78,8 @@ static int remember_ranges(struct snapshot_image *s, const struct target *target
 		for (size_t i = 0; i < sets[set]->count && !err; i++) {
 			const struct interval *range = &sets[set]->items[i];
 
-			err = intervals__add(&s->ranges, page_of(range->start),
-					     page_of(range->end + IMAGE_PAGE - 1));
+			err = intervals__add(&s->ranges, page__start(range->start),
+					     page__start(range->end + IMAGE_PAGE - 1));
 			if (!err && range->start % IMAGE_PAGE)
 				err = remember_head(s, range->start, target->memory);
 		}
@@ -175,160 +166,11 @@ int snapshot_image__remember(struct snapshot_image *s, const struct target *targ
 	return 0;
 }
 
-/* ---- the pages that the stores hold ---- */
-
-enum page_kind { PAGE_DATA, PAGE_LOST }; /* lost: nobody knows what was in it */
-
-struct page {
-	uint64_t address;
-	const struct slab *slab; /* that has its bytes, or NULL: */
-	uint8_t *owned;          /* these are its bytes */
-	enum page_kind kind;
-};
-
-struct pages {
-	struct page *items; /* in address order once all are there */
-	size_t count, room;
-	int err;
-};
-
-static struct page *add_page(struct pages *pages, uint64_t address)
-{
-	struct page *page;
-
-	if (pages->count == pages->room && !pages->err) {
-		size_t room = pages->room ? 2 * pages->room : 1024;
-		struct page *larger = realloc(pages->items, room * sizeof(*larger));
-
-		if (larger) {
-			pages->items = larger;
-			pages->room = room;
-		}
-	}
-	if (!pages->items || pages->count == pages->room) {
-		pages->err = -ENOMEM;
-		return NULL;
-	}
-	page = &pages->items[pages->count++];
-	*page = (struct page){.address = address};
-	return page;
-}
-
-static void free_pages(struct pages *pages)
-{
-	for (size_t i = 0; i < pages->count; i++)
-		free(pages->items[i].owned);
-	free(pages->items);
-}
-
-/* The page of a chunk: the last, for chunks come in address order. */
-static struct page *page_of_chunk(struct pages *pages, uint64_t address)
-{
-	struct page *page = pages->count ? &pages->items[pages->count - 1] : NULL;
-
-	if (page && page->address == page_of(address))
-		return page;
-	page = add_page(pages, page_of(address));
-	if (!page)
-		return NULL;
-	page->owned = calloc(1, IMAGE_PAGE);
-	if (!page->owned)
-		pages->err = -ENOMEM;
-	return page->owned ? page : NULL;
-}
-
-static void take_chunk(uint64_t address, const struct chunk *chunk, void *argument)
-{
-	struct page *page;
-
-	if (chunk->state == CHUNK_ABSENT)
-		return;
-	page = page_of_chunk(argument, address);
-	if (!page)
-		return;
-	if (chunk->state == CHUNK_PRESENT)
-		memcpy(page->owned + address % IMAGE_PAGE + chunk->first,
-		       chunk->bytes + chunk->first, CHUNK_BYTES - chunk->first);
-	else /* unreadable, or mapped since the checkpoint */
-		page->kind = PAGE_LOST;
-}
-
-static void take_slab(const struct slab *slab, const uint8_t *bytes, void *argument)
-{
-	struct page *page;
-
-	if (slab->state == SLAB_ZERO)
-		return;
-	page = add_page(argument, slab->address);
-	if (!page)
-		return;
-	page->slab = slab;
-	page->kind = bytes ? PAGE_DATA : PAGE_LOST;
-}
-
-static int compare_pages(const void *a, const void *b)
-{
-	const struct page *one = a, *two = b;
-
-	return one->address < two->address ? -1 : one->address > two->address;
-}
-
-static struct page *find_page(const struct pages *pages, uint64_t address)
-{
-	struct page wanted = {.address = address};
-
-	if (!pages->count)
-		return NULL;
-	return bsearch(&wanted, pages->items, pages->count, sizeof(wanted), compare_pages);
-}
-
-/* Puts what is before a bss into its page. The page may hold zeros alone, and not be there yet. */
-static void take_heads(const struct snapshot_image *s, struct pages *pages, size_t count)
-{
-	struct pages chunks = {.items = pages->items, .count = count};
-
-	for (size_t i = 0; i < s->head_count && !pages->err; i++) {
-		const struct head *head = &s->heads[i];
-		struct page *page;
-
-		chunks.items = pages->items;
-		page = find_page(&chunks, head->address);
-		if (!page) {
-			page = add_page(pages, head->address);
-			if (!page)
-				return;
-			page->owned = calloc(1, IMAGE_PAGE);
-			if (!page->owned) {
-				pages->err = -ENOMEM;
-				return;
-			}
-		}
-		for (size_t at = 0; page->owned && at < IMAGE_PAGE; at++)
-			page->owned[at] |=
-				head->bytes[at]; /* where the one is, the other is zero */
-	}
-}
-
-static int collect(struct snapshot_image *s, struct target *target, struct pages *pages)
-{
-	int err = snapshot__for_each(target->snapshot, &target->tracked, take_chunk, pages);
-
-	if (!err)
-		take_heads(s, pages, pages->count);
-	if (!err)
-		slab_store__for_each(target->slabs, take_slab, pages);
-	if (!err)
-		err = pages->err;
-	if (!err && pages->count)
-		qsort(pages->items, pages->count, sizeof(*pages->items), compare_pages);
-	return err;
-}
-
 /* ---- the image ---- */
 
 struct making {
 	struct image image;
-	struct pages pages;
+	struct snapshot_pages pages;
 	char *strings;
 	size_t mapping_room, missing_room, string_room;
 	int err;
@@ -418,8 +260,8 @@ static int find_ranges(const struct snapshot_image *s, const struct target *targ
 
 	for (int set = 0; set < 2; set++)
 		for (size_t i = 0; i < sets[set]->count && !err; i++)
-			err = intervals__add(&now, page_of(sets[set]->items[i].start),
-					     page_of(sets[set]->items[i].end + IMAGE_PAGE - 1));
+			err = intervals__add(&now, page__start(sets[set]->items[i].start),
+					     page__start(sets[set]->items[i].end + IMAGE_PAGE - 1));
 	if (!err)
 		err = intervals__intersect(&s->ranges, &now, ret);
 	intervals__clear(&now);
@@ -547,7 +389,7 @@ static int write_page(struct image_writer *writer, const struct page *page,
 }
 
 static int write_segment(struct image_writer *writer, const struct image_segment *segment,
-			 const struct pages *pages, size_t *at, struct slab_store *slabs)
+			 const struct snapshot_pages *pages, size_t *at, struct slab_store *slabs)
 {
 	uint64_t address = segment->start;
 	int err = 0;
@@ -598,7 +440,7 @@ int snapshot_image__write(struct snapshot_image *s, const char *path, struct tar
 	*ret_step = "cannot save";
 	if (!state->valid || !s->mappings.count)
 		return -ENODATA;
-	err = collect(s, target, &m.pages);
+	err = snapshot_pages__collect(&m.pages, target, s->heads, s->head_count);
 	if (!err)
 		err = describe(&m, s);
 	if (!err)
@@ -615,7 +457,7 @@ int snapshot_image__write(struct snapshot_image *s, const char *path, struct tar
 	}
 	free(writer);
 	intervals__clear(&ranges);
-	free_pages(&m.pages);
+	snapshot_pages__free(&m.pages);
 	free(m.image.mappings);
 	free(m.image.segments);
 	free(m.image.missing);
