@@ -314,6 +314,12 @@ put()
 	[ "$(grep -c 'LWP' gdb.out)" -ge 1 ]
 }
 
+@test 'libelf reads an image of nine threads as readckpt does' {
+	start threads
+	take_image
+	"$BUILD/e2e/elf_image" image image
+}
+
 @test 'gdb shows all threads' {
 	command -v gdb >/dev/null || skip 'gdb is not installed'
 	start threads
@@ -332,6 +338,7 @@ put()
 	readelf -l -n image >elf.out
 	grep -q 'CORE (Core file)' elf.out
 	grep -q 'NT_PRSTATUS' elf.out
+	"$BUILD/e2e/elf_image" image.gz image
 	if command -v eu-readelf >/dev/null; then
 		eu-readelf -l -n image >elf.out
 		grep -q 'PRSTATUS' elf.out

@@ -138,6 +138,25 @@ unmount_small()
 	expect_status 0
 }
 
+@test 'libelf, which knows nothing of images, reads the same' {
+	make_images
+	for image in full one-page nothing increment; do
+		"$E2E/elf_image" $image $image
+	done
+	zcat full.gz >core
+	"$E2E/elf_image" full.gz core
+	readckpt --squash whole increment
+	expect_status 0
+	"$E2E/elf_image" whole whole
+	# and would notice another: number of segments, kind of one, address, registers, memory
+	for offset in 56 120 138 1300 0x3017; do
+		cp full flipped
+		flip flipped $((offset))
+		run "$E2E/elf_image" full flipped
+		[ "$status" -eq 1 ]
+	done
+}
+
 @test '--squash to a place that cannot be written, and to one that is full' {
 	make_images
 	readckpt --squash no/folder increment
@@ -253,7 +272,9 @@ saved()
 			expect_status 0
 			[ "$(stat -c %a $name)" = 600 ]
 		done
+		"$E2E/elf_image" image image
 		zcat image.gz >image
+		"$E2E/elf_image" image.gz image
 		buffer=$(sed -n 's/^buffer: //p' "$out")
 		[ "$(saved "$buffer" 16)" = a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5 ]
 		readckpt --dump "$buffer,94231" image
