@@ -115,6 +115,32 @@ static void check_registers(struct pair *p, const void *descriptor, size_t bytes
 		fail("NT_PRSTATUS number %zu is of another thread, or has other registers", i);
 }
 
+static void take_core_note(struct pair *p, uint32_t type, const void *descriptor, size_t bytes)
+{
+	struct notes *n = &p->notes;
+
+	switch (type) {
+	case NT_PRSTATUS:
+		check_registers(p, descriptor, bytes);
+		break;
+	case NT_FPREGSET:
+		n->fpregset++;
+		break;
+	case NT_PRPSINFO:
+		n->prpsinfo++;
+		break;
+	case NT_AUXV:
+		n->auxv +=
+			bytes == p->image->auxv_bytes && !memcmp(descriptor, p->image->auxv, bytes);
+		break;
+	case NT_FILE:
+		n->file++;
+		break;
+	default:
+		n->other++;
+	}
+}
+
 static void take_note(struct pair *p, const char *name, uint32_t type, const void *descriptor,
 		      size_t bytes)
 {
@@ -124,19 +150,8 @@ static void take_note(struct pair *p, const char *name, uint32_t type, const voi
 		n->own[type - IMAGE_NOTE_INFO]++;
 	else if (!strcmp(name, "LINUX") && type == NT_X86_XSTATE)
 		n->xstate++;
-	else if (strcmp(name, "CORE") != 0)
-		n->other++;
-	else if (type == NT_PRSTATUS)
-		check_registers(p, descriptor, bytes);
-	else if (type == NT_FPREGSET)
-		n->fpregset++;
-	else if (type == NT_PRPSINFO)
-		n->prpsinfo++;
-	else if (type == NT_AUXV)
-		n->auxv +=
-			bytes == p->image->auxv_bytes && !memcmp(descriptor, p->image->auxv, bytes);
-	else if (type == NT_FILE)
-		n->file++;
+	else if (!strcmp(name, "CORE"))
+		take_core_note(p, type, descriptor, bytes);
 	else
 		n->other++;
 }
