@@ -244,11 +244,12 @@ int squash__write(const struct image_chain *chain, const char *path, char *messa
 	if (!err) {
 		s.writer = calloc(1, sizeof(*s.writer));
 		s.block = aligned_alloc(IMAGE_PAGE, BLOCK_BYTES);
-		err = s.writer && s.block
-			      ? write_all(&s)
-			      : fail(&s, -ENOMEM, chain->images[0]->path, strerror(ENOMEM));
-		if (s.writer)
-			image_writer__abort(s.writer);
+		if (s.writer && s.block) {
+			err = write_all(&s);
+			image_writer__abort(s.writer); /* harmless after a success */
+		} else {
+			err = fail(&s, -ENOMEM, chain->images[0]->path, strerror(ENOMEM));
+		}
 	}
 	free(s.writer);
 	free(s.block);
