@@ -2,63 +2,47 @@
  *
  * The slab store from user space.
  */
-#include <bpf/bpf.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <unistd.h>
-#include "base/procfs.h"
+#include "extents.h"
 #include "slab_store.h"
 
-enum { SPARE_EXTENTS = 2, SPARE_SHARE = 32, PROVIDE_EXTENTS = 2, WRITE_SLABS = 1024 };
-
-enum { UNASKED_EXTENTS = 4 }; /* so few are made without a look at what memory there is */
-
-#define EXTENT_BYTES  ((uint64_t)EXTENT_SLABS * SLAB_BYTES)
-#define RESERVE_BYTES (256ULL << 20) /* of memory, for all others */
-
-/* A table and an extent of the same number, NULL where there is none. They live as long as they are
- * mapped here or hang in their outer map; no file descriptor is kept, for there may be thousands. */
-struct part {
-	struct slab *table;
-	uint8_t *slots;
-};
+enum { WRITE_SLABS = 1024 };
 
 struct slab_store {
 	struct state *state;
 	struct page_engine *pages; /* NULL: the bytes are in extents */
 	struct intervals ranges;   /* kept in slabs */
 	struct intervals known;    /* pages in the table */
-	struct part *parts;        /* EXTENTS */
+	struct extents extents;    /* the table and, without the page engine, the slots */
 	struct iovec *local, *remote;
 	size_t room;
 	bool verify;
-	uint32_t made;   /* no part has a higher number than this less one */
 	uint32_t zeros;  /* pages of the last checkpoint that took no slot */
 	uint8_t *buffer; /* with the page engine: WRITE_SLABS, bytes on their way */
 	uint32_t sorted; /* slabs in address order; those after it were appended by a restore */
-	int extents_fd, tables_fd;
 };
 
 int slab_store__open(int extents_fd, int tables_fd, struct page_engine *pages, struct state *state,
 		     bool verify, struct slab_store **ret_store)
 {
 	struct slab_store *store = calloc(1, sizeof(*store));
+	int err;
 
 	if (!store)
 		return -ENOMEM;
 	store->state = state;
 	store->verify = verify;
 	store->pages = pages;
-	store->extents_fd = extents_fd;
-	store->tables_fd = tables_fd;
-	store->parts = calloc(EXTENTS, sizeof(*store->parts));
-	if (pages)
+	err = extents__open(&store->extents, extents_fd, tables_fd, pages != NULL);
+	if (!err && pages) {
 		store->buffer = malloc((size_t)WRITE_SLABS * SLAB_BYTES);
-	if (!store->parts || (pages && !store->buffer)) {
+		err = store->buffer ? 0 : -ENOMEM;
+	}
+	if (err) {
 		slab_store__free(store);
-		return -ENOMEM;
+		return err;
 	}
 	*ret_store = store;
 	return 0;
@@ -71,142 +55,7 @@ const struct intervals *slab_store__ranges(const struct slab_store *store)
 
 static struct slab *slab_at(const struct slab_store *store, uint32_t index)
 {
-	return &store->parts[index / EXTENT_SLABS].table[index % EXTENT_SLABS];
-}
-
-static uint8_t *slot_at(const struct slab_store *store, uint32_t slot)
-{
-	return store->parts[slot / EXTENT_SLABS].slots + (size_t)(slot % EXTENT_SLABS) * SLAB_BYTES;
-}
-
-/* ---- tables and extents ---- */
-
-/* Creates an array of EXTENT_SLABS values, hangs it into outer at index, and maps it. */
-static int create_array(int outer, uint32_t index, const char *name, uint32_t value_bytes,
-			void **ret_values)
-{
-	/* cppcheck-suppress unknownMacro */
-	LIBBPF_OPTS(bpf_map_create_opts, options, .map_flags = BPF_F_MMAPABLE);
-	int err = 0, fd = bpf_map_create(BPF_MAP_TYPE_ARRAY, name, sizeof(uint32_t), value_bytes,
-					 EXTENT_SLABS, &options);
-	void *values;
-
-	if (fd < 0)
-		return fd;
-	values = mmap(NULL, (size_t)EXTENT_SLABS * value_bytes, PROT_READ | PROT_WRITE, MAP_SHARED,
-		      fd, 0);
-	if (values == MAP_FAILED) {
-		err = -errno;
-	} else if (bpf_map_update_elem(outer, &index, &fd, BPF_ANY)) {
-		err = -errno;
-		munmap(values, (size_t)EXTENT_SLABS * value_bytes);
-	} else {
-		*ret_values = values;
-	}
-	close(fd);
-	return err;
-}
-
-static void remove_array(int outer, uint32_t index, uint32_t value_bytes, void *values)
-{
-	if (!values)
-		return;
-	(void)bpf_map_delete_elem(outer, &index); /* its memory goes with the mapping */
-	munmap(values, (size_t)EXTENT_SLABS * value_bytes);
-}
-
-static void remove_extent(struct slab_store *store, uint32_t index)
-{
-	remove_array(store->extents_fd, index, SLAB_BYTES, store->parts[index].slots);
-	store->parts[index].slots = NULL;
-}
-
-static void remove_table(struct slab_store *store, uint32_t index)
-{
-	if (store->pages)
-		free(store->parts[index].table);
-	else
-		remove_array(store->tables_fd, index, sizeof(struct slab),
-			     store->parts[index].table);
-	store->parts[index].table = NULL;
-}
-
-static int need_table(struct slab_store *store, uint32_t index)
-{
-	struct part *part = &store->parts[index];
-
-	if (part->table)
-		return 0;
-	if (index >= store->made)
-		store->made = index + 1;
-	if (store->pages) { /* BPF does not look at it */
-		part->table = calloc(EXTENT_SLABS, sizeof(struct slab));
-		return part->table ? 0 : -ENOMEM;
-	}
-	return create_array(store->tables_fd, index, "slab_table", sizeof(struct slab),
-			    (void **)&part->table);
-}
-
-static int need_extent(struct slab_store *store, uint32_t index)
-{
-	struct part *part = &store->parts[index];
-
-	if (part->slots)
-		return 0;
-	if (index >= store->made)
-		store->made = index + 1;
-	return create_array(store->extents_fd, index, "slab_extent", SLAB_BYTES,
-			    (void **)&part->slots);
-}
-
-static uint32_t extents_for(uint64_t slots)
-{
-	uint64_t extents = (slots + EXTENT_SLABS - 1) / EXTENT_SLABS;
-
-	return extents < EXTENTS ? (uint32_t)extents : EXTENTS;
-}
-
-/* Gives back what is more than enough for so many slots: some to spare are kept. */
-static void trim_extents(struct slab_store *store, uint64_t slots)
-{
-	uint32_t enough = extents_for(slots);
-
-	for (uint32_t i = enough + enough / SPARE_SHARE + SPARE_EXTENTS; i < store->made; i++)
-		remove_extent(store, i);
-}
-
-/* Has the machine memory for the extents that are missing? The kernel would rather end processes, the
- * target among them, than not give it. */
-static bool has_memory_for(const struct slab_store *store, uint32_t extents)
-{
-	uint64_t missing = 0;
-
-	for (uint32_t i = 0; i < extents; i++)
-		missing += !store->parts[i].slots;
-	return missing < UNASKED_EXTENTS ||
-	       missing * EXTENT_BYTES + RESERVE_BYTES < procfs__available_memory();
-}
-
-static int fit_extents(struct slab_store *store, uint64_t slots)
-{
-	int err = has_memory_for(store, extents_for(slots)) ? 0 : -ENOMEM;
-
-	for (uint32_t i = 0; i < extents_for(slots) && !err; i++)
-		err = need_extent(store, i);
-	trim_extents(store, slots);
-	return err;
-}
-
-/* The same for tables, for so many slabs; also lowers made. */
-static void trim_tables(struct slab_store *store, uint64_t slabs)
-{
-	uint32_t enough = extents_for(slabs);
-
-	for (uint32_t i = enough + enough / SPARE_SHARE + SPARE_EXTENTS; i < store->made; i++)
-		remove_table(store, i);
-	while (store->made && !store->parts[store->made - 1].slots &&
-	       !store->parts[store->made - 1].table)
-		store->made--;
+	return extents__slab(&store->extents, index);
 }
 
 /* Slots for so many pages, if as many of them are zeros as the last time, and one to read a page of
@@ -218,23 +67,8 @@ static uint64_t slots_for(const struct slab_store *store, uint64_t pages)
 
 bool slab_store__provide(struct slab_store *store, uint64_t pages)
 {
-	uint32_t needed = extents_for(slots_for(store, pages));
-	unsigned int made = 0;
-
-	if (store->pages)
-		return false;
-	if (!has_memory_for(store, needed))
-		return false; /* the checkpoint will say so */
-	for (uint32_t i = 0; i < needed; i++) {
-		if (store->parts[i].slots)
-			continue;
-		if (made == PROVIDE_EXTENTS)
-			return true;
-		if (need_extent(store, i) || need_table(store, i))
-			return false; /* the checkpoint will say so, if it still is so then */
-		made++;
-	}
-	return false;
+	/* where that fails, the checkpoint will say so, if it still is so then */
+	return !store->pages && extents__provide(&store->extents, slots_for(store, pages));
 }
 
 /* ---- the table ---- */
@@ -246,7 +80,7 @@ static int append(struct slab_store *store, uint64_t address, enum slab_state sl
 
 	if (index >= EXTENTS * EXTENT_SLABS)
 		return -EFBIG;
-	err = need_table(store, index / EXTENT_SLABS);
+	err = extents__need_slab(&store->extents, index);
 	if (err)
 		return err;
 	*slab_at(store, index) = (struct slab){.address = address, .state = (uint8_t)slab_state};
@@ -342,10 +176,11 @@ int slab_store__begin_checkpoint(struct slab_store *store, const struct interval
 	if (!err && store->pages)
 		err = page_engine__reserve(store->pages, &store->known);
 	else if (!err)
-		err = fit_extents(store,
-				  slots_for(store, intervals__bytes(&store->known) / SLAB_BYTES));
+		err = extents__fit_slots(
+			&store->extents,
+			slots_for(store, intervals__bytes(&store->known) / SLAB_BYTES));
 	if (!err)
-		trim_tables(store, intervals__bytes(&store->known) / SLAB_BYTES);
+		extents__trim_slabs(&store->extents, intervals__bytes(&store->known) / SLAB_BYTES);
 	if (!err)
 		err = append_all(store, &store->known, SLAB_DUE);
 	if (!err)
@@ -359,7 +194,7 @@ int slab_store__begin_checkpoint(struct slab_store *store, const struct interval
 void slab_store__end_checkpoint(struct slab_store *store)
 {
 	store->zeros = store->state->slabs - store->state->slots;
-	trim_extents(store, store->state->slots);
+	extents__trim_slots(&store->extents, store->state->slots);
 }
 
 int slab_store__begin_restore(struct slab_store *store, struct memory *memory)
@@ -525,10 +360,10 @@ int slab_store__repair_checkpoint(struct slab_store *store, struct memory *memor
 			slab->state = SLAB_ZERO;
 			continue;
 		}
-		err = store->pages ? 0 : need_extent(store, slot / EXTENT_SLABS);
+		err = store->pages ? 0 : extents__need_slot(&store->extents, slot);
 		if (err)
 			return err;
-		bytes = store->pages ? store->buffer : slot_at(store, slot);
+		bytes = store->pages ? store->buffer : extents__slot(&store->extents, slot);
 		err = memory__read(memory, slab->address, bytes, SLAB_BYTES);
 		if (err == -ESRCH)
 			return err;
@@ -608,7 +443,7 @@ static int saved_bytes(struct slab_store *store, const struct slab *slab, size_t
 	if (slab->state != SLAB_PRESENT)
 		return 0;
 	if (!store->pages) {
-		*ret_bytes = slot_at(store, slab->slot);
+		*ret_bytes = extents__slot(&store->extents, slab->slot);
 		return 0;
 	}
 	*ret_bytes = store->buffer + at * SLAB_BYTES;
@@ -687,26 +522,13 @@ uint64_t slab_store__appended(const struct slab_store *store)
 
 uint64_t slab_store__slots(const struct slab_store *store)
 {
-	uint64_t slots = 0;
-
-	if (store->pages)
-		return page_engine__places(store->pages);
-	for (uint32_t i = 0; i < store->made; i++)
-		slots += store->parts[i].slots ? EXTENT_SLABS : 0;
-	return slots;
+	return store->pages ? page_engine__places(store->pages) : extents__slots(&store->extents);
 }
 
 uint64_t slab_store__memory(const struct slab_store *store)
 {
-	uint64_t bytes = store->pages ? page_engine__memory(store->pages) : 0;
-
-	for (uint32_t i = 0; i < store->made; i++) {
-		if (store->parts[i].slots)
-			bytes += (uint64_t)EXTENT_SLABS * SLAB_BYTES;
-		if (store->parts[i].table)
-			bytes += EXTENT_SLABS * sizeof(struct slab);
-	}
-	return bytes;
+	return extents__memory(&store->extents) +
+	       (store->pages ? page_engine__memory(store->pages) : 0);
 }
 
 void slab_store__damage(struct slab_store *store)
@@ -728,13 +550,9 @@ void slab_store__free(struct slab_store *store)
 {
 	if (!store)
 		return;
-	for (uint32_t i = 0; i < store->made; i++) {
-		remove_extent(store, i);
-		remove_table(store, i);
-	}
+	extents__close(&store->extents);
 	intervals__clear(&store->ranges);
 	intervals__clear(&store->known);
-	free(store->parts);
 	free(store->local);
 	free(store->remote);
 	free(store->buffer);
