@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "extents.h"
+#include "pieces.h"
 #include "slab_store.h"
 
 enum { WRITE_SLABS = 1024 };
@@ -16,8 +17,7 @@ struct slab_store {
 	struct intervals ranges;   /* kept in slabs */
 	struct intervals known;    /* pages in the table */
 	struct extents extents;    /* the table and, without the page engine, the slots */
-	struct iovec *local, *remote;
-	size_t room;
+	struct pieces pieces;      /* to write, while a restore is repaired */
 	bool verify;
 	uint32_t zeros;  /* pages of the last checkpoint that took no slot */
 	uint8_t *buffer; /* with the page engine: WRITE_SLABS, bytes on their way */
@@ -389,47 +389,16 @@ int slab_store__repair_checkpoint(struct slab_store *store, struct memory *memor
 	return 0;
 }
 
-static int add_piece(struct slab_store *store, size_t *count, uint8_t *bytes, uint64_t address)
-{
-	if (*count == store->room) {
-		size_t room = store->room ? 2 * store->room : 64;
-		struct iovec *pieces = realloc(store->local, room * sizeof(*pieces));
-
-		if (!pieces)
-			return -ENOMEM;
-		store->local = pieces;
-		pieces = realloc(store->remote, room * sizeof(*pieces));
-		if (!pieces)
-			return -ENOMEM;
-		store->remote = pieces;
-		store->room = room;
-	}
-	store->local[*count] = (struct iovec){bytes, SLAB_BYTES};
-	store->remote[*count] = (struct iovec){(void *)(uintptr_t)address, SLAB_BYTES};
-	++*count;
-	return 0;
-}
-
-/* Does the piece go on where the last one ends, here and there? */
-static bool continues(const struct iovec *last, const void *start)
-{
-	return (const char *)last->iov_base + last->iov_len == (const char *)start;
-}
-
 /* Writes the pieces collected so far. */
-static int write_pieces(struct slab_store *store, struct memory *memory, size_t *count,
+static int write_pieces(struct slab_store *store, struct memory *memory,
 			struct snapshot_result *result)
 {
-	uint64_t forced, failed;
-	int err =
-		memory__write_pieces(memory, store->local, store->remote, *count, &forced, &failed);
+	uint64_t bytes, forced, failed;
+	int err = pieces__write(&store->pieces, memory, &bytes, &forced, &failed);
 
-	for (size_t i = 0; i < *count; i++)
-		result->moved += store->local[i].iov_len / CHUNK_BYTES;
+	result->moved += (bytes - failed) / CHUNK_BYTES;
 	result->forced += forced / CHUNK_BYTES;
 	result->failed += failed / CHUNK_BYTES;
-	result->moved -= failed / CHUNK_BYTES;
-	*count = 0;
 	return err == -EFAULT ? 0 : err;
 }
 
@@ -453,35 +422,27 @@ static int saved_bytes(struct slab_store *store, const struct slab *slab, size_t
 int slab_store__repair_restore(struct slab_store *store, struct memory *memory,
 			       struct snapshot_result *result)
 {
-	size_t count = 0, fetched = 0;
+	size_t fetched = 0;
 	int err = 0;
 
+	pieces__forget(&store->pieces); /* of one that has failed */
 	for (uint32_t i = 0; i < store->state->slabs && store->state->operation.slab_flags && !err;
 	     i++) {
 		const struct slab *slab = slab_at(store, i);
-		void *address = (void *)(uintptr_t)slab->address;
 		uint8_t *bytes;
 
 		if (!is_due(slab, memory))
 			continue;
 		if (store->pages && fetched == WRITE_SLABS) {
-			err = write_pieces(store, memory, &count, result);
+			err = write_pieces(store, memory, result);
 			fetched = 0;
 		}
 		if (!err)
 			err = saved_bytes(store, slab, fetched++, &bytes);
-		if (err)
-			break;
-		if (count && slab->state == SLAB_PRESENT &&
-		    continues(&store->local[count - 1], bytes) &&
-		    continues(&store->remote[count - 1], address)) {
-			store->local[count - 1].iov_len += SLAB_BYTES;
-			store->remote[count - 1].iov_len += SLAB_BYTES;
-		} else {
-			err = add_piece(store, &count, bytes, slab->address);
-		}
+		if (!err)
+			err = pieces__add(&store->pieces, bytes, slab->address, SLAB_BYTES);
 	}
-	return err ? err : write_pieces(store, memory, &count, result);
+	return err ? err : write_pieces(store, memory, result);
 }
 
 void slab_store__for_each(struct slab_store *store,
@@ -553,8 +514,7 @@ void slab_store__free(struct slab_store *store)
 	extents__close(&store->extents);
 	intervals__clear(&store->ranges);
 	intervals__clear(&store->known);
-	free(store->local);
-	free(store->remote);
+	pieces__clear(&store->pieces);
 	free(store->buffer);
 	free(store);
 }

@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include "pieces.h"
 #include "snapshot.h"
 
 #define PAGE 4096UL
@@ -22,10 +23,9 @@ struct snapshot {
 	struct flat_range *ranges;
 	size_t range_count;
 	uint64_t chunk_count;
-	uint8_t *bytes;               /* chunk_count * CHUNK_BYTES */
-	uint8_t *states;              /* chunk_count of enum chunk_state */
-	struct iovec *local, *remote; /* pieces to write, room of each */
-	size_t room;
+	uint8_t *bytes;       /* chunk_count * CHUNK_BYTES */
+	uint8_t *states;      /* chunk_count of enum chunk_state */
+	struct pieces pieces; /* to write, while a restore goes on */
 };
 
 int snapshot__create(struct chunk_stores *stores, struct snapshot **ret_snapshot)
@@ -254,61 +254,30 @@ static void mark_due(struct snapshot *snapshot, struct memory *memory)
 	}
 }
 
-static int add_piece(struct snapshot *snapshot, size_t *count, uint8_t *bytes, uint64_t start,
-		     uint64_t length)
+/* Collects the present chunks of the flat copy. */
+static int collect_pieces(struct snapshot *snapshot, uint64_t *ret_chunks)
 {
-	if (*count == snapshot->room) {
-		size_t room = snapshot->room ? 2 * snapshot->room : 64;
-		struct iovec *pieces = realloc(snapshot->local, room * sizeof(*pieces));
-
-		if (!pieces)
-			return -ENOMEM;
-		snapshot->local = pieces;
-		pieces = realloc(snapshot->remote, room * sizeof(*pieces));
-		if (!pieces)
-			return -ENOMEM;
-		snapshot->remote = pieces;
-		snapshot->room = room;
-	}
-	snapshot->local[*count] = (struct iovec){bytes, length};
-	snapshot->remote[*count] = (struct iovec){(void *)(uintptr_t)start, length};
-	++*count;
-	return 0;
-}
-
-/* Collects the runs of present chunks of the flat copy in local and remote. */
-static int collect_pieces(struct snapshot *snapshot, size_t *ret_count, uint64_t *ret_chunks)
-{
-	size_t count = 0;
+	uint64_t chunks = 0;
 	int err = 0;
 
-	*ret_chunks = 0;
+	pieces__forget(&snapshot->pieces); /* of one that has failed */
 	for (size_t i = 0; i < snapshot->range_count && !err; i++) {
 		const struct flat_range *range = &snapshot->ranges[i];
 		uint64_t index = range->index;
-		bool open = false;
 
 		for (uint64_t base = range->base; base < range->end && !err;
 		     base += CHUNK_BYTES, index++) {
 			uint64_t skip = base < range->start ? range->start - base : 0;
 
-			if (snapshot->states[index] != CHUNK_PRESENT) {
-				open = false;
+			if (snapshot->states[index] != CHUNK_PRESENT)
 				continue;
-			}
-			++*ret_chunks;
-			if (open) {
-				snapshot->local[count - 1].iov_len += CHUNK_BYTES;
-				snapshot->remote[count - 1].iov_len += CHUNK_BYTES;
-			} else {
-				err = add_piece(snapshot, &count,
-						snapshot->bytes + index * CHUNK_BYTES + skip,
-						base + skip, CHUNK_BYTES - skip);
-				open = true;
-			}
+			chunks++;
+			err = pieces__add(&snapshot->pieces,
+					  snapshot->bytes + index * CHUNK_BYTES + skip, base + skip,
+					  CHUNK_BYTES - skip);
 		}
 	}
-	*ret_count = count;
+	*ret_chunks = chunks;
 	return err;
 }
 
@@ -316,8 +285,7 @@ int snapshot__restore(struct snapshot *snapshot, const struct intervals *ranges,
 		      const struct difference *differences, uint64_t count, struct memory *memory,
 		      struct snapshot_result *ret_result)
 {
-	uint64_t forced, failed, lost;
-	size_t pieces;
+	uint64_t bytes, forced, failed, lost;
 	int err;
 
 	*ret_result = (struct snapshot_result){0};
@@ -332,11 +300,10 @@ int snapshot__restore(struct snapshot *snapshot, const struct intervals *ranges,
 				      differences[i].bytes, snapshot);
 	}
 	if (!err)
-		err = collect_pieces(snapshot, &pieces, &ret_result->moved);
+		err = collect_pieces(snapshot, &ret_result->moved);
 	if (err)
 		return err;
-	err = memory__write_pieces(memory, snapshot->local, snapshot->remote, pieces, &forced,
-				   &failed);
+	err = pieces__write(&snapshot->pieces, memory, &bytes, &forced, &failed);
 	lost = (failed + CHUNK_MASK) / CHUNK_BYTES;
 	ret_result->forced = forced / CHUNK_BYTES;
 	ret_result->failed = lost;
@@ -375,7 +342,6 @@ void snapshot__free(struct snapshot *snapshot)
 	free(snapshot->ranges);
 	free(snapshot->bytes);
 	free(snapshot->states);
-	free(snapshot->local);
-	free(snapshot->remote);
+	pieces__clear(&snapshot->pieces);
 	free(snapshot);
 }
