@@ -21,10 +21,19 @@ enum { UNASKED_EXTENTS = 4 }; /* so few are made without a look at what memory t
 
 int extents__open(struct extents *extents, int extents_fd, int tables_fd, bool plain)
 {
-	*extents =
-		(struct extents){.extents_fd = extents_fd, .tables_fd = tables_fd, .plain = plain};
-	extents->parts = calloc(EXTENTS, sizeof(*extents->parts));
-	return extents->parts ? 0 : -ENOMEM;
+	const struct slab_options records = {.object_bytes = sizeof(struct part),
+					     .slab_bytes = SLAB_MIN_BYTES};
+	const struct slab_options tables = {.object_bytes = TABLE_BYTES};
+	int err;
+
+	*extents = (struct extents){.extents_fd = extents_fd, .tables_fd = tables_fd};
+	extents->parts = calloc(EXTENTS, sizeof(struct part *));
+	if (!extents->parts)
+		return -ENOMEM;
+	err = slab_cache__create(&records, &extents->records);
+	if (!err && plain)
+		err = slab_cache__create(&tables, &extents->tables);
+	return err;
 }
 
 /* Creates an array of EXTENT_SLABS values, hangs it into outer at index, and maps it. */
@@ -61,48 +70,100 @@ static void remove_array(int outer, uint32_t index, uint32_t value_bytes, void *
 	munmap(values, (size_t)EXTENT_SLABS * value_bytes);
 }
 
+/* The part of that number, which may be new and have nothing: then it must be given something, or to
+ * settle. NULL when there is no memory. */
+static struct part *part_for(struct extents *extents, uint32_t index)
+{
+	struct part *part = extents->parts[index];
+
+	if (part)
+		return part;
+	part = slab_cache__alloc(extents->records);
+	if (!part)
+		return NULL;
+	*part = (struct part){0};
+	extents->parts[index] = part;
+	if (index >= extents->made)
+		extents->made = index + 1;
+	return part;
+}
+
+/* A part that has nothing, or no longer anything, goes. */
+static void settle(struct extents *extents, uint32_t index)
+{
+	struct part *part = extents->parts[index];
+
+	if (!part->table && !part->slots) {
+		(void)slab_cache__free(extents->records, part);
+		extents->parts[index] = NULL;
+	}
+	while (extents->made && !extents->parts[extents->made - 1])
+		extents->made--;
+}
+
 static void remove_extent(struct extents *extents, uint32_t index)
 {
-	remove_array(extents->extents_fd, index, SLAB_BYTES, extents->parts[index].slots);
-	extents->parts[index].slots = NULL;
+	struct part *part = extents->parts[index];
+
+	if (!part)
+		return;
+	remove_array(extents->extents_fd, index, SLAB_BYTES, part->slots);
+	part->slots = NULL;
+	settle(extents, index);
 }
 
 static void remove_table(struct extents *extents, uint32_t index)
 {
-	if (extents->plain)
-		free(extents->parts[index].table);
+	struct part *part = extents->parts[index];
+
+	if (!part)
+		return;
+	if (extents->tables)
+		(void)slab_cache__free(extents->tables, part->table);
 	else
-		remove_array(extents->tables_fd, index, sizeof(struct slab),
-			     extents->parts[index].table);
-	extents->parts[index].table = NULL;
+		remove_array(extents->tables_fd, index, sizeof(struct slab), part->table);
+	part->table = NULL;
+	settle(extents, index);
 }
 
 int extents__need_table(struct extents *extents, uint32_t index)
 {
-	struct part *part = &extents->parts[index];
+	struct part *part = part_for(extents, index);
+	int err;
 
+	if (!part)
+		return -ENOMEM;
 	if (part->table)
 		return 0;
-	if (index >= extents->made)
-		extents->made = index + 1;
-	if (extents->plain) {
-		part->table = malloc(TABLE_BYTES);
-		return part->table ? 0 : -ENOMEM;
+	if (extents->tables) {
+		part->table = slab_cache__alloc(extents->tables);
+		err = part->table ? 0 : -ENOMEM;
+	} else {
+		err = create_array(extents->tables_fd, index, "slab_table", sizeof(struct slab),
+				   (void **)&part->table);
 	}
-	return create_array(extents->tables_fd, index, "slab_table", sizeof(struct slab),
-			    (void **)&part->table);
+	settle(extents, index);
+	return err;
 }
 
 int extents__need_extent(struct extents *extents, uint32_t index)
 {
-	struct part *part = &extents->parts[index];
+	struct part *part = part_for(extents, index);
+	int err;
 
+	if (!part)
+		return -ENOMEM;
 	if (part->slots)
 		return 0;
-	if (index >= extents->made)
-		extents->made = index + 1;
-	return create_array(extents->extents_fd, index, "slab_extent", SLAB_BYTES,
-			    (void **)&part->slots);
+	err = create_array(extents->extents_fd, index, "slab_extent", SLAB_BYTES,
+			   (void **)&part->slots);
+	settle(extents, index);
+	return err;
+}
+
+static bool has_extent(const struct extents *extents, uint32_t index)
+{
+	return extents->parts[index] && extents->parts[index]->slots;
 }
 
 static uint32_t parts_for(uint64_t values)
@@ -119,7 +180,7 @@ static bool has_memory_for(const struct extents *extents, uint32_t count)
 	uint64_t missing = 0;
 
 	for (uint32_t i = 0; i < count; i++)
-		missing += !extents->parts[i].slots;
+		missing += !has_extent(extents, i);
 	return missing < UNASKED_EXTENTS ||
 	       missing * EXTENT_BYTES + RESERVE_BYTES < procfs__available_memory();
 }
@@ -139,12 +200,10 @@ static void trim(struct extents *extents, uint64_t values,
 		 void (*remove_one)(struct extents *, uint32_t))
 {
 	uint32_t enough = parts_for(values);
+	uint32_t kept = enough + enough / SPARE_SHARE + SPARE_EXTENTS;
 
-	for (uint32_t i = enough + enough / SPARE_SHARE + SPARE_EXTENTS; i < extents->made; i++)
-		remove_one(extents, i);
-	while (extents->made && !extents->parts[extents->made - 1].slots &&
-	       !extents->parts[extents->made - 1].table)
-		extents->made--;
+	for (uint32_t i = extents->made; i > kept; i--)
+		remove_one(extents, i - 1);
 }
 
 void extents__trim_slots(struct extents *extents, uint64_t slots)
@@ -165,7 +224,7 @@ bool extents__provide(struct extents *extents, uint64_t slots)
 	if (!has_memory_for(extents, count))
 		return false;
 	for (uint32_t i = 0; i < count; i++) {
-		if (extents->parts[i].slots)
+		if (has_extent(extents, i))
 			continue;
 		if (made == PROVIDE_EXTENTS)
 			return true;
@@ -181,7 +240,7 @@ uint64_t extents__slots(const struct extents *extents)
 	uint64_t slots = 0;
 
 	for (uint32_t i = 0; i < extents->made; i++)
-		slots += extents->parts[i].slots ? EXTENT_SLABS : 0;
+		slots += has_extent(extents, i) ? EXTENT_SLABS : 0;
 	return slots;
 }
 
@@ -190,18 +249,22 @@ uint64_t extents__memory(const struct extents *extents)
 	uint64_t bytes = 0;
 
 	for (uint32_t i = 0; i < extents->made; i++) {
-		bytes += extents->parts[i].slots ? EXTENT_BYTES : 0;
-		bytes += extents->parts[i].table ? TABLE_BYTES : 0;
+		const struct part *part = extents->parts[i];
+
+		bytes += part && part->slots ? EXTENT_BYTES : 0;
+		bytes += part && part->table ? TABLE_BYTES : 0;
 	}
 	return bytes;
 }
 
 void extents__close(struct extents *extents)
 {
-	for (uint32_t i = 0; i < extents->made; i++) {
-		remove_extent(extents, i);
-		remove_table(extents, i);
+	for (uint32_t i = extents->made; i > 0; i--) {
+		remove_extent(extents, i - 1);
+		remove_table(extents, i - 1);
 	}
+	slab_cache__destroy(extents->records);
+	slab_cache__destroy(extents->tables);
 	free(extents->parts);
 	*extents = (struct extents){0};
 }

@@ -8,8 +8,8 @@
  *	               |     `--> an extent: EXTENT_SLABS slots of SLAB_BYTES
  *	               `--------> EXTENT_SLABS of struct slab
  *
- * Always holds: what a part names is mapped and hangs in its outer array, and no part from made on has
- * anything. No file descriptor is kept, for there may be thousands. Slabs and slots are plain memory:
+ * Always holds: what a part names is mapped and hangs in its outer array, and there is no part from
+ * made on. No file descriptor is kept, for there may be thousands. Slabs and slots are plain memory:
  * no system call looks at them. Which of them are in use is the business of slab_store.c.
  */
 #ifndef TRACER_EXTENTS_H
@@ -18,17 +18,19 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include <linux/types.h>
+#include "slab/slab.h"
 #include "tracer.h"
 
-struct part { /* NULL: not there */
+struct part { /* NULL: not there, but one of both is */
 	struct slab *table;
 	uint8_t *slots;
 };
 
 struct extents {
-	struct part *parts; /* EXTENTS */
+	struct part **parts;        /* EXTENTS; NULL: neither table nor extent */
+	struct slab_cache *records; /* struct part */
+	struct slab_cache *tables;  /* tables that are memory of user space alone, else NULL */
 	uint32_t made;
-	bool plain; /* tables are memory of user space alone */
 	int extents_fd, tables_fd;
 };
 
@@ -39,13 +41,13 @@ int extents__open(struct extents *extents, int extents_fd, int tables_fd, bool p
 /* Entry number index of the table. Its table must be there. */
 static inline struct slab *extents__slab(const struct extents *extents, uint32_t index)
 {
-	return &extents->parts[index / EXTENT_SLABS].table[index % EXTENT_SLABS];
+	return &extents->parts[index / EXTENT_SLABS]->table[index % EXTENT_SLABS];
 }
 
 /* SLAB_BYTES of the slot. Its extent must be there. */
 static inline uint8_t *extents__slot(const struct extents *extents, uint32_t slot)
 {
-	return extents->parts[slot / EXTENT_SLABS].slots +
+	return extents->parts[slot / EXTENT_SLABS]->slots +
 	       (size_t)(slot % EXTENT_SLABS) * SLAB_BYTES;
 }
 
@@ -58,8 +60,9 @@ int extents__need_extent(struct extents *extents, uint32_t index);
 static inline int extents__need_slab(struct extents *extents, uint32_t slab)
 {
 	uint32_t index = slab / EXTENT_SLABS;
+	const struct part *part = extents->parts[index];
 
-	return extents->parts[index].table ? 0 : extents__need_table(extents, index);
+	return part && part->table ? 0 : extents__need_table(extents, index);
 }
 
 static inline int extents__need_slot(struct extents *extents, uint32_t slot)
