@@ -7,8 +7,12 @@
 #include "intervals.h"
 
 #include <errno.h>
-#include <stdlib.h>
 #include <string.h>
+#include "slab/slab_heap.h"
+
+/* The items of all sets; made for the first, then kept: sets come and go with each operation, and a
+ * pointer to it in each of them would have to be set up before the set is used. */
+static struct slab_heap *heap;
 
 /* The index of the first interval with end >= address, or count. */
 static size_t first_end_from(const struct intervals *set, uint64_t address)
@@ -44,14 +48,18 @@ static size_t first_start_from(const struct intervals *set, uint64_t address)
 
 static int reserve(struct intervals *set, size_t count)
 {
-	size_t capacity = set->capacity;
+	size_t capacity = set->capacity, bytes;
 	struct interval *items;
 
 	if (count <= capacity)
 		return 0;
 	if (count < 2 * capacity)
 		count = 2 * capacity;
-	items = reallocarray(set->items, count, sizeof(*items));
+	if (__builtin_mul_overflow(count, sizeof(*items), &bytes))
+		return -ENOMEM;
+	if (!heap && slab_heap__create(NULL, 0, &heap))
+		return -ENOMEM;
+	items = slab_heap__resize(heap, set->items, bytes);
 	if (!items)
 		return -ENOMEM;
 	set->items = items;
@@ -199,6 +207,6 @@ uint64_t intervals__bytes(const struct intervals *set)
 
 void intervals__clear(struct intervals *set)
 {
-	free(set->items);
+	(void)slab_heap__free(heap, set->items); /* if munmap refuses, that memory is lost */
 	*set = (struct intervals){0};
 }

@@ -6,6 +6,9 @@
  *
  * Invariant: items[i].start < items[i].end < items[i + 1].start. It holds after every call,
  * failed ones included. Knows nothing of processes or BPF.
+ *
+ * The items of all sets come from one heap of utils/slab, which has no locks: only one thread of a
+ * process may use sets.
  */
 #ifndef TRACER_INTERVALS_H
 #define TRACER_INTERVALS_H
@@ -17,8 +20,8 @@ struct interval {
 	uint64_t start, end; /* bytes */
 };
 
-struct intervals { /* zero-initialised: the empty set */
-	struct interval *items;
+struct intervals {              /* zero-initialised: the empty set */
+	struct interval *items; /* the module's own, nobody else may free them */
 	size_t count, capacity;
 };
 
