@@ -27,15 +27,6 @@ static const char *const names[] = {"ready_to_checkpoint", "checkpoint_complete"
 static char folder[PATH_MAX];
 static int own_stderr = -1, said_fd = -1;
 
-/* For what a test needs but does not test. */
-static void must(int result)
-{
-	if (result != 0) {
-		perror("control_test");
-		exit(1);
-	}
-}
-
 /* A plain file of that user, in place of whatever plain file is there. */
 static void make_file(const char *name, uid_t uid)
 {

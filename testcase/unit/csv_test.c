@@ -26,15 +26,6 @@ static const char *const three[] = {"a", "b,c", "d"};
 
 #define HEADER "a,\"b,c\",d\r\n"
 
-/* For what a test needs but does not test. */
-static void must(int result)
-{
-	if (result != 0) {
-		perror("csv_test");
-		exit(1);
-	}
-}
-
 /* The file's bytes, in a static buffer. */
 static const char *read_file(const char *path)
 {

@@ -13,6 +13,7 @@
 
 #include "freeze.h"
 #include "tap.h"
+#include "valgrind.h"
 
 #define SIGNALS 61
 
@@ -21,15 +22,6 @@ static struct shared { /* with the child */
 } * shared;
 
 static struct freeze *freeze;
-
-/* For what a test needs but does not test. */
-static void must(int result)
-{
-	if (result != 0) {
-		perror("freeze_signal_test");
-		exit(1);
-	}
-}
 
 /* Waits up to 20 seconds until *value is at least so much. */
 static int wait_for(const volatile __u64 *value, __u64 least)
@@ -135,14 +127,6 @@ static void test_signal_storm(void)
 	tap__ok(wait_for(&shared->signals, SIGNALS) && moves(), "each signal is handled");
 	tap__equal(shared->signals, SIGNALS, "once");
 	end(child);
-}
-
-/* valgrind runs a program with a library of its own. */
-static int under_valgrind(void)
-{
-	const char *preload = getenv("LD_PRELOAD");
-
-	return preload && strstr(preload, "/vgpreload");
 }
 
 static void test_step(void)

@@ -19,6 +19,7 @@
 #include "base/procfs.h"
 #include "freeze.h"
 #include "tap.h"
+#include "valgrind.h"
 
 #define THREADS 23
 
@@ -29,15 +30,6 @@ static struct shared { /* with the children */
 } * shared;
 
 static struct freeze *freeze;
-
-/* For what a test needs but does not test. */
-static void must(int result)
-{
-	if (result != 0) {
-		perror("freeze_test");
-		exit(1);
-	}
-}
 
 /* Of all threads but the first. */
 static __u64 count_others(void)
@@ -174,14 +166,6 @@ static void test_stop(void)
 	tap__ok(waitpid(child, NULL, WNOHANG) == 0, "and has not ended");
 	end(child);
 	freeze__free(NULL);
-}
-
-/* valgrind runs a program with a library of its own. */
-static int under_valgrind(void)
-{
-	const char *preload = getenv("LD_PRELOAD");
-
-	return preload && strstr(preload, "/vgpreload");
 }
 
 static void test_threads(void)

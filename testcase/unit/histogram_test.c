@@ -6,25 +6,14 @@
  */
 #include <stdlib.h>
 
-#include "base/parse.h"
 #include "histogram.h"
+#include "random.h"
 #include "tap.h"
 
 #define SAMPLES 23001
 
-static uint64_t random_state;
 static uint64_t samples[SAMPLES];
 static struct histogram histogram; /* too large for some stacks */
-
-/* splitmix64, public domain, https://prng.di.unimi.it/splitmix64.c */
-static uint64_t next_random(void)
-{
-	uint64_t z = (random_state += 0x9e3779b97f4a7c15);
-
-	z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9;
-	z = (z ^ (z >> 27)) * 0x94d049bb133111eb;
-	return z ^ (z >> 31);
-}
 
 static int compare(const void *a, const void *b)
 {
@@ -148,7 +137,7 @@ static void test_extremes(void)
 static void test_random(size_t count, unsigned int bits)
 {
 	for (size_t i = 0; i < count; i++)
-		samples[i] = next_random() >> (64 - bits);
+		samples[i] = random__next() >> (64 - bits);
 	add_samples(count);
 	tap__ok(histogram.count == count && histogram.minimum == samples[0] &&
 			histogram.maximum == samples[count - 1],
@@ -160,20 +149,16 @@ static void test_random(size_t count, unsigned int bits)
 static void test_random_magnitudes(void)
 {
 	for (size_t i = 0; i < SAMPLES; i++)
-		samples[i] = next_random() >> (next_random() % 64);
+		samples[i] = random__next() >> (random__next() % 64);
 	add_samples(SAMPLES);
 	tap__equal(count_wrong(SAMPLES), 0, "%d samples of all magnitudes", SAMPLES);
 }
 
 int main(int argc, char **argv)
 {
-	uint64_t seed = 230023;
+	const uint64_t seed = random__seed_of(argc, argv, 230023);
 
-	if (argc > 1 && parse__u64(argv[1], 0, UINT64_MAX, &seed) != 0) {
-		(void)fprintf(stderr, "usage: %s [SEED]\n", argv[0]);
-		return 2;
-	}
-	random_state = seed;
+	random__seed(seed);
 	tap__plan(23);
 	tap__note("seed %" PRIu64, seed);
 	test_empty();

@@ -20,14 +20,6 @@ static char message[IMAGE_MESSAGE_BYTES];
 static unsigned char original[BYTES_MAX];
 static size_t original_bytes;
 
-static void must(int failed)
-{
-	if (failed) {
-		printf("Bail out! cannot set the test up: %s\n", strerror(errno));
-		exit(1);
-	}
-}
-
 static const char *in_folder(const char *name)
 {
 	static char paths[4][PATH_MAX];

@@ -37,14 +37,6 @@ struct parts {
 	uint64_t auxv[4];
 };
 
-static void must(int failed)
-{
-	if (failed) {
-		printf("Bail out! cannot set the test up: %s\n", strerror(errno));
-		exit(1);
-	}
-}
-
 static char *in_folder(const char *name)
 {
 	static char paths[4][PATH_MAX];

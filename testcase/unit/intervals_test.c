@@ -5,24 +5,12 @@
  */
 #include <stdlib.h>
 
-#include "base/parse.h"
 #include "intervals.h"
+#include "random.h"
 #include "tap.h"
 
 #define STEPS      2300
 #define MODEL_BITS 613 /* addresses of the model, from 0 on */
-
-static uint64_t random_state;
-
-/* splitmix64, public domain, https://prng.di.unimi.it/splitmix64.c */
-static uint64_t next_random(void)
-{
-	uint64_t z = (random_state += 0x9e3779b97f4a7c15);
-
-	z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9;
-	z = (z ^ (z >> 27)) * 0x94d049bb133111eb;
-	return z ^ (z >> 31);
-}
 
 /* Does the set hold exactly these, given as start, end, start, end, ...? */
 static int holds(const struct intervals *set, size_t count, const uint64_t *edges)
@@ -174,7 +162,7 @@ static int matches(const struct intervals *set, const uint8_t *model)
 /* One random change of a set and its model. */
 static int change(struct intervals *set, uint8_t *model)
 {
-	uint64_t random = next_random();
+	uint64_t random = random__next();
 	uint64_t start = random % MODEL_BITS, length = (random >> 16) % 23, end;
 	int add = (int)((random >> 32) & 1);
 
@@ -194,7 +182,7 @@ static unsigned int walk(void)
 
 	memset(model, 0, sizeof(model));
 	for (step = 0; step < STEPS; step++) {
-		unsigned int which = next_random() & 1;
+		unsigned int which = random__next() & 1;
 
 		if (change(&sets[which], model[which]) || !matches(&sets[which], model[which]))
 			break;
@@ -215,19 +203,15 @@ static unsigned int walk(void)
 
 int main(int argc, char **argv)
 {
-	uint64_t seed = 20250923;
+	const uint64_t seed = random__seed_of(argc, argv, 20250923);
 
-	if (argc > 1 && parse__u64(argv[1], 0, UINT64_MAX, &seed) != 0) {
-		(void)fprintf(stderr, "usage: %s [SEED]\n", argv[0]);
-		return 2;
-	}
 	tap__plan(36);
 	test_add();
 	test_remove();
 	test_find();
 	test_set_operations();
 	for (unsigned int i = 0; i < 3; i++) {
-		random_state = seed + i;
+		random__seed(seed + i);
 		tap__equal(walk(), STEPS, "a random walk, seed %" PRIu64, seed + i);
 	}
 	return tap__done();

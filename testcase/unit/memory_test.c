@@ -16,6 +16,7 @@
 
 #include "memory.h"
 #include "tap.h"
+#include "valgrind.h"
 
 #define PAGE   4096UL
 #define PAGES  23UL
@@ -31,15 +32,6 @@ static struct {                   /* of both sides, at the same addresses */
 	unsigned char *unmapped;  /* nothing in the child */
 	int *ready;               /* shared: the child is done */
 } area;
-
-/* For what a test needs but does not test. */
-static void must(int result)
-{
-	if (result != 0) {
-		perror("memory_test");
-		exit(1);
-	}
-}
 
 static unsigned char *map(int protection, int flags, int fd)
 {
@@ -214,14 +206,6 @@ static void test_pieces(struct memory *memory)
 	tap__ok(memory__write_pieces(memory, local, remote, 0, &forced, &failed) == 0 && !forced &&
 			!failed,
 		"pieces: none");
-}
-
-/* valgrind runs a program with a library of its own. */
-static int under_valgrind(void)
-{
-	const char *preload = getenv("LD_PRELOAD");
-
-	return preload && strstr(preload, "/vgpreload");
 }
 
 /* Which pages of the area hold data, as a word; holds_data and data_pages must agree. */

@@ -16,6 +16,7 @@
 
 #include "program.h"
 #include "tap.h"
+#include "valgrind.h"
 
 #define SHELL(script) ((char *[]){(char *)"sh", (char *)"-c", (char *)(script), NULL})
 #define UNTOUCHED     "untouched"
@@ -79,14 +80,6 @@ static void test_status(void)
 	tap__equal(run(SHELL("exit 255")).status, 255, "exit 255");
 	tap__equal(run(SHELL("kill -TERM $$")).status, 128 + SIGTERM, "a signal");
 	tap__equal(run(SHELL("kill -KILL $$")).status, 128 + SIGKILL, "SIGKILL");
-}
-
-/* valgrind runs a program with a library of its own. */
-static int under_valgrind(void)
-{
-	const char *preload = getenv("LD_PRELOAD");
-
-	return preload && strstr(preload, "/vgpreload");
 }
 
 static void test_not_run(void)

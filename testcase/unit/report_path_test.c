@@ -21,15 +21,6 @@
 static char said[1 << 12];
 static int own_stderr = -1, said_fd = -1;
 
-/* For what a test needs but does not test. */
-static void must(int result)
-{
-	if (result != 0) {
-		perror("report_path_test");
-		exit(1);
-	}
-}
-
 /* From here on stderr is a file without a name. */
 static void listen_to_stderr(void)
 {

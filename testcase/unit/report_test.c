@@ -34,7 +34,7 @@ static const struct operation_row first_row = {
 	.failed = 0,
 	.fresh = 8,
 	.gone = 9,
-		.clean = 10,
+	.clean = 10,
 	.copy_ns = 500000000,
 	.latency_ns = 600000001,
 	.pid = 4242,
@@ -43,15 +43,6 @@ static const struct operation_row first_row = {
 	.restore_path = "-",
 	.comm = "a,\"b\"",
 };
-
-/* For what a test needs but does not test. */
-static void must(int result)
-{
-	if (result != 0) {
-		perror("report_test");
-		exit(1);
-	}
-}
 
 /* From here on stderr is a file without a name. */
 static void listen_to_stderr(void)

@@ -7,28 +7,11 @@
 #include <stdbool.h>
 #include <stdlib.h>
 
-#include "base/parse.h"
 #include "slab/slab_heap.h"
+#include "random.h"
 #include "tap.h"
 
 enum { STEPS = 6100, MOST = 307, MOST_BYTES = 40000 };
-
-static uint64_t random_state;
-
-/* splitmix64, public domain, https://prng.di.unimi.it/splitmix64.c */
-static uint64_t next_random(void)
-{
-	uint64_t z = (random_state += 0x9e3779b97f4a7c15);
-
-	z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9;
-	z = (z ^ (z >> 27)) * 0x94d049bb133111eb;
-	return z ^ (z >> 31);
-}
-
-static uint64_t below(uint64_t limit)
-{
-	return next_random() % limit;
-}
 
 struct counted { /* a source of memory */
 	size_t bytes, gets;
@@ -215,7 +198,7 @@ struct item {
 
 static void fill(struct item *item)
 {
-	item->tag = (unsigned char)next_random();
+	item->tag = (unsigned char)random__next();
 	memset(item->object, item->tag, item->bytes);
 }
 
@@ -229,13 +212,14 @@ static bool holds(const struct item *item, size_t bytes)
 
 static size_t random_size(void)
 {
-	return below(23) ? below(below(3) ? 300 : 9000) : below(MOST_BYTES);
+	return random__below(23) ? random__below(random__below(3) ? 300 : 9000)
+				 : random__below(MOST_BYTES);
 }
 
 /* false when something is wrong */
 static bool step(struct slab_heap *heap, struct item *items, size_t *count, const bool *dry)
 {
-	struct item *item = &items[below(*count + 1)];
+	struct item *item = &items[random__below(*count + 1)];
 
 	if (item == &items[*count]) {
 		item->bytes = random_size();
@@ -248,7 +232,7 @@ static bool step(struct slab_heap *heap, struct item *items, size_t *count, cons
 	}
 	if (!holds(item, item->bytes))
 		return false;
-	if (below(2)) {
+	if (random__below(2)) {
 		size_t bytes = random_size();
 		unsigned char *moved = slab_heap__resize(heap, item->object, bytes);
 
@@ -261,7 +245,7 @@ static bool step(struct slab_heap *heap, struct item *items, size_t *count, cons
 		fill(item);
 		return true;
 	}
-	if (below(MOST) < *count) { /* so that there are some most of the time */
+	if (random__below(MOST) < *count) { /* so that there are some most of the time */
 		void *object = item->object;
 
 		*item = items[--*count];
@@ -281,7 +265,8 @@ static unsigned int take_walk(uint32_t flags)
 	while (steps < STEPS) {
 		struct slab_heap_stats stats;
 
-		counted.dry = below(counted.dry ? 20 : 200) == 0 ? !counted.dry : counted.dry;
+		counted.dry =
+			random__below(counted.dry ? 20 : 200) == 0 ? !counted.dry : counted.dry;
 		if (!step(heap, items, &count, &counted.dry))
 			break;
 		stats = stats_of(heap);
@@ -298,12 +283,8 @@ static unsigned int take_walk(uint32_t flags)
 int main(int argc, char **argv)
 {
 	const uint32_t modes[] = {0, SLAB_DEBUG};
-	uint64_t seed = 20261121;
+	const uint64_t seed = random__seed_of(argc, argv, 20261121);
 
-	if (argc > 1 && parse__u64(argv[1], 0, UINT64_MAX, &seed) != 0) {
-		(void)fprintf(stderr, "usage: %s [SEED]\n", argv[0]);
-		return 2;
-	}
 	tap__plan(47);
 	test_create();
 	for (unsigned int i = 0; i < 2; i++) {
@@ -313,7 +294,7 @@ int main(int argc, char **argv)
 	test_resize();
 	test_memory();
 	for (unsigned int i = 0; i < 7; i++) {
-		random_state = seed + i;
+		random__seed(seed + i);
 		tap__equal(take_walk(modes[i % 2]), STEPS, "a random walk, seed %" PRIu64 "%s",
 			   seed + i, i % 2 ? ", debug mode" : "");
 	}

@@ -10,28 +10,11 @@
 #include <stdbool.h>
 #include <stdlib.h>
 
-#include "base/parse.h"
 #include "slab/slab.h"
+#include "random.h"
 #include "tap.h"
 
 enum { STEPS = 2300, WALKS = 23, MOST = 613, GONE = 61 };
-
-static uint64_t random_state;
-
-/* splitmix64, public domain, https://prng.di.unimi.it/splitmix64.c */
-static uint64_t next_random(void)
-{
-	uint64_t z = (random_state += 0x9e3779b97f4a7c15);
-
-	z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9;
-	z = (z ^ (z >> 27)) * 0x94d049bb133111eb;
-	return z ^ (z >> 31);
-}
-
-static uint64_t below(uint64_t limit)
-{
-	return next_random() % limit;
-}
 
 struct walk {
 	struct slab_cache *cache;
@@ -58,7 +41,7 @@ static void *get_memory(size_t bytes, size_t alignment, void *argument)
 
 	if (!start)
 		return NULL;
-	memset(start, (int)below(256), bytes);
+	memset(start, (int)random__below(256), bytes);
 	walk->bytes += bytes;
 	return start;
 }
@@ -100,7 +83,7 @@ static unsigned char *forget(struct walk *walk, size_t index)
 	unsigned char *object = walk->live[index].object;
 
 	walk->live[index] = walk->live[--walk->count];
-	walk->gone[below(GONE)] = object;
+	walk->gone[random__below(GONE)] = object;
 	return object;
 }
 
@@ -148,7 +131,7 @@ static bool alloc_one(struct walk *walk)
 		return false;
 	walk->allocs++;
 	walk->live[walk->count].object = object;
-	walk->live[walk->count].tag = (unsigned char)next_random();
+	walk->live[walk->count].tag = (unsigned char)random__next();
 	memset(object, walk->live[walk->count].tag, bytes);
 	walk->count++;
 	return true;
@@ -161,7 +144,7 @@ static bool free_one(struct walk *walk)
 
 	if (!walk->count)
 		return true;
-	index = below(walk->count);
+	index = random__below(walk->count);
 	if (!is_intact(walk, index))
 		return false;
 	slab_cache__stats(walk->cache, &before);
@@ -176,13 +159,13 @@ static bool free_one(struct walk *walk)
 /* A pointer that may be anything: refused, unless it happens to be a live object. */
 static bool free_wrong(struct walk *walk)
 {
-	unsigned char *object = walk->gone[below(GONE)];
+	unsigned char *object = walk->gone[random__below(GONE)];
 	int err;
 
-	if (walk->count && below(2))
-		object = walk->live[below(walk->count)].object + below(8192) - 4096;
-	else if (below(5) == 0)
-		object = (unsigned char *)(uintptr_t)next_random();
+	if (walk->count && random__below(2))
+		object = walk->live[random__below(walk->count)].object + random__below(8192) - 4096;
+	else if (random__below(5) == 0)
+		object = (unsigned char *)(uintptr_t)random__next();
 	if (!object || is_live(walk, object))
 		return true;
 	err = slab_cache__free(walk->cache, object);
@@ -192,19 +175,19 @@ static bool free_wrong(struct walk *walk)
 /* What a stray write does, which the address sanitizer would rightly end the program for. */
 __attribute__((no_sanitize("address"), noinline)) static void poke(unsigned char *address)
 {
-	*(volatile unsigned char *)address ^= 1 + below(255);
+	*(volatile unsigned char *)address ^= 1 + random__below(255);
 }
 
 /* Each stray write is found: around an object when it is freed, inside a free one by a check. */
 static bool damage_one(struct walk *walk)
 {
 	unsigned char *object;
-	bool behind = below(2);
+	bool behind = random__below(2);
 
-	if (!(walk->options.flags & SLAB_DEBUG) || !walk->count || below(23))
+	if (!(walk->options.flags & SLAB_DEBUG) || !walk->count || random__below(23))
 		return true;
-	object = forget(walk, below(walk->count));
-	if (below(3) == 0) {
+	object = forget(walk, random__below(walk->count));
+	if (random__below(3) == 0) {
 		void *found = NULL;
 
 		walk->frees++;
@@ -212,7 +195,7 @@ static bool damage_one(struct walk *walk)
 		    slab_cache__state(walk->cache, object) == SLAB_OBJECT_NONE)
 			return slab_cache__state(walk->cache, object) == SLAB_OBJECT_NONE;
 		walk->dry = false;
-		poke(object + below(walk->options.object_bytes));
+		poke(object + random__below(walk->options.object_bytes));
 		if (slab_cache__check(walk->cache, &found) != -EUCLEAN || found != object)
 			return false;
 		/* taken out of use by the alloc that comes upon it: so all free ones are taken */
@@ -227,7 +210,8 @@ static bool damage_one(struct walk *walk)
 		walk->damaged++;
 		return slab_cache__state(walk->cache, object) == SLAB_OBJECT_DAMAGED;
 	}
-	poke(behind ? object + walk->options.object_bytes + below(16) : object - 1 - below(16));
+	poke(behind ? object + walk->options.object_bytes + random__below(16)
+		    : object - 1 - random__below(16));
 	walk->frees++;
 	walk->damaged++;
 	return slab_cache__free(walk->cache, object) == (behind ? -EOVERFLOW : -ERANGE) &&
@@ -236,33 +220,33 @@ static bool damage_one(struct walk *walk)
 
 static bool step(struct walk *walk)
 {
-	uint64_t random = below(100);
+	uint64_t random = random__below(100);
 
-	if (below(97) == 0)
-		walk->pressure = 10 + (unsigned int)below(80);
-	walk->dry = below(walk->dry ? 20 : 200) == 0 ? !walk->dry : walk->dry;
-	walk->refuse_puts =
-		below(walk->refuse_puts ? 20 : 300) == 0 ? !walk->refuse_puts : walk->refuse_puts;
+	if (random__below(97) == 0)
+		walk->pressure = 10 + (unsigned int)random__below(80);
+	walk->dry = random__below(walk->dry ? 20 : 200) == 0 ? !walk->dry : walk->dry;
+	walk->refuse_puts = random__below(walk->refuse_puts ? 20 : 300) == 0 ? !walk->refuse_puts
+									     : walk->refuse_puts;
 	if (random < 5)
 		return free_wrong(walk);
 	if (random < 6)
 		(void)slab_cache__shrink(walk->cache);
 	else if (random < 8)
 		return damage_one(walk);
-	return below(100) < walk->pressure ? alloc_one(walk) : free_one(walk);
+	return random__below(100) < walk->pressure ? alloc_one(walk) : free_one(walk);
 }
 
 /* ---- walks ---- */
 
 static void choose_shape(struct walk *walk, uint32_t flags)
 {
-	size_t bytes = 1 + below(below(4) ? 300 : 6000);
+	size_t bytes = 1 + random__below(random__below(4) ? 300 : 6000);
 
 	walk->options = (struct slab_options){
 		.object_bytes = bytes,
-		.align = (size_t)8 << below(below(4) ? 3 : 8),
-		.slab_bytes = (size_t)SLAB_MIN_BYTES << below(3),
-		.keep_empty = 1 + below(4),
+		.align = (size_t)8 << random__below(random__below(4) ? 3 : 8),
+		.slab_bytes = (size_t)SLAB_MIN_BYTES << random__below(3),
+		.keep_empty = 1 + random__below(4),
 		.flags = flags,
 		.memory = {get_memory, put_memory, walk},
 	};
@@ -290,15 +274,11 @@ int main(int argc, char **argv)
 {
 	const uint32_t modes[] = {0, SLAB_DEBUG};
 	static struct walk walk;
-	uint64_t seed = 20261121;
+	const uint64_t seed = random__seed_of(argc, argv, 20261121);
 
-	if (argc > 1 && parse__u64(argv[1], 0, UINT64_MAX, &seed) != 0) {
-		(void)fprintf(stderr, "usage: %s [SEED]\n", argv[0]);
-		return 2;
-	}
 	tap__plan(2 * WALKS);
 	for (unsigned int i = 0; i < 2 * WALKS; i++) {
-		random_state = seed + i;
+		random__seed(seed + i);
 		tap__equal(take_walk(&walk, modes[i % 2]), STEPS,
 			   "seed %" PRIu64 ": %zu bytes, aligned to %zu, in slabs of %zu%s",
 			   seed + i, walk.options.object_bytes, walk.options.align,

@@ -8,10 +8,12 @@
 #ifndef UNIT_TAP_H
 #define UNIT_TAP_H
 
+#include <errno.h>
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 static struct {
@@ -119,6 +121,19 @@ __attribute__((format(printf, 2, 3))) static inline void tap__skip(unsigned int 
 	}
 	(void)fflush(stdout);
 }
+
+static inline void tap__need(int failed, const char *file, int line, const char *condition)
+{
+	if (!failed)
+		return;
+	printf("Bail out! %s:%d: cannot set the test up: %s: %s\n", file, line, condition,
+	       strerror(errno));
+	exit(1);
+}
+
+/* For what a test needs but does not test: ends the program, which is then a failure, if the condition
+ * is true or the result of the call is not 0. */
+#define must(failed) tap__need(!!(failed), __FILE__, __LINE__, #failed)
 
 /* The exit status for main: 0 if all tests passed and they were as many as planned. */
 static inline int tap__done(void)
