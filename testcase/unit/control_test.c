@@ -14,6 +14,8 @@
 #include <unistd.h>
 
 #include "control.h"
+#include "folder.h"
+#include "talk.h"
 #include "tap.h"
 
 #define TESTS      56
@@ -24,8 +26,6 @@
 
 static const char *const names[] = {"ready_to_checkpoint", "checkpoint_complete",
 				    "ready_to_restore", "restore_complete"};
-static char folder[PATH_MAX];
-static int own_stderr = -1, said_fd = -1;
 
 /* A plain file of that user, in place of whatever plain file is there. */
 static void make_file(const char *name, uid_t uid)
@@ -66,17 +66,11 @@ static int is_new(const char *name, uid_t uid, gid_t gid)
 /* Opens with stderr in a file; *ret_said: what was told, static. */
 static int open_quietly(const char *path, struct control **ret_control, const char **ret_said)
 {
-	static char said[4096];
-	ssize_t n;
 	int err;
 
-	must(ftruncate(said_fd, 0));
-	must(dup2(said_fd, STDERR_FILENO) < 0);
+	talk__listen();
 	err = control__open(path, ret_control);
-	must(dup2(own_stderr, STDERR_FILENO) < 0);
-	n = pread(said_fd, said, sizeof(said) - 1, 0);
-	said[n > 0 ? n : 0] = '\0';
-	*ret_said = said;
+	*ret_said = talk__hear();
 	return err;
 }
 
@@ -301,29 +295,19 @@ static void run_tests(void)
 
 int main(void)
 {
-	const char *base = getenv("TMPDIR");
 	struct stat status;
-	char lock[96], *real;
+	char lock[96];
 
-	(void)snprintf(folder, sizeof(folder), "%s/control_test.XXXXXX", base ? base : "/tmp");
-	real = mkdtemp(folder) ? realpath(folder, NULL) : NULL;
-	own_stderr = dup(STDERR_FILENO);
-	if (!real || own_stderr < 0 || chdir(real) != 0 || stat(real, &status) != 0) {
-		perror(folder);
-		return 1;
-	}
-	(void)snprintf(folder, sizeof(folder), "%s", real);
-	free(real);
-	said_fd = open("said", O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
-	must(said_fd < 0 || unlink("said") != 0);
+	folder__enter("control_test");
+	must(stat(folder, &status));
+	talk__open();
 	tap__plan(TESTS);
 	run_tests();
 	/* a lock file is made for each folder and stays: this one is of no more use */
 	(void)snprintf(lock, sizeof(lock), "/run/tracer-%u-%u-%lu.lock", major(status.st_dev),
 		       minor(status.st_dev), (unsigned long)status.st_ino);
 	(void)unlink(lock);
-	(void)close(said_fd);
-	(void)close(own_stderr);
+	talk__close();
 	if (rmdir(folder) != 0)
 		tap__note("%s is left behind: %s", folder, strerror(errno));
 	return tap__done();

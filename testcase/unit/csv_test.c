@@ -3,7 +3,6 @@
  * Tests of base/csv: the bytes of the file after each call, and what opening refuses.
  * Works in a folder of its own below TMPDIR, removed at the end.
  */
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <locale.h>
@@ -17,26 +16,13 @@
 #include <unistd.h>
 
 #include "base/csv.h"
+#include "folder.h"
 #include "tap.h"
-
-static char content[1 << 17];
 
 static const char *const one[] = {"a"};
 static const char *const three[] = {"a", "b,c", "d"};
 
 #define HEADER "a,\"b,c\",d\r\n"
-
-/* The file's bytes, in a static buffer. */
-static const char *read_file(const char *path)
-{
-	int fd = open(path, O_RDONLY);
-	ssize_t n = fd < 0 ? -1 : read(fd, content, sizeof(content) - 1);
-
-	if (fd >= 0)
-		(void)close(fd);
-	content[n > 0 ? n : 0] = '\0';
-	return n < 0 ? "(cannot be read)" : content;
-}
 
 /* Makes the file path of one column, appends text as a row, returns all that follows the header. */
 static const char *one_field(const char *path, const char *text)
@@ -51,7 +37,7 @@ static const char *one_field(const char *path, const char *text)
 		return "(cannot be written)";
 	}
 	csv__free(csv);
-	return read_file(path) + strlen("a\r\n");
+	return folder__read(path) + strlen("a\r\n");
 }
 
 static void test_quoting(void)
@@ -73,13 +59,14 @@ static void test_rows(void)
 
 	if (!tap__equal(csv__create("rows.csv", three, 3, 0, &csv), 0, "a new file"))
 		return;
-	tap__equal_string(read_file("rows.csv"), HEADER, "the header is there at once");
+	tap__equal_string(folder__read("rows.csv"), HEADER, "the header is there at once");
 	csv__u64(csv, 0);
 	csv__u64(csv, UINT64_MAX);
 	csv__string(csv, "");
-	tap__equal_string(read_file("rows.csv"), HEADER, "no part of a row is there early");
+	tap__equal_string(folder__read("rows.csv"), HEADER, "no part of a row is there early");
 	tap__equal(csv__end_row(csv), 0, "end of the row");
-	tap__equal_string(read_file("rows.csv"), HEADER "0,18446744073709551615,\r\n", "the row");
+	tap__equal_string(folder__read("rows.csv"), HEADER "0,18446744073709551615,\r\n",
+			  "the row");
 	csv__u64(csv, 1);
 	csv__u64(csv, 2);
 	tap__equal(csv__end_row(csv), -EINVAL, "a field too few");
@@ -93,7 +80,7 @@ static void test_rows(void)
 	tap__equal(csv__end_row(csv), 0, "a good row after bad ones");
 	csv__string(csv, "dropped");
 	csv__free(csv);
-	tap__equal_string(read_file("rows.csv"), HEADER "0,18446744073709551615,\r\nx,y,z\r\n",
+	tap__equal_string(folder__read("rows.csv"), HEADER "0,18446744073709551615,\r\nx,y,z\r\n",
 			  "only whole rows are there");
 	csv__free(NULL);
 }
@@ -117,11 +104,12 @@ static void test_doubles(const char *locale)
 	csv__double(csv, 1e300);
 	(void)csv__end_row(csv);
 	csv__free(csv);
-	(void)read_file("d.csv");
-	tap__ok(strstr(content, HEADER "-1234567.892,0.000,23.000\r\n") == content,
+	(void)folder__read("d.csv");
+	tap__ok(strstr(folder_content, HEADER "-1234567.892,0.000,23.000\r\n") == folder_content,
 		"three decimals and a point, locale %s", locale ? locale : "C");
-	tap__ok(strstr(content, "\r\n,,1000000000000000052504760255204420248704468581108159") &&
-			strstr(content, "540160.000\r\n"),
+	tap__ok(strstr(folder_content,
+		       "\r\n,,1000000000000000052504760255204420248704468581108159") &&
+			strstr(folder_content, "540160.000\r\n"),
 		"no number is an empty field, a large one is whole");
 	(void)setlocale(LC_ALL, "C");
 }
@@ -137,7 +125,7 @@ static void test_long_row(void)
 	csv__string(csv, text);
 	tap__equal(csv__end_row(csv), 0, "a long field");
 	csv__free(csv);
-	tap__equal(strlen(read_file("long.csv")), 3 + 60000 + 2, "is there in full");
+	tap__equal(strlen(folder__read("long.csv")), 3 + 60000 + 2, "is there in full");
 }
 
 static void test_create(void)
@@ -147,7 +135,7 @@ static void test_create(void)
 
 	(void)umask(0);
 	tap__equal(csv__create("rows.csv", one, 1, 0, &csv), -EEXIST, "an existing file");
-	tap__ok(strncmp(read_file("rows.csv"), HEADER, strlen(HEADER)) == 0, "is left alone");
+	tap__ok(strncmp(folder__read("rows.csv"), HEADER, strlen(HEADER)) == 0, "is left alone");
 	must(symlink("rows.csv", "link"));
 	tap__equal(csv__create("link", one, 1, 0, &csv), -EEXIST, "a symbolic link");
 	tap__equal(csv__create("link", one, 1, 1, &csv), -ELOOP, "a symbolic link, replacing");
@@ -163,7 +151,7 @@ static void test_create(void)
 	tap__equal(csv__create("none.csv", NULL, 0, 0, &csv), -EINVAL, "no columns");
 	tap__ok(!csv, "failures leave the result untouched");
 	tap__equal(csv__create("rows.csv", one, 1, 1, &csv), 0, "replacing a plain file");
-	tap__equal_string(read_file("rows.csv"), "a\r\n", "leaves only the header");
+	tap__equal_string(folder__read("rows.csv"), "a\r\n", "leaves only the header");
 	csv__free(csv);
 	csv = NULL;
 	tap__equal(csv__create("new.csv", one, 1, 1, &csv), 0, "replacing what is not there");
@@ -192,11 +180,11 @@ static void test_full_file(void)
 	(void)(err || (err = csv__end_row(csv)));
 	must(setrlimit(RLIMIT_FSIZE, &old));
 	tap__equal(err, -EFBIG, "a full file");
-	tap__equal_string(read_file("full.csv"), "a\r\na row that fits\r\n", "has no half row");
+	tap__equal_string(folder__read("full.csv"), "a\r\na row that fits\r\n", "has no half row");
 	csv__string(csv, "the next");
 	tap__equal(csv__end_row(csv), 0, "a row once there is room again");
 	csv__free(csv);
-	tap__equal_string(read_file("full.csv"), "a\r\na row that fits\r\nthe next\r\n",
+	tap__equal_string(folder__read("full.csv"), "a\r\na row that fits\r\nthe next\r\n",
 			  "goes where it belongs");
 }
 
@@ -220,7 +208,7 @@ static void write_rows(const char *path)
 static void test_kill(void)
 {
 	const struct timespec a_while = {0, 2300000};
-	const char *rest = content + strlen(HEADER);
+	const char *rest = folder_content + strlen(HEADER);
 	unsigned int rows = 0;
 	struct stat st;
 	char row[64];
@@ -236,7 +224,7 @@ static void test_kill(void)
 	(void)kill(child, SIGKILL);
 	(void)waitpid(child, NULL, 0);
 	/* read_file may stop inside a row too; it looks the same */
-	tap__ok(strncmp(read_file("kill.csv"), HEADER, strlen(HEADER)) == 0, "a killed writer");
+	tap__ok(strncmp(folder__read("kill.csv"), HEADER, strlen(HEADER)) == 0, "a killed writer");
 	for (;; rows++) {
 		(void)snprintf(row, sizeof(row), "%u,some text,end\r\n", rows);
 		if (strncmp(rest, row, strlen(row)) != 0)
@@ -248,30 +236,9 @@ static void test_kill(void)
 		strlen(rest));
 }
 
-/* Removes the files of the current folder, and the folder. */
-static void remove_folder(const char *path)
-{
-	struct dirent *entry;
-	DIR *dir = opendir(".");
-
-	while (dir && (entry = readdir(dir)))
-		(void)unlink(entry->d_name);
-	if (dir)
-		(void)closedir(dir);
-	if (rmdir(path) != 0)
-		tap__note("%s is left behind: %s", path, strerror(errno));
-}
-
 int main(void)
 {
-	const char *base = getenv("TMPDIR");
-	char folder[512];
-
-	(void)snprintf(folder, sizeof(folder), "%s/csv_test.XXXXXX", base ? base : "/tmp");
-	if (!mkdtemp(folder) || chdir(folder) != 0) {
-		perror(folder);
-		return 1;
-	}
+	folder__enter("csv_test");
 	tap__plan(48);
 	test_quoting();
 	test_rows();
@@ -281,6 +248,6 @@ int main(void)
 	test_create();
 	test_full_file();
 	test_kill();
-	remove_folder(folder);
+	folder__remove();
 	return tap__done();
 }

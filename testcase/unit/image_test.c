@@ -12,13 +12,13 @@
 #include <unistd.h>
 
 #include "ckpt/image.h"
+#include "folder.h"
 #include "tap.h"
 
 #define PAGE ((size_t)IMAGE_PAGE)
 
 enum { HEAP_PAGES = 23, XSTATE = 832, START = 0x10000000, FLIPS = 2300 };
 
-static char folder[] = "/tmp/image-test.XXXXXX";
 static char message[IMAGE_MESSAGE_BYTES];
 static unsigned char memory[HEAP_PAGES * PAGE];
 static const char strings[] = "\0/bin/program\0[heap]\0writer\0/nowhere/parent.img";
@@ -36,16 +36,6 @@ struct parts {
 	unsigned char xstate[XSTATE];
 	uint64_t auxv[4];
 };
-
-static char *in_folder(const char *name)
-{
-	static char paths[4][PATH_MAX];
-	static unsigned int next;
-	char *path = paths[next++ % 4];
-
-	(void)snprintf(path, PATH_MAX, "%s/%s", folder, name);
-	return path;
-}
 
 static void fill_memory(unsigned int seed)
 {
@@ -142,8 +132,8 @@ static void test_same(const char *name)
 	struct image_piece piece;
 
 	make_parts(&p);
-	tap__equal(write_image(&p.image, in_folder(name)), 0, "%s: write", name);
-	tap__equal(image__open(in_folder(name), &image, message), 0, "%s: open", name);
+	tap__equal(write_image(&p.image, folder__path(name)), 0, "%s: write", name);
+	tap__equal(image__open(folder__path(name), &image, message), 0, "%s: open", name);
 	if (!image) {
 		tap__note("%s", message);
 		exit(1);
@@ -181,7 +171,7 @@ static void test_holes(void)
 {
 	struct stat st;
 
-	must(stat(in_folder("plain"), &st));
+	must(stat(folder__path("plain"), &st));
 	tap__ok(st.st_blocks * 512 < st.st_size - 6 * (off_t)PAGE,
 		"pages of zeros are holes: %lld of %lld bytes", (long long)st.st_blocks * 512,
 		(long long)st.st_size);
@@ -191,7 +181,7 @@ static void test_holes(void)
 /* A byte of a file changes, at each place where something is and at some others. */
 static void test_flips(void)
 {
-	int fd = open(in_folder("plain"), O_RDWR | O_CLOEXEC);
+	int fd = open(folder__path("plain"), O_RDWR | O_CLOEXEC);
 	off_t size = lseek(fd, 0, SEEK_END);
 	unsigned int found = 0, seed = 23;
 
@@ -206,14 +196,14 @@ static void test_flips(void)
 		must(pread(fd, &byte, 1, at) != 1);
 		other = byte ^ (unsigned char)(1u << seed / 7 % 8);
 		must(pwrite(fd, &other, 1, at) != 1);
-		if (open_and_check(in_folder("plain")))
+		if (open_and_check(folder__path("plain")))
 			found++;
 		else
 			tap__note("the byte at %lld does not matter", (long long)at);
 		must(pwrite(fd, &byte, 1, at) != 1);
 	}
 	tap__equal(found, FLIPS, "a flipped bit is found");
-	tap__equal(open_and_check(in_folder("plain")), 0, "and all is well without it");
+	tap__equal(open_and_check(folder__path("plain")), 0, "and all is well without it");
 	(void)close(fd);
 }
 
@@ -222,10 +212,10 @@ static void test_cuts(const char *name)
 	unsigned int found = 0, tries = 0;
 	struct stat st;
 
-	must(stat(in_folder(name), &st));
+	must(stat(folder__path(name), &st));
 	for (off_t size = st.st_size - 1; size >= 0; size -= 1 + size / 97, tries++) {
-		must(truncate(in_folder(name), size));
-		if (open_and_check(in_folder(name)))
+		must(truncate(folder__path(name), size));
+		if (open_and_check(folder__path(name)))
 			found++;
 		else
 			tap__note("%lld bytes are enough", (long long)size);
@@ -241,7 +231,7 @@ static void test_increment(void)
 
 	fill_memory(1);
 	make_parts(&p);
-	must(write_image(&p.image, in_folder("parent.img")));
+	must(write_image(&p.image, folder__path("parent.img")));
 	memcpy(wanted, memory, sizeof(memory));
 	fill_memory(2);
 	/* pages 4 to 6 are new, 0 to 3 and 10 to 22 as before, the others zeros */
@@ -261,8 +251,8 @@ static void test_increment(void)
 				       START + 0x1000000 + HEAP_PAGES * PAGE};
 	p.image.unchanged = p.runs;
 	p.image.unchanged_count = 2;
-	tap__equal(write_image(&p.image, in_folder("increment.gz")), 0, "increment: write");
-	tap__equal(image_chain__open(in_folder("increment.gz"), &chain, message), 0,
+	tap__equal(write_image(&p.image, folder__path("increment.gz")), 0, "increment: write");
+	tap__equal(image_chain__open(folder__path("increment.gz"), &chain, message), 0,
 		   "increment: open with its parent, which is beside it");
 	tap__equal(chain.count, 2, "increment: two images");
 	tap__ok(!image_chain__read(&chain, START + 0x1000000, back, sizeof(back)) &&
@@ -273,11 +263,11 @@ static void test_increment(void)
 	image_chain__free(&chain);
 	p.image.info = (struct image_info){.id = 25, .version = IMAGE_VERSION, .page_bytes = PAGE};
 	p.image.unchanged_count = 0;
-	must(write_image(&p.image, in_folder("parent.img")));
-	tap__equal(image_chain__open(in_folder("increment.gz"), &chain, message), -EBADMSG,
+	must(write_image(&p.image, folder__path("parent.img")));
+	tap__equal(image_chain__open(folder__path("increment.gz"), &chain, message), -EBADMSG,
 		   "increment: another parent");
-	must(unlink(in_folder("parent.img")));
-	tap__equal(image_chain__open(in_folder("increment.gz"), &chain, message), -ENOENT,
+	must(unlink(folder__path("parent.img")));
+	tap__equal(image_chain__open(folder__path("increment.gz"), &chain, message), -ENOENT,
 		   "increment: no parent");
 }
 
@@ -286,26 +276,27 @@ static void test_targets(void)
 	struct parts p;
 
 	make_parts(&p);
-	must(mkfifo(in_folder("fifo"), 0600));
-	tap__equal(write_image(&p.image, in_folder("fifo")), -EEXIST, "a FIFO is not replaced");
-	tap__equal(image__open(in_folder("fifo"), &(struct image *){NULL}, message), -ENOEXEC,
+	must(mkfifo(folder__path("fifo"), 0600));
+	tap__equal(write_image(&p.image, folder__path("fifo")), -EEXIST, "a FIFO is not replaced");
+	tap__equal(image__open(folder__path("fifo"), &(struct image *){NULL}, message), -ENOEXEC,
 		   "and not read");
-	must(symlink("nothing", in_folder("link")));
-	tap__equal(write_image(&p.image, in_folder("link")), -EEXIST, "nor a link");
-	must(close(open(in_folder("read-only"), O_CREAT | O_WRONLY | O_CLOEXEC, 0400)));
-	tap__equal(write_image(&p.image, in_folder("read-only")), -EACCES, "nor a read-only file");
-	tap__equal(write_image(&p.image, in_folder("no/folder")), -ENOENT, "no such folder");
+	must(symlink("nothing", folder__path("link")));
+	tap__equal(write_image(&p.image, folder__path("link")), -EEXIST, "nor a link");
+	must(close(open(folder__path("read-only"), O_CREAT | O_WRONLY | O_CLOEXEC, 0400)));
+	tap__equal(write_image(&p.image, folder__path("read-only")), -EACCES,
+		   "nor a read-only file");
+	tap__equal(write_image(&p.image, folder__path("no/folder")), -ENOENT, "no such folder");
 	p.image.info.version = IMAGE_VERSION + 1;
-	must(write_image(&p.image, in_folder("version")));
-	tap__ok(image__open(in_folder("version"), &(struct image *){NULL}, message) ==
+	must(write_image(&p.image, folder__path("version")));
+	tap__ok(image__open(folder__path("version"), &(struct image *){NULL}, message) ==
 				-EPROTONOSUPPORT &&
 			strstr(message, "version 2"),
 		"another version: %s", message);
 	p.image.info.version = IMAGE_VERSION;
-	must(image_writer__open(writer, in_folder("half")));
+	must(image_writer__open(writer, folder__path("half")));
 	must(image_writer__begin(writer, &p.image));
 	tap__equal(image_writer__commit(writer), -EPROTO, "pages are missing");
-	tap__ok(access(in_folder("half"), F_OK) < 0 && errno == ENOENT, "nothing is left of it");
+	tap__ok(access(folder__path("half"), F_OK) < 0 && errno == ENOENT, "nothing is left of it");
 }
 
 static void remove_all(void)
@@ -314,13 +305,13 @@ static void remove_all(void)
 					    "link",  "read-only", "version"};
 
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
-		(void)unlink(in_folder(names[i]));
+		(void)unlink(folder__path(names[i]));
 	must(rmdir(folder)); /* no temporary file is left */
 }
 
 int main(void)
 {
-	must(!mkdtemp(folder));
+	folder__enter("image_test");
 	writer = mmap(NULL, sizeof(*writer), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
 		      -1, 0);
 	must(writer == MAP_FAILED);

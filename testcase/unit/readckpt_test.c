@@ -14,22 +14,12 @@
 #include "readckpt/squash.h"
 #include "readckpt/table.h"
 #include "readckpt/text.h"
+#include "folder.h"
 #include "tap.h"
 
-static char folder[] = "/tmp/readckpt-test.XXXXXX";
 static char message[IMAGE_MESSAGE_BYTES];
 static char *text; /* what was written last */
 static size_t text_bytes;
-
-static const char *in_folder(const char *name)
-{
-	static char paths[4][PATH_MAX];
-	static unsigned int next;
-	char *path = paths[next++ % 4];
-
-	(void)snprintf(path, PATH_MAX, "%s/%s", folder, name);
-	return path;
-}
 
 static FILE *begin_text(void)
 {
@@ -44,7 +34,7 @@ static FILE *begin_text(void)
 
 static void open_chain(const char *name, struct image_chain *chain)
 {
-	if (image_chain__open(in_folder(name), chain, message)) {
+	if (image_chain__open(folder__path(name), chain, message)) {
 		printf("Bail out! %s\n", message);
 		exit(1);
 	}
@@ -136,7 +126,7 @@ static void test_damage(void)
 {
 	struct image_chain chain;
 	struct survey survey;
-	int fd = open(in_folder("full"), O_RDWR | O_CLOEXEC);
+	int fd = open(folder__path("full"), O_RDWR | O_CLOEXEC);
 	FILE *out;
 
 	open_chain("full", &chain);
@@ -151,9 +141,9 @@ static void test_damage(void)
 	tap__equal(dump__write(out, &chain, SAMPLE_HEAP + 4096, 1, message), -EBADMSG,
 		   "a dump of what is damaged says so");
 	(void)fclose(out);
-	tap__equal(squash__write(&chain, in_folder("squashed"), message), -EBADMSG,
+	tap__equal(squash__write(&chain, folder__path("squashed"), message), -EBADMSG,
 		   "nor is it squashed");
-	tap__ok(access(in_folder("squashed"), F_OK) < 0, "and no file is left");
+	tap__ok(access(folder__path("squashed"), F_OK) < 0, "and no file is left");
 	image_chain__free(&chain);
 	(void)close(fd);
 }
@@ -230,7 +220,7 @@ static void test_squash(const char *from, const char *to)
 	struct stat st;
 
 	open_chain(from, &before);
-	tap__equal(squash__write(&before, in_folder(to), message), 0, "%s to %s", from, to);
+	tap__equal(squash__write(&before, folder__path(to), message), 0, "%s to %s", from, to);
 	open_chain(to, &after);
 	image = after.images[0];
 	tap__ok(after.count == 1 && image__check(image, message) == 0 &&
@@ -246,7 +236,7 @@ static void test_squash(const char *from, const char *to)
 			image->registers[0].xstate_bytes == SAMPLE_XSTATE &&
 			image->file_count == SAMPLE_FILES,
 		"%s: threads and files", to);
-	must(stat(in_folder(to), &st));
+	must(stat(folder__path(to), &st));
 	tap__equal(st.st_mode & 07777, 0600, "%s: nobody else may read it", to);
 	image_chain__free(&before);
 	image_chain__free(&after);
@@ -264,8 +254,8 @@ static void test_squashes(void)
 			chain.images[0]->info.missing ==
 				(IMAGE_MISSING_PAGES | IMAGE_MISSING_FILES),
 		"what is missing is still missing");
-	tap__equal(squash__write(&chain, in_folder("copy"), message), 0, "an image upon itself");
-	tap__ok(squash__write(&chain, in_folder("no/folder"), message) == -ENOENT &&
+	tap__equal(squash__write(&chain, folder__path("copy"), message), 0, "an image upon itself");
+	tap__ok(squash__write(&chain, folder__path("no/folder"), message) == -ENOENT &&
 			strstr(message, "no/folder"),
 		"to a folder that is not there: %s", message);
 	tap__ok(squash__write(&chain, "/dev/full", message) == -EEXIST, "to a device");
@@ -277,10 +267,10 @@ static void make_images(void)
 	struct sample s;
 
 	sample__make(&s);
-	must(sample__write(&s, in_folder("full")));
-	sample__add_to(&s, in_folder("full"), SAMPLE_ID);
+	must(sample__write(&s, folder__path("full")));
+	sample__add_to(&s, folder__path("full"), SAMPLE_ID);
 	s.heap[5] = 23;
-	must(sample__write(&s, in_folder("increment")));
+	must(sample__write(&s, folder__path("increment")));
 }
 
 static void remove_all(void)
@@ -288,7 +278,7 @@ static void remove_all(void)
 	static const char *const names[] = {"full", "increment", "whole", "whole.gz", "copy"};
 
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
-		must(unlink(in_folder(names[i])));
+		must(unlink(folder__path(names[i])));
 	must(rmdir(folder)); /* no temporary file is left */
 	free(text);
 }
@@ -296,7 +286,7 @@ static void remove_all(void)
 int main(void)
 {
 	tap__plan(56);
-	must(!mkdtemp(folder));
+	folder__enter("readckpt_test");
 	make_images();
 	test_texts();
 	test_survey();

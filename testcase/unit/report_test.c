@@ -1,28 +1,32 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
  * Tests of report: the CSV file byte by byte where nothing in it depends on the time, files that
- * cannot be written, lost rows, totals. Default names are tested by report_path_test.
+ * cannot be written, lost rows, totals; then where the file is, by default in a source tree and
+ * elsewhere, and folders that cannot be written.
  * Works in a folder of its own below TMPDIR, removed at the end.
  */
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
+#include <pwd.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/resource.h>
+#include <sys/sendfile.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "folder.h"
 #include "report.h"
+#include "talk.h"
 #include "tap.h"
 
 #define HEADER                                                                                     \
 	"run_id,seq,time_utc,pid,comm,op,engine,regions,ranges,chunks,bytes,absent_chunks,"        \
 	"repaired_chunks,failed_chunks,copy_ns,latency_ns,mib_per_s,restore_path,kernel,status,"   \
 	"new_chunks,gone_chunks,clean_chunks\r\n"
-
-static char content[1 << 14], said[1 << 12];
-static int own_stderr = -1, said_fd = -1;
 
 static const struct operation_row first_row = {
 	.sequence = 1,
@@ -43,36 +47,6 @@ static const struct operation_row first_row = {
 	.restore_path = "-",
 	.comm = "a,\"b\"",
 };
-
-/* From here on stderr is a file without a name. */
-static void listen_to_stderr(void)
-{
-	must(ftruncate(said_fd, 0));
-	must(lseek(said_fd, 0, SEEK_SET) != 0);
-	must(dup2(said_fd, STDERR_FILENO) != STDERR_FILENO);
-}
-
-/* Puts stderr back; what was said. */
-static const char *hear_stderr(void)
-{
-	ssize_t n;
-
-	must(dup2(own_stderr, STDERR_FILENO) != STDERR_FILENO);
-	n = pread(said_fd, said, sizeof(said) - 1, 0);
-	said[n > 0 ? n : 0] = '\0';
-	return said;
-}
-
-static const char *read_file(const char *path)
-{
-	int fd = open(path, O_RDONLY | O_CLOEXEC);
-	ssize_t n = fd < 0 ? -1 : read(fd, content, sizeof(content) - 1);
-
-	if (fd >= 0)
-		(void)close(fd);
-	content[n > 0 ? n : 0] = '\0';
-	return n < 0 ? "(cannot be read)" : content;
-}
 
 /* Does text look like pattern, in which 9 is any digit? Returns what follows, or NULL. */
 static const char *match(const char *text, const char *pattern)
@@ -116,10 +90,10 @@ static void test_rows(void)
 	if (!tap__equal(create("rows.csv", &report), 0, "a new file"))
 		return;
 	tap__equal_string(report__path(report), "rows.csv", "its path");
-	tap__equal_string(read_file("rows.csv"), HEADER, "the columns are there at once");
+	tap__equal_string(folder__read("rows.csv"), HEADER, "the columns are there at once");
 	report__add(report, &row);
-	tap__ok(strncmp(read_file("rows.csv"), HEADER, strlen(HEADER)) == 0, "they stay");
-	tap__equal_string(timeless(content + strlen(HEADER), 1),
+	tap__ok(strncmp(folder__read("rows.csv"), HEADER, strlen(HEADER)) == 0, "they stay");
+	tap__equal_string(timeless(folder_content + strlen(HEADER), 1),
 			  "4242,\"a,\"\"b\"\"\",checkpoint,slab,\"mmap,heap,bss,data,stack\",23,"
 			  "4097,1048576,5,6,0,500000000,600000001,2.000,-,6.1.0-23,ok,8,9,10",
 			  "a checkpoint");
@@ -131,7 +105,7 @@ static void test_rows(void)
 				     .restore_path = "process_vm",
 				     .comm = ""};
 	report__add(report, &row);
-	second = strstr(read_file("rows.csv") + strlen(HEADER), "\r\n");
+	second = strstr(folder__read("rows.csv") + strlen(HEADER), "\r\n");
 	tap__equal_string(second ? timeless(second + 2, 23) : "",
 			  "1,,restore,slab,\"mmap,heap,bss,data,stack\",0,0,18446744073709551615,"
 			  "0,0,0,0,0,0.000,process_vm,6.1.0-23,failed,0,0,0",
@@ -188,18 +162,18 @@ static void test_existing(void)
 	must(mkdir("folder.csv", 0755));
 	if (create("totals.csv", &report) == 0)
 		report__free(report);
-	tap__equal_string(read_file("totals.csv"), HEADER, "a plain file is replaced");
+	tap__equal_string(folder__read("totals.csv"), HEADER, "a plain file is replaced");
 	report = NULL;
-	listen_to_stderr();
+	talk__listen();
 	tap__equal(create("link.csv", &report), -ELOOP, "a symbolic link is not followed");
-	tap__ok(strstr(hear_stderr(), "link.csv"), "and that is said");
-	tap__ok(strlen(read_file("rows.csv")) > strlen(HEADER), "its target is what it was");
-	listen_to_stderr();
+	tap__ok(strstr(talk__hear(), "link.csv"), "and that is said");
+	tap__ok(strlen(folder__read("rows.csv")) > strlen(HEADER), "its target is what it was");
+	talk__listen();
 	tap__equal(create("folder.csv", &report), -EISDIR, "a folder");
 	tap__equal(create("missing/file.csv", &report), -ENOENT, "in a folder that is not there");
 	tap__equal(create("/dev/null", &report), -EINVAL, "a device");
 	tap__equal(create("", &report), -ENOENT, "no name");
-	tap__ok(strstr(hear_stderr(), "missing/file.csv") && strstr(said, "/dev/null"),
+	tap__ok(strstr(talk__hear(), "missing/file.csv") && strstr(talk.text, "/dev/null"),
 		"each is said");
 	tap__ok(!report, "failures leave the result untouched");
 }
@@ -218,59 +192,191 @@ static void test_lost_rows(void)
 	must(getrlimit(RLIMIT_FSIZE, &old));
 	limit = old;
 	limit.rlim_cur = strlen(HEADER) + 23;
-	listen_to_stderr();
+	talk__listen();
 	must(setrlimit(RLIMIT_FSIZE, &limit));
 	report__add(report, &first_row);
 	report__add(report, &first_row);
 	must(setrlimit(RLIMIT_FSIZE, &old));
 	report__add(report, &first_row);
-	first = strstr(hear_stderr(), "lost.csv");
+	first = strstr(talk__hear(), "lost.csv");
 	tap__ok(first && !strstr(first + 1, "lost.csv"), "lost rows are told once");
 	tap__equal(report__rows_lost(report), 2, "they are counted");
 	tap__equal(report__totals(report, OPERATION_CHECKPOINT)->count, 3,
 		   "their operations are in the totals");
 	report__free(report);
-	first = strstr(read_file("lost.csv"), "\r\n");
-	tap__ok(first && !strncmp(content, HEADER, strlen(HEADER)) &&
+	first = strstr(folder__read("lost.csv"), "\r\n");
+	tap__ok(first && !strncmp(folder_content, HEADER, strlen(HEADER)) &&
 			strncmp(timeless(first + 2, 1), "4242,", 5) == 0,
 		"the row after them is there");
 }
 
-static void remove_folder(const char *path)
+/* ---- where the file is ---- */
+
+/* The one file of a folder whose name begins like that, "" if there is none; static. */
+static const char *find_file(const char *where, const char *start)
 {
-	const char *const argv[] = {"rm", "-rf", "--", path, NULL};
+	static char name[NAME_MAX + 1];
+	struct dirent *entry;
+	DIR *dir = opendir(where);
+
+	*name = '\0';
+	while (dir && (entry = readdir(dir)))
+		if (!strncmp(entry->d_name, start, strlen(start)))
+			(void)snprintf(name, sizeof(name), "%s", entry->d_name);
+	if (dir)
+		(void)closedir(dir);
+	return name;
+}
+
+/* Creates a report under its default name; NULL, or its path below results, static. */
+static const char *default_name(const char *program, const char *where)
+{
+	static char path[PATH_MAX];
+	struct report *report = NULL;
+	const char *name;
+
+	if (report__create(NULL, program, "chunk", "heap", "6.1", &report) != 0)
+		return NULL;
+	(void)snprintf(path, sizeof(path), "%s", report__path(report));
+	report__free(report);
+	name = path + strlen(where);
+	return strncmp(path, where, strlen(where)) == 0 && *name == '/' ? name + 1 : NULL;
+}
+
+static void test_default_path(void)
+{
+	const char *name = default_name("program", "results"), *rest;
+	char pid[32], long_name[64];
+	struct report *report = NULL;
+
+	(void)snprintf(pid, sizeof(pid), "-%d.csv", (int)getpid());
+	rest = name ? match(name, "program-99999999T999999Z") : NULL;
+	tap__ok(rest && !strcmp(rest, pid), "the default name: %s", name ? name : "(none)");
+	tap__ok(*find_file("results", "program-"), "in results, which is created");
+	(void)snprintf(long_name, sizeof(long_name), "%050d", 0);
+	name = default_name(long_name, "results");
+	tap__ok(name && strspn(name, "0") == 40, "a long name is cut to 40 bytes");
+	must(rename("results", "results.old"));
+	must(close(open("results", O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, 0644)));
+	talk__listen();
+	tap__equal(create(NULL, &report), -ENOTDIR, "results is a file");
+	tap__ok(strstr(talk__hear(), "--output"), "the message says what to do");
+	must(unlink("results"));
+}
+
+static int copy_file(const char *from, const char *to)
+{
+	int in = open(from, O_RDONLY | O_CLOEXEC), out;
+	ssize_t n = 1;
+
+	out = open(to, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0755);
+	while (in >= 0 && out >= 0 && n > 0)
+		n = sendfile(out, in, NULL, 1 << 20);
+	(void)close(in);
+	(void)close(out);
+	return n == 0 ? 0 : -1;
+}
+
+static int create_once(void)
+{
+	struct report *report = NULL;
+
+	if (report__create(NULL, "from-copy", "chunk", "heap", "6.1", &report) != 0)
+		return 1;
+	report__free(report);
+	return 0;
+}
+
+/* This program once more, as build/NAME: it creates a report and says no more. */
+static int run_copy(void)
+{
+	const char *const argv[] = {"build/copy", "--create", NULL};
+	int status = -1;
 	pid_t child = fork();
 
 	if (child == 0) {
-		(void)execvp(argv[0], (char **)argv);
+		(void)execv(argv[0], (char **)argv);
 		_exit(127);
 	}
-	(void)waitpid(child, NULL, 0);
+	(void)waitpid(child, &status, 0);
+	return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
 }
 
-int main(void)
+static void test_source_tree(void)
 {
-	const char *base = getenv("TMPDIR");
-	char folder[512];
+	must(mkdir("build", 0755));
+	must(mkdir("tree", 0755));
+	must(copy_file("/proc/self/exe", "build/copy"));
+	must(rename("build", "tree/build"));
+	must(chdir("tree"));
+	tap__ok(run_copy() == 0 && *find_file("results", "from-copy-"), "build/ of no source tree");
+	must(mkdir("elsewhere", 0755));
+	must(rename("results", "results.old"));
+	must(mkdir("results", 0755));
+	must(close(open("Makefile", O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, 0644)));
+	must(mkdir("elsewhere/build", 0755));
+	must(chdir("elsewhere"));
+	must(rmdir("build"));
+	must(symlink("../build", "build"));
+	tap__ok(run_copy() == 0 && access("results", F_OK) != 0, "build/ of a source tree:");
+	must(chdir(".."));
+	tap__ok(*find_file("results", "from-copy-"), "its results/ is taken");
+	must(rename("results", "results.new"));
+	tap__ok(run_copy() == 0 && *find_file("results", "from-copy-"),
+		"a source tree without results/");
+	must(chdir(".."));
+}
 
-	(void)snprintf(folder, sizeof(folder), "%s/report_test.XXXXXX", base ? base : "/tmp");
-	own_stderr = dup(STDERR_FILENO);
-	if (!mkdtemp(folder) || chdir(folder) != 0) {
-		perror(folder);
-		return 1;
+/* In a child of ours that is nobody, in a folder that is root's. 0 if all is well. */
+static int create_as_nobody(uid_t uid, gid_t gid)
+{
+	struct report *report = NULL;
+
+	if (setgid(gid) != 0 || setuid(uid) != 0)
+		return 2;
+	return !(create("nobody.csv", &report) == -EACCES && create(NULL, &report) == -EACCES &&
+		 !report);
+}
+
+static void test_unwritable(void)
+{
+	const struct passwd *nobody = getpwnam("nobody");
+	int status = -1;
+	pid_t child;
+
+	if (geteuid() != 0 || !nobody) {
+		tap__skip(3, "needs root and a user nobody");
+		return;
 	}
-	said_fd = open("said", O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
-	if (said_fd < 0 || unlink("said") != 0 || own_stderr < 0) {
-		perror("said");
-		return 1;
-	}
-	tap__plan(27);
+	must(chmod(".", 0755));
+	talk__listen();
+	child = fork();
+	if (child == 0)
+		_exit(create_as_nobody(nobody->pw_uid, nobody->pw_gid));
+	(void)waitpid(child, &status, 0);
+	tap__ok(strstr(talk__hear(), "nobody.csv") && strstr(talk.text, "--output"),
+		"the messages name the file, and say what to do");
+	tap__ok(WIFEXITED(status) && WEXITSTATUS(status) == 0, "a folder of somebody else's");
+	tap__ok(access("nobody.csv", F_OK) != 0 && access("results", F_OK) != 0,
+		"nothing is left in it");
+}
+
+int main(int argc, char **argv)
+{
+	if (argc == 2 && !strcmp(argv[1], "--create"))
+		return create_once();
+	folder__enter("report_test");
+	talk__open();
+	tap__plan(39);
 	test_rows();
 	test_totals();
 	test_existing();
 	test_lost_rows();
-	remove_folder(folder);
-	(void)close(said_fd);
-	(void)close(own_stderr);
+	test_default_path();
+	test_unwritable();
+	test_source_tree();
+	must(chdir(folder));
+	talk__close();
+	folder__remove();
 	return tap__done();
 }
