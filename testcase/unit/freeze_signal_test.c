@@ -11,6 +11,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "child.h"
 #include "freeze.h"
 #include "tap.h"
 #include "valgrind.h"
@@ -22,14 +23,6 @@ static struct shared { /* with the child */
 } * shared;
 
 static struct freeze *freeze;
-
-/* Waits up to 20 seconds until *value is at least so much. */
-static int wait_for(const volatile __u64 *value, __u64 least)
-{
-	for (unsigned int i = 0; i < 20000 && *value < least; i++)
-		(void)usleep(1000);
-	return *value >= least;
-}
 
 /* A pause in which something that does not stand still would be seen to move. */
 static int stands_still(void)
@@ -86,8 +79,7 @@ static void end(pid_t child)
 {
 	freeze__free(freeze);
 	freeze = NULL;
-	(void)kill(child, SIGKILL);
-	(void)waitpid(child, NULL, 0);
+	child__end(child);
 }
 
 static void test_signal(void)
@@ -98,7 +90,7 @@ static void test_signal(void)
 	must(kill(child, SIGUSR1));
 	tap__ok(stands_still() && shared->signals == 0, "a signal at a stopped process waits");
 	freeze__release(freeze);
-	tap__ok(wait_for(&shared->signals, 1), "and reaches it after the release");
+	tap__ok(child__wait_count(&shared->signals, 1), "and reaches it after the release");
 	tap__ok(moves() && shared->signals == 1, "once");
 	end(child);
 }
@@ -124,7 +116,7 @@ static void test_signal_storm(void)
 		stops++;
 	}
 	tap__equal(failed, 0, "signals during %u stops: each stop succeeds", stops);
-	tap__ok(wait_for(&shared->signals, SIGNALS) && moves(), "each signal is handled");
+	tap__ok(child__wait_count(&shared->signals, SIGNALS) && moves(), "each signal is handled");
 	tap__equal(shared->signals, SIGNALS, "once");
 	end(child);
 }
@@ -154,44 +146,24 @@ static void test_step(void)
 	end(child);
 }
 
-/* The letter of its state in /proc, 0 when it is gone. */
-static int state_of(pid_t pid)
-{
-	char path[64], text[512], *end_of_name;
-	FILE *file;
-
-	(void)snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
-	file = fopen(path, "re");
-	if (!file)
-		return 0;
-	end_of_name = fgets(text, sizeof(text), file) ? strrchr(text, ')') : NULL;
-	(void)fclose(file);
-	return end_of_name ? end_of_name[2] : 0;
-}
-
-static void wait_state(pid_t pid, char state)
-{
-	for (unsigned int i = 0; i < 20000 && state_of(pid) != state; i++)
-		(void)usleep(1000);
-}
-
 static void test_group_stop(void)
 {
 	pid_t child = start();
 
 	must(kill(child, SIGSTOP));
-	wait_state(child, 'T');
+	child__wait_state(child, 'T');
 	tap__equal(freeze__stop(freeze, 0), 0, "a process that job control has stopped");
 	freeze__release(freeze);
-	wait_state(child, 'T');
-	tap__ok(stands_still() && state_of(child) == 'T', "stays so after the release");
+	child__wait_state(child, 'T');
+	tap__ok(stands_still() && child__state(child) == 'T', "stays so after the release");
 	must(kill(child, SIGCONT));
 	tap__ok(moves(), "until it is continued");
 	must(freeze__stop(freeze, 0));
 	must(kill(child, SIGSTOP));
 	freeze__release(freeze);
-	wait_state(child, 'T');
-	tap__ok(stands_still() && state_of(child) == 'T', "SIGSTOP during our stop works after it");
+	child__wait_state(child, 'T');
+	tap__ok(stands_still() && child__state(child) == 'T',
+		"SIGSTOP during our stop works after it");
 	end(child);
 }
 

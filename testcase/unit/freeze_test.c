@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "base/procfs.h"
+#include "child.h"
 #include "freeze.h"
 #include "tap.h"
 #include "valgrind.h"
@@ -44,14 +45,6 @@ static __u64 count_others(void)
 static __u64 total(void)
 {
 	return count_others() + shared->counts[0];
-}
-
-/* Waits up to 20 seconds until *value is at least so much. */
-static int wait_for(const volatile __u64 *value, __u64 least)
-{
-	for (unsigned int i = 0; i < 20000 && *value < least; i++)
-		(void)usleep(1000);
-	return *value >= least;
 }
 
 /* A pause in which something that does not stand still would be seen to move. */
@@ -141,8 +134,7 @@ static void end(pid_t child)
 {
 	freeze__free(freeze);
 	freeze = NULL;
-	(void)kill(child, SIGKILL);
-	(void)waitpid(child, NULL, 0);
+	child__end(child);
 }
 
 /* ---- the tests ---- */
@@ -174,7 +166,7 @@ static void test_threads(void)
 	__u64 own, others;
 
 	for (int i = 0; i < THREADS; i++)
-		must(!wait_for(&shared->counts[i], 1));
+		must(!child__wait_count(&shared->counts[i], 1));
 	tap__ok(freeze__stop(freeze, 0) == 0 && stands_still(), "%d threads stand still", THREADS);
 	if (under_valgrind()) {
 		tap__skip(5, "a thread that is stopped may hold the lock of valgrind's threads");
@@ -185,13 +177,13 @@ static void test_threads(void)
 	tap__equal(freeze__stop(freeze, shared->tid), 0, "all but one");
 	own = shared->counts[0];
 	others = count_others();
-	tap__ok(wait_for(&shared->counts[0], own + 23), "that one runs");
+	tap__ok(child__wait_count(&shared->counts[0], own + 23), "that one runs");
 	tap__equal(count_others(), others, "the others do not");
 	tap__ok(freeze__stop(freeze, 0) == 0 && stands_still(), "then that one as well");
 	freeze__release(freeze);
 	own = 0;
 	for (int i = 0; i < THREADS; i++)
-		own += !wait_for(&shared->counts[i], shared->counts[i] + 1);
+		own += !child__wait_count(&shared->counts[i], shared->counts[i] + 1);
 	tap__equal(own, 0, "all of them run again");
 	end(child);
 }
@@ -209,33 +201,12 @@ static void test_births(void)
 		(void)usleep(2300);
 		moved += shared->born != before;
 		freeze__release(freeze);
-		stuck += !wait_for(&shared->born, before + 3);
+		stuck += !child__wait_count(&shared->born, before + 3);
 	}
 	tap__ok(!failed && !moved, "threads are born all the time: %u failed, %u not caught",
 		failed, moved);
 	tap__equal(stuck, 0, "and live on after each release");
 	end(child);
-}
-
-/* The letter of its state in /proc, 0 when it is gone. */
-static int state_of(pid_t pid)
-{
-	char path[64], text[512], *end_of_name;
-	FILE *file;
-
-	(void)snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
-	file = fopen(path, "re");
-	if (!file)
-		return 0;
-	end_of_name = fgets(text, sizeof(text), file) ? strrchr(text, ')') : NULL;
-	(void)fclose(file);
-	return end_of_name ? end_of_name[2] : 0;
-}
-
-static void wait_state(pid_t pid, char state)
-{
-	for (unsigned int i = 0; i < 20000 && state_of(pid) != state; i++)
-		(void)usleep(1000);
 }
 
 /* Waits until each thread is a zombie. */
@@ -246,7 +217,7 @@ static void wait_end_of_threads(pid_t pid)
 
 	if (procfs__threads(pid, &tids, &count) == 0)
 		for (size_t i = 0; i < count; i++)
-			wait_state(tids[i], 'Z');
+			child__wait_state(tids[i], 'Z');
 	free(tids);
 }
 
@@ -290,7 +261,7 @@ static void test_killed(void)
 	child = fork();
 	if (child == 0)
 		_exit(23);
-	wait_state(child, 'Z');
+	child__wait_state(child, 'Z');
 	must(freeze__create(child, true, &freeze));
 	tap__equal(freeze__stop(freeze, 0), -ESRCH, "stop: a zombie");
 	tap__ok(waitpid(child, &status, 0) == child && WIFEXITED(status) &&
@@ -320,13 +291,13 @@ static void test_killed_foreign(void)
 			_exit(1);
 		_exit(WTERMSIG(status));
 	}
-	must(parent < 0 || !moves() || !wait_for(&shared->counts[0], 23));
+	must(parent < 0 || !moves() || !child__wait_count(&shared->counts[0], 23));
 	child = shared->tid;
 	must(child <= 0);
 	must(freeze__create(child, false, &freeze));
 	tap__ok(freeze__stop(freeze, 0) == 0 && stands_still(), "a child of somebody else");
 	must(kill(child, SIGKILL));
-	wait_state(child, 'Z');
+	child__wait_state(child, 'Z');
 	freeze__release(freeze);
 	freeze__free(freeze);
 	freeze = NULL;
@@ -346,15 +317,14 @@ static void test_traced(void)
 		for (;;)
 			(void)pause();
 	}
-	(void)wait_for(&shared->traced, 1);
+	(void)child__wait_count(&shared->traced, 1);
 	if (shared->traced == 23) {
 		tap__equal(freeze__stop(freeze, 0), -EPERM, "somebody else traces it");
 		tap__ok(moves(), "it runs on");
 	} else {
 		tap__skip(2, "no process may trace its sibling here");
 	}
-	(void)kill(tracer, SIGKILL);
-	(void)waitpid(tracer, NULL, 0);
+	child__end(tracer);
 	tap__ok(freeze__stop(freeze, 0) == 0 && stands_still(), "and no more: it can be stopped");
 	end(child);
 }

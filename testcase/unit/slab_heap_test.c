@@ -7,48 +7,19 @@
 #include <stdbool.h>
 #include <stdlib.h>
 
-#include "slab/slab_heap.h"
+#include "counted.h"
 #include "random.h"
+#include "slab/slab_heap.h"
 #include "tap.h"
 
 enum { STEPS = 6100, MOST = 307, MOST_BYTES = 40000 };
 
-struct counted { /* a source of memory */
-	size_t bytes, gets;
-	bool dry, refuse_puts;
-};
-
-static void *get_counted(size_t bytes, size_t alignment, void *argument)
-{
-	struct counted *counted = argument;
-	void *start = NULL;
-
-	if (!counted->dry && posix_memalign(&start, alignment, bytes) == 0) {
-		memset(start, 0x17, bytes);
-		counted->bytes += bytes;
-		counted->gets++;
-	}
-	return start;
-}
-
-static int put_counted(void *start, size_t bytes, void *argument)
-{
-	struct counted *counted = argument;
-
-	if (counted->refuse_puts)
-		return -ENOMEM;
-	free(start);
-	counted->bytes -= bytes;
-	return 0;
-}
-
 static struct slab_heap *make(struct counted *counted, uint32_t flags)
 {
-	const struct slab_memory memory = {get_counted, put_counted, counted};
+	const struct slab_memory memory = counted__memory(counted);
 	struct slab_heap *heap = NULL;
 
-	if (slab_heap__create(counted ? &memory : NULL, flags, &heap))
-		exit(2);
+	must(slab_heap__create(counted ? &memory : NULL, flags, &heap));
 	return heap;
 }
 
@@ -70,9 +41,9 @@ static bool is_sound(struct slab_heap *heap)
 
 static void test_create(void)
 {
-	const struct slab_memory half = {.get = get_counted};
+	const struct slab_memory half = {.get = counted__get};
 	struct counted counted = {.dry = true};
-	const struct slab_memory dry = {get_counted, put_counted, &counted};
+	const struct slab_memory dry = counted__memory(&counted);
 	struct slab_heap *heap = NULL;
 
 	tap__ok(slab_heap__create(&half, 0, &heap) == -EINVAL && !heap, "one function of two");

@@ -10,7 +10,8 @@
 #include <stdbool.h>
 #include <stdlib.h>
 
-#include "slab/slab.h"
+#include "cache.h"
+#include "counted.h"
 #include "random.h"
 #include "tap.h"
 
@@ -27,35 +28,9 @@ struct walk {
 	unsigned char *gone[GONE]; /* some that were freed, NULL until there are */
 	size_t damaged;
 	uint64_t allocs, frees;
-	size_t bytes;          /* that the callback has given out */
-	bool dry, refuse_puts; /* just now */
+	struct counted memory;
 	unsigned int pressure; /* percent of steps that alloc */
 };
-
-/* ---- memory ---- */
-
-static void *get_memory(size_t bytes, size_t alignment, void *argument)
-{
-	struct walk *walk = argument;
-	void *start = walk->dry ? NULL : aligned_alloc(alignment, bytes);
-
-	if (!start)
-		return NULL;
-	memset(start, (int)random__below(256), bytes);
-	walk->bytes += bytes;
-	return start;
-}
-
-static int put_memory(void *start, size_t bytes, void *argument)
-{
-	struct walk *walk = argument;
-
-	if (walk->refuse_puts)
-		return -ENOMEM;
-	free(start);
-	walk->bytes -= bytes;
-	return 0;
-}
 
 /* ---- the model ---- */
 
@@ -89,12 +64,11 @@ static unsigned char *forget(struct walk *walk, size_t index)
 
 static bool numbers_agree(const struct walk *walk)
 {
-	struct slab_stats stats;
+	const struct slab_stats stats = cache__stats(walk->cache);
 
-	slab_cache__stats(walk->cache, &stats);
 	return stats.allocated == walk->count && stats.damaged == walk->damaged &&
 	       stats.allocs == walk->allocs && stats.frees == walk->frees &&
-	       stats.bytes == walk->bytes &&
+	       stats.bytes == walk->memory.bytes &&
 	       stats.slabs == stats.full + stats.partial + stats.empty &&
 	       stats.slabs == stats.made - stats.given_back &&
 	       stats.slabs * stats.objects_per_slab == stats.allocated + stats.free + stats.damaged;
@@ -126,7 +100,7 @@ static bool alloc_one(struct walk *walk)
 	slab_cache__stats(walk->cache, &before);
 	object = slab_cache__alloc(walk->cache);
 	if (!object)
-		return walk->dry && before.free == 0;
+		return walk->memory.dry && before.free == 0;
 	if ((uintptr_t)object % walk->options.align || is_live(walk, object))
 		return false;
 	walk->allocs++;
@@ -152,7 +126,7 @@ static bool free_one(struct walk *walk)
 		return false;
 	walk->frees++;
 	slab_cache__stats(walk->cache, &after);
-	return walk->refuse_puts || after.empty <= walk->options.keep_empty ||
+	return walk->memory.refuse_puts || after.empty <= walk->options.keep_empty ||
 	       after.empty <= before.empty;
 }
 
@@ -172,10 +146,9 @@ static bool free_wrong(struct walk *walk)
 	return err == -EINVAL || err == -EALREADY;
 }
 
-/* What a stray write does, which the address sanitizer would rightly end the program for. */
-__attribute__((no_sanitize("address"), noinline)) static void poke(unsigned char *address)
+static void poke(unsigned char *object, long offset)
 {
-	*(volatile unsigned char *)address ^= 1 + random__below(255);
+	cache__poke(object, offset, (unsigned char)(1 + random__below(255)));
 }
 
 /* Each stray write is found: around an object when it is freed, inside a free one by a check. */
@@ -194,8 +167,8 @@ static bool damage_one(struct walk *walk)
 		if (slab_cache__free(walk->cache, object) ||
 		    slab_cache__state(walk->cache, object) == SLAB_OBJECT_NONE)
 			return slab_cache__state(walk->cache, object) == SLAB_OBJECT_NONE;
-		walk->dry = false;
-		poke(object + random__below(walk->options.object_bytes));
+		walk->memory.dry = false;
+		poke(object, (long)random__below(walk->options.object_bytes));
 		if (slab_cache__check(walk->cache, &found) != -EUCLEAN || found != object)
 			return false;
 		/* taken out of use by the alloc that comes upon it: so all free ones are taken */
@@ -210,8 +183,8 @@ static bool damage_one(struct walk *walk)
 		walk->damaged++;
 		return slab_cache__state(walk->cache, object) == SLAB_OBJECT_DAMAGED;
 	}
-	poke(behind ? object + walk->options.object_bytes + random__below(16)
-		    : object - 1 - random__below(16));
+	poke(object, behind ? (long)(walk->options.object_bytes + random__below(16))
+			    : -1 - (long)random__below(16));
 	walk->frees++;
 	walk->damaged++;
 	return slab_cache__free(walk->cache, object) == (behind ? -EOVERFLOW : -ERANGE) &&
@@ -224,9 +197,11 @@ static bool step(struct walk *walk)
 
 	if (random__below(97) == 0)
 		walk->pressure = 10 + (unsigned int)random__below(80);
-	walk->dry = random__below(walk->dry ? 20 : 200) == 0 ? !walk->dry : walk->dry;
-	walk->refuse_puts = random__below(walk->refuse_puts ? 20 : 300) == 0 ? !walk->refuse_puts
-									     : walk->refuse_puts;
+	walk->memory.dry = random__below(walk->memory.dry ? 20 : 200) == 0 ? !walk->memory.dry
+									   : walk->memory.dry;
+	walk->memory.refuse_puts = random__below(walk->memory.refuse_puts ? 20 : 300) == 0
+					   ? !walk->memory.refuse_puts
+					   : walk->memory.refuse_puts;
 	if (random < 5)
 		return free_wrong(walk);
 	if (random < 6)
@@ -248,7 +223,7 @@ static void choose_shape(struct walk *walk, uint32_t flags)
 		.slab_bytes = (size_t)SLAB_MIN_BYTES << random__below(3),
 		.keep_empty = 1 + random__below(4),
 		.flags = flags,
-		.memory = {get_memory, put_memory, walk},
+		.memory = counted__memory(&walk->memory),
 	};
 	walk->pressure = 60;
 }
@@ -265,9 +240,9 @@ static unsigned int take_walk(struct walk *walk, uint32_t flags)
 	while (steps < STEPS && step(walk) && numbers_agree(walk) &&
 	       (steps % 61 || everything_agrees(walk)))
 		steps++;
-	walk->refuse_puts = false;
+	walk->memory.refuse_puts = false;
 	slab_cache__destroy(walk->cache);
-	return walk->bytes ? 0 : steps;
+	return walk->memory.bytes ? 0 : steps;
 }
 
 int main(int argc, char **argv)

@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * A child of a unit test, which counts in memory that both share: to wait for it, and to end it. No
+ * wait is longer than 20 seconds; the test that follows says what did not come.
+ */
+#ifndef UNIT_CHILD_H
+#define UNIT_CHILD_H
+
+#include <linux/types.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+/* The letter of its state in /proc, 0 when it is gone. */
+static inline int child__state(pid_t pid)
+{
+	char path[64], text[512], *end_of_name;
+	FILE *file;
+
+	(void)snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
+	file = fopen(path, "re");
+	if (!file)
+		return 0;
+	end_of_name = fgets(text, sizeof(text), file) ? strrchr(text, ')') : NULL;
+	(void)fclose(file);
+	return end_of_name ? end_of_name[2] : 0;
+}
+
+static inline void child__wait_state(pid_t pid, char state)
+{
+	for (unsigned int i = 0; i < 20000 && child__state(pid) != state; i++)
+		(void)usleep(1000);
+}
+
+/* Waits until *value is at least so much. Was it in time? */
+static inline int child__wait_count(const volatile __u64 *value, __u64 least)
+{
+	for (unsigned int i = 0; i < 20000 && *value < least; i++)
+		(void)usleep(1000);
+	return *value >= least;
+}
+
+/* Kills it and takes its status. */
+static inline void child__end(pid_t pid)
+{
+	(void)kill(pid, SIGKILL);
+	(void)waitpid(pid, NULL, 0);
+}
+
+#endif
