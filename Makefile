@@ -194,7 +194,7 @@ $(MOVING): testcase/ckpt/moving.c
 FORMS := $(BUILD)/e2e/foreign-static $(BUILD)/e2e/foreign-no-pie
 $(BUILD)/e2e/foreign-static: FORM := -static
 $(BUILD)/e2e/foreign-no-pie: FORM := -fno-pie -no-pie
-$(FORMS): testcase/e2e/foreign.c testcase/e2e/check.h
+$(FORMS): testcase/e2e/foreign.c testcase/e2e/check.h testcase/say.h
 	$(call say,LINK)
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) -std=gnu11 $(CPPFLAGS) $(WARNINGS) $(CFLAGS) $(FORM) $< -o $@
@@ -209,7 +209,7 @@ $(BUILD)/workloads/%: $(BUILD)/obj/testcase/workloads/%.o
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $< $(BUILD)/obj/modules.a -o $@ $(LIBRARIES) -pthread
 
-$(BUILD)/workloads/asan: testcase/workloads/blocks.c testcase/workloads/workload.h
+$(BUILD)/workloads/asan: testcase/workloads/blocks.c testcase/workloads/workload.h testcase/say.h
 	$(call say,LINK)
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) -std=gnu11 $(CPPFLAGS) $(WARNINGS) $(CFLAGS) -fsanitize=address $< \

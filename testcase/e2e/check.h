@@ -7,23 +7,14 @@
 #ifndef E2E_CHECK_H
 #define E2E_CHECK_H
 
-#include <stdarg.h>
 #include <stdint.h>
-#include <stdio.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "../say.h"
+
 enum { CHECK_OK = 0, CHECK_WRONG = 1, CHECK_BROKEN = 2, CHECK_SKIP = 77 };
 enum { PAGE = 4096 };
-
-static inline void __attribute__((format(printf, 1, 2))) say(const char *format, ...)
-{
-	va_list arguments;
-
-	va_start(arguments, format);
-	(void)vdprintf(STDOUT_FILENO, format, arguments);
-	va_end(arguments);
-}
 
 /* Ends the program at once: what a restore did to the C library's state must not matter. */
 #define finish(status, ...)                                                                        \
@@ -31,6 +22,13 @@ static inline void __attribute__((format(printf, 1, 2))) say(const char *format,
 		say(__VA_ARGS__);                                                                  \
 		_exit(status);                                                                     \
 	} while (0)
+
+/* For what a test needs but does not test. */
+static inline void must(int ok, const char *what)
+{
+	if (!ok)
+		finish(CHECK_BROKEN, "%s: %m\n", what);
+}
 
 static inline unsigned char byte_at(uint64_t seed, size_t i)
 {
@@ -94,6 +92,18 @@ static inline unsigned char *map_alone(size_t bytes)
 	char *fence = map_at(NULL, bytes + 2 * (size_t)PAGE, PROT_NONE, MAP_PRIVATE);
 
 	return map_at(fence + PAGE, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_FIXED);
+}
+
+static inline int is_mapped(void *at)
+{
+	unsigned char resident;
+
+	return !mincore(at, PAGE, &resident);
+}
+
+static inline void protect(void *at, size_t bytes, int protection)
+{
+	must(!mprotect(at, bytes, protection), "mprotect");
 }
 
 #endif

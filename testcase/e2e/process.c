@@ -15,29 +15,12 @@
 #include <sys/ioctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
-#include "check.h"
-#include "client/client.h"
+#include "scene.h"
 
-enum { BYTES = 23 * PAGE, LIMIT_SECONDS = 100, ROUNDS = 23, CHILD_TIMEOUT_MS = 1000 };
+enum { BYTES = 23 * PAGE, ROUNDS = 23, CHILD_TIMEOUT_MS = 1000 };
 
 /* Not rolled back: they have first values, so they are data, and --regions does not name it. */
 static volatile int go = 1, quit = 2;
-
-static void save(void)
-{
-	int err = client__save(0);
-
-	if (err)
-		finish(CHECK_BROKEN, "save: %s\n", client__strerror(err));
-}
-
-static void restore(void)
-{
-	int err = client__restore(0);
-
-	if (err)
-		finish(CHECK_BROKEN, "restore: %s\n", client__strerror(err));
-}
 
 static int end_of(pid_t child)
 {
@@ -342,7 +325,7 @@ static void mapping_signals(void)
 			 &timer) ||
 	    timer_settime(timer, 0, &spec, NULL))
 		finish(CHECK_BROKEN, "timer: %m\n");
-	err = client__save(LIMIT_SECONDS * 1000);
+	err = client__save(SCENE_SECONDS * 1000);
 	if (err != 0 && err != -EIO)
 		finish(CHECK_WRONG, "save: %s\n", client__strerror(err));
 	spec = (struct itimerspec){0};
@@ -436,10 +419,7 @@ static void user_faults(void)
 	expect(memory, BYTES, 1, "memory");
 }
 
-static const struct {
-	const char *name;
-	void (*play)(void);
-} scenes[] = {
+static const struct scene scenes[] = {
 	{"fork", fork_once},
 	{"child-asks", child_asks},
 	{"run-other", run_other},
@@ -450,18 +430,10 @@ static const struct {
 	{"behind", behind},
 	{"mapping-signals", mapping_signals},
 	{"user-faults", user_faults},
+	{NULL, NULL},
 };
 
 int main(int argc, char **argv)
 {
-	(void)alarm(LIMIT_SECONDS);
-	for (size_t i = 0; i < sizeof(scenes) / sizeof(*scenes); i++) {
-		if (argc == 2 && !strcmp(argv[1], scenes[i].name)) {
-			scenes[i].play();
-			finish(CHECK_OK, "%s: ok\n", argv[1]);
-		}
-		if (argc == 2 && !strcmp(argv[1], "list"))
-			say("%s\n", scenes[i].name);
-	}
-	return argc == 2 && !strcmp(argv[1], "list") ? CHECK_OK : CHECK_BROKEN;
+	return play_scenes(scenes, argc, argv);
 }

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-# What becomes of mappings (ranges.c), and programs of more than one thread or process (process.c).
+# What becomes of mappings (ranges.c), memory of all kinds (kinds.c), and programs of more than one thread or process (process.c).
 
 load common
 
@@ -26,7 +26,7 @@ expect_gone()
 }
 
 @test 'every scene is played here' {
-	for program in ranges process; do
+	for program in ranges kinds process; do
 		for scene in $("$E2E/$program" list); do
 			expect_text "$BATS_TEST_FILENAME" " [^ ]*$program\"\\? $scene\$"
 		done
@@ -102,19 +102,19 @@ expect_gone()
 }
 
 @test 'a private mapping of /dev/zero' {
-	play ranges dev-zero
+	play kinds dev-zero
 }
 
 @test 'reserved without access, used before the checkpoint' {
-	play ranges reserved
+	play kinds reserved
 }
 
 @test 'a heap that shrinks and grows again' {
-	play ranges brk-again
+	play kinds brk-again
 }
 
 @test 'a heap that shrinks' {
-	play ranges brk-shrunk
+	play kinds brk-shrunk
 }
 
 @test 'discarded with MADV_DONTNEED: the data come back' {
@@ -122,7 +122,7 @@ expect_gone()
 }
 
 @test 'a hole in shared memory: the data come back' {
-	play ranges shared-hole
+	play kinds shared-hole
 }
 
 @test 'touched after the checkpoint: zeros again' {
@@ -148,27 +148,27 @@ expect_gone()
 }
 
 @test 'MAP_GROWSDOWN' {
-	play ranges grows-down
+	play kinds grows-down
 }
 
 @test 'transparent huge pages' {
-	play ranges transparent-huge
+	play kinds transparent-huge
 }
 
 @test 'MAP_HUGETLB' {
 	pages=/proc/sys/vm/nr_hugepages
 	before=$(cat "$pages") || skip 'this kernel has no huge pages'
 	echo $((before + 2)) >"$pages" || true
-	play ranges huge
+	play kinds huge
 	echo "$before" >"$pages"
 }
 
 @test 'swapped out' {
-	play ranges swapped
+	play kinds swapped
 }
 
 @test 'files are not rolled back' {
-	play ranges files
+	play kinds files
 }
 
 @test 'a thousand mappings that come and go' {
@@ -178,14 +178,16 @@ expect_gone()
 # play_all ENGINE: every scene, with an engine that is not the default
 play_all()
 {
-	local scene
+	local program scene
 
-	for scene in $("$E2E/ranges" list); do
-		trace -q --engine "$1" "$E2E/ranges" "$scene"
-		[ "$status" -ne 77 ] || continue
-		echo "$scene"
-		expect_status 0
-		expect_each status ok
+	for program in ranges kinds; do
+		for scene in $("$E2E/$program" list); do
+			trace -q --engine "$1" "$E2E/$program" "$scene"
+			[ "$status" -ne 77 ] || continue
+			echo "$scene"
+			expect_status 0
+			expect_each status ok
+		done
 	done
 }
 

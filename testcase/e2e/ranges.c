@@ -4,57 +4,15 @@
  * still there gets its bytes back, what came instead is left alone. `ranges list` names the scenes.
  * Exit status: 0 right, 1 memory is wrong, 2 it could not run, 77 this machine cannot do it.
  */
-#include <errno.h>
 #include <fcntl.h>
-#include <string.h>
 #include <sys/shm.h>
-#include "check.h"
-#include "client/client.h"
-
-#ifndef MADV_PAGEOUT
-#define MADV_PAGEOUT 21
-#endif
+#include "scene.h"
 
 enum {
 	PART = 5 * PAGE,
 	WHOLE = 3 * PART,
 	LARGE = 16 << 20, /* longer than a hook registers or drops by itself (bpf/tracer.h) */
-	LIMIT_SECONDS = 100,
 };
-
-static void save(void)
-{
-	int err = client__save(0);
-
-	if (err)
-		finish(CHECK_BROKEN, "save: %s\n", client__strerror(err));
-}
-
-static void restore(void)
-{
-	int err = client__restore(0);
-
-	if (err)
-		finish(CHECK_BROKEN, "restore: %s\n", client__strerror(err));
-}
-
-static void must(int ok, const char *what)
-{
-	if (!ok)
-		finish(CHECK_BROKEN, "%s: %m\n", what);
-}
-
-static int is_mapped(void *at)
-{
-	unsigned char resident;
-
-	return !mincore(at, PAGE, &resident);
-}
-
-static void protect(void *at, size_t bytes, int protection)
-{
-	must(!mprotect(at, bytes, protection), "mprotect");
-}
 
 /* Three parts filled with seed 1, and a checkpoint. */
 static unsigned char *save_three(void)
@@ -267,69 +225,6 @@ static void read_only_before(void)
 	expect(memory, WHOLE, 1, "memory");
 }
 
-static void reserved(void)
-{
-	unsigned char *memory = map_at(NULL, 1 << 30, PROT_NONE, MAP_PRIVATE | MAP_NORESERVE);
-
-	protect(memory + PART, WHOLE, PROT_READ | PROT_WRITE);
-	fill(memory + PART, WHOLE, 1);
-	save();
-	scramble(memory + PART, WHOLE);
-	protect(memory + PART + WHOLE, PART, PROT_READ | PROT_WRITE);
-	fill(memory + PART + WHOLE, PART, 2);
-	restore();
-	expect(memory + PART, WHOLE, 1, "memory");
-	expect_zeros(memory + PART + WHOLE, PART, "what came later");
-}
-
-/* A private mapping of /dev/zero is anonymous memory by another name. */
-static void dev_zero(void)
-{
-	int fd = open("/dev/zero", O_RDWR | O_CLOEXEC);
-	unsigned char *memory = mmap(NULL, WHOLE, PROT_READ | PROT_WRITE, MAP_PRIVATE, fd, 0);
-
-	must(fd >= 0 && memory != MAP_FAILED, "/dev/zero");
-	fill(memory, PART, 1);
-	save();
-	scramble(memory, WHOLE);
-	restore();
-	expect(memory, PART, 1, "memory");
-	expect_zeros(memory + PART, WHOLE - PART, "what came later");
-}
-
-static void brk_again(void)
-{
-	unsigned char *memory = sbrk(WHOLE);
-
-	memory += -(uintptr_t)memory & (PAGE - 1);
-	must(sbrk(PAGE) != (void *)-1, "sbrk");
-	fill(memory, WHOLE, 1);
-	save();
-	must(!brk(memory + PART), "brk");
-	must(!brk(memory + WHOLE), "brk");
-	expect_zeros(memory + PART, WHOLE - PART, "the new heap");
-	fill(memory + PART, WHOLE - PART, 2);
-	scramble(memory, PART);
-	restore();
-	expect(memory, PART, 1, "the old heap");
-	expect(memory + PART, WHOLE - PART, 2, "the new heap");
-}
-
-static void brk_shrunk(void)
-{
-	unsigned char *memory = sbrk(WHOLE + PAGE);
-
-	memory += -(uintptr_t)memory & (PAGE - 1);
-	fill(memory, WHOLE, 1);
-	save();
-	must(!brk(memory + PART), "brk");
-	scramble(memory, PART);
-	restore();
-	expect(memory, PART, 1, "the heap");
-	if (is_mapped(memory + 2 * (size_t)PART))
-		finish(CHECK_WRONG, "the end of the heap is there again\n");
-}
-
 static void discarded(void)
 {
 	unsigned char *memory = save_three();
@@ -339,17 +234,6 @@ static void discarded(void)
 	restore();
 	check_outer(memory);
 	expect(memory + PART, PART, 1, "what was discarded");
-}
-
-static void shared_hole(void)
-{
-	unsigned char *memory = map_at(NULL, WHOLE, PROT_READ | PROT_WRITE, MAP_SHARED);
-
-	fill(memory, WHOLE, 1);
-	save();
-	must(!madvise(memory, WHOLE, MADV_REMOVE), "madvise");
-	restore();
-	expect(memory, WHOLE, 1, "memory");
 }
 
 static void untouched(void)
@@ -423,101 +307,6 @@ static void large_moved(void)
 	expect(there, LARGE + WHOLE, 2, "what was moved");
 }
 
-/* Grows downwards by being touched, without a system call. */
-static void grows_down(void)
-{
-	const int flags = MAP_PRIVATE | MAP_GROWSDOWN | MAP_FIXED;
-	unsigned char *room = map_at(NULL, 4 << 20, PROT_NONE, MAP_PRIVATE), *memory;
-
-	must(!munmap(room, 4 << 20), "munmap");
-	memory = map_at(room + (3 << 20), PART, PROT_READ | PROT_WRITE, flags);
-	for (unsigned char *page = memory; page >= memory - PART; page -= PAGE)
-		*page = 0;
-	memory -= PART;
-	fill(memory, 2 * (size_t)PART, 1);
-	save();
-	scramble(memory, 2 * (size_t)PART);
-	restore();
-	expect(memory, 2 * (size_t)PART, 1, "memory");
-}
-
-static void transparent_huge(void)
-{
-	enum { HUGE = 2 << 20 };
-	unsigned char *memory = map_alone(3 * (size_t)HUGE);
-
-	memory += -(uintptr_t)memory & (HUGE - 1);
-	if (madvise(memory, 2 * (size_t)HUGE, MADV_HUGEPAGE))
-		finish(CHECK_SKIP, "no transparent huge pages: %m\n");
-	fill(memory, HUGE, 1);
-	save();
-	scramble(memory, HUGE);
-	fill(memory + HUGE, HUGE, 2);
-	restore();
-	expect(memory, HUGE, 1, "memory");
-	expect_zeros(memory + HUGE, HUGE, "a huge page touched later");
-}
-
-static void huge(void)
-{
-	enum { HUGE = 2 << 20 };
-	unsigned char *memory = mmap(NULL, HUGE, PROT_READ | PROT_WRITE,
-				     MAP_PRIVATE | MAP_ANONYMOUS | MAP_HUGETLB, -1, 0);
-
-	if (memory == MAP_FAILED)
-		finish(CHECK_SKIP, "no huge pages: %m\n");
-	fill(memory, HUGE, 1);
-	save();
-	scramble(memory, HUGE);
-	restore();
-	expect(memory, HUGE, 1, "memory");
-}
-
-/* Checks with the entry of the first page that there is a swap, and that it was used. */
-static void page_out(unsigned char *memory, size_t bytes)
-{
-	uint64_t entry = 0;
-	int fd = open("/proc/self/pagemap", O_RDONLY);
-	off_t at = (off_t)((uintptr_t)memory / PAGE * sizeof(entry));
-
-	(void)madvise(memory, bytes, MADV_PAGEOUT);
-	if (pread(fd, &entry, sizeof(entry), at) != sizeof(entry) || !(entry >> 62 & 1))
-		finish(CHECK_SKIP, "nothing was swapped out: no swap?\n");
-	(void)close(fd);
-}
-
-static void swapped(void)
-{
-	unsigned char *memory = map_alone(WHOLE);
-
-	fill(memory, WHOLE, 1);
-	page_out(memory, WHOLE);
-	save();
-	scramble(memory, WHOLE);
-	page_out(memory, WHOLE);
-	restore();
-	expect(memory, WHOLE, 1, "memory");
-}
-
-static void files(void)
-{
-	int fd = memfd_create("file", 0);
-	unsigned char *shared, *own;
-
-	must(fd >= 0 && !ftruncate(fd, WHOLE), "memfd_create");
-	shared = mmap(NULL, WHOLE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-	own = mmap(NULL, WHOLE, PROT_READ | PROT_WRITE, MAP_PRIVATE, fd, 0);
-	must(shared != MAP_FAILED && own != MAP_FAILED, "mmap");
-	fill(shared, WHOLE, 1);
-	fill(own, WHOLE, 1);
-	save();
-	fill(shared, WHOLE, 2);
-	fill(own, WHOLE, 2);
-	restore();
-	expect(shared, WHOLE, 2, "a shared file");
-	expect(own, WHOLE, 2, "a private file");
-}
-
 /* Small mappings come and go around one that stays. */
 static void churned(void)
 {
@@ -540,10 +329,7 @@ static void churned(void)
 		expect(others[i % 23], PAGE, i, "what came later");
 }
 
-static const struct {
-	const char *name;
-	void (*play)(void);
-} scenes[] = {
+static const struct scene scenes[] = {
 	{"unmapped", unmapped},
 	{"replaced", replaced},
 	{"replaced-in-part", replaced_in_part},
@@ -559,46 +345,17 @@ static const struct {
 	{"no-access", no_access},
 	{"no-access-before", no_access_before},
 	{"read-only-before", read_only_before},
-	{"reserved", reserved},
-	{"dev-zero", dev_zero},
-	{"brk-again", brk_again},
-	{"brk-shrunk", brk_shrunk},
 	{"discarded", discarded},
-	{"shared-hole", shared_hole},
 	{"untouched", untouched},
 	{"large", large},
 	{"large-unmapped", large_unmapped},
 	{"large-replaced", large_replaced},
 	{"large-moved", large_moved},
-	{"grows-down", grows_down},
-	{"transparent-huge", transparent_huge},
-	{"huge", huge},
-	{"swapped", swapped},
-	{"files", files},
 	{"churned", churned},
+	{NULL, NULL},
 };
-
-static void play(const char *name)
-{
-	(void)alarm(LIMIT_SECONDS);
-	for (size_t i = 0; i < sizeof(scenes) / sizeof(*scenes); i++) {
-		if (!strcmp(name, scenes[i].name)) {
-			scenes[i].play();
-			say("%s: ok\n", name);
-			return;
-		}
-	}
-	finish(CHECK_BROKEN, "there is no scene %s\n", name);
-}
 
 int main(int argc, char **argv)
 {
-	if (argc == 2 && !strcmp(argv[1], "list")) {
-		for (size_t i = 0; i < sizeof(scenes) / sizeof(*scenes); i++)
-			say("%s\n", scenes[i].name);
-		return CHECK_OK;
-	}
-	for (int i = 1; i < argc; i++)
-		play(argv[i]);
-	finish(argc > 1 ? CHECK_OK : CHECK_BROKEN, "%d scenes\n", argc - 1);
+	return play_scenes(scenes, argc, argv);
 }

@@ -62,14 +62,16 @@ if [ -e /proc/sys/vm/nr_hugepages ]; then
 	echo 23 >/proc/sys/vm/nr_hugepages
 fi
 # a tracer takes seconds to start and to end here, so one plays as many scenes as it can
-scenes=$(e2e/ranges list)
-for engine in slab chunk; do
-	# shellcheck disable=SC2086 # words
-	play "$engine: ranges" -e $engine -- e2e/ranges $scenes
+for program in ranges kinds; do
+	scenes=$(e2e/$program list)
+	for engine in slab chunk; do
+		# shellcheck disable=SC2086 # words
+		play "$engine: $program" -e $engine -- e2e/$program $scenes
+	done
+	# shellcheck disable=SC2046 # words
+	play "page: $program, 64 pages in a poll" -e page --pages-per-poll 64 -- \
+		e2e/$program $(e2e/$program list | grep -v -e large -e huge -e churned)
 done
-# shellcheck disable=SC2046 # words
-play 'page: ranges, 64 pages in a poll' -e page --pages-per-poll 64 -- \
-	e2e/ranges $(e2e/ranges list | grep -v -e large -e huge -e churned)
 for scene in $(e2e/process list); do
 	[ "$scene" != mapping-signals ] || continue # ends with 0 or 125
 	[ "$scene" != user-faults ] || expected=125 # one operation is refused

@@ -12,13 +12,13 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <spawn.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
+#include "../say.h"
 #include "base/parse.h"
 #include "client/client.h"
 #include "pattern.h"
@@ -38,15 +38,6 @@ static struct {
 	uint64_t seed;
 	int outside; /* a socket */
 } workload = {"start", 23, -1};
-
-static inline void __attribute__((format(printf, 1, 2))) say(const char *format, ...)
-{
-	va_list arguments;
-
-	va_start(arguments, format);
-	(void)vdprintf(STDOUT_FILENO, format, arguments);
-	va_end(arguments);
-}
 
 /* Ends the process at once: what a restore did to the C library's state must not matter. */
 #define finish(status, ...)                                                                        \
