@@ -10,8 +10,22 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
+
+/* Starts a child that does that for ever, and that ends with us. Returns as fork does. */
+static inline pid_t child__start(void (*work)(void))
+{
+	pid_t pid = fork();
+
+	if (pid == 0) {
+		(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+		work();
+		_exit(1);
+	}
+	return pid;
+}
 
 /* The letter of its state in /proc, 0 when it is gone. */
 static inline int child__state(pid_t pid)

@@ -7,7 +7,6 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/mman.h>
-#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -48,8 +47,12 @@ static void count_signal(int number)
 	shared->signals++;
 }
 
-static void __attribute__((noreturn)) poll_for_ever(void)
+static void poll_for_ever(void)
 {
+	const struct sigaction action = {.sa_handler = count_signal};
+
+	(void)sigaction(SIGUSR1, &action, NULL);
+	(void)sigaction(SIGRTMIN, &action, NULL);
 	for (;;) {
 		(void)access("/no/such/file", F_OK);
 		shared->polls++;
@@ -59,17 +62,10 @@ static void __attribute__((noreturn)) poll_for_ever(void)
 /* Starts a child that polls; returns once it has. */
 static pid_t start(void)
 {
-	struct sigaction action = {.sa_handler = count_signal};
 	pid_t child;
 
 	memset(shared, 0, sizeof(*shared));
-	child = fork();
-	if (child == 0) {
-		(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
-		(void)sigaction(SIGUSR1, &action, NULL);
-		(void)sigaction(SIGRTMIN, &action, NULL);
-		poll_for_ever();
-	}
+	child = child__start(poll_for_ever);
 	must(child < 0 || !moves());
 	must(freeze__create(child, true, &freeze));
 	return child;

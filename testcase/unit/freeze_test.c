@@ -119,12 +119,7 @@ static pid_t start(void (*work)(void))
 	pid_t child;
 
 	memset(shared, 0, sizeof(*shared));
-	child = fork();
-	if (child == 0) {
-		(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
-		work();
-		_exit(1);
-	}
+	child = child__start(work);
 	must(child < 0 || !moves());
 	must(freeze__create(child, true, &freeze));
 	return child;
