@@ -329,13 +329,16 @@ static void scattered(void)
 static void files(void)
 {
 	char text[64] = {0}, folder[4096], back[4096];
-	int log, twin, reading, alone;
+	int log, twin, reading, alone, place, own;
 
 	must(getcwd(folder, sizeof(folder)));
 	log = open("log", O_CREAT | O_TRUNC | O_RDWR | O_CLOEXEC, 0600);
 	must(log >= 0 && write(log, "one\ntwo\n", 8) == 8);
 	twin = dup(log);
 	reading = open("log", O_RDONLY | O_CLOEXEC);
+	place = open("log", O_PATH | O_CLOEXEC);             /* has no offset */
+	own = open("/proc/self/comm", O_RDONLY | O_CLOEXEC); /* of another name with another pid */
+	must(place >= 0 && own >= 0);
 	alone = fcntl(reading, F_DUPFD_CLOEXEC, 230);
 	must(twin >= 0 && alone == 230 && close(reading) == 0);
 	must(lseek(alone, 4, SEEK_SET) == 4);
@@ -358,6 +361,8 @@ static void files(void)
 	check(read(alone, text, sizeof(text)) == 15 && !strcmp(text, "two\nthree\nfour\n"));
 	check(fcntl(log, F_GETFD) == FD_CLOEXEC && fcntl(twin, F_GETFD) == 0);
 	check(fcntl(reading, F_GETFD) == -1 && errno == EBADF);
+	check(fcntl(place, F_GETFL) & O_PATH);
+	check(pread(own, text, 5, 0) == 5 && !memcmp(text, "work\n", 5));
 }
 
 static volatile int handled, on_altstack;

@@ -240,7 +240,8 @@ static void plan_shared(struct draft *d, const struct image_mapping *m, struct p
 		return;
 	}
 	p->flags |= MAP_ANONYMOUS;
-	if (m->flags & IMAGE_FILE)
+	/* What the kernel calls /dev/zero never had a file. */
+	if ((m->flags & IMAGE_FILE) && strcmp(image__string(d->image, m->path), "/dev/zero") != 0)
 		log__warn("%s was shared memory of a file that cannot be mapped any more (%s); it "
 			  "is brought back as memory of this process alone",
 			  image__string(d->image, m->path), strerror(-fd));

@@ -13,8 +13,10 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <limits.h>
 #include <linux/sched.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/personality.h>
@@ -152,10 +154,25 @@ static int is_reopened(const struct image *image, const struct image_file *file)
 	return is_plain(file) && !is_deleted(image__string(image, file->path));
 }
 
+/* The process's own folder of /proc has another name if it has another number. Returns path, or
+ * buffer. */
+static const char *follow_pid(const struct image *image, const char *path, char buffer[PATH_MAX])
+{
+	char own[32];
+	int length = snprintf(own, sizeof(own), "/proc/%d", image->process.pid);
+	const char *rest = path + length;
+
+	if (strncmp(path, own, (size_t)length) != 0 || (*rest != '/' && *rest != '\0') ||
+	    (size_t)snprintf(buffer, PATH_MAX, "/proc/self%s", rest) >= PATH_MAX)
+		return path;
+	return buffer;
+}
+
 static int reopen(const struct image *image, const struct image_file *file)
 {
 	const int created = O_CREAT | O_EXCL | O_TRUNC | O_CLOEXEC;
-	const char *path = image__string(image, file->path);
+	char buffer[PATH_MAX];
+	const char *path = follow_pid(image, image__string(image, file->path), buffer);
 	int fd, err = 0;
 
 	if (file->same_as >= 0) {
@@ -165,7 +182,8 @@ static int reopen(const struct image *image, const struct image_file *file)
 	fd = open(path, ((int)file->flags & ~created) | O_NOCTTY | O_CLOEXEC);
 	if (fd < 0)
 		return -errno;
-	if (lseek(fd, (off_t)file->offset, SEEK_SET) < 0)
+	/* O_PATH: no more than a place in the file system, which has no offset. */
+	if (!(file->flags & O_PATH) && lseek(fd, (off_t)file->offset, SEEK_SET) < 0)
 		err = -errno;
 	if (!err && fd != file->fd) {
 		if (dup3(fd, file->fd, (int)file->flags & O_CLOEXEC) < 0)
@@ -316,6 +334,7 @@ int main(int argc, char **argv)
 	struct options options = {.path = "myckpt"};
 
 	log__set_name("restart");
+	argp_err_exit_status = FAILED; /* any other could be that of the process */
 	if (argp_parse(&argp, argc, argv, 0, NULL, &options))
 		return FAILED;
 	(void)restart(&options);

@@ -52,6 +52,21 @@ static int read_number(const char *name, uint64_t min, uint64_t max, uint64_t *v
 	return err;
 }
 
+/* After an image a program goes on where it was: one that is there because of a fault would make it
+ * again, and an image, and so on. */
+static int is_usable(uint64_t signal)
+{
+	static const int bad[] = {SIGKILL, SIGSTOP, SIGSEGV, SIGBUS, SIGFPE,
+				  SIGILL,  SIGTRAP, SIGSYS,  SIGABRT};
+
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		if (signal == (uint64_t)bad[i])
+			return 0;
+	}
+	/* The two between are the C library's own. */
+	return signal < (uint64_t)SIGRTMIN - INTERNAL_SIGNALS || signal >= (uint64_t)SIGRTMIN;
+}
+
 static int read_signal(int *ret, char *message)
 {
 	uint64_t value = DEFAULT_SIGNAL;
@@ -59,11 +74,10 @@ static int read_signal(int *ret, char *message)
 
 	if (err)
 		return err;
-	/* The two between are the C library's own. */
-	if (value == SIGKILL || value == SIGSTOP ||
-	    (value >= (uint64_t)SIGRTMIN - INTERNAL_SIGNALS && value < (uint64_t)SIGRTMIN)) {
+	if (!is_usable(value)) {
 		(void)snprintf(message, SETTINGS_MESSAGE_BYTES,
-			       "CKPT_SIGNAL must be a signal that can be handled, not %llu",
+			       "CKPT_SIGNAL must be a signal that can be handled and that no fault "
+			       "makes, not %llu",
 			       (unsigned long long)value);
 		return -EINVAL;
 	}
