@@ -478,6 +478,20 @@ put()
 	expect_refused 'cannot unpack: the compressed data is cut off' packed
 }
 
+@test 'nothing is left of the workspace of the image' {
+	start CKPT_INCREMENTAL=1 count
+	next_image
+	kill -KILL "$pid"
+	wait "$pid" || true
+	rm -f alive
+	"$RESTART" image >restart.out 2>restart.err </dev/null 3>&- 4>&- &
+	pid=$!
+	wait_for 'it to go on' test -L alive
+	# which has 96 MiB; the program itself has some 10
+	[ "$(awk '/^VmSize/ { print $2 }' "/proc/$pid/status")" -lt $((64 << 10)) ]
+	expect_unharmed
+}
+
 @test 'shared memory without a file is no reason for a warning' {
 	start mappings
 	take_image

@@ -220,10 +220,10 @@ static int is_same(const struct draft *d, const struct image_mapping *m, int fd)
 	return 1;
 }
 
-/* The kernel gave it, or it held nothing of the program's. */
+/* Not what the kernel gave, nor the writer's workspace, which nobody would ever give back. */
 static int is_made(const struct image_mapping *m)
 {
-	return !(m->flags & (IMAGE_VDSO | IMAGE_VVAR | IMAGE_VSYSCALL));
+	return !(m->flags & (IMAGE_VDSO | IMAGE_VVAR | IMAGE_VSYSCALL | IMAGE_SCRATCH));
 }
 
 /* Memory that others may have as well: the file as it is now, or, without a file, memory that only
