@@ -410,6 +410,12 @@ put()
 	expect_unharmed
 }
 
+@test 'children that are made while images are written take some themselves' {
+	env "LD_PRELOAD=$BUILD/libckpt.so" CKPT_FILE="$dir/image" CKPT_VERBOSE=1 \
+		timeout -k 5 "$LIMIT" "$WORK" forks >out 2>err </dev/null
+	grep -q '^ok$' out
+}
+
 @test 'a program that does not take the signal' {
 	start signals
 	kill -KILL "$pid"

@@ -17,6 +17,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #define PAGE 4096UL
@@ -561,6 +562,46 @@ static void deaf(void)
 	check(pthread_join(id, NULL) == 0);
 }
 
+/* ---- children ---- */
+
+static void *ask_often(void *argument)
+{
+	while (access("finish", F_OK) != 0)
+		(void)pthread_kill(pthread_self(), SIGUSR2);
+	return argument;
+}
+
+/* With CKPT_VERBOSE=1 libckpt says something about each image. */
+static int is_answered(void)
+{
+	int fd = open("child.err", O_CREAT | O_TRUNC | O_RDWR | O_CLOEXEC, 0600);
+	struct stat st;
+
+	must(fd >= 0 && dup2(fd, STDERR_FILENO) == STDERR_FILENO);
+	must(raise(SIGUSR2) == 0 && fstat(fd, &st) == 0);
+	return st.st_size > 0;
+}
+
+/* Each child that is made while images are written can write one itself. */
+static void forks(void)
+{
+	pthread_t id;
+
+	must(pthread_create(&id, NULL, ask_often, NULL) == 0);
+	for (int i = 0; i < 23; i++) {
+		pid_t child = fork();
+		int status = 0;
+
+		must(child >= 0);
+		if (child == 0)
+			_exit(is_answered() ? 0 : WRONG);
+		must(waitpid(child, &status, 0) == child);
+		check(status == 0);
+	}
+	must(close(open("finish", O_CREAT | O_WRONLY | O_CLOEXEC, 0600)) == 0);
+	check(pthread_join(id, NULL) == 0);
+}
+
 static const struct {
 	const char *name;
 	void (*play)(void);
@@ -570,6 +611,7 @@ static const struct {
 	{"heap", heap},       {"brk", brk_area},        {"files", files},
 	{"signals", signals}, {"mappings", mappings},   {"threads", threads},
 	{"changes", changes}, {"scattered", scattered}, {"deaf", deaf},
+	{"forks", forks},
 };
 
 int main(int argc, char **argv)

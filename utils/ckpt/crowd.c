@@ -23,7 +23,7 @@ enum {
 static struct {
 	_Atomic(struct visitor *) members;
 	struct visitor *leader;
-	atomic_uint leading;    /* is there a leader? */
+	atomic_int leading;     /* the process that has a leader now, or 0; a fork copies it */
 	atomic_uint generation; /* of gatherings; what a call must carry to be heeded */
 	atomic_uint arrivals;   /* members of this generation */
 	atomic_uint released;   /* the last generation that may go on */
@@ -47,7 +47,8 @@ static void wake_all(atomic_uint *word)
 
 enum crowd_role crowd__role(const siginfo_t *info)
 {
-	unsigned int nobody = 0;
+	const int self = getpid();
+	int leading = crowd.leading;
 
 	if (info->si_code == SI_QUEUE && info->si_pid == getpid() && info->si_ptr == &crowd) {
 		/* Our own call. It may have been pending while the thread came for another. */
@@ -56,9 +57,11 @@ enum crowd_role crowd__role(const siginfo_t *info)
 			       ? CROWD_MEMBER
 			       : CROWD_NOBODY;
 	}
-	/* If there is a leader already, this request is answered by its image. */
-	return atomic_compare_exchange_strong(&crowd.leading, &nobody, 1) ? CROWD_LEADER
-									  : CROWD_NOBODY;
+	/* If there is a leader already, this request is answered by its image: unless that is in the
+	 * parent, and the fork came between its first step and its call to us. */
+	return leading != self && atomic_compare_exchange_strong(&crowd.leading, &leading, self)
+		       ? CROWD_LEADER
+		       : CROWD_NOBODY;
 }
 
 static void call(pid_t tid, int signal)
