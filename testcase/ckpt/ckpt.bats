@@ -416,6 +416,14 @@ put()
 	grep -q '^ok$' out
 }
 
+@test 'an increment never adds to the image of a child' {
+	env "LD_PRELOAD=$BUILD/libckpt.so" CKPT_FILE="$dir/image" CKPT_INCREMENTAL=1 \
+		"$WORK" family >out 2>err </dev/null
+	grep -q '^ok$' out
+	"$BUILD/readckpt" image >/dev/null
+	"$RESTART" image </dev/null
+}
+
 @test 'a program that does not take the signal' {
 	start signals
 	kill -KILL "$pid"

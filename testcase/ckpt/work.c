@@ -602,6 +602,23 @@ static void forks(void)
 	check(pthread_join(id, NULL) == 0);
 }
 
+/* A child writes images to the same name, between two of its parent. */
+static void family(void)
+{
+	int status = 0;
+	pid_t child;
+
+	must(raise(SIGUSR2) == 0);
+	child = fork();
+	must(child >= 0);
+	if (child == 0) {
+		must(raise(SIGUSR2) == 0 && raise(SIGUSR2) == 0);
+		_exit(0);
+	}
+	must(waitpid(child, &status, 0) == child && status == 0);
+	must(raise(SIGUSR2) == 0);
+}
+
 static const struct {
 	const char *name;
 	void (*play)(void);
@@ -611,7 +628,7 @@ static const struct {
 	{"heap", heap},       {"brk", brk_area},        {"files", files},
 	{"signals", signals}, {"mappings", mappings},   {"threads", threads},
 	{"changes", changes}, {"scattered", scattered}, {"deaf", deaf},
-	{"forks", forks},
+	{"forks", forks},     {"family", family},
 };
 
 int main(int argc, char **argv)

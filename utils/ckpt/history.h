@@ -9,28 +9,33 @@
 
 #include <limits.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 enum { HISTORY_CHAIN = 32, HISTORY_ITEMS = 1000 + 2 * HISTORY_CHAIN };
 
 struct history_item {
-	uint64_t id;    /* of the image */
-	uint32_t name;  /* N of PATH.N; 0: only at PATH */
-	uint32_t depth; /* 0: a full image */
+	uint64_t id;                     /* of the image */
+	uint32_t name;                   /* N of PATH.N; 0: only at PATH */
+	uint32_t depth;                  /* 0: a full image */
+	uint64_t device, inode, time_ns; /* of the file; a number of an inode is used again */
 };
 
 struct history {
 	struct history_item items[HISTORY_ITEMS]; /* the oldest first */
 	uint32_t count;
 	uint32_t last_name;
+	pid_t owner;           /* whose images these are; a fork copies the struct */
 	char parent[PATH_MAX]; /* of the last history__name */
 };
 
-/* The newest image, or NULL if there is none. */
-const struct history_item *history__newest(const struct history *history);
+/* The newest image, or NULL if there is none. A child of fork(2) has none: those of its parent are
+ * forgotten. */
+const struct history_item *history__newest(struct history *history);
 
 /*
  * Gives the newest image its second name, if it has none. Returns 0 with the name in
- * history->parent, -ENOENT if there is no image, -ENAMETOOLONG, or the -errno of link(2).
+ * history->parent, -ENOENT if there is no image, -ESTALE if something else is at path now (children
+ * write to the same path), -ENAMETOOLONG, or the -errno of link(2) or stat(2).
  */
 int history__name(struct history *history, const char *path);
 
