@@ -492,6 +492,20 @@ put()
 	expect_refused 'cannot unpack: the compressed data is cut off' packed
 }
 
+@test 'an image of somebody else is brought back with a warning' {
+	[ "$(id -u)" -eq 0 ] || skip 'needs root'
+	start CKPT_FILE="$dir/image.gz" count
+	kill -USR2 "$pid"
+	wait_for 'an image' test -e image.gz
+	kill -KILL "$pid"
+	wait "$pid" || true
+	chown 65534 image.gz
+	touch finish
+	"$RESTART" image.gz 2>restart.err </dev/null
+	grep -q '^restart: warning: .*/image.gz belongs to user 65534: .* runs as user 0$' restart.err
+	[ "$(wc -l <restart.err)" -eq 1 ]
+}
+
 @test 'nothing is left of the workspace of the image' {
 	start CKPT_INCREMENTAL=1 count
 	next_image

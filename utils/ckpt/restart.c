@@ -294,6 +294,25 @@ static void say_missing(const struct image *image)
 	}
 }
 
+/* An image is a program. Whoever could write it, or could when it was his, decides what it does. */
+static void warn_of_strangers(const struct image_chain *chain)
+{
+	const struct image *image = chain->images[0];
+	const uid_t self = geteuid();
+
+	for (size_t i = 0; i < chain->count; i++) {
+		struct stat st;
+
+		/* not of the fd, which of a compressed image is memory of ours */
+		if (stat(chain->images[i]->path, &st) == 0 && st.st_uid != self && st.st_uid != 0)
+			log__warn("%s belongs to user %u: whatever is in it now runs as user %u",
+				  chain->images[i]->path, st.st_uid, self);
+	}
+	if ((uid_t)image->process.uid != self)
+		log__warn("the process was of user %u, and goes on as user %u",
+			  (unsigned int)image->process.uid, self);
+}
+
 static int restart(const struct options *options)
 {
 	char message[IMAGE_MESSAGE_BYTES];
@@ -320,6 +339,7 @@ static int restart(const struct options *options)
 		if (err)
 			return err;
 	}
+	warn_of_strangers(&chain);
 	say_missing(chain.images[0]);
 	set_surroundings(chain.images[0]);
 	plan->messages_fd = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, first_fd);
