@@ -197,7 +197,7 @@ $(BUILD)/e2e/foreign-no-pie: FORM := -fno-pie -no-pie
 $(FORMS): testcase/e2e/foreign.c testcase/e2e/check.h testcase/say.h
 	$(call say,LINK)
 	$(Q)mkdir -p $(@D)
-	$(Q)$(CC) -std=gnu11 $(CPPFLAGS) $(WARNINGS) $(CFLAGS) $(FORM) $< -o $@
+	$(Q)$(CC) -std=gnu11 $(CPPFLAGS) $(WARNINGS) $(PLAIN_CFLAGS) $(FORM) $< -o $@
 
 $(BUILD)/bench/%: $(BUILD)/obj/testcase/bench/%.o
 	$(call say,LINK)

@@ -207,7 +207,7 @@ struct state { /* shared memory between both sides: the BPF object's .bss */
 	__u32 ignored;        /* bit of each kind of request that came while another was served */
 	__u32 ignored_tid;    /* who asked for the last of them, in the tracer's PID namespace */
 	__u32 padding;
-	__u32 unplaced;       /* a restore has seen ranges that a checkpoint has yet to register */
+	__u32 unplaced; /* a restore has seen ranges that a checkpoint has yet to register */
 };
 
 /* Programs that a poll goes on in, by a tail call. */

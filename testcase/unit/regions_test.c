@@ -310,8 +310,7 @@ static void test_forget(char *area)
 	uint64_t bss = (uintptr_t)area + PAGE + DATA_BYTES;
 
 	fill_elf(file);
-	if (map_elf(area, file, sizeof(file)) != 0 ||
-	    regions__create(REGION_BSS, &regions) != 0 ||
+	if (map_elf(area, file, sizeof(file)) != 0 || regions__create(REGION_BSS, &regions) != 0 ||
 	    procfs__mappings(0, &mappings) != 0)
 		return;
 	tap__ok(regions__wanted(regions, getpid(), &mappings, &nothing, &set, NULL) == 0 &&
