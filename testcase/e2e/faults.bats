@@ -225,17 +225,22 @@ expect_orphan()
 	expect_steps 'save: 0' 'restore: 0' 'verify: ok'
 }
 
-# The ring of events holds half as many as the calls below make.
-@test 'a full ring of events, before a checkpoint' {
-	export TRACER_TIMEOUT_MS=$((10 * NOBODY_ANSWERS_MS))
-	start_tracer "$E2E/steps" touch="$dir/ready" await="$dir/go" churn=30000 \
-		touch="$dir/churned" save scramble restore verify
+# The ring of events holds half as many as the calls below make, and the tracer reads none of them.
+stand_still_while_it_churns()
+{
 	wait_until 'the program' test -e "$dir/ready"
 	kill -STOP "$tracer_pid"
 	touch "$dir/go"
 	wait_until 'many mappings' test -e "$dir/churned"
 	kill -CONT "$tracer_pid"
 	finish_tracer
+}
+
+@test 'a full ring of events, before a checkpoint' {
+	export TRACER_TIMEOUT_MS=$((10 * NOBODY_ANSWERS_MS))
+	start_tracer "$E2E/steps" touch="$dir/ready" await="$dir/go" churn=30000 \
+		touch="$dir/churned" save scramble restore verify
+	stand_still_while_it_churns
 	expect_status 0
 	expect_steps 'save: 0' 'restore: 0' 'verify: ok'
 	expect_text "$err" 'the ring of events was full; ranges were read anew' \
@@ -247,12 +252,7 @@ expect_orphan()
 	export TRACER_TIMEOUT_MS=$((10 * NOBODY_ANSWERS_MS))
 	start_tracer "$E2E/steps" save touch="$dir/ready" await="$dir/go" churn=30000 \
 		touch="$dir/churned" fill=1 restore verify save scramble restore verify
-	wait_until 'the program' test -e "$dir/ready"
-	kill -STOP "$tracer_pid"
-	touch "$dir/go"
-	wait_until 'many mappings' test -e "$dir/churned"
-	kill -CONT "$tracer_pid"
-	finish_tracer
+	stand_still_while_it_churns
 	expect_status 125
 	expect_steps 'save: 0' 'restore: -5' 'verify: ok' 'save: 0' 'restore: 0' 'verify: ok'
 	expect_text "$err" 'events were lost and the snapshot with them'
