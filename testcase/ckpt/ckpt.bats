@@ -178,6 +178,15 @@ put()
 	scene "$WORK" threads
 }
 
+@test 'brought back: the cancel type of two threads' {
+	for options in '' CKPT_FORK=1 CKPT_INCREMENTAL=1; do
+		scene ${options:+-o "$options"} "$WORK" cancel
+	done
+	start cancel
+	next_image
+	expect_unharmed
+}
+
 @test 'brought back: a heap of 1 GiB' {
 	[ "$(awk '/MemAvailable/ { print int($2 / 1024) }' /proc/meminfo)" -gt 6000 ] ||
 		skip 'less than 6000 MiB of memory are free'
@@ -561,7 +570,7 @@ put()
 @test 'libckpt cannot reach malloc or stdio from its handler' {
 	# What it calls of the C library; stdio only when it is loaded, to say what is wrong.
 	nm -D --undefined-only "$BUILD/libckpt.so" | sed 's/@.*//; s/.* //' >symbols
-	grep -q '^pwrite$' symbols
+	grep -q '^rename$' symbols
 	run grep -E '^(malloc|calloc|realloc|free|aligned_alloc|posix_memalign|fopen|puts|printf|fwrite)$' \
 		symbols
 	[ "$status" -eq 1 ]

@@ -542,6 +542,30 @@ static void threads(void)
 	check(pthread_kill(pthread_self(), 0) == 0);
 }
 
+static void *wait_too(void *argument)
+{
+	wait_for_finish();
+	return argument;
+}
+
+/* The main thread takes the image. What the C library notes there of its system calls is not in it.
+ * It sleeps nowhere: that would tidy the note up. */
+static void cancel(void)
+{
+	int type = -1;
+	pthread_t id;
+
+	must(pthread_create(&id, NULL, wait_too, NULL) == 0);
+	say("ready");
+	while (!must_finish()) {
+		for (volatile unsigned int i = 0; i < 3000000; i++)
+			;
+	}
+	check(pthread_setcanceltype(PTHREAD_CANCEL_DEFERRED, &type) == 0);
+	check(type == PTHREAD_CANCEL_DEFERRED);
+	check(pthread_join(id, NULL) == 0);
+}
+
 /* A thread that takes no signal: there is no image, and all goes on. */
 static void *wait_deaf(void *argument)
 {
@@ -628,7 +652,7 @@ static const struct {
 	{"heap", heap},       {"brk", brk_area},        {"files", files},
 	{"signals", signals}, {"mappings", mappings},   {"threads", threads},
 	{"changes", changes}, {"scattered", scattered}, {"deaf", deaf},
-	{"forks", forks},     {"family", family},
+	{"forks", forks},     {"family", family},       {"cancel", cancel},
 };
 
 int main(int argc, char **argv)

@@ -4,12 +4,17 @@
  * that were never used are not touched. Everything else goes through a block: memory of files, whose
  * pages may be beyond the end of the file, memory without read permission, and pages that change
  * meanwhile: their checksum must be that of the bytes that were written.
+ *
+ * What copies our memory is called with syscall(2): pread(3) and pwrite(3) are cancellation points.
+ * With several threads the C library notes in the thread's control block that it is in one, and the
+ * thread brought back could be cancelled anywhere (glibc, sysdeps/unix/sysdep.h: LIBC_CANCEL_ASYNC).
  */
 #include "ckpt/content.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 enum {
@@ -75,7 +80,7 @@ static int can_read(const struct content *c, uint64_t address)
 {
 	char byte;
 
-	return pread(c->mem_fd, &byte, 1, (off_t)address) == 1;
+	return syscall(SYS_pread64, c->mem_fd, &byte, 1, (off_t)address) == 1;
 }
 
 /* Pages beyond the end of a file are at the end of a mapping; of a device nothing can be read. */
@@ -191,7 +196,8 @@ int content__copy(struct content *c, uint64_t start, size_t bytes)
 	size_t done = 0;
 
 	while (done < bytes) {
-		ssize_t n = pread(c->mem_fd, c->block + done, bytes - done, (off_t)(start + done));
+		ssize_t n = syscall(SYS_pread64, c->mem_fd, c->block + done, bytes - done,
+				    (off_t)(start + done));
 
 		if (n < 0 && errno == EINTR)
 			continue;

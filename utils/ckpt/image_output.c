@@ -11,17 +11,19 @@
 #include <string.h>
 #include <sys/random.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 /* ---- bytes ---- */
 
-/* Writes all of it at an offset, whatever signals and short writes there are. */
+/* Writes all of it at an offset, whatever signals and short writes there are. Not with pwrite(3), see
+ * content.c. */
 static int write_at(int fd, const void *bytes, size_t count, uint64_t offset)
 {
 	const unsigned char *from = bytes;
 
 	while (count > 0) {
-		ssize_t n = pwrite(fd, from, count, (off_t)offset);
+		ssize_t n = syscall(SYS_pwrite64, fd, from, count, (off_t)offset);
 
 		if (n < 0 && errno == EINTR)
 			continue;
