@@ -46,11 +46,14 @@ wait_for()
 	done
 }
 
-# start [NAME=VALUE...] SCENE: work.c with libckpt in the background; its number is in pid.
+# start [NAME=VALUE...] 'SCENE [NUMBER]': work.c with libckpt in the background; its number is in pid.
 start()
 {
+	local scene
+
+	read -ra scene <<<"${@: -1}"
 	env "LD_PRELOAD=$BUILD/libckpt.so" CKPT_FILE="$dir/image" "${@:1:$#-1}" \
-		"$WORK" "${@: -1}" >out 2>err </dev/null 3>&- 4>&- &
+		"$WORK" "${scene[@]}" >out 2>err </dev/null 3>&- 4>&- &
 	pid=$!
 	wait_for 'it to be ready' grep -q ready out
 }
@@ -168,6 +171,11 @@ put()
 
 @test 'brought back: actions, mask, alternate stack' {
 	scene "$WORK" signals
+}
+
+@test 'brought back: a handler on a stack of its own' {
+	scene "$WORK" altstack 30
+	scene "$WORK" altstack2 8
 }
 
 @test 'brought back: mappings of all kinds and permissions' {
@@ -415,6 +423,20 @@ put()
 @test 'one of two threads that does not take the signal' {
 	start deaf
 	expect_message 'thread [0-9]* did not come within 5 seconds: .* it blocks signal 12'
+	[ ! -e image ]
+	expect_unharmed
+}
+
+@test 'a handler on a stack of its own that is too small' {
+	start 'altstack 9'
+	wait_for 'the handler' test -L alive
+	expect_message 'no image: a handler of the program runs on too small a stack of its own'
+	[ ! -e image ]
+	expect_unharmed
+	rm -f finish alive
+	start 'altstack2 2'
+	wait_for 'the handler' test -L alive
+	expect_message 'thread [0-9]* did not come within 5 seconds: .* too small a stack'
 	[ ! -e image ]
 	expect_unharmed
 }

@@ -399,6 +399,40 @@ static void signals(void)
 	      (back.sa_flags & SA_ONSTACK));
 }
 
+static void stay(int signal)
+{
+	handled = signal;
+	wait_for_finish();
+}
+
+/* In a handler when the image is taken, on a stack that has room for what the kernel writes for two
+ * handlers, and so many KiB more. */
+static void *stay_on_altstack(void *argument)
+{
+	const struct sigaction action = {.sa_handler = stay, .sa_flags = SA_ONSTACK};
+	const size_t frame = (size_t)sysconf(_SC_MINSIGSTKSZ);
+	const stack_t stack = {.ss_sp = altstack, .ss_size = 2 * frame + (number << 10)};
+
+	must(stack.ss_size <= sizeof(altstack) && sigaltstack(&stack, NULL) == 0);
+	must(sigaction(SIGUSR1, &action, NULL) == 0);
+	say("ready");
+	check(pthread_kill(pthread_self(), SIGUSR1) == 0 && handled == SIGUSR1);
+	return argument;
+}
+
+static void on_altstack_alone(void)
+{
+	(void)stay_on_altstack(NULL);
+}
+
+static void on_altstack_of_two(void)
+{
+	pthread_t id;
+
+	must(pthread_create(&id, NULL, stay_on_altstack, NULL) == 0);
+	check(pthread_join(id, NULL) == 0);
+}
+
 /* What /proc/self/maps says of the permissions at an address. */
 static void permissions_of(const void *address, char permissions[5])
 {
@@ -647,12 +681,26 @@ static const struct {
 	const char *name;
 	void (*play)(void);
 } scenes[] = {
-	{"count", count},     {"recursion", recursion}, {"tls", tls},
-	{"avx", avx},         {"sleep", in_sleep},      {"read", in_read},
-	{"heap", heap},       {"brk", brk_area},        {"files", files},
-	{"signals", signals}, {"mappings", mappings},   {"threads", threads},
-	{"changes", changes}, {"scattered", scattered}, {"deaf", deaf},
-	{"forks", forks},     {"family", family},       {"cancel", cancel},
+	{"count", count},
+	{"recursion", recursion},
+	{"tls", tls},
+	{"avx", avx},
+	{"sleep", in_sleep},
+	{"read", in_read},
+	{"heap", heap},
+	{"brk", brk_area},
+	{"files", files},
+	{"signals", signals},
+	{"mappings", mappings},
+	{"threads", threads},
+	{"changes", changes},
+	{"scattered", scattered},
+	{"deaf", deaf},
+	{"forks", forks},
+	{"family", family},
+	{"cancel", cancel},
+	{"altstack", on_altstack_alone},
+	{"altstack2", on_altstack_of_two},
 };
 
 int main(int argc, char **argv)

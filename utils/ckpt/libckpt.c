@@ -120,7 +120,9 @@ static void report_absent_thread(pid_t tid)
 	say__text(&say, self.settings.path);
 	say__text(&say, ": thread ");
 	say__number(&say, (uint64_t)tid);
-	say__text(&say, " did not come within 5 seconds: it has ended alone, or it blocks signal ");
+	say__text(&say,
+		  " did not come within 5 seconds: it has ended alone, a handler of it runs on "
+		  "too small a stack of its own, or it blocks signal ");
 	say__number(&say, (uint64_t)self.settings.signal);
 	say__text(&say, " (choose another one with CKPT_SIGNAL); the program goes on");
 	say__end(&say);
@@ -386,6 +388,9 @@ static void come_back(const struct visitor *visitor, int leads)
 
 /* ---- the handler ---- */
 
+/* Of stack: more than each takes. */
+enum { LEADER_BYTES = 20 << 10, MEMBER_BYTES = 4 << 10 };
+
 /*
  * The thread goes on from getcontext twice if the image is brought back. What this function needs
  * then is in its arguments, which do not change in between. The FS register, on which errno and
@@ -407,22 +412,54 @@ __attribute__((noinline)) static void visit(struct visitor *visitor, int leads)
 	(void)syscall(SYS_arch_prctl, THREAD_SET_FS, visitor->thread.fs_base);
 }
 
-static void on_signal(int signal, siginfo_t *info, void *context)
+/* Its frame is large: not that of on_signal, which looks first whether there is room. */
+__attribute__((noinline)) static void take_part(enum crowd_role role, ucontext_t *context)
 {
 	struct visitor visitor;
-	enum crowd_role role;
-	int kept = errno, state = 0;
+	int state = 0;
 
-	(void)signal;
-	role = crowd__role(info);
-	if (role == CROWD_NOBODY)
-		return;
 	memset(&visitor, 0, sizeof(visitor));
 	visitor.interrupted = context;
 	/* Many of our system calls are cancellation points. */
 	(void)pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &state);
 	visit(&visitor, role == CROWD_LEADER);
 	(void)pthread_setcancelstate(state, NULL);
+}
+
+/* The signal may have interrupted a handler of the program that has a small stack of its own. */
+static int has_room(uintptr_t bytes)
+{
+	const uintptr_t here = (uintptr_t)__builtin_frame_address(0);
+	stack_t stack = {0};
+
+	return syscall(SYS_sigaltstack, NULL, &stack) < 0 || !(stack.ss_flags & SS_ONSTACK) ||
+	       here - (uintptr_t)stack.ss_sp >= bytes;
+}
+
+/* say.h takes a page of stack. */
+static void refuse_on_small_stack(void)
+{
+	static const char text[] = "libckpt: no image: a handler of the program runs on too small "
+				   "a stack of its own; the program goes on\n";
+
+	(void)syscall(SYS_write, STDERR_FILENO, text, sizeof(text) - 1);
+}
+
+static void on_signal(int signal, siginfo_t *info, void *context)
+{
+	enum crowd_role role;
+	int kept = errno;
+
+	(void)signal;
+	role = crowd__role(info);
+	if (role == CROWD_NOBODY)
+		return;
+	if (has_room(role == CROWD_LEADER ? LEADER_BYTES : MEMBER_BYTES)) {
+		take_part(role, context);
+	} else if (role == CROWD_LEADER) {
+		refuse_on_small_stack();
+		crowd__release();
+	} /* A member is called again: its handler may have ended then. */
 	errno = kept;
 }
 
