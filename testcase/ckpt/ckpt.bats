@@ -455,6 +455,16 @@ put()
 	"$RESTART" image </dev/null
 }
 
+@test 'a child does not take the image of its parent for its own' {
+	env "LD_PRELOAD=$BUILD/libckpt.so" CKPT_FILE="$dir/image" CKPT_INCREMENTAL=1 CKPT_FORK=1 \
+		timeout -k 5 "$LIMIT" "$WORK" sisters >out 2>err </dev/null
+	grep -q '^ok$' out
+	[ ! -s err ]
+	"$BUILD/readckpt" image >text
+	run ! grep increment text
+	[ ! -e image.1 ]
+}
+
 @test 'a program that does not take the signal' {
 	start signals
 	kill -KILL "$pid"

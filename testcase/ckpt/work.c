@@ -677,6 +677,28 @@ static void family(void)
 	must(raise(SIGUSR2) == 0);
 }
 
+/* With CKPT_FORK: a child asks for an image after one that another child of its parent wrote. */
+static void sisters(void)
+{
+	struct stat first, now;
+	int status = 0;
+	pid_t child;
+
+	must(raise(SIGUSR2) == 0);
+	while (stat("image", &first) < 0)
+		(void)usleep(10000);
+	child = fork();
+	must(child >= 0);
+	if (child == 0) {
+		must(raise(SIGUSR2) == 0);
+		do
+			(void)usleep(10000);
+		while (stat("image", &now) < 0 || now.st_ino == first.st_ino);
+		_exit(0);
+	}
+	must(waitpid(child, &status, 0) == child && status == 0);
+}
+
 static const struct {
 	const char *name;
 	void (*play)(void);
@@ -699,6 +721,7 @@ static const struct {
 	{"forks", forks},
 	{"family", family},
 	{"cancel", cancel},
+	{"sisters", sisters},
 	{"altstack", on_altstack_alone},
 	{"altstack2", on_altstack_of_two},
 };

@@ -173,18 +173,21 @@ static void note_failure(void)
 
 /*
  * The child of an earlier CKPT_FORK. It sends no signal when it ends, so the program's own wait(2)
- * never meets it. Returns whether it still writes.
+ * never meets it. Returns whether it still writes. It is another's, and nothing is known of its image, in
+ * a process that was forked since.
  */
 static int child_is_busy(void)
 {
 	int status = 0;
+	pid_t ended;
 
 	if (self.child == 0)
 		return 0;
-	if (waitpid(self.child, &status, WNOHANG | __WALL) == 0)
+	ended = waitpid(self.child, &status, WNOHANG | __WALL);
+	if (ended == 0)
 		return 1;
 	self.child = 0;
-	if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
+	if (ended > 0 && WIFEXITED(status) && WEXITSTATUS(status) == 0)
 		note_success(&self.pending);
 	else
 		note_failure();
