@@ -486,6 +486,18 @@ put()
 	done
 }
 
+@test 'wrong settings, and the signal: the program goes on' {
+	for settings in 'CKPT_KEEP=0 12' 'CKPT_SIGNAL=x 12' 'CKPT_KEEP=0 CKPT_SIGNAL=40 40'; do
+		rm -f finish
+		read -ra words <<<"$settings"
+		start "${words[@]::${#words[@]}-1}" count
+		kill "-${words[-1]}" "$pid"
+		wait_for 'a message' grep -q "no image: ${settings%%=*} must be .*; the program goes on\$" err
+		expect_unharmed
+		[ ! -e image ]
+	done
+}
+
 @test 'another signal' {
 	start CKPT_SIGNAL=40 count
 	kill -40 "$pid"

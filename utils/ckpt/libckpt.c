@@ -466,23 +466,48 @@ static void on_signal(int signal, siginfo_t *info, void *context)
 	errno = kept;
 }
 
+/* ---- the start ---- */
+
+/* What the signal is answered with if a setting is wrong: without a handler it would end the program. */
+static char refusal[SETTINGS_MESSAGE_BYTES + 64];
+
+static void on_signal_refuse(int signal)
+{
+	int kept = errno;
+
+	(void)signal;
+	(void)syscall(SYS_write, STDERR_FILENO, refusal, strlen(refusal));
+	errno = kept;
+}
+
+static int handle_signal(struct sigaction *action)
+{
+	action->sa_flags |= SA_RESTART;
+	(void)sigfillset(&action->sa_mask);
+	if (sigaction(self.settings.signal, action, NULL) < 0) {
+		(void)fprintf(stderr, "libckpt: cannot handle signal %d: %s\n",
+			      self.settings.signal, strerror(errno));
+		return -1;
+	}
+	return 0;
+}
+
 __attribute__((constructor)) static void start(void)
 {
 	char message[SETTINGS_MESSAGE_BYTES];
 	struct sigaction action;
 
+	memset(&action, 0, sizeof(action));
 	if (settings__read(&self.settings, message)) {
 		(void)fprintf(stderr, "libckpt: %s; there will be no checkpoints\n", message);
+		(void)snprintf(refusal, sizeof(refusal),
+			       "libckpt: no image: %s; the program goes on\n", message);
+		action.sa_handler = on_signal_refuse;
+		(void)handle_signal(&action);
 		return;
 	}
-	memset(&action, 0, sizeof(action));
 	action.sa_sigaction = on_signal;
-	action.sa_flags = SA_SIGINFO | SA_RESTART;
-	(void)sigfillset(&action.sa_mask);
-	if (sigaction(self.settings.signal, &action, NULL) < 0) {
-		(void)fprintf(stderr, "libckpt: cannot handle signal %d: %s\n",
-			      self.settings.signal, strerror(errno));
-		return;
-	}
-	start_timer();
+	action.sa_flags = SA_SIGINFO;
+	if (handle_signal(&action) == 0)
+		start_timer();
 }

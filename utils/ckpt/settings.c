@@ -72,6 +72,7 @@ static int read_signal(int *ret, char *message)
 	uint64_t value = DEFAULT_SIGNAL;
 	int err = read_number("CKPT_SIGNAL", 1, (uint64_t)SIGRTMAX, &value, message);
 
+	*ret = DEFAULT_SIGNAL;
 	if (err)
 		return err;
 	if (!is_usable(value)) {

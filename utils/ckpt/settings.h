@@ -22,7 +22,7 @@ struct settings {
 
 /*
  * Reads the environment. *settings is set, message only on failure: which variable, what is wrong
- * with it, and what it may be. Returns 0; -EINVAL or -ERANGE for a value; -ENAMETOOLONG; or the
+ * with it, and what it may be; settings->signal can be used nevertheless. Returns 0; -EINVAL or -ERANGE for a value; -ENAMETOOLONG; or the
  * -errno of getcwd(3).
  */
 int settings__read(struct settings *settings, char *message);
