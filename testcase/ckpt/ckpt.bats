@@ -195,6 +195,11 @@ put()
 	expect_unharmed
 }
 
+@test 'brought back: in the middle of the dynamic loader' {
+	scene "$WORK" loader
+	scene "$WORK-no-pie" loader
+}
+
 @test 'brought back: a heap of 1 GiB' {
 	[ "$(awk '/MemAvailable/ { print int($2 / 1024) }' /proc/meminfo)" -gt 6000 ] ||
 		skip 'less than 6000 MiB of memory are free'

@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <immintrin.h>
+#include <link.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -600,6 +601,41 @@ static void cancel(void)
 	check(pthread_join(id, NULL) == 0);
 }
 
+static int wait_for_one_object(struct dl_phdr_info *info, size_t bytes, void *seen)
+{
+	(void)info;
+	(void)bytes;
+	if (++*(int *)seen == 1)
+		wait_for_finish();
+	return 0;
+}
+
+static int count_object(struct dl_phdr_info *info, size_t bytes, void *seen)
+{
+	(void)info;
+	(void)bytes;
+	++*(int *)seen;
+	return 0;
+}
+
+static void *count_objects(void *argument)
+{
+	(void)dl_iterate_phdr(count_object, argument);
+	return NULL;
+}
+
+/* In the middle of the loader, which has a lock that knows its thread; another one waits for it. */
+static void loader(void)
+{
+	int seen = 0, seen_too = 0;
+	pthread_t id;
+
+	say("ready");
+	(void)dl_iterate_phdr(wait_for_one_object, &seen);
+	check(pthread_create(&id, NULL, count_objects, &seen_too) == 0);
+	check(pthread_join(id, NULL) == 0 && seen == seen_too && seen > 0);
+}
+
 /* A thread that takes no signal: there is no image, and all goes on. */
 static void *wait_deaf(void *argument)
 {
@@ -722,6 +758,7 @@ static const struct {
 	{"family", family},
 	{"cancel", cancel},
 	{"sisters", sisters},
+	{"loader", loader},
 	{"altstack", on_altstack_alone},
 	{"altstack2", on_altstack_of_two},
 };

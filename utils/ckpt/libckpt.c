@@ -24,6 +24,7 @@
 #include "ckpt/crowd.h"
 #include "ckpt/dirty.h"
 #include "ckpt/history.h"
+#include "ckpt/loader.h"
 #include "ckpt/save.h"
 #include "ckpt/say.h"
 #include "ckpt/settings.h"
@@ -42,6 +43,7 @@ static struct {
 	struct history_item pending; /* what it writes */
 	struct history history;
 	struct dirty dirty;
+	struct loader loader;
 } self;
 
 static uint64_t now_ns(void)
@@ -382,6 +384,7 @@ static void come_back(const struct visitor *visitor, int leads)
 			(void)munmap((void *)start, end - start); /* NOLINT: an address */
 	}
 	restarted.restarted = 0;
+	loader__renumber(&self.loader, visitor);
 	self.child = 0;
 	history__forget(&self.history);
 	dirty__forget(&self.dirty);
@@ -508,6 +511,7 @@ __attribute__((constructor)) static void start(void)
 	}
 	action.sa_sigaction = on_signal;
 	action.sa_flags = SA_SIGINFO;
+	loader__find(&self.loader);
 	if (handle_signal(&action) == 0)
 		start_timer();
 }
