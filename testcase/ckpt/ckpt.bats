@@ -307,6 +307,45 @@ put()
 	grep -q '^ok$' out
 }
 
+# restart_in_background IMAGE: which then is the program in pid
+restart_in_background()
+{
+	kill -KILL "$pid"
+	wait "$pid" || true
+	rm -f alive
+	"$RESTART" "$1" >restart.out 2>restart.err </dev/null 3>&- 4>&- &
+	pid=$!
+	wait_for 'it to go on' test -L alive
+}
+
+@test 'brought back from an older image: the newer one is not lost' {
+	for options in '' CKPT_FORK=1 CKPT_INCREMENTAL=1; do
+		rm -f image* old out finish
+		last=
+		start ${options:+"$options"} count
+		next_image
+		ln image old
+		next_image
+		newer=$last
+		rm -f image.1
+		restart_in_background old
+		next_image
+		[ "$(stat -c %i image.*)" = "$newer" ]
+		"$BUILD/readckpt" image >/dev/null
+		# an image of its own, and the one that it came from, are replaced
+		if [ -z "$options" ]; then
+			next_image
+			[ "$(ls -d image.*)" = image.1 ]
+			rm image.1
+			restart_in_background image
+			next_image
+			next_image
+			[ ! -e image.1 ]
+		fi
+		expect_unharmed
+	done
+}
+
 @test 'an image each 100 ms, and the last three are kept' {
 	start CKPT_INTERVAL=100ms CKPT_KEEP=3 count
 	wait_for 'the fifth image' test -e image.4

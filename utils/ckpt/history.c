@@ -5,6 +5,7 @@
 #include "ckpt/history.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -60,6 +61,23 @@ static int check_file(const struct history_item *item, const char *path)
 	return err;
 }
 
+/* Gives what is at path a second name, which is in h->parent then. Some may be there already, of
+ * another run. */
+static int add_name(struct history *h, const char *path)
+{
+	for (uint32_t tries = 0; tries < NAMES_TRIED; tries++) {
+		int err = make_name(h->parent, path, ++h->last_name);
+
+		if (err)
+			return err;
+		if (link(path, h->parent) == 0)
+			return 0;
+		if (errno != EEXIST)
+			return -errno;
+	}
+	return -EEXIST;
+}
+
 int history__name(struct history *h, const char *path)
 {
 	struct history_item *item;
@@ -72,23 +90,62 @@ int history__name(struct history *h, const char *path)
 		err = make_name(h->parent, path, item->name);
 		return err ? err : check_file(item, h->parent);
 	}
-	/* Names may be left of another run. */
-	for (uint32_t tries = 0; tries < NAMES_TRIED; tries++) {
-		err = make_name(h->parent, path, ++h->last_name);
-		if (err)
-			return err;
-		if (link(path, h->parent) == 0) {
-			err = check_file(item, h->parent);
-			if (err)
-				(void)unlink(h->parent); /* it has its own name still */
-			else
-				item->name = h->last_name;
-			return err;
-		}
-		if (errno != EEXIST)
-			return -errno;
-	}
-	return -EEXIST;
+	err = add_name(h, path);
+	if (err)
+		return err;
+	err = check_file(item, h->parent);
+	if (err)
+		(void)unlink(h->parent); /* it has its own name still */
+	else
+		item->name = h->last_name;
+	return err;
+}
+
+/* Which file this is, before it is complete and after: the time is that of its birth. */
+static int identify_for_life(struct history_item *item, int fd, const char *path)
+{
+	const int flags = *path ? AT_SYMLINK_NOFOLLOW : AT_EMPTY_PATH;
+	struct statx st;
+
+	*item = (struct history_item){0};
+	if (statx(fd, path, flags, STATX_TYPE | STATX_INO | STATX_BTIME, &st) < 0)
+		return -errno;
+	if (!S_ISREG(st.stx_mode))
+		return -ENOENT; /* nothing that an image replaces */
+	item->device = (uint64_t)st.stx_dev_major << 32 | st.stx_dev_minor;
+	item->inode = st.stx_ino;
+	if (st.stx_mask & STATX_BTIME) /* not all file systems have it */
+		item->time_ns = (uint64_t)st.stx_btime.tv_sec * 1000000000 + st.stx_btime.tv_nsec;
+	return 0;
+}
+
+void history__begin(struct history *h, int fd)
+{
+	(void)identify_for_life(&h->written, fd, ""); /* on failure the file 0, which none is */
+}
+
+void history__come_back(struct history *h)
+{
+	history__forget(h);
+	h->origin = h->written;
+	h->is_back = 1;
+}
+
+int history__spare(struct history *h, const char *path)
+{
+	struct history_item there;
+	int err;
+
+	if (!h->is_back)
+		return 0;
+	err = identify_for_life(&there, AT_FDCWD, path);
+	if (!err && (there.device != h->origin.device || there.inode != h->origin.inode ||
+		     there.time_ns != h->origin.time_ns))
+		err = add_name(h, path);
+	if (err && err != -ENOENT)
+		return err;
+	h->is_back = 0;
+	return 0;
 }
 
 /* The first item that is still needed: of the newest keep ones, and of what these add to. */

@@ -24,8 +24,12 @@ struct history {
 	struct history_item items[HISTORY_ITEMS]; /* the oldest first */
 	uint32_t count;
 	uint32_t last_name;
-	pid_t owner;           /* whose images these are; a fork copies the struct */
-	char parent[PATH_MAX]; /* of the last history__name */
+	struct history_item
+		written;            /* the file of the last history__begin; time_ns: of its birth */
+	struct history_item origin; /* the same of the image that this process came from */
+	int is_back;                /* has it come from one, and written none since? */
+	pid_t owner;                /* whose images these are; a fork copies the struct */
+	char parent[PATH_MAX];      /* of the last history__name */
 };
 
 /* The newest image, or NULL if there is none. A child of fork(2) has none: those of its parent are
@@ -43,6 +47,19 @@ int history__name(struct history *history, const char *path);
  * that none of these needs. */
 void history__add(struct history *history, const char *path, uint64_t id, uint32_t depth,
 		  unsigned int keep);
+
+/* An image is begun in the new file fd. As this is part of its memory, the image knows which it is. */
+void history__begin(struct history *history, int fd);
+
+/* In a process that was brought back: forgets all images but the one it came from. */
+void history__come_back(struct history *history);
+
+/*
+ * Before an image is written: if this is the first one since history__come_back, and another image
+ * than the one that the process came from is at path, that gets a second name, and so is not lost.
+ * Returns 0, -EEXIST if no name is free, -ENAMETOOLONG, or the -errno of link(2).
+ */
+int history__spare(struct history *history, const char *path);
 
 /* Forgets all images; their files stay. The next names go on from where they were. */
 void history__forget(struct history *history);

@@ -307,12 +307,20 @@ static void take_image(struct visitor *leader, uint64_t start_ns)
 		.visitors = leader,
 		.restart = (struct image_restart *)&restarted,
 		.variables = {(uintptr_t)__bss_start, (uintptr_t)_end},
+		.history = &self.history,
 		.dirty = self.settings.incremental ? &self.dirty : NULL,
 	};
 	struct saving saving = {.content.mem_fd = -1};
 	int err;
 
 	restarted.old_pid = getpid();
+	err = history__spare(&self.history, self.settings.path);
+	if (err) {
+		report_text("there is another image than the one that this process came from, "
+			    "which cannot get a second name",
+			    err);
+		return;
+	}
 	choose_parent(&order);
 	if (self.settings.fork && !self.settings.incremental) {
 		(void)save_all_in_child(&saving, &order, start_ns);
@@ -386,7 +394,7 @@ static void come_back(const struct visitor *visitor, int leads)
 	restarted.restarted = 0;
 	loader__renumber(&self.loader, visitor);
 	self.child = 0;
-	history__forget(&self.history);
+	history__come_back(&self.history);
 	dirty__forget(&self.dirty);
 	start_timer();
 	crowd__release();

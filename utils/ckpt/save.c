@@ -180,8 +180,10 @@ int save__write(struct saving *s, int forked)
 	if (err)
 		return err;
 	err = image_writer__open(writer, s->order->path);
-	if (!err)
+	if (!err) {
+		history__begin(s->order->history, writer->output.fd);
 		err = image_writer__begin(writer, s->image);
+	}
 	if (!err)
 		err = content__write(&s->content, writer, s->image);
 	if (!err)

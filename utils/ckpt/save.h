@@ -12,6 +12,7 @@
 #include "ckpt/capture.h"
 #include "ckpt/content.h"
 #include "ckpt/dirty.h"
+#include "ckpt/history.h"
 #include "ckpt/image.h"
 #include "ckpt/workspace.h"
 
@@ -21,6 +22,7 @@ struct save_order {
 	struct visitor *visitors;      /* all threads, the leader first */
 	struct image_restart *restart; /* for image_process.restart */
 	struct image_run variables;    /* the library's own */
+	struct history *history;       /* is told of the file */
 	struct dirty *dirty;           /* NULL: increments are not wanted */
 	const char *parent;            /* add to that image; NULL: a full one */
 	uint64_t parent_id;
