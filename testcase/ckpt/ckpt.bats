@@ -542,6 +542,22 @@ restart_in_background()
 	done
 }
 
+@test 'the number of the process in the name of the image' {
+	mkdir '%p'
+	(cd '%p' && env "LD_PRELOAD=$BUILD/libckpt.so" CKPT_FILE='of-%p-%%p.gz%' \
+		"$WORK" family >out 2>err </dev/null)
+	cd '%p'
+	grep -q '^ok$' out
+	set -- of-*
+	[ $# -eq 2 ] # the parent and its child
+	for name in "$@"; do
+		number=${name#of-}
+		number=${number%%-*}
+		[ "$name" = "of-$number-%$number.gz%" ]
+		"$BUILD/readckpt" "$name" | grep -q "process *$number work"
+	done
+}
+
 @test 'another signal' {
 	start CKPT_SIGNAL=40 count
 	kill -40 "$pid"

@@ -340,6 +340,7 @@ static void lead(struct visitor *leader)
 	pid_t tid = 0;
 	int err;
 
+	settings__set_pid(&self.settings, getpid());
 	if (child_is_busy()) {
 		report_text("the one before is still being written", 0);
 		crowd__release();

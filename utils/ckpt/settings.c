@@ -17,7 +17,7 @@
 #define DEFAULT_SIGNAL SIGUSR2
 #define NSEC_PER_SEC   1000000000ULL
 
-enum { INTERNAL_SIGNALS = 2, INTERVAL_MAX_S = 31536000 };
+enum { INTERNAL_SIGNALS = 2, INTERVAL_MAX_S = 31536000, PID_DIGITS = 7 /* the kernel's limit */ };
 
 /* 0 and 1, or nothing. */
 static int read_switch(const char *name, int *ret, char *message)
@@ -117,33 +117,77 @@ static int read_interval(uint64_t *ret_ns, char *message)
 }
 
 /* Made absolute now: a program may change its folder. */
-static int read_path(char *path, char *message)
+static int read_folder(struct settings *s, char *message)
+{
+	int err;
+
+	if (getcwd(s->pattern, sizeof(s->pattern))) {
+		s->folder_bytes = strlen(s->pattern);
+		if (s->folder_bytes > 1 && s->folder_bytes < sizeof(s->pattern))
+			s->pattern[s->folder_bytes++] = '/';
+		return 0;
+	}
+	err = -errno;
+	(void)snprintf(message, SETTINGS_MESSAGE_BYTES,
+		       "the current folder has no path (%s); give CKPT_FILE an absolute one",
+		       strerror(-err));
+	return err;
+}
+
+/* How many bytes are between %p and the name that is made of it, at most. */
+static size_t longer_by(const char *text)
+{
+	size_t bytes = 0;
+
+	while ((text = strstr(text, "%p"))) {
+		text += 2;
+		bytes += PID_DIGITS - 2;
+	}
+	return bytes;
+}
+
+static int read_path(struct settings *s, char *message)
 {
 	const char *text = getenv("CKPT_FILE");
-	size_t length = 0;
+	int err = 0;
 
+	s->folder_bytes = 0;
 	if (!text || !*text)
 		text = DEFAULT_FILE;
-	if (*text != '/') {
-		if (!getcwd(path, PATH_MAX)) {
-			int err = -errno;
-
-			(void)snprintf(message, SETTINGS_MESSAGE_BYTES,
-				       "the current folder has no path (%s); give CKPT_FILE an "
-				       "absolute one",
-				       strerror(-err));
-			return err;
-		}
-		length = strlen(path);
-		if (length > 1)
-			path[length++] = '/';
-	}
-	if (length + strlen(text) >= PATH_MAX) {
+	if (*text != '/')
+		err = read_folder(s, message);
+	if (err)
+		return err;
+	if (s->folder_bytes + strlen(text) + longer_by(text) >= PATH_MAX) {
 		(void)snprintf(message, SETTINGS_MESSAGE_BYTES, "CKPT_FILE is too long");
 		return -ENAMETOOLONG;
 	}
-	memcpy(path + length, text, strlen(text) + 1);
+	memcpy(s->pattern + s->folder_bytes, text, strlen(text) + 1);
+	settings__set_pid(s, getpid());
 	return 0;
+}
+
+void settings__set_pid(struct settings *s, pid_t pid)
+{
+	const char *from = s->pattern + s->folder_bytes;
+	char *to = s->path + s->folder_bytes;
+
+	memcpy(s->path, s->pattern, s->folder_bytes);
+	while (*from) {
+		char digits[PID_DIGITS];
+		size_t i = sizeof(digits);
+
+		if (from[0] != '%' || from[1] != 'p') {
+			*to++ = *from++;
+			continue;
+		}
+		for (pid_t rest = pid; rest > 0 && i > 0; rest /= 10)
+			digits[--i] = (char)('0' + rest % 10);
+		memcpy(to, digits + i, sizeof(digits) - i);
+		to += sizeof(digits) - i;
+		from += 2;
+	}
+	*to = '\0';
 }
 
 int settings__read(struct settings *s, char *message)
@@ -152,7 +196,7 @@ int settings__read(struct settings *s, char *message)
 	int err = read_signal(&s->signal, message);
 
 	if (!err)
-		err = read_path(s->path, message);
+		err = read_path(s, message);
 	if (!err)
 		err = read_interval(&s->interval_ns, message);
 	if (!err)
