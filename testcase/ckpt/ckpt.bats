@@ -641,6 +641,23 @@ restart_in_background()
 	[ ! -s restart.err ]
 }
 
+@test 'restart says that a timer is missing, but not of that of CKPT_INTERVAL' {
+	for fork in 0 1; do
+		rm -f finish image
+		start CKPT_FORK=$fork CKPT_INTERVAL=1000s timer
+		take_image
+		touch finish
+		"$RESTART" -v image 2>restart.err </dev/null
+		grep 'not brought back: timers' restart.err
+		rm finish image
+		start CKPT_FORK=$fork CKPT_INTERVAL=1000s count
+		take_image
+		touch finish
+		"$RESTART" -v image 2>restart.err </dev/null
+		run ! grep timers restart.err
+	done
+}
+
 @test 'a file that the process had open is gone' {
 	start files
 	take_image

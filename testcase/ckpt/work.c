@@ -19,6 +19,7 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #define PAGE 4096UL
@@ -434,6 +435,16 @@ static void on_altstack_of_two(void)
 	check(pthread_join(id, NULL) == 0);
 }
 
+static void timer(void)
+{
+	struct sigevent event = {.sigev_notify = SIGEV_NONE};
+	timer_t id;
+
+	must(timer_create(CLOCK_MONOTONIC, &event, &id) == 0);
+	say("ready");
+	wait_for_finish();
+}
+
 /* What /proc/self/maps says of the permissions at an address. */
 static void permissions_of(const void *address, char permissions[5])
 {
@@ -758,6 +769,7 @@ static const struct {
 	{"family", family},
 	{"cancel", cancel},
 	{"sisters", sisters},
+	{"timer", timer},
 	{"loader", loader},
 	{"altstack", on_altstack_alone},
 	{"altstack2", on_altstack_of_two},

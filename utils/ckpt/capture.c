@@ -9,6 +9,7 @@
 
 #include <elf.h>
 #include <errno.h>
+#include <limits.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/personality.h>
@@ -133,24 +134,43 @@ static int capture_auxv(struct capture *c)
 	return 0;
 }
 
-/* What a process can have that no image holds. */
-static void capture_missing(struct capture *c)
+/* How many timers of timer_create(2) there are; more than that if they are many. */
+static unsigned int count_timers(void)
 {
-	uint64_t *missing = &c->image->info.missing;
 	char text[SMALL_BYTES];
-	struct itimerval timer;
-	sigset_t pending;
+	unsigned int count = 0;
+	/* Only with CONFIG_CHECKPOINT_RESTORE, which distributions have. */
+	ssize_t n = proc_text__read("/proc/self/timers", text, sizeof(text));
 
-	if (proc_text__read("/proc/thread-self/children", text, sizeof(text)) > 0)
-		*missing |= IMAGE_MISSING_CHILDREN;
+	if (n == -EFBIG)
+		return UINT_MAX;
+	for (const char *p = text; n > 0 && (p = strstr(p, "ClockID:")); p++)
+		count++;
+	return count;
+}
+
+uint64_t capture__missing(unsigned int own_timers)
+{
+	struct itimerval timer;
+	uint64_t missing = 0;
+	sigset_t pending;
+	char text[64];
+	ssize_t n;
+
+	n = proc_text__read("/proc/thread-self/children", text, sizeof(text));
+	if (n > 0 || n == -EFBIG)
+		missing |= IMAGE_MISSING_CHILDREN;
 	(void)sigemptyset(&pending);
 	if (sigpending(&pending) == 0 && !sigisemptyset(&pending))
-		*missing |= IMAGE_MISSING_PENDING;
+		missing |= IMAGE_MISSING_PENDING;
 	for (int which = ITIMER_REAL; which <= ITIMER_PROF; which++) {
 		if (getitimer((__itimer_which_t)which, &timer) == 0 &&
 		    (timer.it_value.tv_sec || timer.it_value.tv_usec))
-			*missing |= IMAGE_MISSING_TIMERS;
+			missing |= IMAGE_MISSING_TIMERS;
 	}
+	if (count_timers() > own_timers)
+		missing |= IMAGE_MISSING_TIMERS;
+	return missing;
 }
 
 static void capture_signals(struct image *image)
@@ -210,6 +230,5 @@ int capture__process(struct image *image, struct workspace *workspace, struct vi
 		return err;
 	files = capture__add_files(&c, hidden_fds);
 	capture_signals(image);
-	capture_missing(&c);
 	return files < 0 ? (int)files : 0;
 }

@@ -44,6 +44,7 @@ static struct {
 	struct history history;
 	struct dirty dirty;
 	struct loader loader;
+	pid_t timer_owner; /* who has one for CKPT_INTERVAL; a fork has none */
 } self;
 
 static uint64_t now_ns(void)
@@ -309,6 +310,7 @@ static void take_image(struct visitor *leader, uint64_t start_ns)
 		.variables = {(uintptr_t)__bss_start, (uintptr_t)_end},
 		.history = &self.history,
 		.dirty = self.settings.incremental ? &self.dirty : NULL,
+		.missing = capture__missing(self.timer_owner == getpid()),
 	};
 	struct saving saving = {.content.mem_fd = -1};
 	int err;
@@ -370,6 +372,7 @@ static void start_timer(void)
 	struct sigevent event;
 	int timer = 0; /* the kernel's own type */
 
+	self.timer_owner = 0;
 	if (ns == 0)
 		return;
 	memset(&event, 0, sizeof(event));
@@ -378,6 +381,8 @@ static void start_timer(void)
 	if (syscall(SYS_timer_create, CLOCK_MONOTONIC, &event, &timer) < 0 ||
 	    syscall(SYS_timer_settime, timer, 0, &time, NULL) < 0)
 		report_text("cannot start a timer for CKPT_INTERVAL", -errno);
+	else
+		self.timer_owner = getpid();
 }
 
 /* All threads are out of restart's own memory when they meet here. */

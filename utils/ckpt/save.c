@@ -76,6 +76,7 @@ static int describe(struct saving *s)
 				       hidden, &s->step);
 	if (err)
 		return err;
+	s->image->info.missing |= s->order->missing;
 	s->image->process.pid = getpid();
 	s->image->process.restart = (uintptr_t)s->order->restart;
 	fill_parent(s);

@@ -26,7 +26,8 @@ struct save_order {
 	struct dirty *dirty;           /* NULL: increments are not wanted */
 	const char *parent;            /* add to that image; NULL: a full one */
 	uint64_t parent_id;
-	uint32_t depth; /* 0 for a full one */
+	uint64_t missing; /* of capture__missing */
+	uint32_t depth;   /* 0 for a full one */
 };
 
 /* One image. The fields below the line are the caller's to read. */
