@@ -428,6 +428,20 @@ restart_in_background()
 	expect_unharmed
 }
 
+@test 'more memory and threads than an image can have' {
+	start apart
+	expect_message 'cannot find the pages .*: there are more segments than 60000; '
+	[ ! -e image ]
+	expect_unharmed
+	rm finish
+	start many
+	if grep -q 'too few' out; then
+		skip 'there cannot be 4097 threads here'
+	fi
+	expect_message 'there are more threads than 4096; '
+	expect_unharmed
+}
+
 @test 'a folder that is not there, or must not be written to' {
 	start CKPT_FILE="$dir/no/image" count
 	expect_message 'cannot create .*/no/image: No such file or directory'

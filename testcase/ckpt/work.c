@@ -327,6 +327,21 @@ static void scattered(void)
 	check(is_filled(memory, bytes, 23));
 }
 
+/* Single pages so far apart that each is a segment, and each gap too: more than an image can have. */
+static void apart(void)
+{
+	const size_t apart_by = 17UL << 20, pages = 33000;
+	volatile unsigned char *memory = mmap(NULL, pages * apart_by, PROT_READ | PROT_WRITE,
+					      MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+	must(memory != MAP_FAILED);
+	must(madvise((void *)memory, pages * apart_by, MADV_NOHUGEPAGE) == 0 || errno == EINVAL);
+	for (size_t i = 0; i < pages; i++)
+		memory[i * apart_by] = 23;
+	say("ready");
+	wait_for_finish();
+}
+
 /* ---- what the kernel keeps ---- */
 
 static void files(void)
@@ -590,7 +605,8 @@ static void threads(void)
 
 static void *wait_too(void *argument)
 {
-	wait_for_finish();
+	while (access("finish", F_OK) != 0)
+		(void)usleep(300000);
 	return argument;
 }
 
@@ -665,6 +681,25 @@ static void deaf(void)
 
 	must(pthread_create(&id, NULL, wait_deaf, NULL) == 0);
 	check(pthread_join(id, NULL) == 0);
+}
+
+/* One more than an image can have; they only wait to be gone. */
+static void many_threads(void)
+{
+	enum { MANY = 4096 };
+	pthread_attr_t attributes;
+	pthread_t id;
+
+	must(pthread_attr_init(&attributes) == 0 &&
+	     pthread_attr_setstacksize(&attributes, 16 * PAGE) == 0);
+	for (unsigned int i = 0; i < MANY; i++) {
+		if (pthread_create(&id, &attributes, wait_too, NULL)) {
+			say("too few");
+			break;
+		}
+	}
+	say("ready");
+	wait_for_finish();
 }
 
 /* ---- children ---- */
@@ -769,6 +804,8 @@ static const struct {
 	{"family", family},
 	{"cancel", cancel},
 	{"sisters", sisters},
+	{"apart", apart},
+	{"many", many_threads},
 	{"timer", timer},
 	{"loader", loader},
 	{"altstack", on_altstack_alone},

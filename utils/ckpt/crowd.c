@@ -15,7 +15,6 @@
 #include <unistd.h>
 
 enum {
-	THREADS_MAX = 4096,
 	ROUND_MS = 20, /* between two looks for those that are missing */
 	ROUNDS = 250,  /* 5 seconds */
 };
@@ -31,7 +30,7 @@ static struct {
 	unsigned int count;
 } crowd;
 
-static pid_t tids[THREADS_MAX]; /* the leader's; too large for a stack */
+static pid_t tids[CROWD_THREADS_MAX]; /* the leader's; too large for a stack */
 
 static void sleep_on(atomic_uint *word, unsigned int value, unsigned int ms)
 {
@@ -42,7 +41,7 @@ static void sleep_on(atomic_uint *word, unsigned int value, unsigned int ms)
 
 static void wake_all(atomic_uint *word)
 {
-	(void)syscall(SYS_futex, word, FUTEX_WAKE_PRIVATE, THREADS_MAX, NULL, NULL, 0);
+	(void)syscall(SYS_futex, word, FUTEX_WAKE_PRIVATE, CROWD_THREADS_MAX, NULL, NULL, 0);
 }
 
 enum crowd_role crowd__role(const siginfo_t *info)
@@ -91,12 +90,12 @@ static int is_here(pid_t tid)
 /* Calls those that are not here; how many they are, or -errno. */
 static int call_missing(int signal, pid_t self, pid_t *ret_tid)
 {
-	ssize_t count = capture__threads(tids, THREADS_MAX);
+	ssize_t count = capture__threads(tids, CROWD_THREADS_MAX);
 	int missing = 0;
 
 	if (count < 0)
 		return (int)count;
-	if (count > THREADS_MAX)
+	if (count > CROWD_THREADS_MAX)
 		return -EFBIG;
 	for (ssize_t i = 0; i < count; i++) {
 		if (tids[i] == self || is_here(tids[i]))

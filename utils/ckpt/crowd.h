@@ -15,6 +15,8 @@
 
 #include "ckpt/capture.h"
 
+enum { CROWD_THREADS_MAX = 4096 };
+
 enum crowd_role {
 	CROWD_NOBODY, /* a signal that is out of date: go on */
 	CROWD_LEADER,
@@ -27,8 +29,8 @@ enum crowd_role crowd__role(const siginfo_t *info);
 
 /*
  * The leader makes all others stop. first is its own visitor, at the head of the list afterwards.
- * Returns 0; -ETIMEDOUT if a thread did not come, whose tid is then in *ret_tid; or the -errno of
- * reading /proc. On failure those that came wait for crowd__release all the same.
+ * Returns 0; -ETIMEDOUT if a thread did not come, whose tid is then in *ret_tid; -EFBIG if
+ * there are too many; or the -errno of reading /proc. On failure those that came wait for crowd__release all the same.
  */
 int crowd__gather(int signal, struct visitor *first, pid_t *ret_tid);
 

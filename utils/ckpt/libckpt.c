@@ -78,7 +78,12 @@ static void report_failure(const struct saving *result, int err)
 		reason = "there is something of that name that is no plain file";
 	else if (result->step_names_path && err == -EACCES)
 		reason = "permission denied, or the file that is there is read-only";
-	say__text(&say, reason ? reason : "unknown error");
+	if (!result->step_names_path && err == -EFBIG) {
+		say__text(&say, "there are more segments than ");
+		say__number(&say, IMAGE_SEGMENTS_MAX);
+	} else {
+		say__text(&say, reason ? reason : "unknown error");
+	}
 	say__text(&say, "; the program goes on");
 	say__end(&say);
 }
@@ -128,6 +133,19 @@ static void report_absent_thread(pid_t tid)
 		  "too small a stack of its own, or it blocks signal ");
 	say__number(&say, (uint64_t)self.settings.signal);
 	say__text(&say, " (choose another one with CKPT_SIGNAL); the program goes on");
+	say__end(&say);
+}
+
+static void report_many_threads(void)
+{
+	struct say say;
+
+	say__begin(&say);
+	say__text(&say, "cannot write ");
+	say__text(&say, self.settings.path);
+	say__text(&say, ": there are more threads than ");
+	say__number(&say, CROWD_THREADS_MAX);
+	say__text(&say, "; the program goes on");
 	say__end(&say);
 }
 
@@ -351,6 +369,8 @@ static void lead(struct visitor *leader)
 	err = crowd__gather(self.settings.signal, leader, &tid);
 	if (err == -ETIMEDOUT)
 		report_absent_thread(tid);
+	else if (err == -EFBIG)
+		report_many_threads();
 	else if (err)
 		report_text("cannot list the threads", err);
 	else
