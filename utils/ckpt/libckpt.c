@@ -25,8 +25,8 @@
 #include "ckpt/dirty.h"
 #include "ckpt/history.h"
 #include "ckpt/loader.h"
+#include "ckpt/message.h"
 #include "ckpt/save.h"
-#include "ckpt/say.h"
 #include "ckpt/settings.h"
 #include "ckpt/thread.h"
 
@@ -53,117 +53,6 @@ static uint64_t now_ns(void)
 
 	(void)clock_gettime(CLOCK_MONOTONIC, &time);
 	return (uint64_t)time.tv_sec * 1000000000 + (uint64_t)time.tv_nsec;
-}
-
-/* ---- messages ---- */
-
-static void report_failure(const struct saving *result, int err)
-{
-	const char *reason = strerrordesc_np(-err);
-	struct say say;
-
-	say__begin(&say);
-	if (!result->step_names_path) {
-		say__text(&say, "cannot write ");
-		say__text(&say, self.settings.path);
-		say__text(&say, ": ");
-	}
-	say__text(&say, result->step);
-	if (result->step_names_path) {
-		say__text(&say, " ");
-		say__text(&say, self.settings.path);
-	}
-	say__text(&say, ": ");
-	if (result->step_names_path && err == -EEXIST)
-		reason = "there is something of that name that is no plain file";
-	else if (result->step_names_path && err == -EACCES)
-		reason = "permission denied, or the file that is there is read-only";
-	if (!result->step_names_path && err == -EFBIG) {
-		say__text(&say, "there are more segments than ");
-		say__number(&say, IMAGE_SEGMENTS_MAX);
-	} else {
-		say__text(&say, reason ? reason : "unknown error");
-	}
-	say__text(&say, "; the program goes on");
-	say__end(&say);
-}
-
-static void report_success(const struct saving *saving, uint64_t took_ns)
-{
-	struct say say;
-
-	say__begin(&say);
-	say__text(&say, self.settings.path);
-	say__text(&say, ": ");
-	say__number(&say, saving->content.written_bytes);
-	say__text(&say, saving->order->parent ? " bytes that have changed, of " : " bytes, of ");
-	say__number(&say, saving->image->mapping_count);
-	say__text(&say, " mappings, threads: ");
-	say__number(&say, crowd__count());
-	say__text(&say, ", written in ");
-	say__number(&say, took_ns / 1000);
-	say__text(&say, " us");
-	say__end(&say);
-}
-
-static void report_pause(uint64_t paused_ns)
-{
-	struct say say;
-
-	if (!self.settings.verbose)
-		return;
-	say__begin(&say);
-	say__text(&say, "the program stood still for ");
-	say__number(&say, paused_ns / 1000);
-	say__text(&say, " us");
-	say__end(&say);
-}
-
-static void report_absent_thread(pid_t tid)
-{
-	struct say say;
-
-	say__begin(&say);
-	say__text(&say, "cannot write ");
-	say__text(&say, self.settings.path);
-	say__text(&say, ": thread ");
-	say__number(&say, (uint64_t)tid);
-	say__text(&say,
-		  " did not come within 5 seconds: it has ended alone, a handler of it runs on "
-		  "too small a stack of its own, or it blocks signal ");
-	say__number(&say, (uint64_t)self.settings.signal);
-	say__text(&say, " (choose another one with CKPT_SIGNAL); the program goes on");
-	say__end(&say);
-}
-
-static void report_many_threads(void)
-{
-	struct say say;
-
-	say__begin(&say);
-	say__text(&say, "cannot write ");
-	say__text(&say, self.settings.path);
-	say__text(&say, ": there are more threads than ");
-	say__number(&say, CROWD_THREADS_MAX);
-	say__text(&say, "; the program goes on");
-	say__end(&say);
-}
-
-static void report_text(const char *text, int err)
-{
-	struct say say;
-
-	say__begin(&say);
-	say__text(&say, "cannot write ");
-	say__text(&say, self.settings.path);
-	say__text(&say, ": ");
-	say__text(&say, text);
-	if (err) {
-		say__text(&say, ": ");
-		say__text(&say, strerrordesc_np(-err));
-	}
-	say__text(&say, "; the program goes on");
-	say__end(&say);
 }
 
 /* ---- a checkpoint ---- */
@@ -222,9 +111,9 @@ static int write_and_report(struct saving *saving, int forked, uint64_t start_ns
 	if (err == -EFBIG)
 		drop_file_size_signal();
 	if (err)
-		report_failure(saving, err);
+		message__failure(&self.settings, saving, err);
 	else if (self.settings.verbose)
-		report_success(saving, now_ns() - start_ns);
+		message__success(&self.settings, saving, now_ns() - start_ns);
 	return err;
 }
 
@@ -236,7 +125,7 @@ static int write_in_child(struct saving *saving, uint64_t start_ns)
 	if (child < 0) {
 		int err = -errno;
 
-		report_text("cannot fork", err);
+		message__text(&self.settings, "cannot fork", err);
 		return err;
 	}
 	if (child == 0)
@@ -282,7 +171,7 @@ static int save(struct saving *saving, struct save_order *order, uint64_t start_
 	int err = plan_image(saving, order);
 
 	if (err) {
-		report_failure(saving, err);
+		message__failure(&self.settings, saving, err);
 		return err;
 	}
 	self.pending = (struct history_item){.id = saving->image->info.id, .depth = order->depth};
@@ -305,14 +194,14 @@ static int save_all_in_child(struct saving *saving, struct save_order *order, ui
 	if (child != 0) {
 		err = child < 0 ? -errno : 0;
 		if (err)
-			report_text("cannot fork", err);
+			message__text(&self.settings, "cannot fork", err);
 		else
 			self.child = (pid_t)child;
 		return err;
 	}
 	err = save__plan(saving, order);
 	if (err) {
-		report_failure(saving, err);
+		message__failure(&self.settings, saving, err);
 		_exit(1);
 	}
 	saving->image->process.pid = pid;
@@ -336,9 +225,10 @@ static void take_image(struct visitor *leader, uint64_t start_ns)
 	restarted.old_pid = getpid();
 	err = history__spare(&self.history, self.settings.path);
 	if (err) {
-		report_text("there is another image than the one that this process came from, "
-			    "which cannot get a second name",
-			    err);
+		message__text(&self.settings,
+			      "there is another image than the one that this process came from, "
+			      "which cannot get a second name",
+			      err);
 		return;
 	}
 	choose_parent(&order);
@@ -362,21 +252,21 @@ static void lead(struct visitor *leader)
 
 	settings__set_pid(&self.settings, getpid());
 	if (child_is_busy()) {
-		report_text("the one before is still being written", 0);
+		message__text(&self.settings, "the one before is still being written", 0);
 		crowd__release();
 		return;
 	}
 	err = crowd__gather(self.settings.signal, leader, &tid);
 	if (err == -ETIMEDOUT)
-		report_absent_thread(tid);
+		message__absent_thread(&self.settings, tid);
 	else if (err == -EFBIG)
-		report_many_threads();
+		message__many_threads(&self.settings);
 	else if (err)
-		report_text("cannot list the threads", err);
+		message__text(&self.settings, "cannot list the threads", err);
 	else
 		take_image(leader, start_ns);
 	crowd__release();
-	report_pause(now_ns() - start_ns);
+	message__pause(&self.settings, now_ns() - start_ns);
 }
 
 /* ---- brought back ---- */
@@ -400,7 +290,7 @@ static void start_timer(void)
 	event.sigev_signo = self.settings.signal;
 	if (syscall(SYS_timer_create, CLOCK_MONOTONIC, &event, &timer) < 0 ||
 	    syscall(SYS_timer_settime, timer, 0, &time, NULL) < 0)
-		report_text("cannot start a timer for CKPT_INTERVAL", -errno);
+		message__text(&self.settings, "cannot start a timer for CKPT_INTERVAL", -errno);
 	else
 		self.timer_owner = getpid();
 }
