@@ -34,7 +34,7 @@ try()
 	number=$((number + 1))
 }
 
-for scene in count recursion tls brk files signals mappings sleep read threads; do
+for scene in count recursion tls brk files signals mappings sleep read threads cancel loader; do
 	play "$scene" "$work" "$scene"
 done
 play 'heap' "$work" heap 16
