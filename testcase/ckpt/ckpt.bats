@@ -556,6 +556,23 @@ restart_in_background()
 	done
 }
 
+@test 'increments of a forked child are as small as those of its parent' {
+	command -v python3 >/dev/null || skip 'python3 is not installed'
+	env "LD_PRELOAD=$BUILD/libckpt.so" CKPT_FILE="$dir/%p" CKPT_INCREMENTAL=1 python3 -c '
+import os, signal, sys
+memory = bytearray(os.urandom(16 << 20))
+os.kill(os.getpid(), signal.SIGUSR2)
+if os.fork() == 0:
+    os.kill(os.getpid(), signal.SIGUSR2)
+    memory[23] ^= 1
+    os.kill(os.getpid(), signal.SIGUSR2)
+    print(os.getpid())
+    sys.exit()
+os.wait()' >out 2>err
+	[ "$(stat -c %b "$(cat out).1")" -gt $((10 * $(stat -c %b "$(cat out)"))) ]
+	"$BUILD/readckpt" "$(cat out)" >/dev/null
+}
+
 @test 'the number of the process in the name of the image' {
 	mkdir '%p'
 	(cd '%p' && env "LD_PRELOAD=$BUILD/libckpt.so" CKPT_FILE='of-%p-%%p.gz%' \

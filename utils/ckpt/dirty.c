@@ -426,9 +426,14 @@ static int has_soft_dirty(void)
 
 void dirty__open(struct dirty *dirty)
 {
-	if (dirty->is_open)
+	if (dirty->owner == getpid())
 		return;
-	dirty->is_open = 1;
+	if (dirty->owner) {
+		dirty__forget(dirty);
+		if (is_uffd(dirty->uffd))
+			(void)close(dirty->uffd);
+	}
+	dirty->owner = getpid();
 	dirty->tracking = PAGEMAP_NONE;
 	dirty->uffd = open_uffd();
 	if (dirty->uffd >= 0)
@@ -491,7 +496,7 @@ void dirty__forget(struct dirty *dirty)
 {
 	drop_table(&dirty->old);
 	drop_table(&dirty->young);
-	dirty->is_open = 0;
+	dirty->owner = 0;
 }
 
 static void add_own(struct image_run *own, size_t *count, const struct dirty_table *table)

@@ -29,13 +29,14 @@ struct dirty_table {
 
 struct dirty {
 	enum pagemap_tracking tracking;
-	int is_open;              /* has tracking been chosen? */
+	pid_t owner;              /* for whom tracking was chosen; 0: nobody */
 	int uffd;                 /* -1: none */
 	struct dirty_table old;   /* of the last image */
 	struct dirty_table young; /* of the one being written */
 };
 
-/* Chooses how writes are seen, at the first call. */
+/* Chooses how writes are seen, at the first call, and at the first one in a forked child, of whose
+ * memory the parent's userfaultfd knows nothing. */
 void dirty__open(struct dirty *dirty);
 
 /* Lets go of everything: in a process that was brought back, of which the kernel knows nothing. */
