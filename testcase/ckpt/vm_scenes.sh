@@ -34,10 +34,11 @@ try()
 	number=$((number + 1))
 }
 
-for scene in count recursion tls brk files signals mappings sleep read threads cancel loader; do
+for scene in count recursion tls avx brk files signals mappings sleep read threads cancel loader; do
 	play "$scene" "$work" "$scene"
 done
 play 'heap' "$work" heap 16
+play 'python3, computing' python3 "$here/compute.py"
 play 'a program at a fixed address' "$work-no-pie" threads
 play 'a static program' "$work-static" threads
 play 'increments' -o CKPT_INCREMENTAL=1 "$work" heap 16
