@@ -286,7 +286,7 @@ fuzz: $(BUILD)/e2e/make_images
 		-rss_limit_mb=2048 -print_final_stats=1 -artifact_prefix=$(BUILD)/fuzz/ \
 		$(FUZZ_CORPUS) testcase/fuzz/corpus
 
-#: bench       measure, about 12 minutes (as root); leaves results/bench-TIME.csv and plots
+#: bench       measure, about 15 minutes (as root); leaves results/bench-TIME.csv and plots
 bench: all $(BENCH)
 	$(Q)utils/deps.sh $(BENCH_PACKAGES)
 	testcase/bench/bench.sh

@@ -44,6 +44,8 @@ static const struct goal {
 	 "slab", 256 << 20, 0, "copy_to_memcpy", 8, KIND_SLOWER, true},
 	{"auto: whole call of a checkpoint, worst of all sizes", "times the better engine",
 	 "checkpoint", "-", "auto", 1 << 12, 1 << 28, "latency_ns", 1.1, KIND_BETTER, false},
+	{"the same, least of all rounds", "times the better engine", "checkpoint", "-", "auto",
+	 1 << 12, 1 << 28, "latency_min_ns", 1.1, KIND_BETTER, false},
 	{"slab: restore with nothing dirty, copy, worst of 1 MiB to 1 GiB",
 	 "times a checkpoint's copy", "restore", "dirty_0", "slab", 1 << 20, 1 << 30,
 	 "copy_to_checkpoint", 1, KIND_MOST, false},
