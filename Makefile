@@ -179,10 +179,10 @@ WORKS := $(addprefix $(BUILD)/ckpt/,work work-no-pie work-static)
 $(BUILD)/ckpt/work-no-pie: FORM := -fno-pie -no-pie
 $(BUILD)/ckpt/work-static: FORM := -static
 $(BUILD)/ckpt/work-static: $(LIBCKPT)
-$(WORKS): testcase/ckpt/work.c
+$(WORKS): $(wildcard testcase/ckpt/work*.[ch])
 	$(call say,LINK)
 	$(Q)mkdir -p $(@D)
-	$(Q)$(CC) -std=gnu11 $(CPPFLAGS) $(WARNINGS) $(PLAIN_CFLAGS) $(FORM) $^ -o $@ -pthread \
+	$(Q)$(CC) -std=gnu11 $(CPPFLAGS) $(WARNINGS) $(PLAIN_CFLAGS) $(FORM) $(filter-out %.h,$^) -o $@ -pthread \
 		$(if $(filter -static,$(FORM)),-lz)
 
 # Its crc32() takes the place of zlib's in libckpt.

@@ -1,0 +1,217 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * Scenes about what the kernel keeps for a process: open files, signals, timers, mappings.
+ */
+#include "work.h"
+
+#include <fcntl.h>
+#include <pthread.h>
+#include <signal.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <time.h>
+
+static void files(void)
+{
+	char text[64] = {0}, folder[4096], back[4096];
+	int log, twin, reading, alone, place, own;
+
+	must(getcwd(folder, sizeof(folder)));
+	log = open("log", O_CREAT | O_TRUNC | O_RDWR | O_CLOEXEC, 0600);
+	must(log >= 0 && write(log, "one\ntwo\n", 8) == 8);
+	twin = dup(log);
+	reading = open("log", O_RDONLY | O_CLOEXEC);
+	place = open("log", O_PATH | O_CLOEXEC);             /* has no offset */
+	own = open("/proc/self/comm", O_RDONLY | O_CLOEXEC); /* of another name with another pid */
+	must(place >= 0 && own >= 0);
+	alone = fcntl(reading, F_DUPFD_CLOEXEC, 230);
+	must(twin >= 0 && alone == 230 && close(reading) == 0);
+	must(lseek(alone, 4, SEEK_SET) == 4);
+	must(mkdir("below", 0700) == 0 || errno == EEXIST);
+	must(chdir("below") == 0);
+	(void)umask(0027);
+	must(symlink("../finish", "finish") == 0 || errno == EEXIST);
+	say("ready");
+	while (access("../finish", F_OK) != 0) {
+		must(symlink("finish", "../alive") == 0 || errno == EEXIST);
+		(void)usleep(10000);
+	}
+	must(getcwd(back, sizeof(back)));
+	check(strncmp(back, folder, strlen(folder)) == 0 &&
+	      !strcmp(back + strlen(folder), "/below"));
+	check(umask(0) == 0027);
+	must(ftruncate(log, 8) == 0); /* another restart may have written more */
+	check(write(log, "three\n", 6) == 6 && write(twin, "four\n", 5) == 5);
+	check(lseek(log, 0, SEEK_CUR) == 19 && lseek(twin, 0, SEEK_CUR) == 19);
+	check(read(alone, text, sizeof(text)) == 15 && !strcmp(text, "two\nthree\nfour\n"));
+	check(fcntl(log, F_GETFD) == FD_CLOEXEC && fcntl(twin, F_GETFD) == 0);
+	check(fcntl(reading, F_GETFD) == -1 && errno == EBADF);
+	check(fcntl(place, F_GETFL) & O_PATH);
+	check(pread(own, text, 5, 0) == 5 && !memcmp(text, "work\n", 5));
+}
+
+static volatile int handled, on_altstack;
+static unsigned char altstack[1 << 16];
+
+static void handle(int signal)
+{
+	const uintptr_t here = (uintptr_t)__builtin_frame_address(0), low = (uintptr_t)altstack;
+
+	handled = signal;
+	on_altstack = here > low && here < low + sizeof(altstack);
+}
+
+static void signals(void)
+{
+	const stack_t stack = {.ss_sp = altstack, .ss_size = sizeof(altstack)};
+	struct sigaction action = {.sa_handler = handle, .sa_flags = SA_ONSTACK}, back;
+	sigset_t mask;
+
+	must(sigaltstack(&stack, NULL) == 0 && sigaction(SIGUSR1, &action, NULL) == 0);
+	must(signal(SIGPIPE, SIG_IGN) != SIG_ERR);
+	(void)sigemptyset(&mask);
+	(void)sigaddset(&mask, SIGTERM);
+	must(sigprocmask(SIG_BLOCK, &mask, NULL) == 0);
+	say("ready");
+	wait_for_finish();
+	must(sigprocmask(SIG_BLOCK, NULL, &mask) == 0);
+	for (int i = 1; i < 32; i++)
+		check(sigismember(&mask, i) == (i == SIGTERM));
+	check(raise(SIGUSR1) == 0 && handled == SIGUSR1 && on_altstack);
+	check(sigaction(SIGPIPE, NULL, &back) == 0 && back.sa_handler == SIG_IGN);
+	check(sigaction(SIGUSR1, NULL, &back) == 0 && back.sa_handler == handle &&
+	      (back.sa_flags & SA_ONSTACK));
+}
+
+static void stay(int signal)
+{
+	handled = signal;
+	wait_for_finish();
+}
+
+/* In a handler when the image is taken, on a stack that has room for what the kernel writes for two
+ * handlers, and so many KiB more. */
+static void *stay_on_altstack(void *argument)
+{
+	const struct sigaction action = {.sa_handler = stay, .sa_flags = SA_ONSTACK};
+	const size_t frame = (size_t)sysconf(_SC_MINSIGSTKSZ);
+	const stack_t stack = {.ss_sp = altstack, .ss_size = 2 * frame + (work_number << 10)};
+
+	must(stack.ss_size <= sizeof(altstack) && sigaltstack(&stack, NULL) == 0);
+	must(sigaction(SIGUSR1, &action, NULL) == 0);
+	say("ready");
+	check(pthread_kill(pthread_self(), SIGUSR1) == 0 && handled == SIGUSR1);
+	return argument;
+}
+
+static void on_altstack_alone(void)
+{
+	(void)stay_on_altstack(NULL);
+}
+
+static void on_altstack_of_two(void)
+{
+	pthread_t id;
+
+	must(pthread_create(&id, NULL, stay_on_altstack, NULL) == 0);
+	check(pthread_join(id, NULL) == 0);
+}
+
+static void timer(void)
+{
+	struct sigevent event = {.sigev_notify = SIGEV_NONE};
+	timer_t id;
+
+	must(timer_create(CLOCK_MONOTONIC, &event, &id) == 0);
+	say("ready");
+	wait_for_finish();
+}
+
+/* What /proc/self/maps says of the permissions at an address. */
+static void permissions_of(const void *address, char permissions[5])
+{
+	FILE *maps = fopen("/proc/self/maps", "re");
+	unsigned long start, stop;
+	char line[4096];
+
+	must(maps);
+	memcpy(permissions, "none", 5);
+	while (fgets(line, sizeof(line), maps)) {
+		if (sscanf(line, "%lx-%lx %4s", &start, &stop, permissions) == 3 && /* NOLINT */
+		    start <= (uintptr_t)address && (uintptr_t)address < stop)
+			break;
+		memcpy(permissions, "none", 5);
+	}
+	(void)fclose(maps);
+}
+
+static void expect_permissions(const void *address, const char *expected)
+{
+	char permissions[5];
+
+	permissions_of(address, permissions);
+	if (strcmp(permissions, expected) != 0)
+		end(WRONG, "the permissions at %p are %s, not %s\n", address, permissions,
+		    expected);
+}
+
+static unsigned char *map(int protection, int flags, int fd)
+{
+	unsigned char *start = mmap(NULL, 23 * PAGE, protection, flags, fd, 0);
+
+	must(start != MAP_FAILED);
+	return start;
+}
+
+static void mappings(void)
+{
+	const int both = PROT_READ | PROT_WRITE, anonymous = MAP_PRIVATE | MAP_ANONYMOUS;
+	unsigned char *closed = map(both, anonymous, -1), *sealed = map(both, anonymous, -1);
+	unsigned char *shared = map(both, MAP_SHARED | MAP_ANONYMOUS, -1), *copy, *whole, *gone;
+	unsigned char *code = map(both, anonymous, -1), *empty = map(PROT_NONE, anonymous, -1);
+	int fd = open("data", O_CREAT | O_TRUNC | O_RDWR | O_CLOEXEC, 0600);
+	static unsigned char bytes[22 * PAGE + 23];
+
+	fill(bytes, sizeof(bytes), 1);
+	must(fd >= 0 && write(fd, bytes, sizeof(bytes)) == sizeof(bytes));
+	copy = map(both, MAP_PRIVATE, fd);
+	whole = map(both, MAP_SHARED, fd);
+	fill(closed, 23 * PAGE, 2);
+	fill(sealed, 23 * PAGE, 3);
+	fill(shared, 23 * PAGE, 4);
+	fill(copy + PAGE, PAGE, 5);
+	fill(code, 23 * PAGE, 6);
+	must(mprotect(closed, 23 * PAGE, PROT_NONE) == 0);
+	must(mprotect(sealed, 23 * PAGE, PROT_READ) == 0);
+	must(mprotect(code, 23 * PAGE, PROT_READ | PROT_EXEC) == 0);
+	gone = map(both, anonymous, -1);
+	must(munmap(gone, 23 * PAGE) == 0);
+	say("ready");
+	wait_for_finish();
+	expect_permissions(closed, "---p");
+	expect_permissions(sealed, "r--p");
+	expect_permissions(shared, "rw-s");
+	expect_permissions(copy, "rw-p");
+	expect_permissions(whole, "rw-s");
+	expect_permissions(code, "r-xp");
+	expect_permissions(empty, "---p");
+	must(mprotect(closed, 23 * PAGE, PROT_READ) == 0 &&
+	     mprotect(empty, 23 * PAGE, PROT_READ) == 0);
+	check(is_filled(closed, 23 * PAGE, 2) && is_filled(sealed, 23 * PAGE, 3));
+	check(is_filled(shared, 23 * PAGE, 4) && is_filled(code, 23 * PAGE, 6));
+	check(is_filled(copy + PAGE, PAGE, 5) && !memcmp(copy, bytes, PAGE));
+	check(!memcmp(copy + 2 * PAGE, bytes + 2 * PAGE, 20 * PAGE + 23));
+	check(!memcmp(whole, bytes, sizeof(bytes)));
+	for (size_t i = 0; i < 23 * PAGE; i++)
+		check(empty[i] == 0);
+}
+
+const struct work_scene work_kernel[] = {
+	{"files", files},
+	{"signals", signals},
+	{"mappings", mappings},
+	{"timer", timer},
+	{"altstack", on_altstack_alone},
+	{"altstack2", on_altstack_of_two},
+	{NULL, NULL},
+};
