@@ -161,6 +161,12 @@ static void check(struct argp_state *state, const struct options *options)
 	if (options->pages_per_poll && !options->page_engine)
 		argp_error(state, "--pages-per-poll goes with --engine page, not with %s",
 			   options->engine);
+	if (options->restore_all && (options->page_engine || options->slab_threshold == UINT64_MAX))
+		argp_error(state, "--restore all goes with slabs, not with --engine %s",
+			   options->engine);
+	if (options->verify && options->slab_threshold == UINT64_MAX)
+		argp_error(state, "--verify goes with slabs and pages, not with --engine %s",
+			   options->engine);
 	if (options->wait_name && options->program)
 		argp_error(state,
 			   "--wait %s traces a program that somebody else starts; take '%s' away",

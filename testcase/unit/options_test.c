@@ -207,6 +207,9 @@ static void test_mistakes(void)
 	test_wrong("-e page --pages-per-poll 0 p", "1024");
 	test_wrong("-e page --pages-per-poll 1025 p", "1024");
 	test_wrong("--restore some p", "some");
+	test_wrong("--restore all -e chunk p", "--engine chunk");
+	test_wrong("-e page --restore all p", "--engine page");
+	test_wrong("-e chunk --verify p", "--engine chunk");
 	test_wrong("--restore-path bpf2 p", "bpf2");
 	test_wrong("--regions ~ p", "--regions");
 	test_wrong("--regions mmap, p", "--regions");
@@ -243,7 +246,7 @@ int main(void)
 		perror("mmap");
 		return 1;
 	}
-	tap__plan(91);
+	tap__plan(94);
 	test_regions_name();
 	test_defaults();
 	test_program();
