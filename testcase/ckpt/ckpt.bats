@@ -52,10 +52,12 @@ start()
 	local scene
 
 	read -ra scene <<<"${@: -1}"
+	last=
+	rm -f out # of the one before, which was ready
 	env "LD_PRELOAD=$BUILD/libckpt.so" CKPT_FILE="$dir/image" "${@:1:$#-1}" \
 		"$WORK" "${scene[@]}" >out 2>err </dev/null 3>&- 4>&- &
 	pid=$!
-	wait_for 'it to be ready' grep -q ready out
+	wait_for 'it to be ready' grep -qs ready out
 }
 
 # take_image: of the program that was started, which is killed
@@ -121,12 +123,12 @@ put()
 # The kernel writes to a thread's rseq area whenever it moves to another processor.
 @test 'memory that changes between its checksum and its write' {
 	for options in '' CKPT_FORK=1 CKPT_INCREMENTAL=1; do
-		rm -f finish out image*
 		last=
+		rm -f finish out image*
 		env "LD_PRELOAD=$BUILD/libckpt.so" CKPT_FILE="$dir/image" ${options:+"$options"} \
 			"$BUILD/ckpt/moving" >out 2>err </dev/null 3>&- 4>&- &
 		pid=$!
-		wait_for 'it to be ready' grep -q ready out
+		wait_for 'it to be ready' grep -qs ready out
 		next_image
 		"$BUILD/readckpt" image >/dev/null
 		next_image
@@ -321,7 +323,6 @@ restart_in_background()
 @test 'brought back from an older image: the newer one is not lost' {
 	for options in '' CKPT_FORK=1 CKPT_INCREMENTAL=1; do
 		rm -f image* old out finish
-		last=
 		start ${options:+"$options"} count
 		next_image
 		ln image old
@@ -456,7 +457,7 @@ restart_in_background()
 	env "LD_PRELOAD=$BUILD/libckpt.so" CKPT_FILE="$dir/closed/image" setpriv --reuid nobody \
 		--regid nogroup --clear-groups "$WORK" count >>out 2>>err </dev/null 3>&- 4>&- &
 	pid=$!
-	wait_for 'it to be ready' grep -q ready out
+	wait_for 'it to be ready' grep -qs ready out
 	expect_message 'cannot create .*/closed/image: permission denied'
 	expect_unharmed
 }
