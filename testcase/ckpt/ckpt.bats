@@ -368,7 +368,7 @@ restart_in_background()
 	command -v gdb >/dev/null || skip 'gdb is not installed'
 	start recursion
 	take_image
-	gdb -nx -batch -ex bt -ex 'print number' "$WORK" image >gdb.out 2>&1
+	gdb -nx -batch -ex bt -ex 'print work_number' "$WORK" image >gdb.out 2>&1
 	grep -q 'in wait_for_finish' gdb.out
 	[ "$(grep -c '^#.*descend (depth=' gdb.out)" -ge 2301 ]
 	grep -q '^\$1 = 2300$' gdb.out
