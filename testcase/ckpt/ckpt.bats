@@ -197,6 +197,21 @@ put()
 	expect_unharmed
 }
 
+@test 'brought back: while a file is written, by a child or not' {
+	scene "$WORK" writes
+	scene -o CKPT_FORK=1 "$WORK" writes
+	scene -o CKPT_FORK=1 -o CKPT_INCREMENTAL=1 "$WORK" writes
+}
+
+@test 'threads that are cancelled while images are taken' {
+	start CKPT_INTERVAL=10ms cancelled
+	timeout "$LIMIT" tail --pid="$pid" -f /dev/null
+	wait "$pid"
+	pid=
+	grep -q '^ok$' out
+	"$BUILD/readckpt" image >/dev/null
+}
+
 @test 'brought back: in the middle of the dynamic loader' {
 	scene "$WORK" loader
 	scene "$WORK-no-pie" loader

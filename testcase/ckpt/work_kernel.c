@@ -50,6 +50,29 @@ static void files(void)
 	check(pread(own, text, 5, 0) == 5 && !memcmp(text, "work\n", 5));
 }
 
+/* A file that is written all the time: its offset must be that of the image's moment, although the
+ * program goes on while a child writes the image. Lines are of one length, so those of the life before
+ * that were not written again are right as well. */
+static void writes(void)
+{
+	enum { LINE = 12 };
+	int fd = open("log", O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+	char line[LINE + 1], expected[LINE + 1];
+	unsigned int count = 0;
+
+	must(fd >= 0);
+	say("ready");
+	do {
+		(void)snprintf(line, sizeof(line), "%011u\n", count++);
+		must(write(fd, line, LINE) == LINE);
+	} while (count % 100 || !must_finish());
+	for (unsigned int i = 0; i < count; i++) {
+		(void)snprintf(expected, sizeof(expected), "%011u\n", i);
+		must(pread(fd, line, LINE, (off_t)i * LINE) == LINE);
+		check(memcmp(line, expected, LINE) == 0);
+	}
+}
+
 static volatile int handled, on_altstack;
 static unsigned char altstack[1 << 16];
 
@@ -208,6 +231,7 @@ static void mappings(void)
 
 const struct work_scene work_kernel[] = {
 	{"files", files},
+	{"writes", writes},
 	{"signals", signals},
 	{"mappings", mappings},
 	{"timer", timer},

@@ -103,6 +103,34 @@ static void cancel(void)
 	check(pthread_join(id, NULL) == 0);
 }
 
+static void *spin(void *argument)
+{
+	if (argument)
+		check(pthread_setcanceltype(PTHREAD_CANCEL_ASYNCHRONOUS, NULL) == 0);
+	for (;;)
+		pthread_testcancel();
+	return argument;
+}
+
+/* Threads that are cancelled, at points or anywhere, while images are taken all the time. */
+static void cancelled(void)
+{
+	enum { ROUNDS = 301, PAIR = 2 };
+	pthread_t ids[PAIR];
+	void *result;
+
+	say("ready");
+	for (unsigned int i = 0; i < ROUNDS; i++) {
+		for (uintptr_t k = 0; k < PAIR; k++)
+			check(pthread_create(&ids[k], NULL, spin, (void *)k) == 0); /* NOLINT */
+		(void)usleep(1000 + i % 7 * 300);
+		for (unsigned int k = 0; k < PAIR; k++) {
+			check(pthread_cancel(ids[k]) == 0);
+			check(pthread_join(ids[k], &result) == 0 && result == PTHREAD_CANCELED);
+		}
+	}
+}
+
 static int wait_for_one_object(struct dl_phdr_info *info, size_t bytes, void *seen)
 {
 	(void)info;
@@ -257,7 +285,8 @@ static void sisters(void)
 }
 
 const struct work_scene work_threads[] = {
-	{"threads", threads},   {"deaf", deaf},     {"forks", forks},
-	{"family", family},     {"cancel", cancel}, {"sisters", sisters},
-	{"many", many_threads}, {"loader", loader}, {NULL, NULL},
+	{"threads", threads}, {"deaf", deaf},         {"forks", forks},
+	{"family", family},   {"cancel", cancel},     {"cancelled", cancelled},
+	{"sisters", sisters}, {"many", many_threads}, {"loader", loader},
+	{NULL, NULL},
 };

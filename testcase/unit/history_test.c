@@ -40,13 +40,23 @@ static uint64_t read_file(const char *path)
 	return strtoull(digits, NULL, 10);
 }
 
+/* The file of the last history__begin is the image that is added. */
+static void add(uint64_t id, uint32_t depth, unsigned int keep)
+{
+	struct history_item item = history.written;
+
+	item.id = id;
+	item.depth = depth;
+	history__add(&history, IMAGE, &item, keep);
+}
+
 /* The way of one image: the last one gets a name, the new one takes its place. */
 static int take(uint64_t id, uint32_t depth, unsigned int keep)
 {
 	int err = history__newest(&history) ? history__name(&history, IMAGE) : 0;
 
 	write_file(IMAGE, id, 1);
-	history__add(&history, IMAGE, id, depth, keep);
+	add(id, depth, keep);
 	return err;
 }
 
@@ -130,6 +140,21 @@ static void test_strange_files(void)
 	remove_all();
 }
 
+/* Another process at the same path may be as quick as that. */
+static void test_replaced(void)
+{
+	struct history_item ours;
+
+	write_file(IMAGE, 1, 1);
+	ours = history.written;
+	write_file(IMAGE, 2, 0);
+	history.written = ours;
+	add(1, 0, 3);
+	tap__equal(history__name(&history, IMAGE), -ESTALE,
+		   "an image that is not there any more when it is noted is not another one");
+	remove_all();
+}
+
 static void test_fork(void)
 {
 	int status = -1;
@@ -142,7 +167,7 @@ static void test_fork(void)
 		int ok = history__newest(&history) == NULL;
 
 		write_file(IMAGE, 3, 1);
-		history__add(&history, IMAGE, 3, 0, 1);
+		add(3, 0, 1);
 		_exit(ok && history__newest(&history)->id == 3 && only(1, 1) ? 0 : 1);
 	}
 	tap__ok(waitpid(child, &status, 0) == child && status == 0,
@@ -175,11 +200,12 @@ static void test_coming_back(void)
 
 int main(void)
 {
-	tap__plan(28);
+	tap__plan(29);
 	folder__enter("history");
 	test_keep();
 	test_increments();
 	test_strange_files();
+	test_replaced();
 	test_fork();
 	test_coming_back();
 	folder__remove();

@@ -13,6 +13,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "ckpt/bare.h"
 #include "ckpt/proc_text.h"
 
 enum { TEXT_BYTES = 4096 };
@@ -76,7 +77,7 @@ static void add_file(struct capture *c, int fd)
 /* The order of /proc is that of the numbers. */
 ssize_t capture__add_files(struct capture *c, const int *hidden)
 {
-	int folder = open("/proc/self/fd", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	int folder = bare__open("/proc/self/fd", O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0);
 	_Alignas(struct dirent64) char entries[1024];
 	ssize_t n, count = 0;
 
@@ -101,6 +102,6 @@ ssize_t capture__add_files(struct capture *c, const int *hidden)
 	}
 	if (n < 0)
 		count = -errno;
-	(void)close(folder);
+	(void)bare__close(folder);
 	return count;
 }

@@ -15,12 +15,13 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "ckpt/bare.h"
 #include "ckpt/proc_text.h"
 #include "ckpt/thread.h"
 
 ssize_t capture__threads(pid_t *tids, size_t max)
 {
-	int fd = open("/proc/self/task", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	int fd = bare__open("/proc/self/task", O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0);
 	_Alignas(struct dirent64) char entries[1024];
 	size_t count = 0;
 	ssize_t n;
@@ -42,7 +43,7 @@ ssize_t capture__threads(pid_t *tids, size_t max)
 	}
 	if (n < 0)
 		n = -errno;
-	(void)close(fd);
+	(void)bare__close(fd);
 	return n < 0 ? n : (ssize_t)count;
 }
 

@@ -4,18 +4,15 @@
  * that were never used are not touched. Everything else goes through a block: memory of files, whose
  * pages may be beyond the end of the file, memory without read permission, and pages that change
  * meanwhile: their checksum must be that of the bytes that were written.
- *
- * What copies our memory is called with syscall(2): pread(3) and pwrite(3) are cancellation points.
- * With several threads the C library notes in the thread's control block that it is in one, and the
- * thread brought back could be cancelled anywhere (glibc, sysdeps/unix/sysdep.h: LIBC_CANCEL_ASYNC).
  */
 #include "ckpt/content.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
-#include <sys/syscall.h>
 #include <unistd.h>
+
+#include "ckpt/bare.h"
 
 enum {
 	GAP_BYTES = 16 << 20, /* from there on, pages that were never used end a segment */
@@ -28,7 +25,7 @@ static int open_files(struct content *c, enum pagemap_tracking tracking)
 
 	if (err)
 		return err;
-	c->mem_fd = open("/proc/self/mem", O_RDONLY | O_CLOEXEC);
+	c->mem_fd = bare__open("/proc/self/mem", O_RDONLY | O_CLOEXEC, 0);
 	return c->mem_fd < 0 ? -errno : 0;
 }
 
@@ -60,7 +57,7 @@ void content__close(struct content *c)
 	if (c->pagemap)
 		pagemap__close(c->pagemap);
 	if (c->mem_fd >= 0)
-		(void)close(c->mem_fd);
+		(void)bare__close(c->mem_fd);
 	c->mem_fd = -1;
 }
 
@@ -80,7 +77,7 @@ static int can_read(const struct content *c, uint64_t address)
 {
 	char byte;
 
-	return syscall(SYS_pread64, c->mem_fd, &byte, 1, (off_t)address) == 1;
+	return bare__read_at(c->mem_fd, &byte, 1, (off_t)address) == 1;
 }
 
 /* Pages beyond the end of a file are at the end of a mapping; of a device nothing can be read. */
@@ -196,8 +193,8 @@ int content__copy(struct content *c, uint64_t start, size_t bytes)
 	size_t done = 0;
 
 	while (done < bytes) {
-		ssize_t n = syscall(SYS_pread64, c->mem_fd, c->block + done, bytes - done,
-				    (off_t)(start + done));
+		ssize_t n = bare__read_at(c->mem_fd, c->block + done, bytes - done,
+					  (off_t)(start + done));
 
 		if (n < 0 && errno == EINTR)
 			continue;

@@ -15,6 +15,8 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "ckpt/bare.h"
+
 /* linux/userfaultfd.h of 6.7 */
 #ifndef UFFD_USER_MODE_ONLY
 #define UFFD_USER_MODE_ONLY 1
@@ -363,13 +365,13 @@ static int open_uffd(void)
 	if (fd < 0)
 		return -errno;
 	if (ioctl(fd, UFFDIO_API, &api) < 0) {
-		(void)close(fd);
+		(void)bare__close(fd);
 		return -EOPNOTSUPP;
 	}
-	moved = fcntl(fd, F_DUPFD_CLOEXEC, UFFD_NUMBER);
+	moved = (int)syscall(SYS_fcntl, fd, F_DUPFD_CLOEXEC, UFFD_NUMBER);
 	if (moved < 0)
 		return fd; /* few file numbers are allowed */
-	(void)close(fd);
+	(void)bare__close(fd);
 	return moved;
 }
 
@@ -396,13 +398,13 @@ static int is_uffd(int fd)
 /* Clears the soft-dirty bits of this process. */
 static int clear_soft_dirty(void)
 {
-	int fd = open("/proc/self/clear_refs", O_WRONLY | O_CLOEXEC), err = 0;
+	int fd = bare__open("/proc/self/clear_refs", O_WRONLY | O_CLOEXEC, 0), err = 0;
 
 	if (fd < 0)
 		return -errno;
-	if (write(fd, "4", 1) != 1)
+	if (bare__write(fd, "4", 1) != 1)
 		err = -errno;
-	(void)close(fd);
+	(void)bare__close(fd);
 	return err;
 }
 
@@ -414,13 +416,14 @@ static int has_soft_dirty(void)
 	int fd, found;
 
 	page[address - (uintptr_t)page] = 1;
-	fd = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
+	fd = bare__open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC, 0);
 	found = fd >= 0 &&
-		pread(fd, &entry, sizeof(entry), (off_t)(address / IMAGE_PAGE * sizeof(entry))) ==
+		bare__read_at(fd, &entry, sizeof(entry),
+			      (off_t)(address / IMAGE_PAGE * sizeof(entry))) ==
 			(ssize_t)sizeof(entry) &&
 		(entry >> 55 & 1);
 	if (fd >= 0)
-		(void)close(fd);
+		(void)bare__close(fd);
 	return found && clear_soft_dirty() == 0;
 }
 
@@ -431,7 +434,7 @@ void dirty__open(struct dirty *dirty)
 	if (dirty->owner) {
 		dirty__forget(dirty);
 		if (is_uffd(dirty->uffd))
-			(void)close(dirty->uffd);
+			(void)bare__close(dirty->uffd);
 	}
 	dirty->owner = getpid();
 	dirty->tracking = PAGEMAP_NONE;

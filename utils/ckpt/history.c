@@ -36,16 +36,21 @@ const struct history_item *history__newest(struct history *h)
 	return h->count ? &h->items[h->count - 1] : NULL;
 }
 
-/* Which file is at path: that of its last write, for a new one may get an old inode's number. */
-static int identify(struct history_item *item, const char *path)
+/* Which file this is, before it is complete and after: the time is that of its birth. */
+static int identify_for_life(struct history_item *item, int fd, const char *path)
 {
-	struct stat st;
+	const int flags = *path ? AT_SYMLINK_NOFOLLOW : AT_EMPTY_PATH;
+	struct statx st;
 
-	if (lstat(path, &st) < 0)
+	*item = (struct history_item){0};
+	if (statx(fd, path, flags, STATX_TYPE | STATX_INO | STATX_BTIME, &st) < 0)
 		return -errno;
-	item->device = st.st_dev;
-	item->inode = st.st_ino;
-	item->time_ns = (uint64_t)st.st_mtim.tv_sec * 1000000000 + (uint64_t)st.st_mtim.tv_nsec;
+	if (!S_ISREG(st.stx_mode))
+		return -ENOENT; /* nothing that an image replaces */
+	item->device = (uint64_t)st.stx_dev_major << 32 | st.stx_dev_minor;
+	item->inode = st.stx_ino;
+	if (st.stx_mask & STATX_BTIME) /* not all file systems have it */
+		item->time_ns = (uint64_t)st.stx_btime.tv_sec * 1000000000 + st.stx_btime.tv_nsec;
 	return 0;
 }
 
@@ -53,7 +58,7 @@ static int identify(struct history_item *item, const char *path)
 static int check_file(const struct history_item *item, const char *path)
 {
 	struct history_item there = {0};
-	int err = identify(&there, path);
+	int err = identify_for_life(&there, AT_FDCWD, path);
 
 	if (!err && (there.device != item->device || there.inode != item->inode ||
 		     there.time_ns != item->time_ns))
@@ -101,24 +106,6 @@ int history__name(struct history *h, const char *path)
 	return err;
 }
 
-/* Which file this is, before it is complete and after: the time is that of its birth. */
-static int identify_for_life(struct history_item *item, int fd, const char *path)
-{
-	const int flags = *path ? AT_SYMLINK_NOFOLLOW : AT_EMPTY_PATH;
-	struct statx st;
-
-	*item = (struct history_item){0};
-	if (statx(fd, path, flags, STATX_TYPE | STATX_INO | STATX_BTIME, &st) < 0)
-		return -errno;
-	if (!S_ISREG(st.stx_mode))
-		return -ENOENT; /* nothing that an image replaces */
-	item->device = (uint64_t)st.stx_dev_major << 32 | st.stx_dev_minor;
-	item->inode = st.stx_ino;
-	if (st.stx_mask & STATX_BTIME) /* not all file systems have it */
-		item->time_ns = (uint64_t)st.stx_btime.tv_sec * 1000000000 + st.stx_btime.tv_nsec;
-	return 0;
-}
-
 void history__begin(struct history *h, int fd)
 {
 	(void)identify_for_life(&h->written, fd, ""); /* on failure the file 0, which none is */
@@ -158,7 +145,7 @@ static uint32_t first_needed(const struct history *h, unsigned int keep)
 	return first;
 }
 
-void history__add(struct history *h, const char *path, uint64_t id, uint32_t depth,
+void history__add(struct history *h, const char *path, const struct history_item *added,
 		  unsigned int keep)
 {
 	struct history_item *item;
@@ -172,11 +159,11 @@ void history__add(struct history *h, const char *path, uint64_t id, uint32_t dep
 		h->count--;
 	}
 	item = &h->items[h->count++];
-	*item = (struct history_item){.id = id, .depth = depth};
-	(void)identify(item, path); /* if it is gone already, it stays the file 0, which none is */
+	*item = *added;
 	first = first_needed(h, keep);
 	for (uint32_t i = 0; i < first; i++) {
-		if (h->items[i].name && make_name(name, path, h->items[i].name) == 0)
+		if (h->items[i].name && make_name(name, path, h->items[i].name) == 0 &&
+		    check_file(&h->items[i], name) == 0)
 			(void)unlink(name); /* somebody else may have done so */
 	}
 	h->count -= first;

@@ -43,9 +43,9 @@ const struct history_item *history__newest(struct history *history);
  */
 int history__name(struct history *history, const char *path);
 
-/* Notes that a new image is at path, and removes those that are older than the newest keep ones and
- * that none of these needs. */
-void history__add(struct history *history, const char *path, uint64_t id, uint32_t depth,
+/* Notes that the image item, whose file history__begin has noted, was put at path; removes those that
+ * are older than the newest keep ones and that none of these needs. */
+void history__add(struct history *history, const char *path, const struct history_item *item,
 		  unsigned int keep);
 
 /* An image is begun in the new file fd. As this is part of its memory, the image knows which it is. */

@@ -11,19 +11,19 @@
 #include <string.h>
 #include <sys/random.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <unistd.h>
+
+#include "ckpt/bare.h"
 
 /* ---- bytes ---- */
 
-/* Writes all of it at an offset, whatever signals and short writes there are. Not with pwrite(3), see
- * content.c. */
+/* Writes all of it at an offset, whatever signals and short writes there are. */
 static int write_at(int fd, const void *bytes, size_t count, uint64_t offset)
 {
 	const unsigned char *from = bytes;
 
 	while (count > 0) {
-		ssize_t n = syscall(SYS_pwrite64, fd, from, count, (off_t)offset);
+		ssize_t n = bare__write_at(fd, from, count, (off_t)offset);
 
 		if (n < 0 && errno == EINTR)
 			continue;
@@ -159,7 +159,7 @@ static int name_temporary(struct image_output *o)
 
 	if (length + 2 * sizeof(random) + 2 > sizeof(o->temporary))
 		return -ENAMETOOLONG;
-	if (getrandom(random, sizeof(random), GRND_NONBLOCK) != (ssize_t)sizeof(random))
+	if (bare__random(random, sizeof(random), GRND_NONBLOCK) != (ssize_t)sizeof(random))
 		return -EAGAIN;
 	memcpy(o->temporary, o->path, length);
 	o->temporary[length++] = '.';
@@ -193,7 +193,8 @@ int image_output__open(struct image_output *o, const char *path, const char **st
 	if (err)
 		return err;
 	*step = "cannot create";
-	o->fd = open(o->temporary, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+	o->fd = bare__open(o->temporary, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC,
+			   0600);
 	if (o->fd < 0)
 		return -errno;
 	err = ends_with(o->path, ".gz") ? start_compression(o) : 0;
@@ -220,12 +221,13 @@ static int sync_folder(const char *path)
 		memcpy(folder, path, length);
 	}
 	folder[length] = '\0';
-	fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	fd = bare__open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0);
 	if (fd < 0)
 		return -errno;
-	if (fsync(fd) < 0 && errno != EINVAL) /* EINVAL: a file system that has no such thing */
+	if (bare__fsync(fd) < 0 &&
+	    errno != EINVAL) /* EINVAL: a file system that has no such thing */
 		err = -errno;
-	(void)close(fd);
+	(void)bare__close(fd);
 	return err;
 }
 
@@ -234,9 +236,9 @@ static int close_file(struct image_output *o)
 	int err = 0;
 
 	*o->step = "cannot write";
-	if (fsync(o->fd) < 0)
+	if (bare__fsync(o->fd) < 0)
 		err = -errno;
-	if (close(o->fd) < 0 && !err && errno != EINTR)
+	if (bare__close(o->fd) < 0 && !err && errno != EINTR)
 		err = -errno;
 	o->fd = -1;
 	return err;
@@ -270,7 +272,7 @@ int image_output__commit(struct image_output *o)
 void image_output__abort(struct image_output *o)
 {
 	if (o->fd >= 0)
-		(void)close(o->fd);
+		(void)bare__close(o->fd);
 	o->fd = -1;
 	if (o->temporary[0])
 		(void)unlink(o->temporary);

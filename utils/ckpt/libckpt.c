@@ -20,6 +20,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "ckpt/bare.h"
 #include "ckpt/capture.h"
 #include "ckpt/crowd.h"
 #include "ckpt/dirty.h"
@@ -72,7 +73,7 @@ static void drop_file_size_signal(void)
 /* The newest image is of this id and depth from now on. */
 static void note_success(const struct history_item *item)
 {
-	history__add(&self.history, self.settings.path, item->id, item->depth, self.settings.keep);
+	history__add(&self.history, self.settings.path, item, self.settings.keep);
 }
 
 /* Nothing can be added to an image that is not there. */
@@ -93,7 +94,7 @@ static int child_is_busy(void)
 
 	if (self.child == 0)
 		return 0;
-	ended = waitpid(self.child, &status, WNOHANG | __WALL);
+	ended = bare__wait(self.child, &status, WNOHANG | __WALL);
 	if (ended == 0)
 		return 1;
 	self.child = 0;
@@ -104,10 +105,8 @@ static int child_is_busy(void)
 	return 0;
 }
 
-static int write_and_report(struct saving *saving, int forked, uint64_t start_ns)
+static int report(struct saving *saving, int err, uint64_t start_ns)
 {
-	int err = save__write(saving, forked);
-
 	if (err == -EFBIG)
 		drop_file_size_signal();
 	if (err)
@@ -117,19 +116,56 @@ static int write_and_report(struct saving *saving, int forked, uint64_t start_ns
 	return err;
 }
 
-/* A child has the memory of this moment, as copy-on-write. It has one thread, and ends here. */
-static int write_in_child(struct saving *saving, uint64_t start_ns)
+/* The file is known before it is written: what is at the path later may be another process's. */
+static int open_file(struct saving *saving)
 {
-	long child = syscall(SYS_clone, 0, NULL, NULL, NULL, NULL);
+	int err = save__open(saving);
 
+	self.pending = self.history.written;
+	self.pending.id = saving->image->info.id;
+	self.pending.depth = saving->order->depth;
+	return err;
+}
+
+static int write_here(struct saving *saving, uint64_t start_ns)
+{
+	int err = open_file(saving);
+
+	if (!err)
+		err = save__write(saving);
+	return report(saving, err, start_ns);
+}
+
+static int work_of_child(struct saving *saving, int planned)
+{
+	int err = save__reopen(saving);
+
+	if (!err && !planned)
+		err = save__plan(saving);
+	if (err)
+		save__abort(saving);
+	return err ? err : save__write(saving);
+}
+
+/* A child has the memory of this moment, as copy-on-write. It has one thread, and ends here. The
+ * offsets of open files are not its own: they are described before. */
+static int write_in_child(struct saving *saving, int planned, uint64_t start_ns)
+{
+	int err = open_file(saving);
+	long child;
+
+	if (err)
+		return report(saving, err, start_ns);
+	child = syscall(SYS_clone, 0, NULL, NULL, NULL, NULL);
 	if (child < 0) {
-		int err = -errno;
-
+		err = -errno;
 		message__text(&self.settings, "cannot fork", err);
+		save__abort(saving);
 		return err;
 	}
 	if (child == 0)
-		_exit(write_and_report(saving, 1, start_ns) ? 1 : 0);
+		_exit(report(saving, work_of_child(saving, planned), start_ns) ? 1 : 0);
+	save__leave(saving);
 	self.child = (pid_t)child;
 	return 0;
 }
@@ -153,59 +189,41 @@ static void choose_parent(struct save_order *order)
 	order->depth = newest->depth + 1;
 }
 
+static int describe_and_plan(struct saving *saving, const struct save_order *order)
+{
+	int err = save__describe(saving, order);
+
+	return err ? err : save__plan(saving);
+}
+
 /* Plans an increment if it can be, or else a full image. */
 static int plan_image(struct saving *saving, struct save_order *order)
 {
-	int err = save__plan(saving, order);
+	int err = describe_and_plan(saving, order);
 
 	if (err != -EFBIG || !order->parent)
 		return err;
 	save__close(saving);
 	order->parent = NULL;
 	order->depth = 0;
-	return save__plan(saving, order);
+	return describe_and_plan(saving, order);
 }
 
+/* With CKPT_FORK, and without increments, to find the pages is the child's work as well. */
 static int save(struct saving *saving, struct save_order *order, uint64_t start_ns)
 {
-	int err = plan_image(saving, order);
+	const int planned = !self.settings.fork || self.settings.incremental;
+	int err = planned ? plan_image(saving, order) : save__describe(saving, order);
 
 	if (err) {
 		message__failure(&self.settings, saving, err);
 		return err;
 	}
-	self.pending = (struct history_item){.id = saving->image->info.id, .depth = order->depth};
-	err = self.settings.fork ? write_in_child(saving, start_ns)
-				 : write_and_report(saving, 0, start_ns);
+	err = self.settings.fork ? write_in_child(saving, planned, start_ns)
+				 : write_here(saving, start_ns);
 	if (!err && order->dirty)
 		dirty__commit(order->dirty, saving->image);
 	return err;
-}
-
-/* With CKPT_FORK, and without increments, everything is the child's work: the program need not wait
- * while it is described. It cannot know the image's id, and keeps no history but the names. */
-static int save_all_in_child(struct saving *saving, struct save_order *order, uint64_t start_ns)
-{
-	const pid_t pid = getpid();
-	long child = syscall(SYS_clone, 0, NULL, NULL, NULL, NULL);
-	int err;
-
-	self.pending = (struct history_item){0};
-	if (child != 0) {
-		err = child < 0 ? -errno : 0;
-		if (err)
-			message__text(&self.settings, "cannot fork", err);
-		else
-			self.child = (pid_t)child;
-		return err;
-	}
-	err = save__plan(saving, order);
-	if (err) {
-		message__failure(&self.settings, saving, err);
-		_exit(1);
-	}
-	saving->image->process.pid = pid;
-	_exit(write_and_report(saving, 0, start_ns) ? 1 : 0);
 }
 
 static void take_image(struct visitor *leader, uint64_t start_ns)
@@ -232,10 +250,6 @@ static void take_image(struct visitor *leader, uint64_t start_ns)
 		return;
 	}
 	choose_parent(&order);
-	if (self.settings.fork && !self.settings.incremental) {
-		(void)save_all_in_child(&saving, &order, start_ns);
-		return;
-	}
 	err = save(&saving, &order, start_ns);
 	if (err && order.dirty)
 		dirty__abort(order.dirty);
@@ -346,14 +360,10 @@ __attribute__((noinline)) static void visit(struct visitor *visitor, int leads)
 __attribute__((noinline)) static void take_part(enum crowd_role role, ucontext_t *context)
 {
 	struct visitor visitor;
-	int state = 0;
 
 	memset(&visitor, 0, sizeof(visitor));
 	visitor.interrupted = context;
-	/* Many of our system calls are cancellation points. */
-	(void)pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &state);
 	visit(&visitor, role == CROWD_LEADER);
-	(void)pthread_setcancelstate(state, NULL);
 }
 
 /* The signal may have interrupted a handler of the program that has a small stack of its own. */
@@ -375,13 +385,10 @@ static void refuse_on_small_stack(void)
 	(void)syscall(SYS_write, STDERR_FILENO, text, sizeof(text) - 1);
 }
 
-static void on_signal(int signal, siginfo_t *info, void *context)
+static void answer(siginfo_t *info, void *context)
 {
-	enum crowd_role role;
-	int kept = errno;
+	enum crowd_role role = crowd__role(info);
 
-	(void)signal;
-	role = crowd__role(info);
 	if (role == CROWD_NOBODY)
 		return;
 	if (has_room(role == CROWD_LEADER ? LEADER_BYTES : MEMBER_BYTES)) {
@@ -390,7 +397,25 @@ static void on_signal(int signal, siginfo_t *info, void *context)
 		refuse_on_small_stack();
 		crowd__release();
 	} /* A member is called again: its handler may have ended then. */
+}
+
+/*
+ * Many of our system calls are cancellation points, and the signal of pthread_cancel(3) cannot be
+ * blocked: a leader that it ends leaves all others waiting. The type counts as well: glibc 2.36 ends
+ * a thread of the asynchronous type although its state is disabled, if the signal was on its way
+ * then. When that type comes back, last, a cancellation of meanwhile is met.
+ */
+static void on_signal(int signal, siginfo_t *info, void *context)
+{
+	int kept = errno, type = 0, state = 0;
+
+	(void)signal;
+	(void)pthread_setcanceltype(PTHREAD_CANCEL_DEFERRED, &type);
+	(void)pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &state);
+	answer(info, context);
+	(void)pthread_setcancelstate(state, NULL);
 	errno = kept;
+	(void)pthread_setcanceltype(type, NULL);
 }
 
 /* ---- the start ---- */

@@ -12,6 +12,8 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
+#include "ckpt/bare.h"
+
 #define PAGE_BYTES 4096ULL
 
 /* linux/fs.h of 6.7; older headers do not have it. */
@@ -67,8 +69,8 @@ static int read_entries(struct pagemap *p)
 
 	if (pages > PAGEMAP_ENTRIES)
 		pages = PAGEMAP_ENTRIES;
-	n = pread(p->fd, p->entries, pages * sizeof(uint64_t),
-		  (off_t)(p->at / PAGE_BYTES * sizeof(uint64_t)));
+	n = bare__read_at(p->fd, p->entries, pages * sizeof(uint64_t),
+			  (off_t)(p->at / PAGE_BYTES * sizeof(uint64_t)));
 	if (n <= 0)
 		return n < 0 ? -errno : -EIO;
 	pages = (uint64_t)n / sizeof(uint64_t);
@@ -95,7 +97,7 @@ int pagemap__open(struct pagemap *p, enum pagemap_tracking tracking)
 {
 	memset(p, 0, offsetof(struct pagemap, regions));
 	p->tracking = tracking;
-	p->fd = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
+	p->fd = bare__open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC, 0);
 	if (p->fd < 0)
 		return -errno;
 	/* Nothing is at the first page; the kernel only says whether it knows the call. */
@@ -107,7 +109,7 @@ int pagemap__open(struct pagemap *p, enum pagemap_tracking tracking)
 void pagemap__close(struct pagemap *p)
 {
 	if (p->fd >= 0)
-		(void)close(p->fd);
+		(void)bare__close(p->fd);
 	p->fd = -1;
 }
 

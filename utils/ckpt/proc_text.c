@@ -9,16 +9,18 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "ckpt/bare.h"
+
 ssize_t proc_text__read(const char *path, char *buffer, size_t bytes)
 {
-	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	int fd = bare__open(path, O_RDONLY | O_CLOEXEC, 0);
 	size_t length = 0;
 	ssize_t n = 0;
 
 	if (fd < 0)
 		return -errno;
 	while (length < bytes) {
-		n = read(fd, buffer + length, bytes - length);
+		n = bare__read(fd, buffer + length, bytes - length);
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n <= 0)
@@ -29,7 +31,7 @@ ssize_t proc_text__read(const char *path, char *buffer, size_t bytes)
 		n = -errno;
 	else if (length == bytes)
 		n = -EFBIG;
-	(void)close(fd);
+	(void)bare__close(fd);
 	if (n < 0)
 		return n;
 	buffer[length] = '\0';

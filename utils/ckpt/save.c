@@ -10,6 +10,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "ckpt/bare.h"
+
 enum {
 	WORKSPACE_BYTES = 96 << 20,
 	FRAMES_BYTES = 64 << 10, /* more than anything takes of a stack below a visitor */
@@ -25,7 +27,7 @@ static int fill_info(struct saving *s)
 	info->page_bytes = IMAGE_PAGE;
 	info->time_ns = (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
 	s->step = "cannot get a random number";
-	if (getrandom(&info->id, sizeof(info->id), GRND_NONBLOCK) != (ssize_t)sizeof(info->id))
+	if (bare__random(&info->id, sizeof(info->id), GRND_NONBLOCK) != (ssize_t)sizeof(info->id))
 		return -EAGAIN;
 	info->id |= 1; /* not 0 */
 	return 0;
@@ -83,7 +85,7 @@ static int describe(struct saving *s)
 	return 0;
 }
 
-static int plan(struct saving *s)
+int save__plan(struct saving *s)
 {
 	struct dirty *dirty = s->order->dirty;
 	int err = 0;
@@ -142,7 +144,7 @@ static int list_moving(struct saving *s, struct image_run **ret_runs, size_t *re
 	return 0;
 }
 
-int save__plan(struct saving *s, const struct save_order *order)
+int save__describe(struct saving *s, const struct save_order *order)
 {
 	enum pagemap_tracking tracking = order->dirty ? order->dirty->tracking : PAGEMAP_NONE;
 	struct image_run *moving;
@@ -165,26 +167,42 @@ int save__plan(struct saving *s, const struct save_order *order)
 		return err;
 	s->step = "cannot open files of /proc/self";
 	err = content__open(&s->content, &s->workspace, moving, moving_count, tracking);
-	if (!err)
-		err = describe(s);
-	return err ? err : plan(s);
+	return err ? err : describe(s);
 }
 
-int save__write(struct saving *s, int forked)
+int save__open(struct saving *s)
+{
+	int err = image_writer__open(s->writer, s->order->path);
+
+	s->step = s->writer->step;
+	s->step_names_path = 1;
+	if (!err)
+		history__begin(s->order->history, s->writer->output.fd);
+	return err;
+}
+
+int save__reopen(struct saving *s)
+{
+	s->step = "cannot open files of /proc/self";
+	s->step_names_path = 0;
+	return content__reopen(&s->content);
+}
+
+void save__leave(struct saving *s)
+{
+	(void)bare__close(s->writer->output.fd);
+}
+
+void save__abort(struct saving *s)
+{
+	image_writer__abort(s->writer);
+}
+
+int save__write(struct saving *s)
 {
 	struct image_writer *writer = s->writer;
-	int err = 0;
+	int err = image_writer__begin(writer, s->image);
 
-	s->step = "cannot open files of /proc/self";
-	if (forked)
-		err = content__reopen(&s->content);
-	if (err)
-		return err;
-	err = image_writer__open(writer, s->order->path);
-	if (!err) {
-		history__begin(s->order->history, writer->output.fd);
-		err = image_writer__begin(writer, s->image);
-	}
 	if (!err)
 		err = content__write(&s->content, writer, s->image);
 	if (!err)

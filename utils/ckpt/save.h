@@ -42,12 +42,27 @@ struct saving {
 	int step_names_path; /* is the path the object of the step? "cannot create PATH" */
 };
 
-/* Returns 0 or -errno; call save__close in any case. */
-int save__plan(struct saving *saving, const struct save_order *order);
+/* What is to be described while the program stands still: all but the pages. Returns 0 or -errno;
+ * call save__close in any case. */
+int save__describe(struct saving *saving, const struct save_order *order);
 
-/* forked: is this a child of the process that planned? Returns 0 or -errno; the file that was at
- * the path before is then untouched. */
-int save__write(struct saving *saving, int forked);
+/* Finds the pages, after save__describe. Returns 0 or -errno. */
+int save__plan(struct saving *saving);
+
+/* Makes the file, and tells the history which it is. Then call one of write, leave, abort. */
+int save__open(struct saving *saving);
+
+/* In a child of the process that described: opens the files of /proc anew. */
+int save__reopen(struct saving *saving);
+
+/* A child has the file and writes it. */
+void save__leave(struct saving *saving);
+
+/* Removes the file. */
+void save__abort(struct saving *saving);
+
+/* Returns 0 or -errno; the file that was at the path before is then untouched. */
+int save__write(struct saving *saving);
 
 void save__close(struct saving *saving);
 

@@ -7,6 +7,8 @@
 #include <errno.h>
 #include <unistd.h>
 
+#include "ckpt/bare.h"
+
 void say__begin(struct say *say)
 {
 	say->length = 0;
@@ -40,7 +42,7 @@ void say__end(struct say *say)
 	int kept = errno;
 
 	say->text[say->length++] = '\n';
-	if (write(STDERR_FILENO, say->text, say->length) < 0)
+	if (bare__write(STDERR_FILENO, say->text, say->length) < 0)
 		errno = kept; /* nobody is there to be told */
 	errno = kept;
 }
