@@ -49,19 +49,21 @@ int save__describe(struct saving *saving, const struct save_order *order);
 /* Finds the pages, after save__describe. Returns 0 or -errno. */
 int save__plan(struct saving *saving);
 
-/* Makes the file, and tells the history which it is. Then call one of write, leave, abort. */
+/* Makes the file, and tells the history which it is. Returns 0, or -errno without a file; after a
+ * success call one of save__write, save__leave and save__abort. */
 int save__open(struct saving *saving);
 
-/* In a child of the process that described: opens the files of /proc anew. */
+/* In a child of the process that described: opens the files of /proc anew. Returns 0 or -errno. */
 int save__reopen(struct saving *saving);
 
-/* A child has the file and writes it. */
+/* Lets go of the file, which a child writes. */
 void save__leave(struct saving *saving);
 
 /* Removes the file. */
 void save__abort(struct saving *saving);
 
-/* Returns 0 or -errno; the file that was at the path before is then untouched. */
+/* Writes the image and puts it at the path. Returns 0; or -errno, and then what was at the path is
+ * untouched. */
 int save__write(struct saving *saving);
 
 void save__close(struct saving *saving);
