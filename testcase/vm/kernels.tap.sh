@@ -7,21 +7,8 @@
 set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd -P)
-scratch=$(mktemp -d "${TMPDIR:-/tmp}/tracer-vm-kernels.XXXXXX")
-pids=()
-# shellcheck disable=SC2317,SC2329 # called by the trap
-cleanup()
-{
-	local pid
-
-	for pid in "${pids[@]}"; do
-		kill "$pid" 2>/dev/null || true
-	done
-	rm -rf "$scratch"
-}
-trap cleanup EXIT
-trap 'exit 130' INT
-trap 'exit 143' TERM HUP
+# shellcheck source=testcase/vm/machines.sh
+. "$here/machines.sh" "${TMPDIR:-/tmp}/tracer-vm-kernels.XXXXXX"
 
 # run KERNEL: TAP with the kernel in front of each name
 run()
@@ -51,5 +38,6 @@ for kernel in "${kernels[@]}"; do
 	running+=("$kernel")
 done
 for i in "${!running[@]}"; do
-	tail -n +1 -f --pid "${pids[i]}" "$scratch/${running[i]}.tap"
+	tail -n +1 -f --pid "${pids[i]}" "$scratch/${running[i]}.tap" &
+	wait $!
 done

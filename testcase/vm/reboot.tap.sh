@@ -10,21 +10,8 @@ here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd -P)
 tree=$(cd "$here/../.." && pwd -P)
 build=${TRACER_BUILD:-$tree/build}
 mkdir -p "$build"
-scratch=$(mktemp -d "$build/vm-reboot.XXXXXX") # in the tree, which machines see
-pids=()
-# shellcheck disable=SC2317,SC2329 # called by the trap
-cleanup()
-{
-	local pid
-
-	for pid in "${pids[@]}"; do
-		kill "$pid" 2>/dev/null || true
-	done
-	rm -rf "$scratch"
-}
-trap cleanup EXIT
-trap 'exit 130' INT
-trap 'exit 143' TERM HUP
+# shellcheck source=testcase/vm/machines.sh
+. "$here/machines.sh" "$build/vm-reboot.XXXXXX" # in the tree, which machines see
 
 # live KERNEL ARG...: one life of a machine
 live()
