@@ -16,6 +16,7 @@ setup()
 	cd "$dir" || return 1
 	pid=
 	mounted=
+	launch=() # restart with
 	unset "${!CKPT_@}"
 }
 
@@ -108,7 +109,7 @@ expect_refused()
 	local status=0 pattern=$1
 
 	shift
-	timeout -k 5 "$LIMIT" "$RESTART" "$@" >restart.out 2>restart.err </dev/null || status=$?
+	timeout -k 5 "$LIMIT" "${launch[@]}" "$RESTART" "$@" >restart.out 2>restart.err </dev/null || status=$?
 	[ "$status" -eq 125 ]
 	grep -- "$pattern" restart.err
 	[ "$(wc -l <restart.err)" -eq 1 ]
@@ -118,6 +119,12 @@ expect_refused()
 put()
 {
 	printf '%b' "$2" | dd of="$3" bs=1 seek="$1" conv=notrunc status=none
+}
+
+# flip OFFSET FILE: one bit
+flip()
+{
+	put "$1" "$(printf '\\%03o' $(($(od -An -tu1 -j "$1" -N 1 "$2") ^ 16)))" "$2"
 }
 
 # The kernel writes to a thread's rseq area whenever it moves to another processor.
@@ -639,8 +646,7 @@ os.wait()' >out 2>err
 	size=$(stat -c %s image)
 	for at in $((size / 2)) $((size / 3)) $((size - 50000)); do
 		cp --sparse=always image other
-		byte=$(od -An -tu1 -j "$at" -N 1 other)
-		put "$at" "$(printf '\\%03o' $((byte ^ 16)))" other
+		flip "$at" other
 		expect_refused 'damaged' other
 	done
 	for at in 70 3000 $((size / 2)) $((size - 1)); do
@@ -650,6 +656,30 @@ os.wait()' >out 2>err
 	gzip -c image >packed
 	truncate -s $(($(stat -c %s packed) / 2)) packed
 	expect_refused 'cannot unpack: the compressed data is cut off' packed
+}
+
+# Several processors read it, or one, or one because no helper can be started.
+@test 'a large image: whoever reads it, one damaged byte is found, or it is brought back' {
+	local at how processors size
+
+	processors=$(taskset -cp $$ | sed 's/.*: //')
+	start 'heap 53'
+	take_image
+	cp out out.then
+	touch finish
+	size=$(stat -c %s image)
+	for how in '' "taskset -c ${processors%%[-,]*}" "$BUILD/e2e/deny clone3 11"; do
+		read -ra launch <<<"$how"
+		for part in 1 3 6; do
+			at=$((size / 7 * part + 4099))
+			cp --sparse=always image other
+			flip "$at" other
+			expect_refused 'damaged: a checksum of its memory is wrong' other
+		done
+		cat out.then >out
+		timeout -k 5 "$LIMIT" "${launch[@]}" "$RESTART" image
+		grep -q '^ok$' out
+	done
 }
 
 @test 'an image of somebody else is brought back with a warning' {

@@ -84,7 +84,7 @@ static void check_segment(const struct pair *p, size_t i)
 	uint32_t flags = (segment->flags & IMAGE_READ ? PF_R : 0) |
 			 (segment->flags & IMAGE_WRITE ? PF_W : 0) |
 			 (segment->flags & IMAGE_EXEC ? PF_X : 0);
-	uint32_t crc = 0;
+	struct image_sum sum = {0};
 
 	if (header.p_type != PT_LOAD || header.p_vaddr != segment->start ||
 	    header.p_memsz != segment->end - segment->start || header.p_filesz != segment->bytes ||
@@ -96,9 +96,9 @@ static void check_segment(const struct pair *p, size_t i)
 		size_t bytes = left < SEGMENT_BLOCK ? (size_t)left : SEGMENT_BLOCK;
 		const Elf_Data *data = chunk(p, header.p_offset + at, bytes, ELF_T_BYTE);
 
-		crc = image__crc(crc, segment->start + at, data->d_buf, bytes);
+		image__sum(&sum, segment->start + at, data->d_buf, bytes);
 	}
-	if (crc != segment->crc)
+	if (sum.crc != segment->crc)
 		fail("the memory of segment %zu, at 0x%" PRIx64 ", is other", i, segment->start);
 }
 

@@ -192,7 +192,7 @@ _Static_assert(sizeof(struct image_run) == 16, "part of the format");
 
 struct image_checksums {
 	uint32_t header;   /* CRC-32 of all bytes of the file before the first segment's */
-	uint32_t segments; /* how many follow: the CRC of each segment, as image__crc */
+	uint32_t segments; /* how many follow: the CRC of each segment, as image__sum */
 	uint32_t self;     /* CRC-32 of this record with self = 0, and of what follows */
 	uint32_t reserved; /* 0 */
 };
@@ -206,7 +206,7 @@ struct image_segment {
 	uint64_t offset;     /* into the file, of the first byte; page-aligned */
 	uint64_t bytes;      /* in the file: end - start, or 0 */
 	uint32_t flags;      /* IMAGE_READ, IMAGE_WRITE, IMAGE_EXEC */
-	uint32_t crc;        /* image__crc of these bytes */
+	uint32_t crc;        /* image__sum of these bytes */
 };
 
 /* The registers of a thread where it was interrupted: NT_PRSTATUS and NT_X86_XSTATE. */
@@ -302,6 +302,8 @@ int image__read(const struct image *image, uint64_t address, void *buffer, size_
  * there is none. A file system that does not know of holes has none.
  */
 uint64_t image__skip_hole(const struct image *image, uint64_t offset, uint64_t limit);
+/* The same for the first byte that is in a hole. */
+uint64_t image__skip_data(const struct image *image, uint64_t offset, uint64_t limit);
 
 /*
  * Reads one segment: calls each, unless it is NULL, for every page of it that is not all zeros, in
@@ -348,13 +350,21 @@ int image_chain__read(const struct image_chain *chain, uint64_t address, void *b
 /* Are all bytes zero? bytes is a multiple of 64, and from is aligned to 8. */
 int image__is_zero(const void *from, size_t bytes);
 
+/* Of consecutive pages, from none on: all 0. */
+struct image_sum {
+	uint32_t crc;
+	uint64_t bytes; /* that it is of */
+};
+
 /*
- * Continues the checksum of a segment, which begins with 0, over whole pages. It is the CRC-32 of
- * zlib over, for each page that is not all zeros, its address (8 bytes, little endian) and the
- * page. So it is the same whether a page of zeros is in the file or a hole.
+ * Continues the checksum of a segment over whole pages. It is the CRC-32 of zlib over, for each page
+ * that is not all zeros, its address (8 bytes, little endian) and the page. So it is the same whether a
+ * page of zeros is in the file or a hole.
  */
-uint32_t image__crc(uint32_t crc, uint64_t address, const void *pages, size_t bytes);
-/* The same for one page that is known not to be all zeros. */
+void image__sum(struct image_sum *sum, uint64_t address, const void *pages, size_t bytes);
+/* Makes *sum that of its pages and of those of next, which come after them. */
+void image__add_sum(struct image_sum *sum, const struct image_sum *next);
+/* Continues such a CRC with one page that is known not to be all zeros. */
 uint32_t image__crc_page(uint32_t crc, uint64_t address, const void *page);
 
 /* ---- writing ---- */

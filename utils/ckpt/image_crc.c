@@ -24,13 +24,20 @@ uint32_t image__crc_page(uint32_t crc, uint64_t address, const void *page)
 	return (uint32_t)crc32(crc, page, IMAGE_PAGE);
 }
 
-uint32_t image__crc(uint32_t crc, uint64_t address, const void *pages, size_t bytes)
+void image__sum(struct image_sum *sum, uint64_t address, const void *pages, size_t bytes)
 {
 	const unsigned char *page = pages;
 
 	for (size_t at = 0; at < bytes; at += IMAGE_PAGE) {
-		if (!image__is_zero(page + at, IMAGE_PAGE))
-			crc = image__crc_page(crc, address + at, page + at);
+		if (image__is_zero(page + at, IMAGE_PAGE))
+			continue;
+		sum->crc = image__crc_page(sum->crc, address + at, page + at);
+		sum->bytes += sizeof(address) + IMAGE_PAGE;
 	}
-	return crc;
+}
+
+void image__add_sum(struct image_sum *sum, const struct image_sum *next)
+{
+	sum->crc = (uint32_t)crc32_combine(sum->crc, next->crc, (z_off_t)next->bytes);
+	sum->bytes += next->bytes;
 }

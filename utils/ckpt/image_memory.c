@@ -128,16 +128,24 @@ uint64_t image__skip_hole(const struct image *image, uint64_t offset, uint64_t l
 	return (uint64_t)data < limit ? (uint64_t)data : limit;
 }
 
+uint64_t image__skip_data(const struct image *image, uint64_t offset, uint64_t limit)
+{
+	off_t hole = lseek(image->fd, (off_t)offset, SEEK_HOLE);
+
+	return hole >= 0 && (uint64_t)hole < limit ? (uint64_t)hole : limit;
+}
+
 /* One block of memory from address on: its checksum, and each for its pages. */
-static uint32_t scan_block(uint32_t crc, uint64_t address, const unsigned char *block, size_t bytes,
-			   void (*each)(uint64_t address, const void *page, void *argument),
-			   void *argument)
+static void scan_block(struct image_sum *sum, uint64_t address, const unsigned char *block,
+		       size_t bytes,
+		       void (*each)(uint64_t address, const void *page, void *argument),
+		       void *argument)
 {
 	for (size_t at = 0; each && at < bytes; at += IMAGE_PAGE) {
 		if (!image__is_zero(block + at, IMAGE_PAGE))
 			each(address + at, block + at, argument);
 	}
-	return image__crc(crc, address, block, bytes);
+	image__sum(sum, address, block, bytes);
 }
 
 int image__scan_segment(const struct image *image, size_t index,
@@ -147,7 +155,7 @@ int image__scan_segment(const struct image *image, size_t index,
 	const struct image_segment *segment = &image->segments[index];
 	uint64_t at = 0, limit = segment->offset + segment->bytes;
 	unsigned char *block = NULL;
-	uint32_t crc = 0;
+	struct image_sum sum = {0};
 	int err = 0;
 
 	if (segment->bytes) {
@@ -163,19 +171,19 @@ int image__scan_segment(const struct image *image, size_t index,
 							 : BLOCK_BYTES;
 		err = image__read_at(image->fd, block, part, segment->offset + at);
 		if (!err)
-			crc = scan_block(crc, segment->start + at, block, part, each, argument);
+			scan_block(&sum, segment->start + at, block, part, each, argument);
 		at += part;
 	}
 	free(block);
 	if (err)
 		return image__fail(message, err, image->path, "cannot read segment %zu: %s", index,
 				   strerror(-err));
-	if (crc != segment->crc)
+	if (sum.crc != segment->crc)
 		return image__fail(
 			message, -EBADMSG, image->path,
 			"damaged: the checksum of segment %zu, at 0x%llx, is 0x%08x, and "
 			"must be 0x%08x",
-			index, (unsigned long long)segment->start, crc, segment->crc);
+			index, (unsigned long long)segment->start, sum.crc, segment->crc);
 	return 0;
 }
 

@@ -40,6 +40,11 @@ struct draft {
 	char *message;
 };
 
+static uint64_t round_up(uint64_t bytes, uint64_t unit)
+{
+	return (bytes + unit - 1) / unit * unit;
+}
+
 int plan__move_fd(int fd, int first_fd)
 {
 	int moved = fcntl(fd, F_DUPFD_CLOEXEC, first_fd);
@@ -139,25 +144,69 @@ static int add_piece(struct draft *d, const struct plan_piece *piece)
 	return 0;
 }
 
-/* The checksum of a piece that is a segment of the only image. */
-static void find_checksum(const struct draft *d, struct plan_piece *piece)
+/* The checksum of the segment that begins there, in the only image. */
+static uint32_t find_checksum(const struct draft *d, uint64_t address)
 {
 	size_t low = 0, high = d->image->segment_count;
 
 	while (low < high) {
 		size_t middle = low + (high - low) / 2;
 
-		if (d->image->segments[middle].end <= piece->address)
+		if (d->image->segments[middle].end <= address)
 			low = middle + 1;
 		else
 			high = middle;
 	}
-	piece->verify = 1;
-	piece->crc = d->image->segments[low].crc;
+	return d->image->segments[low].crc;
+}
+
+/* Bytes [from, to) of a segment, in pieces that several processors can share. */
+static int add_run(struct draft *d, const struct plan_piece *segment, uint64_t from, uint64_t to)
+{
+	int err = 0;
+
+	while (from < to && !err) {
+		struct plan_piece piece = *segment;
+
+		piece.address += from;
+		piece.offset += from;
+		piece.bytes = to - from < PLAN_PIECE_BYTES ? to - from : PLAN_PIECE_BYTES;
+		err = add_piece(d, &piece);
+		from += piece.bytes;
+	}
+	return err;
+}
+
+/* What image has for addresses from start on. A mapping of the same file has the file's bytes before,
+ * so holes count there. Holes of some file systems are smaller than a page. */
+static int add_data(struct draft *d, uint64_t start, const struct image_piece *data,
+		    const struct image *image, int skip_holes)
+{
+	const uint64_t bytes = data->end - start, limit = data->offset + bytes;
+	const struct plan_piece segment = {.address = start,
+					   .offset = data->offset,
+					   .fd = image->fd,
+					   .verify = (char)d->verify_later};
+	struct plan_piece end = segment;
+	uint64_t at = skip_holes ? 0 : bytes;
+	int err = skip_holes ? 0 : add_run(d, &segment, 0, bytes);
+
+	while (at < bytes && !err) {
+		uint64_t from = image__skip_hole(image, data->offset + at, limit);
+		uint64_t to = image__skip_data(image, from, limit);
+
+		from = (from - data->offset) / IMAGE_PAGE * IMAGE_PAGE;
+		at = round_up(to - data->offset, IMAGE_PAGE);
+		err = add_run(d, &segment, from, at);
+	}
+	if (err || !d->verify_later)
+		return err;
+	end.crc = find_checksum(d, start);
+	return add_piece(d, &end);
 }
 
 /* All of the mapping that is in a file. */
-static int add_pieces(struct draft *d, const struct image_mapping *m)
+static int add_pieces(struct draft *d, const struct image_mapping *m, int skip_holes)
 {
 	uint64_t at = m->start;
 	int err = 0;
@@ -167,16 +216,8 @@ static int add_pieces(struct draft *d, const struct image_mapping *m)
 		struct image_piece piece;
 
 		image_chain__locate(d->chain, at, &piece, &image);
-		if (piece.kind == IMAGE_DATA) {
-			struct plan_piece new = {.address = at,
-						 .bytes = piece.end - at,
-						 .offset = piece.offset,
-						 .fd = image->fd};
-
-			if (d->verify_later)
-				find_checksum(d, &new);
-			err = add_piece(d, &new);
-		}
+		if (piece.kind == IMAGE_DATA)
+			err = add_data(d, at, &piece, image, skip_holes);
 		at = piece.end;
 	}
 	return err;
@@ -287,7 +328,7 @@ static int plan_mapping(struct draft *d, const struct image_mapping *m)
 	if (p->is_loaded) {
 		size_t before = d->piece_count;
 
-		err = add_pieces(d, m);
+		err = add_pieces(d, m, p->fd < 0);
 		p->is_loaded = d->piece_count > before;
 	}
 	d->plan.mapping_count++;
@@ -343,11 +384,6 @@ static int find_hole(const struct image *image, const struct mappings *maps, uin
 			return 0;
 		}
 	}
-}
-
-static uint64_t round_up(uint64_t bytes, uint64_t unit)
-{
-	return (bytes + unit - 1) / unit * unit;
 }
 
 /* Copies to the block, from *at on, which then is behind it. */

@@ -12,6 +12,7 @@
 enum {
 	PLAN_STACK_BYTES = 16 << 10, /* of each thread, until it has its own */
 	PLAN_KERNEL_PARTS = 8,       /* of vvar and vdso */
+	PLAN_PIECE_BYTES = 4 << 20,
 };
 
 struct plan_mapping {
@@ -23,14 +24,17 @@ struct plan_mapping {
 	int is_loaded;   /* are there pieces for it? */
 };
 
-/* Bytes of a file that go to an address. */
+/* At most PLAN_PIECE_BYTES of a file that go to an address. One without bytes ends a segment, and has
+ * the checksum of the pieces before it, back to the one that ended the segment before. */
 struct plan_piece {
 	uint64_t address, bytes;
 	uint64_t offset;
 	int fd;
-	int verify; /* is it a whole segment, whose checksum is crc? */
 	uint32_t crc;
-	uint32_t reserved;
+	struct image_sum sum; /* of these bytes, set by load__pieces */
+	int err;              /* of reading them, set by load__pieces */
+	char verify;          /* is the sum needed? */
+	char is_loaded;       /* set by load__pieces */
 };
 
 /* A part of vvar and vdso, which the kernel has put elsewhere in this process. */

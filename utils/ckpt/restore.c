@@ -24,14 +24,11 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "ckpt/kernel.h"
+#include "ckpt/load.h"
 #include "ckpt/thread.h"
 
-#ifndef MADV_POPULATE_WRITE /* Linux 5.14 */
-#define MADV_POPULATE_WRITE 23
-#endif
-
 enum {
-	BLOCK_BYTES = 1 << 18,
 	FAILED = 125,
 	AREA_BYTES = 8192,
 	THREAD_HEAD = 64, /* of the C library's control block: pointers to itself, the canary */
@@ -138,83 +135,20 @@ static void map(const struct plan_mapping *m)
 		die("cannot map memory of the process", -errno);
 }
 
-static void read_block(const struct plan_piece *piece, uint64_t done, size_t bytes)
-{
-	size_t got = 0;
-
-	/* One call instead of a page fault for each page; it only makes the read faster. */
-	(void)madvise(at(piece->address + done), bytes, MADV_POPULATE_WRITE);
-
-	while (got < bytes) {
-		ssize_t n = pread(piece->fd, at(piece->address + done + got), bytes - got,
-				  (off_t)(piece->offset + done + got));
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n <= 0)
-			die("cannot read the image", n < 0 ? -errno : -EIO);
-		got += (size_t)n;
-	}
-}
-
-/* How many bytes from done on are in a hole. */
-static uint64_t hole_at(const struct plan_piece *piece, uint64_t done)
-{
-	off_t data = lseek(piece->fd, (off_t)(piece->offset + done), SEEK_DATA);
-	uint64_t bytes;
-
-	if (data < 0)
-		return errno == ENXIO ? piece->bytes - done : 0;
-	bytes = (uint64_t)data - piece->offset - done;
-	return bytes < piece->bytes - done ? bytes / IMAGE_PAGE * IMAGE_PAGE : piece->bytes - done;
-}
-
-/* A mapping of the same file has the file's bytes before, so holes count there. */
-static void load(const struct plan_piece *piece, int skip_holes)
-{
-	uint64_t done = 0, known = 0;
-	uint32_t crc = 0;
-
-	while (done < piece->bytes) {
-		size_t part = BLOCK_BYTES;
-
-		if (skip_holes && done >= known) {
-			off_t hole;
-
-			done += hole_at(piece, done);
-			hole = lseek(piece->fd, (off_t)(piece->offset + done), SEEK_HOLE);
-			known = hole < 0 ? piece->bytes
-					 : ((uint64_t)hole - piece->offset + IMAGE_PAGE - 1) /
-						   IMAGE_PAGE * IMAGE_PAGE;
-		}
-		if (skip_holes && known - done < part)
-			part = (size_t)(known - done);
-		if (piece->bytes - done < part)
-			part = (size_t)(piece->bytes - done);
-		read_block(piece, done, part);
-		if (piece->verify)
-			crc = image__crc(crc, piece->address + done, at(piece->address + done),
-					 part);
-		done += part;
-	}
-	if (piece->verify && crc != piece->crc)
-		die("the image is damaged: a checksum of its memory is wrong (readckpt says where)",
-		    0);
-}
-
 static void make_memory(const struct plan *plan)
 {
-	size_t piece = 0;
+	const char *what;
+	int err;
 
+	for (size_t i = 0; i < plan->mapping_count; i++)
+		map(&plan->mappings[i]);
+	err = load__pieces(plan, &what);
+	if (err)
+		die(what, err == -EBADMSG ? 0 : err);
 	for (size_t i = 0; i < plan->mapping_count; i++) {
 		const struct plan_mapping *m = &plan->mappings[i];
 
-		map(m);
-		if (!m->is_loaded)
-			continue;
-		for (; piece < plan->piece_count && plan->pieces[piece].address < m->end; piece++)
-			load(&plan->pieces[piece], m->fd < 0);
-		if (m->protection != (PROT_READ | PROT_WRITE))
+		if (m->is_loaded && m->protection != (PROT_READ | PROT_WRITE))
 			must(mprotect(at(m->start), m->end - m->start, m->protection),
 			     "cannot protect memory of the process");
 	}
@@ -274,19 +208,6 @@ static void tell_process(const struct plan *plan)
 
 /* ---- threads ---- */
 
-/* Without errno, which all threads share here. Returns as the kernel does. */
-static long call(long number, uint64_t a, uint64_t b, uint64_t c, uint64_t d)
-{
-	register uint64_t r10 __asm__("r10") = d;
-	long result;
-
-	__asm__ volatile("syscall"
-			 : "=a"(result)
-			 : "0"(number), "D"(a), "S"(b), "d"(c), "r"(r10)
-			 : "rcx", "r11", "memory");
-	return result;
-}
-
 __attribute__((noreturn)) static void jump(const struct image_thread *t)
 {
 	const uint16_t control = (uint16_t)t->fpu_control;
@@ -318,36 +239,37 @@ __attribute__((noreturn)) static void jump(const struct image_thread *t)
 
 /* What the kernel keeps for a thread. The calls cannot fail with what the kernel itself had told,
  * but for rseq, without which a C library does. */
-__attribute__((noreturn)) static void become(const struct image_thread *t)
+__attribute__((noreturn)) static void become(void *thread)
 {
+	const struct image_thread *t = thread;
 	stack_t stack = {.ss_sp = at(t->altstack),
 			 .ss_size = t->altstack_bytes,
 			 .ss_flags = (int)t->altstack_flags};
 	long tid;
 
-	tid = call(SYS_set_tid_address, t->clear_tid, 0, 0, 0);
+	tid = kernel__call(SYS_set_tid_address, t->clear_tid, 0, 0, 0);
 	if (t->tid_address)
 		*(volatile int32_t *)at(t->tid_address) = (int32_t)tid;
-	(void)call(SYS_set_robust_list, t->robust_list, t->robust_bytes, 0, 0);
-	(void)call(SYS_prctl, PR_SET_NAME, (uintptr_t)t->name, 0, 0);
-	(void)call(SYS_sigaltstack, (uintptr_t)&stack, 0, 0, 0);
+	(void)kernel__call(SYS_set_robust_list, t->robust_list, t->robust_bytes, 0, 0);
+	(void)kernel__call(SYS_prctl, PR_SET_NAME, (uintptr_t)t->name, 0, 0);
+	(void)kernel__call(SYS_sigaltstack, (uintptr_t)&stack, 0, 0, 0);
 	if (t->rseq) {
 		struct rseq *area = at(t->rseq);
 
 		area->rseq_cs = 0;
-		if (call(SYS_rseq, t->rseq, t->rseq_bytes, 0, t->rseq_signature) < 0)
+		if (kernel__call(SYS_rseq, t->rseq, t->rseq_bytes, 0, t->rseq_signature) < 0)
 			area->cpu_id = (uint32_t)RSEQ_CPU_ID_REGISTRATION_FAILED;
 	}
-	(void)call(SYS_arch_prctl, THREAD_SET_GS, t->gs_base, 0, 0);
-	(void)call(SYS_arch_prctl, THREAD_SET_FS, t->fs_base, 0, 0);
+	(void)kernel__call(SYS_arch_prctl, THREAD_SET_GS, t->gs_base, 0, 0);
+	(void)kernel__call(SYS_arch_prctl, THREAD_SET_FS, t->fs_base, 0, 0);
 	jump(t);
 }
 
 /* The thread begins in become(). Returns its tid, or -errno. */
-static long start_thread(const struct image_thread *t, unsigned char *stack, int with_tid)
+static long start_thread(struct image_thread *t, unsigned char *stack, int with_tid)
 {
 	const pid_t tid = t->tid;
-	struct clone_args args = {
+	const struct clone_args args = {
 		.flags = CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD |
 			 CLONE_SYSVSEM,
 		.stack = (uintptr_t)stack,
@@ -355,21 +277,8 @@ static long start_thread(const struct image_thread *t, unsigned char *stack, int
 		.set_tid = with_tid ? (uintptr_t)&tid : 0,
 		.set_tid_size = with_tid ? 1 : 0,
 	};
-	register const struct image_thread *thread __asm__("r12") = t;
-	register void (*begin)(const struct image_thread *) __asm__("r13") = become;
-	long result;
 
-	__asm__ volatile("syscall\n\t"
-			 "test %%rax, %%rax\n\t"
-			 "jnz 1f\n\t"
-			 "xor %%ebp, %%ebp\n\t"
-			 "mov %%r12, %%rdi\n\t"
-			 "call *%%r13\n"
-			 "1:"
-			 : "=a"(result)
-			 : "0"(SYS_clone3), "D"(&args), "S"(sizeof(args)), "r"(thread), "r"(begin)
-			 : "rcx", "r11", "memory");
-	return result;
+	return kernel__clone(&args, become, t);
 }
 
 /* With the tid it had, if that is free and we are allowed to; or else with any. */

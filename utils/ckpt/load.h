@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * The contents of a process, from its image to their addresses, on all processors: taking a page from
+ * the kernel, copying and the checksum each take about a third of the time, and none needs the others.
+ * The helpers are processes that share this memory, not threads: when they have been waited for, their
+ * numbers are free again for the threads of the process.
+ */
+#ifndef CKPT_LOAD_H
+#define CKPT_LOAD_H
+
+#include "ckpt/plan.h"
+
+enum {
+	LOAD_HELPERS = 7,             /* beside the caller */
+	LOAD_STACK_BYTES = 16 << 10,  /* of each helper */
+	LOAD_HELPER_BYTES = 16 << 20, /* to read are worth one helper more */
+};
+
+/*
+ * Reads all pieces and verifies the checksums that they have. The memory that they go to is mapped and
+ * may be written to, all signals are blocked. Calls nothing of the C library that has a state.
+ * Returns 0, or -errno and what failed in *what; then the memory is not defined.
+ */
+int load__pieces(const struct plan *plan, const char **what);
+
+#endif
