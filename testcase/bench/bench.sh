@@ -62,7 +62,7 @@ die()
 
 say()
 {
-	printf 'bench.sh: %s\n' "$1" >&2
+	printf 'bench.sh: %s\n' "$*" >&2
 }
 
 for part in measure peers publish; do

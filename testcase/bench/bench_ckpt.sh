@@ -3,7 +3,8 @@
 #
 # bench_ckpt.sh [-m MIB] [-r ROUNDS]: measures libckpt and restart, in one run, what is compared in
 # turns: an image on tmpfs beside cp of the same bytes; the pause with CKPT_FORK beside a bare fork(); an
-# increment after 1 % of the pages were written beside a full image; restart beside criu restore.
+# increment after 1 % of the pages were written beside a full image; restart beside the restores of criu
+# and memcr, where they are installed and work.
 # Prints a table: median, least and most of the rounds, and the ratio of the medians.
 set -euo pipefail
 
@@ -20,7 +21,18 @@ while getopts m:r: option; do
 	esac
 done
 work=$(mktemp -d -p /dev/shm tracer-bench-ckpt.XXXXXX)
-trap 'rm -rf "$work"' EXIT
+started=() # by peers.sh
+# shellcheck disable=SC2317,SC2329 # called by the trap
+cleanup()
+{
+	local pid
+
+	for pid in "${started[@]}"; do
+		kill -KILL "$pid" 2>/dev/null || true
+	done
+	rm -rf "$work" "${dumps:-}"
+}
+trap cleanup EXIT
 mkdir "$work/run"
 cd "$work/run"
 samples=$work/samples
@@ -85,30 +97,34 @@ restart_once()
 	echo "restart_ns $((at - start))" >>"$samples"
 }
 
-# criu_once: the same for a process of that size that criu has dumped
-criu_once()
+# compare_peers: the restores of a process with as many bytes
+compare_peers()
 {
-	local pid start
+	local peer
 
-	rm -rf "$work/criu"
-	mkdir "$work/criu"
-	rm -f "$work/ready" "$work/right"
-	setsid "$build/bench/bench_peer" "$((mib << 20))" "$work/ready" "$work/right" \
-		</dev/null >/dev/null 2>&1 &
-	pid=$!
-	until [ -e "$work/ready" ]; do sleep 0.05; done
-	criu dump -t "$pid" -D "$work/criu" >"$work/criu.log" 2>&1 || return 1
-	wait "$pid" 2>/dev/null || true
-	start=$(date +%s%N)
-	criu restore -d -D "$work/criu" >"$work/criu.log" 2>&1 || return 1
-	echo "criu_restore_ns $(($(date +%s%N) - start))" >>"$samples"
-	kill -USR1 "$pid" # it looks whether its memory is right, and ends
-	until [ -e "$work/right" ]; do
-		kill -0 "$pid" 2>/dev/null || break
-		sleep 0.05
+	for peer in "${peers[@]}"; do
+		start_peer "$((mib << 20))"
+		"measure_$peer" "$work/peers" "$((mib << 20))"
+		check_peer "$peer"
 	done
-	[ -e "$work/right" ]
 }
+
+say()
+{
+	echo "bench_ckpt.sh: $*" >&2
+}
+
+die()
+{
+	say "$*"
+	exit 1
+}
+
+# what peers.sh wants to know
+# shellcheck disable=SC2034
+bench=$build/bench with_peers=1 MiB=$((1 << 20)) GiB=$((1 << 30))
+# shellcheck source=testcase/bench/peers.sh
+. "$here/peers.sh"
 
 echo "$mib MiB, $rounds rounds, $(uname -r), $(nproc) processors"
 measure -- write "$rounds"
@@ -121,17 +137,13 @@ done
 clear
 measure -- restart
 touch restarted
-peer=
-if command -v criu >/dev/null && [ -x "$build/bench/bench_peer" ] && criu check >/dev/null 2>&1; then
-	peer=1
-fi
+find_peers
+: >"$work/peers"
 for ((i = 0; i < rounds; i++)); do
 	restart_once
-	if [ -n "$peer" ] && ! criu_once; then
-		tail -n 3 "$work/criu.log" >&2
-		peer=
-	fi
+	compare_peers
 done
+awk -F, '$1 ~ /_restore$/ { print $1 "_ns", $6 }' "$work/peers" >>"$samples"
 
 echo 'an image on tmpfs, and cp of it (goal: at least 0.5 of the rate of cp)'
 row write_ns 1e6 ms
@@ -150,6 +162,7 @@ ratio 'times faster' full_ns increment_ns
 ratio 'times smaller' full_bytes increment_bytes
 echo 'from the start of restart until the process runs'
 row restart_ns 1e6 ms
-row criu_restore_ns 1e6 ms
-ratio 'criu to restart' criu_restore_ns restart_ns
-[ -n "$peer" ] || echo '  criu is not compared: it is not installed, or does not work here'
+for peer in "${peers[@]}"; do
+	row "${peer}_restore_ns" 1e6 ms
+	ratio "$peer to restart" "${peer}_restore_ns" restart_ns
+done

@@ -1,6 +1,6 @@
-# shellcheck shell=bash disable=SC2154 # variables of bench.sh
+# shellcheck shell=bash disable=SC2154 # variables of who reads it
 #
-# criu and memcr beside the tracer, read by bench.sh. Both save a process that sleeps (bench_peer),
+# criu and memcr beside the tracer and restart, read by bench.sh and bench_ckpt.sh. Both save a process that sleeps (bench_peer),
 # with the same number of bytes, from outside and to files, which lie in memory here. A whole command
 # is timed, since that is what their user waits for. After the restore the process checks its bytes.
 # Neither is needed: the bench says what is missing, and leaves the columns out.

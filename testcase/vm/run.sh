@@ -19,6 +19,8 @@ usage()
 	  --timeout SECONDS   give up after this time, boot included (default 300)
 	  --memory MIB        memory of the machine (default 1024)
 	  --cpus N            processors of the machine, emulated by one thread (default 1)
+	  --parallel          emulate each processor by a thread of its own: for measurements with
+	                      several, since kernels have been seen to panic that way
 	  --swap MIB          give it a swap disk of this size (default none)
 	  --env NAME=VALUE    set a variable for COMMAND (may be repeated)
 	  --results DIR       copy the files that COMMAND leaves in results/ to DIR
@@ -62,6 +64,7 @@ kernel=
 timeout=300
 memory=1024
 cpus=1
+threads=single
 swap=
 results=
 keep=
@@ -88,6 +91,7 @@ while [ $# -gt 0 ]; do
 		results=$2
 		shift
 		;;
+	--parallel) threads=multi ;;
 	--keep) keep=1 ;;
 	-h | --help) usage; exit 0 ;;
 	--) shift; break ;;
@@ -227,11 +231,11 @@ share()
 	qemu+=(-virtfs "local,path=$(qemu_path "$2"),mount_tag=$1,security_model=none${3:-}")
 }
 
-# Multi-threaded emulation has been seen to panic the guest. panic=-1 with -no-reboot ends a
-# panicking VM at once. The timer check of the kernel's boot fails at times on a busy host, where
-# the emulated clock is late, and says nothing of interest here.
+# One thread, for multi-threaded emulation has been seen to panic the guest. panic=-1 with
+# -no-reboot ends a panicking VM at once. The timer check of the kernel's boot fails at times on a
+# busy host, where the emulated clock is late, and says nothing of interest here.
 # shellcheck disable=SC2054 # the commas are qemu's
-qemu=(qemu-system-x86_64 -accel tcg,thread=single -cpu max -m "$memory" -smp "$cpus"
+qemu=(qemu-system-x86_64 -accel "tcg,thread=$threads" -cpu max -m "$memory" -smp "$cpus"
 	-nodefaults -no-user-config -no-reboot -display none -vga none -nic none
 	-kernel "$kernel_dir/boot/vmlinuz-$release" -initrd "$work/initramfs.cpio"
 	-append 'console=ttyS0 loglevel=5 log_buf_len=4M panic=-1 oops=panic no_timer_check
