@@ -55,7 +55,7 @@ LINT_PACKAGES  := cppcheck clang-tidy clang-format shellcheck valgrind
 .DELETE_ON_ERROR:
 .SECONDARY:
 .SUFFIXES:
-.PHONY: all tests run run-vm test test-unit test-e2e test-vm bench bench-quick bench-vm bench-ckpt \
+.PHONY: all tests run run-vm test test-unit test-e2e test-vm test-large bench bench-quick bench-vm bench-ckpt \
 	deps install uninstall lint sanitize valgrind fuzz format clean help
 
 #: all         everything that is installed (the default)
@@ -264,6 +264,10 @@ test-e2e: tests
 test-vm: tests
 	testcase/run.sh $(VM_SUITES)
 
+#: test-large  an image of 1 GiB on both of them, at the same time: 12 GiB of memory, some minutes
+test-large: tests
+	testcase/run.sh testcase/vm/large.tap
+
 FUZZ_SECONDS ?= 60
 FUZZ_CORPUS  := $(BUILD)/fuzz/corpus
 FUZZ_SOURCES  = testcase/fuzz/image_fuzz.c $(wildcard utils/ckpt/image_*.c) \
@@ -311,7 +315,8 @@ bench-ckpt: all $(BENCH)
 
 SOURCES := $(wildcard bpf/*.[ch] tracer/*.[ch] utils/*/*.[ch] testcase/*.[ch] testcase/*/*.[ch] \
 	docs/examples/*.[ch])
-SCRIPTS := $(wildcard utils/*.sh testcase/*.sh testcase/*/*.sh testcase/vm/init .ci/run)
+SCRIPTS := $(wildcard utils/*.sh testcase/*.sh testcase/*/*.sh testcase/vm/init testcase/vm/large.tap \
+	.ci/run)
 
 #: lint        cppcheck, clang-tidy and shellcheck; no warning is left
 lint: all

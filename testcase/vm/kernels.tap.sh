@@ -28,12 +28,11 @@ kernels=("$@")
 [ $# -gt 0 ] || kernels=(6.1 6.12)
 running=()
 for kernel in "${kernels[@]}"; do
-	if ! "$here/fetch.sh" "$kernel" >/dev/null 2>"$scratch/$kernel.err"; then
-		printf 'ok - %s # SKIP the kernel cannot be fetched: %s\n1..1\n' "$kernel" \
-			"$(tail -n 1 "$scratch/$kernel.err")"
+	if ! has_kernel "$kernel"; then
+		printf 'ok - %s # SKIP %s\n1..1\n' "$kernel" "$(why_not "$kernel")"
 		continue
 	fi
-	run "$kernel" >"$scratch/$kernel.tap" &
+	run "$kernel" >"$scratch/$kernel.tap" </dev/null &
 	pids+=($!)
 	running+=("$kernel")
 done

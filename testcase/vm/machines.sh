@@ -21,3 +21,44 @@ cleanup()
 trap cleanup EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM HUP
+
+# has_kernel KERNEL: fetches it
+has_kernel()
+{
+	"$(dirname "${BASH_SOURCE[0]}")/fetch.sh" "$1" >/dev/null 2>"$scratch/$1.fetch"
+}
+
+# why_not KERNEL: prints why it could not be fetched
+why_not()
+{
+	echo "the kernel cannot be fetched: $(tail -n 1 "$scratch/$1.fetch")"
+}
+
+# play_each NAME COMMAND KERNEL...: runs `COMMAND KERNEL` for all of them at the same time. In TAP: it
+# must succeed, and print a line "ok".
+play_each()
+{
+	local name=$1 command=$2 kernel number=0
+
+	shift 2
+	for kernel in "$@"; do
+		has_kernel "$kernel" || continue
+		{
+			"$command" "$kernel" && echo 0 >"$scratch/$kernel.status"
+		} >"$scratch/$kernel.out" 2>&1 </dev/null &
+		pids+=($!)
+	done
+	wait
+	for kernel in "$@"; do
+		number=$((number + 1))
+		if [ -e "$scratch/$kernel.status" ] && grep -q '^ok$' "$scratch/$kernel.out"; then
+			echo "ok $number - $kernel: $name"
+		elif [ -e "$scratch/$kernel.out" ]; then
+			echo "not ok $number - $kernel: $name"
+			sed 's/^/# /' "$scratch/$kernel.out"
+		else
+			echo "ok $number - $kernel: $name # SKIP $(why_not "$kernel")"
+		fi
+	done
+	echo "1..$number"
+}

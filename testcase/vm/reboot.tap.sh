@@ -23,40 +23,12 @@ live()
 		testcase/ckpt/reboot.sh "$@"
 }
 
-# play KERNEL: both lives; what they said, and the status, are left in files
-play()
+# both_lives KERNEL
+both_lives()
 {
-	local kernel=$1 status=0
-
-	{
-		live "$kernel" save results/reboot/image &&
-			live "$kernel" restart "$scratch/$kernel/reboot/image"
-	} >"$scratch/$kernel.out" 2>&1 || status=$?
-	echo "$status" >"$scratch/$kernel.status"
+	live "$1" save results/reboot/image && live "$1" restart "$scratch/$1/reboot/image"
 }
 
 kernels=("$@")
 [ $# -gt 0 ] || kernels=(6.1 6.12)
-for kernel in "${kernels[@]}"; do
-	if "$here/fetch.sh" "$kernel" >/dev/null 2>"$scratch/$kernel.err"; then
-		play "$kernel" &
-		pids+=($!)
-	fi
-done
-wait
-number=0
-for kernel in "${kernels[@]}"; do
-	number=$((number + 1))
-	name="$kernel: an image is brought back after a reboot"
-	if [ ! -e "$scratch/$kernel.status" ]; then
-		echo "ok $number - $name # SKIP the kernel cannot be fetched:" \
-			"$(tail -n 1 "$scratch/$kernel.err")"
-	elif [ "$(cat "$scratch/$kernel.status")" -eq 0 ] &&
-		grep -q '^ok$' "$scratch/$kernel.out"; then
-		echo "ok $number - $name"
-	else
-		echo "not ok $number - $name"
-		sed 's/^/# /' "$scratch/$kernel.out"
-	fi
-done
-echo "1..$number"
+play_each 'an image is brought back after a reboot' both_lives "${kernels[@]}"
