@@ -634,6 +634,14 @@ os.wait()' >out 2>err
 	grep -q 'one image at a time' restart.err
 }
 
+@test 'restart explains itself' {
+	for option in --help -h; do
+		"$RESTART" $option >restart.out
+		grep -q -e '--same-pid' restart.out
+	done
+	[ "$("$RESTART" --version)" = "restart $(cat "$TREE/VERSION")" ]
+}
+
 @test 'images of another machine, damaged or cut off' {
 	start heap
 	take_image

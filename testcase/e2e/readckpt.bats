@@ -228,9 +228,11 @@ unmount_small()
 		[ -s "$err" ]
 		[ ! -s "$out" ]
 	done
-	readckpt --help
-	expect_status 0
-	expect_text "$out" '--squash=OUT'
+	for option in --help -h; do
+		readckpt $option
+		expect_status 0
+		expect_text "$out" '--squash=OUT'
+	done
 	readckpt --version
 	expect_status 0
 	[ "$(cat "$out")" = "readckpt $(cat "$TREE/VERSION")" ]

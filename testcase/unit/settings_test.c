@@ -74,6 +74,7 @@ static void test_wrong_values(void)
 		{"CKPT_SIGNAL", "9"},
 		{"CKPT_SIGNAL", "19"},
 		{"CKPT_SIGNAL", "11"},
+		{"CKPT_SIGNAL", "17"},
 		{"CKPT_SIGNAL", "32"},
 		{"CKPT_SIGNAL", "33"},
 		{"CKPT_SIGNAL", "65"},
@@ -134,7 +135,7 @@ static void test_paths(void)
 
 int main(void)
 {
-	tap__plan(50);
+	tap__plan(51);
 	folder__enter("settings");
 	test_nothing();
 	test_right_values();

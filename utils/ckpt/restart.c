@@ -52,6 +52,9 @@ static error_t parse_option(int key, char *argument, struct argp_state *state)
 	case 'q':
 		log__set_level(LOG_LEVEL_QUIET);
 		return 0;
+	case 'h':
+		argp_state_help(state, stdout, ARGP_HELP_STD_HELP);
+		return 0;
 	case ARGP_KEY_ARG:
 		if (state->arg_num > 0)
 			argp_error(state, "one image at a time");
@@ -67,6 +70,7 @@ static const struct argp_option option_table[] = {
 	 "give the process the number that it had (as root); refuse if that cannot be", 0},
 	{"verbose", 'v', NULL, 0, "say what is not brought back", 0},
 	{"quiet", 'q', NULL, 0, "say nothing but errors", 0},
+	{NULL, 'h', NULL, 0, "Give this help list", -1},
 	{0},
 };
 

@@ -53,11 +53,11 @@ static int read_number(const char *name, uint64_t min, uint64_t max, uint64_t *v
 }
 
 /* After an image a program goes on where it was: one that is there because of a fault would make it
- * again, and an image, and so on. */
+ * again, and an image, and so on. SIGCHLD comes whenever a child ends. */
 static int is_usable(uint64_t signal)
 {
 	static const int bad[] = {SIGKILL, SIGSTOP, SIGSEGV, SIGBUS, SIGFPE,
-				  SIGILL,  SIGTRAP, SIGSYS,  SIGABRT};
+				  SIGILL,  SIGTRAP, SIGSYS,  SIGABRT, SIGCHLD};
 
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
 		if (signal == (uint64_t)bad[i])
@@ -77,8 +77,8 @@ static int read_signal(int *ret, char *message)
 		return err;
 	if (!is_usable(value)) {
 		(void)snprintf(message, SETTINGS_MESSAGE_BYTES,
-			       "CKPT_SIGNAL must be a signal that can be handled and that no fault "
-			       "makes, not %llu",
+			       "CKPT_SIGNAL must be a signal that can be handled and that neither "
+			       "faults nor children make, not %llu",
 			       (unsigned long long)value);
 		return -EINVAL;
 	}
@@ -111,8 +111,9 @@ static int read_interval(uint64_t *ret_ns, char *message)
 		}
 	}
 	(void)snprintf(message, SETTINGS_MESSAGE_BYTES,
-		       "CKPT_INTERVAL must be seconds (5s) or milliseconds (250ms), not '%.64s'",
-		       text);
+		       "CKPT_INTERVAL must be seconds (5s) or milliseconds (250ms), from 1 to %d, not "
+		       "'%.64s'",
+		       INTERVAL_MAX_S, text);
 	return -EINVAL;
 }
 

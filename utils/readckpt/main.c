@@ -43,6 +43,7 @@ static const struct argp_option option_table[] = {
 	 "write LEN bytes of memory from ADDR on, in hexadecimal (at most 1 GiB)", 0},
 	{"squash", OPTION_SQUASH, "OUT", 0,
 	 "write an increment and the images that it adds to as one image OUT", 0},
+	{NULL, 'h', NULL, 0, "Give this help list", -1},
 	{0},
 };
 
@@ -76,6 +77,9 @@ static error_t parse_option(int key, char *argument, struct argp_state *state)
 		return 0;
 	case OPTION_SQUASH:
 		options->squash = argument;
+		return 0;
+	case 'h':
+		argp_state_help(state, stdout, ARGP_HELP_STD_HELP);
 		return 0;
 	case ARGP_KEY_ARG:
 		if (state->arg_num > 0)
