@@ -155,7 +155,7 @@ $(BUILD)/restart: $(RESTART)
 $(BUILD)/readckpt: $(READCKPT) $(IMAGE) $(patsubst %.c,$(BUILD)/obj/utils/base/%.o,log.c \
 	parse.c procfs.c)
 	$(call say,LINK)
-	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $^ -o $@ -lz
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $^ -o $@ -lelf -lz
 
 $(BUILD)/obj/modules.a: $(MODULES)
 	$(call say,AR)
@@ -279,7 +279,7 @@ $(BUILD)/fuzz/image_fuzz: testcase/fuzz/image_fuzz.c $(wildcard testcase/fuzz/*.
 	$(call say,FUZZ)
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CLANG) -std=gnu11 $(CPPFLAGS) $(WARNINGS) -O1 -g -DFUZZER -fsanitize=fuzzer,address,undefined \
-		-fno-sanitize-recover=all $(FUZZ_SOURCES) -o $@ -lz
+		-fno-sanitize-recover=all $(FUZZ_SOURCES) -o $@ -lelf -lz
 
 #: fuzz        the reader of images against what nobody wrote, for FUZZ_SECONDS=60
 fuzz: $(BUILD)/e2e/make_images

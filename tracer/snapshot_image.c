@@ -14,6 +14,7 @@
 #include <time.h>
 #include <unistd.h>
 #include "ckpt/image.h"
+#include "ckpt/image_elf.h"
 #include "ckpt/image_plan.h"
 #include "snapshot_image.h"
 #include "snapshot_pages.h"
@@ -419,7 +420,7 @@ static int write_image(struct making *m, struct image_writer *writer, const char
 	int err = image_writer__open(writer, path);
 
 	if (!err)
-		err = image_writer__begin(writer, &m->image);
+		err = image_elf__begin(writer, &m->image);
 	for (size_t i = 0; i < m->image.segment_count && !err; i++)
 		if (m->image.segments[i].bytes)
 			err = write_segment(writer, &m->image.segments[i], &m->pages, &at, slabs);

@@ -11,7 +11,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "ckpt/image.h"
+#include "ckpt/image_elf.h"
 #include "folder.h"
 #include "tap.h"
 
@@ -110,6 +110,43 @@ static int write_image(struct image *image, const char *path)
 		err = image_writer__commit(writer);
 	image_writer__abort(writer);
 	return err;
+}
+
+/* libelf's headers, of 1 to IMAGE_SEGMENTS_MAX segments, are those that are made by hand: begun either
+ * way, an image has the same first bytes. */
+static void test_libelf(size_t count)
+{
+	static struct image_segment segments[IMAGE_SEGMENTS_MAX];
+	struct parts p;
+	unsigned char *heads[2];
+	size_t bytes[2];
+	int fd;
+
+	make_parts(&p);
+	for (size_t i = 0; i < count; i++)
+		segments[i] = (struct image_segment){.start = START + i * PAGE,
+						     .end = START + (i + 1) * PAGE,
+						     .bytes = i % 3 ? PAGE : 0,
+						     .flags = i % 8};
+	p.image.segments = segments;
+	p.image.segment_count = count;
+	for (size_t i = 0; i < 2; i++) {
+		must(image_writer__open(writer, folder__path("head")));
+		must(i ? image_elf__begin(writer, &p.image)
+		       : image_writer__begin(writer, &p.image));
+		bytes[i] = writer->output.offset;
+		heads[i] = malloc(bytes[i]);
+		must(!heads[i]);
+		fd = open(writer->output.temporary, O_RDONLY | O_CLOEXEC);
+		must(fd < 0);
+		must(read(fd, heads[i], bytes[i]) != (ssize_t)bytes[i]);
+		must(close(fd));
+		image_writer__abort(writer);
+	}
+	tap__ok(bytes[0] == bytes[1] && !memcmp(heads[0], heads[1], bytes[0]),
+		"libelf and we make the same headers of %zu segments", count);
+	free(heads[0]);
+	free(heads[1]);
 }
 
 /* 0 if the image opens and all its checksums are right. */
@@ -316,7 +353,7 @@ int main(void)
 		      -1, 0);
 	must(writer == MAP_FAILED);
 	fill_memory(23);
-	tap__plan(41);
+	tap__plan(44);
 	test_same("plain");
 	test_same("packed.gz");
 	test_holes();
@@ -324,6 +361,9 @@ int main(void)
 	test_cuts("plain");
 	test_cuts("packed.gz");
 	test_increment();
+	test_libelf(1);
+	test_libelf(23);
+	test_libelf(IMAGE_SEGMENTS_MAX);
 	test_targets();
 	remove_all();
 	return tap__done();

@@ -383,6 +383,8 @@ struct image_writer {
 	uint64_t address; /* of the next byte of memory */
 	size_t segment;   /* the one being written */
 	uint64_t counted; /* bytes of notes, while they are counted */
+	uint64_t head_bytes, notes_bytes;
+	uint64_t end; /* of the last segment, in the file */
 	uint32_t header_crc;
 	int counting;
 	size_t out_bytes;

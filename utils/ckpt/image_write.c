@@ -2,12 +2,12 @@
  *
  * Writing an image, see image.h. All of this runs inside a signal handler of a program that may be
  * in the middle of malloc: it calls only memory functions, crc32() and image_output, which is as
- * careful. libelf allocates, hence no libelf.
+ * careful. libelf allocates: who may use it takes image_elf.c for the headers.
  * What is written goes in file order, so that it can go through zlib. The headers need to know how
  * long the notes will be: these are counted first, and then written by the same functions.
  * Source: elf(5); fs/binfmt_elf.c for the notes of a core file.
  */
-#include "ckpt/image.h"
+#include "ckpt/image_write.h"
 
 #include <elf.h>
 #include <errno.h>
@@ -56,6 +56,11 @@ static int add(struct image_writer *w, const void *bytes, size_t count)
 			err = flush_out(w);
 	}
 	return err;
+}
+
+int image_writer__add(struct image_writer *w, const void *bytes, size_t count)
+{
+	return add(w, bytes, count);
 }
 
 static size_t padding_of(uint64_t bytes, uint64_t unit)
@@ -244,27 +249,43 @@ static uint64_t place_segments(struct image *image, uint64_t offset)
 	return offset;
 }
 
-static int add_program_header(struct image_writer *w, uint32_t type, uint64_t offset,
-			      uint64_t bytes, const struct image_segment *segment)
+size_t image_writer__count_headers(const struct image_writer *w)
 {
-	Elf64_Phdr header = {.p_type = type, .p_offset = offset, .p_filesz = bytes, .p_align = 4};
-
-	if (segment) {
-		header.p_vaddr = segment->start;
-		header.p_memsz = segment->end - segment->start;
-		header.p_align = IMAGE_PAGE;
-		header.p_flags = (segment->flags & IMAGE_READ ? PF_R : 0) |
-				 (segment->flags & IMAGE_WRITE ? PF_W : 0) |
-				 (segment->flags & IMAGE_EXEC ? PF_X : 0);
-	}
-	return add(w, &header, sizeof(header));
+	return w->image->segment_count + 2;
 }
 
-static int add_headers(struct image_writer *w, uint64_t head_bytes, uint64_t notes_bytes)
+Elf64_Phdr image_writer__program_header(const struct image_writer *w, size_t i)
 {
-	struct image *image = w->image;
-	uint64_t data = head_bytes + notes_bytes, end;
-	Elf64_Ehdr header = {
+	const struct image *image = w->image;
+	const struct image_segment *segment;
+
+	if (i == 0)
+		return (Elf64_Phdr){.p_type = PT_NOTE,
+				    .p_offset = w->head_bytes,
+				    .p_filesz = w->notes_bytes,
+				    .p_align = 4};
+	if (i > image->segment_count)
+		return (Elf64_Phdr){.p_type = PT_NOTE,
+				    .p_offset = w->end,
+				    .p_filesz = checksum_note_bytes(image),
+				    .p_align = 4};
+	segment = &image->segments[i - 1];
+	return (Elf64_Phdr){.p_type = PT_LOAD,
+			    .p_offset = segment->offset,
+			    .p_filesz = segment->bytes,
+			    .p_vaddr = segment->start,
+			    .p_memsz = segment->end - segment->start,
+			    .p_align = IMAGE_PAGE,
+			    .p_flags = (segment->flags & IMAGE_READ ? PF_R : 0) |
+				       (segment->flags & IMAGE_WRITE ? PF_W : 0) |
+				       (segment->flags & IMAGE_EXEC ? PF_X : 0)};
+}
+
+/* As libelf makes them, without memory. */
+static int add_headers(struct image_writer *w)
+{
+	const size_t count = image_writer__count_headers(w);
+	const Elf64_Ehdr header = {
 		.e_ident = {ELFMAG0, ELFMAG1, ELFMAG2, ELFMAG3, ELFCLASS64, ELFDATA2LSB, EV_CURRENT,
 			    ELFOSABI_NONE},
 		.e_type = ET_CORE,
@@ -273,28 +294,22 @@ static int add_headers(struct image_writer *w, uint64_t head_bytes, uint64_t not
 		.e_phoff = sizeof(header),
 		.e_ehsize = sizeof(header),
 		.e_phentsize = sizeof(Elf64_Phdr),
-		.e_phnum = (uint16_t)(image->segment_count + 2),
+		.e_phnum = (uint16_t)count,
 	};
-	int err;
+	int err = add(w, &header, sizeof(header));
 
-	end = place_segments(image, data + padding_of(data, IMAGE_PAGE));
-	err = add(w, &header, sizeof(header));
-	if (!err)
-		err = add_program_header(w, PT_NOTE, head_bytes, notes_bytes, NULL);
-	for (size_t i = 0; i < image->segment_count && !err; i++) {
-		const struct image_segment *segment = &image->segments[i];
+	for (size_t i = 0; i < count && !err; i++) {
+		Elf64_Phdr program_header = image_writer__program_header(w, i);
 
-		err = add_program_header(w, PT_LOAD, segment->offset, segment->bytes, segment);
+		err = add(w, &program_header, sizeof(program_header));
 	}
-	if (!err)
-		err = add_program_header(w, PT_NOTE, end, checksum_note_bytes(image), NULL);
 	return err;
 }
 
-int image_writer__begin(struct image_writer *w, struct image *image)
+int image_writer__begin_with(struct image_writer *w, struct image *image,
+			     int (*headers)(struct image_writer *writer))
 {
-	uint64_t head_bytes = sizeof(Elf64_Ehdr) + (image->segment_count + 2) * sizeof(Elf64_Phdr);
-	uint64_t notes_bytes;
+	uint64_t data;
 	int err;
 
 	w->step = "cannot write";
@@ -304,15 +319,25 @@ int image_writer__begin(struct image_writer *w, struct image *image)
 	w->counting = 1;
 	w->counted = 0;
 	err = add_notes(w);
-	notes_bytes = w->counted;
+	if (err)
+		return err;
 	w->counting = 0;
-	if (!err)
-		err = add_headers(w, head_bytes, notes_bytes);
+	w->notes_bytes = w->counted;
+	w->head_bytes =
+		sizeof(Elf64_Ehdr) + image_writer__count_headers(w) * sizeof(Elf64_Phdr);
+	data = w->head_bytes + w->notes_bytes;
+	w->end = place_segments(image, data + padding_of(data, IMAGE_PAGE));
+	err = headers(w);
 	if (!err)
 		err = add_notes(w);
 	if (!err)
-		err = add(w, NULL, padding_of(head_bytes + notes_bytes, IMAGE_PAGE));
+		err = add(w, NULL, padding_of(data, IMAGE_PAGE));
 	return err ? err : flush_out(w);
+}
+
+int image_writer__begin(struct image_writer *w, struct image *image)
+{
+	return image_writer__begin_with(w, image, add_headers);
 }
 
 /* ---- memory ---- */

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "ckpt/image_elf.h"
 #include "ckpt/image_plan.h"
 
 enum {
@@ -218,7 +219,7 @@ static int write_all(struct squash *s)
 	err = check_size(s);
 	if (err)
 		return err;
-	err = image_writer__begin(s->writer, &s->image);
+	err = image_elf__begin(s->writer, &s->image);
 	if (err)
 		return fail_writing(s, err);
 	for (size_t i = 0; i < s->image.segment_count && !err; i++) {
