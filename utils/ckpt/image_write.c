@@ -323,8 +323,7 @@ int image_writer__begin_with(struct image_writer *w, struct image *image,
 		return err;
 	w->counting = 0;
 	w->notes_bytes = w->counted;
-	w->head_bytes =
-		sizeof(Elf64_Ehdr) + image_writer__count_headers(w) * sizeof(Elf64_Phdr);
+	w->head_bytes = sizeof(Elf64_Ehdr) + image_writer__count_headers(w) * sizeof(Elf64_Phdr);
 	data = w->head_bytes + w->notes_bytes;
 	w->end = place_segments(image, data + padding_of(data, IMAGE_PAGE));
 	err = headers(w);

@@ -25,7 +25,8 @@ static inline long kernel__call(long number, uint64_t a, uint64_t b, uint64_t c,
 
 /* clone3(2). args must name a stack; the new task begins in begin(argument), which never returns.
  * Returns its number, or -errno. */
-static inline long kernel__clone(const struct clone_args *args, void (*begin)(void *), void *argument)
+static inline long kernel__clone(const struct clone_args *args, void (*begin)(void *),
+				 void *argument)
 {
 	register void *to __asm__("r12") = argument;
 	register void (*start)(void *) __asm__("r13") = begin;

@@ -56,7 +56,7 @@ static int read_number(const char *name, uint64_t min, uint64_t max, uint64_t *v
  * again, and an image, and so on. SIGCHLD comes whenever a child ends. */
 static int is_usable(uint64_t signal)
 {
-	static const int bad[] = {SIGKILL, SIGSTOP, SIGSEGV, SIGBUS, SIGFPE,
+	static const int bad[] = {SIGKILL, SIGSTOP, SIGSEGV, SIGBUS,  SIGFPE,
 				  SIGILL,  SIGTRAP, SIGSYS,  SIGABRT, SIGCHLD};
 
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
@@ -110,10 +110,11 @@ static int read_interval(uint64_t *ret_ns, char *message)
 			return 0;
 		}
 	}
-	(void)snprintf(message, SETTINGS_MESSAGE_BYTES,
-		       "CKPT_INTERVAL must be seconds (5s) or milliseconds (250ms), from 1 to %d, not "
-		       "'%.64s'",
-		       INTERVAL_MAX_S, text);
+	(void)snprintf(
+		message, SETTINGS_MESSAGE_BYTES,
+		"CKPT_INTERVAL must be seconds (5s) or milliseconds (250ms), from 1 to %d, not "
+		"'%.64s'",
+		INTERVAL_MAX_S, text);
 	return -EINVAL;
 }
 
