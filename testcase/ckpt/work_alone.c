@@ -183,6 +183,36 @@ static void end_step(unsigned int step)
 		(void)usleep(10000);
 }
 
+enum { UNUSED = 7, BESIDE = 23 };
+
+/* Memory that is never used, and then moved to lie right before memory that is. */
+struct neighbours {
+	unsigned char *unused; /* UNUSED pages for each step, apart from each other */
+	unsigned char *used;   /* BESIDE pages; before them is room for all of unused */
+};
+
+static struct neighbours make_neighbours(void)
+{
+	const size_t room = (STEPS + 1) * UNUSED;
+	unsigned char *memory = mmap(NULL, (3 * room + BESIDE) * PAGE, PROT_NONE,
+				     MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	must(memory != MAP_FAILED);
+	for (size_t i = 0; i < 2 * room; i += 2 * UNUSED)
+		must(mprotect(memory + i * PAGE, UNUSED * PAGE, PROT_READ | PROT_WRITE) == 0);
+	must(mprotect(memory + 3 * room * PAGE, BESIDE * PAGE, PROT_READ | PROT_WRITE) == 0);
+	return (struct neighbours){memory, memory + 3 * room * PAGE};
+}
+
+/* The kernel makes one mapping of both, and forgets that somebody wants to know what is written. */
+static void change_neighbours(const struct neighbours *n, size_t step)
+{
+	must(mremap(n->unused + step * 2 * UNUSED * PAGE, UNUSED * PAGE, UNUSED * PAGE,
+		    MREMAP_MAYMOVE | MREMAP_FIXED,
+		    n->used - (step + 1) * UNUSED * PAGE) != MAP_FAILED);
+	fill(n->used, BESIDE * PAGE, step);
+}
+
 /* Memory that changes in each of five steps, in all ways that memory can. Then all of it is compared
  * with a copy that is made anew. */
 static void changes(void)
@@ -191,6 +221,7 @@ static void changes(void)
 	const int both = PROT_READ | PROT_WRITE, flags = MAP_PRIVATE | MAP_ANONYMOUS;
 	unsigned char *memory = mmap(NULL, PAGES * PAGE, both, flags, -1, 0);
 	unsigned char *expected = mmap(NULL, PAGES * PAGE, both, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	struct neighbours neighbours = make_neighbours();
 
 	must(memory != MAP_FAILED && expected != MAP_FAILED);
 	fill(memory, PAGES * PAGE, 1);
@@ -208,11 +239,13 @@ static void changes(void)
 			    part + 100 * PAGE) != MAP_FAILED);
 		must(mmap(part + 90 * PAGE, 7 * PAGE, both, flags | MAP_FIXED, -1, 0) !=
 		     MAP_FAILED);
+		change_neighbours(&neighbours, step);
 		memcpy(expected, memory, PAGES * PAGE);
 		end_step(step);
 	}
 	wait_for_finish();
 	check(memcmp(memory, expected, PAGES * PAGE) == 0);
+	check(is_filled(neighbours.used, BESIDE * PAGE, STEPS));
 }
 
 /* Huge pages, where there are any, of which each step writes a little everywhere: one small page of

@@ -26,6 +26,7 @@ struct scan_argument {
 enum {
 	FLAG_PROTECT = 1 << 0,
 	FLAG_CHECK = 1 << 1,
+	SCAN_WRITE_TRACKED = 1 << 0, /* PAGE_IS_WPALLOWED: its mapping is registered for it */
 	SCAN_WRITTEN = 1 << 1,
 	SCAN_PRESENT = 1 << 3,
 	SCAN_SWAPPED = 1 << 4,
@@ -45,7 +46,8 @@ static int scan(struct pagemap *p)
 		.vec = (uintptr_t)p->regions,
 		.vec_len = PAGEMAP_REGIONS,
 		.category_anyof_mask = SCAN_PRESENT | SCAN_SWAPPED,
-		.return_mask = p->tracking == PAGEMAP_UFFD ? SCAN_WRITTEN : SCAN_PRESENT,
+		.return_mask = p->tracking == PAGEMAP_UFFD ? SCAN_WRITTEN | SCAN_WRITE_TRACKED
+							   : SCAN_PRESENT,
 	};
 	int n;
 
@@ -120,6 +122,14 @@ void pagemap__begin(struct pagemap *p, uint64_t start, uint64_t end)
 	p->next = p->count = 0;
 }
 
+/* A mapping that the kernel has made one with another that is not registered is no longer: then its
+ * pages may look as if they were not written. */
+static int was_written(const struct pagemap *p, uint64_t categories)
+{
+	return p->tracking == PAGEMAP_NONE || (categories & SCAN_WRITTEN) ||
+	       (p->tracking == PAGEMAP_UFFD && !(categories & SCAN_WRITE_TRACKED));
+}
+
 int pagemap__next(struct pagemap *p, struct pagemap_run *ret)
 {
 	const struct pagemap_region *region;
@@ -139,7 +149,7 @@ int pagemap__next(struct pagemap *p, struct pagemap_run *ret)
 	region = &p->regions[p->next++];
 	ret->start = region->start;
 	ret->end = region->end;
-	ret->written = p->tracking == PAGEMAP_NONE || (region->categories & SCAN_WRITTEN) ? 1 : 0;
+	ret->written = was_written(p, region->categories);
 	return 1;
 }
 
