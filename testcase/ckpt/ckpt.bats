@@ -191,6 +191,34 @@ flip()
 	scene "$WORK" mappings
 }
 
+@test 'brought back: guards are not touched' {
+	(cd "$dir" && : >finish && "$WORK" guards | grep -q '^no guards$') &&
+		skip 'the kernel has no MADV_GUARD_INSTALL (since 6.13)'
+	for options in CKPT_FORK=0 CKPT_FORK=1 CKPT_INCREMENTAL=1 'CKPT_INCREMENTAL=1 CKPT_FORK=1'; do
+		rm -f finish image*
+		read -ra options <<<"$options"
+		start "${options[@]}" guards
+		next_image
+		next_image
+		kill -KILL "$pid"
+		wait "$pid" || true
+		"$BUILD/readckpt" image >/dev/null
+		touch finish
+		"$RESTART" image
+		[ "$(tail -n 1 out)" = ok ]
+	done
+	rm -f finish image*
+	read -ra launch <<<"$BUILD/e2e/deny userfaultfd 1"
+	env "LD_PRELOAD=$BUILD/libckpt.so" CKPT_FILE="$dir/image" CKPT_INCREMENTAL=1 "${launch[@]}" \
+		"$WORK" guards >out 2>err </dev/null 3>&- 4>&- &
+	pid=$!
+	wait_for 'it to be ready' grep -qs ready out
+	last=
+	next_image
+	next_image
+	expect_unharmed
+}
+
 @test 'brought back: eight threads, with mutexes and condition variables' {
 	scene "$WORK" threads
 }

@@ -11,6 +11,10 @@
 #include <sys/stat.h>
 #include <time.h>
 
+#ifndef MADV_GUARD_INSTALL /* Linux 6.13 */
+#define MADV_GUARD_INSTALL 102
+#endif
+
 static void files(void)
 {
 	char text[64] = {0}, folder[4096], back[4096];
@@ -229,11 +233,34 @@ static void mappings(void)
 		check(empty[i] == 0);
 }
 
+/* Guards, which kill whoever touches them, among pages that are written all the time. They come back as
+ * memory, so they are not looked at. */
+static void guards(void)
+{
+	unsigned char *memory = map(PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1);
+	uint64_t turn = 0;
+
+	fill(memory, 23 * PAGE, 1);
+	if (madvise(memory + 3 * PAGE, 2 * PAGE, MADV_GUARD_INSTALL) ||
+	    madvise(memory + 22 * PAGE, PAGE, MADV_GUARD_INSTALL)) {
+		say("no guards");
+		return;
+	}
+	say("ready");
+	do {
+		fill(memory + 5 * PAGE, PAGE, ++turn);
+	} while (!must_finish());
+	fill(memory + 5 * PAGE, PAGE, 1 + 5 * PAGE / 8);
+	check(is_filled(memory, 3 * PAGE, 1));
+	check(is_filled(memory + 5 * PAGE, 17 * PAGE, 1 + 5 * PAGE / 8));
+}
+
 const struct work_scene work_kernel[] = {
 	{"files", files},
 	{"writes", writes},
 	{"signals", signals},
 	{"mappings", mappings},
+	{"guards", guards},
 	{"timer", timer},
 	{"altstack", on_altstack_alone},
 	{"altstack2", on_altstack_of_two},

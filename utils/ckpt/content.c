@@ -2,8 +2,9 @@
  *
  * See content.h. Private anonymous memory is written as it lies, straight from its pages, and pages
  * that were never used are not touched. Everything else goes through a block: memory of files, whose
- * pages may be beyond the end of the file, memory without read permission, and pages that change
- * meanwhile: their checksum must be that of the bytes that were written.
+ * pages may be beyond the end of the file, memory without read permission, pages that are not there at
+ * the moment, which may be guards, and pages that change meanwhile: their checksum must be that of the
+ * bytes that were written.
  */
 #include "ckpt/content.h"
 
@@ -73,7 +74,7 @@ int content__is_anonymous(const struct image_mapping *mapping)
 	return !(mapping->flags & (IMAGE_SHARED | IMAGE_FILE | IMAGE_VDSO)) && mapping->inode == 0;
 }
 
-static int can_read(const struct content *c, uint64_t address)
+int content__can_read(const struct content *c, uint64_t address)
 {
 	char byte;
 
@@ -85,12 +86,12 @@ uint64_t content__readable(const struct content *c, const struct image_mapping *
 {
 	uint64_t low = 0, high = (m->end - m->start) / IMAGE_PAGE; /* low pages can be read */
 
-	if (can_read(c, m->end - IMAGE_PAGE))
+	if (content__can_read(c, m->end - IMAGE_PAGE))
 		return m->end - m->start;
 	while (low < high) {
 		uint64_t middle = low + (high - low) / 2;
 
-		if (can_read(c, m->start + middle * IMAGE_PAGE))
+		if (content__can_read(c, m->start + middle * IMAGE_PAGE))
 			low = middle + 1;
 		else
 			high = middle;
@@ -262,12 +263,32 @@ uint64_t content__part(const struct content *c, uint64_t start, uint64_t end, in
 	return end;
 }
 
+/* Swapped out. Page by page, for each may be a guard, which has no contents and comes back as zeros. */
+static int write_absent(struct content *c, struct image_writer *w, const struct pagemap_run *run)
+{
+	int err = 0;
+
+	for (uint64_t at = run->start; at < run->end && !err; at += IMAGE_PAGE) {
+		err = content__copy(c, at, IMAGE_PAGE);
+		if (!err) {
+			err = image_writer__pages(w, c->block, IMAGE_PAGE);
+		} else if (!c->pagemap->knows_guards) {
+			err = image_writer__zeros(w, IMAGE_PAGE);
+		} else {
+			w->step = "memory became unreadable while writing";
+		}
+	}
+	return err;
+}
+
 /* Pages that were used, of a mapping that can be read directly or not. */
 static int write_used(struct content *c, struct image_writer *w, const struct pagemap_run *run,
 		      int direct)
 {
 	int moving, err = 0;
 
+	if (!run->present)
+		return write_absent(c, w, run);
 	for (uint64_t start = run->start, end; start < run->end && !err; start = end) {
 		end = content__part(c, start, run->end, &moving);
 		err = direct && !moving ? write_directly(w, start, end)

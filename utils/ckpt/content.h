@@ -42,6 +42,9 @@ int content__is_anonymous(const struct image_mapping *mapping);
 /* Has this mapping contents that belong into an image at all? */
 int content__is_saved(const struct image_mapping *mapping);
 
+/* Can the page at address be read? A guard cannot. */
+int content__can_read(const struct content *content, uint64_t address);
+
 /* How many bytes of a mapping, from its start on, can be read; 0 to all. */
 uint64_t content__readable(const struct content *content, const struct image_mapping *mapping);
 

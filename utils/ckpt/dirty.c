@@ -216,8 +216,23 @@ static int compare_by_copy(struct planning *p, uint64_t start, uint64_t end)
 	return err;
 }
 
-static int compare(struct planning *p, uint64_t start, uint64_t end)
+/* Swapped out. Page by page, for each may be a guard, which is neither changed nor unchanged, but
+ * nothing. */
+static int compare_absent(struct planning *p, uint64_t start, uint64_t end)
 {
+	int err = 0;
+
+	for (; start < end && !err; start += IMAGE_PAGE) {
+		if (p->content->pagemap->knows_guards || content__can_read(p->content, start))
+			err = compare_by_copy(p, start, start + IMAGE_PAGE);
+	}
+	return err;
+}
+
+static int compare(struct planning *p, uint64_t start, uint64_t end, int present)
+{
+	if (!present)
+		return compare_absent(p, start, end);
 	if (p->mapping->flags & IMAGE_READ)
 		return add_compared(p, (const void *)start, start, end - start); /* NOLINT */
 	return compare_by_copy(p, start, end);
@@ -240,7 +255,7 @@ static uint64_t keep_sums(struct planning *p, uint64_t start, uint64_t end)
 }
 
 /* Pages that were not written, by their soft-dirty bits; what has no checksum gets one. */
-static int keep_or_compare(struct planning *p, uint64_t start, uint64_t end)
+static int keep_or_compare(struct planning *p, uint64_t start, uint64_t end, int present)
 {
 	int err = 0;
 
@@ -249,7 +264,7 @@ static int keep_or_compare(struct planning *p, uint64_t start, uint64_t end)
 
 		err = add_run(p, start, kept, 0);
 		if (!err && kept < end)
-			err = compare(p, kept, kept + IMAGE_PAGE);
+			err = compare(p, kept, kept + IMAGE_PAGE, present);
 		start = kept + IMAGE_PAGE;
 	}
 	return err;
@@ -268,9 +283,9 @@ static int plan_used(struct planning *p, const struct pagemap_run *run)
 		else if (tracking == PAGEMAP_UFFD)
 			err = add_run(p, start, end, run->written != 0);
 		else if (tracking == PAGEMAP_SOFT_DIRTY && !run->written)
-			err = keep_or_compare(p, start, end);
+			err = keep_or_compare(p, start, end, run->present);
 		else
-			err = compare(p, start, end);
+			err = compare(p, start, end, run->present);
 	}
 	return err;
 }

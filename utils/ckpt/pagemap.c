@@ -30,11 +30,13 @@ enum {
 	SCAN_WRITTEN = 1 << 1,
 	SCAN_PRESENT = 1 << 3,
 	SCAN_SWAPPED = 1 << 4,
+	SCAN_GUARD = 1 << 8, /* PAGE_IS_GUARD of 6.15 */
 };
 
 #define ENTRY_PRESENT    (1ULL << 63)
 #define ENTRY_SWAPPED    (1ULL << 62)
 #define ENTRY_SOFT_DIRTY (1ULL << 55)
+#define ENTRY_GUARD      (1ULL << 58) /* of 6.15 */
 
 /* One PAGEMAP_SCAN from p->at on; the count of regions, or -errno. */
 static int scan(struct pagemap *p)
@@ -45,9 +47,12 @@ static int scan(struct pagemap *p)
 		.end = p->end,
 		.vec = (uintptr_t)p->regions,
 		.vec_len = PAGEMAP_REGIONS,
+		.category_inverted = p->knows_guards ? SCAN_GUARD : 0,
+		.category_mask = p->knows_guards ? SCAN_GUARD : 0,
 		.category_anyof_mask = SCAN_PRESENT | SCAN_SWAPPED,
-		.return_mask = p->tracking == PAGEMAP_UFFD ? SCAN_WRITTEN | SCAN_WRITE_TRACKED
-							   : SCAN_PRESENT,
+		.return_mask =
+			SCAN_PRESENT |
+			(p->tracking == PAGEMAP_UFFD ? SCAN_WRITTEN | SCAN_WRITE_TRACKED : 0),
 	};
 	int n;
 
@@ -79,9 +84,10 @@ static int read_entries(struct pagemap *p)
 	for (uint64_t i = 0; i < pages; i++, p->at += PAGE_BYTES) {
 		struct pagemap_region *last = &p->regions[count > 0 ? count - 1 : 0];
 		uint64_t entry = p->entries[i];
-		uint64_t categories = entry & ENTRY_SOFT_DIRTY ? SCAN_WRITTEN : 0;
+		uint64_t categories = (entry & ENTRY_SOFT_DIRTY ? SCAN_WRITTEN : 0) |
+				      (entry & ENTRY_PRESENT ? SCAN_PRESENT : 0);
 
-		if (!(entry & (ENTRY_PRESENT | ENTRY_SWAPPED)))
+		if (!(entry & (ENTRY_PRESENT | ENTRY_SWAPPED)) || (entry & ENTRY_GUARD))
 			continue;
 		if (count > 0 && last->end == p->at && last->categories == categories) {
 			last->end += PAGE_BYTES;
@@ -104,7 +110,12 @@ int pagemap__open(struct pagemap *p, enum pagemap_tracking tracking)
 		return -errno;
 	/* Nothing is at the first page; the kernel only says whether it knows the call. */
 	p->end = PAGE_BYTES;
+	p->knows_guards = 1;
 	p->can_scan = scan(p) >= 0;
+	if (!p->can_scan) {
+		p->knows_guards = 0;
+		p->can_scan = scan(p) >= 0;
+	}
 	return 0;
 }
 
@@ -150,6 +161,7 @@ int pagemap__next(struct pagemap *p, struct pagemap_run *ret)
 	ret->start = region->start;
 	ret->end = region->end;
 	ret->written = was_written(p, region->categories);
+	ret->present = (region->categories & SCAN_PRESENT) != 0;
 	return 1;
 }
 

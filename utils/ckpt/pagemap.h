@@ -19,7 +19,8 @@ enum pagemap_tracking {
 
 struct pagemap_run {
 	uint64_t start, end; /* addresses, page-aligned */
-	uint64_t written;    /* since the last pagemap__reset; 1 if that is not known */
+	uint64_t written;    /* since the last pagemap__protect; 1 if that is not known */
+	int present;         /* 0: swapped out */
 };
 
 /* As PAGEMAP_SCAN returns it. */
@@ -33,6 +34,7 @@ enum { PAGEMAP_REGIONS = 512, PAGEMAP_ENTRIES = 4096 };
 struct pagemap {
 	int fd;
 	int can_scan;
+	int knows_guards; /* else guards (MADV_GUARD_INSTALL, Linux 6.13) look as if swapped out */
 	enum pagemap_tracking tracking;
 	uint64_t at, end; /* what is still to be looked at */
 	size_t next, count;
@@ -49,7 +51,7 @@ void pagemap__begin(struct pagemap *p, uint64_t start, uint64_t end);
 
 /*
  * The next run of pages that are in memory or swapped out and alike; between two runs are pages that
- * were never used, or given back. Only of private anonymous memory does that mean that they are
+ * were never used, or given back, and guards. Only of private anonymous memory does that mean that they are
  * zeros. Returns 1 with *ret, 0 at the end, or -errno.
  */
 int pagemap__next(struct pagemap *p, struct pagemap_run *ret);
