@@ -414,6 +414,17 @@ restart_in_background()
 	done
 }
 
+# Writing takes longer than the interval.
+@test 'an image each millisecond: the program goes on, and ends when it is asked to' {
+	start CKPT_INTERVAL=1ms 'heap 64'
+	wait_for 'an image' test -e image
+	expect_unharmed
+	start CKPT_INTERVAL=1ms 'heap 64'
+	kill -TERM "$pid"
+	wait "$pid" || [ $? -eq 143 ]
+	pid=
+}
+
 @test 'gdb shows where the program was, and its variables' {
 	command -v gdb >/dev/null || skip 'gdb is not installed'
 	start recursion

@@ -46,6 +46,7 @@ static struct {
 	struct dirty dirty;
 	struct loader loader;
 	pid_t timer_owner; /* who has one for CKPT_INTERVAL; a fork has none */
+	int timer;         /* the kernel's number */
 } self;
 
 static uint64_t now_ns(void)
@@ -54,6 +55,43 @@ static uint64_t now_ns(void)
 
 	(void)clock_gettime(CLOCK_MONOTONIC, &time);
 	return (uint64_t)time.tv_sec * 1000000000 + (uint64_t)time.tv_nsec;
+}
+
+/* ---- CKPT_INTERVAL ---- */
+
+/* The kernel sends our signal once: a timer that goes on by itself would let a program do nothing
+ * but images, when one takes longer than the interval. */
+static int set_timer(void)
+{
+	const uint64_t ns = self.settings.interval_ns;
+	const struct itimerspec time = {
+		.it_value = {(time_t)(ns / 1000000000), (long)(ns % 1000000000)}};
+
+	return (int)syscall(SYS_timer_settime, self.timer, 0, &time, NULL);
+}
+
+/* After each request, whatever has become of it. */
+static void rearm_timer(void)
+{
+	if (self.timer_owner == getpid() && set_timer() < 0)
+		message__text(&self.settings, "cannot set the timer for CKPT_INTERVAL", -errno);
+}
+
+/* A timer is not part of an image. */
+static void start_timer(void)
+{
+	struct sigevent event;
+
+	self.timer_owner = 0;
+	if (self.settings.interval_ns == 0)
+		return;
+	memset(&event, 0, sizeof(event));
+	event.sigev_notify = SIGEV_SIGNAL;
+	event.sigev_signo = self.settings.signal;
+	if (syscall(SYS_timer_create, CLOCK_MONOTONIC, &event, &self.timer) < 0 || set_timer() < 0)
+		message__text(&self.settings, "cannot start a timer for CKPT_INTERVAL", -errno);
+	else
+		self.timer_owner = getpid();
 }
 
 /* ---- a checkpoint ---- */
@@ -285,30 +323,6 @@ static void lead(struct visitor *leader)
 
 /* ---- brought back ---- */
 
-/* CKPT_INTERVAL: the kernel sends our signal. A timer is not part of an image. */
-static void start_timer(void)
-{
-	const uint64_t ns = self.settings.interval_ns;
-	const struct itimerspec time = {
-		.it_interval = {(time_t)(ns / 1000000000), (long)(ns % 1000000000)},
-		.it_value = {(time_t)(ns / 1000000000), (long)(ns % 1000000000)},
-	};
-	struct sigevent event;
-	int timer = 0; /* the kernel's own type */
-
-	self.timer_owner = 0;
-	if (ns == 0)
-		return;
-	memset(&event, 0, sizeof(event));
-	event.sigev_notify = SIGEV_SIGNAL;
-	event.sigev_signo = self.settings.signal;
-	if (syscall(SYS_timer_create, CLOCK_MONOTONIC, &event, &timer) < 0 ||
-	    syscall(SYS_timer_settime, timer, 0, &time, NULL) < 0)
-		message__text(&self.settings, "cannot start a timer for CKPT_INTERVAL", -errno);
-	else
-		self.timer_owner = getpid();
-}
-
 /* All threads are out of restart's own memory when they meet here. */
 static void come_back(const struct visitor *visitor, int leads)
 {
@@ -397,6 +411,8 @@ static void answer(siginfo_t *info, void *context)
 		refuse_on_small_stack();
 		crowd__release();
 	} /* A member is called again: its handler may have ended then. */
+	if (role == CROWD_LEADER)
+		rearm_timer();
 }
 
 /*
