@@ -567,6 +567,25 @@ restart_in_background()
 	grep -q '^ok$' out
 }
 
+# It runs in the memory of its parent, whose image is asked for at the same time.
+@test 'a child of vfork that gets the signal' {
+	local child
+
+	start vforks
+	child=$(pgrep -P "$pid")
+	kill -USR2 "$pid"
+	for _ in 1 2 3; do
+		sleep 0.2
+		kill -USR2 "$child"
+	done
+	touch released
+	wait_for 'the image of the parent' test -e image
+	"$BUILD/readckpt" --json image | python3 -c '
+import json, sys
+assert len(json.load(sys.stdin)["threads"]) >= 9'
+	expect_unharmed
+}
+
 @test 'an increment never adds to the image of a child' {
 	env "LD_PRELOAD=$BUILD/libckpt.so" CKPT_FILE="$dir/image" CKPT_INCREMENTAL=1 \
 		"$WORK" family >out 2>err </dev/null

@@ -8,6 +8,7 @@
 #include <link.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 
@@ -284,9 +285,62 @@ static void sisters(void)
 	must(waitpid(child, &status, 0) == child && status == 0);
 }
 
+static atomic_ulong counts[THREADS];
+
+static void *count(void *argument)
+{
+	atomic_ulong *number = argument;
+
+	for (;;) {
+		(*number)++;
+		(void)usleep(1000);
+	}
+	return NULL;
+}
+
+/* A child has the memory of its parent, until a file "released" is there. */
+static void *wait_for_child(void *argument)
+{
+	const struct timespec moment = {.tv_nsec = 20000000};
+	pid_t child = vfork(); /* NOLINT: that is what the scene is about */
+
+	must(child >= 0);
+	if (child == 0) {
+		(void)close(open("child", O_CREAT | O_WRONLY | O_CLOEXEC, 0600));
+		while (access("released", F_OK) < 0)
+			(void)nanosleep(&moment, NULL);
+		_exit(0);
+	}
+	must(waitpid(child, NULL, 0) == child);
+	return argument;
+}
+
+/* A request to a child of vfork(2) is none to its parent, whose threads all go on. */
+static void vforks(void)
+{
+	unsigned long before[THREADS];
+	pthread_t id;
+
+	for (int i = 0; i < THREADS; i++)
+		must(pthread_create(&id, NULL, count, &counts[i]) == 0);
+	must(pthread_create(&id, NULL, wait_for_child, NULL) == 0);
+	while (access("child", F_OK) < 0)
+		(void)usleep(10000);
+	say("ready");
+	wait_for_finish();
+	check(pthread_join(id, NULL) == 0);
+	for (int i = 0; i < THREADS; i++)
+		before[i] = counts[i];
+	for (int i = 0; i < THREADS; i++) {
+		for (int tries = 0; counts[i] == before[i] && tries < 500; tries++)
+			(void)usleep(10000);
+		check(counts[i] != before[i]);
+	}
+}
+
 const struct work_scene work_threads[] = {
 	{"threads", threads}, {"deaf", deaf},         {"forks", forks},
 	{"family", family},   {"cancel", cancel},     {"cancelled", cancelled},
 	{"sisters", sisters}, {"many", many_threads}, {"loader", loader},
-	{NULL, NULL},
+	{"vforks", vforks},   {NULL, NULL},
 };

@@ -10,6 +10,7 @@
 #include <linux/futex.h>
 #include <stdatomic.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
@@ -32,6 +33,9 @@ static struct {
 
 static pid_t tids[CROWD_THREADS_MAX]; /* the leader's; too large for a stack */
 
+/* Whose memory this is; in a page that a fork leaves behind: 0 in a child that is not known yet. */
+static atomic_int *owner;
+
 static void sleep_on(atomic_uint *word, unsigned int value, unsigned int ms)
 {
 	struct timespec time = {.tv_sec = ms / 1000, .tv_nsec = (long)(ms % 1000) * 1000000};
@@ -44,11 +48,39 @@ static void wake_all(atomic_uint *word)
 	(void)syscall(SYS_futex, word, FUTEX_WAKE_PRIVATE, CROWD_THREADS_MAX, NULL, NULL, 0);
 }
 
+void crowd__own(void)
+{
+	if (!owner) {
+		void *page = mmap(NULL, IMAGE_PAGE, PROT_READ | PROT_WRITE,
+				  MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+		if (page == MAP_FAILED)
+			return; /* then a child of vfork is taken for one of fork */
+		owner = page;
+	}
+	/* An image does not say it. On failure the page of a child holds the number of its parent. */
+	if (madvise(owner, IMAGE_PAGE, MADV_WIPEONFORK) < 0)
+		owner = NULL;
+	else
+		*owner = getpid();
+}
+
+static int is_owner(int self)
+{
+	int nobody = 0;
+
+	if (!owner || atomic_compare_exchange_strong(owner, &nobody, self))
+		return 1;
+	return nobody == self;
+}
+
 enum crowd_role crowd__role(const siginfo_t *info)
 {
 	const int self = getpid();
 	int leading = crowd.leading;
 
+	if (!is_owner(self))
+		return CROWD_NOBODY;
 	if (info->si_code == SI_QUEUE && info->si_pid == getpid() && info->si_ptr == &crowd) {
 		/* Our own call. It may have been pending while the thread came for another. */
 		return crowd.leading && (unsigned int)info->si_errno == crowd.generation &&

@@ -23,8 +23,12 @@ enum crowd_role {
 	CROWD_MEMBER,
 };
 
+/* The memory is this process's from now on: called when the program starts, after a fork(3), and in a
+ * process that was brought back. */
+void crowd__own(void);
+
 /* Who is the calling thread, which got the signal that info describes? A leader stays one until
- * crowd__release. */
+ * crowd__release. A child of vfork(2) is nobody: its memory is its parent's. */
 enum crowd_role crowd__role(const siginfo_t *info);
 
 /*

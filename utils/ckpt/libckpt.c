@@ -336,6 +336,7 @@ static void come_back(const struct visitor *visitor, int leads)
 			(void)munmap((void *)start, end - start); /* NOLINT: an address */
 	}
 	restarted.restarted = 0;
+	crowd__own();
 	loader__renumber(&self.loader, visitor);
 	self.child = 0;
 	history__come_back(&self.history);
@@ -477,6 +478,8 @@ __attribute__((constructor)) static void start(void)
 	action.sa_sigaction = on_signal;
 	action.sa_flags = SA_SIGINFO;
 	loader__find(&self.loader);
+	crowd__own();
+	(void)pthread_atfork(NULL, NULL, crowd__own); /* on failure a child finds out itself */
 	if (handle_signal(&action) == 0)
 		start_timer();
 }
