@@ -30,7 +30,7 @@ IMAGE    := $(call objects,utils/ckpt/image*.c)
 LIBCKPT  := $(patsubst %.c,$(BUILD)/pic/%.o,utils/base/parse.c $(addprefix utils/ckpt/,capture.c \
 	capture_files.c capture_mappings.c capture_threads.c content.c crowd.c dirty.c history.c \
 	image_crc.c image_output.c image_write.c libckpt.c loader.c message.c pagemap.c proc_text.c \
-	save.c say.c settings.c thread.c workspace.c) $(wildcard utils/slab/*.c))
+	save.c say.c settings.c sparse.c thread.c workspace.c) $(wildcard utils/slab/*.c))
 RESTART  := $(patsubst %.c,$(BUILD)/plain/%.o,utils/base/log.c utils/base/parse.c utils/base/procfs.c \
 	$(addprefix utils/ckpt/,image_chain.c image_crc.c image_memory.c image_notes.c image_read.c \
 	image_unpack.c load.c plan.c restart.c restore.c thread.c vdso.c) $(wildcard utils/slab/*.c))

@@ -191,6 +191,22 @@ flip()
 	scene "$WORK" mappings
 }
 
+@test 'brought back: shared memory that is used in part only' {
+	for options in CKPT_FORK=0 CKPT_FORK=1 CKPT_INCREMENTAL=1; do
+		scene -o "$options" "$WORK" sparse
+		rm -f finish image*
+		start "$options" sparse
+		next_image
+		next_image
+		expect_unharmed
+	done
+	[ "$(id -u)" -eq 0 ] && getent passwd nobody >/dev/null || return 0
+	# with swap in use, only root knows
+	[ "$(awk '/^SwapTotal/ { total = $2 } /^SwapFree/ { print total - $2 }' /proc/meminfo)" -eq 0 ] ||
+		return 0
+	TMPDIR=/tmp setpriv --reuid nobody --regid nogroup --clear-groups "$SCENE" "$WORK" sparse
+}
+
 @test 'brought back: guards are not touched' {
 	(cd "$dir" && : >finish && "$WORK" guards | grep -q '^no guards$') &&
 		skip 'the kernel has no MADV_GUARD_INSTALL (since 6.13)'

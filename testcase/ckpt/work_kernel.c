@@ -233,6 +233,45 @@ static void mappings(void)
 		check(empty[i] == 0);
 }
 
+static unsigned long shared_kib(void)
+{
+	unsigned long kib = 0;
+	char line[256];
+	FILE *f = fopen("/proc/self/status", "re");
+
+	must(f);
+	while (fgets(line, sizeof(line), f)) {
+		if (sscanf(line, "RssShmem: %lu", &kib) == 1)
+			break;
+	}
+	(void)fclose(f);
+	return kib;
+}
+
+/* Much more shared memory than is used, all of which no image may make the kernel find memory for. */
+static void sparse(void)
+{
+	const size_t bytes = (size_t)230 << 20, places[] = {0, bytes / 2, bytes - PAGE};
+	unsigned char *memory[2];
+	int fd = memfd_create("sparse", MFD_CLOEXEC);
+
+	must(fd >= 0 && ftruncate(fd, (off_t)bytes) == 0);
+	memory[0] = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
+			 MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	memory[1] = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	must(memory[0] != MAP_FAILED && memory[1] != MAP_FAILED && close(fd) == 0);
+	for (size_t i = 0; i < 6; i++)
+		fill(memory[i % 2] + places[i / 2], PAGE, i);
+	must(madvise(memory[0] + places[1], PAGE, MADV_REMOVE) == 0);
+	say("ready");
+	wait_for_finish();
+	check(shared_kib() < 1024);
+	for (size_t i = 0; i < 6; i++)
+		check(i == 2 || is_filled(memory[i % 2] + places[i / 2], PAGE, i));
+	for (size_t i = 0; i < PAGE; i++)
+		check(memory[0][places[1] + i] == 0);
+}
+
 /* Guards, which kill whoever touches them, among pages that are written all the time. They come back as
  * memory, so they are not looked at. */
 static void guards(void)
@@ -260,6 +299,7 @@ const struct work_scene work_kernel[] = {
 	{"writes", writes},
 	{"signals", signals},
 	{"mappings", mappings},
+	{"sparse", sparse},
 	{"guards", guards},
 	{"timer", timer},
 	{"altstack", on_altstack_alone},

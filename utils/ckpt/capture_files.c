@@ -52,7 +52,7 @@ static void add_file(struct capture *c, int fd)
 	ssize_t n;
 
 	memset(file, 0, sizeof(*file));
-	proc_text__make_path(path, "/proc/self/fdinfo/", (uint64_t)fd, "");
+	proc_text__make_path(path, "/proc/self/fdinfo/", (uint64_t)fd, 10, "");
 	if (fstat(fd, &st) < 0 || proc_text__read(path, text, sizeof(text)) < 0)
 		return; /* closed meanwhile: the folder of /proc was ours */
 	file->fd = fd;
@@ -62,7 +62,7 @@ static void add_file(struct capture *c, int fd)
 	file->inode = st.st_ino;
 	file->dev_major = (uint32_t)(st.st_dev >> 8 & 0xfff);
 	file->dev_minor = (uint32_t)((st.st_dev & 0xff) | (st.st_dev >> 12 & 0xfff00));
-	proc_text__make_path(path, "/proc/self/fd/", (uint64_t)fd, "");
+	proc_text__make_path(path, "/proc/self/fd/", (uint64_t)fd, 10, "");
 	n = readlink(path, text, sizeof(text));
 	if (n > 0 && (size_t)n < sizeof(text))
 		file->path = capture__keep_string(c, text, (size_t)n);

@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "ckpt/bare.h"
+#include "ckpt/sparse.h"
 
 enum {
 	GAP_BYTES = 16 << 20, /* from there on, pages that were never used end a segment */
@@ -321,6 +322,30 @@ static int write_anonymous(struct content *c, struct image_writer *w, const stru
 	return err;
 }
 
+/* A segment that is no private anonymous memory. Holes of shared memory stay holes. */
+static int write_other(struct content *c, struct image_writer *w, const struct image *image,
+		       const struct image_mapping *m, const struct image_segment *s)
+{
+	struct sparse sparse;
+	struct image_run run;
+	uint64_t at = s->start;
+	int err = 0;
+
+	sparse__open(&sparse, m, image->strings);
+	while (!err && sparse__next(&sparse, at, s->end, &run)) {
+		if (run.start > at)
+			err = image_writer__zeros(w, run.start - at);
+		if (!err)
+			err = write_by_copy(c, w, run.start, run.end);
+		c->written_bytes += run.end - run.start;
+		at = run.end;
+	}
+	sparse__close(&sparse);
+	if (!err && at < s->end)
+		err = image_writer__zeros(w, s->end - at);
+	return err;
+}
+
 int content__write(struct content *c, struct image_writer *w, const struct image *image)
 {
 	const struct image_mapping *m = image->mappings;
@@ -333,12 +358,10 @@ int content__write(struct content *c, struct image_writer *w, const struct image
 			m++;
 		if (!s->bytes)
 			continue;
-		if (content__is_anonymous(m)) {
+		if (content__is_anonymous(m))
 			err = write_anonymous(c, w, s, (m->flags & IMAGE_READ) != 0);
-		} else {
-			err = write_by_copy(c, w, s->start, s->end);
-			c->written_bytes += s->bytes;
-		}
+		else
+			err = write_other(c, w, image, m, s);
 	}
 	return err;
 }

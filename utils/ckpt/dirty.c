@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "ckpt/bare.h"
+#include "ckpt/sparse.h"
 
 /* linux/userfaultfd.h of 6.7 */
 #ifndef UFFD_USER_MODE_ONLY
@@ -133,6 +134,7 @@ struct planning {
 	struct content *content;
 	struct image *image;
 	const struct image_mapping *mapping;
+	const char *strings;
 	uint64_t gap;  /* so many bytes between two changed runs do not end a segment */
 	int only_sums; /* checksums are wanted, no plan */
 	size_t first_segment, first_run; /* of this mapping */
@@ -302,6 +304,22 @@ static int plan_anonymous(struct planning *p)
 	return more < 0 ? more : err;
 }
 
+/* What is a hole is neither changed nor unchanged. */
+static int compare_shared(struct planning *p, uint64_t start, uint64_t end)
+{
+	struct sparse sparse;
+	struct image_run run;
+	int err = 0;
+
+	sparse__open(&sparse, p->mapping, p->strings);
+	while (!err && sparse__next(&sparse, start, end, &run)) {
+		err = compare_by_copy(p, run.start, run.end);
+		start = run.end;
+	}
+	sparse__close(&sparse);
+	return err;
+}
+
 static int plan_other(struct planning *p)
 {
 	const struct image_mapping *m = p->mapping;
@@ -311,7 +329,7 @@ static int plan_other(struct planning *p)
 	if (content__is_moving(p->content, m))
 		err = add_run(p, m->start, end, 1);
 	else
-		err = compare_by_copy(p, m->start, end);
+		err = compare_shared(p, m->start, end);
 	if (!err && end < m->end && !p->only_sums)
 		err = content__add_missing(p->image, end, m->end);
 	return err;
@@ -320,7 +338,11 @@ static int plan_other(struct planning *p)
 static int plan_with_gap(struct dirty *dirty, struct content *content, struct image *image,
 			 uint64_t gap)
 {
-	struct planning p = {.dirty = dirty, .content = content, .image = image, .gap = gap};
+	struct planning p = {.dirty = dirty,
+			     .content = content,
+			     .image = image,
+			     .strings = image->strings,
+			     .gap = gap};
 	int err = 0;
 
 	image->segment_count = image->unchanged_count = image->missing_count = 0;
@@ -356,7 +378,8 @@ int dirty__plan(struct dirty *dirty, struct content *content, struct image *imag
 
 int dirty__note(struct dirty *dirty, struct content *content, const struct image *image)
 {
-	struct planning p = {.dirty = dirty, .content = content, .only_sums = 1};
+	struct planning p = {
+		.dirty = dirty, .content = content, .strings = image->strings, .only_sums = 1};
 	int err = 0;
 
 	for (size_t i = 0; i < image->mapping_count && !err; i++) {

@@ -66,14 +66,15 @@ uint64_t proc_text__find_number(const char *text, const char *word, unsigned int
 	return proc_text__take_number(&p, base);
 }
 
-void proc_text__make_path(char *path, const char *prefix, uint64_t number, const char *suffix)
+void proc_text__make_path(char *path, const char *prefix, uint64_t number, unsigned int base,
+			  const char *suffix)
 {
 	char digits[24];
 	size_t i = sizeof(digits);
 
 	do {
-		digits[--i] = (char)('0' + number % 10);
-		number /= 10;
+		digits[--i] = "0123456789abcdef"[number % base];
+		number /= base;
 	} while (number);
 	memcpy(path, prefix, strlen(prefix));
 	path += strlen(prefix);

@@ -21,7 +21,8 @@ uint64_t proc_text__take_number(const char **p, unsigned int base);
 /* The number after the first place of a word such as "flags:", and blanks; 0 if there is none. */
 uint64_t proc_text__find_number(const char *text, const char *word, unsigned int base);
 
-/* Writes "PREFIX NUMBER SUFFIX" without the blanks to path, which has room for it. */
-void proc_text__make_path(char *path, const char *prefix, uint64_t number, const char *suffix);
+/* Writes "PREFIX NUMBER SUFFIX" without the blanks to path, which has room for it. base: 10 or 16. */
+void proc_text__make_path(char *path, const char *prefix, uint64_t number, unsigned int base,
+			  const char *suffix);
 
 #endif
