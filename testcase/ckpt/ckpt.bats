@@ -602,6 +602,27 @@ assert len(json.load(sys.stdin)["threads"]) >= 9'
 	expect_unharmed
 }
 
+@test 'a child that is killed while it writes: the next request says so' {
+	local child tries=200
+
+	start CKPT_FORK=1 'heap 230'
+	next_image
+	until [ -n "${child:-}" ]; do # it may have written all before it is seen
+		kill -USR2 "$pid"
+		wait_for 'a child' pgrep -P "$pid" >child
+		kill -KILL "$(cat child)"
+		sleep 0.05
+		ls image.???????????????? >/dev/null 2>&1 && child=$(cat child)
+		tries=$((tries - 1))
+		[ $tries -gt 0 ]
+	done
+	kill -USR2 "$pid"
+	wait_for 'the message' grep -q 'signal 9 has ended the child that wrote it' err
+	wait_for 'no file left behind' sh -c '! ls image.????????????????'
+	wait_for 'the next image' has_changed
+	expect_unharmed
+}
+
 @test 'an increment never adds to the image of a child' {
 	env "LD_PRELOAD=$BUILD/libckpt.so" CKPT_FILE="$dir/image" CKPT_INCREMENTAL=1 \
 		"$WORK" family >out 2>err </dev/null

@@ -42,6 +42,7 @@ static struct {
 	struct settings settings;
 	pid_t child;                 /* with CKPT_FORK: who writes; 0: nobody */
 	struct history_item pending; /* what it writes */
+	char temporary[PATH_MAX];    /* where, until it is done */
 	struct history history;
 	struct dirty dirty;
 	struct loader loader;
@@ -140,6 +141,10 @@ static int child_is_busy(void)
 		note_success(&self.pending);
 	else
 		note_failure();
+	if (ended > 0 && WIFSIGNALED(status)) { /* it could neither say so nor clean up */
+		(void)unlink(self.temporary);
+		message__killed_child(&self.settings, WTERMSIG(status));
+	}
 	return 0;
 }
 
@@ -203,6 +208,7 @@ static int write_in_child(struct saving *saving, int planned, uint64_t start_ns)
 	}
 	if (child == 0)
 		_exit(report(saving, work_of_child(saving, planned), start_ns) ? 1 : 0);
+	memcpy(self.temporary, saving->writer->output.temporary, sizeof(self.temporary));
 	save__leave(saving);
 	self.child = (pid_t)child;
 	return 0;

@@ -103,6 +103,19 @@ void message__many_threads(const struct settings *settings)
 	say__end(&say);
 }
 
+void message__killed_child(const struct settings *settings, int signal)
+{
+	struct say say;
+
+	say__begin(&say);
+	say__text(&say, "the image before this one is not in ");
+	say__text(&say, settings->path);
+	say__text(&say, ": signal ");
+	say__number(&say, (uint64_t)signal);
+	say__text(&say, " has ended the child that wrote it");
+	say__end(&say);
+}
+
 void message__text(const struct settings *settings, const char *text, int err)
 {
 	struct say say;

@@ -28,6 +28,9 @@ void message__absent_thread(const struct settings *settings, pid_t tid);
 /* There are more than CROWD_THREADS_MAX. */
 void message__many_threads(const struct settings *settings);
 
+/* The child of CKPT_FORK that wrote the image before. */
+void message__killed_child(const struct settings *settings, int signal);
+
 /* Any other reason; err: its -errno, or 0. */
 void message__text(const struct settings *settings, const char *text, int err);
 
