@@ -272,6 +272,25 @@ static void sparse(void)
 		check(memory[0][places[1] + i] == 0);
 }
 
+/* Memory that a protection key closes, as it does in each signal handler. */
+static void keys(void)
+{
+	unsigned char *memory = map(PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1);
+	int key = pkey_alloc(0, 0);
+
+	fill(memory, 23 * PAGE, 1);
+	if (key < 0 || pkey_mprotect(memory, 23 * PAGE, PROT_READ | PROT_WRITE, key) < 0) {
+		say("no keys");
+		return;
+	}
+	must(pkey_set(key, PKEY_DISABLE_ACCESS) == 0);
+	say("ready");
+	wait_for_finish();
+	check(pkey_get(key) == PKEY_DISABLE_ACCESS);
+	must(pkey_set(key, 0) == 0);
+	check(is_filled(memory, 23 * PAGE, 1));
+}
+
 /* Guards, which kill whoever touches them, among pages that are written all the time. They come back as
  * memory, so they are not looked at. */
 static void guards(void)
@@ -301,6 +320,7 @@ const struct work_scene work_kernel[] = {
 	{"mappings", mappings},
 	{"sparse", sparse},
 	{"guards", guards},
+	{"keys", keys},
 	{"timer", timer},
 	{"altstack", on_altstack_alone},
 	{"altstack2", on_altstack_of_two},

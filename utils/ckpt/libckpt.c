@@ -308,6 +308,7 @@ static void lead(struct visitor *leader)
 	pid_t tid = 0;
 	int err;
 
+	thread__open_keys();
 	settings__set_pid(&self.settings, getpid());
 	if (child_is_busy()) {
 		message__text(&self.settings, "the one before is still being written", 0);

@@ -66,3 +66,11 @@ uint64_t thread__xcr0(void)
 	__asm__("xgetbv" : "=a"(a), "=d"(d) : "c"(0));
 	return (uint64_t)d << 32 | a;
 }
+
+void thread__open_keys(void)
+{
+	unsigned int a, b, c = 0, d;
+
+	if (__get_cpuid_count(7, 0, &a, &b, &c, &d) && (c & bit_OSPKE))
+		__asm__ volatile(".byte 0x0f, 0x01, 0xef" : : "a"(0), "c"(0), "d"(0)); /* wrpkru */
+}

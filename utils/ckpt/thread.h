@@ -23,4 +23,8 @@ void thread__find_rseq(struct image_thread *thread);
 /* The extended states that the kernel has enabled, XCR0; 0 without XSAVE. */
 uint64_t thread__xcr0(void);
 
+/* In a handler: lets the thread read memory whatever protection keys (pkeys(7)) the program has. The
+ * return from the handler sets them as they were. */
+void thread__open_keys(void);
+
 #endif
