@@ -18,10 +18,13 @@
 enum {
 	ROUND_MS = 20, /* between two looks for those that are missing */
 	ROUNDS = 250,  /* 5 seconds */
+	ADDRESS_BITS = 48,
 };
 
 static struct {
-	_Atomic(struct visitor *) members;
+	/* The first member; in the upper bits, where addresses have none, the generation: a member that
+	 * comes too late must not get into the list of the next one. */
+	atomic_uintptr_t members;
 	struct visitor *leader;
 	atomic_int leading;     /* the process that has a leader now, or 0; a fork copies it */
 	atomic_uint generation; /* of gatherings; what a call must carry to be heeded */
@@ -35,6 +38,16 @@ static pid_t tids[CROWD_THREADS_MAX]; /* the leader's; too large for a stack */
 
 /* Whose memory this is; in a page that a fork leaves behind: 0 in a child that is not known yet. */
 static atomic_int *owner;
+
+static uintptr_t generation_tag(unsigned int generation)
+{
+	return (uintptr_t)generation << ADDRESS_BITS;
+}
+
+static struct visitor *first_member(uintptr_t members)
+{
+	return (struct visitor *)(members & (((uintptr_t)1 << ADDRESS_BITS) - 1)); /* NOLINT */
+}
 
 static void sleep_on(atomic_uint *word, unsigned int value, unsigned int ms)
 {
@@ -112,7 +125,7 @@ static void call(pid_t tid, int signal)
 
 static int is_here(pid_t tid)
 {
-	for (const struct visitor *v = crowd.members; v; v = v->next) {
+	for (const struct visitor *v = first_member(crowd.members); v; v = v->next) {
 		if (v->thread.tid == tid)
 			return 1;
 	}
@@ -142,11 +155,11 @@ static int call_missing(int signal, pid_t self, pid_t *ret_tid)
 
 int crowd__gather(int signal, struct visitor *first, pid_t *ret_tid)
 {
-	crowd.members = NULL;
 	crowd.leader = first;
 	crowd.arrivals = 0;
 	crowd.returned = 0;
 	crowd.generation++;
+	crowd.members = generation_tag(crowd.generation);
 	for (unsigned int round = 0; round < ROUNDS; round++) {
 		unsigned int arrivals = crowd.arrivals;
 		int missing = call_missing(signal, first->thread.tid, ret_tid);
@@ -154,7 +167,7 @@ int crowd__gather(int signal, struct visitor *first, pid_t *ret_tid)
 		if (missing < 0)
 			return missing;
 		if (missing == 0) { /* and nobody is left to start another one */
-			first->next = crowd.members;
+			first->next = first_member(crowd.members);
 			return 0;
 		}
 		/* All that were called may come before the next look. */
@@ -175,17 +188,21 @@ static void wait_for_release(unsigned int generation)
 {
 	unsigned int released;
 
-	while ((released = crowd.released) != generation)
+	while ((int)((released = crowd.released) - generation) < 0)
 		sleep_on(&crowd.released, released, 0);
 }
 
 void crowd__join(struct visitor *visitor)
 {
-	unsigned int generation = crowd.generation;
+	const unsigned int generation = crowd.generation;
+	const uintptr_t tag = generation_tag(generation);
+	uintptr_t members = crowd.members;
 
-	visitor->next = crowd.members;
-	while (!atomic_compare_exchange_weak(&crowd.members, &visitor->next, visitor))
-		;
+	do {
+		if (members - (uintptr_t)first_member(members) != tag)
+			return; /* and will be called again, for the next one */
+		visitor->next = first_member(members);
+	} while (!atomic_compare_exchange_weak(&crowd.members, &members, tag | (uintptr_t)visitor));
 	crowd.arrivals++;
 	wake_all(&crowd.arrivals);
 	wait_for_release(generation);
@@ -193,7 +210,7 @@ void crowd__join(struct visitor *visitor)
 
 void crowd__release(void)
 {
-	crowd.members = NULL;
+	crowd.members = generation_tag(crowd.generation);
 	crowd.leader = NULL;
 	crowd.released = crowd.generation;
 	wake_all(&crowd.released);
