@@ -50,7 +50,8 @@ void message__success(const struct settings *settings, const struct saving *savi
 	say__text(&say, settings->path);
 	say__text(&say, ": ");
 	say__number(&say, saving->content.written_bytes);
-	say__text(&say, saving->order->parent ? " bytes that have changed, of " : " bytes, of ");
+	say__text(&say, saving->order->parent ? " bytes that have changed, of "
+					      : " bytes of memory, of ");
 	say__number(&say, saving->image->mapping_count);
 	say__text(&say, " mappings, threads: ");
 	say__number(&say, crowd__count());
