@@ -858,6 +858,27 @@ os.wait()' >out 2>err
 	expect_unharmed
 }
 
+@test 'the same number: it ends although restart was told to ignore the end of children' {
+	[ "$(id -u)" -eq 0 ] || skip 'needs root'
+	start count
+	take_image
+	touch finish
+	timeout -k 5 "$LIMIT" env --ignore-signal=CHLD "$RESTART" --same-pid image </dev/null
+	grep -q '^ok$' out
+}
+
+@test 'the same number: a terminal interrupts it once, and stops it with restart' {
+	[ "$(id -u)" -eq 0 ] || skip 'needs root'
+	command -v python3 >/dev/null || skip 'python3 is not installed'
+	start interrupts
+	take_image
+	rm -f alive
+	timeout -k 5 "$LIMIT" python3 "$TREE/testcase/ckpt/terminal.py" "$RESTART" --same-pid image \
+		>said </dev/null
+	[ "$(cat said)" = $'stopped\nended with 0' ]
+	grep -q '^ok$' out
+}
+
 @test 'libraries that have changed since do not matter' {
 	cp "$BUILD/libckpt.so" other.so
 	start LD_PRELOAD="$dir/other.so" tls

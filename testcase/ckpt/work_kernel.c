@@ -110,6 +110,26 @@ static void signals(void)
 	      (back.sa_flags & SA_ONSTACK));
 }
 
+static volatile sig_atomic_t interrupts;
+
+static void count_interrupt(int signal)
+{
+	(void)signal;
+	interrupts++;
+}
+
+/* Ctrl-C once is one signal. */
+static void interrupted_once(void)
+{
+	must(signal(SIGINT, count_interrupt) != SIG_ERR);
+	say("ready");
+	while (!must_finish()) {
+		must(!interrupts || symlink("finish", "interrupted") == 0 || errno == EEXIST);
+		(void)usleep(10000);
+	}
+	check(interrupts == 1);
+}
+
 static void stay(int signal)
 {
 	handled = signal;
@@ -321,6 +341,7 @@ const struct work_scene work_kernel[] = {
 	{"sparse", sparse},
 	{"guards", guards},
 	{"keys", keys},
+	{"interrupts", interrupted_once},
 	{"timer", timer},
 	{"altstack", on_altstack_alone},
 	{"altstack2", on_altstack_of_two},

@@ -84,20 +84,34 @@ static const struct argp argp = {
 
 /* ---- --same-pid ---- */
 
-/* Hands signals on to the process and ends as it does. */
+/* Ends as the process does, and stops as it does, so that a shell sees it. What wakes it up then is a
+ * SIGCONT, which is handed on like any other signal. */
+static void follow(pid_t child)
+{
+	int status = 0;
+	pid_t pid = waitpid(child, &status, WNOHANG | WUNTRACED);
+
+	if (pid == child && WIFSTOPPED(status))
+		(void)raise(SIGSTOP);
+	else if (pid == child)
+		exit(WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status));
+	else if (pid < 0 && errno == ECHILD)
+		exit(FAILED); /* somebody else has been told how it ended */
+}
+
+/* Hands signals on to the process. Those of the kernel, as Ctrl-C on a terminal, it has got as well. */
 __attribute__((noreturn)) static void wait_for(pid_t child)
 {
 	sigset_t all;
-	int status = 0;
 
 	(void)sigfillset(&all);
 	for (;;) {
-		int signal = sigwaitinfo(&all, NULL);
+		siginfo_t info;
+		int signal = sigwaitinfo(&all, &info);
 
-		if (signal > 0 && signal != SIGCHLD)
+		if (signal > 0 && signal != SIGCHLD && info.si_code <= 0)
 			(void)kill(child, signal);
-		if (waitpid(child, &status, WNOHANG) == child)
-			exit(WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status));
+		follow(child);
 	}
 }
 
@@ -111,6 +125,7 @@ static int take_pid(pid_t pid)
 
 	(void)sigfillset(&all);
 	(void)sigprocmask(SIG_SETMASK, &all, &before);
+	(void)signal(SIGCHLD, SIG_DFL); /* ignored, its end could not be waited for */
 	child = syscall(SYS_clone3, &args, sizeof(args));
 	if (child > 0)
 		wait_for((pid_t)child);
