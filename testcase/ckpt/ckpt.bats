@@ -849,6 +849,19 @@ os.wait()' >out 2>err
 	grep -q '^ok$' out
 }
 
+@test 'a file number above the limit of open files' {
+	start files # which uses 230
+	take_image
+	rm alive
+	(ulimit -Sn 200 && exec "$RESTART" image) >restart.out 2>restart.err </dev/null 3>&- 4>&- &
+	pid=$!
+	wait_for 'it to go on' test -L alive
+	[ "$(awk '/^Max open files/ { print $4 }' "/proc/$pid/limits")" -eq 200 ]
+	expect_unharmed
+	launch=(bash -c 'ulimit -n 200 && exec "$@"' bash)
+	expect_refused 'cannot use file numbers from [0-9]* on: raise the limit of open files' image
+}
+
 @test 'the same number is refused while another process has it' {
 	[ "$(id -u)" -eq 0 ] || skip 'needs root'
 	start count

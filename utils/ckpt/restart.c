@@ -20,6 +20,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/personality.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -29,7 +30,7 @@
 #include "ckpt/plan.h"
 #include "ckpt/restore.h"
 
-enum { FAILED = 125, OPTION_SAME_PID = 256, FIRST_FD = 64 };
+enum { FAILED = 125, OPTION_SAME_PID = 256, FIRST_FD = 64, OTHER_FDS = 23 };
 
 struct options {
 	const char *path;
@@ -266,16 +267,42 @@ static int first_own_fd(const struct image *image)
 	return last < FIRST_FD ? FIRST_FD : last + 1;
 }
 
+/* Numbers from first_fd on can be above the limit, and a mapping can need one. *ret_before is what the
+ * process is to have again. What the hard limit does not allow is missed where it is needed. */
+static int raise_limit(const struct image_chain *chain, int first_fd, struct rlimit *ret_before)
+{
+	const rlim_t needed =
+		(rlim_t)first_fd + chain->count + chain->images[0]->mapping_count + OTHER_FDS;
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) < 0) {
+		log__error("cannot read the limit of open files: %s", strerror(errno));
+		return -errno;
+	}
+	*ret_before = limit;
+	if (limit.rlim_cur < needed) {
+		limit.rlim_cur = needed < limit.rlim_max ? needed : limit.rlim_max;
+		(void)setrlimit(RLIMIT_NOFILE, &limit);
+	}
+	return 0;
+}
+
+static int say_limit(int first_fd, int err)
+{
+	const int is_limit = err == -EINVAL || err == -EMFILE;
+
+	log__error("cannot use file numbers from %d on: %s", first_fd,
+		   is_limit ? "raise the limit of open files (ulimit -n)" : strerror(-err));
+	return err;
+}
+
 static int raise_images(struct image_chain *chain, int first_fd)
 {
 	for (size_t i = 0; i < chain->count; i++) {
 		int fd = plan__move_fd(chain->images[i]->fd, first_fd);
 
-		if (fd < 0) {
-			log__error("cannot use file numbers from %d on: %s", first_fd,
-				   strerror(-fd));
-			return fd;
-		}
+		if (fd < 0)
+			return say_limit(first_fd, fd);
 		chain->images[i]->fd = fd;
 	}
 	return 0;
@@ -337,6 +364,7 @@ static int restart(const struct options *options)
 	char message[IMAGE_MESSAGE_BYTES];
 	struct image_chain chain;
 	struct plan *plan = NULL;
+	struct rlimit limit;
 	int err, first_fd;
 
 	err = image_chain__open(options->path, &chain, message);
@@ -345,7 +373,9 @@ static int restart(const struct options *options)
 		return err;
 	}
 	first_fd = first_own_fd(chain.images[0]);
-	err = raise_images(&chain, first_fd);
+	err = raise_limit(&chain, first_fd, &limit);
+	if (!err)
+		err = raise_images(&chain, first_fd);
 	if (err)
 		return err;
 	err = plan__make(&chain, first_fd, &plan, message);
@@ -361,6 +391,7 @@ static int restart(const struct options *options)
 	warn_of_strangers(&chain);
 	say_missing(chain.images[0]);
 	set_surroundings(chain.images[0]);
+	plan->file_limit = limit;
 	plan->messages_fd = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, first_fd);
 	err = open_files(chain.images[0], first_fd, plan->messages_fd);
 	if (err)

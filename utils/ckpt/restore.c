@@ -308,6 +308,8 @@ __attribute__((noreturn, used)) static void run(struct plan *plan)
 	set_signals(plan);
 	tell_process(plan);
 	start_threads(plan); /* they wait for each other in the process */
+	must(syscall(SYS_prlimit64, 0, RLIMIT_NOFILE, &plan->file_limit, NULL),
+	     "cannot set the limit of open files back");
 	must(syscall(SYS_close_range, plan->first_fd, UINT32_MAX, 0), "cannot close files");
 	become(&plan->threads[plan->main]);
 }
