@@ -838,11 +838,17 @@ os.wait()' >out 2>err
 	done
 }
 
-@test 'a file that the process had open is gone' {
+@test 'a file that the process had open is gone, or no plain file any more' {
 	start files
 	take_image
 	mv log other
-	expect_refused 'had .*/log open, as file .*No such file' image
+	expect_refused 'had .*/log open, as file .*No such file or directory; create it, ' image
+	mkfifo log
+	expect_refused 'had .*/log open, as file .* and it is now no plain file; put it back' image
+	rm log
+	mkdir log
+	expect_refused 'had .*/log open, as file .* and it is now no plain file; put it back' image
+	rmdir log
 	mv other log
 	touch finish
 	timeout "$LIMIT" "$RESTART" image </dev/null

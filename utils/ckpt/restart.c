@@ -188,17 +188,33 @@ static const char *follow_pid(const struct image *image, const char *path, char 
 	return buffer;
 }
 
-static int reopen(const struct image *image, const struct image_file *file)
+/* What it is now, since to open anything else could wait for ever or do harm: NULL if it is what it was,
+ * or cannot be looked at, which open(2) will say. */
+static const char *find_change(const struct image_file *file, const char *path)
+{
+	struct stat st;
+
+	if (stat(path, &st) < 0 || (st.st_mode & S_IFMT) == (file->mode & S_IFMT))
+		return NULL;
+	return S_ISREG(file->mode) ? "is now no plain file" : "is now no folder";
+}
+
+/* *ret_change: what is wrong with the file if it is another one; NULL if open(2) or dup(2) failed. */
+static int reopen(const struct image *image, const struct image_file *file, const char **ret_change)
 {
 	const int created = O_CREAT | O_EXCL | O_TRUNC | O_CLOEXEC;
 	char buffer[PATH_MAX];
 	const char *path = follow_pid(image, image__string(image, file->path), buffer);
 	int fd, err = 0;
 
+	*ret_change = NULL;
 	if (file->same_as >= 0) {
 		fd = dup3(file->same_as, file->fd, (int)file->flags & O_CLOEXEC);
 		return fd < 0 ? -errno : 0;
 	}
+	*ret_change = find_change(file, path);
+	if (*ret_change)
+		return -EINVAL;
 	fd = open(path, ((int)file->flags & ~created) | O_NOCTTY | O_CLOEXEC);
 	if (fd < 0)
 		return -errno;
@@ -228,6 +244,21 @@ static void say_inherited(const struct image *image, const struct image_file *fi
 			   image__string(image, file->path));
 }
 
+static void say_not_opened(const struct image *image, const struct image_file *file, int err,
+			   const char *change)
+{
+	const char *path = image__string(image, file->path);
+
+	if (change)
+		log__error(
+			"the process had %s open, as file %d, and it %s; put it back and try again",
+			path, file->fd, change);
+	else
+		log__error("the process had %s open, as file %d, and it cannot be opened: %s; "
+			   "create it, or make it accessible, and try again",
+			   path, file->fd, strerror(-err));
+}
+
 /* messages_fd: our own stderr, for the process's takes its number. */
 static int open_files(const struct image *image, int first_fd, int messages_fd)
 {
@@ -236,6 +267,7 @@ static int open_files(const struct image *image, int first_fd, int messages_fd)
 	for (size_t i = 0; i <= image->file_count; i++) {
 		const struct image_file *file = &image->files[i];
 		int last = i < image->file_count ? file->fd : first_fd;
+		const char *change;
 		int err;
 
 		for (; next < last; next++) /* that are free in the process */
@@ -245,12 +277,10 @@ static int open_files(const struct image *image, int first_fd, int messages_fd)
 			break;
 		if (!is_reopened(image, file))
 			continue;
-		err = reopen(image, file);
+		err = reopen(image, file, &change);
 		if (err) {
 			(void)dup2(messages_fd, STDERR_FILENO);
-			log__error("the process had %s open, as file %d, and it cannot be opened: "
-				   "%s",
-				   image__string(image, file->path), file->fd, strerror(-err));
+			say_not_opened(image, file, err, change);
 			return err;
 		}
 	}
