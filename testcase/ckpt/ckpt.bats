@@ -737,6 +737,21 @@ os.wait()' >out 2>err
 	[ "$("$RESTART" --version)" = "restart $(cat "$TREE/VERSION")" ]
 }
 
+@test 'messages never go into a file of the process' {
+	local status=0
+
+	start files # whose file 2 is err
+	take_image
+	flip $(($(stat -c %s image) / 2)) image
+	"$RESTART" image </dev/null 2>&- || status=$?
+	[ "$status" -eq 125 ]
+	rm log
+	status=0
+	"$RESTART" image </dev/null 2>&- || status=$?
+	[ "$status" -eq 125 ]
+	[ ! -s err ]
+}
+
 @test 'images of another machine, damaged or cut off' {
 	start heap
 	take_image

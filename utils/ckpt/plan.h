@@ -61,8 +61,8 @@ struct plan {
 	struct image_process process;
 	uint64_t rseq; /* what restart's own C library has registered */
 	uint32_t rseq_bytes, rseq_signature;
-	int first_fd;             /* files from there on are restart's own, not the process's */
-	int messages_fd;          /* where to say what goes wrong; above first_fd as well */
+	int first_fd;    /* files from there on are restart's own, not the process's */
+	int messages_fd; /* where to say what goes wrong; above first_fd as well; -1: nowhere */
 	struct rlimit file_limit; /* of the process; restart's own may be higher */
 };
 

@@ -259,7 +259,8 @@ static void say_not_opened(const struct image *image, const struct image_file *f
 			   path, file->fd, strerror(-err));
 }
 
-/* messages_fd: our own stderr, for the process's takes its number. */
+/* messages_fd: our own stderr, for the process's takes its number; -1: it is closed, and what is under
+ * that number by then is a file of the process, not for messages. */
 static int open_files(const struct image *image, int first_fd, int messages_fd)
 {
 	int next = 0;
@@ -279,8 +280,8 @@ static int open_files(const struct image *image, int first_fd, int messages_fd)
 			continue;
 		err = reopen(image, file, &change);
 		if (err) {
-			(void)dup2(messages_fd, STDERR_FILENO);
-			say_not_opened(image, file, err, change);
+			if (dup2(messages_fd, STDERR_FILENO) >= 0)
+				say_not_opened(image, file, err, change);
 			return err;
 		}
 	}
@@ -423,6 +424,8 @@ static int restart(const struct options *options)
 	set_surroundings(chain.images[0]);
 	plan->file_limit = limit;
 	plan->messages_fd = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, first_fd);
+	if (plan->messages_fd < 0 && errno != EBADF)
+		return say_limit(first_fd, -errno);
 	err = open_files(chain.images[0], first_fd, plan->messages_fd);
 	if (err)
 		return err;

@@ -35,7 +35,7 @@ enum {
 };
 
 static _Alignas(64) unsigned char thread_area[AREA_BYTES];
-static int messages_fd = STDERR_FILENO; /* ours; the process's own is open by then */
+static int messages_fd = -1; /* ours; the process's own is open by then */
 
 /* ---- saying why not ---- */
 
@@ -47,6 +47,12 @@ static void add(char *line, size_t *length, size_t room, const char *text)
 		part = room - *length;
 	memcpy(line + *length, text, part); /* NOLINT: no string is made */
 	*length += part;
+}
+
+/* Nobody is told if there is nowhere to say it. */
+static void say(const char *line, size_t length)
+{
+	(void)kernel__call(SYS_write, (uint64_t)messages_fd, (uintptr_t)line, length, 0);
 }
 
 __attribute__((noreturn)) static void die(const char *what, int err)
@@ -62,8 +68,7 @@ __attribute__((noreturn)) static void die(const char *what, int err)
 		add(line, &length, sizeof(line), reason);
 	}
 	add(line, &length, sizeof(line), "\n");
-	if (write(messages_fd, line, length) < 0)
-		_exit(FAILED + 1);
+	say(line, length);
 	_exit(FAILED);
 }
 
@@ -180,9 +185,8 @@ static void set_numbers(const struct plan *plan)
 	static const char warning[] = "restart: warning: the kernel does not set brk; the heap "
 				      "will grow elsewhere\n";
 
-	if (prctl(PR_SET_MM, PR_SET_MM_MAP, &map_of, sizeof(map_of), 0) < 0 &&
-	    write(messages_fd, warning, sizeof(warning) - 1) < 0)
-		return; /* nobody is there to be told */
+	if (prctl(PR_SET_MM, PR_SET_MM_MAP, &map_of, sizeof(map_of), 0) < 0)
+		say(warning, sizeof(warning) - 1);
 }
 
 static void set_signals(const struct plan *plan)
@@ -336,8 +340,7 @@ __attribute__((noreturn)) void restore__run(struct plan *plan)
 {
 	const uint64_t all = UINT64_MAX;
 
-	if (plan->messages_fd >= 0)
-		messages_fd = plan->messages_fd;
+	messages_fd = plan->messages_fd;
 	must(syscall(SYS_rt_sigprocmask, SIG_SETMASK, &all, NULL, sizeof(all)),
 	     "cannot block signals");
 	leave_library(plan);
