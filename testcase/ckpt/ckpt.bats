@@ -844,12 +844,18 @@ os.wait()' >out 2>err
 		touch finish
 		"$RESTART" -v image 2>restart.err </dev/null
 		grep 'not brought back: timers' restart.err
+		"$RESTART" image 2>restart.err </dev/null
+		[ "$(cat restart.err)" = 'restart: warning: not brought back: timers' ]
+		"$RESTART" -q image 2>restart.err </dev/null
+		[ ! -s restart.err ]
 		rm finish image
 		start CKPT_FORK=$fork CKPT_INTERVAL=1000s count
 		take_image
 		touch finish
 		"$RESTART" -v image 2>restart.err </dev/null
 		run ! grep timers restart.err
+		"$RESTART" image 2>restart.err </dev/null
+		[ ! -s restart.err ]
 	done
 }
 

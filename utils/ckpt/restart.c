@@ -69,7 +69,7 @@ static error_t parse_option(int key, char *argument, struct argp_state *state)
 static const struct argp_option option_table[] = {
 	{"same-pid", OPTION_SAME_PID, NULL, 0,
 	 "give the process the number that it had (as root); refuse if that cannot be", 0},
-	{"verbose", 'v', NULL, 0, "say what is not brought back", 0},
+	{"verbose", 'v', NULL, 0, "say all that is not brought back", 0},
 	{"quiet", 'q', NULL, 0, "say nothing but errors", 0},
 	{NULL, 'h', NULL, 0, "Give this help list", -1},
 	{0},
@@ -352,18 +352,42 @@ static void set_surroundings(const struct image *image)
 			  strerror(errno));
 }
 
+/* In the order of the bits IMAGE_MISSING_... */
+static const char *const missing_names[] = {
+	"pages that could not be read",     "open files that are not plain files",
+	"open files that had been deleted", "child processes",
+	"signals that were pending",        "timers",
+	"mappings that were not asked for", "the others who had its shared memory",
+};
+
+/* What a program may wait for in vain. The rest is missing in nearly every image. */
+static void warn_of_missing(const struct image *image)
+{
+	const uint64_t bits = image->info.missing & (IMAGE_MISSING_PAGES | IMAGE_MISSING_DELETED |
+						     IMAGE_MISSING_CHILDREN |
+						     IMAGE_MISSING_PENDING | IMAGE_MISSING_TIMERS);
+	char list[256] = "";
+
+	for (size_t i = 0; i < sizeof(missing_names) / sizeof(missing_names[0]); i++) {
+		size_t length = strlen(list);
+
+		if (bits & (1ULL << i))
+			(void)snprintf(list + length, sizeof(list) - length, "%s%s",
+				       length ? ", " : "", missing_names[i]);
+	}
+	if (bits)
+		log__warn("not brought back: %s", list);
+}
+
 static void say_missing(const struct image *image)
 {
-	static const char *const names[] = {
-		"pages that could not be read",     "open files that are not plain files",
-		"open files that had been deleted", "child processes",
-		"signals that were pending",        "timers",
-		"mappings that were not asked for", "the others who had its shared memory",
-	};
-
-	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+	if (log__level() < LOG_LEVEL_VERBOSE) {
+		warn_of_missing(image);
+		return;
+	}
+	for (size_t i = 0; i < sizeof(missing_names) / sizeof(missing_names[0]); i++) {
 		if (image->info.missing & (1ULL << i))
-			log__debug("not brought back: %s", names[i]);
+			log__debug("not brought back: %s", missing_names[i]);
 	}
 	for (size_t i = 0; i < image->file_count; i++) {
 		if (!is_reopened(image, &image->files[i]))
