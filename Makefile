@@ -36,7 +36,7 @@ RESTART  := $(patsubst %.c,$(BUILD)/plain/%.o,utils/base/log.c utils/base/parse.
 	image_unpack.c load.c plan.c restart.c restore.c thread.c vdso.c) $(wildcard utils/slab/*.c))
 READCKPT := $(call objects,utils/readckpt/*.c)
 MODULES  := $(BASE) $(CLIENT) $(IMAGE) $(SLAB) $(filter-out %/main.o,$(TRACER) $(READCKPT)) \
-	$(call objects,utils/ckpt/history.c utils/ckpt/settings.c)
+	$(call objects,utils/ckpt/history.c utils/ckpt/load.c utils/ckpt/settings.c)
 programs  = $(patsubst testcase/%.c,$(BUILD)/%,$(wildcard testcase/$(1)/*.c))
 UNIT     := $(call programs,unit)
 E2E      := $(call programs,e2e)

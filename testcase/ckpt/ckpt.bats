@@ -792,7 +792,7 @@ os.wait()' >out 2>err
 			at=$((size / 7 * part + 4099))
 			cp --sparse=always image other
 			flip "$at" other
-			expect_refused 'damaged: a checksum of its memory is wrong' other
+			expect_refused '^restart: /.*/other: damaged: a checksum of its memory is wrong' other
 		done
 		cat out.then >out
 		timeout -k 5 "$LIMIT" "${launch[@]}" "$RESTART" image

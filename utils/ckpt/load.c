@@ -21,6 +21,8 @@ enum { BLOCK_BYTES = 1 << 18 };
 static _Alignas(64) unsigned char stacks[LOAD_HELPERS][LOAD_STACK_BYTES];
 static const struct plan *work;
 static atomic_size_t next; /* the first piece that nobody has taken */
+static atomic_int
+	failed; /* a piece could not be read: what nobody has taken is not wanted any more */
 static long caller;
 
 /* ---- one piece ---- */
@@ -38,7 +40,7 @@ static int read_block(const struct plan_piece *piece, uint64_t done, size_t byte
 		if (n == -EINTR)
 			continue;
 		if (n <= 0)
-			return n < 0 ? (int)n : -EIO;
+			return n < 0 ? (int)n : -ENODATA;
 		got += (size_t)n;
 	}
 	return 0;
@@ -64,13 +66,15 @@ static int load(struct plan_piece *piece)
 
 static void load_what_is_left(void)
 {
-	for (;;) {
+	while (!atomic_load(&failed)) {
 		size_t i = atomic_fetch_add(&next, 1);
 
 		if (i >= work->piece_count)
 			return;
 		work->pieces[i].err = load(&work->pieces[i]);
 		work->pieces[i].is_loaded = 1;
+		if (work->pieces[i].err)
+			atomic_store(&failed, 1);
 	}
 }
 
@@ -103,15 +107,16 @@ static size_t count_helpers(void)
 	return processors - 1;
 }
 
-/* A piece that nobody has finished is that of a helper who was killed. */
-static int verify(const struct plan *plan, const char **what)
+/* A piece that nobody has finished is that of a helper who was killed, for those that were not taken
+ * because another one had failed are behind that one. */
+static int verify(const struct plan *plan, int *ret_fd)
 {
 	struct image_sum sum = {0};
 
 	for (size_t i = 0; i < plan->piece_count; i++) {
 		const struct plan_piece *piece = &plan->pieces[i];
 
-		*what = "cannot read the image";
+		*ret_fd = piece->fd;
 		if (!piece->is_loaded || piece->err)
 			return piece->is_loaded ? piece->err : -EINTR;
 		if (!piece->verify)
@@ -119,8 +124,6 @@ static int verify(const struct plan *plan, const char **what)
 		image__add_sum(&sum, &piece->sum);
 		if (piece->bytes)
 			continue;
-		*what = "the image is damaged: a checksum of its memory is wrong (readckpt says "
-			"where)";
 		if (sum.crc != piece->crc)
 			return -EBADMSG;
 		sum = (struct image_sum){0};
@@ -128,7 +131,7 @@ static int verify(const struct plan *plan, const char **what)
 	return 0;
 }
 
-int load__pieces(const struct plan *plan, const char **what)
+int load__pieces(const struct plan *plan, int *ret_fd)
 {
 	struct clone_args args = {.flags = CLONE_VM | CLONE_FILES | CLONE_FS,
 				  .stack_size = LOAD_STACK_BYTES};
@@ -136,6 +139,8 @@ int load__pieces(const struct plan *plan, const char **what)
 	size_t wanted, count = 0;
 
 	work = plan;
+	atomic_store(&next, 0);
+	atomic_store(&failed, 0);
 	caller = kernel__call(SYS_getpid, 0, 0, 0, 0);
 	wanted = count_helpers();
 	while (count < wanted) {
@@ -150,5 +155,5 @@ int load__pieces(const struct plan *plan, const char **what)
 		while (kernel__call(SYS_wait4, (uint64_t)helpers[i], 0, __WALL, 0) == -EINTR)
 			continue;
 	}
-	return verify(plan, what);
+	return verify(plan, ret_fd);
 }

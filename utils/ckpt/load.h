@@ -19,8 +19,10 @@ enum {
 /*
  * Reads all pieces and verifies the checksums that they have. The memory that they go to is mapped and
  * may be written to, all signals are blocked. Calls nothing of the C library that has a state.
- * Returns 0, or -errno and what failed in *what; then the memory is not defined.
+ * Returns 0; or -errno, and in *ret_fd which of the files it is about; then the memory is not defined:
+ * -EBADMSG when a checksum is wrong, -ENODATA when the file is too short, -EINTR when a helper was
+ * killed, or what read(2) said.
  */
-int load__pieces(const struct plan *plan, const char **what);
+int load__pieces(const struct plan *plan, int *ret_fd);
 
 #endif

@@ -397,6 +397,31 @@ static void *place(uint64_t *at, const void *from, size_t bytes)
 	return to;
 }
 
+static uint64_t image_bytes(const struct image_chain *chain)
+{
+	uint64_t bytes = round_up(chain->count * sizeof(struct plan_image), ALIGNMENT);
+
+	for (size_t i = 0; i < chain->count; i++)
+		bytes += round_up(strlen(chain->images[i]->path) + 1, ALIGNMENT);
+	return bytes;
+}
+
+static void place_images(uint64_t *at, const struct image_chain *chain, struct plan *plan)
+{
+	plan->image_count = chain->count;
+	plan->images = place(at, NULL, chain->count * sizeof(*plan->images));
+	for (size_t i = 0; i < chain->count; i++) {
+		const char *path = chain->images[i]->path;
+		char *copy = place(at, path, strlen(path) + 1);
+
+		for (char *c = copy; *c; c++) {
+			if ((unsigned char)*c < 0x20 || *c == 0x7f)
+				*c = '?';
+		}
+		plan->images[i] = (struct plan_image){.path = copy, .fd = chain->images[i]->fd};
+	}
+}
+
 static uint64_t block_bytes(const struct draft *d)
 {
 	const struct image *image = d->image;
@@ -405,7 +430,7 @@ static uint64_t block_bytes(const struct draft *d)
 	       round_up(d->plan.mapping_count * sizeof(*d->mappings), ALIGNMENT) +
 	       round_up(d->piece_count * sizeof(*d->pieces), ALIGNMENT) +
 	       round_up(image->thread_count * sizeof(*image->threads), ALIGNMENT) +
-	       round_up(image->auxv_bytes, ALIGNMENT) +
+	       round_up(image->auxv_bytes, ALIGNMENT) + image_bytes(d->chain) +
 	       (image->thread_count + 1) * PLAN_STACK_BYTES;
 }
 
@@ -422,6 +447,7 @@ static struct plan *fill_block(const struct draft *d)
 	plan->thread_count = image->thread_count;
 	plan->auxv = place(&at, image->auxv, image->auxv_bytes);
 	plan->auxv_bytes = image->auxv_bytes;
+	place_images(&at, d->chain, plan);
 	plan->stacks = place(&at, NULL, (image->thread_count + 1) * PLAN_STACK_BYTES);
 	memcpy(plan->signals, image->signals, sizeof(plan->signals));
 	plan->process = image->process;

@@ -44,16 +44,23 @@ struct plan_move {
 	uint64_t from, to, bytes;
 };
 
+/* A file that pieces are read from. */
+struct plan_image {
+	const char *path; /* for messages: nothing in it steers a terminal */
+	int fd;
+};
+
 struct plan {
 	uint64_t start, end;                 /* of this block */
 	uint64_t program_start, program_end; /* of restart itself */
 	uint64_t shelter;                    /* where vvar and vdso wait */
 	struct plan_mapping *mappings;
 	struct plan_piece *pieces;
+	struct plan_image *images;
 	struct image_thread *threads;
 	unsigned char *stacks; /* PLAN_STACK_BYTES for each thread and one more */
 	void *auxv;
-	size_t mapping_count, piece_count, thread_count, auxv_bytes;
+	size_t mapping_count, piece_count, image_count, thread_count, auxv_bytes;
 	size_t main; /* which thread has the number of the process */
 	struct plan_move moves[PLAN_KERNEL_PARTS];
 	size_t move_count;

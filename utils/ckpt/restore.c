@@ -58,7 +58,7 @@ static void say(const char *line, size_t length)
 __attribute__((noreturn)) static void die(const char *what, int err)
 {
 	const char *reason = err ? strerrordesc_np(-err) : NULL;
-	char line[256];
+	char line[IMAGE_MESSAGE_BYTES + 64];
 	size_t length = 0;
 
 	add(line, &length, sizeof(line), "restart: ");
@@ -140,16 +140,36 @@ static void map(const struct plan_mapping *m)
 		die("cannot map memory of the process", -errno);
 }
 
+__attribute__((noreturn)) static void die_of_image(const struct plan *plan, int fd, int err)
+{
+	char what[IMAGE_MESSAGE_BYTES];
+	const char *reason = ": cannot be read";
+	size_t length = 0;
+
+	for (size_t i = 0; i < plan->image_count; i++) {
+		if (plan->images[i].fd == fd)
+			add(what, &length, sizeof(what) - 1, plan->images[i].path);
+	}
+	if (err == -EBADMSG)
+		reason = ": damaged: a checksum of its memory is wrong (readckpt says where)";
+	else if (err == -ENODATA)
+		reason = ": it was cut off while it was read";
+	else if (err == -EINTR)
+		reason = ": cannot be read: a helper of restart was killed; try again";
+	add(what, &length, sizeof(what) - 1, reason);
+	what[length] = '\0';
+	die(what, err == -EBADMSG || err == -ENODATA || err == -EINTR ? 0 : err);
+}
+
 static void make_memory(const struct plan *plan)
 {
-	const char *what;
-	int err;
+	int err, fd;
 
 	for (size_t i = 0; i < plan->mapping_count; i++)
 		map(&plan->mappings[i]);
-	err = load__pieces(plan, &what);
+	err = load__pieces(plan, &fd);
 	if (err)
-		die(what, err == -EBADMSG ? 0 : err);
+		die_of_image(plan, fd, err);
 	for (size_t i = 0; i < plan->mapping_count; i++) {
 		const struct plan_mapping *m = &plan->mappings[i];
 

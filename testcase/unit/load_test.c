@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * Reading the memory of an image: its checksum, a file that is cut off, and what is not read any more after
+ * that.
+ */
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "ckpt/load.h"
+#include "tap.h"
+
+enum { PIECES = 3, PIECE_BYTES = 23 * IMAGE_PAGE };
+
+static _Alignas(IMAGE_PAGE) unsigned char memory[PIECES * PIECE_BYTES];
+static unsigned char contents[PIECES * PIECE_BYTES];
+
+/* All that is in the file, and the checksum at its end. */
+static void make_pieces(struct plan_piece pieces[PIECES + 1], int fd)
+{
+	struct image_sum sum = {0};
+
+	memset(memory, 0, sizeof(memory));
+	memset(pieces, 0, (PIECES + 1) * sizeof(*pieces));
+	image__sum(&sum, (uintptr_t)memory, contents, sizeof(contents));
+	for (size_t i = 0; i <= PIECES; i++)
+		pieces[i] = (struct plan_piece){.address = (uintptr_t)memory + i * PIECE_BYTES,
+						.bytes = i < PIECES ? PIECE_BYTES : 0,
+						.offset = i * PIECE_BYTES,
+						.fd = fd,
+						.verify = 1,
+						.crc = sum.crc};
+}
+
+static void test_load(void)
+{
+	struct plan_piece pieces[PIECES + 1];
+	const struct plan plan = {.pieces = pieces, .piece_count = PIECES + 1};
+	int fd = memfd_create("load", MFD_CLOEXEC), about = -1;
+
+	must(fd < 0);
+	for (size_t i = 0; i < sizeof(contents); i++)
+		contents[i] = (unsigned char)((i * 2654435761u) >> 11);
+	must(write(fd, contents, sizeof(contents)) != sizeof(contents));
+	make_pieces(pieces, fd);
+	tap__equal(load__pieces(&plan, &about), 0, "all of it");
+	tap__ok(memcmp(memory, contents, sizeof(memory)) == 0, "is there");
+	make_pieces(pieces, fd);
+	pieces[PIECES].crc ^= 23;
+	tap__equal(load__pieces(&plan, &about), -EBADMSG, "another checksum");
+	tap__equal(about, fd, "is of that file");
+	must(ftruncate(fd, PIECE_BYTES + 23) != 0);
+	make_pieces(pieces, fd);
+	about = -1;
+	tap__equal(load__pieces(&plan, &about), -ENODATA, "a file that is cut off");
+	tap__equal(about, fd, "is that file");
+	tap__ok(pieces[0].is_loaded && pieces[1].is_loaded && !pieces[2].is_loaded,
+		"what is behind is not read any more");
+	(void)close(fd);
+	make_pieces(pieces, fd);
+	tap__equal(load__pieces(&plan, &about), -EBADF, "a file that cannot be read");
+}
+
+int main(void)
+{
+	tap__plan(8);
+	test_load();
+	return tap__done();
+}
