@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * Reading the memory of an image: its checksum, a file that is cut off, and what is not read any more after
- * that.
+ * Reading the memory of an image: its checksum, a file that is cut off, what is not read any more after
+ * that; and a file system that answers with places before the one asked for.
  */
 #include <sys/mman.h>
 #include <unistd.h>
@@ -13,6 +13,16 @@ enum { PIECES = 3, PIECE_BYTES = 23 * IMAGE_PAGE };
 
 static _Alignas(IMAGE_PAGE) unsigned char memory[PIECES * PIECE_BYTES];
 static unsigned char contents[PIECES * PIECE_BYTES];
+static off_t answer; /* of lseek */
+
+/* Takes the place of that of the C library. */
+off_t lseek(int fd, off_t offset, int whence)
+{
+	(void)fd;
+	(void)offset;
+	(void)whence;
+	return answer;
+}
 
 /* All that is in the file, and the checksum at its end. */
 static void make_pieces(struct plan_piece pieces[PIECES + 1], int fd)
@@ -60,9 +70,28 @@ static void test_load(void)
 	tap__equal(load__pieces(&plan, &about), -EBADF, "a file that cannot be read");
 }
 
+static void test_skip(void)
+{
+	const struct image image = {.fd = -1};
+
+	answer = 4096;
+	tap__equal(image__skip_hole(&image, 8192, 65536), 8192, "data before the place asked for");
+	tap__equal(image__skip_data(&image, 8192, 65536), 65536, "a hole before it");
+	answer = 8192;
+	tap__equal(image__skip_hole(&image, 8192, 65536), 8192, "data there");
+	tap__equal(image__skip_data(&image, 8192, 65536), 65536, "a hole where data was");
+	answer = 12288;
+	tap__equal(image__skip_hole(&image, 8192, 65536), 12288, "data behind");
+	tap__equal(image__skip_data(&image, 8192, 65536), 12288, "a hole behind");
+	answer = 1 << 20;
+	tap__equal(image__skip_hole(&image, 8192, 65536), 65536, "data behind the end");
+	tap__equal(image__skip_data(&image, 8192, 65536), 65536, "a hole behind the end");
+}
+
 int main(void)
 {
-	tap__plan(8);
+	tap__plan(16);
 	test_load();
+	test_skip();
 	return tap__done();
 }

@@ -302,7 +302,7 @@ int image__read(const struct image *image, uint64_t address, void *buffer, size_
  * there is none. A file system that does not know of holes has none.
  */
 uint64_t image__skip_hole(const struct image *image, uint64_t offset, uint64_t limit);
-/* The same for the first byte that is in a hole. */
+/* The same for the first byte that is in a hole, behind offset, where there is data. */
 uint64_t image__skip_data(const struct image *image, uint64_t offset, uint64_t limit);
 
 /*

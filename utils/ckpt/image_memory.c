@@ -125,6 +125,8 @@ uint64_t image__skip_hole(const struct image *image, uint64_t offset, uint64_t l
 
 	if (data < 0) /* ENXIO: all is a hole; anything else: not known */
 		return errno == ENXIO ? limit : offset;
+	if (data < (off_t)offset) /* which no file system should say */
+		return offset;
 	return (uint64_t)data < limit ? (uint64_t)data : limit;
 }
 
@@ -132,7 +134,8 @@ uint64_t image__skip_data(const struct image *image, uint64_t offset, uint64_t l
 {
 	off_t hole = lseek(image->fd, (off_t)offset, SEEK_HOLE);
 
-	return hole >= 0 && (uint64_t)hole < limit ? (uint64_t)hole : limit;
+	/* Not behind offset, it would be no end of what is there, and a loop over both none either. */
+	return hole > (off_t)offset && (uint64_t)hole < limit ? (uint64_t)hole : limit;
 }
 
 /* One block of memory from address on: its checksum, and each for its pages. */
