@@ -182,7 +182,8 @@ unmount_small()
 	mv full elsewhere
 	readckpt increment
 	expect_status 1
-	expect_text "$out" 'DAMAGED' '\[heap\]'
+	expect_text "$out" 'Parents NOT USABLE' 'Checksums all right in this file' '\[heap\]'
+	expect_no_text "$out" DAMAGED
 	expect_text "$err" '/increment: it is an increment, and the image that it adds to is not there'
 	readckpt --dump 0x2300000,16 increment
 	expect_status 1
@@ -191,7 +192,12 @@ unmount_small()
 	flip full 3000
 	readckpt increment
 	expect_status 1
+	expect_text "$out" 'Parents NOT USABLE' 'Checksums all right in this file'
 	expect_text "$err" '/full: damaged: the checksum of its headers'
+	flip increment $(($(stat -c %s increment) - 2300)) # in its last page
+	readckpt increment
+	expect_status 1
+	expect_text "$out" 'Parents NOT USABLE' 'Checksums DAMAGED' 'increment: damaged: the checksum of segment'
 }
 
 @test 'one flipped bit' {

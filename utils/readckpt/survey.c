@@ -104,6 +104,7 @@ int survey__make(const struct image_chain *chain, const char *broken, struct sur
 		survey__free(ret);
 		return -ENOMEM;
 	}
+	ret->is_broken = broken != NULL;
 	if (broken)
 		add_fault(ret, broken);
 	for (size_t i = 0; i < chain->count; i++)

@@ -29,6 +29,7 @@ struct survey {
 	uint64_t segments, bytes;    /* that were read and found right, of all images */
 	char *faults[SURVEY_FAULTS]; /* messages that name the file */
 	size_t fault_count;
+	int is_broken; /* the first fault is no checksum: the image is shown without its parents */
 };
 
 /*

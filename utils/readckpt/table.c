@@ -252,28 +252,46 @@ static void put_files(const struct table *t)
 
 /* ---- checksums ---- */
 
+static void put_fault(const struct table *t, const char *fault)
+{
+	(void)fputs("  ", t->out);
+	text__put(t->out, fault ? fault : "(out of memory)");
+	(void)fputc('\n', t->out);
+}
+
+/* Those before it, when they cannot be used, which says nothing of its own checksums. */
+static void put_parents(const struct table *t)
+{
+	if (!t->survey->is_broken)
+		return;
+	(void)fputc('\n', t->out);
+	put_coloured(t, BOLD, "Parents");
+	(void)fputc(' ', t->out);
+	put_coloured(t, RED, "NOT USABLE");
+	(void)fputs(": this file alone is shown\n", t->out);
+	put_fault(t, t->survey->faults[0]);
+}
+
 static void put_checksums(const struct table *t)
 {
 	const struct survey *survey = t->survey;
+	const size_t first = survey->is_broken ? 1 : 0;
 	char size[TEXT_SIZE_BYTES];
 
 	(void)fputc('\n', t->out);
 	put_coloured(t, BOLD, "Checksums");
-	if (!survey->fault_count) {
-		(void)fputc(' ', t->out);
+	(void)fputc(' ', t->out);
+	if (survey->fault_count == first) {
 		put_coloured(t, GREEN, "all right");
-		(void)fprintf(t->out, ": headers, notes, and %" PRIu64 " segments with %s\n",
-			      survey->segments, text__size(survey->bytes, size));
+		(void)fprintf(t->out, "%s: headers, notes, and %" PRIu64 " segments with %s\n",
+			      survey->is_broken ? " in this file" : "", survey->segments,
+			      text__size(survey->bytes, size));
 		return;
 	}
-	(void)fputc(' ', t->out);
 	put_coloured(t, RED, "DAMAGED");
 	(void)fputc('\n', t->out);
-	for (size_t i = 0; i < survey->fault_count && i < SURVEY_FAULTS; i++) {
-		(void)fputs("  ", t->out);
-		text__put(t->out, survey->faults[i] ? survey->faults[i] : "(out of memory)");
-		(void)fputc('\n', t->out);
-	}
+	for (size_t i = first; i < survey->fault_count && i < SURVEY_FAULTS; i++)
+		put_fault(t, survey->faults[i]);
 	if (survey->fault_count > SURVEY_FAULTS)
 		(void)fprintf(t->out, "  and %zu more\n", survey->fault_count - SURVEY_FAULTS);
 }
@@ -289,5 +307,6 @@ void table__write(FILE *out, const struct image_chain *chain, const struct surve
 	put_threads(&t);
 	put_signals(&t);
 	put_files(&t);
+	put_parents(&t);
 	put_checksums(&t);
 }
