@@ -836,6 +836,19 @@ os.wait()' >out 2>err
 	[ ! -s restart.err ]
 }
 
+@test 'shared memory of a file that is shorter, or another kind of file now' {
+	start mappings
+	take_image
+	touch finish
+	truncate -s 4096 data
+	timeout -k 5 "$LIMIT" "$RESTART" image 2>restart.err </dev/null
+	grep '^restart: warning: .*/data was shared memory .* (it is shorter now); it is brought back' restart.err
+	rm data
+	mkfifo data
+	timeout -k 5 "$LIMIT" "$RESTART" image 2>restart.err </dev/null || [ $? -eq 125 ]
+	grep '^restart: warning: .*/data was shared memory .* (it is no plain file now); it is' restart.err
+}
+
 @test 'restart says that a timer is missing, but not of that of CKPT_INTERVAL' {
 	for fork in 0 1; do
 		rm -f finish image

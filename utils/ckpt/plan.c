@@ -223,23 +223,36 @@ static int add_pieces(struct draft *d, const struct image_mapping *m, int skip_h
 	return err;
 }
 
-/* Opens the file of a mapping if it is there, plain, and long enough for all its pages. */
+/* Opens the file of a mapping if it is there, plain, and long enough for all its pages. Returns -EISDIR
+ * if it is not plain, -ENODATA if it is shorter. */
 static int open_file_of(const struct draft *d, const struct image_mapping *m, int flags)
 {
 	struct stat st;
-	int fd;
+	int fd, err = 0;
 
 	if (!(m->flags & IMAGE_FILE) || (m->flags & IMAGE_DELETED))
 		return -ENOENT;
 	fd = open(image__string(d->image, m->path), flags | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
 	if (fd < 0)
 		return -errno;
-	if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode) ||
-	    (uint64_t)st.st_size + IMAGE_PAGE <= m->offset + (m->end - m->start)) {
-		(void)close(fd);
-		return -ENODATA;
-	}
-	return plan__move_fd(fd, d->plan.first_fd);
+	if (fstat(fd, &st) < 0)
+		err = -errno;
+	else if (!S_ISREG(st.st_mode))
+		err = -EISDIR;
+	else if ((uint64_t)st.st_size + IMAGE_PAGE <= m->offset + (m->end - m->start))
+		err = -ENODATA;
+	if (!err)
+		return plan__move_fd(fd, d->plan.first_fd);
+	(void)close(fd);
+	return err;
+}
+
+/* Why open_file_of did not. */
+static const char *reason_of(int err)
+{
+	if (err == -EISDIR)
+		return "it is no plain file now";
+	return err == -ENODATA ? "it is shorter now" : strerror(-err);
 }
 
 /* Has the file the bytes of the image? The rest of its last page is zeros in memory. */
@@ -285,7 +298,7 @@ static void plan_shared(struct draft *d, const struct image_mapping *m, struct p
 	if ((m->flags & IMAGE_FILE) && strcmp(image__string(d->image, m->path), "/dev/zero") != 0)
 		log__warn("%s was shared memory of a file that cannot be mapped any more (%s); it "
 			  "is brought back as memory of this process alone",
-			  image__string(d->image, m->path), strerror(-fd));
+			  image__string(d->image, m->path), reason_of(fd));
 }
 
 static void plan_private(struct draft *d, const struct image_mapping *m, struct plan_mapping *p)
