@@ -32,7 +32,7 @@ LIBCKPT  := $(patsubst %.c,$(BUILD)/pic/%.o,utils/base/parse.c $(addprefix utils
 	image_crc.c image_output.c image_write.c libckpt.c loader.c message.c pagemap.c proc_text.c \
 	save.c say.c settings.c sparse.c thread.c workspace.c) $(wildcard utils/slab/*.c))
 RESTART  := $(patsubst %.c,$(BUILD)/plain/%.o,utils/base/log.c utils/base/parse.c utils/base/procfs.c \
-	$(addprefix utils/ckpt/,image_chain.c image_crc.c image_memory.c image_notes.c image_read.c \
+	$(addprefix utils/ckpt/,clocks.c image_chain.c image_crc.c image_memory.c image_notes.c image_read.c \
 	image_unpack.c load.c plan.c restart.c restore.c thread.c vdso.c) $(wildcard utils/slab/*.c))
 READCKPT := $(call objects,utils/readckpt/*.c)
 MODULES  := $(BASE) $(CLIENT) $(IMAGE) $(SLAB) $(filter-out %/main.o,$(TRACER) $(READCKPT)) \

@@ -11,8 +11,8 @@
 #include <sys/random.h>
 #include <sys/stat.h>
 #include <sys/utsname.h>
-#include <time.h>
 #include <unistd.h>
+#include "base/clock.h"
 #include "ckpt/image.h"
 #include "ckpt/image_elf.h"
 #include "ckpt/image_plan.h"
@@ -122,6 +122,8 @@ static void remember_process(struct snapshot_image *s, const struct target *targ
 	size_t count;
 
 	process->pid = target->pid;
+	process->monotonic_ns = clock__read_ns(CLOCK_MONOTONIC);
+	process->boottime_ns = clock__read_ns(CLOCK_BOOTTIME);
 	if (!procfs__status_u64(target->pid, "PPid", &number))
 		process->ppid = (int32_t)number;
 	if (!procfs__status_u64(target->pid, "Umask", &number)) /* octal, read as decimal */
@@ -150,7 +152,6 @@ static void remember_process(struct snapshot_image *s, const struct target *targ
 
 int snapshot_image__remember(struct snapshot_image *s, const struct target *target)
 {
-	struct timespec now;
 	int err;
 
 	forget(s);
@@ -162,8 +163,7 @@ int snapshot_image__remember(struct snapshot_image *s, const struct target *targ
 		return err;
 	}
 	remember_process(s, target);
-	clock_gettime(CLOCK_REALTIME, &now);
-	s->time_ns = (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
+	s->time_ns = clock__read_ns(CLOCK_REALTIME);
 	return 0;
 }
 

@@ -17,6 +17,8 @@ setup()
 	pid=
 	mounted=
 	launch=() # restart with
+	restart_options=()
+	ahead=(--time --fork --kill-child --monotonic 20000 --boottime 20000)
 	unset "${!CKPT_@}"
 }
 
@@ -311,6 +313,73 @@ flip()
 
 	scene -o CKPT_INCREMENTAL=1 "$deny" userfaultfd 1 "$WORK" threads
 	scene -o CKPT_INCREMENTAL=1 "$deny" userfaultfd 1 "$WORK" heap 23
+}
+
+@test 'brought back: a program that waits for moments of the clock' {
+	scene "$WORK" clocks
+}
+
+# start_ahead SCENE: as start, where the clocks are so far ahead that those of this machine seem to be
+# of another life of it; the image is taken, and the program is gone
+start_ahead()
+{
+	local program
+
+	[ "$(id -u)" -eq 0 ] || skip 'needs root'
+	unshare "${ahead[@]}" true || skip 'there are no time namespaces here'
+	rm -f finish image out
+	unshare "${ahead[@]}" env "LD_PRELOAD=$BUILD/libckpt.so" CKPT_FILE="$dir/image" \
+		"$WORK" "$1" >out 2>err </dev/null 3>&- 4>&- &
+	pid=$!
+	wait_for 'it to be ready' grep -qs ready out
+	program=$(cat "/proc/$pid/task/$pid/children")
+	kill -USR2 "${program% }"
+	wait_for 'an image' test -e image
+	kill -KILL "${program% }" # so ends unshare
+	wait "$pid" || true
+	cp out out.then
+	touch finish
+}
+
+# expect_end [COMMAND...]: restart, begun by COMMAND, brings it back to its right end.
+expect_end()
+{
+	cat out.then >out
+	timeout -k 5 "$LIMIT" "$@" "$RESTART" "${restart_options[@]}" image 2>restart.err </dev/null
+	grep -q '^ok$' out
+}
+
+@test 'brought back after a reboot: the clocks go on from where they were' {
+	start_ahead clocks
+	expect_end
+	[ ! -s restart.err ]
+	restart_options=(--same-pid)
+	expect_end
+	[ ! -s restart.err ]
+	# in a namespace with clocks of its own, which are behind as well
+	restart_options=(-v)
+	expect_end unshare --time --fork --kill-child --monotonic 300 --boottime 300
+	grep 'behind that of the process (by [0-9]* s); it has a clock of its own now$' restart.err
+	start_ahead threads
+	restart_options=()
+	expect_end
+	[ ! -s restart.err ]
+}
+
+@test 'clocks that cannot go on: there is a warning' {
+	local said='clock of this machine is behind that of the process (by [0-9]* s): '
+
+	start_ahead threads # which waits for no moment
+	expect_end setpriv --bounding-set=-sys_time
+	grep "^restart: warning: the ${said}what waits .*; as root (CAP_SYS_ADMIN, CAP_SYS_TIME) it gets" \
+		restart.err
+	[ "$(wc -l <restart.err)" -eq 1 ]
+	expect_end setpriv --bounding-set=-sys_admin
+	grep "$said.*; as root" restart.err
+	getent passwd nobody >/dev/null || skip 'the rest needs a user nobody'
+	chown nobody . out err image
+	expect_end setpriv --reuid nobody --regid nogroup --clear-groups
+	grep "$said.*; as root" restart.err
 }
 
 @test 'brought back: with the same number' {

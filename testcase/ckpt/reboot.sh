@@ -1,8 +1,9 @@
 #!/bin/bash
 # SPDX-License-Identifier: BSD-2-Clause
 #
-# reboot.sh save IMAGE: takes an image of a program with nine threads, and ends it.
-# reboot.sh restart IMAGE: brings it back, in another life of the machine, to its right end.
+# reboot.sh save IMAGE: takes images of two programs, and ends them: IMAGE.threads of one with nine
+# threads, IMAGE.clocks of one that waits for moments of the clocks.
+# reboot.sh restart IMAGE: brings them back, in another life of the machine, to their right ends.
 # Exit status 0 if all was well.
 set -u
 
@@ -28,19 +29,33 @@ wait_for()
 	done
 }
 
-case $1 in
-save)
-	mkdir -p "${image%/*}"
-	env LD_PRELOAD="$build/libckpt.so" CKPT_FILE="$image" "$build/ckpt/work" threads \
+# save SCENE
+save()
+{
+	rm -f alive
+	env LD_PRELOAD="$build/libckpt.so" CKPT_FILE="$image.$1" "$build/ckpt/work" "$1" \
 		</dev/null >/dev/null 2>&1 &
 	pid=$!
 	wait_for test -L alive
 	kill -USR2 "$pid"
-	wait_for test -e "$image"
+	wait_for test -e "$image.$1"
+	kill -KILL "$pid"
+	wait "$pid" 2>/dev/null
+	pid=
+}
+
+# The clocks are saved last and brought back first: so they are behind then, as after any reboot of a
+# machine that had run longer.
+case $1 in
+save)
+	mkdir -p "${image%/*}"
+	save threads
+	save clocks
 	;;
 restart)
 	: >finish
-	timeout 100 "$build/restart" "$image" </dev/null
+	timeout 100 "$build/restart" -v "$image.clocks" </dev/null || exit
+	timeout 100 "$build/restart" "$image.threads" </dev/null
 	;;
 *)
 	exit 2

@@ -34,7 +34,7 @@ try()
 	number=$((number + 1))
 }
 
-for scene in count recursion tls avx brk files signals mappings sleep read threads cancel loader; do
+for scene in count recursion tls avx brk files signals mappings sleep read threads cancel loader clocks; do
 	play "$scene" "$work" "$scene"
 done
 play 'heap' "$work" heap 16

@@ -174,6 +174,43 @@ static void timer(void)
 	wait_for_finish();
 }
 
+static int is_later(const struct timespec *before, const struct timespec *after)
+{
+	return after->tv_sec > before->tv_sec ||
+	       (after->tv_sec == before->tv_sec && after->tv_nsec >= before->tv_nsec);
+}
+
+/* Waits for moments of both clocks, in turn. None of them ever goes back, and after each image some
+ * moments must come soon. */
+static void clocks(void)
+{
+	enum { TURNS = 7, BETWEEN_NS = 50000000, SECOND_NS = 1000000000 };
+	static const clockid_t ids[] = {CLOCK_MONOTONIC, CLOCK_BOOTTIME};
+	struct timespec last[2], now[2], until;
+	unsigned int turns = 0;
+
+	for (unsigned int i = 0; i < 2; i++)
+		must(clock_gettime(ids[i], &last[i]) == 0);
+	say("ready");
+	for (unsigned int left = TURNS; left > 0; left -= must_finish()) {
+		const clockid_t id = ids[turns++ % 2];
+		int err = EINTR;
+
+		must(clock_gettime(id, &until) == 0);
+		until.tv_sec += (until.tv_nsec + BETWEEN_NS) / SECOND_NS;
+		until.tv_nsec = (until.tv_nsec + BETWEEN_NS) % SECOND_NS;
+		while (err == EINTR)
+			err = clock_nanosleep(id, TIMER_ABSTIME, &until, NULL);
+		check(err == 0);
+		for (unsigned int i = 0; i < 2; i++) {
+			must(clock_gettime(ids[i], &now[i]) == 0);
+			check(is_later(&last[i], &now[i]));
+			last[i] = now[i];
+		}
+		check(is_later(&until, &now[id == CLOCK_BOOTTIME]));
+	}
+}
+
 /* What /proc/self/maps says of the permissions at an address. */
 static void permissions_of(const void *address, char permissions[5])
 {
@@ -343,6 +380,7 @@ const struct work_scene work_kernel[] = {
 	{"keys", keys},
 	{"interrupts", interrupted_once},
 	{"timer", timer},
+	{"clocks", clocks},
 	{"altstack", on_altstack_alone},
 	{"altstack2", on_altstack_of_two},
 	{NULL, NULL},

@@ -47,7 +47,7 @@ unmount_small()
 	make_images
 	readckpt full
 	expect_status 0
-	expect_text "$out" 'full: 24.1 KiB, format version 1' 'process *2300 counting' \
+	expect_text "$out" 'full: 24.1 KiB, format version 2' 'process *2300 counting' \
 		'^  000002300000 000002303000 rw-p .* 1 *1 *0 *1  \[heap\]$' \
 		'rip    0000000000400005' 'USR2 *handler 0x400017' \
 		'23 /tmp/results.txt at 2323 O_WRONLY|O_APPEND|O_CLOEXEC' \
@@ -76,7 +76,7 @@ unmount_small()
 	for image in full full.gz one-page nothing increment; do
 		readckpt --json $image
 		expect_status 0
-		jq -e '.intact and .version == 1 and .total.pages == ([.regions[].pages] | add // 0)' \
+		jq -e '.intact and .version == 2 and .total.pages == ([.regions[].pages] | add // 0)' \
 			"$out" >/dev/null
 	done
 	readckpt --json full
@@ -84,6 +84,7 @@ unmount_small()
 		.zero_pages, .missing_pages' "$out" | tr '\n' ' ')" = '0x2300000 rw-p 1 1 1 ' ]
 	[ "$(jq -r '.threads[1].registers.rip, .signals[0].name, .files[2].path, .missing[0]' \
 		"$out" | tr '\n' ' ')" = '0x400006 USR2 /tmp/results.txt pages ' ]
+	jq -e '.process | .monotonic_ns == 2300e9 and .boottime_ns == 2323e9' "$out" >/dev/null
 	readckpt --json increment
 	[ "$(jq -r '.parent.images_before, (.chain | length)' "$out" | tr '\n' ' ')" = '1 2 ' ]
 	if command -v python3 >/dev/null; then
@@ -366,6 +367,7 @@ saved()
 	expect_status 0
 	readckpt --json image
 	expect_status 0
+	jq -e '.process | .monotonic_ns > 0 and .boottime_ns >= .monotonic_ns' "$out" >/dev/null
 	jq -e '.total.missing_pages == 5 and .missing == ["pages", "regions"]' "$out" >/dev/null
 }
 

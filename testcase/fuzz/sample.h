@@ -148,6 +148,8 @@ static inline void sample__make(struct sample *s)
 		.exe = s->mappings[0].path,
 		.name = "counting",
 		.arguments = "counting 23",
+		.monotonic_ns = 2300ULL * 1000000000,
+		.boottime_ns = 2323ULL * 1000000000,
 	};
 	image->signals[11] = (struct image_signal){.handler = SAMPLE_TEXT + 23, .flags = 4};
 	image->strings = s->strings;

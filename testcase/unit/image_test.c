@@ -72,7 +72,13 @@ static void make_parts(struct parts *p)
 	}
 	p->image = (struct image){
 		.info = {.id = 23, .version = IMAGE_VERSION, .page_bytes = PAGE, .writer = 21},
-		.process = {.pid = 2300, .cwd = 1, .exe = 1, .name = "program", .brk = 23},
+		.process = {.pid = 2300,
+			    .cwd = 1,
+			    .exe = 1,
+			    .name = "program",
+			    .brk = 23,
+			    .monotonic_ns = 2300,
+			    .boottime_ns = 2323},
 		.mappings = p->mappings,
 		.mapping_count = 4,
 		.threads = p->threads,
@@ -327,7 +333,7 @@ static void test_targets(void)
 	must(write_image(&p.image, folder__path("version")));
 	tap__ok(image__open(folder__path("version"), &(struct image *){NULL}, message) ==
 				-EPROTONOSUPPORT &&
-			strstr(message, "version 2"),
+			strstr(message, "version 3"),
 		"another version: %s", message);
 	p.image.info.version = IMAGE_VERSION;
 	must(image_writer__open(writer, folder__path("half")));

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * The clock of everything that is timed: it is also that of bpf_ktime_get_ns().
+ * Clocks in nanoseconds. That of everything that is timed is also that of bpf_ktime_get_ns().
  */
 #ifndef BASE_CLOCK_H
 #define BASE_CLOCK_H
@@ -8,13 +8,20 @@
 #include <stdint.h>
 #include <time.h>
 
-/* CLOCK_MONOTONIC in ns; see clock_gettime(2), which cannot fail for it. */
-static inline uint64_t clock__now_ns(void)
+/* A clock in ns. id: CLOCK_MONOTONIC, CLOCK_BOOTTIME or CLOCK_REALTIME, for which clock_gettime(2)
+ * cannot fail. It can be called in a signal handler. */
+static inline uint64_t clock__read_ns(clockid_t id)
 {
 	struct timespec now;
 
-	(void)clock_gettime(CLOCK_MONOTONIC, &now);
+	(void)clock_gettime(id, &now);
 	return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
+}
+
+/* CLOCK_MONOTONIC in ns. */
+static inline uint64_t clock__now_ns(void)
+{
+	return clock__read_ns(CLOCK_MONOTONIC);
 }
 
 #endif

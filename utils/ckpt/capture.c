@@ -19,6 +19,7 @@
 #include <sys/utsname.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "ckpt/proc_text.h"
 #include "ckpt/thread.h"
 
@@ -87,6 +88,8 @@ static void capture_numbers(struct image_process *process, const char *stat)
 	process->personality = (uint32_t)personality(0xffffffff);
 	process->umask = umask(0);
 	(void)umask((mode_t)process->umask);
+	process->monotonic_ns = clock__read_ns(CLOCK_MONOTONIC);
+	process->boottime_ns = clock__read_ns(CLOCK_BOOTTIME);
 }
 
 static uint32_t keep_link(struct capture *c, const char *path)

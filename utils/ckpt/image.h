@@ -29,7 +29,7 @@
 #define IMAGE_NOTE_NAME "TRACER"
 
 enum {
-	IMAGE_VERSION = 1,
+	IMAGE_VERSION = 2,
 	IMAGE_PAGE = 4096,
 	IMAGE_SIGNALS = 64,
 	IMAGE_SEGMENTS_MAX = 60000, /* what fits the 16 bits of e_phnum, with room to spare */
@@ -122,8 +122,10 @@ struct image_process {
 	uint32_t cwd, exe;  /* strings: absolute paths */
 	char name[16];      /* of the program, NUL-padded */
 	char arguments[80]; /* the beginning of its arguments, NUL-padded */
+	/* CLOCK_MONOTONIC and CLOCK_BOOTTIME of the process, at a moment when it stood still. */
+	uint64_t monotonic_ns, boottime_ns;
 };
-_Static_assert(sizeof(struct image_process) == 240, "part of the format");
+_Static_assert(sizeof(struct image_process) == 256, "part of the format");
 
 /* What restart tells the process that it brings back, in the process's own memory. */
 struct image_restart {

@@ -27,6 +27,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "ckpt/clocks.h"
 #include "ckpt/plan.h"
 #include "ckpt/restore.h"
 
@@ -339,6 +340,29 @@ static int raise_images(struct image_chain *chain, int first_fd)
 	return 0;
 }
 
+/* Before there is any thread. */
+static void carry_clocks_on(const struct image *image)
+{
+	uint64_t behind_ns;
+	int err = clocks__carry_on(&image->process, &behind_ns);
+	const uint64_t behind = behind_ns / 1000000000 + (behind_ns % 1000000000 > 0);
+	static const char consequence[] = "what waits for a moment will wait that much longer";
+
+	if (err == -EPERM)
+		log__warn("the clock of this machine is behind that of the process (by %" PRIu64
+			  " s): %s; as root (CAP_SYS_ADMIN, CAP_SYS_TIME) it gets a clock of its "
+			  "own",
+			  behind, consequence);
+	else if (err)
+		log__warn("the clock of this machine is behind that of the process (by %" PRIu64
+			  " s): %s; it cannot get a clock of its own: %s",
+			  behind, consequence, strerror(-err));
+	else if (behind_ns)
+		log__debug("the clock of this machine is behind that of the process (by %" PRIu64
+			   " s); it has a clock of its own now",
+			   behind);
+}
+
 static void set_surroundings(const struct image *image)
 {
 	const char *cwd = image__string(image, image->process.cwd);
@@ -444,6 +468,7 @@ static int restart(const struct options *options)
 			return err;
 	}
 	warn_of_strangers(&chain);
+	carry_clocks_on(chain.images[0]);
 	say_missing(chain.images[0]);
 	set_surroundings(chain.images[0]);
 	plan->file_limit = limit;

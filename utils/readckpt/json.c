@@ -139,6 +139,8 @@ static void put_process(struct json *j, const struct image *image)
 	put_hex(j, "start_brk", process->start_brk);
 	put_hex(j, "brk", process->brk);
 	put_hex(j, "start_stack", process->start_stack);
+	put_number(j, "monotonic_ns", process->monotonic_ns);
+	put_number(j, "boottime_ns", process->boottime_ns);
 	close_with(j, '}');
 }
 
