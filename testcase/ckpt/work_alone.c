@@ -193,14 +193,14 @@ struct neighbours {
 
 static struct neighbours make_neighbours(void)
 {
-	const size_t room = (STEPS + 1) * UNUSED;
-	unsigned char *memory = mmap(NULL, (3 * room + BESIDE) * PAGE, PROT_NONE,
-				     MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	const size_t room = (STEPS + 1ul) * UNUSED, unused = UNUSED * PAGE, used = BESIDE * PAGE;
+	unsigned char *memory =
+		mmap(NULL, 3 * room * PAGE + used, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
 	must(memory != MAP_FAILED);
-	for (size_t i = 0; i < 2 * room; i += 2 * UNUSED)
-		must(mprotect(memory + i * PAGE, UNUSED * PAGE, PROT_READ | PROT_WRITE) == 0);
-	must(mprotect(memory + 3 * room * PAGE, BESIDE * PAGE, PROT_READ | PROT_WRITE) == 0);
+	for (size_t i = 0; i < 2 * room; i += 2ul * UNUSED)
+		must(mprotect(memory + i * PAGE, unused, PROT_READ | PROT_WRITE) == 0);
+	must(mprotect(memory + 3 * room * PAGE, used, PROT_READ | PROT_WRITE) == 0);
 	return (struct neighbours){memory, memory + 3 * room * PAGE};
 }
 

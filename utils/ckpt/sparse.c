@@ -90,7 +90,7 @@ static int next_by_memory(uint64_t start, uint64_t end, struct image_run *ret)
 {
 	static unsigned char core[CORE_PAGES];
 
-	for (; start < end; start += CORE_PAGES * IMAGE_PAGE) {
+	for (; start < end; start += (uint64_t)CORE_PAGES * IMAGE_PAGE) {
 		uint64_t left = (end - start) / IMAGE_PAGE, i = 0;
 		uint64_t count = left < CORE_PAGES ? left : CORE_PAGES;
 
