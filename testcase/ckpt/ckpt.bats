@@ -193,6 +193,12 @@ flip()
 	scene "$WORK" mappings
 }
 
+@test 'brought back: a file with a newline in its name' {
+	scene "$WORK" newline
+	[ "$(id -u)" -eq 0 ] && getent passwd nobody >/dev/null || return 0
+	TMPDIR=/tmp setpriv --reuid nobody --regid nogroup --clear-groups "$SCENE" "$WORK" newline
+}
+
 @test 'brought back: shared memory that is used in part only' {
 	for options in CKPT_FORK=0 CKPT_FORK=1 CKPT_INCREMENTAL=1; do
 		scene -o "$options" "$WORK" sparse

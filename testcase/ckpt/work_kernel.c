@@ -290,6 +290,34 @@ static void mappings(void)
 		check(empty[i] == 0);
 }
 
+static void make_file(const char *name)
+{
+	int fd = open(name, O_CREAT | O_TRUNC | O_RDWR | O_CLOEXEC, 0600);
+
+	must(fd >= 0 && ftruncate(fd, 23 * PAGE) == 0 && close(fd) == 0);
+}
+
+/* What /proc says of the name of the one is the name of the other. */
+static void newline(void)
+{
+	unsigned char *memory, byte = 0;
+	int fd;
+
+	make_file("a\nb");
+	make_file("a\\012b");
+	fd = open("a\nb", O_RDWR | O_CLOEXEC);
+	must(fd >= 0);
+	memory = map(PROT_READ | PROT_WRITE, MAP_SHARED, fd);
+	must(close(fd) == 0);
+	say("ready");
+	wait_for_finish();
+	memory[0] = 23;
+	fd = open("a\nb", O_RDONLY | O_CLOEXEC);
+	check(fd >= 0 && read(fd, &byte, 1) == 1 && byte == 23 && close(fd) == 0);
+	fd = open("a\\012b", O_RDONLY | O_CLOEXEC);
+	check(fd >= 0 && read(fd, &byte, 1) == 1 && byte == 0 && close(fd) == 0);
+}
+
 static unsigned long shared_kib(void)
 {
 	unsigned long kib = 0;
@@ -375,6 +403,7 @@ const struct work_scene work_kernel[] = {
 	{"writes", writes},
 	{"signals", signals},
 	{"mappings", mappings},
+	{"newline", newline},
 	{"sparse", sparse},
 	{"guards", guards},
 	{"keys", keys},

@@ -6,7 +6,9 @@
 #include "ckpt/capture_parts.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "ckpt/proc_text.h"
 
@@ -31,6 +33,24 @@ static uint32_t keep_again(struct capture *c, uint32_t before, const char *text,
 	if (strlen(c->strings + before) == length && memcmp(c->strings + before, text, length) == 0)
 		return before;
 	return capture__keep_string(c, text, length);
+}
+
+/* In the maps, a newline of a name is "\\012", and so is "\\012" itself: another file. Returns the exact name,
+ * and its length in *length; or name, where the kernel does not say it. */
+static const char *find_exact(const struct image_mapping *m, const char *name, size_t *length)
+{
+	static char exact[PATH_MAX];
+	char path[PROC_TEXT_MAP_PATH];
+	ssize_t n;
+
+	if (*length < 4 || !memmem(name, *length, "\\012", 4))
+		return name;
+	proc_text__map_path(path, m->start, m->end);
+	n = readlink(path, exact, sizeof(exact));
+	if (n <= 0 || n == sizeof(exact))
+		return name;
+	*length = (size_t)n;
+	return exact;
 }
 
 /* One line: "START-END rwxp OFFSET MAJOR:MINOR INODE      PATH". Returns the next one. */
@@ -58,6 +78,8 @@ static const char *take_mapping(struct capture *c, const char *line, uint32_t be
 		p++;
 	end = strchr(p, '\n');
 	length = end ? (size_t)(end - p) : strlen(p);
+	line = end ? end + 1 : p + length;
+	p = find_exact(m, p, &length);
 	if (length > sizeof(deleted) - 1 &&
 	    memcmp(p + length - (sizeof(deleted) - 1), deleted, sizeof(deleted) - 1) == 0) {
 		length -= sizeof(deleted) - 1;
@@ -65,7 +87,7 @@ static const char *take_mapping(struct capture *c, const char *line, uint32_t be
 	}
 	m->path = keep_again(c, before, p, length);
 	m->flags |= kind_of(c->strings + m->path, m);
-	return end ? end + 1 : p + length;
+	return line;
 }
 
 static int overlaps(const struct image_mapping *m, const struct image_run *run)

@@ -82,3 +82,9 @@ void proc_text__make_path(char *path, const char *prefix, uint64_t number, unsig
 	path += sizeof(digits) - i;
 	memcpy(path, suffix, strlen(suffix) + 1);
 }
+
+void proc_text__map_path(char path[PROC_TEXT_MAP_PATH], uint64_t start, uint64_t end)
+{
+	proc_text__make_path(path, "/proc/self/map_files/", start, 16, "-");
+	proc_text__make_path(path + strlen(path), "", end, 16, "");
+}

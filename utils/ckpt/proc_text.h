@@ -25,4 +25,9 @@ uint64_t proc_text__find_number(const char *text, const char *word, unsigned int
 void proc_text__make_path(char *path, const char *prefix, uint64_t number, unsigned int base,
 			  const char *suffix);
 
+enum { PROC_TEXT_MAP_PATH = 64 };
+
+/* Writes the name of the link to the file of a mapping, whose name in /proc/self/maps is not exact. */
+void proc_text__map_path(char path[PROC_TEXT_MAP_PATH], uint64_t start, uint64_t end);
+
 #endif

@@ -48,13 +48,12 @@ static int is_swap_unused(void)
 void sparse__open(struct sparse *s, const struct image_mapping *mapping, const char *strings)
 {
 	const char *name = strings + mapping->path;
-	char path[64];
+	char path[PROC_TEXT_MAP_PATH];
 
 	*s = (struct sparse){.mapping = mapping, .fd = -1};
 	if (!(mapping->flags & IMAGE_SHARED) || (!is_memory(name) && !is_plain(name)))
 		return;
-	proc_text__make_path(path, "/proc/self/map_files/", mapping->start, 16, "-");
-	proc_text__make_path(path + strlen(path), "", mapping->end, 16, "");
+	proc_text__map_path(path, mapping->start, mapping->end);
 	s->fd = bare__open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY, 0);
 	if (s->fd < 0)
 		s->in_memory = is_memory(name) && is_swap_unused();
