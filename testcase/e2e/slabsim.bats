@@ -117,6 +117,9 @@ type_in()
 	expect_status 1
 	expect_text "$out" 'allocated: objects 1 to 32' 'one more is refused' 'ENOMEM' \
 		'1 times no memory'
+	slabsim --memory 8192 -a 1
+	expect_status 1
+	expect_text "$out" 'the first one is refused'
 	slabsim --memory 20480 -a 33 -d 5 -a 1 -s
 	expect_status 1
 	expect_text "$out" 'allocated: object 33' '32 allocated'
@@ -166,7 +169,7 @@ type_in()
 @test 'wrong usage' {
 	for arguments in '-a 0' '-a x' '-a 1000001' '-b 0' '-b 99999999999' '-S 100' '-S 5000' \
 		'-b 5000 -S 4096' '--debug -b 4090' '--keep 0' '-m 0' '-r 0' '-r 1e3' '--seed -1' \
-		'--every 0' '-x nonsense' '--nonsense' 'word' '-a'; do
+		'--every 0' '--every 10' '-x nonsense' '--nonsense' 'word' '-a'; do
 		# shellcheck disable=SC2086 # several words
 		slabsim $arguments
 		expect_status 64

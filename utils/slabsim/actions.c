@@ -36,7 +36,7 @@ int actions__allocate(struct simulation *simulation, uint64_t count)
 	if (first)
 		print_numbers(first, last);
 	if (err) {
-		(void)printf("one more is refused\n");
+		(void)printf("%s is refused\n", first ? "one more" : "the first one");
 		errors__print_meaning(stdout, err);
 	}
 	return err;

@@ -98,6 +98,16 @@ static error_t read_shape(int key, char *text, struct argp_state *state)
 	}
 }
 
+static void check_every(const struct arguments *arguments, struct argp_state *state)
+{
+	for (size_t i = 0; i < arguments->count; i++) {
+		if (arguments->actions[i].key == 'r')
+			return;
+	}
+	if (arguments->every)
+		argp_error(state, "--every is for --run");
+}
+
 static error_t read_option(int key, char *text, struct argp_state *state)
 {
 	struct arguments *arguments = state->input;
@@ -119,6 +129,9 @@ static error_t read_option(int key, char *text, struct argp_state *state)
 				   "--explain: there is no error '%s'; --explain all shows them",
 				   text);
 		return add_action(arguments, key, 0, text);
+	case ARGP_KEY_END:
+		check_every(arguments, state);
+		return 0;
 	default:
 		return read_shape(key, text, state);
 	}
