@@ -152,7 +152,7 @@ $(BUILD)/restart: $(RESTART)
 	$(call say,LINK)
 	$(Q)$(CC) $(PLAIN_CFLAGS) $(LDFLAGS) $(RESTART_FLAGS) $^ -o $@ -lz
 
-$(BUILD)/readckpt: $(READCKPT) $(IMAGE) $(patsubst %.c,$(BUILD)/obj/utils/base/%.o,log.c \
+$(BUILD)/readckpt: $(READCKPT) $(IMAGE) $(SLAB) $(patsubst %.c,$(BUILD)/obj/utils/base/%.o,log.c \
 	parse.c procfs.c)
 	$(call say,LINK)
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $^ -o $@ -lelf -lz
@@ -271,8 +271,8 @@ test-large: tests
 FUZZ_SECONDS ?= 60
 FUZZ_CORPUS  := $(BUILD)/fuzz/corpus
 FUZZ_SOURCES  = testcase/fuzz/image_fuzz.c $(wildcard utils/ckpt/image_*.c) \
-	$(filter-out %/main.c,$(wildcard utils/readckpt/*.c)) utils/base/parse.c \
-	utils/base/procfs.c
+	$(filter-out %/main.c,$(wildcard utils/readckpt/*.c)) $(wildcard utils/slab/*.c) \
+	utils/base/parse.c utils/base/procfs.c
 
 $(BUILD)/fuzz/image_fuzz: testcase/fuzz/image_fuzz.c $(wildcard testcase/fuzz/*.h utils/ckpt/image*.[ch] \
 		utils/readckpt/*.[ch]) | $(BUILD)/packages

@@ -12,6 +12,7 @@
 #include "../fuzz/sample.h"
 #include "ckpt/image_notes.h"
 #include "folder.h"
+#include "slab/slab_heap.h"
 #include "tap.h"
 
 enum { BYTES_MAX = 1 << 16, BOMB_BYTES = 64 << 20 };
@@ -423,10 +424,12 @@ static void test_bombs(void)
 	make_bomb(bytes, original_bytes, 23);
 	image.fd = open(folder__path("bomb"), O_RDONLY | O_CLOEXEC);
 	must(image.fd < 0);
+	must(slab_heap__create(NULL, 0, &image.heap));
 	tap__ok(image__unpack(&image, BOMB_BYTES / 4, message) == -EFBIG &&
 			strstr(message, "16 MiB of memory") && image.compressed == 0,
 		"gzip of more than there is memory");
 	(void)close(image.fd);
+	slab_heap__destroy(image.heap);
 }
 
 /* ---- finding memory ---- */

@@ -224,6 +224,8 @@ struct image_registers {
  * What is in an image, but for the memory. A writer fills it in with arrays of its own; image__open
  * makes one, which image__free frees.
  */
+struct slab_heap;
+
 struct image {
 	struct image_info info;
 	struct image_process process;
@@ -241,8 +243,9 @@ struct image {
 		segment_count, auxv_bytes, string_bytes;
 
 	/* Only of an image that was opened: */
-	char *path;  /* absolute */
-	void *notes; /* holds what the pointers above point to */
+	struct slab_heap *heap; /* has all that is allocated for it, and itself */
+	char *path;             /* absolute */
+	void *notes;            /* holds what the pointers above point to */
 	size_t notes_bytes;
 	uint32_t *filled; /* for each segment: the first from it on that has bytes, or the count */
 	uint64_t file_bytes; /* uncompressed */

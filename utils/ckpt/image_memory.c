@@ -6,11 +6,11 @@
 #include "ckpt/image.h"
 
 #include <errno.h>
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "ckpt/image_notes.h"
+#include "slab/slab_heap.h"
 
 #define BLOCK_BYTES ((size_t)1 << 18) /* memory is read and checked in these */
 
@@ -162,7 +162,7 @@ int image__scan_segment(const struct image *image, size_t index,
 	int err = 0;
 
 	if (segment->bytes) {
-		block = aligned_alloc(IMAGE_PAGE, BLOCK_BYTES);
+		block = slab_heap__alloc(image->heap, BLOCK_BYTES);
 		err = block ? 0 : -ENOMEM;
 	}
 	while (at < segment->bytes && !err) {
@@ -177,7 +177,7 @@ int image__scan_segment(const struct image *image, size_t index,
 			scan_block(&sum, segment->start + at, block, part, each, argument);
 		at += part;
 	}
-	free(block);
+	(void)slab_heap__free(image->heap, block);
 	if (err)
 		return image__fail(message, err, image->path, "cannot read segment %zu: %s", index,
 				   strerror(-err));

@@ -6,10 +6,10 @@
  * aligned to 4 bytes only.
  */
 #include "ckpt/image_notes.h"
+#include "slab/slab_heap.h"
 
 #include <elf.h>
 #include <errno.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/procfs.h>
 
@@ -52,7 +52,7 @@ static int copy_records(const struct reading *r, const struct note *note, size_t
 		return image__fail(r->message, -EFBIG, r->image->path,
 				   "a note has %zu records, and %zu are the most",
 				   note->count / size, max);
-	*ret = malloc(note->count + 1);
+	*ret = image__alloc(r->image, note->count + 1, 1);
 	if (!*ret)
 		return image__fail(r->message, -ENOMEM, r->image->path, "%s", strerror(ENOMEM));
 	memcpy(*ret, note->bytes, note->count);
@@ -158,7 +158,7 @@ static int read_registers(struct reading *r, const struct note *note, size_t *th
 	if (*threads == r->registers_room) {
 		size_t room = r->registers_room ? 2 * r->registers_room : 4;
 
-		larger = realloc(image->registers, room * sizeof(*larger));
+		larger = slab_heap__resize(image->heap, image->registers, room * sizeof(*larger));
 		if (!larger)
 			return image__fail(r->message, -ENOMEM, image->path, "%s",
 					   strerror(ENOMEM));
@@ -398,14 +398,4 @@ int image__read_notes(struct image *image, size_t offset, size_t bytes, char *me
 			err = read_standard(&r, &note, &threads);
 	}
 	return err ? err : check_all(&r, threads);
-}
-
-void image__free_notes(struct image *image)
-{
-	free(image->mappings);
-	free(image->threads);
-	free(image->files);
-	free(image->unchanged);
-	free(image->missing);
-	free(image->registers);
 }

@@ -15,13 +15,14 @@
 int image__fail(char *message, int err, const char *path, const char *format, ...)
 	__attribute__((format(printf, 4, 5)));
 
+/* Memory for count objects of size bytes, all zeros, that goes with the image; or NULL. */
+void *image__alloc(const struct image *image, size_t count, size_t size);
+
 /*
  * Reads the notes, bytes of them from an offset into image->notes on, and checks that all they say
- * fits together and the segments. Returns 0, or as image__open does, with a message. What it
- * allocated until then is freed by image__free_notes, also after a failure.
+ * fits together and the segments. Returns 0, or as image__open does, with a message.
  */
 int image__read_notes(struct image *image, size_t offset, size_t bytes, char *message);
-void image__free_notes(struct image *image);
 
 /* Reads all of it. Returns 0; -EBADMSG if the file ends before; or the -errno of the read. */
 int image__read_at(int fd, void *buffer, size_t bytes, uint64_t offset);

@@ -11,6 +11,7 @@
 #include <fcntl.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -19,6 +20,7 @@
 
 #include "base/procfs.h"
 #include "ckpt/image_notes.h"
+#include "slab/slab_heap.h"
 
 enum {
 	NOTES_BYTES_MAX = 256 << 20, /* all notes together */
@@ -147,7 +149,7 @@ static int read_segments(struct image *image, const Elf64_Phdr *headers, size_t 
 				   "its notes are not inside the file, which may have been cut "
 				   "off");
 	offset = (head + notes->p_filesz + IMAGE_PAGE - 1) / IMAGE_PAGE * IMAGE_PAGE;
-	image->segments = calloc(count, sizeof(*image->segments));
+	image->segments = image__alloc(image, count, sizeof(*image->segments));
 	if (!image->segments)
 		return image__fail(message, -ENOMEM, image->path, "%s", strerror(ENOMEM));
 	for (size_t i = 1; i < count - 1; i++) {
@@ -183,7 +185,7 @@ static int read_checksums(struct image *image, const Elf64_Phdr *header, uint32_
 
 	if (header->p_filesz != bytes)
 		goto out;
-	note = malloc(bytes);
+	note = image__alloc(image, bytes, 1);
 	err = note ? image__read_at(image->fd, note, bytes, header->p_offset) : -ENOMEM;
 	if (err)
 		goto out;
@@ -204,7 +206,7 @@ static int read_checksums(struct image *image, const Elf64_Phdr *header, uint32_
 	*ret_header = sums.header;
 	err = 0;
 out:
-	free(note);
+	(void)slab_heap__free(image->heap, note);
 	if (err)
 		return image__fail(message, err, image->path, "the checksums at its end: %s",
 				   err == -EBADMSG ? "damaged, or not written by libckpt or tracer"
@@ -219,7 +221,7 @@ static int check_head(struct image *image, size_t head, size_t notes, uint32_t e
 	size_t bytes = (head + notes + IMAGE_PAGE - 1) / IMAGE_PAGE * IMAGE_PAGE;
 	int err;
 
-	image->notes = malloc(bytes);
+	image->notes = image__alloc(image, bytes, 1);
 	image->notes_bytes = bytes;
 	err = image->notes ? image__read_at(image->fd, image->notes, bytes, 0) : -ENOMEM;
 	if (err)
@@ -237,7 +239,7 @@ static int index_filled(struct image *image, char *message)
 {
 	size_t next = image->segment_count;
 
-	image->filled = calloc(image->segment_count + 1, sizeof(*image->filled));
+	image->filled = image__alloc(image, image->segment_count + 1, sizeof(*image->filled));
 	if (!image->filled)
 		return image__fail(message, -ENOMEM, image->path, "%s", strerror(ENOMEM));
 	for (size_t i = image->segment_count; i-- > 0;) {
@@ -270,7 +272,7 @@ static int read_headers(struct image *image, char *message)
 	bytes = count * sizeof(*headers);
 	if (bytes > image->file_bytes - sizeof(header))
 		return image__fail(message, -EBADMSG, image->path, "it is cut off");
-	headers = calloc(count + 1, sizeof(*headers));
+	headers = image__alloc(image, count + 1, sizeof(*headers));
 	err = headers ? image__read_at(image->fd, headers, bytes, sizeof(header)) : -ENOMEM;
 	if (err) {
 		(void)image__fail(message, err, image->path, "cannot read: %s", strerror(-err));
@@ -288,18 +290,22 @@ static int read_headers(struct image *image, char *message)
 		err = image__read_notes(image, sizeof(header) + bytes, headers[0].p_filesz,
 					message);
 out:
-	free(headers);
+	(void)slab_heap__free(image->heap, headers);
 	return err;
 }
 
 static int open_file(const char *path, struct image *image, char *message)
 {
 	unsigned char magic[2] = {0};
+	char absolute[PATH_MAX];
 	struct stat st;
 
-	image->path = realpath(path, NULL);
-	if (!image->path)
+	if (!realpath(path, absolute))
 		return image__fail(message, -errno, path, "cannot open: %s", strerror(errno));
+	image->path = image__alloc(image, strlen(absolute) + 1, 1);
+	if (!image->path)
+		return image__fail(message, -ENOMEM, path, "%s", strerror(ENOMEM));
+	memcpy(image->path, absolute, strlen(absolute));
 	/* To open a device can do something; the open of a FIFO would wait for a writer. */
 	if (stat(image->path, &st) < 0)
 		return image__fail(message, -errno, path, "cannot open: %s", strerror(errno));
@@ -318,16 +324,32 @@ static int open_file(const char *path, struct image *image, char *message)
 	return 0;
 }
 
+/* An image without anything, in a heap of its own. */
+static struct image *make_image(void)
+{
+	struct slab_heap *heap;
+	struct image *image;
+
+	if (slab_heap__create(NULL, 0, &heap))
+		return NULL;
+	image = slab_heap__alloc(heap, sizeof(*image));
+	if (!image) {
+		slab_heap__destroy(heap);
+		return NULL;
+	}
+	*image = (struct image){.heap = heap, .fd = -1};
+	return image;
+}
+
 int image__open(const char *path, struct image **ret, char *message)
 {
-	struct image *image = calloc(1, sizeof(*image));
+	struct image *image = make_image();
 	int err;
 
 	if (!image) {
 		(void)image__fail(message, -ENOMEM, path, "%s", strerror(ENOMEM));
 		return -ENOMEM;
 	}
-	image->fd = -1;
 	err = open_file(path, image, message);
 	if (!err)
 		err = read_headers(image, message);
@@ -345,12 +367,17 @@ void image__free(struct image *image)
 		return;
 	if (image->fd >= 0)
 		(void)close(image->fd);
-	image__free_notes(image);
-	free(image->segments);
-	free(image->filled);
-	free(image->notes);
-	free(image->path);
-	free(image);
+	slab_heap__destroy(image->heap);
+}
+
+void *image__alloc(const struct image *image, size_t count, size_t size)
+{
+	void *memory = NULL;
+	size_t bytes;
+
+	if (!__builtin_mul_overflow(count, size, &bytes))
+		memory = slab_heap__alloc(image->heap, bytes);
+	return memory ? memset(memory, 0, bytes) : NULL;
 }
 
 const char *image__string(const struct image *image, uint32_t at)

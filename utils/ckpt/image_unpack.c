@@ -7,13 +7,13 @@
 #include <elf.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
 #include <zlib.h>
 
 #include "ckpt/image_notes.h"
+#include "slab/slab_heap.h"
 
 enum {
 	BLOCK_BYTES = 1 << 18,
@@ -157,13 +157,27 @@ static int unpack_blocks(struct unpacking *u)
 	return err;
 }
 
+/* zlib's memory. */
+static void *take_memory(void *image, unsigned int count, unsigned int size)
+{
+	return image__alloc(image, count, size);
+}
+
+static void give_back(void *image, void *memory)
+{
+	(void)slab_heap__free(((const struct image *)image)->heap, memory);
+}
+
 int image__unpack(struct image *image, uint64_t memory_max, char *message)
 {
 	enum { GZIP = 16 };
 	struct unpacking u = {.image = image, .message = message, .stored_max = memory_max};
 	int err = -ENOMEM;
 
-	u.in = malloc((size_t)2 * BLOCK_BYTES);
+	u.z.zalloc = take_memory;
+	u.z.zfree = give_back;
+	u.z.opaque = image;
+	u.in = image__alloc(image, 2, BLOCK_BYTES);
 	u.fd = memfd_create("image", MFD_CLOEXEC);
 	if (u.fd < 0)
 		err = -errno;
@@ -174,7 +188,7 @@ int image__unpack(struct image *image, uint64_t memory_max, char *message)
 	} else {
 		(void)image__fail(message, err, image->path, "cannot unpack: %s", strerror(-err));
 	}
-	free(u.in);
+	(void)slab_heap__free(image->heap, u.in);
 	if (err) {
 		if (u.fd >= 0)
 			(void)close(u.fd);

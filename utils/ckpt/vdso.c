@@ -6,11 +6,11 @@
 #include "ckpt/vdso.h"
 
 #include <errno.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/procfs.h"
 #include "ckpt/image_notes.h"
+#include "slab/slab_heap.h"
 
 /* One of them, in this process or in the image. */
 struct part {
@@ -59,12 +59,13 @@ static void find_in_image(const struct image *image, struct parts *parts)
 static int is_same_code(const struct image_chain *chain, const struct part *then,
 			const struct part *now)
 {
-	void *bytes = malloc(then->bytes);
+	struct slab_heap *heap = chain->images[0]->heap;
+	void *bytes = slab_heap__alloc(heap, then->bytes);
 	int err = bytes ? image_chain__read(chain, then->start, bytes, then->bytes) : -ENOMEM;
 
 	if (!err)
 		err = memcmp(bytes, (const void *)now->start, then->bytes) == 0; /* NOLINT */
-	free(bytes);
+	(void)slab_heap__free(heap, bytes);
 	return err;
 }
 
