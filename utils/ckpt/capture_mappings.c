@@ -35,8 +35,8 @@ static uint32_t keep_again(struct capture *c, uint32_t before, const char *text,
 	return capture__keep_string(c, text, length);
 }
 
-/* In the maps, a newline of a name is "\\012", and so is "\\012" itself: another file. Returns the exact name,
- * and its length in *length; or name, where the kernel does not say it. */
+/* In the maps, a newline of a name is "\012", and so is "\012" itself, the name of another file. Returns
+ * the exact name, and its length in *length; or name, where the kernel does not say it. */
 static const char *find_exact(const struct image_mapping *m, const char *name, size_t *length)
 {
 	static char exact[PATH_MAX];

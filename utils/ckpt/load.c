@@ -21,8 +21,8 @@ enum { BLOCK_BYTES = 1 << 18 };
 static _Alignas(64) unsigned char stacks[LOAD_HELPERS][LOAD_STACK_BYTES];
 static const struct plan *work;
 static atomic_size_t next; /* the first piece that nobody has taken */
-static atomic_int
-	failed; /* a piece could not be read: what nobody has taken is not wanted any more */
+/* Could a piece not be read? Then what nobody has taken is not wanted any more. */
+static atomic_int failed;
 static long caller;
 
 /* ---- one piece ---- */
