@@ -19,24 +19,19 @@ SYSTEM_INCLUDES = /usr/include/$(shell $(CC) -print-multiarch 2>/dev/null)
 Q   := $(if $(V),,@)
 say  = $(if $(V),,@printf '  %-6s %s\n' $(1) $@)
 
+# Objects come in three kinds: for programs (obj), for libckpt.so (pic), for restart (plain). Of what
+# utils/ has for everybody a program takes what it needs, from an archive of the same kind.
 objects   = $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard $(1)))
-BASE     := $(call objects,utils/base/*.c)
-TRACER   := $(call objects,tracer/*.c)
+LIBRARY_SOURCES := $(wildcard $(foreach folder,base image pages slab client,utils/$(folder)/*.c))
+TRACER   := $(call objects,tracer/*.c tracer/*/*.c)
 TESTCASE := $(call objects,testcase/*.c)
 CLIENT   := $(call objects,utils/client/*.c)
-SLAB     := $(call objects,utils/slab/*.c)
 SLABSIM  := $(call objects,utils/slabsim/*.c)
-IMAGE    := $(call objects,utils/ckpt/image*.c)
-LIBCKPT  := $(patsubst %.c,$(BUILD)/pic/%.o,utils/base/parse.c $(addprefix utils/ckpt/,capture.c \
-	capture_files.c capture_mappings.c capture_threads.c content.c crowd.c dirty.c history.c \
-	image_crc.c image_output.c image_write.c libckpt.c loader.c message.c pagemap.c proc_text.c \
-	save.c say.c settings.c sparse.c thread.c workspace.c) $(wildcard utils/slab/*.c))
-RESTART  := $(patsubst %.c,$(BUILD)/plain/%.o,utils/base/log.c utils/base/parse.c utils/base/procfs.c \
-	$(addprefix utils/ckpt/,clocks.c image_chain.c image_crc.c image_memory.c image_notes.c image_read.c \
-	image_unpack.c load.c plan.c restart.c restore.c thread.c vdso.c) $(wildcard utils/slab/*.c))
 READCKPT := $(call objects,utils/readckpt/*.c)
-MODULES  := $(BASE) $(CLIENT) $(IMAGE) $(SLAB) $(filter-out %/main.o,$(TRACER) $(READCKPT)) \
-	$(call objects,utils/ckpt/history.c utils/ckpt/load.c utils/ckpt/settings.c)
+LIBCKPT  := $(patsubst %.c,$(BUILD)/pic/%.o,$(wildcard utils/libckpt/*.c))
+RESTART  := $(patsubst %.c,$(BUILD)/plain/%.o,$(wildcard utils/restart/*.c))
+MODULES  := $(filter-out %/main.o %/restart.o %/libckpt.o,$(TRACER) $(READCKPT) \
+	$(call objects,utils/restart/*.c utils/libckpt/*.c))
 programs  = $(patsubst testcase/%.c,$(BUILD)/%,$(wildcard testcase/$(1)/*.c))
 UNIT     := $(call programs,unit)
 E2E      := $(call programs,e2e)
@@ -87,7 +82,7 @@ $(BUILD)/tracer.skel.h: $(BUILD)/tracer.bpf.o
 	$(Q){ echo '/* NOLINTBEGIN */'; $(BPFTOOL) gen skeleton $< name tracer_bpf && \
 		echo '/* NOLINTEND */'; } >$@
 
-$(BUILD)/obj/tracer/hooks.o: $(BUILD)/tracer.skel.h
+$(BUILD)/obj/tracer/kernel/hooks.o: $(BUILD)/tracer.skel.h
 
 # The text that BCC compiles when the page engine is chosen, as a C string, and headers for it.
 $(BUILD)/page.bcc.h: bpf/page.bcc.c bpf/tracer.h Makefile | $(BUILD)/packages
@@ -96,131 +91,119 @@ $(BUILD)/page.bcc.h: bpf/page.bcc.c bpf/tracer.h Makefile | $(BUILD)/packages
 		sed -e '1i #define PAGE_PROGRAM \\' -e 's/[\\"]/\\&/g' -e 's/.*/"&\\n" \\/' \
 			-e '$$a "\\n"' >$@
 
-$(BUILD)/obj/tracer/page_engine.o: $(BUILD)/page.bcc.h
+$(BUILD)/obj/tracer/engine/page_engine.o: $(BUILD)/page.bcc.h
 
 BCC_HEADERS := $(shell cd bpf && find bcc -name '*.h')
 $(BCC_HEADERS:%=$(BUILD)/%): $(BUILD)/%: bpf/%
 	$(Q)mkdir -p $(@D)
 	$(Q)cp $< $@
 
+# libckpt.so is compiled apart: its code may lie anywhere (PIC), and binds its calls when it is loaded,
+# not in the signal handler. Nothing of it is seen by the program. So is restart, which is static. No
+# sanitizer works in either: their memory and their stacks are not those of the program.
+PLAIN_CFLAGS = $(filter-out -fsanitize% -fno-sanitize%,$(CFLAGS))
+$(BUILD)/pic/%: override CFLAGS := $(PLAIN_CFLAGS) -fPIC -fvisibility=hidden
+$(BUILD)/plain/%: override CFLAGS := $(PLAIN_CFLAGS) -fno-stack-protector
+
+define compile
+$(call say,CC)
+$(Q)mkdir -p $(@D)
+$(Q)$(COMPILE) -c $< -o $@
+endef
 $(BUILD)/obj/%.o: %.c Makefile VERSION | $(BUILD)/packages
-	$(call say,CC)
-	$(Q)mkdir -p $(@D)
-	$(Q)$(COMPILE) -c $< -o $@
+	$(compile)
+$(BUILD)/pic/%.o: %.c Makefile VERSION | $(BUILD)/packages
+	$(compile)
+$(BUILD)/plain/%.o: %.c Makefile VERSION | $(BUILD)/packages
+	$(compile)
 
-$(BUILD)/tracer: $(TRACER) $(BASE) $(SLAB) $(IMAGE) | $(BCC_HEADERS:%=$(BUILD)/%)
-	$(call say,LINK)
-	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $^ -o $@ $(LIBRARIES)
+define archive
+$(call say,AR)
+$(Q)rm -f $@ && ar rcs $@ $^
+endef
+$(BUILD)/%/library.a: ; $(archive)
+$(foreach kind,obj pic plain,$(eval $(BUILD)/$(kind)/library.a: \
+	$(patsubst %.c,$(BUILD)/$(kind)/%.o,$(LIBRARY_SOURCES))))
+$(BUILD)/obj/modules.a: $(MODULES)
+	$(archive)
 
-$(BUILD)/testcase: $(TESTCASE) $(CLIENT) $(BUILD)/obj/utils/base/parse.o
-	$(call say,LINK)
-	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $^ -o $@
+# Links whatever objects and archives are needed, or compiles it from source in one go.
+define link
+$(call say,LINK)
+$(Q)mkdir -p $(@D)
+$(Q)$(CC) $(if $(filter %.c,$^),-std=gnu11 $(CPPFLAGS) $(WARNINGS)) $(CFLAGS) $(LDFLAGS) $(FORM) \
+	$(filter %.c %.o,$^) $(filter %.a,$^) -o $@ $(LIBS)
+endef
 
-$(BUILD)/slabsim: $(SLABSIM) $(SLAB) $(BUILD)/obj/utils/base/parse.o
-	$(call say,LINK)
-	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $^ -o $@
+$(BUILD)/tracer: LIBS := $(LIBRARIES)
+$(BUILD)/tracer: $(TRACER) $(BUILD)/obj/library.a | $(BCC_HEADERS:%=$(BUILD)/%)
+	$(link)
+
+$(BUILD)/testcase: $(TESTCASE) $(BUILD)/obj/library.a
+	$(link)
+
+$(BUILD)/slabsim: $(SLABSIM) $(BUILD)/obj/library.a
+	$(link)
+
+$(BUILD)/readckpt: LIBS := -lelf -lz
+$(BUILD)/readckpt: $(READCKPT) $(BUILD)/obj/library.a
+	$(link)
 
 # The client library is this one object and utils/client/client.h.
 $(BUILD)/client.o: $(CLIENT)
 	$(Q)cp $< $@
 
-# libckpt.so is compiled apart: its code may lie anywhere (PIC), and binds its calls when it is loaded,
-# not in the signal handler. Nothing of it is seen by the program. So is restart, which is static. No
-# sanitizer works in either: their memory and their stacks are not those of the program.
-PLAIN_CFLAGS = $(filter-out -fsanitize% -fno-sanitize%,$(CFLAGS))
-PIC_FLAGS := -fPIC -fvisibility=hidden
-$(BUILD)/pic/%.o: override CFLAGS := $(PLAIN_CFLAGS) $(PIC_FLAGS)
-$(BUILD)/plain/%.o: override CFLAGS := $(PLAIN_CFLAGS) -fno-stack-protector
-$(BUILD)/pic/%.o: %.c Makefile VERSION | $(BUILD)/packages
-	$(call say,CC)
-	$(Q)mkdir -p $(@D)
-	$(Q)$(COMPILE) -c $< -o $@
-
-$(BUILD)/plain/%.o: %.c Makefile VERSION | $(BUILD)/packages
-	$(call say,CC)
-	$(Q)mkdir -p $(@D)
-	$(Q)$(COMPILE) -c $< -o $@
-
-$(BUILD)/libckpt.so: $(LIBCKPT)
-	$(call say,LINK)
-	$(Q)$(CC) $(PLAIN_CFLAGS) $(LDFLAGS) -shared -Wl,-z,now,-z,defs,-soname,libckpt.so $^ -o $@ -lz
+$(BUILD)/libckpt.so: FORM := -shared -Wl,-z,now,-z,defs,-soname,libckpt.so
+$(BUILD)/libckpt.so: LIBS := -lz
+$(BUILD)/libckpt.so: override CFLAGS := $(PLAIN_CFLAGS)
+$(BUILD)/libckpt.so: $(LIBCKPT) $(BUILD)/pic/library.a
+	$(link)
 
 # restart must not lie where a process wants to be that it brings back: below 4 MiB no program is.
 # Static, for a shared library lies where the kernel likes.
-RESTART_FLAGS := -static -no-pie -Wl,-Ttext-segment=0x100000,-z,norelro
-$(BUILD)/restart: $(RESTART)
-	$(call say,LINK)
-	$(Q)$(CC) $(PLAIN_CFLAGS) $(LDFLAGS) $(RESTART_FLAGS) $^ -o $@ -lz
+$(BUILD)/restart: FORM := -static -no-pie -Wl,-Ttext-segment=0x100000,-z,norelro
+$(BUILD)/restart: LIBS := -lz
+$(BUILD)/restart: override CFLAGS := $(PLAIN_CFLAGS)
+$(BUILD)/restart: $(RESTART) $(BUILD)/plain/library.a
+	$(link)
 
-$(BUILD)/readckpt: $(READCKPT) $(IMAGE) $(SLAB) $(patsubst %.c,$(BUILD)/obj/utils/base/%.o,log.c \
-	parse.c procfs.c)
-	$(call say,LINK)
-	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $^ -o $@ -lelf -lz
+$(UNIT) $(E2E) $(BENCH) $(filter-out %/asan %.so,$(WORKLOADS)): LIBS := $(LIBRARIES) -pthread
+$(UNIT) $(E2E) $(BENCH) $(filter-out %/asan %.so,$(WORKLOADS)): $(BUILD)/%: \
+		$(BUILD)/obj/testcase/%.o $(BUILD)/obj/modules.a $(BUILD)/obj/library.a
+	$(link)
 
-$(BUILD)/obj/modules.a: $(MODULES)
-	$(call say,AR)
-	$(Q)rm -f $@ && ar rcs $@ $^
-
-$(UNIT) $(E2E) $(BENCH) $(filter-out %/asan %.so,$(WORKLOADS)): $(BUILD)/obj/modules.a
-
-$(BUILD)/unit/%: $(BUILD)/obj/testcase/unit/%.o
-	$(call say,LINK)
-	$(Q)mkdir -p $(@D)
-	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $< $(BUILD)/obj/modules.a -o $@ $(LIBRARIES) -pthread
-
-$(BUILD)/e2e/%: $(BUILD)/obj/testcase/e2e/%.o
-	$(call say,LINK)
-	$(Q)mkdir -p $(@D)
-	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $< $(BUILD)/obj/modules.a -o $@ $(LIBRARIES) -pthread
-
-# foreign.c in the other ways to build a program: without shared libraries, at a fixed address.
 # work.c in the ways to build a program. A static one cannot preload libckpt, so it is linked in.
 WORKS := $(addprefix $(BUILD)/ckpt/,work work-no-pie work-static)
 $(BUILD)/ckpt/work-no-pie: FORM := -fno-pie -no-pie
 $(BUILD)/ckpt/work-static: FORM := -static
-$(BUILD)/ckpt/work-static: $(LIBCKPT)
+$(WORKS): LIBS = -pthread $(if $(filter -static,$(FORM)),-lz)
+$(BUILD)/ckpt/work-static: $(LIBCKPT) $(BUILD)/pic/library.a
 $(WORKS): $(wildcard testcase/ckpt/work*.[ch])
-	$(call say,LINK)
-	$(Q)mkdir -p $(@D)
-	$(Q)$(CC) -std=gnu11 $(CPPFLAGS) $(WARNINGS) $(PLAIN_CFLAGS) $(FORM) $(filter-out %.h,$^) -o $@ -pthread \
-		$(if $(filter -static,$(FORM)),-lz)
 
 # Its crc32() takes the place of zlib's in libckpt.
 MOVING := $(BUILD)/ckpt/moving
+$(MOVING): FORM := -rdynamic
+$(MOVING): LIBS := -pthread
 $(MOVING): testcase/ckpt/moving.c
-	$(call say,LINK)
-	$(Q)mkdir -p $(@D)
-	$(Q)$(CC) -std=gnu11 $(CPPFLAGS) $(WARNINGS) $(PLAIN_CFLAGS) -rdynamic $^ -o $@ -pthread
 
+# foreign.c in the other ways to build a program: without shared libraries, at a fixed address.
 FORMS := $(BUILD)/e2e/foreign-static $(BUILD)/e2e/foreign-no-pie
 $(BUILD)/e2e/foreign-static: FORM := -static
 $(BUILD)/e2e/foreign-no-pie: FORM := -fno-pie -no-pie
 $(FORMS): testcase/e2e/foreign.c testcase/e2e/check.h testcase/say.h
-	$(call say,LINK)
-	$(Q)mkdir -p $(@D)
-	$(Q)$(CC) -std=gnu11 $(CPPFLAGS) $(WARNINGS) $(PLAIN_CFLAGS) $(FORM) $< -o $@
 
-$(BUILD)/bench/%: $(BUILD)/obj/testcase/bench/%.o
-	$(call say,LINK)
-	$(Q)mkdir -p $(@D)
-	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $< $(BUILD)/obj/modules.a -o $@ $(LIBRARIES) -pthread
+$(WORKS) $(MOVING) $(FORMS): override CFLAGS := $(PLAIN_CFLAGS)
+$(WORKS) $(MOVING) $(FORMS):
+	$(link)
 
-$(BUILD)/workloads/%: $(BUILD)/obj/testcase/workloads/%.o
-	$(call say,LINK)
-	$(Q)mkdir -p $(@D)
-	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $< $(BUILD)/obj/modules.a -o $@ $(LIBRARIES) -pthread
-
+CLIENT_SOURCES := utils/client/client.c utils/base/parse.c
+$(BUILD)/workloads/asan: FORM := -fsanitize=address
 $(BUILD)/workloads/asan: testcase/workloads/blocks.c testcase/workloads/workload.h testcase/say.h
-	$(call say,LINK)
-	$(Q)mkdir -p $(@D)
-	$(Q)$(CC) -std=gnu11 $(CPPFLAGS) $(WARNINGS) $(CFLAGS) -fsanitize=address $< \
-		utils/client/client.c utils/base/parse.c -o $@
-
-$(BUILD)/workloads/rollback.so: testcase/workloads/rollback.c $(wildcard utils/client/*)
-	$(call say,LINK)
-	$(Q)mkdir -p $(@D)
-	$(Q)$(CC) -std=gnu11 $(CPPFLAGS) $(WARNINGS) $(CFLAGS) -fPIC -shared $< \
-		utils/client/client.c utils/base/parse.c -o $@ -ldl
+$(BUILD)/workloads/rollback.so: FORM := -fPIC -shared
+$(BUILD)/workloads/rollback.so: LIBS := -ldl
+$(BUILD)/workloads/rollback.so: testcase/workloads/rollback.c utils/client/client.h
+$(BUILD)/workloads/asan $(BUILD)/workloads/rollback.so: $(CLIENT_SOURCES)
+	$(link)
 
 -include $(shell find $(BUILD)/obj $(BUILD)/pic $(BUILD)/plain -name '*.d' 2>/dev/null)
 
@@ -270,12 +253,10 @@ test-large: tests
 
 FUZZ_SECONDS ?= 60
 FUZZ_CORPUS  := $(BUILD)/fuzz/corpus
-FUZZ_SOURCES  = testcase/fuzz/image_fuzz.c $(wildcard utils/ckpt/image_*.c) \
-	$(filter-out %/main.c,$(wildcard utils/readckpt/*.c)) $(wildcard utils/slab/*.c) \
-	utils/base/parse.c utils/base/procfs.c
+FUZZ_SOURCES  := testcase/fuzz/image_fuzz.c $(filter-out utils/client/%,$(LIBRARY_SOURCES)) \
+	$(filter-out %/main.c,$(wildcard utils/readckpt/*.c))
 
-$(BUILD)/fuzz/image_fuzz: testcase/fuzz/image_fuzz.c $(wildcard testcase/fuzz/*.h utils/ckpt/image*.[ch] \
-		utils/readckpt/*.[ch]) | $(BUILD)/packages
+$(BUILD)/fuzz/image_fuzz: $(FUZZ_SOURCES) $(wildcard testcase/fuzz/*.h utils/image/*.h) | $(BUILD)/packages
 	$(call say,FUZZ)
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CLANG) -std=gnu11 $(CPPFLAGS) $(WARNINGS) -O1 -g -DFUZZER -fsanitize=fuzzer,address,undefined \
@@ -313,7 +294,7 @@ bench-ckpt: all $(BENCH)
 
 # ---- the rest ----
 
-SOURCES := $(wildcard bpf/*.[ch] tracer/*.[ch] utils/*/*.[ch] testcase/*.[ch] testcase/*/*.[ch] \
+SOURCES := $(wildcard bpf/*.[ch] tracer/*.[ch] tracer/*/*.[ch] utils/*/*.[ch] testcase/*.[ch] testcase/*/*.[ch] \
 	docs/examples/*.[ch])
 SCRIPTS := $(wildcard utils/*.sh testcase/*.sh testcase/*/*.sh testcase/vm/init testcase/vm/large.tap \
 	.ci/run)

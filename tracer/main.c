@@ -12,12 +12,12 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 #include "base/log.h"
-#include "control.h"
-#include "hooks.h"
-#include "kernel_check.h"
+#include "ask/control.h"
+#include "kernel/hooks.h"
+#include "kernel/kernel_check.h"
 #include "options.h"
 #include "program.h"
-#include "report.h"
+#include "report/report.h"
 #include "session.h"
 
 enum { EXIT_TRACER = 125, EXIT_CANNOT_RUN = 126, EXIT_NOT_FOUND = 127, TICK_MS = 500 };

@@ -6,7 +6,7 @@
  *		       where BPF may not write, a restore holds the target in that poll
  *	EVENT_COPIED   write and repair what BPF could not, then complete
  *
- * An operation ends with its answer (answer.h): in answer__complete() or in answer__fail().
+ * An operation ends with its answer (reply.h): in reply__complete() or in reply__fail().
  */
 #include <bpf/libbpf.h>
 #include <errno.h>
@@ -15,14 +15,14 @@
 #include <string.h>
 #include "base/clock.h"
 #include "base/log.h"
-#include "answer.h"
-#include "fault.h"
-#include "map_log.h"
-#include "repair.h"
+#include "ask/reply.h"
+#include "target/fault.h"
+#include "report/map_log.h"
+#include "engine/repair.h"
 #include "session.h"
-#include "snapshot_image.h"
-#include "summary.h"
-#include "target.h"
+#include "report/snapshot_image.h"
+#include "report/summary.h"
+#include "target/target.h"
 
 enum {
 	RESTARTS = 97,          /* of one copy, because mappings changed between its polls */
@@ -36,7 +36,7 @@ struct session {
 	const struct control *control;
 	struct hooks *hooks;
 	struct report *report;
-	struct answer answer;
+	struct reply answer;
 	struct state *state;
 	struct ring_buffer *events;
 	struct chunk_stores *stores;
@@ -130,7 +130,7 @@ int session__create(const struct options *options, const struct control *control
 	session->report = report;
 	session->restore_in_bpf = restore_in_bpf;
 	session->state = hooks__state(hooks);
-	session->answer = (struct answer){.control = control,
+	session->answer = (struct reply){.control = control,
 					  .report = report,
 					  .target = &session->target,
 					  .state = session->state};
@@ -252,7 +252,7 @@ static int make_ready(struct session *session)
 					 __ATOMIC_RELAXED))
 		return 0;
 	/* a request that comes from now on overtakes this one; one that came before could not */
-	if (!answer__is_wanted(&session->answer) &&
+	if (!reply__is_wanted(&session->answer) &&
 	    __atomic_compare_exchange_n(phase, &ready, PHASE_PREPARING, false, __ATOMIC_ACQ_REL,
 					__ATOMIC_RELAXED))
 		return -ECANCELED;
@@ -292,8 +292,8 @@ static void restore_from_here(struct session *session)
 	int err = hold_and_compare(session);
 
 	if (err) {
-		answer__fail(&session->answer, NULL, "%s; its memory is as it was",
-			     answer__reason(err));
+		reply__fail(&session->answer, NULL, "%s; its memory is as it was",
+			     reply__reason(err));
 		return;
 	}
 	(void)ring_buffer__consume(session->events);
@@ -335,11 +335,11 @@ static void prepare(struct session *session)
 		return; /* another exec or request has overtaken it */
 	err = fault__pass("prepare", target->pid);
 	if (err) {
-		answer__fail(&session->answer, NULL, "%s", answer__reason(err));
+		reply__fail(&session->answer, NULL, "%s", reply__reason(err));
 		return;
 	}
 	if (operation->kind == OPERATION_RESTORE && !session->state->valid) {
-		answer__fail(&session->answer, NULL,
+		reply__fail(&session->answer, NULL,
 			     "there is no snapshot to restore; ask for a checkpoint first");
 		return;
 	}
@@ -356,7 +356,7 @@ static void prepare(struct session *session)
 	if (!err)
 		err = make_ready(session);
 	if (err)
-		answer__fail(&session->answer, NULL, "%s%s", answer__reason(err),
+		reply__fail(&session->answer, NULL, "%s%s", reply__reason(err),
 			     what_is_now(session, begun, err));
 }
 
@@ -437,9 +437,9 @@ static void finish(struct session *session)
 	if (repair__is_needed(operation))
 		row.copy_ns += clock__now_ns() - start_ns;
 	if (err || operation->failed) {
-		answer__fail(&session->answer, &row, "%s%s",
+		reply__fail(&session->answer, &row, "%s%s",
 			     operation->failed ? "the copy in the kernel broke off"
-					       : answer__reason(err),
+					       : reply__reason(err),
 			     what_is_now(session, row.bytes || session->restore_in_bpf, err));
 		return;
 	}
@@ -447,7 +447,7 @@ static void finish(struct session *session)
 		bool damaged = restore && session->options->verify && operation->lost;
 
 		row.status = STATUS_PARTIAL;
-		answer__fail(&session->answer, &row, "%lu chunks could not be %s%s",
+		reply__fail(&session->answer, &row, "%lu chunks could not be %s%s",
 			     (unsigned long)row.failed, restore ? "written" : "read",
 			     damaged ? "; of some the checksum is wrong, or they could not be read "
 				       "when they were saved"
@@ -455,11 +455,11 @@ static void finish(struct session *session)
 		return;
 	}
 	row.status = STATUS_OK;
-	if (answer__check(&session->answer, &row))
+	if (reply__check(&session->answer, &row))
 		return;
 	if (!restore)
 		keep_snapshot(session, row.chunks);
-	answer__complete(&session->answer, &row);
+	reply__complete(&session->answer, &row);
 }
 
 /* ---- events ---- */
@@ -478,7 +478,7 @@ static bool look(struct session *session)
 		return true;
 	case PHASE_IDLE:
 		if (session->state->ignored)
-			answer__refuse_ignored(&session->answer);
+			reply__refuse_ignored(&session->answer);
 		return events > 0;
 	default:
 		return events > 0;
@@ -510,13 +510,13 @@ static void on_silence(struct session *session)
 		/* its other threads must not stand still for ever */
 		if (__atomic_compare_exchange_n(&operation->phase, &ready, PHASE_PREPARING, false,
 						__ATOMIC_ACQ_REL, __ATOMIC_RELAXED))
-			answer__fail(&session->answer, NULL,
+			reply__fail(&session->answer, NULL,
 				     "the target asked and stopped polling %s",
 				     control__completion_path(session->control, operation->kind));
 	} else if (session->warned != operation->sequence) {
 		session->warned = operation->sequence;
 		log__warn("process %d asked for a %s but does not poll %s with access(2)",
-			  session->target.pid, answer__name(operation->kind),
+			  session->target.pid, reply__name(operation->kind),
 			  control__completion_path(session->control, operation->kind));
 	}
 }
@@ -562,7 +562,7 @@ void session__end(struct session *session)
 {
 	(void)ring_buffer__consume(session->events);
 	if (session->state->operation.phase != PHASE_IDLE)
-		answer__fail(&session->answer, NULL, "the target ended before it was done");
+		reply__fail(&session->answer, NULL, "the target ended before it was done");
 	freeze__release(session->target.freeze);
 }
 

@@ -9,10 +9,10 @@
 #include <stdbool.h>
 #include <stdio.h>
 #include <sys/types.h>
-#include "control.h"
-#include "hooks.h"
+#include "ask/control.h"
+#include "kernel/hooks.h"
 #include "options.h"
-#include "report.h"
+#include "report/report.h"
 
 struct session;
 
@@ -43,7 +43,7 @@ void session__end(struct session *session);
 /* Has an operation failed, wholly or in part? */
 bool session__has_failed(const struct session *session);
 
-/* Writes every range and chunk as it is in the store now (docs/formats.md). 0 or -errno. */
+/* Writes every range and chunk as it is in the store now (docs/reports.md). 0 or -errno. */
 int session__write_map_log(struct session *session, const char *path);
 
 /* Writes the snapshot as an image (snapshot_image.h). 0, or -errno after saying why on stderr. */

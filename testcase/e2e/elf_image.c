@@ -15,7 +15,7 @@
 #include <sys/procfs.h>
 #include <unistd.h>
 
-#include "ckpt/image.h"
+#include "image/image.h"
 
 enum { OWN_NOTES = IMAGE_NOTE_CHECKSUMS - IMAGE_NOTE_INFO + 1, SEGMENT_BLOCK = 1 << 20 };
 

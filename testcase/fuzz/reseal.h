@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
  * Makes the checksums of an image right again after its headers or notes were changed, so that a
- * test, or the fuzzer, gets behind them: an enemy would do the same. docs/format.md draws the file.
+ * test, or the fuzzer, gets behind them: an enemy would do the same. docs/image-format.md draws the file.
  */
 #ifndef FUZZ_RESEAL_H
 #define FUZZ_RESEAL_H
@@ -11,7 +11,7 @@
 #include <stdint.h>
 #include <string.h>
 
-#include "ckpt/image.h"
+#include "image/image.h"
 
 /* Where the notes are; 0 if the file is too short, or says what cannot be. */
 static inline int reseal__notes(const unsigned char *bytes, size_t count, size_t *ret_start,

@@ -16,7 +16,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#include "ckpt/image.h"
+#include "image/image.h"
 
 enum {
 	SAMPLE_TEXT = 0x400000,

@@ -13,7 +13,7 @@
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
-#include "control.h"
+#include "ask/control.h"
 #include "folder.h"
 #include "talk.h"
 #include "tap.h"

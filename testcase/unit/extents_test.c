@@ -4,7 +4,7 @@
  * them, and go; and what is left when an array cannot be made. Extents are tested end to end.
  */
 #include <stdlib.h>
-#include "extents.h"
+#include "engine/extents.h"
 #include "tap.h"
 
 #define TABLES      231U

@@ -10,7 +10,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "fault.h"
+#include "target/fault.h"
 #include "tap.h"
 
 /* A child that waits for a signal. */

@@ -11,7 +11,7 @@
 #include <unistd.h>
 
 #include "child.h"
-#include "freeze.h"
+#include "target/freeze.h"
 #include "tap.h"
 #include "valgrind.h"
 

@@ -18,7 +18,7 @@
 
 #include "base/procfs.h"
 #include "child.h"
-#include "freeze.h"
+#include "target/freeze.h"
 #include "tap.h"
 #include "valgrind.h"
 

@@ -6,7 +6,7 @@
  */
 #include <stdlib.h>
 
-#include "histogram.h"
+#include "report/histogram.h"
 #include "random.h"
 #include "tap.h"
 

@@ -9,7 +9,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "ckpt/history.h"
+#include "libckpt/history.h"
 #include "folder.h"
 #include "tap.h"
 

@@ -10,7 +10,7 @@
 
 #include "../fuzz/reseal.h"
 #include "../fuzz/sample.h"
-#include "ckpt/image_notes.h"
+#include "image/image_internal.h"
 #include "folder.h"
 #include "slab/slab_heap.h"
 #include "tap.h"

@@ -11,7 +11,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "ckpt/image_elf.h"
+#include "image/image_elf.h"
 #include "folder.h"
 #include "tap.h"
 

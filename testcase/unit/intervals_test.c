@@ -5,7 +5,7 @@
  */
 #include <stdlib.h>
 
-#include "intervals.h"
+#include "base/intervals.h"
 #include "random.h"
 #include "tap.h"
 

@@ -6,7 +6,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "ckpt/load.h"
+#include "restart/load.h"
 #include "tap.h"
 
 enum { PIECES = 3, PIECE_BYTES = 23 * IMAGE_PAGE };

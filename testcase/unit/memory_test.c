@@ -14,7 +14,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "memory.h"
+#include "target/memory.h"
 #include "tap.h"
 #include "valgrind.h"
 

@@ -12,7 +12,7 @@
 #include <unistd.h>
 
 #include "options.h"
-#include "regions.h"
+#include "target/regions.h"
 #include "tap.h"
 
 #define PAGE 4096UL

@@ -19,7 +19,7 @@
 #include <unistd.h>
 
 #include "folder.h"
-#include "report.h"
+#include "report/report.h"
 #include "talk.h"
 #include "tap.h"
 

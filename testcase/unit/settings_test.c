@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "ckpt/settings.h"
+#include "libckpt/settings.h"
 #include "folder.h"
 #include "tap.h"
 

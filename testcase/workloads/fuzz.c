@@ -8,7 +8,7 @@
  */
 #include <stdbool.h>
 #include "base/procfs.h"
-#include "intervals.h"
+#include "base/intervals.h"
 #include "workload.h"
 
 enum { WINDOW = 1024, HEAP = 64, PAGES = WINDOW + HEAP, LONGEST = 37, ROUNDS = 17, STEPS = 101 };

@@ -8,7 +8,7 @@
 #include <stdint.h>
 #include <stdio.h>
 
-#include "ckpt/image.h"
+#include "image/image.h"
 
 /*
  * Writes bytes of memory from address on, 16 in a line, with their characters; lines like the one

@@ -8,7 +8,7 @@
 
 #include <stdio.h>
 
-#include "ckpt/image.h"
+#include "image/image.h"
 #include "readckpt/survey.h"
 
 /* Writes what is in the first image of chain to out, whose errors are the caller's to see. */

@@ -10,8 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "ckpt/image_elf.h"
-#include "ckpt/image_plan.h"
+#include "image/image_elf.h"
+#include "image/image_plan.h"
 
 enum {
 	BLOCK_BYTES = 1 << 18,

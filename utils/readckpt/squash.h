@@ -5,7 +5,7 @@
 #ifndef READCKPT_SQUASH_H
 #define READCKPT_SQUASH_H
 
-#include "ckpt/image.h"
+#include "image/image.h"
 
 /*
  * Verifies all of chain and writes what it is together to path, as a full image, which is

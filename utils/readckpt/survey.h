@@ -9,7 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "ckpt/image.h"
+#include "image/image.h"
 
 /* Pages of one mapping, or of all. A page is counted once. */
 struct survey_pages {

@@ -9,7 +9,7 @@
 #include <string.h>
 #include <time.h>
 
-#include "ckpt/image.h"
+#include "image/image.h"
 
 /* How many bytes follow the first, and the bits of it that count; -1: none begins like this. */
 static int begin(unsigned char byte, uint32_t *ret_bits)

@@ -1,0 +1,244 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * The control files. Every call works relative to the folder that was opened at the start, with
+ * AT_SYMLINK_NOFOLLOW, O_NOFOLLOW and O_EXCL.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <unistd.h>
+#include "base/log.h"
+#include "ask/control.h"
+
+static const char *const requests[] = {"ready_to_checkpoint", "ready_to_restore"};
+static const char *const completions[] = {"checkpoint_complete", "restore_complete"};
+
+struct control {
+	char folder[PATH_BYTES];
+	char request_paths[OPERATION_KINDS][PATH_BYTES];
+	char completion_paths[OPERATION_KINDS][PATH_BYTES];
+	char lock_path[96];
+	int folder_fd;
+	int lock_fd;
+};
+
+/* Removes name if it is a plain file; says what else it is. 0, also when there is none. */
+static int remove_stale(const struct control *control, const char *name)
+{
+	struct stat status;
+
+	if (fstatat(control->folder_fd, name, &status, AT_SYMLINK_NOFOLLOW))
+		return errno == ENOENT ? 0 : -errno;
+	if (!S_ISREG(status.st_mode)) {
+		log__error("control file %s/%s is not a plain file but %s; remove it, or choose "
+			   "another folder with --control-dir",
+			   control->folder, name,
+			   S_ISLNK(status.st_mode)   ? "a symbolic link"
+			   : S_ISDIR(status.st_mode) ? "a directory"
+						     : "a special file");
+		return -EEXIST;
+	}
+	if (unlinkat(control->folder_fd, name, 0) && errno != ENOENT) {
+		int err = -errno;
+
+		log__error("cannot remove old control file %s/%s: %s", control->folder, name,
+			   strerror(-err));
+		return err;
+	}
+	return 0;
+}
+
+/* Two tracers in one folder would answer each other's targets. The lock is kept where only root
+ * can reach it: in the folder itself anybody could hold it. */
+static int lock_folder(struct control *control)
+{
+	struct stat status;
+	int err = 0;
+
+	if (fstat(control->folder_fd, &status))
+		return -errno;
+	snprintf(control->lock_path, sizeof(control->lock_path), "/run/tracer-%u-%u-%lu.lock",
+		 major(status.st_dev), minor(status.st_dev), (unsigned long)status.st_ino);
+	do { /* until the file that we have locked is the one that has the name */
+		if (control->lock_fd >= 0)
+			close(control->lock_fd);
+		control->lock_fd =
+			open(control->lock_path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+		if (control->lock_fd < 0 || flock(control->lock_fd, LOCK_EX | LOCK_NB) ||
+		    fstat(control->lock_fd, &status))
+			err = -errno;
+	} while (!err && !status.st_nlink);
+	if (err == -EWOULDBLOCK) {
+		log__error("another tracer answers the control files in %s; give this one a folder "
+			   "of its own with --control-dir",
+			   control->folder);
+		return -EBUSY;
+	}
+	if (err)
+		log__error("cannot lock %s, which keeps two tracers out of one folder: %s",
+			   control->lock_path, strerror(-err));
+	return err;
+}
+
+static int set_paths(struct control *control, const char *folder)
+{
+	char *real = realpath(folder, NULL);
+	int err = 0;
+
+	if (!real) {
+		err = -errno;
+		log__error("control folder %s: %s", folder, strerror(-err));
+		return err;
+	}
+	/* what the target writes must be what we compare: the name as given, if it is absolute */
+	if (snprintf(control->folder, PATH_BYTES, "%s", *folder == '/' ? folder : real) >=
+	    PATH_BYTES - 32) {
+		log__error("control folder %s: the name is too long, %d bytes are allowed", folder,
+			   PATH_BYTES - 32);
+		err = -ENAMETOOLONG;
+	}
+	free(real);
+	if (err)
+		return err;
+	for (size_t end = strlen(control->folder); end > 1 && control->folder[end - 1] == '/';)
+		control->folder[--end] = '\0';
+	for (int kind = 0; kind < OPERATION_KINDS; kind++) {
+		const char *slash = control->folder[1] ? "/" : "";
+
+		stpcpy(stpcpy(stpcpy(control->request_paths[kind], control->folder), slash),
+		       requests[kind]);
+		stpcpy(stpcpy(stpcpy(control->completion_paths[kind], control->folder), slash),
+		       completions[kind]);
+	}
+	return 0;
+}
+
+int control__open(const char *folder, struct control **ret_control)
+{
+	struct control *control = calloc(1, sizeof(*control));
+	int err;
+
+	if (!control)
+		return -ENOMEM;
+	control->folder_fd = control->lock_fd = -1;
+	err = set_paths(control, folder);
+	if (err)
+		goto out;
+	control->folder_fd = open(control->folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (control->folder_fd < 0) {
+		err = -errno;
+		log__error("control folder %s: %s", folder, strerror(-err));
+		goto out;
+	}
+	err = lock_folder(control);
+	for (int kind = 0; kind < OPERATION_KINDS && !err; kind++) {
+		err = remove_stale(control, requests[kind]);
+		if (!err)
+			err = remove_stale(control, completions[kind]);
+	}
+out:
+	if (err) {
+		if (control->folder_fd >= 0)
+			close(control->folder_fd);
+		if (control->lock_fd >= 0)
+			close(control->lock_fd);
+		free(control);
+		return err;
+	}
+	*ret_control = control;
+	return 0;
+}
+
+const char *control__folder(const struct control *control)
+{
+	return control->folder;
+}
+
+const char *control__request_path(const struct control *control, enum operation_kind kind)
+{
+	return control->request_paths[kind];
+}
+
+const char *control__completion_path(const struct control *control, enum operation_kind kind)
+{
+	return control->completion_paths[kind];
+}
+
+int control__check_request(const struct control *control, enum operation_kind kind, uid_t uid)
+{
+	struct stat status;
+
+	if (fstatat(control->folder_fd, requests[kind], &status, AT_SYMLINK_NOFOLLOW))
+		return errno == ENOENT ? 0 : -errno;
+	return S_ISREG(status.st_mode) && status.st_uid == uid ? 0 : -EPERM;
+}
+
+/* Removes an old completion file that the client has left behind. */
+static int remove_old(const struct control *control, const char *name, uid_t uid)
+{
+	struct stat status;
+
+	if (fstatat(control->folder_fd, name, &status, AT_SYMLINK_NOFOLLOW))
+		return errno == ENOENT ? 0 : -errno;
+	if (!S_ISREG(status.st_mode) || (status.st_uid != uid && status.st_uid != 0))
+		return -EEXIST;
+	return unlinkat(control->folder_fd, name, 0) && errno != ENOENT ? -errno : 0;
+}
+
+void control__forget(const struct control *control, enum operation_kind kind, uid_t uid)
+{
+	(void)remove_old(control, completions[kind], uid); /* control__complete() tells */
+}
+
+int control__complete(const struct control *control, enum operation_kind kind, uid_t uid, gid_t gid)
+{
+	const char *name = completions[kind];
+	int fd = -1, err = 0;
+
+	for (int attempt = 0; attempt < 2 && fd < 0 && !err; attempt++) {
+		fd = openat(control->folder_fd, name,
+			    O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0644);
+		if (fd < 0)
+			err = errno == EEXIST ? remove_old(control, name, uid) : -errno;
+	}
+	if (fd < 0)
+		return err ? err : -EEXIST;
+	if (fchown(fd, uid, gid)) { /* always: a setgid folder has given it another group */
+		err = -errno;
+		(void)unlinkat(control->folder_fd, name, 0); /* it would only mislead */
+	}
+	close(fd);
+	return err;
+}
+
+void control__refuse(const struct control *control, enum operation_kind kind, uid_t uid)
+{
+	if (!control__check_request(control, kind, uid))
+		(void)unlinkat(control->folder_fd, requests[kind], 0); /* or the client times out */
+}
+
+void control__free(struct control *control)
+{
+	struct stat status;
+
+	if (!control)
+		return;
+	for (int kind = 0; kind < OPERATION_KINDS; kind++) {
+		const char *const names[] = {requests[kind], completions[kind]};
+
+		for (int i = 0; i < 2; i++)
+			if (!fstatat(control->folder_fd, names[i], &status, AT_SYMLINK_NOFOLLOW) &&
+			    S_ISREG(status.st_mode))
+				(void)unlinkat(control->folder_fd, names[i], 0); /* best effort */
+	}
+	close(control->folder_fd);
+	(void)unlink(control->lock_path); /* while we hold it */
+	close(control->lock_fd);
+	free(control);
+}

@@ -1,0 +1,174 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * The order matters. The phase is IDLE before the client can see the completion file, or the request
+ * file gone, for it may ask again at once; and the target goes on last.
+ */
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include "base/clock.h"
+#include "base/log.h"
+#include "ask/reply.h"
+#include "target/fault.h"
+
+const char *reply__name(enum operation_kind kind)
+{
+	return kind == OPERATION_CHECKPOINT ? "checkpoint" : "restore";
+}
+
+const char *reply__reason(int err)
+{
+	switch (err) {
+	case -E2BIG:
+		return "the limit of the chunk store is reached; allow more with --max-chunks";
+	case -EFBIG:
+		return "more than 64 GiB of memory hold data, which is all that slabs can hold";
+	case -ENOMEM:
+		return "Cannot allocate memory: a snapshot takes as much as the target holds data";
+	case -EPERM:
+		return "the target cannot be stopped: another process traces it (gdb, strace?), or "
+		       "ptrace is forbidden";
+	case -ESRCH:
+		return "the target has ended";
+	case -ESTALE:
+		return "events were lost and the snapshot with them; ask for a new checkpoint";
+	case -ENOTSUP:
+		return "the target runs under valgrind, which keeps its registers in memory: it "
+		       "cannot be rolled back";
+	case -EDEADLK:
+		return "the target serves faults of tracked memory with userfaultfd, and could not "
+		       "while it stands still; unregister it before";
+	case -EAGAIN:
+		return "the target changed its mappings again and again while they were copied";
+	case -ECANCELED:
+		return "the target gave it up and asked anew";
+	case -ETIMEDOUT:
+		return "the target did not stop in time, or gave up polling";
+	default:
+		return strerror(-err);
+	}
+}
+
+bool reply__is_wanted(const struct reply *answer)
+{
+	return !__atomic_load_n(&answer->state->ignored, __ATOMIC_ACQUIRE) ||
+	       answer->state->ignored_tid != answer->state->operation.tid;
+}
+
+static void set_idle(struct reply *answer)
+{
+	__atomic_store_n(&answer->state->operation.phase, PHASE_IDLE, __ATOMIC_RELEASE);
+}
+
+static void fill_row(const struct reply *answer, struct operation_row *row)
+{
+	const struct operation *operation = &answer->state->operation;
+	const struct target *target = answer->target;
+
+	row->sequence = operation->sequence;
+	row->kind = operation->kind;
+	row->ranges = target->tracked.count + target->large.count;
+	row->pid = target->pid;
+	memcpy(row->comm, target->comm, sizeof(row->comm));
+	if (!row->restore_path)
+		row->restore_path = "-";
+}
+
+void reply__fail(struct reply *answer, struct operation_row *row, const char *format, ...)
+{
+	const struct operation *operation = &answer->state->operation;
+	enum operation_kind kind = operation->kind;
+	struct operation_row empty = {.status = STATUS_FAILED};
+	char text[400];
+	va_list arguments;
+
+	va_start(arguments, format);
+	vsnprintf(text, sizeof(text), format, arguments);
+	va_end(arguments);
+	if (!row)
+		row = &empty;
+	fill_row(answer, row);
+	log__error("%s %lu of process %d (%s) %s: %s", reply__name(kind),
+		   (unsigned long)operation->sequence, row->pid, row->comm,
+		   row->status == STATUS_PARTIAL ? "is partial" : "has failed", text);
+	if (kind == OPERATION_CHECKPOINT)
+		answer->state->valid = 0;
+	set_idle(answer);
+	control__refuse(answer->control, kind, operation->uid);
+	target__release(answer->target);
+	report__add(answer->report, row);
+	answer->has_failed = true;
+}
+
+int reply__check(struct reply *answer, struct operation_row *row)
+{
+	const struct operation *operation = &answer->state->operation;
+	enum operation_kind kind = operation->kind;
+	const char *moved = kind == OPERATION_CHECKPOINT ? "read" : "restored";
+	int err;
+
+	if (!reply__is_wanted(answer)) {
+		row->status = STATUS_FAILED;
+		reply__fail(answer, row,
+			     "the target gave it up and asked anew; memory was %s all the same",
+			     moved);
+		return -ECANCELED;
+	}
+	err = control__check_request(answer->control, kind, operation->uid);
+	if (err) {
+		row->status = STATUS_FAILED;
+		reply__fail(answer, row,
+			     "%s is not a plain file of user %u; memory was %s all the same",
+			     control__request_path(answer->control, kind), operation->uid, moved);
+	}
+	return err;
+}
+
+void reply__complete(struct reply *answer, struct operation_row *row)
+{
+	const struct operation *operation = &answer->state->operation;
+	enum operation_kind kind = operation->kind;
+	uint64_t request_ns = operation->request_ns;
+	int err;
+
+	fill_row(answer, row);
+	answer->last = operation->sequence;
+	set_idle(answer);
+	err = fault__pass("completion", answer->target->pid);
+	if (!err)
+		err = control__complete(answer->control, kind, operation->uid, operation->gid);
+	if (err) {
+		row->status = STATUS_FAILED;
+		reply__fail(answer, row, "cannot create %s: %s%s",
+			     control__completion_path(answer->control, kind), strerror(-err),
+			     err == -EEXIST
+				     ? "; something that is not the target's plain file is there"
+				     : "");
+		return;
+	}
+	row->latency_ns = clock__now_ns() - request_ns;
+	target__release(answer->target);
+	report__add(answer->report, row);
+	log__debug("%s %lu: %lu chunks, %lu bytes, %lu absent, %lu repaired, %lu polls, %.1f us",
+		   reply__name(kind), (unsigned long)row->sequence, (unsigned long)row->chunks,
+		   (unsigned long)row->bytes, (unsigned long)row->absent,
+		   (unsigned long)row->repaired, (unsigned long)operation->polls,
+		   (double)row->latency_ns / 1e3);
+	if (row->gone)
+		log__warn("restore %lu: %lu chunks were not restored, for the target has unmapped "
+			  "or replaced them since the checkpoint",
+			  (unsigned long)row->sequence, (unsigned long)row->gone);
+}
+
+void reply__refuse_ignored(struct reply *answer)
+{
+	struct state *state = answer->state;
+	uint32_t ignored = __atomic_exchange_n(&state->ignored, 0, __ATOMIC_ACQ_REL);
+
+	for (int kind = 0; kind < OPERATION_KINDS; kind++)
+		if (ignored & 1U << kind)
+			control__refuse(answer->control, kind, state->operation.uid);
+	if (ignored)
+		log__warn("a request was refused, for it came while another was being served");
+}

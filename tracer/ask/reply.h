@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * The answer to a request: how an operation ends, for all who want to know. The client hears of it
+ * through the control files, the user on stderr, the report in a row; the kernel side gets the phase
+ * IDLE, and the target goes on. Always holds: an operation ends in reply__complete() or in
+ * reply__fail(), never in both and never in neither; and only a whole success has a completion file.
+ */
+#ifndef TRACER_ASK_REPLY_H
+#define TRACER_ASK_REPLY_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include "ask/control.h"
+#include "report/report.h"
+#include "target/target.h"
+
+struct reply { /* all pointers are borrowed */
+	const struct control *control;
+	struct report *report;
+	struct target *target;
+	struct state *state;
+	uint64_t last;   /* sequence of the last operation that succeeded */
+	bool has_failed; /* any operation, wholly or in part */
+};
+
+/* "checkpoint" or "restore". */
+const char *reply__name(enum operation_kind kind);
+
+/* What an -errno means when it ends an operation, for the user; valid until the next call. */
+const char *reply__reason(int err);
+
+/* Does the thread that asked for the operation still want it? It does not if it has given it up and
+ * asked anew meanwhile: then it will not poll for this one any more, and would take the answer for
+ * that of its new request. */
+bool reply__is_wanted(const struct reply *answer);
+
+/*
+ * May the operation be answered: is it wanted, and is the request file what an honest target makes?
+ * To be asked when memory was moved and nothing else is left to do. row: as in reply__complete().
+ * Returns 0; or -ECANCELED or another -errno after reply__fail().
+ */
+int reply__check(struct reply *answer, struct operation_row *row);
+
+/*
+ * The operation has succeeded: creates the completion file and adds row, which has the counts and
+ * STATUS_OK; the rest of it is filled in. If the file cannot be created, ends in reply__fail().
+ */
+void reply__complete(struct reply *answer, struct operation_row *row);
+
+/*
+ * The operation has not succeeded, for the reason that format tells: there is no completion file, and
+ * the request file goes, by which the client knows. A checkpoint leaves no snapshot.
+ * row: its counts, with STATUS_FAILED or STATUS_PARTIAL; NULL: none, failed.
+ */
+void __attribute__((format(printf, 3, 4)))
+reply__fail(struct reply *answer, struct operation_row *row, const char *format, ...);
+
+/* Tells the clients whose requests came while another was served that they are not answered. */
+void reply__refuse_ignored(struct reply *answer);
+
+#endif

@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * The BPF object (bpf/tracer.bpf.c) loaded and attached: from hooks__attach on, the kernel side is
+ * at work, until hooks__free takes every hook away.
+ */
+#ifndef TRACER_KERNEL_HOOKS_H
+#define TRACER_KERNEL_HOOKS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <linux/types.h>
+#include "tracer.h"
+#include "ask/control.h"
+#include "kernel/kernel_check.h"
+#include "options.h"
+
+struct hooks;
+
+/*
+ * Loads and attaches everything. restore_in_bpf: load the restore program as well.
+ * Returns 0 and *ret_hooks, or -errno after saying on stderr what failed, with the end of libbpf's
+ * own diagnostics.
+ */
+int hooks__attach(const struct options *options, const struct kernel_facts *facts,
+		  const struct control *control, bool restore_in_bpf, struct hooks **ret_hooks);
+
+/* The memory shared with the kernel side; lives as long as hooks. */
+struct state *hooks__state(const struct hooks *hooks);
+/* The suspects map as an array of SUSPECT_PAGES. */
+const uint64_t *hooks__suspects(const struct hooks *hooks);
+/* The differences map as an array of DIFFERENCES; NULL where BPF restores. */
+const struct difference *hooks__differences(const struct hooks *hooks);
+/* File descriptors of maps, borrowed. */
+int hooks__events_fd(const struct hooks *hooks);
+int hooks__chunks_fd(const struct hooks *hooks);
+int hooks__chunk_stores_fd(const struct hooks *hooks);
+int hooks__extents_fd(const struct hooks *hooks);
+int hooks__slab_tables_fd(const struct hooks *hooks);
+int hooks__continuations_fd(const struct hooks *hooks);
+/* File descriptors of programs, borrowed. pages_moved is only there with the page engine. */
+int hooks__stream_fd(const struct hooks *hooks);
+int hooks__pages_moved_fd(const struct hooks *hooks);
+
+/* Calls each for every map but the chunk stores: name, places and kernel memory in bytes. */
+void hooks__for_each_map(const struct hooks *hooks,
+			 void (*each)(const char *name, uint64_t places, uint64_t memory,
+				      void *argument),
+			 void *argument);
+
+/* Detaches and frees. hooks__free(NULL) is harmless. */
+void hooks__free(struct hooks *hooks);
+
+#endif

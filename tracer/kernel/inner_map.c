@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * Maps for maps: the kernel takes one into an outer map only if it is like the template.
+ */
+#include <bpf/bpf.h>
+#include <errno.h>
+#include <unistd.h>
+#include "kernel/inner_map.h"
+
+/* With the type information of the other: 6.1 compares that as well. */
+int inner_map__create_like(int fd, uint32_t entries)
+{
+	struct bpf_map_info info = {0};
+	uint32_t length = sizeof(info);
+	/* cppcheck-suppress unknownMacro */
+	LIBBPF_OPTS(bpf_map_create_opts, options);
+	int made;
+
+	if (bpf_obj_get_info_by_fd(fd, &info, &length))
+		return -errno;
+	options.map_flags = info.map_flags;
+	if (info.btf_id) {
+		int btf = bpf_btf_get_fd_by_id(info.btf_id);
+
+		if (btf < 0)
+			return btf;
+		options.btf_fd = (uint32_t)btf;
+		options.btf_key_type_id = info.btf_key_type_id;
+		options.btf_value_type_id = info.btf_value_type_id;
+	}
+	made = bpf_map_create(info.type, info.name, info.key_size, info.value_size, entries,
+			      &options);
+	if (info.btf_id)
+		close((int)options.btf_fd);
+	return made;
+}

@@ -1,0 +1,147 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * What this machine allows. Each check stands for one thing the tracer cannot do without, but for
+ * bpf_probe_write_user, which is optional: kernel lockdown forbids it.
+ */
+#include <bpf/bpf.h>
+#include <errno.h>
+#include <linux/bpf.h>
+#include <linux/magic.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <sys/utsname.h>
+#include <sys/vfs.h>
+#include <unistd.h>
+#include "base/log.h"
+#include "kernel/kernel_check.h"
+
+#define TRACEFS "/sys/kernel/tracing"
+#define BTF     "/sys/kernel/btf/vmlinux"
+
+/* include/uapi/linux/capability.h */
+enum {
+	SYS_PTRACE_BIT = 19,
+	SYS_ADMIN_BIT = 21,
+};
+
+static int check_capabilities(void)
+{
+	const uint64_t needed = 1ULL << SYS_PTRACE_BIT | 1ULL << SYS_ADMIN_BIT;
+	unsigned long long effective = 0;
+	char line[256];
+	FILE *status = fopen("/proc/self/status", "re");
+
+	if (!status) {
+		log__error("cannot read /proc/self/status: %s; is /proc mounted?", strerror(errno));
+		return -EOPNOTSUPP;
+	}
+	while (fgets(line, sizeof(line), status))
+		if (sscanf(line, "CapEff: %llx", &effective) == 1)
+			break;
+	fclose(status);
+	if (geteuid() == 0 && (effective & needed) == needed)
+		return 0;
+	log__error("this needs root, with the capabilities CAP_SYS_ADMIN (to load and attach BPF "
+		   "programs) and CAP_SYS_PTRACE (to repair memory); try: sudo tracer ...");
+	return -EPERM;
+}
+
+static int check_btf(void)
+{
+	if (!access(BTF, R_OK))
+		return 0;
+	log__error("this kernel has no type information (%s: %s); a kernel built with "
+		   "CONFIG_DEBUG_INFO_BTF is needed, as all of Debian's since 6.1 are",
+		   BTF, strerror(errno));
+	return -EOPNOTSUPP;
+}
+
+static int check_tracepoints(void)
+{
+	struct statfs filesystem;
+
+	if (statfs(TRACEFS, &filesystem) || filesystem.f_type != TRACEFS_MAGIC) {
+		if (mount("nodev", TRACEFS, "tracefs", MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL)) {
+			log__error("cannot mount tracefs on " TRACEFS ": %s; the kernel must be "
+				   "built with CONFIG_FTRACE",
+				   strerror(errno));
+			return -EOPNOTSUPP;
+		}
+		log__debug("mounted tracefs on " TRACEFS);
+	}
+	if (!access(TRACEFS "/events/syscalls/sys_enter_mmap/id", R_OK) &&
+	    !access(TRACEFS "/events/sched/sched_process_exec/id", R_OK))
+		return 0;
+	log__error("this kernel has no system call tracepoints (" TRACEFS "/events/syscalls: %s); "
+		   "it must be built with CONFIG_FTRACE_SYSCALLS",
+		   strerror(errno));
+	return -EOPNOTSUPP;
+}
+
+/* Loads the smallest program that calls the helper, or none; the fd is closed at once. */
+static int load_probe(bool write_user)
+{
+	const struct bpf_insn instructions[] = {
+		{.code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = 1, .imm = 0},
+		{.code = BPF_STX | BPF_MEM | BPF_DW, .dst_reg = 10, .src_reg = 1, .off = -8},
+		{.code = BPF_ALU64 | BPF_MOV | BPF_X, .dst_reg = 2, .src_reg = 10},
+		{.code = BPF_ALU64 | BPF_ADD | BPF_K, .dst_reg = 2, .imm = -8},
+		{.code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = 3, .imm = 1},
+		{.code = BPF_JMP | BPF_CALL,
+		 .imm = write_user ? BPF_FUNC_probe_write_user : BPF_FUNC_ktime_get_ns},
+		{.code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = 0, .imm = 0},
+		{.code = BPF_JMP | BPF_EXIT},
+	};
+	int fd = bpf_prog_load(BPF_PROG_TYPE_TRACEPOINT, "probe", "GPL", instructions,
+			       sizeof(instructions) / sizeof(*instructions), NULL);
+
+	if (fd < 0)
+		return fd;
+	close(fd);
+	return 0;
+}
+
+static int check_bpf(bool *ret_write_user)
+{
+	int err = load_probe(false);
+
+	if (err) {
+		log__error("cannot load a BPF program: %s; the kernel must be built with "
+			   "CONFIG_BPF_SYSCALL, and neither a container's seccomp filter nor "
+			   "lockdown=confidentiality may stand in the way",
+			   strerror(-err));
+		return err == -EPERM || err == -EACCES ? -EPERM : -EOPNOTSUPP;
+	}
+	*ret_write_user = !load_probe(true);
+	return 0;
+}
+
+int kernel_check__run(struct kernel_facts *ret_facts)
+{
+	struct kernel_facts facts = {0};
+	struct utsname name;
+	struct stat status;
+	int err;
+
+	err = check_capabilities();
+	if (!err)
+		err = check_btf();
+	if (!err)
+		err = check_tracepoints();
+	if (!err)
+		err = check_bpf(&facts.can_write_user);
+	if (err)
+		return err;
+	if (uname(&name) || stat("/proc/self/ns/pid", &status)) {
+		err = -errno;
+		log__error("cannot tell the PID namespace: %s", strerror(-err));
+		return err;
+	}
+	snprintf(facts.release, sizeof(facts.release), "%s", name.release);
+	facts.namespace_device = status.st_dev;
+	facts.namespace_inode = status.st_ino;
+	*ret_facts = facts;
+	return 0;
+}

@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * What the maps hold, as text: --map-log (docs/reports.md).
+ */
+#ifndef TRACER_REPORT_MAP_LOG_H
+#define TRACER_REPORT_MAP_LOG_H
+
+#include "target/target.h"
+
+/*
+ * Writes every tracked range and each of its chunks (address, state, CRC-32 of the bytes) to path,
+ * which is created or replaced, but never followed if it is a symbolic link.
+ * Returns 0 or -errno; a file cut short may be left behind on failure.
+ */
+int map_log__write(const char *path, struct target *target, const struct state *state);
+
+#endif

@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * What the tracer says it did: one CSV row for each operation, as it happens (docs/reports.md),
+ * and the numbers for the summary at the end.
+ */
+#ifndef TRACER_REPORT_REPORT_H
+#define TRACER_REPORT_REPORT_H
+
+#include <stdint.h>
+#include <sys/types.h>
+#include <linux/types.h>
+#include "tracer.h"
+#include "report/histogram.h"
+
+enum operation_status { STATUS_OK, STATUS_PARTIAL, STATUS_FAILED };
+
+struct operation_row { /* one operation; counts are chunks unless they say otherwise */
+	uint64_t sequence;
+	uint64_t ranges;
+	uint64_t chunks; /* in the store */
+	uint64_t bytes;  /* moved */
+	uint64_t absent;
+	uint64_t repaired;
+	uint64_t failed;
+	uint64_t fresh; /* registered after the checkpoint, left alone */
+	uint64_t gone;  /* saved, but unmapped since */
+	uint64_t clean; /* already as at the checkpoint: not written */
+	uint64_t copy_ns;
+	uint64_t latency_ns; /* 0: it never completed */
+	pid_t pid;
+	enum operation_kind kind;
+	enum operation_status status;
+	const char *restore_path; /* "bpf", "process_vm" or "-" */
+	char comm[17];
+};
+
+struct totals {                   /* of one kind of operation */
+	struct histogram latency; /* of those that were ok */
+	uint64_t count, ok, partial, failed_operations;
+	uint64_t bytes, copy_ns, absent, repaired, failed, gone;
+};
+
+struct report;
+
+/*
+ * Creates the CSV file.
+ * path: where; NULL: results/PROGRAM-TIME-PID.csv, in the source tree's results/ when the tracer
+ * runs from its build/, otherwise in ./results, which is created.
+ * program: base name of the program, for the default path and nothing else.
+ * engine, regions, kernel: constant columns, copied.
+ * Returns 0 and *ret_report, or -errno after saying on stderr what cannot be written.
+ */
+int report__create(const char *path, const char *program, const char *engine, const char *regions,
+		   const char *kernel, struct report **ret_report);
+
+const char *report__path(const struct report *report);
+
+/* Appends a row and adds it to the totals. A row that cannot be written is told on stderr, once,
+ * and counted: the next rows are tried all the same. */
+void report__add(struct report *report, const struct operation_row *row);
+
+const struct totals *report__totals(const struct report *report, enum operation_kind kind);
+uint64_t report__rows_lost(const struct report *report);
+
+/* report__free(NULL) is harmless; the file stays. */
+void report__free(struct report *report);
+
+#endif

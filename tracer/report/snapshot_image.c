@@ -1,0 +1,467 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * The snapshot as an image: what is kept of the process at each checkpoint, and what is made of it and
+ * of the pages of the snapshot (snapshot_pages.h) when it is written.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+#include <sys/utsname.h>
+#include <unistd.h>
+#include "base/clock.h"
+#include "image/image.h"
+#include "image/image_elf.h"
+#include "image/image_plan.h"
+#include "report/snapshot_image.h"
+#include "report/snapshot_pages.h"
+
+enum { AUXV_BYTES = 1024 };
+
+struct snapshot_image {
+	struct mappings mappings; /* of the process */
+	struct intervals ranges;  /* tracked at the checkpoint, in whole pages */
+	struct page_head *heads;  /* in address order */
+	size_t head_count;
+	struct image_process process;
+	char program[PATH_MAX], folder[PATH_MAX];
+	_Alignas(8) uint8_t auxv[AUXV_BYTES];
+	size_t auxv_bytes;
+	uint64_t time_ns;
+};
+
+int snapshot_image__create(struct snapshot_image **ret)
+{
+	*ret = calloc(1, sizeof(**ret));
+	return *ret ? 0 : -ENOMEM;
+}
+
+static void forget(struct snapshot_image *s)
+{
+	procfs__free_mappings(&s->mappings);
+	intervals__clear(&s->ranges);
+	free(s->heads);
+	memset(s, 0, sizeof(*s));
+}
+
+void snapshot_image__free(struct snapshot_image *s)
+{
+	if (!s)
+		return;
+	forget(s);
+	free(s);
+}
+
+/* ---- at the checkpoint ---- */
+
+static int remember_head(struct snapshot_image *s, uint64_t start, struct memory *memory)
+{
+	struct page_head *larger = realloc(s->heads, (s->head_count + 1) * sizeof(*larger));
+
+	if (!larger)
+		return -ENOMEM;
+	s->heads = larger;
+	larger += s->head_count++;
+	memset(larger, 0, sizeof(*larger));
+	larger->address = page__start(start);
+	return memory__read(memory, larger->address, larger->bytes, start - larger->address);
+}
+
+static int remember_ranges(struct snapshot_image *s, const struct target *target)
+{
+	const struct intervals *sets[] = {&target->tracked, slab_store__ranges(target->slabs)};
+	int err = 0;
+
+	for (int set = 0; set < 2; set++)
+		for (size_t i = 0; i < sets[set]->count && !err; i++) {
+			const struct interval *range = &sets[set]->items[i];
+
+			err = intervals__add(&s->ranges, page__start(range->start),
+					     page__start(range->end + IMAGE_PAGE - 1));
+			if (!err && range->start % IMAGE_PAGE)
+				err = remember_head(s, range->start, target->memory);
+		}
+	return err;
+}
+
+/* Reads a small file of /proc/PID; 0 bytes if it cannot be read. */
+static size_t read_small(pid_t pid, const char *name, void *bytes, size_t count)
+{
+	char path[64];
+	ssize_t n;
+	int fd;
+
+	(void)snprintf(path, sizeof(path), "/proc/%d/%s", pid, name);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	n = fd < 0 ? -1 : read(fd, bytes, count);
+	if (fd >= 0)
+		close(fd);
+	return n < 0 ? 0 : (size_t)n;
+}
+
+static void read_link(pid_t pid, const char *name, char *ret_path)
+{
+	char path[64];
+	ssize_t n;
+
+	(void)snprintf(path, sizeof(path), "/proc/%d/%s", pid, name);
+	n = readlink(path, ret_path, PATH_MAX - 1);
+	ret_path[n < 0 ? 0 : n] = '\0';
+}
+
+/* What cannot be found out is left empty: the memory is what counts. */
+static void remember_process(struct snapshot_image *s, const struct target *target)
+{
+	struct image_process *process = &s->process;
+	char path[64];
+	struct stat st;
+	uint64_t number;
+	size_t count;
+
+	process->pid = target->pid;
+	process->monotonic_ns = clock__read_ns(CLOCK_MONOTONIC);
+	process->boottime_ns = clock__read_ns(CLOCK_BOOTTIME);
+	if (!procfs__status_u64(target->pid, "PPid", &number))
+		process->ppid = (int32_t)number;
+	if (!procfs__status_u64(target->pid, "Umask", &number)) /* octal, read as decimal */
+		process->umask = (uint32_t)(number / 100 * 64 + number / 10 % 10 * 8 + number % 10);
+	(void)snprintf(path, sizeof(path), "/proc/%d", target->pid);
+	if (!stat(path, &st)) {
+		process->uid = st.st_uid;
+		process->gid = st.st_gid;
+	}
+	memcpy(process->name, target->comm, sizeof(process->name) - 1);
+	count = read_small(target->pid, "cmdline", process->arguments,
+			   sizeof(process->arguments) - 1);
+	for (size_t i = 0; i + 1 < count; i++)
+		if (!process->arguments[i])
+			process->arguments[i] = ' ';
+	read_link(target->pid, "exe", s->program);
+	read_link(target->pid, "cwd", s->folder);
+	s->auxv_bytes = read_small(target->pid, "auxv", s->auxv, sizeof(s->auxv));
+	for (size_t i = 0; i < s->mappings.count; i++)
+		if (!strcmp(s->mappings.items[i].path, "[heap]")) {
+			if (!process->start_brk)
+				process->start_brk = s->mappings.items[i].start;
+			process->brk = s->mappings.items[i].end;
+		}
+}
+
+int snapshot_image__remember(struct snapshot_image *s, const struct target *target)
+{
+	int err;
+
+	forget(s);
+	err = procfs__mappings(target->pid, &s->mappings);
+	if (!err)
+		err = remember_ranges(s, target);
+	if (err) {
+		forget(s);
+		return err;
+	}
+	remember_process(s, target);
+	s->time_ns = clock__read_ns(CLOCK_REALTIME);
+	return 0;
+}
+
+/* ---- the image ---- */
+
+struct making {
+	struct image image;
+	struct snapshot_pages pages;
+	char *strings;
+	size_t mapping_room, missing_room, string_room;
+	int err;
+};
+
+/* The offset of text in the strings, where it is put; 0, the empty one, when there is no memory. */
+static uint32_t add_string(struct making *m, const char *text)
+{
+	size_t length = strlen(text) + 1, at = m->image.string_bytes;
+
+	if (length == 1 && at > 0)
+		return 0;
+	if (at + length > m->string_room) {
+		size_t room = 2 * (at + length) + 1024;
+		char *larger = realloc(m->strings, room);
+
+		if (!larger) {
+			m->err = -ENOMEM;
+			return 0;
+		}
+		m->strings = larger;
+		m->image.strings = larger;
+		m->string_room = room;
+	}
+	memcpy(m->strings + at, text, length);
+	m->image.string_bytes = at + length;
+	return (uint32_t)at;
+}
+
+static uint32_t flags_of(const struct mapping *mapping)
+{
+	static const char deleted[] = " (deleted)";
+	size_t length = strlen(mapping->path);
+	uint32_t flags = (mapping->flags & MAPPING_READ ? IMAGE_READ : 0) |
+			 (mapping->flags & MAPPING_WRITE ? IMAGE_WRITE : 0) |
+			 (mapping->flags & MAPPING_EXEC ? IMAGE_EXEC : 0) |
+			 (mapping->flags & MAPPING_SHARED ? IMAGE_SHARED : 0);
+
+	if (!strcmp(mapping->path, "[heap]"))
+		flags |= IMAGE_HEAP;
+	else if (!strcmp(mapping->path, "[stack]"))
+		flags |= IMAGE_STACK;
+	else if (mapping->path[0] == '/')
+		flags |= IMAGE_FILE;
+	if (flags & IMAGE_FILE && length > sizeof(deleted) &&
+	    !strcmp(mapping->path + length - sizeof(deleted) + 1, deleted))
+		flags |= IMAGE_DELETED;
+	return flags;
+}
+
+/* The part [start, end) of a mapping that is tracked. */
+static void add_mapping(struct making *m, const struct mapping *from, uint64_t start, uint64_t end)
+{
+	struct image *image = &m->image;
+
+	if (image->mapping_count == m->mapping_room) {
+		size_t room = m->mapping_room ? 2 * m->mapping_room : 64;
+		struct image_mapping *larger =
+			realloc(image->mappings, room * sizeof(*image->mappings));
+
+		if (!larger) {
+			m->err = -ENOMEM;
+			return;
+		}
+		image->mappings = larger;
+		m->mapping_room = room;
+	}
+	image->mappings[image->mapping_count++] = (struct image_mapping){
+		.start = start,
+		.end = end,
+		.offset = from->inode ? from->offset + (start - from->start) : 0,
+		.inode = from->inode,
+		.dev_major = from->dev_major,
+		.dev_minor = from->dev_minor,
+		.flags = flags_of(from),
+		.path = add_string(m, from->path),
+	};
+}
+
+/* What was tracked at the checkpoint and has not been unmapped since. */
+static int find_ranges(const struct snapshot_image *s, const struct target *target,
+		       struct intervals *ret)
+{
+	const struct intervals *sets[] = {&target->tracked, slab_store__ranges(target->slabs)};
+	struct intervals now = {0};
+	int err = 0;
+
+	for (int set = 0; set < 2; set++)
+		for (size_t i = 0; i < sets[set]->count && !err; i++)
+			err = intervals__add(&now, page__start(sets[set]->items[i].start),
+					     page__start(sets[set]->items[i].end + IMAGE_PAGE - 1));
+	if (!err)
+		err = intervals__intersect(&s->ranges, &now, ret);
+	intervals__clear(&now);
+	return err;
+}
+
+static int make_mappings(struct making *m, const struct snapshot_image *s,
+			 const struct intervals *ranges)
+{
+	size_t at = 0;
+
+	for (size_t i = 0; i < s->mappings.count && !m->err; i++) {
+		const struct mapping *from = &s->mappings.items[i];
+
+		while (at < ranges->count && ranges->items[at].end <= from->start)
+			at++;
+		for (size_t j = at; j < ranges->count && !m->err; j++) {
+			uint64_t start = ranges->items[j].start, end = ranges->items[j].end;
+
+			if (start >= from->end)
+				break;
+			add_mapping(m, from, start > from->start ? start : from->start,
+				    end < from->end ? end : from->end);
+		}
+	}
+	return m->err;
+}
+
+static void add_missing(struct making *m, const struct image_mapping *mapping, uint64_t start)
+{
+	struct image *image = &m->image;
+	struct image_run *runs = image->missing;
+
+	image->info.missing |= IMAGE_MISSING_PAGES;
+	if (image->missing_count && start != mapping->start &&
+	    runs[image->missing_count - 1].end == start) {
+		runs[image->missing_count - 1].end += IMAGE_PAGE;
+		return;
+	}
+	if (image->missing_count == m->missing_room) {
+		size_t room = m->missing_room ? 2 * m->missing_room : 64;
+
+		runs = realloc(runs, room * sizeof(*runs));
+		if (!runs) {
+			m->err = -ENOMEM;
+			return;
+		}
+		image->missing = runs;
+		m->missing_room = room;
+	}
+	runs[image->missing_count++] = (struct image_run){start, start + IMAGE_PAGE};
+}
+
+static int plan_segments(struct making *m)
+{
+	struct image *image = &m->image;
+	const struct page *page = m->pages.items, *end = page + m->pages.count;
+	struct image_plan plan;
+	int err = 0;
+
+	image->segments = calloc(IMAGE_SEGMENTS_MAX, sizeof(*image->segments));
+	if (!image->segments)
+		return -ENOMEM;
+	for (size_t i = 0; i < image->mapping_count && !err; i++) {
+		const struct image_mapping *mapping = &image->mappings[i];
+
+		image_plan__begin(&plan, image, mapping);
+		for (; page < end && page->address < mapping->end; page++) {
+			if (page->address < mapping->start)
+				continue;
+			if (page->kind == PAGE_LOST)
+				add_missing(m, mapping, page->address);
+			else
+				image_plan__data(&plan, page->address, page->address + IMAGE_PAGE);
+		}
+		err = image_plan__end(&plan);
+	}
+	return err ? err : m->err;
+}
+
+static int describe(struct making *m, const struct snapshot_image *s)
+{
+	struct image *image = &m->image;
+	struct utsname name;
+
+	if (uname(&name))
+		return -errno;
+	image->info = (struct image_info){
+		.missing = IMAGE_MISSING_REGIONS,
+		.time_ns = s->time_ns,
+		.version = IMAGE_VERSION,
+		.flags = IMAGE_NO_REGISTERS,
+		.page_bytes = IMAGE_PAGE,
+	};
+	if (getrandom(&image->info.id, sizeof(image->info.id), GRND_NONBLOCK) !=
+	    (ssize_t)sizeof(image->info.id))
+		return -EAGAIN;
+	image->info.id |= 1; /* not 0 */
+	image->process = s->process;
+	(void)add_string(m, "");
+	image->info.writer = add_string(m, "tracer " TRACER_VERSION);
+	image->info.kernel = add_string(m, name.release);
+	image->process.exe = add_string(m, s->program);
+	image->process.cwd = add_string(m, s->folder);
+	image->auxv = s->auxv;
+	image->auxv_bytes = s->auxv_bytes;
+	return m->err;
+}
+
+/* ---- writing ---- */
+
+static int write_page(struct image_writer *writer, const struct page *page,
+		      struct slab_store *slabs)
+{
+	const uint8_t *bytes = page->owned;
+	int err = 0;
+
+	if (page->kind == PAGE_LOST)
+		return image_writer__zeros(writer, IMAGE_PAGE);
+	if (page->slab) {
+		writer->step = "cannot read the snapshot for";
+		err = slab_store__read(slabs, page->slab, &bytes);
+	}
+	return err ? err : image_writer__pages(writer, bytes, IMAGE_PAGE);
+}
+
+static int write_segment(struct image_writer *writer, const struct image_segment *segment,
+			 const struct snapshot_pages *pages, size_t *at, struct slab_store *slabs)
+{
+	uint64_t address = segment->start;
+	int err = 0;
+
+	while (address < segment->end && !err) {
+		const struct page *page = *at < pages->count ? &pages->items[*at] : NULL;
+		uint64_t next = page && page->address < segment->end ? page->address : segment->end;
+
+		if (page && page->address < address) {
+			++*at; /* in no mapping of then */
+		} else if (next > address) {
+			err = image_writer__zeros(writer, next - address);
+			address = next;
+		} else {
+			err = write_page(writer, page, slabs);
+			address += IMAGE_PAGE;
+			++*at;
+		}
+	}
+	return err;
+}
+
+static int write_image(struct making *m, struct image_writer *writer, const char *path,
+		       struct slab_store *slabs)
+{
+	size_t at = 0;
+	int err = image_writer__open(writer, path);
+
+	if (!err)
+		err = image_elf__begin(writer, &m->image);
+	for (size_t i = 0; i < m->image.segment_count && !err; i++)
+		if (m->image.segments[i].bytes)
+			err = write_segment(writer, &m->image.segments[i], &m->pages, &at, slabs);
+	if (!err)
+		err = image_writer__commit(writer);
+	image_writer__abort(writer);
+	return err;
+}
+
+int snapshot_image__write(struct snapshot_image *s, const char *path, struct target *target,
+			  const struct state *state, const char **ret_step)
+{
+	struct image_writer *writer = NULL;
+	struct intervals ranges = {0};
+	struct making m = {.err = 0};
+	int err;
+
+	*ret_step = "cannot save";
+	if (!state->valid || !s->mappings.count)
+		return -ENODATA;
+	err = snapshot_pages__collect(&m.pages, target, s->heads, s->head_count);
+	if (!err)
+		err = describe(&m, s);
+	if (!err)
+		err = find_ranges(s, target, &ranges);
+	if (!err)
+		err = make_mappings(&m, s, &ranges);
+	if (!err)
+		err = plan_segments(&m);
+	if (!err) {
+		writer = calloc(1, sizeof(*writer));
+		err = writer ? write_image(&m, writer, path, target->slabs) : -ENOMEM;
+		if (writer)
+			*ret_step = writer->step;
+	}
+	free(writer);
+	intervals__clear(&ranges);
+	snapshot_pages__free(&m.pages);
+	free(m.image.mappings);
+	free(m.image.segments);
+	free(m.image.missing);
+	free(m.strings);
+	return err;
+}

@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * What the stores hold, as a list of pages in address order: the bytes of slabs stay where they are,
+ * those of chunks are put together here.
+ */
+#ifndef TRACER_REPORT_SNAPSHOT_PAGES_H
+#define TRACER_REPORT_SNAPSHOT_PAGES_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "image/image.h"
+#include "target/target.h"
+
+enum page_kind { PAGE_DATA, PAGE_LOST }; /* lost: nobody knows what was in it */
+
+struct page {
+	uint64_t address;
+	const struct slab *slab; /* that has its bytes, or NULL: */
+	uint8_t *owned;          /* these are its bytes */
+	enum page_kind kind;
+};
+
+/* What is before a range that begins inside a page. */
+struct page_head {
+	uint64_t address; /* of the page */
+	uint8_t bytes[IMAGE_PAGE];
+};
+
+struct snapshot_pages {
+	struct page *items; /* in address order */
+	size_t count, room;
+	int err; /* while they are collected */
+};
+
+/* Of the page that an address is in. */
+static inline uint64_t page__start(uint64_t address)
+{
+	return address & ~(uint64_t)(IMAGE_PAGE - 1);
+}
+
+/*
+ * Collects the pages of the target's snapshot. Pages of zeros of slabs are left out.
+ * pages: all zeros before. heads: head_count of them, in address order; each is put into its page.
+ * Returns 0; -ENOMEM; or as chunk_snapshot__for_each does. snapshot_pages__free in any case.
+ */
+int snapshot_pages__collect(struct snapshot_pages *pages, struct target *target,
+			    const struct page_head *heads, size_t head_count);
+
+/* Harmless on one that is all zeros. */
+void snapshot_pages__free(struct snapshot_pages *pages);
+
+#endif

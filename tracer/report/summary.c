@@ -1,0 +1,113 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * The summary at the end of a run.
+ */
+#include "base/log.h"
+#include "base/procfs.h"
+#include "report/summary.h"
+
+static const char *const counter_texts[] = {
+	[COUNTER_EVENTS_LOST] = "events lost, the ring was full (ranges were read anew)",
+	[COUNTER_PATHS_UNREAD] = "paths that could not be read",
+	[COUNTER_CALLS_UNTRACKED] = "system calls not followed, no memory",
+	[COUNTER_CHUNKS_REFUSED] = "ranges that had to wait for a larger chunk store",
+	[COUNTER_RANGES_DEFERRED] = "long ranges left to user space",
+	[COUNTER_REQUESTS_BUSY] = "requests ignored, another operation was under way",
+	[COUNTER_COPY_FAILED] = "copies broken off",
+	[COUNTER_PROGRAM_MISSING] = "copies without the program that goes on with them",
+	[COUNTER_SLABS_DAMAGED] = "slabs that are not what was saved, and were not restored",
+};
+_Static_assert(sizeof(counter_texts) / sizeof(*counter_texts) == COUNTERS,
+	       "a text for each counter");
+
+static void print_operations(const struct report *report, FILE *out)
+{
+	static const char *const names[] = {"checkpoint", "restore"};
+
+	fprintf(out, "  %-10s %7s %7s %7s %10s %10s %10s %9s %12s\n", "operation", "ok", "partial",
+		"failed", "min us", "median us", "p99 us", "MiB/s", "bytes");
+	for (int kind = 0; kind < OPERATION_KINDS; kind++) {
+		const struct totals *totals = report__totals(report, kind);
+		const struct histogram *latency = &totals->latency;
+
+		fprintf(out, "  %-10s %7lu %7lu %7lu %10.1f %10.1f %10.1f %9.0f %12lu\n",
+			names[kind], (unsigned long)totals->ok, (unsigned long)totals->partial,
+			(unsigned long)totals->failed_operations, (double)latency->minimum / 1e3,
+			(double)histogram__quantile(latency, 0.5) / 1e3,
+			(double)histogram__quantile(latency, 0.99) / 1e3,
+			totals->copy_ns ? (double)totals->bytes / 1048576.0 /
+						  ((double)totals->copy_ns / 1e9)
+					: 0,
+			(unsigned long)totals->bytes);
+	}
+	fprintf(out, "  %-10s %10s %10s %10s %10s\n", "chunks", "absent", "repaired", "failed",
+		"gone");
+	for (int kind = 0; kind < OPERATION_KINDS; kind++) {
+		const struct totals *totals = report__totals(report, kind);
+
+		fprintf(out, "  %-10s %10lu %10lu %10lu %10lu\n", names[kind],
+			(unsigned long)totals->absent, (unsigned long)totals->repaired,
+			(unsigned long)totals->failed, (unsigned long)totals->gone);
+	}
+}
+
+/* The time inside BPF, by powers of two. */
+static void print_latency(const struct state *state, FILE *out)
+{
+	fprintf(out, "  %-24s %10s %10s\n", "copy inside BPF", "checkpoint", "restore");
+	for (int bucket = 0; bucket < LATENCY_BUCKETS; bucket++) {
+		uint64_t checkpoints = state->latency[OPERATION_CHECKPOINT][bucket];
+		uint64_t restores = state->latency[OPERATION_RESTORE][bucket];
+
+		if (checkpoints || restores)
+			fprintf(out, "  %9.1f to %9.1f us %10lu %10lu\n",
+				(double)(1ULL << bucket) / 1e3, (double)(2ULL << bucket) / 1e3,
+				(unsigned long)checkpoints, (unsigned long)restores);
+	}
+}
+
+static void print_map(const char *name, uint64_t places, uint64_t memory, void *out)
+{
+	fprintf(out, "  %-16s %10s %10lu %12lu\n", name, "-", (unsigned long)places,
+		(unsigned long)memory / 1024);
+}
+
+static void print_maps(const struct hooks *hooks, const struct chunk_stores *stores,
+		       const struct slab_store *slabs, const struct page_engine *pages,
+		       uint64_t chunks, const struct state *state, FILE *out)
+{
+	fprintf(out, "  %-16s %10s %10s %12s\n", "map", "entries", "places", "memory KiB");
+	fprintf(out, "  %-16s %10lu %10lu %12lu  (limit %lu)\n", "chunks", (unsigned long)chunks,
+		(unsigned long)chunk_stores__places(stores),
+		(unsigned long)chunk_stores__memory(stores) / 1024,
+		(unsigned long)chunk_stores__limit(stores));
+	fprintf(out, "  %-16s %10u %10lu %12lu\n", "slabs", state->slots,
+		(unsigned long)slab_store__slots(slabs),
+		(unsigned long)slab_store__memory(slabs) / 1024);
+	if (pages)
+		page_engine__for_each_map(pages, print_map, out);
+	hooks__for_each_map(hooks, print_map, out);
+}
+
+void summary__print(const struct report *report, const struct hooks *hooks,
+		    const struct chunk_stores *stores, const struct slab_store *slabs,
+		    const struct page_engine *pages, uint64_t chunks, const struct state *state,
+		    FILE *out)
+{
+	uint64_t peak_kib = 0;
+
+	fprintf(out, "\n");
+	print_operations(report, out);
+	print_latency(state, out);
+	print_maps(hooks, stores, slabs, pages, chunks, state, out);
+	(void)procfs__status_u64(0, "VmHWM", &peak_kib); /* 0 then says that it is not known */
+	fprintf(out, "  peak resident memory of the tracer: %lu KiB\n", (unsigned long)peak_kib);
+	for (int i = 0; i < COUNTERS; i++)
+		if (state->counters[i])
+			fprintf(out, "  note: %lu %s\n", (unsigned long)state->counters[i],
+				counter_texts[i]);
+	if (report__rows_lost(report))
+		fprintf(out, "  note: %lu rows of the report lost\n",
+			(unsigned long)report__rows_lost(report));
+	fprintf(out, "  report: %s\n", report__path(report));
+}

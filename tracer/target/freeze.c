@@ -1,0 +1,269 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * Stopping threads with PTRACE_SEIZE and PTRACE_INTERRUPT, see ptrace(2). waitid(2) is never given
+ * WEXITED here: the exit status of the program belongs to program.c.
+ */
+#include <errno.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ptrace.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <time.h>
+#include "base/clock.h"
+#include "base/procfs.h"
+#include "target/freeze.h"
+#include "slab/slab.h"
+
+enum { DEADLINE_SECONDS = 5, SPINS = 200 };
+
+struct held {
+	struct held *next;
+	pid_t tid;
+	int signal;   /* taken from it at its stop, given back when it goes on */
+	bool running; /* it was told to stop and has not done so yet */
+};
+
+struct freeze {
+	struct slab_cache *records; /* struct held: they come and go with each operation */
+	struct held *held, **end;   /* in the order in which they were stopped */
+	size_t count;
+	pid_t pid;
+	bool child;
+};
+
+int freeze__create(pid_t pid, bool child, struct freeze **ret_freeze)
+{
+	const struct slab_options options = {.object_bytes = sizeof(struct held),
+					     .slab_bytes = SLAB_MIN_BYTES};
+	struct freeze *freeze = calloc(1, sizeof(*freeze));
+	int err;
+
+	if (!freeze)
+		return -ENOMEM;
+	err = slab_cache__create(&options, &freeze->records);
+	if (err) {
+		free(freeze);
+		return err;
+	}
+	freeze->end = &freeze->held;
+	freeze->pid = pid;
+	freeze->child = child;
+	*ret_freeze = freeze;
+	return 0;
+}
+
+/* Waits for a stop of tid; *ret_status as in waitid's si_status: signal | event << 8. */
+static int wait_stop(pid_t tid, uint64_t deadline_ns, int *ret_status)
+{
+	const struct timespec nap = {.tv_nsec = 50000};
+
+	for (unsigned int spin = 0;; spin++) {
+		siginfo_t info = {0};
+
+		if (waitid(P_PID, (id_t)tid, &info, WSTOPPED | WNOHANG | __WALL) && errno != EINTR)
+			return errno == ECHILD ? -ESRCH : -errno;
+		if (info.si_pid == tid) {
+			*ret_status = info.si_status;
+			return 0;
+		}
+		if (clock__now_ns() > deadline_ns)
+			return -ETIMEDOUT;
+		if (spin < SPINS)
+			sched_yield();
+		else
+			nanosleep(&nap, NULL);
+	}
+}
+
+/* The signal that a stop has taken from the thread, 0 if it was a stop of another kind. */
+static int signal_of(int status)
+{
+	return status >> 8 || status == (SIGTRAP | 0x80) ? 0 : status;
+}
+
+static struct held *find(const struct freeze *freeze, pid_t tid)
+{
+	struct held *held = freeze->held;
+
+	while (held && held->tid != tid)
+		held = held->next;
+	return held;
+}
+
+/* A thread that has ended refuses to be traced like one that somebody else traces; but it has no
+ * memory any more. */
+static bool has_ended(pid_t tid)
+{
+	uint64_t size;
+	int err = procfs__status_u64(tid, "VmSize", &size);
+
+	return err == -ESRCH || err == -ENOENT;
+}
+
+static void append(struct freeze *freeze, struct held *held)
+{
+	held->next = NULL;
+	*freeze->end = held;
+	freeze->end = &held->next;
+	freeze->count++;
+}
+
+static int hold(struct freeze *freeze, pid_t tid)
+{
+	struct held *held = slab_cache__alloc(freeze->records);
+	int err, status;
+
+	if (!held)
+		return -ENOMEM;
+	if (ptrace(PTRACE_SEIZE, tid, NULL, PTRACE_O_TRACESYSGOOD)) {
+		err = -errno;
+		(void)slab_cache__free(freeze->records, held);
+		return err == -EPERM && has_ended(tid) ? -ESRCH : err;
+	}
+	*held = (struct held){.tid = tid, .running = true};
+	append(freeze, held);
+	if (ptrace(PTRACE_INTERRUPT, tid, NULL, NULL))
+		return -errno;
+	err = wait_stop(tid, clock__now_ns() + DEADLINE_SECONDS * 1000000000ULL, &status);
+	if (err)
+		return err;
+	held->running = false;
+	held->signal = signal_of(status);
+	return 0;
+}
+
+/* The number of threads, from the link count of /proc/PID/task: a fifth of the cost of a listing.
+ * 0 when the process is gone. */
+static size_t count_threads(pid_t pid)
+{
+	struct stat status;
+	char path[64];
+
+	snprintf(path, sizeof(path), "/proc/%d/task", pid);
+	return stat(path, &status) || status.st_nlink < 2 ? 0 : status.st_nlink - 2;
+}
+
+int freeze__stop(struct freeze *freeze, pid_t except)
+{
+	bool grown = true;
+	int err = 0;
+
+	if (!except && !freeze->count && count_threads(freeze->pid) == 1)
+		err = hold(freeze, freeze->pid);
+	while (grown && !err) { /* until a whole round finds nobody new */
+		pid_t *tids = NULL;
+		size_t count = 0;
+
+		count = count_threads(freeze->pid);
+		if (count && count == freeze->count + !!except)
+			break;
+		grown = false;
+		err = procfs__threads(freeze->pid, &tids, &count);
+		for (size_t i = 0; i < count && !err; i++) {
+			if (tids[i] == except || find(freeze, tids[i]))
+				continue;
+			err = hold(freeze, tids[i]);
+			if (err == -ESRCH && tids[i] != freeze->pid)
+				err = 0; /* a thread that has just ended */
+			grown = true;
+		}
+		free(tids);
+	}
+	if (err)
+		freeze__release(freeze);
+	return err;
+}
+
+int freeze__step_to_poll(struct freeze *freeze, pid_t tid, const volatile __u64 *polls)
+{
+	uint64_t deadline_ns = clock__now_ns() + DEADLINE_SECONDS * 1000000000ULL, before = *polls;
+	struct held *held = find(freeze, tid);
+	int err = 0, status;
+
+	if (!held)
+		return -ESRCH;
+	while (*polls == before) {
+		if (ptrace(PTRACE_SYSCALL, tid, NULL, (void *)(intptr_t)held->signal))
+			return -errno;
+		held->signal = 0;
+		err = wait_stop(tid, deadline_ns, &status);
+		if (err)
+			break;
+		held->signal = signal_of(status);
+	}
+	if (err != -ETIMEDOUT)
+		return err;
+	held->running = true;
+	if (!ptrace(PTRACE_INTERRUPT, tid, NULL, NULL) &&
+	    !wait_stop(tid, clock__now_ns() + 1000000000ULL, &status)) {
+		held->running = false;
+		held->signal = signal_of(status);
+	}
+	return err;
+}
+
+/* A thread that ended while it was traced is ours to wait for, or its parent never hears of it. */
+static void reap(const struct freeze *freeze, pid_t tid)
+{
+	const struct timespec nap = {.tv_nsec = 50000};
+	uint64_t deadline_ns = clock__now_ns() + DEADLINE_SECONDS * 1000000000ULL;
+
+	if (tid == freeze->pid && freeze->child)
+		return;
+	do { /* it was killed: it may still be on its way */
+		siginfo_t info = {0};
+
+		if (waitid(P_PID, (id_t)tid, &info, WEXITED | WNOHANG | __WALL) || info.si_pid)
+			return;
+		nanosleep(&nap, NULL);
+	} while (clock__now_ns() < deadline_ns);
+}
+
+void freeze__release(struct freeze *freeze)
+{
+	bool leader_ended = false;
+	struct held *held, *next;
+
+	if (!freeze)
+		return;
+	held = freeze->held;
+	freeze->end = &freeze->held;
+	freeze->held = NULL;
+	freeze->count = 0;
+	for (; held; held = next) {
+		int status = 0, err = 0;
+
+		next = held->next;
+		if (held->running) {
+			err = wait_stop(held->tid, 0, &status);
+			held->signal = signal_of(status);
+		}
+		if (err == -ETIMEDOUT) {
+			held->signal = 0;
+			append(freeze, held);
+			continue;
+		}
+		if (err || ptrace(PTRACE_DETACH, held->tid, NULL, (void *)(intptr_t)held->signal)) {
+			if (held->tid == freeze->pid)
+				leader_ended = true;
+			else
+				reap(freeze, held->tid);
+		}
+		(void)slab_cache__free(freeze->records, held);
+	}
+	if (leader_ended) /* it ends after all its threads */
+		reap(freeze, freeze->pid);
+}
+
+void freeze__free(struct freeze *freeze)
+{
+	freeze__release(freeze);
+	if (freeze)
+		slab_cache__destroy(freeze->records);
+	free(freeze);
+}

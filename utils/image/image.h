@@ -1,0 +1,432 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * An image: the state of a process in a file, an ELF core file (ET_CORE, x86-64) that can run again.
+ * libckpt, restart, readckpt and tracer --save all write and read it through this module; the
+ * format is drawn in docs/image-format.md.
+ *
+ *	ELF header | program headers | state notes | 0 | memory of segment 1 | 2 | ... | checksum note
+ *
+ * Always holds, in each image that image__open accepts: mappings and segments are in address order,
+ * page-aligned and do not overlap; each segment lies in one mapping; segments lie in the file in the
+ * same order and do not overlap there either; each reference to a string is inside the strings.
+ *
+ * A page of a mapping is, in this order:
+ *	what the file has, if a segment with bytes covers it (a page of zeros is a hole in the file);
+ *	what it was in the parent image, if a run of `unchanged` covers it;
+ *	zeros.
+ * Pages that a run of `missing` covers could not be read when the image was written.
+ */
+#ifndef IMAGE_IMAGE_H
+#define IMAGE_IMAGE_H
+
+#include <limits.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/user.h>
+
+#include "image/image_output.h"
+
+#define IMAGE_NOTE_NAME "TRACER"
+
+enum {
+	IMAGE_VERSION = 2,
+	IMAGE_PAGE = 4096,
+	IMAGE_SIGNALS = 64,
+	IMAGE_SEGMENTS_MAX = 60000, /* what fits the 16 bits of e_phnum, with room to spare */
+	IMAGE_MAPPINGS_MAX = 1 << 20,
+	IMAGE_THREADS_MAX = 1 << 16,
+	IMAGE_XSTATE_MAX = 1 << 16, /* bytes of one thread; the largest today is about 11000 */
+	IMAGE_CHAIN_MAX = 256,      /* images from an increment to the full one, both counted */
+	IMAGE_MESSAGE_BYTES = PATH_MAX + 256,
+};
+
+/* Types of our own notes; their descriptors are the records below, as they are. */
+enum image_note {
+	IMAGE_NOTE_INFO = 0x54520001,      /* one struct image_info; the first of our notes */
+	IMAGE_NOTE_PROCESS = 0x54520002,   /* one struct image_process */
+	IMAGE_NOTE_SIGNALS = 0x54520003,   /* 64 struct image_signal */
+	IMAGE_NOTE_MAPPINGS = 0x54520004,  /* struct image_mapping, each */
+	IMAGE_NOTE_THREADS = 0x54520005,   /* struct image_thread, each; as many as NT_PRSTATUS */
+	IMAGE_NOTE_FILES = 0x54520006,     /* struct image_file, each */
+	IMAGE_NOTE_UNCHANGED = 0x54520007, /* struct image_run, each */
+	IMAGE_NOTE_MISSING = 0x54520008,   /* struct image_run, each */
+	IMAGE_NOTE_STRINGS = 0x54520009,   /* NUL-terminated strings, one after the other */
+	IMAGE_NOTE_CHECKSUMS = 0x5452000a, /* struct image_checksums, then a CRC for each segment */
+};
+
+/* struct image_info, flags */
+enum {
+	IMAGE_INCREMENT = 1 << 0,    /* unchanged pages are in the parent image */
+	IMAGE_NO_REGISTERS = 1 << 1, /* memory alone: restart refuses it */
+};
+
+/* struct image_info, missing: what the process had and the image has not */
+enum {
+	IMAGE_MISSING_PAGES = 1 << 0,    /* pages that could not be read: the note MISSING */
+	IMAGE_MISSING_FILES = 1 << 1,    /* open files that are not plain files */
+	IMAGE_MISSING_DELETED = 1 << 2,  /* open plain files that have no name any more */
+	IMAGE_MISSING_CHILDREN = 1 << 3, /* child processes */
+	IMAGE_MISSING_PENDING = 1 << 4,  /* signals that were pending */
+	IMAGE_MISSING_TIMERS = 1 << 5,   /* timers of setitimer(2) or timer_create(2) */
+	IMAGE_MISSING_REGIONS = 1 << 6,  /* mappings that were not asked for (tracer --save) */
+	IMAGE_MISSING_SHARING = 1 << 7,  /* who else has a shared mapping */
+	IMAGE_MISSING_BITS = (1 << 8) - 1,
+};
+
+/* struct image_mapping, flags */
+enum {
+	IMAGE_READ = 1 << 0,
+	IMAGE_WRITE = 1 << 1,
+	IMAGE_EXEC = 1 << 2,
+	IMAGE_SHARED = 1 << 3,
+	IMAGE_STACK = 1 << 4,    /* of the main thread: grows downwards */
+	IMAGE_HEAP = 1 << 5,     /* the brk area */
+	IMAGE_VDSO = 1 << 6,     /* code of the kernel's; in the image for comparison and for gdb */
+	IMAGE_VVAR = 1 << 7,     /* data of the kernel's: by name only */
+	IMAGE_VSYSCALL = 1 << 8, /* by name only */
+	IMAGE_FILE = 1 << 9,     /* of a file, which is at `path` */
+	IMAGE_DELETED = 1 << 10, /* of a file that had no name any more */
+	IMAGE_SCRATCH = 1 << 11, /* the writer's own workspace: its contents do not matter */
+	IMAGE_MAPPING_FLAGS = (1 << 12) - 1,
+};
+
+/* Strings are offsets into the note STRINGS (image__string); 0 is always the empty string. */
+
+struct image_info {
+	uint64_t missing;   /* IMAGE_MISSING_... */
+	uint64_t id;        /* random, not 0 */
+	uint64_t parent_id; /* of the image at parent; 0: none */
+	uint64_t time_ns;   /* since 1970 */
+	uint32_t version;   /* IMAGE_VERSION */
+	uint32_t flags;     /* IMAGE_INCREMENT, ... */
+	uint32_t page_bytes;
+	uint32_t depth;    /* images before this one in the chain; 0: a full image */
+	uint32_t parent;   /* string: absolute path of the image that this one adds to */
+	uint32_t writer;   /* string: the program that wrote it, and its version */
+	uint32_t kernel;   /* string: uname -r */
+	uint32_t reserved; /* 0 */
+};
+_Static_assert(sizeof(struct image_info) == 64, "part of the format");
+
+/* One for the process. All addresses are virtual addresses of it. */
+struct image_process {
+	/* As PR_SET_MM_MAP of prctl(2) takes them, in this order. */
+	uint64_t start_code, end_code, start_data, end_data, start_brk, brk, start_stack, arg_start,
+		arg_end, env_start, env_end;
+	uint64_t xcr0;    /* what the processor's extended state had enabled; 0: unknown */
+	uint64_t restart; /* address of a struct image_restart, which restart fills in; 0: none */
+	int32_t pid, ppid, pgrp, sid;
+	uint32_t uid, gid;
+	uint32_t umask;
+	uint32_t personality;
+	uint32_t cwd, exe;  /* strings: absolute paths */
+	char name[16];      /* of the program, NUL-padded */
+	char arguments[80]; /* the beginning of its arguments, NUL-padded */
+	/* CLOCK_MONOTONIC and CLOCK_BOOTTIME of the process, at a moment when it stood still. */
+	uint64_t monotonic_ns, boottime_ns;
+};
+_Static_assert(sizeof(struct image_process) == 256, "part of the format");
+
+/* What restart tells the process that it brings back, in the process's own memory. */
+struct image_restart {
+	uint32_t restarted; /* 1; the code at the resume point looks at it */
+	int32_t old_pid;    /* that of the process in the image */
+	/* Two ranges that restart has left and the process must unmap, each start and end. */
+	uint64_t leftovers[4];
+};
+_Static_assert(sizeof(struct image_restart) == 40, "part of the format");
+
+/* An action as rt_sigaction(2) itself takes it; element 0 is of signal 1. */
+struct image_signal {
+	uint64_t handler, flags, restorer, mask;
+};
+_Static_assert(sizeof(struct image_signal) == 32, "part of the format");
+
+struct image_mapping {
+	uint64_t start, end;
+	uint64_t offset; /* bytes into the file */
+	uint64_t inode;
+	uint32_t dev_major, dev_minor;
+	uint32_t flags; /* IMAGE_READ, ... */
+	uint32_t path;  /* string: as /proc/PID/maps has it, without " (deleted)" */
+};
+_Static_assert(sizeof(struct image_mapping) == 48, "part of the format");
+
+/*
+ * What the ELF notes do not say of a thread. Where the thread was interrupted is in NT_PRSTATUS.
+ * The resume point is another place: inside the handler that wrote the image, as getcontext(3) left
+ * it. A thread goes on there, and the handler's own return restores all registers.
+ */
+struct image_thread {
+	uint64_t fs_base, gs_base;
+	uint64_t signal_mask; /* bit N-1 for signal N, as the thread had it */
+	uint64_t altstack, altstack_bytes;
+	uint64_t robust_list, robust_bytes; /* set_robust_list(2) */
+	uint64_t clear_tid;                 /* set_tid_address(2) */
+	uint64_t tid_address; /* of a 32-bit word in which the C library keeps the tid; 0: none */
+	uint64_t rseq;        /* rseq(2); 0: not registered */
+	uint64_t rip, rsp, rbp, rbx, r12, r13, r14, r15; /* the resume point */
+	uint32_t mxcsr, fpu_control;
+	uint32_t rseq_bytes, rseq_signature;
+	uint32_t altstack_flags;
+	int32_t tid;
+	char name[16]; /* NUL-padded */
+};
+_Static_assert(sizeof(struct image_thread) == 184, "part of the format");
+
+struct image_file {
+	uint64_t offset, inode;
+	int32_t fd;
+	uint32_t flags; /* O_... of open(2), O_CLOEXEC among them */
+	uint32_t mode;  /* S_IF... and permissions of stat(2) */
+	uint32_t dev_major, dev_minor;
+	uint32_t path;     /* string: as /proc/PID/fd has it: "/absolute/path", "pipe:[23]", ... */
+	int32_t same_as;   /* a lower fd that shares the open file, and so the offset; -1: none */
+	uint32_t reserved; /* 0 */
+};
+_Static_assert(sizeof(struct image_file) == 48, "part of the format");
+
+/* Addresses [start, end), page-aligned. */
+struct image_run {
+	uint64_t start, end;
+};
+_Static_assert(sizeof(struct image_run) == 16, "part of the format");
+
+struct image_checksums {
+	uint32_t header;   /* CRC-32 of all bytes of the file before the first segment's */
+	uint32_t segments; /* how many follow: the CRC of each segment, as image__sum */
+	uint32_t self;     /* CRC-32 of this record with self = 0, and of what follows */
+	uint32_t reserved; /* 0 */
+};
+_Static_assert(sizeof(struct image_checksums) == 16, "part of the format");
+
+/* ---- in memory ---- */
+
+/* A program header of type PT_LOAD. */
+struct image_segment {
+	uint64_t start, end; /* addresses */
+	uint64_t offset;     /* into the file, of the first byte; page-aligned */
+	uint64_t bytes;      /* in the file: end - start, or 0 */
+	uint32_t flags;      /* IMAGE_READ, IMAGE_WRITE, IMAGE_EXEC */
+	uint32_t crc;        /* image__sum of these bytes */
+};
+
+/* The registers of a thread where it was interrupted: NT_PRSTATUS and NT_X86_XSTATE. */
+struct image_registers {
+	struct user_regs_struct user;
+	/* As XSAVE of x86 writes it, standard form; its first 512 bytes are NT_FPREGSET. NULL if
+	 * not known. */
+	const unsigned char *xstate;
+	size_t xstate_bytes;
+};
+
+/*
+ * What is in an image, but for the memory. A writer fills it in with arrays of its own; image__open
+ * makes one, which image__free frees.
+ */
+struct slab_heap;
+
+struct image {
+	struct image_info info;
+	struct image_process process;
+	struct image_signal signals[IMAGE_SIGNALS];
+	struct image_mapping *mappings;
+	struct image_thread *threads;
+	struct image_registers *registers; /* thread_count of them */
+	struct image_file *files;
+	struct image_run *unchanged; /* in address order, inside mappings, outside of segments */
+	struct image_run *missing;   /* in address order, inside segments */
+	struct image_segment *segments;
+	const void *auxv;    /* NT_AUXV */
+	const char *strings; /* begins and ends with a NUL */
+	size_t mapping_count, thread_count, file_count, unchanged_count, missing_count,
+		segment_count, auxv_bytes, string_bytes;
+
+	/* Only of an image that was opened: */
+	struct slab_heap *heap; /* has all that is allocated for it, and itself */
+	char *path;             /* absolute */
+	void *notes;            /* holds what the pointers above point to */
+	size_t notes_bytes;
+	uint32_t *filled; /* for each segment: the first from it on that has bytes, or the count */
+	uint64_t file_bytes; /* uncompressed */
+	int fd;              /* the uncompressed file */
+	int compressed;      /* was it with gzip? */
+};
+
+/* ---- reading ---- */
+
+/*
+ * Opens an image and reads everything but the memory. All that is in the file is checked, so a
+ * hostile one does no harm; checksums of the headers are verified, those of the memory are not
+ * (image__check). A compressed image is unpacked into memory, pages of zeros taking none.
+ * path: the image; what is not a plain file is refused.
+ * message: IMAGE_MESSAGE_BYTES; on failure a line without newline that names the file and says what
+ * is wrong with it.
+ * Returns 0 and the image in *ret, owned by the caller; -ENOEXEC: not an image of ours; -EBADMSG:
+ * damaged; -EPROTONOSUPPORT: of another version or machine; -EFBIG: beyond the limits above;
+ * -ENOMEM; or the -errno of a system call. *ret is untouched on failure.
+ */
+int image__open(const char *path, struct image **ret, char *message);
+
+/* Frees what image__open made; image__free(NULL) is harmless. */
+void image__free(struct image *image);
+
+/* The string at an offset, never NULL; "" if there is none. */
+const char *image__string(const struct image *image, uint32_t at);
+
+/* What an image says of the memory from an address on. */
+enum image_kind {
+	IMAGE_UNMAPPED,  /* in no mapping */
+	IMAGE_DATA,      /* in the file, at `offset`; may be zeros */
+	IMAGE_ZERO,      /* zeros, or of the kernel's (vvar), or nobody's (scratch) */
+	IMAGE_UNCHANGED, /* in the parent */
+};
+
+struct image_piece {
+	enum image_kind kind;
+	uint64_t start, end; /* the address asked for, and where another piece begins */
+	uint64_t offset;     /* of IMAGE_DATA: of start, in the file */
+	const struct image_mapping *mapping; /* NULL if unmapped */
+};
+
+/* Fills in *ret with the longest piece from address on (which need not be page-aligned). */
+void image__locate(const struct image *image, uint64_t address, struct image_piece *ret);
+
+/* Says whether the page at address is in a run of `missing`; the same is true up to *ret_end. */
+int image__is_missing(const struct image *image, uint64_t address, uint64_t *ret_end);
+
+/*
+ * Reads bytes of memory as the file has it.
+ * Returns 0; -ENXIO if some of it is unmapped or below 0; -ENODATA if some of it is in the parent
+ * (see image_chain__read); or the -errno of the read. buffer is undefined on failure.
+ */
+int image__read(const struct image *image, uint64_t address, void *buffer, size_t bytes);
+
+/*
+ * Where, in the file, the next byte is that is in no hole: from offset on and before limit. limit if
+ * there is none. A file system that does not know of holes has none.
+ */
+uint64_t image__skip_hole(const struct image *image, uint64_t offset, uint64_t limit);
+/* The same for the first byte that is in a hole, behind offset, where there is data. */
+uint64_t image__skip_data(const struct image *image, uint64_t offset, uint64_t limit);
+
+/*
+ * Reads one segment: calls each, unless it is NULL, for every page of it that is not all zeros, in
+ * address order, and verifies the checksum. page: IMAGE_PAGE bytes, aligned, valid during the call.
+ * Returns 0, -EBADMSG with a message, or a read's -errno.
+ */
+int image__scan_segment(const struct image *image, size_t index,
+			void (*each)(uint64_t address, const void *page, void *argument),
+			void *argument, char *message);
+
+/* Verifies the checksum of one segment. Returns 0, -EBADMSG with a message, or a read's -errno. */
+int image__check_segment(const struct image *image, size_t index, char *message);
+
+/* The same for all of them; stops at the first that is wrong. */
+int image__check(const struct image *image, char *message);
+
+/* An image and, if it is an increment, those that it adds to. */
+struct image_chain {
+	struct image *images[IMAGE_CHAIN_MAX]; /* from the one asked for to the full one */
+	size_t count;
+};
+
+/*
+ * Opens an image with its parents. A parent is looked for at the path that the image has, and, if
+ * it is not there, under the same name in the folder of the image.
+ * Returns 0, or as image__open does; -EBADMSG as well if a parent is not the image that it must be
+ * (another id, a depth that is not less: such a chain would have no end); -EFBIG if the chain is too
+ * long or has too many notes. *ret is untouched on failure.
+ */
+int image_chain__open(const char *path, struct image_chain *ret, char *message);
+void image_chain__free(struct image_chain *chain);
+
+/* As image__locate, through all parents: *ret_image is the image whose file has IMAGE_DATA. The
+ * piece is never IMAGE_UNCHANGED. */
+void image_chain__locate(const struct image_chain *chain, uint64_t address, struct image_piece *ret,
+			 const struct image **ret_image);
+
+/* As image__read, through all parents; never -ENODATA. */
+int image_chain__read(const struct image_chain *chain, uint64_t address, void *buffer,
+		      size_t bytes);
+
+/* ---- checksums ---- */
+
+/* Are all bytes zero? bytes is a multiple of 64, and from is aligned to 8. */
+int image__is_zero(const void *from, size_t bytes);
+
+/* Of consecutive pages, from none on: all 0. */
+struct image_sum {
+	uint32_t crc;
+	uint64_t bytes; /* that it is of */
+};
+
+/*
+ * Continues the checksum of a segment over whole pages. It is the CRC-32 of zlib over, for each page
+ * that is not all zeros, its address (8 bytes, little endian) and the page. So it is the same whether a
+ * page of zeros is in the file or a hole.
+ */
+void image__sum(struct image_sum *sum, uint64_t address, const void *pages, size_t bytes);
+/* Makes *sum that of its pages and of those of next, which come after them. */
+void image__add_sum(struct image_sum *sum, const struct image_sum *next);
+/* Continues such a CRC with one page that is known not to be all zeros. */
+uint32_t image__crc_page(uint32_t crc, uint64_t address, const void *page);
+
+/* ---- writing ---- */
+
+enum { IMAGE_OUT_BYTES = 1 << 16 };
+
+/*
+ * Writes one image. It is used inside a signal handler: it calls no malloc, no stdio, nothing but
+ * system calls, memory functions and zlib, which takes its memory from the writer itself. About
+ * 460 KiB: allocate it with mmap. The fields are the writer's own, but for `step` and
+ * `output.compressed`.
+ */
+struct image_writer {
+	const char *step; /* what was being done when a call failed: "cannot create", ... */
+	struct image *image;
+	uint64_t address; /* of the next byte of memory */
+	size_t segment;   /* the one being written */
+	uint64_t counted; /* bytes of notes, while they are counted */
+	uint64_t head_bytes, notes_bytes;
+	uint64_t end; /* of the last segment, in the file */
+	uint32_t header_crc;
+	int counting;
+	size_t out_bytes;
+	struct image_output output;
+	_Alignas(16) unsigned char out[IMAGE_OUT_BYTES]; /* headers and notes on their way */
+};
+
+/*
+ * Begins an image: opens its file, a temporary one beside path.
+ * writer: all of it is set; it must not be moved until commit or abort. path: where the image will be
+ * in the end; compressed if it ends in ".gz".
+ * Returns 0 or -errno as image_output__open does. On failure nothing is left behind, and writer->step
+ * says what failed.
+ */
+int image_writer__open(struct image_writer *writer, const char *path);
+
+/*
+ * Writes headers and notes. image: everything in it but offset and crc of the segments, which are
+ * set here and by what follows; borrowed until commit or abort. All its rules must hold.
+ * Returns 0 or -errno; the caller then calls image_writer__abort. So do the next two.
+ */
+int image_writer__begin(struct image_writer *writer, struct image *image);
+
+/* Adds the next whole pages of the segments that have bytes, in address order, from segment to
+ * segment; one call is for one segment. Pages of zeros become holes. */
+int image_writer__pages(struct image_writer *writer, const void *pages, size_t bytes);
+/* The same for pages that are all zeros. */
+int image_writer__zeros(struct image_writer *writer, uint64_t bytes);
+
+/*
+ * Ends the image: checksums, fsync, rename to its path, fsync of the folder.
+ * Returns 0, -EPROTO if pages are missing, or -errno. On failure path is as it was, and the
+ * temporary file is gone; only if the fsync of the folder failed is the new image there.
+ */
+int image_writer__commit(struct image_writer *writer);
+
+/* Gives up: removes the temporary file. Harmless after a failure, and after a commit. */
+void image_writer__abort(struct image_writer *writer);
+
+#endif

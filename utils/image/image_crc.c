@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * Checksums of memory, see image.h. All who write or read images share them; they need no memory.
+ */
+#include "image/image.h"
+
+#include <zlib.h>
+
+int image__is_zero(const void *from, size_t bytes)
+{
+	const uint64_t *words = from;
+
+	for (size_t i = 0; i < bytes / sizeof(*words); i += 8) {
+		if (words[i] | words[i + 1] | words[i + 2] | words[i + 3] | words[i + 4] |
+		    words[i + 5] | words[i + 6] | words[i + 7])
+			return 0;
+	}
+	return 1;
+}
+
+uint32_t image__crc_page(uint32_t crc, uint64_t address, const void *page)
+{
+	crc = (uint32_t)crc32(crc, (const unsigned char *)&address, sizeof(address));
+	return (uint32_t)crc32(crc, page, IMAGE_PAGE);
+}
+
+void image__sum(struct image_sum *sum, uint64_t address, const void *pages, size_t bytes)
+{
+	const unsigned char *page = pages;
+
+	for (size_t at = 0; at < bytes; at += IMAGE_PAGE) {
+		if (image__is_zero(page + at, IMAGE_PAGE))
+			continue;
+		sum->crc = image__crc_page(sum->crc, address + at, page + at);
+		sum->bytes += sizeof(address) + IMAGE_PAGE;
+	}
+}
+
+void image__add_sum(struct image_sum *sum, const struct image_sum *next)
+{
+	sum->crc = (uint32_t)crc32_combine(sum->crc, next->crc, (z_off_t)next->bytes);
+	sum->bytes += next->bytes;
+}

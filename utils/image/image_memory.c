@@ -1,0 +1,205 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * The memory in an image that was opened, see image.h: where an address is, its bytes, and whether the
+ * checksum of a segment is right. What image__open has accepted holds, so it is not checked again.
+ */
+#include "image/image.h"
+
+#include <errno.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "image/image_internal.h"
+#include "slab/slab_heap.h"
+
+#define BLOCK_BYTES ((size_t)1 << 18) /* memory is read and checked in these */
+
+/* The first item of count whose end is beyond address; all are in order. Each begins with start and
+ * end and is size bytes long. */
+static size_t find(const void *items, size_t count, size_t size, uint64_t address)
+{
+	size_t low = 0, high = count;
+
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+		const uint64_t *bounds = (const void *)((const char *)items + middle * size);
+
+		if (bounds[1] > address)
+			high = middle;
+		else
+			low = middle + 1;
+	}
+	return low;
+}
+
+void image__locate(const struct image *image, uint64_t address, struct image_piece *ret)
+{
+	size_t i = find(image->mappings, image->mapping_count, sizeof(*image->mappings), address);
+	const struct image_mapping *mapping = &image->mappings[i];
+	const struct image_segment *segment;
+	const struct image_run *run;
+
+	*ret = (struct image_piece){.kind = IMAGE_UNMAPPED, .start = address, .end = UINT64_MAX};
+	if (i == image->mapping_count)
+		return;
+	if (address < mapping->start) {
+		ret->end = mapping->start;
+		return;
+	}
+	ret->kind = IMAGE_ZERO;
+	ret->end = mapping->end;
+	ret->mapping = mapping;
+	i = find(image->segments, image->segment_count, sizeof(*segment), address);
+	segment = &image->segments[i];
+	if (i < image->segment_count && segment->start <= address && segment->bytes) {
+		ret->kind = IMAGE_DATA;
+		ret->end = segment->end;
+		ret->offset = segment->offset + (address - segment->start);
+		return;
+	}
+	/* To the next segment that has bytes, one run of the parent's pages or one between them. */
+	i = i < image->segment_count ? image->filled[i] : i;
+	if (i < image->segment_count && image->segments[i].start < ret->end)
+		ret->end = image->segments[i].start;
+	i = find(image->unchanged, image->unchanged_count, sizeof(*run), address);
+	run = &image->unchanged[i];
+	if (i == image->unchanged_count || run->start >= ret->end)
+		return;
+	if (run->start > address) {
+		ret->end = run->start;
+		return;
+	}
+	ret->kind = IMAGE_UNCHANGED;
+	if (run->end < ret->end)
+		ret->end = run->end;
+}
+
+int image__is_missing(const struct image *image, uint64_t address, uint64_t *ret_end)
+{
+	size_t i = find(image->missing, image->missing_count, sizeof(*image->missing), address);
+	const struct image_run *run = &image->missing[i];
+
+	*ret_end = UINT64_MAX;
+	if (i == image->missing_count)
+		return 0;
+	*ret_end = run->start > address ? run->start : run->end;
+	return run->start <= address;
+}
+
+/* A piece of one of the two kinds that have bytes. */
+static int read_piece(const struct image *image, const struct image_piece *piece, void *to,
+		      size_t bytes)
+{
+	if (piece->kind == IMAGE_DATA)
+		return image__read_at(image->fd, to, bytes, piece->offset);
+	memset(to, 0, bytes);
+	return 0;
+}
+
+int image__read(const struct image *image, uint64_t address, void *buffer, size_t bytes)
+{
+	unsigned char *to = buffer;
+	struct image_piece piece;
+	int err = 0;
+
+	while (bytes > 0 && !err) {
+		size_t part;
+
+		image__locate(image, address, &piece);
+		if (piece.kind == IMAGE_UNMAPPED)
+			return -ENXIO;
+		if (piece.kind == IMAGE_UNCHANGED)
+			return -ENODATA;
+		part = piece.end - address < bytes ? (size_t)(piece.end - address) : bytes;
+		err = read_piece(image, &piece, to, part);
+		to += part;
+		address += part;
+		bytes -= part;
+	}
+	return err;
+}
+
+uint64_t image__skip_hole(const struct image *image, uint64_t offset, uint64_t limit)
+{
+	off_t data = lseek(image->fd, (off_t)offset, SEEK_DATA);
+
+	if (data < 0) /* ENXIO: all is a hole; anything else: not known */
+		return errno == ENXIO ? limit : offset;
+	if (data < (off_t)offset) /* which no file system should say */
+		return offset;
+	return (uint64_t)data < limit ? (uint64_t)data : limit;
+}
+
+uint64_t image__skip_data(const struct image *image, uint64_t offset, uint64_t limit)
+{
+	off_t hole = lseek(image->fd, (off_t)offset, SEEK_HOLE);
+
+	/* Not behind offset, it would be no end of what is there, and a loop over both none either. */
+	return hole > (off_t)offset && (uint64_t)hole < limit ? (uint64_t)hole : limit;
+}
+
+/* One block of memory from address on: its checksum, and each for its pages. */
+static void scan_block(struct image_sum *sum, uint64_t address, const unsigned char *block,
+		       size_t bytes,
+		       void (*each)(uint64_t address, const void *page, void *argument),
+		       void *argument)
+{
+	for (size_t at = 0; each && at < bytes; at += IMAGE_PAGE) {
+		if (!image__is_zero(block + at, IMAGE_PAGE))
+			each(address + at, block + at, argument);
+	}
+	image__sum(sum, address, block, bytes);
+}
+
+int image__scan_segment(const struct image *image, size_t index,
+			void (*each)(uint64_t address, const void *page, void *argument),
+			void *argument, char *message)
+{
+	const struct image_segment *segment = &image->segments[index];
+	uint64_t at = 0, limit = segment->offset + segment->bytes;
+	unsigned char *block = NULL;
+	struct image_sum sum = {0};
+	int err = 0;
+
+	if (segment->bytes) {
+		block = slab_heap__alloc(image->heap, BLOCK_BYTES);
+		err = block ? 0 : -ENOMEM;
+	}
+	while (at < segment->bytes && !err) {
+		uint64_t data = image__skip_hole(image, segment->offset + at, limit);
+		size_t part;
+
+		at = (data - segment->offset) / IMAGE_PAGE * IMAGE_PAGE;
+		part = segment->bytes - at < BLOCK_BYTES ? (size_t)(segment->bytes - at)
+							 : BLOCK_BYTES;
+		err = image__read_at(image->fd, block, part, segment->offset + at);
+		if (!err)
+			scan_block(&sum, segment->start + at, block, part, each, argument);
+		at += part;
+	}
+	(void)slab_heap__free(image->heap, block);
+	if (err)
+		return image__fail(message, err, image->path, "cannot read segment %zu: %s", index,
+				   strerror(-err));
+	if (sum.crc != segment->crc)
+		return image__fail(
+			message, -EBADMSG, image->path,
+			"damaged: the checksum of segment %zu, at 0x%llx, is 0x%08x, and "
+			"must be 0x%08x",
+			index, (unsigned long long)segment->start, sum.crc, segment->crc);
+	return 0;
+}
+
+int image__check_segment(const struct image *image, size_t index, char *message)
+{
+	return image__scan_segment(image, index, NULL, NULL, message);
+}
+
+int image__check(const struct image *image, char *message)
+{
+	int err = 0;
+
+	for (size_t i = 0; i < image->segment_count && !err; i++)
+		err = image__check_segment(image, i, message);
+	return err;
+}

@@ -1,0 +1,401 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * Reading the notes of an image, see image_internal.h. The bytes come from a file that an enemy may
+ * have made: each note is measured before it is looked into, and everything that restart or
+ * readckpt will rely on is checked here, once. Records are copied out of the notes, where they are
+ * aligned to 4 bytes only.
+ */
+#include "image/image_internal.h"
+#include "slab/slab_heap.h"
+
+#include <elf.h>
+#include <errno.h>
+#include <string.h>
+#include <sys/procfs.h>
+
+enum {
+	XSTATE_MIN = 576, /* the legacy part and the header */
+	FD_MAX = 1 << 20,
+};
+
+static const uint64_t user_end = 1ULL << 47;
+
+/* One note: of name, type, bytes; and which of ours were there before. */
+struct note {
+	const char *name;
+	const unsigned char *bytes;
+	uint32_t type;
+	uint32_t count; /* of bytes */
+};
+
+struct reading {
+	struct image *image;
+	char *message;
+	size_t registers_room;
+	uint32_t seen; /* bit N: our note IMAGE_NOTE_INFO + N */
+};
+
+static int bad(const struct reading *r, const char *what)
+{
+	return image__fail(r->message, -EBADMSG, r->image->path, "damaged: %s", what);
+}
+
+/* ---- the notes, one by one ---- */
+
+/* Copies an array of records of size bytes each to memory of its own. */
+static int copy_records(const struct reading *r, const struct note *note, size_t size, size_t max,
+			void **ret, size_t *ret_count)
+{
+	if (note->count % size)
+		return bad(r, "a note has half a record");
+	if (note->count / size > max)
+		return image__fail(r->message, -EFBIG, r->image->path,
+				   "a note has %zu records, and %zu are the most",
+				   note->count / size, max);
+	*ret = image__alloc(r->image, note->count + 1, 1);
+	if (!*ret)
+		return image__fail(r->message, -ENOMEM, r->image->path, "%s", strerror(ENOMEM));
+	memcpy(*ret, note->bytes, note->count);
+	*ret_count = note->count / size;
+	return 0;
+}
+
+static int read_info(struct reading *r, const struct note *note)
+{
+	struct image_info *info = &r->image->info;
+	uint32_t version;
+
+	if (note->count < offsetof(struct image_info, version) + sizeof(version))
+		return bad(r, "the note INFO is too short");
+	memcpy(&version, note->bytes + offsetof(struct image_info, version), sizeof(version));
+	if (version != IMAGE_VERSION)
+		return image__fail(r->message, -EPROTONOSUPPORT, r->image->path,
+				   "an image of version %u; this program knows version %d", version,
+				   IMAGE_VERSION);
+	if (note->count != sizeof(*info))
+		return bad(r, "the note INFO has another size");
+	memcpy(info, note->bytes, sizeof(*info));
+	return 0;
+}
+
+static int read_process(struct reading *r, const struct note *note)
+{
+	struct image_process *process = &r->image->process;
+
+	if (note->count != sizeof(*process))
+		return bad(r, "the note PROCESS has another size");
+	memcpy(process, note->bytes, sizeof(*process));
+	process->name[sizeof(process->name) - 1] = '\0';
+	process->arguments[sizeof(process->arguments) - 1] = '\0';
+	return 0;
+}
+
+static int read_strings(struct reading *r, const struct note *note)
+{
+	struct image *image = r->image;
+
+	if (note->count < 1 || note->bytes[0] != '\0' || note->bytes[note->count - 1] != '\0')
+		return bad(r, "the note STRINGS holds no strings");
+	image->strings = (const char *)note->bytes;
+	image->string_bytes = note->count;
+	return 0;
+}
+
+static int read_own(struct reading *r, const struct note *note)
+{
+	struct image *image = r->image;
+	uint32_t bit = note->type - IMAGE_NOTE_INFO;
+
+	if (bit > IMAGE_NOTE_STRINGS - IMAGE_NOTE_INFO)
+		return 0; /* of a later writer that did not need a new version for it */
+	if (r->seen & (1u << bit))
+		return bad(r, "a note is there twice");
+	if (bit > 0 && !(r->seen & 1))
+		return bad(r, "the note INFO is not the first");
+	r->seen |= 1u << bit;
+	switch (note->type) {
+	case IMAGE_NOTE_INFO:
+		return read_info(r, note);
+	case IMAGE_NOTE_PROCESS:
+		return read_process(r, note);
+	case IMAGE_NOTE_SIGNALS:
+		if (note->count != sizeof(image->signals))
+			return bad(r, "the note SIGNALS has another size");
+		memcpy(image->signals, note->bytes, sizeof(image->signals));
+		return 0;
+	case IMAGE_NOTE_MAPPINGS:
+		return copy_records(r, note, sizeof(*image->mappings), IMAGE_MAPPINGS_MAX,
+				    (void **)&image->mappings, &image->mapping_count);
+	case IMAGE_NOTE_THREADS:
+		return copy_records(r, note, sizeof(*image->threads), IMAGE_THREADS_MAX,
+				    (void **)&image->threads, &image->thread_count);
+	case IMAGE_NOTE_FILES:
+		return copy_records(r, note, sizeof(*image->files), FD_MAX, (void **)&image->files,
+				    &image->file_count);
+	case IMAGE_NOTE_UNCHANGED:
+		return copy_records(r, note, sizeof(*image->unchanged), SIZE_MAX,
+				    (void **)&image->unchanged, &image->unchanged_count);
+	case IMAGE_NOTE_MISSING:
+		return copy_records(r, note, sizeof(*image->missing), SIZE_MAX,
+				    (void **)&image->missing, &image->missing_count);
+	default:
+		return read_strings(r, note);
+	}
+}
+
+/* NT_PRSTATUS begins a thread. Until all are counted, thread_count is in seen_registers. */
+static int read_registers(struct reading *r, const struct note *note, size_t *threads)
+{
+	struct image *image = r->image;
+	struct elf_prstatus status;
+	struct image_registers *larger;
+
+	if (note->count != sizeof(status))
+		return bad(r, "a note NT_PRSTATUS has another size");
+	if (*threads == IMAGE_THREADS_MAX)
+		return image__fail(r->message, -EFBIG, image->path, "more than %d threads",
+				   IMAGE_THREADS_MAX);
+	if (*threads == r->registers_room) {
+		size_t room = r->registers_room ? 2 * r->registers_room : 4;
+
+		larger = slab_heap__resize(image->heap, image->registers, room * sizeof(*larger));
+		if (!larger)
+			return image__fail(r->message, -ENOMEM, image->path, "%s",
+					   strerror(ENOMEM));
+		image->registers = larger;
+		r->registers_room = room;
+	}
+	memcpy(&status, note->bytes, sizeof(status));
+	image->registers[*threads] = (struct image_registers){0};
+	memcpy(&image->registers[*threads].user, &status.pr_reg, sizeof(status.pr_reg));
+	++*threads;
+	return 0;
+}
+
+static int read_standard(struct reading *r, const struct note *note, size_t *threads)
+{
+	struct image *image = r->image;
+	struct image_registers *registers = *threads ? &image->registers[*threads - 1] : NULL;
+
+	if (note->type == NT_PRSTATUS)
+		return read_registers(r, note, threads);
+	if (note->type == NT_AUXV) {
+		image->auxv = note->bytes;
+		image->auxv_bytes = note->count;
+	} else if (note->type == NT_X86_XSTATE) {
+		if (!registers || registers->xstate || note->count < XSTATE_MIN ||
+		    note->count > IMAGE_XSTATE_MAX)
+			return bad(r, "a note NT_X86_XSTATE that cannot be");
+		registers->xstate = note->bytes;
+		registers->xstate_bytes = note->count;
+	}
+	return 0; /* the others repeat what we have from our own */
+}
+
+/* Takes the note at *at of the notes, and moves *at behind it. */
+static int take_note(const unsigned char *notes, size_t bytes, size_t *at, struct note *ret)
+{
+	Elf64_Nhdr head;
+	size_t name, descriptor, left = bytes - *at;
+
+	if (left < sizeof(head))
+		return -EBADMSG;
+	memcpy(&head, notes + *at, sizeof(head));
+	left -= sizeof(head);
+	name = ((size_t)head.n_namesz + 3) / 4 * 4;
+	if (head.n_namesz == 0 || name > left)
+		return -EBADMSG;
+	left -= name;
+	descriptor = ((size_t)head.n_descsz + 3) / 4 * 4;
+	if (descriptor > left)
+		return -EBADMSG;
+	ret->name = (const char *)notes + *at + sizeof(head);
+	if (ret->name[head.n_namesz - 1] != '\0')
+		return -EBADMSG;
+	ret->bytes = notes + *at + sizeof(head) + name;
+	ret->type = head.n_type;
+	ret->count = head.n_descsz;
+	*at += sizeof(head) + name + descriptor;
+	return 0;
+}
+
+/* ---- does it all fit together? ---- */
+
+static int is_string(const struct image *image, uint32_t at)
+{
+	return at < image->string_bytes;
+}
+
+static int check_info(const struct reading *r)
+{
+	const struct image *image = r->image;
+	const struct image_info *info = &image->info;
+	int increment = (info->flags & IMAGE_INCREMENT) != 0;
+
+	if (info->page_bytes != IMAGE_PAGE || info->id == 0 || info->reserved != 0 ||
+	    (info->flags & ~(uint32_t)(IMAGE_INCREMENT | IMAGE_NO_REGISTERS)) != 0 ||
+	    (info->missing & ~(uint64_t)IMAGE_MISSING_BITS) != 0)
+		return bad(r, "the note INFO holds what cannot be");
+	if (!is_string(image, info->parent) || !is_string(image, info->writer) ||
+	    !is_string(image, info->kernel) || !is_string(image, image->process.cwd) ||
+	    !is_string(image, image->process.exe))
+		return bad(r, "a string is outside of the strings");
+	if (increment != (info->parent_id != 0) || increment != (info->depth != 0) ||
+	    image->strings[info->parent] != (increment ? '/' : '\0'))
+		return bad(r, "it is half an increment");
+	if (!increment && image->unchanged_count != 0)
+		return bad(r, "it is no increment, but pages are in a parent");
+	return 0;
+}
+
+static int check_mappings(const struct reading *r)
+{
+	const struct image *image = r->image;
+	uint64_t before = 0;
+
+	for (size_t i = 0; i < image->mapping_count; i++) {
+		const struct image_mapping *m = &image->mappings[i];
+
+		if (m->start < before || m->start >= m->end || m->start % IMAGE_PAGE ||
+		    m->end % IMAGE_PAGE || (m->end > user_end && !(m->flags & IMAGE_VSYSCALL)) ||
+		    (m->flags & ~(uint32_t)IMAGE_MAPPING_FLAGS) != 0 || !is_string(image, m->path))
+			return image__fail(r->message, -EBADMSG, image->path,
+					   "damaged: mapping %zu cannot be", i);
+		before = m->end;
+	}
+	return 0;
+}
+
+/* The mapping that [start, end) lies in, from *at on; the addresses asked for grow. */
+static int is_mapped(const struct image *image, uint64_t start, uint64_t end, size_t *at)
+{
+	while (*at < image->mapping_count && image->mappings[*at].end <= start)
+		++*at;
+	return *at < image->mapping_count && image->mappings[*at].start <= start &&
+	       end <= image->mappings[*at].end;
+}
+
+static int check_segments(const struct reading *r)
+{
+	const struct image *image = r->image;
+	size_t mapping = 0;
+
+	for (size_t i = 0; i < image->segment_count; i++) {
+		if (!is_mapped(image, image->segments[i].start, image->segments[i].end, &mapping))
+			return image__fail(r->message, -EBADMSG, image->path,
+					   "damaged: segment %zu is in no mapping", i);
+	}
+	return 0;
+}
+
+static int check_runs(const struct reading *r, const struct image_run *runs, size_t count)
+{
+	uint64_t before = 0;
+	size_t mapping = 0;
+
+	for (size_t i = 0; i < count; i++) {
+		if (runs[i].start < before || runs[i].start >= runs[i].end ||
+		    runs[i].start % IMAGE_PAGE || runs[i].end % IMAGE_PAGE ||
+		    !is_mapped(r->image, runs[i].start, runs[i].end, &mapping))
+			return bad(r, "a run of pages cannot be");
+		before = runs[i].end;
+	}
+	return 0;
+}
+
+/* Pages are in the file or in the parent, never in both. */
+static int check_unchanged(const struct reading *r)
+{
+	const struct image *image = r->image;
+	size_t segment = 0;
+
+	for (size_t i = 0; i < image->unchanged_count; i++) {
+		const struct image_run *run = &image->unchanged[i];
+
+		while (segment < image->segment_count &&
+		       (image->segments[segment].end <= run->start ||
+			!image->segments[segment].bytes))
+			segment++;
+		if (segment < image->segment_count && image->segments[segment].start < run->end)
+			return bad(r, "pages are in it and in its parent");
+	}
+	return 0;
+}
+
+static int check_threads(const struct reading *r, size_t registers)
+{
+	struct image *image = r->image;
+
+	if (image->thread_count != registers)
+		return bad(r, "its threads and their registers are not as many");
+	if ((image->thread_count == 0) != ((image->info.flags & IMAGE_NO_REGISTERS) != 0))
+		return bad(r, "it has no threads, or it has some and says that it has none");
+	for (size_t i = 0; i < image->thread_count; i++) {
+		image->threads[i].name[sizeof(image->threads[i].name) - 1] = '\0';
+		if (image->threads[i].tid <= 0)
+			return bad(r, "a thread without a number");
+	}
+	return 0;
+}
+
+static int check_files(const struct reading *r)
+{
+	const struct image *image = r->image;
+
+	for (size_t i = 0; i < image->file_count; i++) {
+		const struct image_file *file = &image->files[i];
+
+		if (file->fd < 0 || file->fd >= FD_MAX || !is_string(image, file->path) ||
+		    file->offset > INT64_MAX || file->same_as < -1 || file->same_as >= file->fd ||
+		    (i > 0 && file->fd <= file[-1].fd))
+			return bad(r, "an open file that cannot be");
+	}
+	return 0;
+}
+
+static int check_all(const struct reading *r, size_t registers)
+{
+	const uint32_t all = (2u << (IMAGE_NOTE_STRINGS - IMAGE_NOTE_INFO)) - 1;
+	const struct image *image = r->image;
+	int err;
+
+	if (!(r->seen & 1))
+		return image__fail(r->message, -ENOEXEC, image->path,
+				   "not an image: a core file, but not written by libckpt or "
+				   "tracer");
+	if (r->seen != all)
+		return bad(r, "notes are missing");
+	err = check_info(r);
+	if (!err)
+		err = check_mappings(r);
+	if (!err)
+		err = check_segments(r);
+	if (!err)
+		err = check_runs(r, image->unchanged, image->unchanged_count);
+	if (!err)
+		err = check_unchanged(r);
+	if (!err)
+		err = check_runs(r, image->missing, image->missing_count);
+	if (!err)
+		err = check_threads(r, registers);
+	return err ? err : check_files(r);
+}
+
+int image__read_notes(struct image *image, size_t offset, size_t bytes, char *message)
+{
+	const unsigned char *notes = (const unsigned char *)image->notes + offset;
+	struct reading r = {.image = image, .message = message};
+	size_t at = 0, threads = 0;
+	struct note note;
+	int err = 0;
+
+	while (at < bytes && !err) {
+		if (take_note(notes, bytes, &at, &note))
+			return bad(&r, "a note does not end where it must");
+		if (strcmp(note.name, IMAGE_NOTE_NAME) == 0)
+			err = read_own(&r, &note);
+		else
+			err = read_standard(&r, &note, &threads);
+	}
+	return err ? err : check_all(&r, threads);
+}

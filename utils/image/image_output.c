@@ -1,0 +1,280 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * The file that an image is written to, see image_output.h. Only system calls, memory functions and
+ * deflate() with memory of our own.
+ */
+#include "image/image_output.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h> /* rename(2) alone */
+#include <string.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/nocancel.h"
+
+/* ---- bytes ---- */
+
+/* Writes all of it at an offset, whatever signals and short writes there are. */
+static int write_at(int fd, const void *bytes, size_t count, uint64_t offset)
+{
+	const unsigned char *from = bytes;
+
+	while (count > 0) {
+		ssize_t n = nocancel__write_at(fd, from, count, (off_t)offset);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0)
+			return n < 0 ? -errno : -EIO;
+		from += n;
+		offset += (uint64_t)n;
+		count -= (size_t)n;
+	}
+	return 0;
+}
+
+/* The compressed file grows at its end; its length is stream.total_out. */
+static int deflate_some(struct image_output *o, const void *bytes, size_t count, int flush)
+{
+	z_stream *z = &o->stream;
+	int result;
+
+	z->next_in = (unsigned char *)bytes;
+	z->avail_in = (unsigned int)count;
+	do {
+		uint64_t offset = z->total_out;
+		int err;
+
+		z->next_out = o->packed;
+		z->avail_out = sizeof(o->packed);
+		result = deflate(z, flush);
+		if (result == Z_STREAM_ERROR)
+			return -EIO;
+		err = write_at(o->fd, o->packed, sizeof(o->packed) - z->avail_out, offset);
+		if (err)
+			return err;
+	} while (z->avail_out == 0);
+	return 0;
+}
+
+int image_output__put(struct image_output *o, const void *bytes, size_t count)
+{
+	int err;
+
+	*o->step = "cannot write";
+	if (o->compressed)
+		err = deflate_some(o, bytes, count, Z_NO_FLUSH);
+	else
+		err = write_at(o->fd, bytes, count, o->offset);
+	o->offset += count;
+	return err;
+}
+
+int image_output__zeros(struct image_output *o, uint64_t count)
+{
+	static const unsigned char zeros[1 << 12];
+	int err = 0;
+
+	if (!o->compressed) {
+		o->offset += count;
+		return 0;
+	}
+	while (count > 0 && !err) {
+		size_t part = count < sizeof(zeros) ? (size_t)count : sizeof(zeros);
+
+		err = image_output__put(o, zeros, part);
+		count -= part;
+	}
+	return err;
+}
+
+/* ---- compression ---- */
+
+/* Zlib's memory is part of the output, and goes with it. */
+static void *allocate(void *opaque, unsigned int items, unsigned int size)
+{
+	struct image_output *o = opaque;
+	size_t bytes = ((size_t)items * size + 63) / 64 * 64;
+
+	if (bytes > sizeof(o->zlib) - o->zlib_bytes)
+		return NULL;
+	o->zlib_bytes += bytes;
+	return o->zlib + o->zlib_bytes - bytes;
+}
+
+static void release(void *opaque, void *address)
+{
+	(void)opaque;
+	(void)address;
+}
+
+static int start_compression(struct image_output *o)
+{
+	enum { GZIP = 16, LEVEL = 1, MEMORY = 8 };
+
+	*o->step = "cannot start zlib for";
+	o->stream.zalloc = allocate;
+	o->stream.zfree = release;
+	o->stream.opaque = o;
+	if (deflateInit2(&o->stream, LEVEL, Z_DEFLATED, MAX_WBITS + GZIP, MEMORY,
+			 Z_DEFAULT_STRATEGY) != Z_OK)
+		return -ENOMEM;
+	o->compressed = 1;
+	return 0;
+}
+
+/* ---- names ---- */
+
+static int ends_with(const char *text, const char *end)
+{
+	size_t length = strlen(text), end_length = strlen(end);
+
+	return length > end_length && strcmp(text + length - end_length, end) == 0;
+}
+
+/* rename(2) would put the image in the place of anything: of a pipe, a link, a file that nobody
+ * may write. That is not what somebody expects who made it so. */
+static int check_target(const char *path)
+{
+	struct stat st;
+
+	if (lstat(path, &st) < 0)
+		return errno == ENOENT ? 0 : -errno;
+	if (!S_ISREG(st.st_mode))
+		return -EEXIST;
+	if (!(st.st_mode & 0222) || faccessat(AT_FDCWD, path, W_OK, AT_EACCESS) < 0)
+		return -EACCES;
+	return 0;
+}
+
+/* path + ".XXXXXXXXXXXXXXXX", random. */
+static int name_temporary(struct image_output *o)
+{
+	static const char digits[] = "0123456789abcdef";
+	size_t length = strlen(o->path);
+	unsigned char random[8];
+
+	if (length + 2 * sizeof(random) + 2 > sizeof(o->temporary))
+		return -ENAMETOOLONG;
+	if (nocancel__random(random, sizeof(random), GRND_NONBLOCK) != (ssize_t)sizeof(random))
+		return -EAGAIN;
+	memcpy(o->temporary, o->path, length);
+	o->temporary[length++] = '.';
+	for (size_t i = 0; i < sizeof(random); i++) {
+		o->temporary[length++] = digits[random[i] >> 4];
+		o->temporary[length++] = digits[random[i] & 15];
+	}
+	o->temporary[length] = '\0';
+	return 0;
+}
+
+int image_output__open(struct image_output *o, const char *path, const char **step)
+{
+	size_t length = strlen(path);
+	int err;
+
+	memset(o, 0, offsetof(struct image_output, path));
+	o->path[0] = '\0';
+	o->temporary[0] = '\0';
+	o->fd = -1;
+	o->step = step;
+	*step = "cannot write";
+	if (length == 0)
+		return -ENOENT;
+	if (length >= sizeof(o->path))
+		return -ENAMETOOLONG;
+	memcpy(o->path, path, length + 1);
+	err = check_target(o->path);
+	if (!err)
+		err = name_temporary(o);
+	if (err)
+		return err;
+	*step = "cannot create";
+	o->fd = nocancel__open(o->temporary, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC,
+			   0600);
+	if (o->fd < 0)
+		return -errno;
+	err = ends_with(o->path, ".gz") ? start_compression(o) : 0;
+	if (err)
+		image_output__abort(o);
+	return err;
+}
+
+/* ---- the end ---- */
+
+/* A new name in a folder is safe when the folder is. */
+static int sync_folder(const char *path)
+{
+	char folder[PATH_MAX];
+	const char *slash = strrchr(path, '/');
+	size_t length = slash ? (size_t)(slash - path) : 0;
+	int fd, err = 0;
+
+	if (!slash) {
+		folder[length++] = '.';
+	} else if (length == 0) {
+		folder[length++] = '/';
+	} else {
+		memcpy(folder, path, length);
+	}
+	folder[length] = '\0';
+	fd = nocancel__open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0);
+	if (fd < 0)
+		return -errno;
+	if (nocancel__fsync(fd) < 0 &&
+	    errno != EINVAL) /* EINVAL: a file system that has no such thing */
+		err = -errno;
+	(void)nocancel__close(fd);
+	return err;
+}
+
+static int close_file(struct image_output *o)
+{
+	int err = 0;
+
+	*o->step = "cannot write";
+	if (nocancel__fsync(o->fd) < 0)
+		err = -errno;
+	if (nocancel__close(o->fd) < 0 && !err && errno != EINTR)
+		err = -errno;
+	o->fd = -1;
+	return err;
+}
+
+int image_output__commit(struct image_output *o)
+{
+	int err = 0;
+
+	*o->step = "cannot write";
+	if (o->compressed)
+		err = deflate_some(o, NULL, 0, Z_FINISH);
+	if (!err)
+		err = close_file(o);
+	if (!err) {
+		/* Somebody may have put something there meanwhile. */
+		*o->step = "cannot replace";
+		err = check_target(o->path);
+	}
+	if (!err && rename(o->temporary, o->path) < 0)
+		err = -errno;
+	if (err) {
+		image_output__abort(o);
+		return err;
+	}
+	o->temporary[0] = '\0';
+	*o->step = "cannot sync the folder of";
+	return sync_folder(o->path);
+}
+
+void image_output__abort(struct image_output *o)
+{
+	if (o->fd >= 0)
+		(void)nocancel__close(o->fd);
+	o->fd = -1;
+	if (o->temporary[0])
+		(void)unlink(o->temporary);
+	o->temporary[0] = '\0';
+}

@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * Which segments an image will have, for one mapping after the other: as few as can be, but zeros of
+ * 16 MiB or more take no place in the file.
+ *
+ *	mapping   |  data  .. data  ..........................  data ...|
+ *	segments  | with bytes     | without bytes             | with   |
+ */
+#ifndef IMAGE_IMAGE_PLAN_H
+#define IMAGE_IMAGE_PLAN_H
+
+#include <stdint.h>
+
+#include "image/image.h"
+
+struct image_plan {
+	struct image *image;
+	const struct image_mapping *mapping;
+	uint64_t start, end; /* the segment being gathered */
+	int err;
+};
+
+/* Begins a mapping. image: has room for IMAGE_SEGMENTS_MAX segments, which are added to it. Both are
+ * borrowed up to image_plan__end. */
+void image_plan__begin(struct image_plan *plan, struct image *image,
+		       const struct image_mapping *mapping);
+
+/* Pages [start, end) of it are data. In address order. */
+void image_plan__data(struct image_plan *plan, uint64_t start, uint64_t end);
+
+/* Ends the mapping. Returns 0; -EFBIG if there are more than IMAGE_SEGMENTS_MAX segments. */
+int image_plan__end(struct image_plan *plan);
+
+#endif

@@ -1,0 +1,202 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * Unpacking a compressed image, see image_internal.h. A few bytes of gzip can become a thousand times as
+ * many, so what comes out is held against three limits while it comes: it must begin like an image,
+ * end where its headers say, and fit into the memory that is free. Pages of zeros take none.
+ */
+#include <elf.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+#include <zlib.h>
+
+#include "image/image_internal.h"
+#include "slab/slab_heap.h"
+
+enum {
+	BLOCK_BYTES = 1 << 18,
+	BYTES_MAX_SHIFT = 40, /* 1 TiB, zeros counted */
+};
+
+struct unpacking {
+	struct image *image;
+	char *message;
+	z_stream z;
+	unsigned char *in, *out; /* of BLOCK_BYTES */
+	int fd;                  /* where it goes */
+	int ended;               /* the end of the compressed data was seen */
+	uint64_t bytes;          /* that came out */
+	uint64_t stored;         /* of them in pages that are not zeros */
+	uint64_t stored_max;
+	uint64_t expected; /* as the headers say; 0: they are not all there yet */
+};
+
+/* Writes what came out, but for pages of zeros. */
+static int store(struct unpacking *u, size_t count)
+{
+	for (size_t at = 0; at < count; at += IMAGE_PAGE) {
+		size_t part = count - at < IMAGE_PAGE ? count - at : IMAGE_PAGE;
+		ssize_t n;
+
+		if (part == IMAGE_PAGE && image__is_zero(u->out + at, IMAGE_PAGE))
+			continue;
+		u->stored += part;
+		if (u->stored > u->stored_max)
+			return image__fail(u->message, -EFBIG, u->image->path,
+					   "it needs more than the %llu MiB of memory that are "
+					   "free; unpack it to a file first, with zcat",
+					   (unsigned long long)u->stored_max >> 20);
+		do {
+			n = pwrite(u->fd, u->out + at, part, (off_t)(u->bytes + at));
+		} while (n < 0 && errno == EINTR);
+		if (n != (ssize_t)part)
+			return image__fail(u->message, n < 0 ? -errno : -EIO, u->image->path,
+					   "cannot unpack: %s", strerror(n < 0 ? errno : EIO));
+	}
+	u->bytes += count;
+	return 0;
+}
+
+static int fail_damaged(const struct unpacking *u, const char *what)
+{
+	return image__fail(u->message, -EBADMSG, u->image->path, "cannot unpack: %s", what);
+}
+
+/* The last program header says where the file ends. */
+static int read_expected(struct unpacking *u)
+{
+	Elf64_Ehdr header;
+	Elf64_Phdr last;
+	uint64_t at;
+	int err;
+
+	if (u->bytes < sizeof(header))
+		return 0;
+	err = image__read_at(u->fd, &header, sizeof(header), 0);
+	if (!err)
+		err = image__check_elf_header(u->image, &header, u->message);
+	at = sizeof(header) + ((uint64_t)header.e_phnum - 1) * sizeof(last);
+	if (err || u->bytes < at + sizeof(last))
+		return err;
+	err = image__read_at(u->fd, &last, sizeof(last), at);
+	if (err)
+		return fail_damaged(u, strerror(-err));
+	if (last.p_offset > 1ULL << BYTES_MAX_SHIFT || last.p_filesz > 1ULL << BYTES_MAX_SHIFT)
+		return image__fail(u->message, -EFBIG, u->image->path,
+				   "cannot unpack: it says that it is larger than %d TiB",
+				   1 << (BYTES_MAX_SHIFT - 40));
+	u->expected = last.p_offset + last.p_filesz;
+	return 0;
+}
+
+/* Reads and inflates until out is full, or the end. */
+static int inflate_block(struct unpacking *u)
+{
+	z_stream *z = &u->z;
+
+	z->next_out = u->out;
+	z->avail_out = BLOCK_BYTES;
+	while (z->avail_out > 0 && !u->ended) {
+		int result;
+
+		if (z->avail_in == 0) {
+			ssize_t n = read(u->image->fd, u->in, BLOCK_BYTES);
+
+			if (n < 0 && errno == EINTR)
+				continue;
+			if (n < 0)
+				return fail_damaged(u, strerror(errno));
+			if (n == 0)
+				return fail_damaged(u, "the compressed data is cut off");
+			z->next_in = u->in;
+			z->avail_in = (unsigned int)n;
+		}
+		result = inflate(z, Z_NO_FLUSH);
+		if (result == Z_MEM_ERROR)
+			return image__fail(u->message, -ENOMEM, u->image->path, "cannot unpack: %s",
+					   strerror(ENOMEM));
+		if (result != Z_OK && result != Z_STREAM_END)
+			return fail_damaged(u, "the compressed data is damaged");
+		u->ended = result == Z_STREAM_END;
+	}
+	return 0;
+}
+
+/* After the end there must be nothing. */
+static int check_end(struct unpacking *u)
+{
+	ssize_t n;
+
+	do {
+		n = read(u->image->fd, u->in, 1);
+	} while (n < 0 && errno == EINTR);
+	if (u->z.avail_in > 0 || n != 0)
+		return fail_damaged(u, "something was added after the compressed data");
+	return 0;
+}
+
+static int unpack_blocks(struct unpacking *u)
+{
+	int err = 0;
+
+	while (!u->ended && !err) {
+		err = inflate_block(u);
+		if (!err)
+			err = store(u, BLOCK_BYTES - u->z.avail_out);
+		if (!err && !u->expected)
+			err = read_expected(u);
+		if (!err && u->expected && u->bytes > u->expected)
+			err = fail_damaged(u, "there is more than its headers say");
+	}
+	if (!err)
+		err = check_end(u);
+	if (!err && ftruncate(u->fd, (off_t)u->bytes) < 0)
+		err = fail_damaged(u, strerror(errno));
+	return err;
+}
+
+/* zlib's memory. */
+static void *take_memory(void *image, unsigned int count, unsigned int size)
+{
+	return image__alloc(image, count, size);
+}
+
+static void give_back(void *image, void *memory)
+{
+	(void)slab_heap__free(((const struct image *)image)->heap, memory);
+}
+
+int image__unpack(struct image *image, uint64_t memory_max, char *message)
+{
+	enum { GZIP = 16 };
+	struct unpacking u = {.image = image, .message = message, .stored_max = memory_max};
+	int err = -ENOMEM;
+
+	u.z.zalloc = take_memory;
+	u.z.zfree = give_back;
+	u.z.opaque = image;
+	u.in = image__alloc(image, 2, BLOCK_BYTES);
+	u.fd = memfd_create("image", MFD_CLOEXEC);
+	if (u.fd < 0)
+		err = -errno;
+	if (u.in && u.fd >= 0 && inflateInit2(&u.z, MAX_WBITS + GZIP) == Z_OK) {
+		u.out = u.in + BLOCK_BYTES;
+		err = unpack_blocks(&u);
+		(void)inflateEnd(&u.z);
+	} else {
+		(void)image__fail(message, err, image->path, "cannot unpack: %s", strerror(-err));
+	}
+	(void)slab_heap__free(image->heap, u.in);
+	if (err) {
+		if (u.fd >= 0)
+			(void)close(u.fd);
+		return err;
+	}
+	(void)close(image->fd);
+	image->fd = u.fd;
+	image->file_bytes = u.bytes;
+	image->compressed = 1;
+	return 0;
+}

@@ -1,0 +1,237 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * Describing the calling process, see capture.h: what the kernel says in /proc and in answer to
+ * system calls. Here is what there is once in a process; its threads, mappings and open files are in
+ * files of their own. No malloc, no stdio.
+ * Source: proc(5); fs/proc/array.c for the fields of stat.
+ */
+#include "libckpt/capture_internal.h"
+
+#include <elf.h>
+#include <errno.h>
+#include <limits.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/personality.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/time.h>
+#include <sys/utsname.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "libckpt/proc_text.h"
+#include "image/registrations.h"
+
+enum {
+	SMALL_BYTES = 4096,
+	STRINGS_EXTRA = 1 << 16,  /* for everything but mappings and files */
+	KEPT_ROOM = 2 * PATH_MAX, /* of it, for capture__keep */
+};
+
+/* ---- strings ---- */
+
+uint32_t capture__keep_string(struct capture *c, const char *text, size_t length)
+{
+	struct image *image = c->image;
+	size_t at = image->string_bytes;
+
+	if (length == 0 || at + length + 1 + KEPT_ROOM > c->strings_room)
+		return 0;
+	memcpy(c->strings + at, text, length);
+	c->strings[at + length] = '\0';
+	image->string_bytes += length + 1;
+	return (uint32_t)at;
+}
+
+uint32_t capture__keep(struct image *image, const char *text)
+{
+	size_t at = image->string_bytes, bytes = strlen(text) + 1;
+
+	/* The strings are ours, in the workspace. */
+	memcpy((char *)image->strings + at, text, bytes);
+	image->string_bytes += bytes;
+	return (uint32_t)at;
+}
+
+/* ---- the process ---- */
+
+/* Field number n (as proc(5) counts, from 1) of /proc/self/stat; the name may hold anything. */
+static uint64_t stat_field(const char *stat, unsigned int n)
+{
+	const char *p = strrchr(stat, ')');
+
+	for (unsigned int field = 2; p && *p && field < n; p++)
+		field += *p == ' ';
+	return p ? proc_text__take_number(&p, 10) : 0;
+}
+
+static void capture_numbers(struct image_process *process, const char *stat)
+{
+	process->start_code = stat_field(stat, 26);
+	process->end_code = stat_field(stat, 27);
+	process->start_stack = stat_field(stat, 28);
+	process->start_data = stat_field(stat, 45);
+	process->end_data = stat_field(stat, 46);
+	process->start_brk = stat_field(stat, 47);
+	process->arg_start = stat_field(stat, 48);
+	process->arg_end = stat_field(stat, 49);
+	process->env_start = stat_field(stat, 50);
+	process->env_end = stat_field(stat, 51);
+	process->brk = (uint64_t)syscall(SYS_brk, 0);
+	process->xcr0 = thread__xcr0();
+	process->ppid = getppid();
+	process->pgrp = getpgrp();
+	process->sid = getsid(0);
+	process->uid = getuid();
+	process->gid = getgid();
+	process->personality = (uint32_t)personality(0xffffffff);
+	process->umask = umask(0);
+	(void)umask((mode_t)process->umask);
+	process->monotonic_ns = clock__read_ns(CLOCK_MONOTONIC);
+	process->boottime_ns = clock__read_ns(CLOCK_BOOTTIME);
+}
+
+static uint32_t keep_link(struct capture *c, const char *path)
+{
+	char text[SMALL_BYTES];
+	ssize_t n = readlink(path, text, sizeof(text));
+
+	return n > 0 && (size_t)n < sizeof(text) ? capture__keep_string(c, text, (size_t)n) : 0;
+}
+
+static int capture_process(struct capture *c)
+{
+	struct image_process *process = &c->image->process;
+	char text[SMALL_BYTES];
+	struct utsname name;
+	ssize_t n;
+
+	n = proc_text__read("/proc/self/stat", text, sizeof(text));
+	if (n < 0)
+		return (int)n;
+	capture_numbers(process, text);
+	process->cwd = keep_link(c, "/proc/self/cwd");
+	process->exe = keep_link(c, "/proc/self/exe");
+	if (proc_text__read("/proc/self/comm", text, sizeof(text)) > 0)
+		memcpy(process->name, text, strcspn(text, "\n") % sizeof(process->name));
+	n = proc_text__read("/proc/self/cmdline", text, sizeof(text));
+	if (n == -EFBIG)
+		n = sizeof(text);
+	for (ssize_t i = 0; i < n - 1 && i < (ssize_t)sizeof(process->arguments) - 1; i++)
+		process->arguments[i] = (char)(text[i] ? text[i] : ' ');
+	if (uname(&name) == 0)
+		c->image->info.kernel = capture__keep_string(c, name.release, strlen(name.release));
+	return 0;
+}
+
+static int capture_auxv(struct capture *c)
+{
+	char *auxv = arena__take(c->workspace, SMALL_BYTES);
+	ssize_t n = auxv ? proc_text__read("/proc/self/auxv", auxv, SMALL_BYTES) : -ENOMEM;
+
+	if (n < 0)
+		return (int)n;
+	c->image->auxv = auxv;
+	c->image->auxv_bytes = (size_t)n / sizeof(Elf64_auxv_t) * sizeof(Elf64_auxv_t);
+	return 0;
+}
+
+/* How many timers of timer_create(2) there are; more than that if they are many. */
+static unsigned int count_timers(void)
+{
+	char text[SMALL_BYTES];
+	unsigned int count = 0;
+	/* Only with CONFIG_CHECKPOINT_RESTORE, which distributions have. */
+	ssize_t n = proc_text__read("/proc/self/timers", text, sizeof(text));
+
+	if (n == -EFBIG)
+		return UINT_MAX;
+	for (const char *p = text; n > 0 && (p = strstr(p, "ClockID:")); p++)
+		count++;
+	return count;
+}
+
+uint64_t capture__missing(unsigned int own_timers)
+{
+	struct itimerval timer;
+	uint64_t missing = 0;
+	sigset_t pending;
+	char text[64];
+	ssize_t n;
+
+	n = proc_text__read("/proc/thread-self/children", text, sizeof(text));
+	if (n > 0 || n == -EFBIG)
+		missing |= IMAGE_MISSING_CHILDREN;
+	(void)sigemptyset(&pending);
+	if (sigpending(&pending) == 0 && !sigisemptyset(&pending))
+		missing |= IMAGE_MISSING_PENDING;
+	for (int which = ITIMER_REAL; which <= ITIMER_PROF; which++) {
+		if (getitimer((__itimer_which_t)which, &timer) == 0 &&
+		    (timer.it_value.tv_sec || timer.it_value.tv_usec))
+			missing |= IMAGE_MISSING_TIMERS;
+	}
+	if (count_timers() > own_timers)
+		missing |= IMAGE_MISSING_TIMERS;
+	return missing;
+}
+
+static void capture_signals(struct image *image)
+{
+	for (int i = 0; i < IMAGE_SIGNALS; i++)
+		(void)syscall(SYS_rt_sigaction, i + 1, NULL, &image->signals[i], sizeof(uint64_t));
+}
+
+/* /proc/self/maps as text, which may be long. */
+static int read_maps(struct arena *workspace, char **ret_text, size_t *ret_bytes)
+{
+	enum { MAPS_BYTES = 16 << 20 }; /* some 200000 lines */
+	char *text = arena__take(workspace, MAPS_BYTES);
+	ssize_t n = text ? proc_text__read("/proc/self/maps", text, MAPS_BYTES) : -ENOMEM;
+
+	if (n < 0)
+		return (int)n;
+	*ret_text = text;
+	*ret_bytes = (size_t)n;
+	return 0;
+}
+
+int capture__process(struct image *image, struct arena *workspace, struct visitor *visitors,
+		     const struct image_run *own, size_t own_count, const int *hidden_fds,
+		     const char **step)
+{
+	struct capture c = {.image = image, .workspace = workspace};
+	size_t maps_bytes = 0;
+	char *maps = NULL;
+	ssize_t files;
+	int err;
+
+	*step = "cannot read /proc/self/fd";
+	files = capture__add_files(NULL, hidden_fds);
+	if (files < 0)
+		return (int)files;
+	*step = "cannot read /proc/self/maps";
+	err = read_maps(workspace, &maps, &maps_bytes);
+	if (err)
+		return err;
+	*step = "cannot describe this process";
+	c.strings_room = maps_bytes + (size_t)files * PATH_MAX + STRINGS_EXTRA;
+	c.strings = arena__take(workspace, c.strings_room);
+	image->files = arena__take(workspace, ((size_t)files + 1) * sizeof(*image->files));
+	if (!c.strings || !image->files)
+		return -ENOMEM;
+	image->strings = c.strings;
+	image->string_bytes = 1; /* the empty one */
+	err = capture__add_mappings(&c, maps, own, own_count);
+	if (!err)
+		err = capture__add_threads(&c, visitors);
+	if (!err)
+		err = capture_process(&c);
+	if (!err)
+		err = capture_auxv(&c);
+	if (err)
+		return err;
+	files = capture__add_files(&c, hidden_fds);
+	capture_signals(image);
+	return files < 0 ? (int)files : 0;
+}

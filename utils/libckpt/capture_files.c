@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * The open files of the calling process, see capture_internal.h: /proc/self/fd and fdinfo.
+ */
+#include "libckpt/capture_internal.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/kcmp.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "base/nocancel.h"
+#include "libckpt/proc_text.h"
+
+enum { TEXT_BYTES = 4096 };
+
+static int is_hidden(int fd, const int *hidden)
+{
+	for (; *hidden >= 0; hidden++) {
+		if (*hidden == fd)
+			return 1;
+	}
+	return 0;
+}
+
+/* The lower fd that shares this open file, or -1. Without kcmp(2) nothing is known. */
+static int32_t find_twin(const struct image *image, const struct image_file *file)
+{
+	pid_t pid = getpid();
+
+	for (size_t i = 0; i < image->file_count; i++) {
+		const struct image_file *other = &image->files[i];
+
+		if (other->inode == file->inode && other->offset == file->offset &&
+		    other->dev_major == file->dev_major && other->dev_minor == file->dev_minor &&
+		    syscall(SYS_kcmp, pid, pid, KCMP_FILE, other->fd, file->fd) == 0)
+			return other->fd;
+	}
+	return -1;
+}
+
+static void add_file(struct capture *c, int fd)
+{
+	struct image *image = c->image;
+	struct image_file *file = &image->files[image->file_count];
+	char path[64], text[TEXT_BYTES];
+	struct stat st;
+	ssize_t n;
+
+	memset(file, 0, sizeof(*file));
+	proc_text__make_path(path, "/proc/self/fdinfo/", (uint64_t)fd, 10, "");
+	if (fstat(fd, &st) < 0 || proc_text__read(path, text, sizeof(text)) < 0)
+		return; /* closed meanwhile: the folder of /proc was ours */
+	file->fd = fd;
+	file->offset = proc_text__find_number(text, "pos:", 10);
+	file->flags = (uint32_t)proc_text__find_number(text, "flags:", 8);
+	file->mode = st.st_mode;
+	file->inode = st.st_ino;
+	file->dev_major = (uint32_t)(st.st_dev >> 8 & 0xfff);
+	file->dev_minor = (uint32_t)((st.st_dev & 0xff) | (st.st_dev >> 12 & 0xfff00));
+	proc_text__make_path(path, "/proc/self/fd/", (uint64_t)fd, 10, "");
+	n = readlink(path, text, sizeof(text));
+	if (n > 0 && (size_t)n < sizeof(text))
+		file->path = capture__keep_string(c, text, (size_t)n);
+	file->same_as = find_twin(image, file);
+	image->file_count++;
+	if (!S_ISREG(st.st_mode) && !S_ISDIR(st.st_mode))
+		image->info.missing |= IMAGE_MISSING_FILES;
+	else if (st.st_nlink == 0)
+		image->info.missing |= IMAGE_MISSING_DELETED;
+}
+
+/* The order of /proc is that of the numbers. */
+ssize_t capture__add_files(struct capture *c, const int *hidden)
+{
+	int folder = nocancel__open("/proc/self/fd", O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0);
+	_Alignas(struct dirent64) char entries[1024];
+	ssize_t n, count = 0;
+
+	if (folder < 0)
+		return -errno;
+	while ((n = syscall(SYS_getdents64, folder, entries, sizeof(entries))) > 0) {
+		for (ssize_t at = 0; at < n;) {
+			const struct dirent64 *entry = (const void *)(entries + at);
+			const char *name = entry->d_name;
+			int fd;
+
+			at += entry->d_reclen;
+			if (*name < '0' || *name > '9')
+				continue;
+			fd = (int)proc_text__take_number(&name, 10);
+			if (fd == folder || is_hidden(fd, hidden))
+				continue;
+			count++;
+			if (c)
+				add_file(c, fd);
+		}
+	}
+	if (n < 0)
+		count = -errno;
+	(void)nocancel__close(folder);
+	return count;
+}

@@ -1,0 +1,177 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * The threads of the calling process, see capture.h and capture_internal.h: which there are, their
+ * registers, and what each has registered with the kernel.
+ */
+#include "libckpt/capture_internal.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/prctl.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "base/nocancel.h"
+#include "libckpt/proc_text.h"
+#include "image/registrations.h"
+
+ssize_t capture__threads(pid_t *tids, size_t max)
+{
+	int fd = nocancel__open("/proc/self/task", O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0);
+	_Alignas(struct dirent64) char entries[1024];
+	size_t count = 0;
+	ssize_t n;
+
+	if (fd < 0)
+		return -errno;
+	while ((n = syscall(SYS_getdents64, fd, entries, sizeof(entries))) > 0) {
+		for (ssize_t at = 0; at < n;) {
+			const struct dirent64 *entry = (const void *)(entries + at);
+			const char *name = entry->d_name;
+
+			at += entry->d_reclen;
+			if (*name < '0' || *name > '9')
+				continue;
+			if (count < max)
+				tids[count] = (pid_t)proc_text__take_number(&name, 10);
+			count++;
+		}
+	}
+	if (n < 0)
+		n = -errno;
+	(void)nocancel__close(fd);
+	return n < 0 ? n : (ssize_t)count;
+}
+
+void capture__thread(struct visitor *visitor)
+{
+	struct image_thread *t = &visitor->thread;
+	size_t length = 0;
+	void *head = NULL;
+	stack_t stack = {0};
+
+	memset(t, 0, sizeof(*t));
+	t->tid = (int32_t)syscall(SYS_gettid);
+	(void)syscall(SYS_arch_prctl, THREAD_GET_FS, &t->fs_base);
+	(void)syscall(SYS_arch_prctl, THREAD_GET_GS, &t->gs_base);
+	memcpy(&t->signal_mask, &visitor->interrupted->uc_sigmask, sizeof(t->signal_mask));
+	if (syscall(SYS_sigaltstack, NULL, &stack) == 0) {
+		t->altstack = (uintptr_t)stack.ss_sp;
+		t->altstack_bytes = stack.ss_size;
+		t->altstack_flags = (uint32_t)stack.ss_flags & ~(uint32_t)SS_ONSTACK;
+	}
+	if (syscall(SYS_get_robust_list, 0, &head, &length) == 0) {
+		t->robust_list = (uintptr_t)head;
+		t->robust_bytes = length;
+	}
+	thread__find_tid(t);
+	thread__find_rseq(t);
+	(void)prctl(PR_GET_NAME, t->name);
+}
+
+static void fill_registers(struct user_regs_struct *user, const struct visitor *visitor)
+{
+	const greg_t *g = visitor->interrupted->uc_mcontext.gregs;
+	uint64_t segments = (uint64_t)g[REG_CSGSFS];
+
+	*user = (struct user_regs_struct){
+		.r15 = (uint64_t)g[REG_R15],
+		.r14 = (uint64_t)g[REG_R14],
+		.r13 = (uint64_t)g[REG_R13],
+		.r12 = (uint64_t)g[REG_R12],
+		.rbp = (uint64_t)g[REG_RBP],
+		.rbx = (uint64_t)g[REG_RBX],
+		.r11 = (uint64_t)g[REG_R11],
+		.r10 = (uint64_t)g[REG_R10],
+		.r9 = (uint64_t)g[REG_R9],
+		.r8 = (uint64_t)g[REG_R8],
+		.rax = (uint64_t)g[REG_RAX],
+		.rcx = (uint64_t)g[REG_RCX],
+		.rdx = (uint64_t)g[REG_RDX],
+		.rsi = (uint64_t)g[REG_RSI],
+		.rdi = (uint64_t)g[REG_RDI],
+		.orig_rax = UINT64_MAX,
+		.rip = (uint64_t)g[REG_RIP],
+		.cs = segments & 0xffff,
+		.eflags = (uint64_t)g[REG_EFL],
+		.rsp = (uint64_t)g[REG_RSP],
+		.ss = segments >> 48,
+		.fs_base = visitor->thread.fs_base,
+		.gs_base = visitor->thread.gs_base,
+	};
+}
+
+/*
+ * The kernel's signal frame has the extended state in the form of XSAVE. Bytes 464 to 511 of it are
+ * for software: in a signal frame they say how long it is, in a core file they begin with XCR0.
+ * Source: struct _fpx_sw_bytes in asm/sigcontext.h; fpu/regset.c.
+ */
+static int fill_xstate(struct capture *c, const struct visitor *visitor,
+		       struct image_registers *registers)
+{
+	enum { LEGACY = 512, SOFTWARE = 464, MAGIC = 0x46505853 };
+	const unsigned char *frame = (const void *)visitor->interrupted->uc_mcontext.fpregs;
+	uint32_t magic, bytes;
+	uint64_t xcr0 = thread__xcr0();
+	unsigned char *copy;
+
+	if (!frame)
+		return 0;
+	memcpy(&magic, frame + SOFTWARE, sizeof(magic));
+	memcpy(&bytes, frame + SOFTWARE + 16, sizeof(bytes));
+	if (magic != MAGIC || bytes <= LEGACY || bytes > IMAGE_XSTATE_MAX)
+		return 0;
+	copy = arena__take(c->workspace, bytes);
+	if (!copy)
+		return -ENOMEM;
+	memcpy(copy, frame, bytes);
+	memset(copy + SOFTWARE, 0, LEGACY - SOFTWARE);
+	memcpy(copy + SOFTWARE, &xcr0, sizeof(xcr0));
+	registers->xstate = copy;
+	registers->xstate_bytes = bytes;
+	return 0;
+}
+
+/* Where getcontext has left the thread. */
+static void fill_resume(struct image_thread *thread, const ucontext_t *resume)
+{
+	const greg_t *g = resume->uc_mcontext.gregs;
+
+	thread->rip = (uint64_t)g[REG_RIP];
+	thread->rsp = (uint64_t)g[REG_RSP];
+	thread->rbp = (uint64_t)g[REG_RBP];
+	thread->rbx = (uint64_t)g[REG_RBX];
+	thread->r12 = (uint64_t)g[REG_R12];
+	thread->r13 = (uint64_t)g[REG_R13];
+	thread->r14 = (uint64_t)g[REG_R14];
+	thread->r15 = (uint64_t)g[REG_R15];
+	thread->mxcsr = resume->uc_mcontext.fpregs->mxcsr;
+	thread->fpu_control = resume->uc_mcontext.fpregs->cwd;
+}
+
+int capture__add_threads(struct capture *c, struct visitor *visitors)
+{
+	struct image *image = c->image;
+	size_t count = 0;
+	int err = 0;
+
+	for (struct visitor *v = visitors; v; v = v->next)
+		count++;
+	image->threads = arena__take(c->workspace, count * sizeof(*image->threads));
+	image->registers = arena__take(c->workspace, count * sizeof(*image->registers));
+	if (!image->threads || !image->registers)
+		return -ENOMEM;
+	for (struct visitor *v = visitors; v && !err; v = v->next) {
+		size_t i = image->thread_count++;
+
+		fill_resume(&v->thread, &v->resume);
+		image->threads[i] = v->thread;
+		fill_registers(&image->registers[i].user, v);
+		err = fill_xstate(c, v, &image->registers[i]);
+	}
+	return err;
+}

@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * See ldso_locks.h. dlopen(3), dlclose(3) and dl_iterate_phdr(3), which C++ exceptions use, hold locks
+ * in glibc's _rtld_global. Where in it depends on the version, so they are found by what a held lock
+ * looks like: a recursive mutex of a thread that was there. Source: glibc, bits/struct_mutex.h.
+ */
+#include "libckpt/ldso_locks.h"
+
+#include <dlfcn.h>
+#include <elf.h>
+#include <link.h>
+#include <pthread.h>
+
+void ldso_locks__find(struct ldso_locks *loader)
+{
+	void *start = dlvsym(RTLD_DEFAULT, "_rtld_global", "GLIBC_PRIVATE");
+	const ElfW(Sym) *symbol = NULL;
+	Dl_info info;
+
+	*loader = (struct ldso_locks){0};
+	if (!start || !dladdr1(start, &info, (void **)&symbol, RTLD_DL_SYMENT) || !symbol)
+		return;
+	loader->start = start;
+	loader->bytes = symbol->st_size;
+}
+
+/* restart has written the new number where the C library keeps it. */
+static int new_number(const struct visitor *visitors, int old)
+{
+	for (const struct visitor *v = visitors; v; v = v->next) {
+		if (v->thread.tid == old && v->thread.tid_address)
+			return *(const int *)v->thread.tid_address; /* NOLINT: an address */
+	}
+	return old;
+}
+
+void ldso_locks__renumber(const struct ldso_locks *loader, const struct visitor *visitors)
+{
+	for (size_t at = 0; at + sizeof(pthread_mutex_t) <= loader->bytes; at += sizeof(void *)) {
+		pthread_mutex_t *lock = (void *)(loader->start + at);
+
+		if (lock->__data.__kind == PTHREAD_MUTEX_RECURSIVE_NP && lock->__data.__lock > 0 &&
+		    lock->__data.__count > 0 && lock->__data.__nusers == 1)
+			lock->__data.__owner = new_number(visitors, lock->__data.__owner);
+	}
+}

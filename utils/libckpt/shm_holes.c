@@ -1,0 +1,122 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * See shm_holes.h. /proc/self/map_files is for root. For others the kernel says which pages of memory
+ * without a file are there, but not which are swapped out, so that is of use only while nothing is.
+ * Source: proc(5), mincore(2), sysinfo(2).
+ */
+#include "libckpt/shm_holes.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/sysinfo.h>
+#include <unistd.h>
+
+#include "base/nocancel.h"
+#include "libckpt/proc_text.h"
+
+enum { CORE_PAGES = 4096 };
+
+static int is_memory(const char *path)
+{
+	static const char *const kinds[] = {"/dev/zero", "/memfd:", "/SYSV", "/dev/shm/"};
+
+	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
+		if (strncmp(path, kinds[i], strlen(kinds[i])) == 0)
+			return 1;
+	}
+	return 0;
+}
+
+/* To open a device could do something. */
+static int is_plain(const char *path)
+{
+	struct stat st;
+
+	return stat(path, &st) == 0 && S_ISREG(st.st_mode);
+}
+
+static int is_swap_unused(void)
+{
+	struct sysinfo info;
+
+	return sysinfo(&info) == 0 && info.totalswap == info.freeswap;
+}
+
+void shm_holes__open(struct shm_holes *s, const struct image_mapping *mapping, const char *strings)
+{
+	const char *name = strings + mapping->path;
+	char path[PROC_TEXT_MAP_PATH];
+
+	*s = (struct shm_holes){.mapping = mapping, .fd = -1};
+	if (!(mapping->flags & IMAGE_SHARED) || (!is_memory(name) && !is_plain(name)))
+		return;
+	proc_text__map_path(path, mapping->start, mapping->end);
+	s->fd = nocancel__open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY, 0);
+	if (s->fd < 0)
+		s->in_memory = is_memory(name) && is_swap_unused();
+}
+
+void shm_holes__close(struct shm_holes *s)
+{
+	if (s->fd >= 0)
+		(void)nocancel__close(s->fd);
+	s->fd = -1;
+}
+
+/* By the file. What it cannot say, or is behind its end, counts as data. */
+static int next_by_file(const struct shm_holes *s, uint64_t start, uint64_t end, struct image_run *ret)
+{
+	const uint64_t shift = s->mapping->start - s->mapping->offset; /* may wrap, and back */
+	off_t data = lseek(s->fd, (off_t)(start - shift), SEEK_DATA), hole;
+
+	if (data < 0 && errno == ENXIO)
+		return 0;
+	hole = data < 0 ? data : lseek(s->fd, data, SEEK_HOLE);
+	*ret = (struct image_run){start, end};
+	if (hole < 0)
+		return 1;
+	ret->start = ((uint64_t)data + shift) / IMAGE_PAGE * IMAGE_PAGE;
+	if ((uint64_t)hole + shift < end)
+		ret->end = ((uint64_t)hole + shift + IMAGE_PAGE - 1) / IMAGE_PAGE * IMAGE_PAGE;
+	return ret->start < end;
+}
+
+/* One block of pages at a time, so a run may be less than there is. */
+static int next_by_memory(uint64_t start, uint64_t end, struct image_run *ret)
+{
+	static unsigned char core[CORE_PAGES];
+
+	for (; start < end; start += (uint64_t)CORE_PAGES * IMAGE_PAGE) {
+		uint64_t left = (end - start) / IMAGE_PAGE, i = 0;
+		uint64_t count = left < CORE_PAGES ? left : CORE_PAGES;
+
+		*ret = (struct image_run){start, start + count * IMAGE_PAGE};
+		if (mincore((void *)start, count * IMAGE_PAGE, core) < 0) /* NOLINT: our memory */
+			return 1;
+		while (i < count && !(core[i] & 1))
+			i++;
+		if (i == count)
+			continue;
+		ret->start += i * IMAGE_PAGE;
+		while (i < count && (core[i] & 1))
+			i++;
+		ret->end = start + i * IMAGE_PAGE;
+		return 1;
+	}
+	return 0;
+}
+
+int shm_holes__next(const struct shm_holes *s, uint64_t start, uint64_t end, struct image_run *ret)
+{
+	if (start >= end)
+		return 0;
+	if (s->fd >= 0)
+		return next_by_file(s, start, end, ret);
+	if (s->in_memory)
+		return next_by_memory(start, end, ret);
+	*ret = (struct image_run){start, end};
+	return 1;
+}

@@ -1,0 +1,113 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * See clocks.h. A new namespace has the offsets of the one it was made in, and they may be changed
+ * until somebody is in it. They are relative to the clocks of the machine, so what is missing is
+ * added to what is there: the caller may be in a namespace already.
+ * Source: kernel/time/namespace.c of Linux.
+ */
+#include "restart/clocks.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+
+enum { SECOND_NS = 1000000000, CLOCKS = 2, TEXT_BYTES = 256 };
+
+struct lag {
+	const char *name; /* in timens_offsets */
+	uint64_t ns;
+};
+
+static uint64_t find_lag(clockid_t id, uint64_t then_ns)
+{
+	const uint64_t now_ns = clock__read_ns(id);
+
+	return then_ns > now_ns ? then_ns - now_ns : 0;
+}
+
+/* Adds the line of a clock to text. offsets: as timens_offsets has them. Returns 0 or -EBADMSG. */
+static int add_line(char text[TEXT_BYTES], const char *offsets, const struct lag *lag)
+{
+	const char *line = strstr(offsets, lag->name);
+	const size_t length = strlen(text);
+	long long seconds;
+	uint64_t ns;
+	char *end;
+
+	if (!line)
+		return -EBADMSG;
+	seconds = strtoll(line + strlen(lag->name), &end, 10);
+	ns = (uint64_t)strtol(end, NULL, 10) + lag->ns % SECOND_NS; /* below two seconds */
+	seconds += (long long)(lag->ns / SECOND_NS + ns / SECOND_NS);
+	(void)snprintf(text + length, TEXT_BYTES - length, "%s %lld %" PRIu64 "\n", lag->name,
+		       seconds, ns % SECOND_NS);
+	return 0;
+}
+
+/* Of the namespace that was made and has nobody in it. */
+static int change_offsets(const struct lag lags[CLOCKS])
+{
+	char offsets[TEXT_BYTES] = "", text[TEXT_BYTES] = "";
+	int fd = open("/proc/self/timens_offsets", O_RDWR | O_CLOEXEC);
+	int err = 0;
+
+	if (fd < 0)
+		return -errno;
+	if (read(fd, offsets, sizeof(offsets) - 1) < 0)
+		err = -errno;
+	for (size_t i = 0; i < CLOCKS && !err; i++)
+		err = add_line(text, offsets, &lags[i]);
+	/* It takes all lines in one write, at its beginning, which pwrite(2) cannot reach. */
+	if (!err && (lseek(fd, 0, SEEK_SET) < 0 || write(fd, text, strlen(text)) < 0))
+		err = -errno;
+	(void)close(fd);
+	return err;
+}
+
+static int enter(const char *path)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC), err = 0;
+
+	if (fd < 0)
+		return -errno;
+	if (setns(fd, CLONE_NEWTIME) < 0)
+		err = -errno;
+	(void)close(fd);
+	return err;
+}
+
+static int make_namespace(const struct lag lags[CLOCKS])
+{
+	static const char own[] = "/proc/self/ns/time";
+	/* The new one will be a copy of that for children, which need not be ours. */
+	int err = enter(own);
+
+	if (!err && unshare(CLONE_NEWTIME) < 0)
+		err = -errno;
+	if (err)
+		return err;
+	err = change_offsets(lags);
+	if (!err)
+		err = enter("/proc/self/ns/time_for_children");
+	if (err)
+		(void)enter(own); /* or it could have no threads; this has worked before */
+	return err;
+}
+
+int clocks__carry_on(const struct image_process *process, uint64_t *ret_behind_ns)
+{
+	const struct lag lags[CLOCKS] = {
+		{"monotonic", find_lag(CLOCK_MONOTONIC, process->monotonic_ns)},
+		{"boottime", find_lag(CLOCK_BOOTTIME, process->boottime_ns)},
+	};
+
+	*ret_behind_ns = lags[0].ns > lags[1].ns ? lags[0].ns : lags[1].ns;
+	return *ret_behind_ns ? make_namespace(lags) : 0;
+}

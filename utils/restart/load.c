@@ -1,0 +1,159 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "restart/load.h"
+
+#include <errno.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "restart/raw_syscall.h"
+
+#ifndef MADV_POPULATE_WRITE /* Linux 5.14 */
+#define MADV_POPULATE_WRITE 23
+#endif
+
+enum { BLOCK_BYTES = 1 << 18 };
+
+static _Alignas(64) unsigned char stacks[LOAD_HELPERS][LOAD_STACK_BYTES];
+static const struct plan *work;
+static atomic_size_t next; /* the first piece that nobody has taken */
+/* Could a piece not be read? Then what nobody has taken is not wanted any more. */
+static atomic_int failed;
+static long caller;
+
+/* ---- one piece ---- */
+
+static int read_block(const struct plan_piece *piece, uint64_t done, size_t bytes)
+{
+	size_t got = 0;
+
+	/* One call instead of a page fault for each page; it only makes the read faster. */
+	(void)raw_syscall__call(SYS_madvise, piece->address + done, bytes, MADV_POPULATE_WRITE, 0);
+	while (got < bytes) {
+		long n = raw_syscall__call(SYS_pread64, (uint64_t)piece->fd, piece->address + done + got,
+				      bytes - got, piece->offset + done + got);
+
+		if (n == -EINTR)
+			continue;
+		if (n <= 0)
+			return n < 0 ? (int)n : -ENODATA;
+		got += (size_t)n;
+	}
+	return 0;
+}
+
+static int load(struct plan_piece *piece)
+{
+	for (uint64_t done = 0; done < piece->bytes; done += BLOCK_BYTES) {
+		uint64_t left = piece->bytes - done;
+		size_t part = left < BLOCK_BYTES ? left : BLOCK_BYTES;
+		int err = read_block(piece, done, part);
+
+		if (err)
+			return err;
+		if (piece->verify)
+			image__sum(&piece->sum, piece->address + done,
+				   (const void *)(piece->address + done), part); /* NOLINT */
+	}
+	return 0;
+}
+
+/* ---- all of them ---- */
+
+static void load_what_is_left(void)
+{
+	while (!atomic_load(&failed)) {
+		size_t i = atomic_fetch_add(&next, 1);
+
+		if (i >= work->piece_count)
+			return;
+		work->pieces[i].err = load(&work->pieces[i]);
+		work->pieces[i].is_loaded = 1;
+		if (work->pieces[i].err)
+			atomic_store(&failed, 1);
+	}
+}
+
+__attribute__((noreturn)) static void help(void *argument)
+{
+	(void)argument;
+	/* A caller that is killed takes its helpers along; it can be gone already. */
+	(void)raw_syscall__call(SYS_prctl, PR_SET_PDEATHSIG, SIGKILL, 0, 0);
+	if (raw_syscall__call(SYS_getppid, 0, 0, 0, 0) == caller)
+		load_what_is_left();
+	for (;;)
+		(void)raw_syscall__call(SYS_exit, 0, 0, 0, 0);
+}
+
+static size_t count_helpers(void)
+{
+	uint64_t mask[1024 / 64] = {0}, bytes = 0;
+	size_t processors = 0;
+
+	if (raw_syscall__call(SYS_sched_getaffinity, 0, sizeof(mask), (uintptr_t)mask, 0) < 0)
+		return 0;
+	for (size_t i = 0; i < sizeof(mask) / sizeof(mask[0]); i++)
+		processors += (size_t)__builtin_popcountll(mask[i]);
+	for (size_t i = 0; i < work->piece_count; i++)
+		bytes += work->pieces[i].bytes;
+	if (processors > LOAD_HELPERS + 1)
+		processors = LOAD_HELPERS + 1;
+	if (bytes / LOAD_HELPER_BYTES < processors)
+		return bytes / LOAD_HELPER_BYTES;
+	return processors - 1;
+}
+
+/* A piece that nobody has finished is that of a helper who was killed, for those that were not taken
+ * because another one had failed are behind that one. */
+static int verify(const struct plan *plan, int *ret_fd)
+{
+	struct image_sum sum = {0};
+
+	for (size_t i = 0; i < plan->piece_count; i++) {
+		const struct plan_piece *piece = &plan->pieces[i];
+
+		*ret_fd = piece->fd;
+		if (!piece->is_loaded || piece->err)
+			return piece->is_loaded ? piece->err : -EINTR;
+		if (!piece->verify)
+			continue;
+		image__add_sum(&sum, &piece->sum);
+		if (piece->bytes)
+			continue;
+		if (sum.crc != piece->crc)
+			return -EBADMSG;
+		sum = (struct image_sum){0};
+	}
+	return 0;
+}
+
+int load__pieces(const struct plan *plan, int *ret_fd)
+{
+	struct clone_args args = {.flags = CLONE_VM | CLONE_FILES | CLONE_FS,
+				  .stack_size = LOAD_STACK_BYTES};
+	long helpers[LOAD_HELPERS];
+	size_t wanted, count = 0;
+
+	work = plan;
+	atomic_store(&next, 0);
+	atomic_store(&failed, 0);
+	caller = raw_syscall__call(SYS_getpid, 0, 0, 0, 0);
+	wanted = count_helpers();
+	while (count < wanted) {
+		args.stack = (uintptr_t)stacks[count];
+		helpers[count] = raw_syscall__clone(&args, help, NULL);
+		if (helpers[count] < 0)
+			break; /* then fewer do it */
+		count++;
+	}
+	load_what_is_left();
+	for (size_t i = 0; i < count; i++) {
+		while (raw_syscall__call(SYS_wait4, (uint64_t)helpers[i], 0, __WALL, 0) == -EINTR)
+			continue;
+	}
+	return verify(plan, ret_fd);
+}

@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * Everything that restart will do once its own memory is gone, worked out before: which mapping is
+ * made how, and which bytes go where. A plan lies in one block of memory, at addresses that neither
+ * the image nor restart uses, and points to nothing outside of it.
+ */
+#ifndef RESTART_PLAN_H
+#define RESTART_PLAN_H
+
+#include <sys/resource.h>
+
+#include "image/image.h"
+
+enum {
+	PLAN_STACK_BYTES = 16 << 10, /* of each thread, until it has its own */
+	PLAN_KERNEL_PARTS = 8,       /* of vvar and vdso */
+	PLAN_PIECE_BYTES = 4 << 20,
+};
+
+struct plan_mapping {
+	uint64_t start, end;
+	uint64_t offset; /* into fd */
+	int protection;  /* in the end, as mmap(2) has it */
+	int flags;       /* of mmap(2) */
+	int fd;          /* -1: anonymous */
+	int is_loaded;   /* are there pieces for it? */
+};
+
+/* At most PLAN_PIECE_BYTES of a file that go to an address. One without bytes ends a segment, and has
+ * the checksum of the pieces before it, back to the one that ended the segment before. */
+struct plan_piece {
+	uint64_t address, bytes;
+	uint64_t offset;
+	int fd;
+	uint32_t crc;
+	struct image_sum sum; /* of these bytes, set by load__pieces */
+	int err;              /* of reading them, set by load__pieces */
+	char verify;          /* is the sum needed? */
+	char is_loaded;       /* set by load__pieces */
+};
+
+/* A part of vvar and vdso, which the kernel has put elsewhere in this process. */
+struct plan_move {
+	uint64_t from, to, bytes;
+};
+
+/* A file that pieces are read from. */
+struct plan_image {
+	const char *path; /* for messages: nothing in it steers a terminal */
+	int fd;
+};
+
+struct plan {
+	uint64_t start, end;                 /* of this block */
+	uint64_t program_start, program_end; /* of restart itself */
+	uint64_t shelter;                    /* where vvar and vdso wait */
+	struct plan_mapping *mappings;
+	struct plan_piece *pieces;
+	struct plan_image *images;
+	struct image_thread *threads;
+	unsigned char *stacks; /* PLAN_STACK_BYTES for each thread and one more */
+	void *auxv;
+	size_t mapping_count, piece_count, image_count, thread_count, auxv_bytes;
+	size_t main; /* which thread has the number of the process */
+	struct plan_move moves[PLAN_KERNEL_PARTS];
+	size_t move_count;
+	struct image_signal signals[IMAGE_SIGNALS];
+	struct image_process process;
+	uint64_t rseq; /* what restart's own C library has registered */
+	uint32_t rseq_bytes, rseq_signature;
+	int first_fd;    /* files from there on are restart's own, not the process's */
+	int messages_fd; /* where to say what goes wrong; above first_fd as well; -1: nowhere */
+	struct rlimit file_limit; /* of the process; restart's own may be higher */
+};
+
+/*
+ * Makes a plan. chain: the images, open, with all their files at first_fd or above. What the plan
+ * does not verify has been verified when this returns.
+ * message: IMAGE_MESSAGE_BYTES; set on failure.
+ * Returns 0 and *ret, which is never freed, for it outlives the program; or -errno: -ENOEXEC when
+ * the image cannot run (no registers), -EADDRINUSE when it needs the addresses of restart,
+ * -EPROTONOSUPPORT when the kernel or the processor is another, -EBADMSG when it is damaged.
+ */
+int plan__make(const struct image_chain *chain, int first_fd, struct plan **ret, char *message);
+
+/* Moves an open file to a number from first_fd on. Returns the new one, or -errno. */
+int plan__move_fd(int fd, int first_fd);
+
+#endif

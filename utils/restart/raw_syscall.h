@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * System calls without errno, which is in a thread area that all threads of restart share once the
+ * memory of its C library is gone.
+ */
+#ifndef RESTART_RAW_SYSCALL_H
+#define RESTART_RAW_SYSCALL_H
+
+#include <linux/sched.h>
+#include <stdint.h>
+#include <sys/syscall.h>
+
+/* Returns as the kernel does: -errno on failure. */
+static inline long raw_syscall__call(long number, uint64_t a, uint64_t b, uint64_t c, uint64_t d)
+{
+	register uint64_t r10 __asm__("r10") = d;
+	long result;
+
+	__asm__ volatile("syscall"
+			 : "=a"(result)
+			 : "0"(number), "D"(a), "S"(b), "d"(c), "r"(r10)
+			 : "rcx", "r11", "memory");
+	return result;
+}
+
+/* clone3(2). args must name a stack; the new task begins in begin(argument), which never returns.
+ * Returns its number, or -errno. */
+static inline long raw_syscall__clone(const struct clone_args *args, void (*begin)(void *),
+				 void *argument)
+{
+	register void *to __asm__("r12") = argument;
+	register void (*start)(void *) __asm__("r13") = begin;
+	long result;
+
+	__asm__ volatile("syscall\n\t"
+			 "test %%rax, %%rax\n\t"
+			 "jnz 1f\n\t"
+			 "xor %%ebp, %%ebp\n\t"
+			 "mov %%r12, %%rdi\n\t"
+			 "call *%%r13\n"
+			 "1:"
+			 : "=a"(result)
+			 : "0"(SYS_clone3), "D"(args), "S"(sizeof(*args)), "r"(to), "r"(start)
+			 : "rcx", "r11", "memory");
+	return result;
+}
+
+#endif
