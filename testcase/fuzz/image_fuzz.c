@@ -65,7 +65,7 @@ static void walk(const struct image_chain *chain)
 {
 	static unsigned char buffer[READ_BYTES];
 	const struct image *image;
-	struct image_piece piece = {.end = 0};
+	struct image_extent piece = {.end = 0};
 
 	for (int i = 0; i < PIECES_MAX && piece.end != UINT64_MAX; i++) {
 		uint64_t at = piece.end;

@@ -437,7 +437,7 @@ static void test_bombs(void)
 /* Segments without bytes between those that have some: pieces go to the next that has. */
 static void test_locate(void)
 {
-	struct image_piece piece;
+	struct image_extent piece;
 	struct image *image = NULL;
 	struct sample s;
 

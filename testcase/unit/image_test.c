@@ -172,7 +172,7 @@ static void test_same(const char *name)
 	static unsigned char back[sizeof(memory)];
 	struct parts p;
 	struct image *image = NULL;
-	struct image_piece piece;
+	struct image_extent piece;
 
 	make_parts(&p);
 	tap__equal(write_image(&p.image, folder__path(name)), 0, "%s: write", name);

@@ -15,7 +15,7 @@
 #include "base/clock.h"
 #include "image/image.h"
 #include "image/image_elf.h"
-#include "image/image_plan.h"
+#include "image/image_segmenter.h"
 #include "report/snapshot_image.h"
 #include "report/snapshot_pages.h"
 
@@ -320,7 +320,7 @@ static int plan_segments(struct making *m)
 {
 	struct image *image = &m->image;
 	const struct page *page = m->pages.items, *end = page + m->pages.count;
-	struct image_plan plan;
+	struct image_segmenter plan;
 	int err = 0;
 
 	image->segments = calloc(IMAGE_SEGMENTS_MAX, sizeof(*image->segments));
@@ -329,16 +329,16 @@ static int plan_segments(struct making *m)
 	for (size_t i = 0; i < image->mapping_count && !err; i++) {
 		const struct image_mapping *mapping = &image->mappings[i];
 
-		image_plan__begin(&plan, image, mapping);
+		image_segmenter__begin(&plan, image, mapping);
 		for (; page < end && page->address < mapping->end; page++) {
 			if (page->address < mapping->start)
 				continue;
 			if (page->kind == PAGE_LOST)
 				add_missing(m, mapping, page->address);
 			else
-				image_plan__data(&plan, page->address, page->address + IMAGE_PAGE);
+				image_segmenter__add(&plan, page->address, page->address + IMAGE_PAGE);
 		}
-		err = image_plan__end(&plan);
+		err = image_segmenter__end(&plan);
 	}
 	return err ? err : m->err;
 }

@@ -282,7 +282,7 @@ enum image_kind {
 	IMAGE_UNCHANGED, /* in the parent */
 };
 
-struct image_piece {
+struct image_extent {
 	enum image_kind kind;
 	uint64_t start, end; /* the address asked for, and where another piece begins */
 	uint64_t offset;     /* of IMAGE_DATA: of start, in the file */
@@ -290,7 +290,7 @@ struct image_piece {
 };
 
 /* Fills in *ret with the longest piece from address on (which need not be page-aligned). */
-void image__locate(const struct image *image, uint64_t address, struct image_piece *ret);
+void image__locate(const struct image *image, uint64_t address, struct image_extent *ret);
 
 /* Says whether the page at address is in a run of `missing`; the same is true up to *ret_end. */
 int image__is_missing(const struct image *image, uint64_t address, uint64_t *ret_end);
@@ -343,7 +343,7 @@ void image_chain__free(struct image_chain *chain);
 
 /* As image__locate, through all parents: *ret_image is the image whose file has IMAGE_DATA. The
  * piece is never IMAGE_UNCHANGED. */
-void image_chain__locate(const struct image_chain *chain, uint64_t address, struct image_piece *ret,
+void image_chain__locate(const struct image_chain *chain, uint64_t address, struct image_extent *ret,
 			 const struct image **ret_image);
 
 /* As image__read, through all parents; never -ENODATA. */

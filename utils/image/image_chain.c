@@ -102,10 +102,10 @@ void image_chain__free(struct image_chain *chain)
 	chain->count = 0;
 }
 
-void image_chain__locate(const struct image_chain *chain, uint64_t address, struct image_piece *ret,
+void image_chain__locate(const struct image_chain *chain, uint64_t address, struct image_extent *ret,
 			 const struct image **ret_image)
 {
-	struct image_piece piece;
+	struct image_extent piece;
 
 	image__locate(chain->images[0], address, ret);
 	*ret_image = chain->images[0];
@@ -126,7 +126,7 @@ int image_chain__read(const struct image_chain *chain, uint64_t address, void *b
 {
 	unsigned char *to = buffer;
 	const struct image *image;
-	struct image_piece piece;
+	struct image_extent piece;
 	int err = 0;
 
 	while (bytes > 0 && !err) {

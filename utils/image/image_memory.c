@@ -32,14 +32,14 @@ static size_t find(const void *items, size_t count, size_t size, uint64_t addres
 	return low;
 }
 
-void image__locate(const struct image *image, uint64_t address, struct image_piece *ret)
+void image__locate(const struct image *image, uint64_t address, struct image_extent *ret)
 {
 	size_t i = find(image->mappings, image->mapping_count, sizeof(*image->mappings), address);
 	const struct image_mapping *mapping = &image->mappings[i];
 	const struct image_segment *segment;
 	const struct image_run *run;
 
-	*ret = (struct image_piece){.kind = IMAGE_UNMAPPED, .start = address, .end = UINT64_MAX};
+	*ret = (struct image_extent){.kind = IMAGE_UNMAPPED, .start = address, .end = UINT64_MAX};
 	if (i == image->mapping_count)
 		return;
 	if (address < mapping->start) {
@@ -87,7 +87,7 @@ int image__is_missing(const struct image *image, uint64_t address, uint64_t *ret
 }
 
 /* A piece of one of the two kinds that have bytes. */
-static int read_piece(const struct image *image, const struct image_piece *piece, void *to,
+static int read_piece(const struct image *image, const struct image_extent *piece, void *to,
 		      size_t bytes)
 {
 	if (piece->kind == IMAGE_DATA)
@@ -99,7 +99,7 @@ static int read_piece(const struct image *image, const struct image_piece *piece
 int image__read(const struct image *image, uint64_t address, void *buffer, size_t bytes)
 {
 	unsigned char *to = buffer;
-	struct image_piece piece;
+	struct image_extent piece;
 	int err = 0;
 
 	while (bytes > 0 && !err) {

@@ -21,7 +21,7 @@ enum {
 	CONTROL_BLOCK_BYTES = 2304, /* where the tid is looked for; glibc 2.36 has it at 720 */
 };
 
-void thread__find_tid(struct image_thread *thread)
+void registrations__find_tid(struct image_thread *thread)
 {
 	int *address = NULL;
 
@@ -42,7 +42,7 @@ void thread__find_tid(struct image_thread *thread)
 	}
 }
 
-void thread__find_rseq(struct image_thread *thread)
+void registrations__find_rseq(struct image_thread *thread)
 {
 	unsigned long bytes = getauxval(FEATURE_SIZE);
 
@@ -57,7 +57,7 @@ void thread__find_rseq(struct image_thread *thread)
 		thread->rseq_bytes = (uint32_t)(bytes + 31) / 32 * 32;
 }
 
-uint64_t thread__xcr0(void)
+uint64_t registrations__xcr0(void)
 {
 	unsigned int a, b, c = 0, d;
 
@@ -67,7 +67,7 @@ uint64_t thread__xcr0(void)
 	return (uint64_t)d << 32 | a;
 }
 
-void thread__open_keys(void)
+void registrations__open_keys(void)
 {
 	unsigned int a, b, c = 0, d;
 

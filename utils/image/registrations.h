@@ -10,21 +10,21 @@
 #include "image/image.h"
 
 /* arch_prctl(2); <asm/prctl.h> is not everywhere. */
-enum { THREAD_SET_GS = 0x1001, THREAD_SET_FS, THREAD_GET_FS, THREAD_GET_GS };
+enum { REGISTRATIONS_SET_GS = 0x1001, REGISTRATIONS_SET_FS, REGISTRATIONS_GET_FS, REGISTRATIONS_GET_GS };
 
 /* Sets thread->clear_tid and thread->tid_address for the calling thread, whose tid and fs_base are
  * known. 0 where nothing was found. */
-void thread__find_tid(struct image_thread *thread);
+void registrations__find_tid(struct image_thread *thread);
 
 /* Sets thread->rseq, rseq_bytes and rseq_signature for the calling thread: what the C library has
  * registered; 0 if it has not. */
-void thread__find_rseq(struct image_thread *thread);
+void registrations__find_rseq(struct image_thread *thread);
 
 /* The extended states that the kernel has enabled, XCR0; 0 without XSAVE. */
-uint64_t thread__xcr0(void);
+uint64_t registrations__xcr0(void);
 
 /* In a handler: lets the thread read memory whatever protection keys (pkeys(7)) the program has. The
  * return from the handler sets them as they were. */
-void thread__open_keys(void);
+void registrations__open_keys(void);
 
 #endif

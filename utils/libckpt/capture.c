@@ -48,7 +48,7 @@ uint32_t capture__keep(struct image *image, const char *text)
 {
 	size_t at = image->string_bytes, bytes = strlen(text) + 1;
 
-	/* The strings are ours, in the workspace. */
+	/* The strings are ours, in the arena. */
 	memcpy((char *)image->strings + at, text, bytes);
 	image->string_bytes += bytes;
 	return (uint32_t)at;
@@ -79,7 +79,7 @@ static void capture_numbers(struct image_process *process, const char *stat)
 	process->env_start = stat_field(stat, 50);
 	process->env_end = stat_field(stat, 51);
 	process->brk = (uint64_t)syscall(SYS_brk, 0);
-	process->xcr0 = thread__xcr0();
+	process->xcr0 = registrations__xcr0();
 	process->ppid = getppid();
 	process->pgrp = getpgrp();
 	process->sid = getsid(0);
@@ -127,7 +127,7 @@ static int capture_process(struct capture *c)
 
 static int capture_auxv(struct capture *c)
 {
-	char *auxv = arena__take(c->workspace, SMALL_BYTES);
+	char *auxv = arena__take(c->arena, SMALL_BYTES);
 	ssize_t n = auxv ? proc_text__read("/proc/self/auxv", auxv, SMALL_BYTES) : -ENOMEM;
 
 	if (n < 0)
@@ -183,10 +183,10 @@ static void capture_signals(struct image *image)
 }
 
 /* /proc/self/maps as text, which may be long. */
-static int read_maps(struct arena *workspace, char **ret_text, size_t *ret_bytes)
+static int read_maps(struct arena *arena, char **ret_text, size_t *ret_bytes)
 {
 	enum { MAPS_BYTES = 16 << 20 }; /* some 200000 lines */
-	char *text = arena__take(workspace, MAPS_BYTES);
+	char *text = arena__take(arena, MAPS_BYTES);
 	ssize_t n = text ? proc_text__read("/proc/self/maps", text, MAPS_BYTES) : -ENOMEM;
 
 	if (n < 0)
@@ -196,11 +196,11 @@ static int read_maps(struct arena *workspace, char **ret_text, size_t *ret_bytes
 	return 0;
 }
 
-int capture__process(struct image *image, struct arena *workspace, struct visitor *visitors,
+int capture__process(struct image *image, struct arena *arena, struct stopped_thread *threads,
 		     const struct image_run *own, size_t own_count, const int *hidden_fds,
 		     const char **step)
 {
-	struct capture c = {.image = image, .workspace = workspace};
+	struct capture c = {.image = image, .arena = arena};
 	size_t maps_bytes = 0;
 	char *maps = NULL;
 	ssize_t files;
@@ -211,20 +211,20 @@ int capture__process(struct image *image, struct arena *workspace, struct visito
 	if (files < 0)
 		return (int)files;
 	*step = "cannot read /proc/self/maps";
-	err = read_maps(workspace, &maps, &maps_bytes);
+	err = read_maps(arena, &maps, &maps_bytes);
 	if (err)
 		return err;
 	*step = "cannot describe this process";
 	c.strings_room = maps_bytes + (size_t)files * PATH_MAX + STRINGS_EXTRA;
-	c.strings = arena__take(workspace, c.strings_room);
-	image->files = arena__take(workspace, ((size_t)files + 1) * sizeof(*image->files));
+	c.strings = arena__take(arena, c.strings_room);
+	image->files = arena__take(arena, ((size_t)files + 1) * sizeof(*image->files));
 	if (!c.strings || !image->files)
 		return -ENOMEM;
 	image->strings = c.strings;
 	image->string_bytes = 1; /* the empty one */
 	err = capture__add_mappings(&c, maps, own, own_count);
 	if (!err)
-		err = capture__add_threads(&c, visitors);
+		err = capture__add_threads(&c, threads);
 	if (!err)
 		err = capture_process(&c);
 	if (!err)

@@ -2,7 +2,7 @@
  *
  * Describing the calling process as a struct image: everything but which memory goes into the file.
  * Used inside a signal handler, while all other threads stand still in theirs. All memory is of a
- * workspace.
+ * arena.
  */
 #ifndef LIBCKPT_CAPTURE_H
 #define LIBCKPT_CAPTURE_H
@@ -14,27 +14,27 @@
 #include "libckpt/arena.h"
 
 /* A thread that stands still, on its own stack. */
-struct visitor {
-	struct visitor *next;
+struct stopped_thread {
+	struct stopped_thread *next;
 	const ucontext_t *interrupted; /* the kernel's signal frame: the program's registers */
 	ucontext_t resume;             /* by getcontext(3), inside the handler */
 	struct image_thread thread;
 };
 
-/* Fills in visitor->thread for the calling thread, but for the resume point. Only system calls. */
-void capture__thread(struct visitor *visitor);
+/* Fills in thread->thread for the calling thread, but for the resume point. Only system calls. */
+void capture__thread(struct stopped_thread *thread);
 
 /*
  * Describes the process.
  * image: filled in; its segments, unchanged and missing stay empty, and so do info.id and parent.
- * workspace: what the image points to is taken from it; its own mapping, and that of each range of
+ * arena: what the image points to is taken from it; its own mapping, and that of each range of
  * own (own_count of them), is marked as scratch.
- * visitors: all threads, the first one first; resume points are taken from them.
+ * threads: all threads, the first one first; resume points are taken from them.
  * hidden_fds: -1 at its end; files that are not the program's.
  * step: what was being done when it failed.
- * Returns 0, -ENOMEM when the workspace is too small, or the -errno of reading /proc.
+ * Returns 0, -ENOMEM when the arena is too small, or the -errno of reading /proc.
  */
-int capture__process(struct image *image, struct arena *workspace, struct visitor *visitors,
+int capture__process(struct image *image, struct arena *arena, struct stopped_thread *threads,
 		     const struct image_run *own, size_t own_count, const int *hidden_fds,
 		     const char **step);
 

@@ -11,7 +11,7 @@
 /* What is being filled in. */
 struct capture {
 	struct image *image;
-	struct arena *workspace;
+	struct arena *arena;
 	char *strings;
 	size_t strings_room;
 };
@@ -20,8 +20,8 @@ struct capture {
  * room. */
 uint32_t capture__keep_string(struct capture *capture, const char *text, size_t length);
 
-/* Fills in threads and registers, each as visitors has it. Returns 0 or -ENOMEM. */
-int capture__add_threads(struct capture *capture, struct visitor *visitors);
+/* Fills in threads and registers, each as threads has it. Returns 0 or -ENOMEM. */
+int capture__add_threads(struct capture *capture, struct stopped_thread *threads);
 
 /*
  * Fills in the mappings.

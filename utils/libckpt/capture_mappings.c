@@ -128,7 +128,7 @@ int capture__add_mappings(struct capture *c, const char *text, const struct imag
 
 	for (const char *p = text; *p; p++)
 		lines += *p == '\n';
-	image->mappings = arena__take(c->workspace,
+	image->mappings = arena__take(c->arena,
 					  (lines + 2 * own_count + 1) * sizeof(*image->mappings));
 	if (!image->mappings)
 		return -ENOMEM;

@@ -47,18 +47,18 @@ ssize_t capture__threads(pid_t *tids, size_t max)
 	return n < 0 ? n : (ssize_t)count;
 }
 
-void capture__thread(struct visitor *visitor)
+void capture__thread(struct stopped_thread *thread)
 {
-	struct image_thread *t = &visitor->thread;
+	struct image_thread *t = &thread->thread;
 	size_t length = 0;
 	void *head = NULL;
 	stack_t stack = {0};
 
 	memset(t, 0, sizeof(*t));
 	t->tid = (int32_t)syscall(SYS_gettid);
-	(void)syscall(SYS_arch_prctl, THREAD_GET_FS, &t->fs_base);
-	(void)syscall(SYS_arch_prctl, THREAD_GET_GS, &t->gs_base);
-	memcpy(&t->signal_mask, &visitor->interrupted->uc_sigmask, sizeof(t->signal_mask));
+	(void)syscall(SYS_arch_prctl, REGISTRATIONS_GET_FS, &t->fs_base);
+	(void)syscall(SYS_arch_prctl, REGISTRATIONS_GET_GS, &t->gs_base);
+	memcpy(&t->signal_mask, &thread->interrupted->uc_sigmask, sizeof(t->signal_mask));
 	if (syscall(SYS_sigaltstack, NULL, &stack) == 0) {
 		t->altstack = (uintptr_t)stack.ss_sp;
 		t->altstack_bytes = stack.ss_size;
@@ -68,14 +68,14 @@ void capture__thread(struct visitor *visitor)
 		t->robust_list = (uintptr_t)head;
 		t->robust_bytes = length;
 	}
-	thread__find_tid(t);
-	thread__find_rseq(t);
+	registrations__find_tid(t);
+	registrations__find_rseq(t);
 	(void)prctl(PR_GET_NAME, t->name);
 }
 
-static void fill_registers(struct user_regs_struct *user, const struct visitor *visitor)
+static void fill_registers(struct user_regs_struct *user, const struct stopped_thread *thread)
 {
-	const greg_t *g = visitor->interrupted->uc_mcontext.gregs;
+	const greg_t *g = thread->interrupted->uc_mcontext.gregs;
 	uint64_t segments = (uint64_t)g[REG_CSGSFS];
 
 	*user = (struct user_regs_struct){
@@ -100,8 +100,8 @@ static void fill_registers(struct user_regs_struct *user, const struct visitor *
 		.eflags = (uint64_t)g[REG_EFL],
 		.rsp = (uint64_t)g[REG_RSP],
 		.ss = segments >> 48,
-		.fs_base = visitor->thread.fs_base,
-		.gs_base = visitor->thread.gs_base,
+		.fs_base = thread->thread.fs_base,
+		.gs_base = thread->thread.gs_base,
 	};
 }
 
@@ -110,13 +110,13 @@ static void fill_registers(struct user_regs_struct *user, const struct visitor *
  * for software: in a signal frame they say how long it is, in a core file they begin with XCR0.
  * Source: struct _fpx_sw_bytes in asm/sigcontext.h; fpu/regset.c.
  */
-static int fill_xstate(struct capture *c, const struct visitor *visitor,
+static int fill_xstate(struct capture *c, const struct stopped_thread *thread,
 		       struct image_registers *registers)
 {
 	enum { LEGACY = 512, SOFTWARE = 464, MAGIC = 0x46505853 };
-	const unsigned char *frame = (const void *)visitor->interrupted->uc_mcontext.fpregs;
+	const unsigned char *frame = (const void *)thread->interrupted->uc_mcontext.fpregs;
 	uint32_t magic, bytes;
-	uint64_t xcr0 = thread__xcr0();
+	uint64_t xcr0 = registrations__xcr0();
 	unsigned char *copy;
 
 	if (!frame)
@@ -125,7 +125,7 @@ static int fill_xstate(struct capture *c, const struct visitor *visitor,
 	memcpy(&bytes, frame + SOFTWARE + 16, sizeof(bytes));
 	if (magic != MAGIC || bytes <= LEGACY || bytes > IMAGE_XSTATE_MAX)
 		return 0;
-	copy = arena__take(c->workspace, bytes);
+	copy = arena__take(c->arena, bytes);
 	if (!copy)
 		return -ENOMEM;
 	memcpy(copy, frame, bytes);
@@ -153,19 +153,19 @@ static void fill_resume(struct image_thread *thread, const ucontext_t *resume)
 	thread->fpu_control = resume->uc_mcontext.fpregs->cwd;
 }
 
-int capture__add_threads(struct capture *c, struct visitor *visitors)
+int capture__add_threads(struct capture *c, struct stopped_thread *threads)
 {
 	struct image *image = c->image;
 	size_t count = 0;
 	int err = 0;
 
-	for (struct visitor *v = visitors; v; v = v->next)
+	for (struct stopped_thread *v = threads; v; v = v->next)
 		count++;
-	image->threads = arena__take(c->workspace, count * sizeof(*image->threads));
-	image->registers = arena__take(c->workspace, count * sizeof(*image->registers));
+	image->threads = arena__take(c->arena, count * sizeof(*image->threads));
+	image->registers = arena__take(c->arena, count * sizeof(*image->registers));
 	if (!image->threads || !image->registers)
 		return -ENOMEM;
-	for (struct visitor *v = visitors; v && !err; v = v->next) {
+	for (struct stopped_thread *v = threads; v && !err; v = v->next) {
 		size_t i = image->thread_count++;
 
 		fill_resume(&v->thread, &v->resume);

@@ -131,7 +131,7 @@ int dirty__begin(struct dirty *dirty, const struct image *image)
 /* What is being planned. */
 struct planning {
 	struct dirty *dirty;
-	struct page_writer *content;
+	struct page_writer *pages;
 	struct image *image;
 	const struct image_mapping *mapping;
 	const char *strings;
@@ -208,11 +208,11 @@ static int compare_by_copy(struct planning *p, uint64_t start, uint64_t end)
 	int err = 0;
 
 	while (start < end && !err) {
-		size_t part = end - start < CONTENT_BLOCK ? (size_t)(end - start) : CONTENT_BLOCK;
+		size_t part = end - start < BLOCK_BYTES ? (size_t)(end - start) : BLOCK_BYTES;
 
-		err = page_writer__copy(p->content, start, part);
+		err = page_writer__copy(p->pages, start, part);
 		if (!err)
-			err = add_compared(p, p->content->block, start, part);
+			err = add_compared(p, p->pages->block, start, part);
 		start += part;
 	}
 	return err;
@@ -225,7 +225,7 @@ static int compare_absent(struct planning *p, uint64_t start, uint64_t end)
 	int err = 0;
 
 	for (; start < end && !err; start += IMAGE_PAGE) {
-		if (p->content->pagemap->knows_guards || page_writer__can_read(p->content, start))
+		if (p->pages->pagemap->knows_guards || page_writer__can_read(p->pages, start))
 			err = compare_by_copy(p, start, start + IMAGE_PAGE);
 	}
 	return err;
@@ -279,7 +279,7 @@ static int plan_used(struct planning *p, const struct pagemap_run *run)
 	int moving, err = 0;
 
 	for (uint64_t start = run->start, end; start < run->end && !err; start = end) {
-		end = page_writer__part(p->content, start, run->end, &moving);
+		end = page_writer__part(p->pages, start, run->end, &moving);
 		if (moving)
 			err = add_run(p, start, end, 1);
 		else if (tracking == PAGEMAP_UFFD)
@@ -298,8 +298,8 @@ static int plan_anonymous(struct planning *p)
 	struct pagemap_run run;
 	int more = 0, err = 0;
 
-	pagemap__begin(p->content->pagemap, m->start, m->end);
-	while (!err && (more = pagemap__next(p->content->pagemap, &run)) > 0)
+	pagemap__begin(p->pages->pagemap, m->start, m->end);
+	while (!err && (more = pagemap__next(p->pages->pagemap, &run)) > 0)
 		err = plan_used(p, &run);
 	return more < 0 ? more : err;
 }
@@ -307,26 +307,26 @@ static int plan_anonymous(struct planning *p)
 /* What is a hole is neither changed nor unchanged. */
 static int compare_shared(struct planning *p, uint64_t start, uint64_t end)
 {
-	struct shm_holes sparse;
+	struct shm_holes holes;
 	struct image_run run;
 	int err = 0;
 
-	shm_holes__open(&sparse, p->mapping, p->strings);
-	while (!err && shm_holes__next(&sparse, start, end, &run)) {
+	shm_holes__open(&holes, p->mapping, p->strings);
+	while (!err && shm_holes__next(&holes, start, end, &run)) {
 		err = compare_by_copy(p, run.start, run.end);
 		start = run.end;
 	}
-	shm_holes__close(&sparse);
+	shm_holes__close(&holes);
 	return err;
 }
 
 static int plan_other(struct planning *p)
 {
 	const struct image_mapping *m = p->mapping;
-	uint64_t end = m->start + page_writer__readable(p->content, m);
+	uint64_t end = m->start + page_writer__readable(p->pages, m);
 	int err;
 
-	if (page_writer__is_moving(p->content, m))
+	if (page_writer__is_moving(p->pages, m))
 		err = add_run(p, m->start, end, 1);
 	else
 		err = compare_shared(p, m->start, end);
@@ -335,11 +335,11 @@ static int plan_other(struct planning *p)
 	return err;
 }
 
-static int plan_with_gap(struct dirty *dirty, struct page_writer *content, struct image *image,
+static int plan_with_gap(struct dirty *dirty, struct page_writer *pages, struct image *image,
 			 uint64_t gap)
 {
 	struct planning p = {.dirty = dirty,
-			     .content = content,
+			     .pages = pages,
 			     .image = image,
 			     .strings = image->strings,
 			     .gap = gap};
@@ -357,18 +357,18 @@ static int plan_with_gap(struct dirty *dirty, struct page_writer *content, struc
 	return err;
 }
 
-int dirty__plan(struct dirty *dirty, struct page_writer *content, struct image *image)
+int dirty__plan(struct dirty *dirty, struct page_writer *pages, struct image *image)
 {
 	uint64_t gap = 0;
-	int err = page_writer__make_room(content, image);
+	int err = page_writer__make_room(pages, image);
 
 	image->unchanged =
-		arena__take(content->workspace, UNCHANGED_MAX * sizeof(*image->unchanged));
+		arena__take(pages->arena, UNCHANGED_MAX * sizeof(*image->unchanged));
 	if (err || !image->unchanged)
 		return -ENOMEM;
 	/* Too many small runs become fewer larger ones. */
 	for (unsigned int i = 0; i < GAPS_TRIED; i++) {
-		err = plan_with_gap(dirty, content, image, gap);
+		err = plan_with_gap(dirty, pages, image, gap);
 		if (err != -EFBIG)
 			return err;
 		gap = gap ? gap * GAP_FACTOR : IMAGE_PAGE;
@@ -376,10 +376,10 @@ int dirty__plan(struct dirty *dirty, struct page_writer *content, struct image *
 	return err;
 }
 
-int dirty__note(struct dirty *dirty, struct page_writer *content, const struct image *image)
+int dirty__note(struct dirty *dirty, struct page_writer *pages, const struct image *image)
 {
 	struct planning p = {
-		.dirty = dirty, .content = content, .strings = image->strings, .only_sums = 1};
+		.dirty = dirty, .pages = pages, .strings = image->strings, .only_sums = 1};
 	int err = 0;
 
 	for (size_t i = 0; i < image->mapping_count && !err; i++) {

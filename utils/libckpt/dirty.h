@@ -49,13 +49,13 @@ int dirty__begin(struct dirty *dirty, const struct image *image);
  * Notes the checksums of all pages that need them, for a full image whose segments are planned.
  * Returns 0 or -errno.
  */
-int dirty__note(struct dirty *dirty, struct page_writer *content, const struct image *image);
+int dirty__note(struct dirty *dirty, struct page_writer *pages, const struct image *image);
 
 /*
  * Plans an increment: segments for what has changed since the last image, runs of unchanged for the
  * rest. Returns 0; -EFBIG if there are too many; or -errno. A full image can be planned instead.
  */
-int dirty__plan(struct dirty *dirty, struct page_writer *content, struct image *image);
+int dirty__plan(struct dirty *dirty, struct page_writer *pages, struct image *image);
 
 /* The image is written: from now on, writes count as changes to it. */
 void dirty__commit(struct dirty *dirty, const struct image *image);

@@ -11,36 +11,36 @@
 #include <link.h>
 #include <pthread.h>
 
-void ldso_locks__find(struct ldso_locks *loader)
+void ldso_locks__find(struct ldso_locks *locks)
 {
 	void *start = dlvsym(RTLD_DEFAULT, "_rtld_global", "GLIBC_PRIVATE");
 	const ElfW(Sym) *symbol = NULL;
 	Dl_info info;
 
-	*loader = (struct ldso_locks){0};
+	*locks = (struct ldso_locks){0};
 	if (!start || !dladdr1(start, &info, (void **)&symbol, RTLD_DL_SYMENT) || !symbol)
 		return;
-	loader->start = start;
-	loader->bytes = symbol->st_size;
+	locks->start = start;
+	locks->bytes = symbol->st_size;
 }
 
 /* restart has written the new number where the C library keeps it. */
-static int new_number(const struct visitor *visitors, int old)
+static int new_number(const struct stopped_thread *threads, int old)
 {
-	for (const struct visitor *v = visitors; v; v = v->next) {
+	for (const struct stopped_thread *v = threads; v; v = v->next) {
 		if (v->thread.tid == old && v->thread.tid_address)
 			return *(const int *)v->thread.tid_address; /* NOLINT: an address */
 	}
 	return old;
 }
 
-void ldso_locks__renumber(const struct ldso_locks *loader, const struct visitor *visitors)
+void ldso_locks__renumber(const struct ldso_locks *locks, const struct stopped_thread *threads)
 {
-	for (size_t at = 0; at + sizeof(pthread_mutex_t) <= loader->bytes; at += sizeof(void *)) {
-		pthread_mutex_t *lock = (void *)(loader->start + at);
+	for (size_t at = 0; at + sizeof(pthread_mutex_t) <= locks->bytes; at += sizeof(void *)) {
+		pthread_mutex_t *lock = (void *)(locks->start + at);
 
 		if (lock->__data.__kind == PTHREAD_MUTEX_RECURSIVE_NP && lock->__data.__lock > 0 &&
 		    lock->__data.__count > 0 && lock->__data.__nusers == 1)
-			lock->__data.__owner = new_number(visitors, lock->__data.__owner);
+			lock->__data.__owner = new_number(threads, lock->__data.__owner);
 	}
 }

@@ -166,7 +166,7 @@ static int open_file(struct saving *saving)
 
 	self.pending = self.history.written;
 	self.pending.id = saving->image->info.id;
-	self.pending.depth = saving->order->depth;
+	self.pending.depth = saving->request->depth;
 	return err;
 }
 
@@ -216,7 +216,7 @@ static int write_in_child(struct saving *saving, int planned, uint64_t start_ns)
 
 /* Decides what kind of image comes next, and gives the last one a name of its own if it is needed
  * later. */
-static void choose_parent(struct save_order *order)
+static void choose_parent(struct save_request *request)
 {
 	const struct history_item *newest = history__newest(&self.history);
 
@@ -228,36 +228,36 @@ static void choose_parent(struct save_order *order)
 		return;
 	if (!self.settings.incremental || newest->depth + 1 == HISTORY_CHAIN)
 		return;
-	order->parent = self.history.parent;
-	order->parent_id = newest->id;
-	order->depth = newest->depth + 1;
+	request->parent = self.history.parent;
+	request->parent_id = newest->id;
+	request->depth = newest->depth + 1;
 }
 
-static int describe_and_plan(struct saving *saving, const struct save_order *order)
+static int describe_and_plan(struct saving *saving, const struct save_request *request)
 {
-	int err = save__describe(saving, order);
+	int err = save__describe(saving, request);
 
 	return err ? err : save__plan(saving);
 }
 
 /* Plans an increment if it can be, or else a full image. */
-static int plan_image(struct saving *saving, struct save_order *order)
+static int plan_image(struct saving *saving, struct save_request *request)
 {
-	int err = describe_and_plan(saving, order);
+	int err = describe_and_plan(saving, request);
 
-	if (err != -EFBIG || !order->parent)
+	if (err != -EFBIG || !request->parent)
 		return err;
 	save__close(saving);
-	order->parent = NULL;
-	order->depth = 0;
-	return describe_and_plan(saving, order);
+	request->parent = NULL;
+	request->depth = 0;
+	return describe_and_plan(saving, request);
 }
 
 /* With CKPT_FORK, and without increments, to find the pages is the child's work as well. */
-static int save(struct saving *saving, struct save_order *order, uint64_t start_ns)
+static int save(struct saving *saving, struct save_request *request, uint64_t start_ns)
 {
 	const int planned = !self.settings.fork || self.settings.incremental;
-	int err = planned ? plan_image(saving, order) : save__describe(saving, order);
+	int err = planned ? plan_image(saving, request) : save__describe(saving, request);
 
 	if (err) {
 		message__failure(&self.settings, saving, err);
@@ -265,23 +265,23 @@ static int save(struct saving *saving, struct save_order *order, uint64_t start_
 	}
 	err = self.settings.fork ? write_in_child(saving, planned, start_ns)
 				 : write_here(saving, start_ns);
-	if (!err && order->dirty)
-		dirty__commit(order->dirty, saving->image);
+	if (!err && request->dirty)
+		dirty__commit(request->dirty, saving->image);
 	return err;
 }
 
-static void take_image(struct visitor *leader, uint64_t start_ns)
+static void take_image(struct stopped_thread *leader, uint64_t start_ns)
 {
-	struct save_order order = {
+	struct save_request request = {
 		.path = self.settings.path,
-		.visitors = leader,
+		.threads = leader,
 		.restart = (struct image_restart *)&restarted,
 		.variables = {(uintptr_t)__bss_start, (uintptr_t)_end},
 		.history = &self.history,
 		.dirty = self.settings.incremental ? &self.dirty : NULL,
 		.missing = capture__missing(self.timer_owner == getpid()),
 	};
-	struct saving saving = {.content.mem_fd = -1};
+	struct saving saving = {.pages.mem_fd = -1};
 	int err;
 
 	restarted.old_pid = getpid();
@@ -293,22 +293,22 @@ static void take_image(struct visitor *leader, uint64_t start_ns)
 			      err);
 		return;
 	}
-	choose_parent(&order);
-	err = save(&saving, &order, start_ns);
-	if (err && order.dirty)
-		dirty__abort(order.dirty);
+	choose_parent(&request);
+	err = save(&saving, &request, start_ns);
+	if (err && request.dirty)
+		dirty__abort(request.dirty);
 	if (!err && !self.settings.fork)
 		note_success(&self.pending);
 	save__close(&saving);
 }
 
-static void lead(struct visitor *leader)
+static void lead(struct stopped_thread *leader)
 {
 	uint64_t start_ns = now_ns();
 	pid_t tid = 0;
 	int err;
 
-	thread__open_keys();
+	registrations__open_keys();
 	settings__set_pid(&self.settings, getpid());
 	if (child_is_busy()) {
 		message__text(&self.settings, "the one before is still being written", 0);
@@ -331,9 +331,9 @@ static void lead(struct visitor *leader)
 /* ---- brought back ---- */
 
 /* All threads are out of restart's own memory when they meet here. */
-static void come_back(const struct visitor *visitor, int leads)
+static void come_back(const struct stopped_thread *thread, int leads)
 {
-	stop_threads__meet_again(visitor);
+	stop_threads__meet_again(thread);
 	if (!leads)
 		return;
 	for (unsigned int i = 0; i < 4; i += 2) {
@@ -344,7 +344,7 @@ static void come_back(const struct visitor *visitor, int leads)
 	}
 	restarted.restarted = 0;
 	stop_threads__own();
-	ldso_locks__renumber(&self.loader, visitor);
+	ldso_locks__renumber(&self.loader, thread);
 	self.child = 0;
 	history__come_back(&self.history);
 	dirty__forget(&self.dirty);
@@ -363,29 +363,29 @@ enum { LEADER_BYTES = 20 << 10, MEMBER_BYTES = 4 << 10 };
  * all that is thread-local depend, is written down before and set again after: by restart in a
  * thread that it makes, which has none yet when it comes here.
  */
-__attribute__((noinline)) static void visit(struct visitor *visitor, int leads)
+__attribute__((noinline)) static void visit(struct stopped_thread *thread, int leads)
 {
-	capture__thread(visitor);
-	(void)getcontext(&visitor->resume);
+	capture__thread(thread);
+	(void)getcontext(&thread->resume);
 	if (restarted.restarted) {
-		come_back(visitor, leads);
+		come_back(thread, leads);
 		return;
 	}
 	if (leads)
-		lead(visitor);
+		lead(thread);
 	else
-		stop_threads__join(visitor);
-	(void)syscall(SYS_arch_prctl, THREAD_SET_FS, visitor->thread.fs_base);
+		stop_threads__join(thread);
+	(void)syscall(SYS_arch_prctl, REGISTRATIONS_SET_FS, thread->thread.fs_base);
 }
 
 /* Its frame is large: not that of on_signal, which looks first whether there is room. */
-__attribute__((noinline)) static void take_part(enum crowd_role role, ucontext_t *context)
+__attribute__((noinline)) static void take_part(enum stop_role role, ucontext_t *context)
 {
-	struct visitor visitor;
+	struct stopped_thread thread;
 
-	memset(&visitor, 0, sizeof(visitor));
-	visitor.interrupted = context;
-	visit(&visitor, role == CROWD_LEADER);
+	memset(&thread, 0, sizeof(thread));
+	thread.interrupted = context;
+	visit(&thread, role == STOP_LEADER);
 }
 
 /* The signal may have interrupted a handler of the program that has a small stack of its own. */
@@ -409,17 +409,17 @@ static void refuse_on_small_stack(void)
 
 static void answer(siginfo_t *info, void *context)
 {
-	enum crowd_role role = stop_threads__role(info);
+	enum stop_role role = stop_threads__role(info);
 
-	if (role == CROWD_NOBODY)
+	if (role == STOP_NOBODY)
 		return;
-	if (has_room(role == CROWD_LEADER ? LEADER_BYTES : MEMBER_BYTES)) {
+	if (has_room(role == STOP_LEADER ? LEADER_BYTES : MEMBER_BYTES)) {
 		take_part(role, context);
-	} else if (role == CROWD_LEADER) {
+	} else if (role == STOP_LEADER) {
 		refuse_on_small_stack();
 		stop_threads__release();
 	} /* A member is called again: its handler may have ended then. */
-	if (role == CROWD_LEADER)
+	if (role == STOP_LEADER)
 		rearm_timer();
 }
 

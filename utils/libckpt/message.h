@@ -25,7 +25,7 @@ void message__pause(const struct settings *settings, uint64_t paused_ns);
 /* stop_threads__gather has waited in vain for that thread. */
 void message__absent_thread(const struct settings *settings, pid_t tid);
 
-/* There are more than CROWD_THREADS_MAX. */
+/* There are more than STOP_THREADS_MAX. */
 void message__many_threads(const struct settings *settings);
 
 /* The child of CKPT_FORK that wrote the image before. */

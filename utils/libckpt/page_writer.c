@@ -31,15 +31,15 @@ static int open_files(struct page_writer *c, enum pagemap_tracking tracking)
 	return c->mem_fd < 0 ? -errno : 0;
 }
 
-int page_writer__open(struct page_writer *c, struct arena *workspace, const struct image_run *moving,
+int page_writer__open(struct page_writer *c, struct arena *arena, const struct image_run *moving,
 		  size_t moving_count, enum pagemap_tracking tracking)
 {
-	*c = (struct page_writer){.workspace = workspace,
+	*c = (struct page_writer){.arena = arena,
 			      .moving = moving,
 			      .moving_count = moving_count,
 			      .mem_fd = -1};
-	c->block = arena__take(workspace, CONTENT_BLOCK + IMAGE_PAGE);
-	c->pagemap = arena__take(workspace, sizeof(*c->pagemap));
+	c->block = arena__take(arena, BLOCK_BYTES + IMAGE_PAGE);
+	c->pagemap = arena__take(arena, sizeof(*c->pagemap));
 	if (!c->block || !c->pagemap)
 		return -ENOMEM;
 	c->pagemap->fd = -1;
@@ -103,8 +103,8 @@ uint64_t page_writer__readable(const struct page_writer *c, const struct image_m
 int page_writer__make_room(struct page_writer *c, struct image *image)
 {
 	image->segments =
-		arena__take(c->workspace, IMAGE_SEGMENTS_MAX * sizeof(*image->segments));
-	image->missing = arena__take(c->workspace, MISSING_MAX * sizeof(*image->missing));
+		arena__take(c->arena, IMAGE_SEGMENTS_MAX * sizeof(*image->segments));
+	image->missing = arena__take(c->arena, MISSING_MAX * sizeof(*image->missing));
 	return image->segments && image->missing ? 0 : -ENOMEM;
 }
 
@@ -213,7 +213,7 @@ static int write_by_copy(struct page_writer *c, struct image_writer *w, uint64_t
 	int err = 0;
 
 	while (start < end && !err) {
-		size_t part = end - start < CONTENT_BLOCK ? (size_t)(end - start) : CONTENT_BLOCK;
+		size_t part = end - start < BLOCK_BYTES ? (size_t)(end - start) : BLOCK_BYTES;
 
 		err = page_writer__copy(c, start, part);
 		if (err) {
@@ -231,7 +231,7 @@ static int write_directly(struct image_writer *w, uint64_t start, uint64_t end)
 	int err = 0;
 
 	while (start < end && !err) {
-		size_t part = end - start < CONTENT_BLOCK ? (size_t)(end - start) : CONTENT_BLOCK;
+		size_t part = end - start < BLOCK_BYTES ? (size_t)(end - start) : BLOCK_BYTES;
 
 		err = image_writer__pages(w, (const void *)start, part); /* NOLINT: our memory */
 		start += part;
@@ -326,13 +326,13 @@ static int write_anonymous(struct page_writer *c, struct image_writer *w, const 
 static int write_other(struct page_writer *c, struct image_writer *w, const struct image *image,
 		       const struct image_mapping *m, const struct image_segment *s)
 {
-	struct shm_holes sparse;
+	struct shm_holes holes;
 	struct image_run run;
 	uint64_t at = s->start;
 	int err = 0;
 
-	shm_holes__open(&sparse, m, image->strings);
-	while (!err && shm_holes__next(&sparse, at, s->end, &run)) {
+	shm_holes__open(&holes, m, image->strings);
+	while (!err && shm_holes__next(&holes, at, s->end, &run)) {
 		if (run.start > at)
 			err = image_writer__zeros(w, run.start - at);
 		if (!err)
@@ -340,7 +340,7 @@ static int write_other(struct page_writer *c, struct image_writer *w, const stru
 		c->written_bytes += run.end - run.start;
 		at = run.end;
 	}
-	shm_holes__close(&sparse);
+	shm_holes__close(&holes);
 	if (!err && at < s->end)
 		err = image_writer__zeros(w, s->end - at);
 	return err;

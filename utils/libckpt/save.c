@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * See save.h. All memory for it is a workspace, which is mapped for the time of one image.
+ * See save.h. All memory for it is a arena, which is mapped for the time of one image.
  */
 #include "libckpt/save.h"
 
@@ -13,8 +13,8 @@
 #include "base/nocancel.h"
 
 enum {
-	WORKSPACE_BYTES = 96 << 20,
-	FRAMES_BYTES = 64 << 10, /* more than anything takes of a stack below a visitor */
+	ARENA_BYTES = 96 << 20,
+	FRAMES_BYTES = 64 << 10, /* more than anything takes of a stack below a thread */
 };
 
 static int fill_info(struct saving *s)
@@ -38,21 +38,21 @@ static void fill_parent(struct saving *s)
 	struct image_info *info = &s->image->info;
 
 	info->writer = capture__keep(s->image, "libckpt " TRACER_VERSION);
-	if (!s->order->parent)
+	if (!s->request->parent)
 		return;
 	info->flags |= IMAGE_INCREMENT;
-	info->parent_id = s->order->parent_id;
-	info->depth = s->order->depth;
-	info->parent = capture__keep(s->image, s->order->parent);
+	info->parent_id = s->request->parent_id;
+	info->depth = s->request->depth;
+	info->parent = capture__keep(s->image, s->request->parent);
 }
 
 /* In address order, as capture__process wants them. */
 static size_t list_own(const struct saving *s, struct image_run own[3])
 {
-	size_t count = s->order->dirty ? dirty__own(s->order->dirty, own) : 0;
+	size_t count = s->request->dirty ? dirty__own(s->request->dirty, own) : 0;
 
-	own[count++] = (struct image_run){(uintptr_t)s->workspace.base,
-					  (uintptr_t)s->workspace.base + s->workspace.bytes};
+	own[count++] = (struct image_run){(uintptr_t)s->arena.base,
+					  (uintptr_t)s->arena.base + s->arena.bytes};
 	for (size_t i = 1; i < count; i++) {
 		for (size_t k = i; k > 0 && own[k].start < own[k - 1].start; k--) {
 			struct image_run run = own[k];
@@ -66,28 +66,28 @@ static size_t list_own(const struct saving *s, struct image_run own[3])
 
 static int describe(struct saving *s)
 {
-	const struct dirty *dirty = s->order->dirty;
-	const int hidden[] = {s->content.mem_fd, s->content.pagemap->fd,
+	const struct dirty *dirty = s->request->dirty;
+	const int hidden[] = {s->pages.mem_fd, s->pages.pagemap->fd,
 			      dirty && dirty->uffd >= 0 ? dirty->uffd : -1, -1};
 	struct image_run own[3];
 	size_t own_count = list_own(s, own);
 	int err = fill_info(s);
 
 	if (!err)
-		err = capture__process(s->image, &s->workspace, s->order->visitors, own, own_count,
+		err = capture__process(s->image, &s->arena, s->request->threads, own, own_count,
 				       hidden, &s->step);
 	if (err)
 		return err;
-	s->image->info.missing |= s->order->missing;
+	s->image->info.missing |= s->request->missing;
 	s->image->process.pid = getpid();
-	s->image->process.restart = (uintptr_t)s->order->restart;
+	s->image->process.restart = (uintptr_t)s->request->restart;
 	fill_parent(s);
 	return 0;
 }
 
 int save__plan(struct saving *s)
 {
-	struct dirty *dirty = s->order->dirty;
+	struct dirty *dirty = s->request->dirty;
 	int err = 0;
 
 	s->step = "cannot find the pages of this process";
@@ -95,11 +95,11 @@ int save__plan(struct saving *s)
 		err = dirty__begin(dirty, s->image);
 	if (err)
 		return err;
-	if (s->order->parent)
-		return dirty__plan(dirty, &s->content, s->image);
-	err = page_writer__plan_full(&s->content, s->image);
+	if (s->request->parent)
+		return dirty__plan(dirty, &s->pages, s->image);
+	err = page_writer__plan_full(&s->pages, s->image);
 	if (!err && dirty)
-		err = dirty__note(dirty, &s->content, s->image);
+		err = dirty__note(dirty, &s->pages, s->image);
 	return err;
 }
 
@@ -117,19 +117,19 @@ static struct image_run pages_of(uint64_t start, uint64_t end)
  */
 static int list_moving(struct saving *s, struct image_run **ret_runs, size_t *ret_count)
 {
-	const struct visitor *leader = s->order->visitors;
+	const struct stopped_thread *leader = s->request->threads;
 	const uint64_t errno_offset = (uintptr_t)&errno - leader->thread.fs_base;
 	struct image_run *runs;
 	size_t count = 1;
 
-	for (const struct visitor *v = leader; v; v = v->next)
+	for (const struct stopped_thread *v = leader; v; v = v->next)
 		count += 3;
-	runs = arena__take(&s->workspace, count * sizeof(*runs));
+	runs = arena__take(&s->arena, count * sizeof(*runs));
 	if (!runs)
 		return -ENOMEM;
 	count = 0;
-	runs[count++] = pages_of(s->order->variables.start, s->order->variables.end);
-	for (const struct visitor *v = leader; v; v = v->next) {
+	runs[count++] = pages_of(s->request->variables.start, s->request->variables.end);
+	for (const struct stopped_thread *v = leader; v; v = v->next) {
 		const uint64_t end = (uintptr_t)(v + 1);
 		const uint64_t number = v->thread.fs_base + errno_offset;
 		const struct image_thread *t = &v->thread;
@@ -144,40 +144,40 @@ static int list_moving(struct saving *s, struct image_run **ret_runs, size_t *re
 	return 0;
 }
 
-int save__describe(struct saving *s, const struct save_order *order)
+int save__describe(struct saving *s, const struct save_request *request)
 {
-	enum pagemap_tracking tracking = order->dirty ? order->dirty->tracking : PAGEMAP_NONE;
+	enum pagemap_tracking tracking = request->dirty ? request->dirty->tracking : PAGEMAP_NONE;
 	struct image_run *moving;
 	size_t moving_count;
 	int err;
 
 	memset(s, 0, sizeof(*s));
-	s->order = order;
-	s->content.mem_fd = -1;
+	s->request = request;
+	s->pages.mem_fd = -1;
 	s->step = "no memory";
-	err = arena__open(&s->workspace, WORKSPACE_BYTES);
+	err = arena__open(&s->arena, ARENA_BYTES);
 	if (err)
 		return err;
-	s->image = arena__take(&s->workspace, sizeof(*s->image));
-	s->writer = arena__take(&s->workspace, sizeof(*s->writer));
+	s->image = arena__take(&s->arena, sizeof(*s->image));
+	s->writer = arena__take(&s->arena, sizeof(*s->writer));
 	if (!s->image || !s->writer)
 		return -ENOMEM;
 	err = list_moving(s, &moving, &moving_count);
 	if (err)
 		return err;
 	s->step = "cannot open files of /proc/self";
-	err = page_writer__open(&s->content, &s->workspace, moving, moving_count, tracking);
+	err = page_writer__open(&s->pages, &s->arena, moving, moving_count, tracking);
 	return err ? err : describe(s);
 }
 
 int save__open(struct saving *s)
 {
-	int err = image_writer__open(s->writer, s->order->path);
+	int err = image_writer__open(s->writer, s->request->path);
 
 	s->step = s->writer->step;
 	s->step_names_path = 1;
 	if (!err)
-		history__begin(s->order->history, s->writer->output.fd);
+		history__begin(s->request->history, s->writer->output.fd);
 	return err;
 }
 
@@ -185,7 +185,7 @@ int save__reopen(struct saving *s)
 {
 	s->step = "cannot open files of /proc/self";
 	s->step_names_path = 0;
-	return page_writer__reopen(&s->content);
+	return page_writer__reopen(&s->pages);
 }
 
 void save__leave(struct saving *s)
@@ -204,7 +204,7 @@ int save__write(struct saving *s)
 	int err = image_writer__begin(writer, s->image);
 
 	if (!err)
-		err = page_writer__write(&s->content, writer, s->image);
+		err = page_writer__write(&s->pages, writer, s->image);
 	if (!err)
 		err = image_writer__commit(writer);
 	s->step = writer->step;
@@ -215,6 +215,6 @@ int save__write(struct saving *s)
 
 void save__close(struct saving *s)
 {
-	page_writer__close(&s->content);
-	arena__close(&s->workspace);
+	page_writer__close(&s->pages);
+	arena__close(&s->arena);
 }

@@ -17,9 +17,9 @@
 #include "libckpt/arena.h"
 
 /* What is to be written. All pointers are borrowed until save__close. */
-struct save_order {
+struct save_request {
 	const char *path;
-	struct visitor *visitors;      /* all threads, the leader first */
+	struct stopped_thread *threads;      /* all threads, the leader first */
 	struct image_restart *restart; /* for image_process.restart */
 	struct image_run variables;    /* the library's own */
 	struct history *history;       /* is told of the file */
@@ -32,9 +32,9 @@ struct save_order {
 
 /* One image. The fields below the line are the caller's to read. */
 struct saving {
-	struct arena workspace;
-	struct page_writer content;
-	const struct save_order *order;
+	struct arena arena;
+	struct page_writer pages;
+	const struct save_request *request;
 	struct image_writer *writer;
 	/* ---- */
 	struct image *image;
@@ -44,7 +44,7 @@ struct saving {
 
 /* What is to be described while the program stands still: all but the pages. Returns 0 or -errno;
  * call save__close in any case. */
-int save__describe(struct saving *saving, const struct save_order *order);
+int save__describe(struct saving *saving, const struct save_request *request);
 
 /* Finds the pages, after save__describe. Returns 0 or -errno. */
 int save__plan(struct saving *saving);

@@ -17,11 +17,11 @@ struct shm_holes {
 };
 
 /* Begins with a mapping. strings: those of its image. */
-void shm_holes__open(struct shm_holes *sparse, const struct image_mapping *mapping, const char *strings);
-void shm_holes__close(struct shm_holes *sparse);
+void shm_holes__open(struct shm_holes *holes, const struct image_mapping *mapping, const char *strings);
+void shm_holes__close(struct shm_holes *holes);
 
 /* The next pages in [start, end) of the mapping that hold data, or of which that is not known. Returns 1
  * with *ret, or 0 if there are none. */
-int shm_holes__next(const struct shm_holes *sparse, uint64_t start, uint64_t end, struct image_run *ret);
+int shm_holes__next(const struct shm_holes *holes, uint64_t start, uint64_t end, struct image_run *ret);
 
 #endif

@@ -9,22 +9,22 @@
 
 #include "base/nocancel.h"
 
-void stderr_line__begin(struct stderr_line *say)
+void stderr_line__begin(struct stderr_line *line)
 {
-	say->length = 0;
-	stderr_line__text(say, "libckpt: ");
+	line->length = 0;
+	stderr_line__text(line, "libckpt: ");
 }
 
-void stderr_line__text(struct stderr_line *say, const char *text)
+void stderr_line__text(struct stderr_line *line, const char *text)
 {
-	for (; *text && say->length + 1 < sizeof(say->text); text++) {
+	for (; *text && line->length + 1 < sizeof(line->text); text++) {
 		unsigned char c = (unsigned char)*text;
 
-		say->text[say->length++] = (char)(c < ' ' || c == 127 ? '?' : c);
+		line->text[line->length++] = (char)(c < ' ' || c == 127 ? '?' : c);
 	}
 }
 
-void stderr_line__number(struct stderr_line *say, uint64_t number)
+void stderr_line__number(struct stderr_line *line, uint64_t number)
 {
 	char digits[24];
 	size_t i = sizeof(digits) - 1;
@@ -34,15 +34,15 @@ void stderr_line__number(struct stderr_line *say, uint64_t number)
 		digits[--i] = (char)('0' + number % 10);
 		number /= 10;
 	} while (number);
-	stderr_line__text(say, digits + i);
+	stderr_line__text(line, digits + i);
 }
 
-void stderr_line__end(struct stderr_line *say)
+void stderr_line__end(struct stderr_line *line)
 {
 	int kept = errno;
 
-	say->text[say->length++] = '\n';
-	if (nocancel__write(STDERR_FILENO, say->text, say->length) < 0)
+	line->text[line->length++] = '\n';
+	if (nocancel__write(STDERR_FILENO, line->text, line->length) < 0)
 		errno = kept; /* nobody is there to be told */
 	errno = kept;
 }

@@ -15,11 +15,11 @@ struct stderr_line {
 };
 
 /* Begins a line with "libckpt: ". */
-void stderr_line__begin(struct stderr_line *say);
+void stderr_line__begin(struct stderr_line *line);
 /* Adds text; control characters become '?'. What does not fit is left out. */
-void stderr_line__text(struct stderr_line *say, const char *text);
-void stderr_line__number(struct stderr_line *say, uint64_t number);
+void stderr_line__text(struct stderr_line *line, const char *text);
+void stderr_line__number(struct stderr_line *line, uint64_t number);
 /* Ends the line and writes it. errno is preserved. */
-void stderr_line__end(struct stderr_line *say);
+void stderr_line__end(struct stderr_line *line);
 
 #endif

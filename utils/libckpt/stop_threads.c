@@ -25,16 +25,16 @@ static struct {
 	/* The first member; in the upper bits, where addresses have none, the generation: a member that
 	 * comes too late must not get into the list of the next one. */
 	atomic_uintptr_t members;
-	struct visitor *leader;
+	struct stopped_thread *leader;
 	atomic_int leading;     /* the process that has a leader now, or 0; a fork copies it */
 	atomic_uint generation; /* of gatherings; what a call must carry to be heeded */
 	atomic_uint arrivals;   /* members of this generation */
 	atomic_uint released;   /* the last generation that may go on */
 	atomic_uint returned;   /* threads in stop_threads__meet_again */
 	unsigned int count;
-} crowd;
+} gathering;
 
-static pid_t tids[CROWD_THREADS_MAX]; /* the leader's; too large for a stack */
+static pid_t tids[STOP_THREADS_MAX]; /* the leader's; too large for a stack */
 
 /* Whose memory this is; in a page that a fork leaves behind: 0 in a child that is not known yet. */
 static atomic_int *owner;
@@ -44,9 +44,9 @@ static uintptr_t generation_tag(unsigned int generation)
 	return (uintptr_t)generation << ADDRESS_BITS;
 }
 
-static struct visitor *first_member(uintptr_t members)
+static struct stopped_thread *first_member(uintptr_t members)
 {
-	return (struct visitor *)(members & (((uintptr_t)1 << ADDRESS_BITS) - 1)); /* NOLINT */
+	return (struct stopped_thread *)(members & (((uintptr_t)1 << ADDRESS_BITS) - 1)); /* NOLINT */
 }
 
 static void sleep_on(atomic_uint *word, unsigned int value, unsigned int ms)
@@ -58,7 +58,7 @@ static void sleep_on(atomic_uint *word, unsigned int value, unsigned int ms)
 
 static void wake_all(atomic_uint *word)
 {
-	(void)syscall(SYS_futex, word, FUTEX_WAKE_PRIVATE, CROWD_THREADS_MAX, NULL, NULL, 0);
+	(void)syscall(SYS_futex, word, FUTEX_WAKE_PRIVATE, STOP_THREADS_MAX, NULL, NULL, 0);
 }
 
 void stop_threads__own(void)
@@ -87,25 +87,25 @@ static int is_owner(int self)
 	return nobody == self;
 }
 
-enum crowd_role stop_threads__role(const siginfo_t *info)
+enum stop_role stop_threads__role(const siginfo_t *info)
 {
 	const int self = getpid();
-	int leading = crowd.leading;
+	int leading = gathering.leading;
 
 	if (!is_owner(self))
-		return CROWD_NOBODY;
-	if (info->si_code == SI_QUEUE && info->si_pid == getpid() && info->si_ptr == &crowd) {
+		return STOP_NOBODY;
+	if (info->si_code == SI_QUEUE && info->si_pid == getpid() && info->si_ptr == &gathering) {
 		/* Our own call. It may have been pending while the thread came for another. */
-		return crowd.leading && (unsigned int)info->si_errno == crowd.generation &&
-				       crowd.released != crowd.generation
-			       ? CROWD_MEMBER
-			       : CROWD_NOBODY;
+		return gathering.leading && (unsigned int)info->si_errno == gathering.generation &&
+				       gathering.released != gathering.generation
+			       ? STOP_MEMBER
+			       : STOP_NOBODY;
 	}
 	/* If there is a leader already, this request is answered by its image: unless that is in the
 	 * parent, and the fork came between its first step and its call to us. */
-	return leading != self && atomic_compare_exchange_strong(&crowd.leading, &leading, self)
-		       ? CROWD_LEADER
-		       : CROWD_NOBODY;
+	return leading != self && atomic_compare_exchange_strong(&gathering.leading, &leading, self)
+		       ? STOP_LEADER
+		       : STOP_NOBODY;
 }
 
 static void call(pid_t tid, int signal)
@@ -117,15 +117,15 @@ static void call(pid_t tid, int signal)
 	info.si_code = SI_QUEUE;
 	info.si_pid = getpid();
 	info.si_uid = getuid();
-	info.si_errno = (int)crowd.generation;
-	info.si_ptr = &crowd;
+	info.si_errno = (int)gathering.generation;
+	info.si_ptr = &gathering;
 	/* ESRCH: it has just ended, and will not be in the next list. */
 	(void)syscall(SYS_rt_tgsigqueueinfo, getpid(), tid, signal, &info);
 }
 
 static int is_here(pid_t tid)
 {
-	for (const struct visitor *v = first_member(crowd.members); v; v = v->next) {
+	for (const struct stopped_thread *v = first_member(gathering.members); v; v = v->next) {
 		if (v->thread.tid == tid)
 			return 1;
 	}
@@ -135,12 +135,12 @@ static int is_here(pid_t tid)
 /* Calls those that are not here; how many they are, or -errno. */
 static int call_missing(int signal, pid_t self, pid_t *ret_tid)
 {
-	ssize_t count = capture__threads(tids, CROWD_THREADS_MAX);
+	ssize_t count = capture__threads(tids, STOP_THREADS_MAX);
 	int missing = 0;
 
 	if (count < 0)
 		return (int)count;
-	if (count > CROWD_THREADS_MAX)
+	if (count > STOP_THREADS_MAX)
 		return -EFBIG;
 	for (ssize_t i = 0; i < count; i++) {
 		if (tids[i] == self || is_here(tids[i]))
@@ -149,35 +149,35 @@ static int call_missing(int signal, pid_t self, pid_t *ret_tid)
 		*ret_tid = tids[i];
 		missing++;
 	}
-	crowd.count = (unsigned int)count;
+	gathering.count = (unsigned int)count;
 	return missing;
 }
 
-int stop_threads__gather(int signal, struct visitor *first, pid_t *ret_tid)
+int stop_threads__gather(int signal, struct stopped_thread *first, pid_t *ret_tid)
 {
-	crowd.leader = first;
-	crowd.arrivals = 0;
-	crowd.returned = 0;
-	crowd.generation++;
-	crowd.members = generation_tag(crowd.generation);
+	gathering.leader = first;
+	gathering.arrivals = 0;
+	gathering.returned = 0;
+	gathering.generation++;
+	gathering.members = generation_tag(gathering.generation);
 	for (unsigned int round = 0; round < ROUNDS; round++) {
-		unsigned int arrivals = crowd.arrivals;
+		unsigned int arrivals = gathering.arrivals;
 		int missing = call_missing(signal, first->thread.tid, ret_tid);
 
 		if (missing < 0)
 			return missing;
 		if (missing == 0) { /* and nobody is left to start another one */
-			first->next = first_member(crowd.members);
+			first->next = first_member(gathering.members);
 			return 0;
 		}
 		/* All that were called may come before the next look. */
-		while (crowd.arrivals - arrivals < (unsigned int)missing) {
-			unsigned int seen = crowd.arrivals;
+		while (gathering.arrivals - arrivals < (unsigned int)missing) {
+			unsigned int seen = gathering.arrivals;
 
 			if (seen - arrivals >= (unsigned int)missing)
 				break;
-			sleep_on(&crowd.arrivals, seen, ROUND_MS);
-			if (crowd.arrivals == seen)
+			sleep_on(&gathering.arrivals, seen, ROUND_MS);
+			if (gathering.arrivals == seen)
 				break;
 		}
 	}
@@ -188,51 +188,51 @@ static void wait_for_release(unsigned int generation)
 {
 	unsigned int released;
 
-	while ((int)((released = crowd.released) - generation) < 0)
-		sleep_on(&crowd.released, released, 0);
+	while ((int)((released = gathering.released) - generation) < 0)
+		sleep_on(&gathering.released, released, 0);
 }
 
-void stop_threads__join(struct visitor *visitor)
+void stop_threads__join(struct stopped_thread *thread)
 {
-	const unsigned int generation = crowd.generation;
+	const unsigned int generation = gathering.generation;
 	const uintptr_t tag = generation_tag(generation);
-	uintptr_t members = crowd.members;
+	uintptr_t members = gathering.members;
 
 	do {
 		if (members - (uintptr_t)first_member(members) != tag)
 			return; /* and will be called again, for the next one */
-		visitor->next = first_member(members);
-	} while (!atomic_compare_exchange_weak(&crowd.members, &members, tag | (uintptr_t)visitor));
-	crowd.arrivals++;
-	wake_all(&crowd.arrivals);
+		thread->next = first_member(members);
+	} while (!atomic_compare_exchange_weak(&gathering.members, &members, tag | (uintptr_t)thread));
+	gathering.arrivals++;
+	wake_all(&gathering.arrivals);
 	wait_for_release(generation);
 }
 
 void stop_threads__release(void)
 {
-	crowd.members = generation_tag(crowd.generation);
-	crowd.leader = NULL;
-	crowd.released = crowd.generation;
-	wake_all(&crowd.released);
-	crowd.leading = 0; /* from here on, somebody else may begin a new generation */
+	gathering.members = generation_tag(gathering.generation);
+	gathering.leader = NULL;
+	gathering.released = gathering.generation;
+	wake_all(&gathering.released);
+	gathering.leading = 0; /* from here on, somebody else may begin a new generation */
 }
 
-void stop_threads__meet_again(const struct visitor *visitor)
+void stop_threads__meet_again(const struct stopped_thread *thread)
 {
-	unsigned int returned = ++crowd.returned, generation = crowd.generation;
+	unsigned int returned = ++gathering.returned, generation = gathering.generation;
 
-	if (visitor != crowd.leader) {
-		wake_all(&crowd.returned);
+	if (thread != gathering.leader) {
+		wake_all(&gathering.returned);
 		wait_for_release(generation);
 		return;
 	}
-	while (returned < crowd.count) {
-		sleep_on(&crowd.returned, returned, 0);
-		returned = crowd.returned;
+	while (returned < gathering.count) {
+		sleep_on(&gathering.returned, returned, 0);
+		returned = gathering.returned;
 	}
 }
 
 unsigned int stop_threads__count(void)
 {
-	return crowd.count;
+	return gathering.count;
 }

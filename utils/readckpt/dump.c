@@ -70,7 +70,7 @@ static int check(const struct image *image, uint64_t start, uint64_t end, char *
 /* How much of [at, at + bytes) is one piece, and whether it was missing. */
 static size_t measure(const struct image_chain *chain, uint64_t at, size_t bytes, int *ret_missing)
 {
-	struct image_piece piece;
+	struct image_extent piece;
 	const struct image *image;
 	uint64_t end;
 

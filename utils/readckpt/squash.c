@@ -11,7 +11,7 @@
 #include <string.h>
 
 #include "image/image_elf.h"
-#include "image/image_plan.h"
+#include "image/image_segmenter.h"
 
 enum {
 	BLOCK_BYTES = 1 << 18,
@@ -75,18 +75,18 @@ static int plan_missing(struct squash *s, const struct image *owner, uint64_t st
 static int plan_mapping(struct squash *s, const struct image_mapping *m)
 {
 	const struct image *owner;
-	struct image_piece piece;
-	struct image_plan gathering;
+	struct image_extent piece;
+	struct image_segmenter gathering;
 	int err = 0;
 
-	image_plan__begin(&gathering, &s->image, m);
+	image_segmenter__begin(&gathering, &s->image, m);
 	for (uint64_t at = m->start; at < m->end && !err; at = piece.end) {
 		image_chain__locate(s->chain, at, &piece, &owner);
 		err = plan_missing(s, owner, at, piece.end);
 		if (piece.kind == IMAGE_DATA)
-			image_plan__data(&gathering, at, piece.end);
+			image_segmenter__add(&gathering, at, piece.end);
 	}
-	if (!err && image_plan__end(&gathering))
+	if (!err && image_segmenter__end(&gathering))
 		err = fail(s, -EFBIG, s->chain->images[0]->path, "it has too many segments");
 	return err;
 }
@@ -181,7 +181,7 @@ static int copy_data(struct squash *s, const struct image *owner, uint64_t addre
 static int copy_segment(struct squash *s, const struct image_segment *segment)
 {
 	const struct image *owner;
-	struct image_piece piece;
+	struct image_extent piece;
 	int err = 0;
 
 	for (uint64_t at = segment->start; at < segment->end && !err; at = piece.end) {

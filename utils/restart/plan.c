@@ -59,7 +59,7 @@ int plan__move_fd(int fd, int first_fd)
 
 static const struct image_mapping *find_mapping(const struct image *image, uint64_t address)
 {
-	struct image_piece piece;
+	struct image_extent piece;
 
 	image__locate(image, address, &piece);
 	return piece.mapping;
@@ -103,7 +103,7 @@ static int check_threads(struct draft *d)
 static int check_machine(struct draft *d)
 {
 	const struct image *image = d->image;
-	uint64_t missing = image->process.xcr0 & ~thread__xcr0();
+	uint64_t missing = image->process.xcr0 & ~registrations__xcr0();
 
 	if (image->info.flags & IMAGE_NO_REGISTERS)
 		return image__fail(d->message, -ENOEXEC, image->path,
@@ -179,7 +179,7 @@ static int add_run(struct draft *d, const struct plan_piece *segment, uint64_t f
 
 /* What image has for addresses from start on. A mapping of the same file has the file's bytes before,
  * so holes count there. Holes of some file systems are smaller than a page. */
-static int add_data(struct draft *d, uint64_t start, const struct image_piece *data,
+static int add_data(struct draft *d, uint64_t start, const struct image_extent *data,
 		    const struct image *image, int skip_holes)
 {
 	const uint64_t bytes = data->end - start, limit = data->offset + bytes;
@@ -213,7 +213,7 @@ static int add_pieces(struct draft *d, const struct image_mapping *m, int skip_h
 
 	while (at < m->end && !err) {
 		const struct image *image;
-		struct image_piece piece;
+		struct image_extent piece;
 
 		image_chain__locate(d->chain, at, &piece, &image);
 		if (piece.kind == IMAGE_DATA)
@@ -504,7 +504,7 @@ int plan__make(const struct image_chain *chain, int first_fd, struct plan **ret,
 	d.plan.program_start = (uintptr_t)__executable_start / IMAGE_PAGE * IMAGE_PAGE;
 	d.plan.program_end = round_up((uintptr_t)_end, IMAGE_PAGE);
 	self.fs_base = (uintptr_t)__builtin_thread_pointer();
-	thread__find_rseq(&self);
+	registrations__find_rseq(&self);
 	d.plan.rseq = self.rseq;
 	d.plan.rseq_bytes = self.rseq_bytes;
 	d.plan.rseq_signature = self.rseq_signature;

@@ -284,8 +284,8 @@ __attribute__((noreturn)) static void become(void *thread)
 		if (raw_syscall__call(SYS_rseq, t->rseq, t->rseq_bytes, 0, t->rseq_signature) < 0)
 			area->cpu_id = (uint32_t)RSEQ_CPU_ID_REGISTRATION_FAILED;
 	}
-	(void)raw_syscall__call(SYS_arch_prctl, THREAD_SET_GS, t->gs_base, 0, 0);
-	(void)raw_syscall__call(SYS_arch_prctl, THREAD_SET_FS, t->fs_base, 0, 0);
+	(void)raw_syscall__call(SYS_arch_prctl, REGISTRATIONS_SET_GS, t->gs_base, 0, 0);
+	(void)raw_syscall__call(SYS_arch_prctl, REGISTRATIONS_SET_FS, t->fs_base, 0, 0);
 	jump(t);
 }
 
@@ -353,7 +353,7 @@ static void leave_library(const struct plan *plan)
 		die("cannot unregister rseq", -errno);
 	must(syscall(SYS_set_robust_list, NULL, sizeof(struct robust_list_head)),
 	     "cannot unregister the robust list");
-	must(syscall(SYS_arch_prctl, THREAD_SET_FS, new), "cannot set FS");
+	must(syscall(SYS_arch_prctl, REGISTRATIONS_SET_FS, new), "cannot set FS");
 }
 
 __attribute__((noreturn)) void restore__run(struct plan *plan)

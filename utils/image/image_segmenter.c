@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * See image_plan.h.
+ * See image_segmenter.h.
  */
-#include "image/image_plan.h"
+#include "image/image_segmenter.h"
 
 #include <errno.h>
 
 enum { GAP_BYTES = 16 << 20 };
 
-static void add_segment(struct image_plan *p, uint64_t start, uint64_t end, int has_bytes)
+static void add_segment(struct image_segmenter *p, uint64_t start, uint64_t end, int has_bytes)
 {
 	struct image *image = p->image;
 
@@ -26,14 +26,14 @@ static void add_segment(struct image_plan *p, uint64_t start, uint64_t end, int 
 	};
 }
 
-void image_plan__begin(struct image_plan *p, struct image *image,
+void image_segmenter__begin(struct image_segmenter *p, struct image *image,
 		       const struct image_mapping *mapping)
 {
-	*p = (struct image_plan){
+	*p = (struct image_segmenter){
 		.image = image, .mapping = mapping, .start = mapping->start, .end = mapping->start};
 }
 
-void image_plan__data(struct image_plan *p, uint64_t start, uint64_t end)
+void image_segmenter__add(struct image_segmenter *p, uint64_t start, uint64_t end)
 {
 	if (start - p->end >= GAP_BYTES) {
 		add_segment(p, p->start, p->end, 1);
@@ -43,7 +43,7 @@ void image_plan__data(struct image_plan *p, uint64_t start, uint64_t end)
 	p->end = end;
 }
 
-int image_plan__end(struct image_plan *p)
+int image_segmenter__end(struct image_segmenter *p)
 {
 	uint64_t end = p->mapping->end;
 

@@ -6,14 +6,14 @@
  *	mapping   |  data  .. data  ..........................  data ...|
  *	segments  | with bytes     | without bytes             | with   |
  */
-#ifndef IMAGE_IMAGE_PLAN_H
-#define IMAGE_IMAGE_PLAN_H
+#ifndef IMAGE_IMAGE_SEGMENTER_H
+#define IMAGE_IMAGE_SEGMENTER_H
 
 #include <stdint.h>
 
 #include "image/image.h"
 
-struct image_plan {
+struct image_segmenter {
 	struct image *image;
 	const struct image_mapping *mapping;
 	uint64_t start, end; /* the segment being gathered */
@@ -21,14 +21,14 @@ struct image_plan {
 };
 
 /* Begins a mapping. image: has room for IMAGE_SEGMENTS_MAX segments, which are added to it. Both are
- * borrowed up to image_plan__end. */
-void image_plan__begin(struct image_plan *plan, struct image *image,
+ * borrowed up to image_segmenter__end. */
+void image_segmenter__begin(struct image_segmenter *plan, struct image *image,
 		       const struct image_mapping *mapping);
 
 /* Pages [start, end) of it are data. In address order. */
-void image_plan__data(struct image_plan *plan, uint64_t start, uint64_t end);
+void image_segmenter__add(struct image_segmenter *plan, uint64_t start, uint64_t end);
 
 /* Ends the mapping. Returns 0; -EFBIG if there are more than IMAGE_SEGMENTS_MAX segments. */
-int image_plan__end(struct image_plan *plan);
+int image_segmenter__end(struct image_segmenter *plan);
 
 #endif
