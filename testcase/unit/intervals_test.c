@@ -133,6 +133,33 @@ static void test_set_operations(void)
 	intervals__clear(&ret);
 }
 
+static void test_unite(void)
+{
+	struct intervals a = {0}, b = {0}, empty = {0}, ret = {0};
+
+	tap__ok(intervals__unite(&a, &empty) == 0 && a.count == 0, "nothing and nothing");
+	(void)intervals__add(&b, 20, 30);
+	(void)intervals__add(&b, 50, 60);
+	tap__ok(intervals__unite(&a, &b) == 0 && HOLDS(&a, 20, 30, 50, 60), "nothing and a set");
+	tap__ok(intervals__unite(&a, &empty) == 0 && HOLDS(&a, 20, 30, 50, 60),
+		"a set and nothing");
+	tap__ok(intervals__unite(&a, &a) == 0 && HOLDS(&a, 20, 30, 50, 60), "a set and itself");
+	(void)intervals__remove(&b, 0, UINT64_MAX);
+	(void)intervals__add(&b, 10, 20);
+	(void)intervals__add(&b, 32, 35);
+	(void)intervals__add(&b, 52, 54);
+	(void)intervals__add(&b, 58, 70);
+	tap__ok(intervals__unite(&a, &b) == 0 && HOLDS(&a, 10, 30, 32, 35, 50, 70),
+		"two sets that touch and overlap");
+	(void)intervals__add(&ret, 1, 2);
+	tap__ok(intervals__copy(&a, &ret) == 0 && HOLDS(&ret, 10, 30, 32, 35, 50, 70) &&
+			ret.items != a.items,
+		"a copy; the old content goes");
+	tap__ok(intervals__copy(&empty, &ret) == 0 && ret.count == 0, "a copy of nothing");
+	intervals__clear(&a);
+	intervals__clear(&b);
+}
+
 /* Is the invariant of intervals.h true, and does the set hold just the model's addresses? */
 static int matches(const struct intervals *set, const uint8_t *model)
 {
@@ -176,7 +203,8 @@ static int change(struct intervals *set, uint8_t *model)
 /* The number of steps that went well: all of STEPS, or where the first went wrong. */
 static unsigned int walk(void)
 {
-	static uint8_t model[2][MODEL_BITS], common[MODEL_BITS], difference[MODEL_BITS];
+	static uint8_t model[2][MODEL_BITS], common[MODEL_BITS], difference[MODEL_BITS],
+		either[MODEL_BITS];
 	struct intervals sets[2] = {{0}, {0}}, ret = {0};
 	unsigned int step;
 
@@ -189,10 +217,14 @@ static unsigned int walk(void)
 		for (unsigned int i = 0; i < MODEL_BITS; i++) {
 			common[i] = model[0][i] & model[1][i];
 			difference[i] = model[0][i] & !model[1][i];
+			either[i] = model[0][i] | model[1][i];
 		}
 		if (intervals__intersect(&sets[0], &sets[1], &ret) || !matches(&ret, common))
 			break;
 		if (intervals__subtract(&sets[0], &sets[1], &ret) || !matches(&ret, difference))
+			break;
+		if (intervals__copy(&sets[0], &ret) || intervals__unite(&ret, &sets[1]) ||
+		    !matches(&ret, either))
 			break;
 	}
 	intervals__clear(&sets[0]);
@@ -205,11 +237,12 @@ int main(int argc, char **argv)
 {
 	const uint64_t seed = random__seed_of(argc, argv, 20250923);
 
-	tap__plan(36);
+	tap__plan(43);
 	test_add();
 	test_remove();
 	test_find();
 	test_set_operations();
+	test_unite();
 	for (unsigned int i = 0; i < 3; i++) {
 		random__seed(seed + i);
 		tap__equal(walk(), STEPS, "a random walk, seed %" PRIu64, seed + i);

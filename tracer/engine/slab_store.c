@@ -100,16 +100,6 @@ static int append_all(struct slab_store *store, const struct intervals *pages,
 	return err;
 }
 
-static int copy_set(struct intervals *to, const struct intervals *from)
-{
-	int err = 0;
-
-	intervals__clear(to);
-	for (size_t i = 0; i < from->count && !err; i++)
-		err = intervals__add(to, from->items[i].start, from->items[i].end);
-	return err;
-}
-
 void slab_store__clear(struct slab_store *store)
 {
 	store->state->slabs = store->state->slots = store->state->visits = 0;
@@ -167,7 +157,7 @@ int slab_store__begin_checkpoint(struct slab_store *store, const struct interval
 	int err;
 
 	slab_store__clear(store);
-	err = copy_set(&store->ranges, ranges);
+	err = intervals__copy(ranges, &store->ranges);
 	for (size_t i = 0; i < ranges->count && !err; i++)
 		err = memory__data_pages(memory, ranges->items[i].start, ranges->items[i].end,
 					 &store->known);

@@ -7,12 +7,8 @@
 #include "intervals.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
-#include "slab/slab_heap.h"
-
-/* The items of all sets; made for the first, then kept: sets come and go with each operation, and a
- * pointer to it in each of them would have to be set up before the set is used. */
-static struct slab_heap *heap;
 
 /* The index of the first interval with end >= address, or count. */
 static size_t first_end_from(const struct intervals *set, uint64_t address)
@@ -48,18 +44,13 @@ static size_t first_start_from(const struct intervals *set, uint64_t address)
 
 static int reserve(struct intervals *set, size_t count)
 {
-	size_t capacity = set->capacity, bytes;
 	struct interval *items;
 
-	if (count <= capacity)
+	if (count <= set->capacity)
 		return 0;
-	if (count < 2 * capacity)
-		count = 2 * capacity;
-	if (__builtin_mul_overflow(count, sizeof(*items), &bytes))
-		return -ENOMEM;
-	if (!heap && slab_heap__create(NULL, 0, &heap))
-		return -ENOMEM;
-	items = slab_heap__resize(heap, set->items, bytes);
+	if (count < 2 * set->capacity)
+		count = 2 * set->capacity;
+	items = reallocarray(set->items, count, sizeof(*items));
 	if (!items)
 		return -ENOMEM;
 	set->items = items;
@@ -125,6 +116,47 @@ int intervals__remove(struct intervals *set, uint64_t start, uint64_t end)
 	if (set->items[high - 1].end > end)
 		rest[count++] = (struct interval){end, set->items[high - 1].end};
 	return replace(set, low, high, rest, count);
+}
+
+/* Adds an interval behind all others of the set, which has room for it; may touch or overlap the
+ * last one. */
+static void append(struct intervals *set, const struct interval *item)
+{
+	struct interval *last = set->count ? &set->items[set->count - 1] : NULL;
+
+	if (!last || item->start > last->end)
+		set->items[set->count++] = *item;
+	else if (item->end > last->end)
+		last->end = item->end;
+}
+
+int intervals__unite(struct intervals *set, const struct intervals *other)
+{
+	struct intervals united = {0};
+	size_t i = 0, j = 0;
+	int err;
+
+	if (!other->count)
+		return 0;
+	err = reserve(&united, set->count + other->count);
+	if (err)
+		return err;
+	while (i < set->count || j < other->count) {
+		if (j == other->count ||
+		    (i < set->count && set->items[i].start < other->items[j].start))
+			append(&united, &set->items[i++]);
+		else
+			append(&united, &other->items[j++]);
+	}
+	intervals__clear(set);
+	*set = united;
+	return 0;
+}
+
+int intervals__copy(const struct intervals *a, struct intervals *ret)
+{
+	intervals__clear(ret);
+	return intervals__unite(ret, a);
 }
 
 /* Neither a difference nor an intersection has more intervals than its two sets together. */
@@ -207,6 +239,6 @@ uint64_t intervals__bytes(const struct intervals *set)
 
 void intervals__clear(struct intervals *set)
 {
-	(void)slab_heap__free(heap, set->items); /* if munmap refuses, that memory is lost */
+	free(set->items);
 	*set = (struct intervals){0};
 }

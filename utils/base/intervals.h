@@ -6,9 +6,6 @@
  *
  * Invariant: items[i].start < items[i].end < items[i + 1].start. It holds after every call,
  * failed ones included. Knows nothing of processes or BPF.
- *
- * The items of all sets come from one heap of utils/slab, which has no locks: only one thread of a
- * process may use sets.
  */
 #ifndef BASE_INTERVALS_H
 #define BASE_INTERVALS_H
@@ -21,18 +18,22 @@ struct interval {
 };
 
 struct intervals {              /* zero-initialised: the empty set */
-	struct interval *items; /* the module's own, nobody else may free them */
+	struct interval *items; /* owned by the set; freed by intervals__clear */
 	size_t count, capacity;
 };
 
 /* Adds [start, end); an empty or reversed interval adds nothing. 0 or -ENOMEM (set unchanged). */
 int intervals__add(struct intervals *set, uint64_t start, uint64_t end);
 
-/* Takes [start, end) out, splitting what reaches over its edges. 0 or -ENOMEM (set unchanged). */
+/* Takes [start, end) out and splits intervals that cross its edges. 0 or -ENOMEM (set unchanged). */
 int intervals__remove(struct intervals *set, uint64_t start, uint64_t end);
 
-/* Makes *ret = a without b / a and b in common. *ret must be another set than a and b; what it held
- * is dropped. 0 or -ENOMEM (*ret is then empty). */
+/* Adds all of other, which may be the same set. 0 or -ENOMEM (set unchanged). */
+int intervals__unite(struct intervals *set, const struct intervals *other);
+
+/* Make *ret a copy of a, the difference a - b, or the intersection of a and b. *ret must be another
+ * set than a and b; its old content is dropped. Return 0 or -ENOMEM (*ret is then empty). */
+int intervals__copy(const struct intervals *a, struct intervals *ret);
 int intervals__subtract(const struct intervals *a, const struct intervals *b,
 			struct intervals *ret);
 int intervals__intersect(const struct intervals *a, const struct intervals *b,
