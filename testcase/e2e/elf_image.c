@@ -88,8 +88,8 @@ static void check_segment(const struct pair *p, size_t i)
 
 	if (header.p_type != PT_LOAD || header.p_vaddr != segment->start ||
 	    header.p_memsz != segment->end - segment->start || header.p_filesz != segment->bytes ||
-	    header.p_flags != flags || header.p_align != IMAGE_PAGE ||
-	    header.p_offset % IMAGE_PAGE != 0)
+	    header.p_flags != flags || header.p_align != PAGE_BYTES ||
+	    header.p_offset % PAGE_BYTES != 0)
 		fail("segment %zu, at 0x%" PRIx64 ", is another", i, segment->start);
 	for (uint64_t at = 0; at < segment->bytes; at += SEGMENT_BLOCK) {
 		uint64_t left = segment->bytes - at;

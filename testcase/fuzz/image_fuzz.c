@@ -18,7 +18,7 @@
 #include "reseal.h"
 #include "sample.h"
 
-enum { READ_BYTES = 3 * IMAGE_PAGE / 2, PIECES_MAX = 4096 };
+enum { READ_BYTES = 3 * PAGE_BYTES / 2, PIECES_MAX = 4096 };
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t max_size, unsigned int seed);
@@ -74,7 +74,7 @@ static void walk(const struct image_chain *chain)
 		if (piece.start != at || piece.end <= at || piece.kind == IMAGE_UNCHANGED)
 			abort();
 		(void)image_chain__read(chain, at, buffer, sizeof(buffer));
-		(void)image__read(chain->images[0], at + IMAGE_PAGE / 2, buffer, IMAGE_PAGE);
+		(void)image__read(chain->images[0], at + PAGE_BYTES / 2, buffer, PAGE_BYTES);
 	}
 }
 
@@ -175,7 +175,7 @@ static size_t choose_note(const uint8_t *data, size_t start, size_t end, unsigne
 /* Makes room for, or takes away, bytes at an offset of the notes; they stay in the same pages. */
 static void resize_notes(uint8_t *data, size_t at, size_t end, size_t bytes, int add)
 {
-	size_t limit = (end + IMAGE_PAGE - 1) / IMAGE_PAGE * IMAGE_PAGE;
+	size_t limit = page__round_up(end);
 	Elf64_Phdr notes;
 
 	memcpy(&notes, data + sizeof(Elf64_Ehdr), sizeof(notes));
@@ -196,7 +196,7 @@ size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t max_size, unsi
 
 	if (seed % 16 == 0)
 		return LLVMFuzzerMutate(data, size, max_size);
-	if (!reseal__notes(data, size, &start, &end) || end > size / IMAGE_PAGE * IMAGE_PAGE)
+	if (!reseal__notes(data, size, &start, &end) || end > page__start(size))
 		return LLVMFuzzerMutate(data, size, max_size);
 	note = choose_note(data, start, end, seed / 16, &bytes);
 	switch (seed % 16) {
@@ -208,7 +208,7 @@ size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t max_size, unsi
 		mutate_range(data, 0, start);
 		break;
 	case 4:
-		mutate_range(data, size / IMAGE_PAGE * IMAGE_PAGE, size);
+		mutate_range(data, page__start(size), size);
 		break;
 	case 5: /* the same note twice; or longer, or shorter, by four bytes somewhere */
 		resize_notes(data, note, end, bytes, 1);

@@ -42,7 +42,7 @@ static inline void reseal(unsigned char *bytes, size_t count)
 	if (!reseal__notes(bytes, count, &start, &end))
 		return;
 	memcpy(&last, bytes + start - sizeof(last), sizeof(last));
-	head = (end + IMAGE_PAGE - 1) / IMAGE_PAGE * IMAGE_PAGE;
+	head = page__round_up(end);
 	if (head > count || last.p_offset < head || last.p_offset > count ||
 	    count - last.p_offset < note + sizeof(sums))
 		return;

@@ -40,7 +40,7 @@ struct sample {
 	struct image_run runs[1];
 	uint64_t auxv[4];
 	unsigned char xstate[SAMPLE_XSTATE];
-	unsigned char text[IMAGE_PAGE], heap[3 * IMAGE_PAGE];
+	unsigned char text[PAGE_BYTES], heap[3 * PAGE_BYTES];
 	char strings[256];
 	uint32_t string_bytes;
 };
@@ -58,7 +58,7 @@ static inline void sample__add_mapping(struct sample *s, uint64_t start, uint64_
 				       uint32_t flags, const char *path, int has_bytes)
 {
 	struct image *image = &s->image;
-	uint64_t end = start + pages * IMAGE_PAGE;
+	uint64_t end = start + pages * PAGE_BYTES;
 
 	s->mappings[image->mapping_count++] = (struct image_mapping){
 		.start = start, .end = end, .flags = flags, .path = sample__string(s, path)};
@@ -75,7 +75,7 @@ static inline void sample__add_threads(struct sample *s)
 		s->threads[i] = (struct image_thread){
 			.tid = 2300 + (int)i, .rip = SAMPLE_TEXT + 23, .name = "worker"};
 		s->registers[i].user.rip = SAMPLE_TEXT + 5 + i;
-		s->registers[i].user.rsp = SAMPLE_HEAP + IMAGE_PAGE - 64;
+		s->registers[i].user.rsp = SAMPLE_HEAP + PAGE_BYTES - 64;
 	}
 	s->registers[0].xstate = s->xstate;
 	s->registers[0].xstate_bytes = SAMPLE_XSTATE;
@@ -110,7 +110,7 @@ static inline void sample__make(struct sample *s)
 	struct image *image = &s->image;
 
 	memset(s, 0, sizeof(*s));
-	for (size_t i = 0; i < IMAGE_PAGE; i++) {
+	for (size_t i = 0; i < PAGE_BYTES; i++) {
 		s->text[i] = (unsigned char)(i * 23 >> 3);
 		s->heap[i] = (unsigned char)(255 - i % 251);
 	}
@@ -124,7 +124,7 @@ static inline void sample__make(struct sample *s)
 	sample__add_mapping(s, SAMPLE_KERNEL, 1, IMAGE_READ | IMAGE_VVAR, "[vvar]", 0);
 	sample__add_threads(s);
 	sample__add_files(s);
-	s->runs[0] = (struct image_run){SAMPLE_HEAP + 2 * IMAGE_PAGE, SAMPLE_HEAP + 3 * IMAGE_PAGE};
+	s->runs[0] = (struct image_run){SAMPLE_HEAP + 2 * PAGE_BYTES, SAMPLE_HEAP + 3 * PAGE_BYTES};
 	image->missing = s->runs;
 	image->missing_count = 1;
 	image->auxv = s->auxv;
@@ -134,13 +134,13 @@ static inline void sample__make(struct sample *s)
 		.id = SAMPLE_ID,
 		.time_ns = 1700000000ULL * 1000000000,
 		.version = IMAGE_VERSION,
-		.page_bytes = IMAGE_PAGE,
+		.page_bytes = PAGE_BYTES,
 		.writer = sample__string(s, "sample 23"),
 		.kernel = sample__string(s, "6.1.0"),
 	};
 	image->process = (struct image_process){
 		.start_brk = SAMPLE_HEAP,
-		.brk = SAMPLE_HEAP + 3 * IMAGE_PAGE,
+		.brk = SAMPLE_HEAP + 3 * PAGE_BYTES,
 		.pid = 2300,
 		.ppid = 1,
 		.umask = 022,
@@ -170,10 +170,10 @@ static inline void sample__add_to(struct sample *s, const char *path, uint64_t p
 	image->info.missing = 0;
 	image->missing_count = 0;
 	s->segments[0] = s->segments[1];
-	s->segments[0].end = s->segments[0].start + IMAGE_PAGE;
-	s->segments[0].bytes = IMAGE_PAGE;
+	s->segments[0].end = s->segments[0].start + PAGE_BYTES;
+	s->segments[0].bytes = PAGE_BYTES;
 	image->segment_count = 1;
-	s->runs[0] = (struct image_run){SAMPLE_TEXT, SAMPLE_TEXT + IMAGE_PAGE};
+	s->runs[0] = (struct image_run){SAMPLE_TEXT, SAMPLE_TEXT + PAGE_BYTES};
 	image->unchanged = s->runs;
 	image->unchanged_count = 1;
 }

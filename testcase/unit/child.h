@@ -8,11 +8,11 @@
 
 #include <linux/types.h>
 #include <signal.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
+#include "base/procfs.h"
 
 /* Starts a child that does that for ever, and that ends with us. Returns as fork does. */
 static inline pid_t child__start(void (*work)(void))
@@ -30,15 +30,11 @@ static inline pid_t child__start(void (*work)(void))
 /* The letter of its state in /proc, 0 when it is gone. */
 static inline int child__state(pid_t pid)
 {
-	char path[64], text[512], *end_of_name;
-	FILE *file;
+	char text[512] = "", *end_of_name;
 
-	(void)snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
-	file = fopen(path, "re");
-	if (!file)
+	if (procfs__read(pid, "stat", text, sizeof(text) - 1) < 0)
 		return 0;
-	end_of_name = fgets(text, sizeof(text), file) ? strrchr(text, ')') : NULL;
-	(void)fclose(file);
+	end_of_name = strrchr(text, ')');
 	return end_of_name ? end_of_name[2] : 0;
 }
 

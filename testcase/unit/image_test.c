@@ -15,7 +15,7 @@
 #include "folder.h"
 #include "tap.h"
 
-#define PAGE ((size_t)IMAGE_PAGE)
+#define PAGE ((size_t)PAGE_BYTES)
 
 enum { HEAP_PAGES = 23, XSTATE = 832, START = 0x10000000, FLIPS = 2300 };
 

@@ -9,9 +9,9 @@
 #include "restart/load.h"
 #include "tap.h"
 
-enum { PIECES = 3, PIECE_BYTES = 23 * IMAGE_PAGE };
+enum { PIECES = 3, PIECE_BYTES = 23 * PAGE_BYTES };
 
-static _Alignas(IMAGE_PAGE) unsigned char memory[PIECES * PIECE_BYTES];
+static _Alignas(PAGE_BYTES) unsigned char memory[PIECES * PIECE_BYTES];
 static unsigned char contents[PIECES * PIECE_BYTES];
 static off_t answer; /* of lseek */
 

@@ -420,7 +420,6 @@ static void test_pages_nowhere(void)
 {
 	const uint64_t vsyscall = 0xffffffffff600000;
 	uint8_t states[23];
-	char path[64];
 	pid_t child;
 	int fd = own_pagemap();
 
@@ -433,8 +432,7 @@ static void test_pages_nowhere(void)
 	tap__equal(procfs__page_states(-1, 0, 1, states), -EBADF, "no file");
 	(void)close(fd);
 	child = start_child();
-	(void)snprintf(path, sizeof(path), "/proc/%d/pagemap", (int)child);
-	fd = open(path, O_RDONLY | O_CLOEXEC);
+	fd = procfs__open(child, "pagemap", O_RDONLY);
 	tap__equal(procfs__page_states(fd, page_bytes, 23, states), 0, "pages of a child");
 	end_child(child);
 	tap__equal(procfs__page_states(fd, page_bytes, 23, states), -ESRCH, "and of a dead one");
@@ -498,6 +496,35 @@ static void test_status(void)
 	(void)prctl(PR_SET_NAME, "procfs_test", 0, 0, 0);
 }
 
+/* ---- files and links ---- */
+
+static void test_files(void)
+{
+	struct mapping mapping = {.start = 0x400000, .end = 0x7f0000001000};
+	char name[PROCFS_MAP_FILE_BYTES], bytes[5] = "", link[8] = "old";
+	struct stat status;
+	int fd;
+
+	tap__equal_string(procfs__map_file(&mapping, name), "map_files/400000-7f0000001000",
+			  "the name of a mapped file");
+	tap__ok(procfs__read(getpid(), "comm", bytes, 4) == 4 && !strcmp(bytes, "proc"),
+		"the first bytes of a file");
+	tap__equal(procfs__readlink(0, "nonsense", link, sizeof(link)), -ESRCH, "no such link");
+	tap__equal_string(link, "old", "a failure leaves the text untouched");
+	tap__ok(procfs__readlink(0, "root", link, sizeof(link)) == 1 && !strcmp(link, "/"),
+		"a link");
+	tap__ok(procfs__readlink(0, "exe", link, sizeof(link)) == 7 && strlen(link) == 7,
+		"a link that is too long is cut");
+	tap__ok(procfs__stat(0, "task", &status) == 0 && S_ISDIR(status.st_mode), "stat");
+	tap__equal(procfs__stat(INT32_MAX, "task", &status), -ESRCH, "of no process");
+	fd = procfs__open(0, "mem", O_RDWR);
+	tap__ok(fd >= 0 && fcntl(fd, F_GETFD) == FD_CLOEXEC &&
+			(fcntl(fd, F_GETFL) & O_ACCMODE) == O_RDWR,
+		"opened as wanted, and closed by exec");
+	if (fd >= 0)
+		(void)close(fd);
+}
+
 int main(int argc, char **argv)
 {
 	uint64_t many = 60001;
@@ -507,7 +534,7 @@ int main(int argc, char **argv)
 		return 2;
 	}
 	page_bytes = (size_t)sysconf(_SC_PAGESIZE);
-	tap__plan(75);
+	tap__plan(84);
 	test_parse_good();
 	test_parse_bad();
 	test_parse_cut();
@@ -522,5 +549,6 @@ int main(int argc, char **argv)
 	test_pages_nowhere();
 	test_threads();
 	test_status();
+	test_files();
 	return tap__done();
 }

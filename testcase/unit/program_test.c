@@ -14,6 +14,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/procfs.h"
 #include "program.h"
 #include "tap.h"
 #include "valgrind.h"
@@ -150,16 +151,10 @@ static const char *comm_of(pid_t pid)
 {
 	static char comms[2][32];
 	static unsigned int turn;
-	char *comm = comms[turn++ % 2], path[64];
-	FILE *file;
+	char *comm = comms[turn++ % 2];
+	ssize_t length = procfs__read(pid, "comm", comm, sizeof(comms[0]) - 1);
 
-	(void)snprintf(path, sizeof(path), "/proc/%d/comm", (int)pid);
-	file = fopen(path, "re");
-	*comm = '\0';
-	if (file && !fgets(comm, sizeof(comms[0]), file))
-		*comm = '\0';
-	if (file)
-		(void)fclose(file);
+	comm[length < 0 ? 0 : length] = '\0';
 	return comm;
 }
 

@@ -195,7 +195,7 @@ static void test_dumps(void)
 /* Is all memory of both chains the same? */
 static int is_same_memory(const struct image_chain *one, const struct image_chain *two)
 {
-	static unsigned char bytes[2][3 * IMAGE_PAGE];
+	static unsigned char bytes[2][3 * PAGE_BYTES];
 	const struct image *image = one->images[0];
 
 	if (image->mapping_count != two->images[0]->mapping_count)

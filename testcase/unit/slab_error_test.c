@@ -14,7 +14,7 @@
 
 enum { OBJECTS = 230 };
 
-#define PAGE ((size_t)SLAB_PAGE_BYTES)
+#define PAGE ((size_t)PAGE_BYTES)
 
 static void test_wrong_pointers(uint32_t flags)
 {

@@ -13,6 +13,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 #include "base/parse.h"
+#include "base/procfs.h"
 #include "pattern.h"
 
 struct text {
@@ -33,10 +34,10 @@ static void append(struct text *text, const char *bytes, size_t length)
 	text->bytes[text->length] = '\0';
 }
 
-static void append_file(struct text *text, const char *path)
+static void append_file(struct text *text, pid_t pid, const char *name)
 {
 	char block[1 << 14];
-	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	int fd = procfs__open(pid, name, O_RDONLY);
 	ssize_t got;
 
 	while (fd >= 0 && (got = read(fd, block, sizeof(block))) > 0)
@@ -47,17 +48,14 @@ static void append_file(struct text *text, const char *path)
 
 static void append_links(struct text *text, pid_t pid)
 {
-	char path[64], name[320], target[4096];
+	int fd = procfs__open(pid, "fd", O_RDONLY | O_DIRECTORY);
+	DIR *folder = fd < 0 ? NULL : fdopendir(fd);
 	struct dirent *entry;
-	DIR *folder;
+	char target[4096];
 
-	snprintf(path, sizeof(path), "/proc/%d/fd", pid);
-	folder = opendir(path);
 	while (folder && (entry = readdir(folder))) {
-		ssize_t length;
+		ssize_t length = readlinkat(fd, entry->d_name, target, sizeof(target));
 
-		snprintf(name, sizeof(name), "%s/%s", path, entry->d_name);
-		length = readlink(name, target, sizeof(target));
 		append(text, entry->d_name, strlen(entry->d_name));
 		append(text, " -> ", 4);
 		append(text, target, length > 0 ? (size_t)length : 0);
@@ -69,11 +67,8 @@ static void append_links(struct text *text, pid_t pid)
 
 static void look(pid_t pid, struct text *text)
 {
-	char path[64];
-
 	text->length = 0;
-	snprintf(path, sizeof(path), "/proc/%d/maps", pid);
-	append_file(text, path);
+	append_file(text, pid, "maps");
 	append_links(text, pid);
 }
 
@@ -97,14 +92,12 @@ static void compare(const struct text *then, const struct text *now, struct outs
 
 static void expect(const struct outside_ask *ask, struct outside_answer *answer)
 {
-	char path[64];
 	uint8_t *bytes = malloc(ask->bytes);
 	size_t done = 0, wrong;
 	ssize_t got = 1;
 	int fd;
 
-	snprintf(path, sizeof(path), "/proc/%d/mem", ask->pid);
-	fd = open(path, O_RDONLY | O_CLOEXEC);
+	fd = procfs__open(ask->pid, "mem", O_RDONLY);
 	for (; bytes && fd >= 0 && done < ask->bytes && got > 0; done += (size_t)got) {
 		got = pread(fd, bytes + done, ask->bytes - done, (off_t)(ask->address + done));
 		if (got < 0)

@@ -6,11 +6,11 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include "base/page.h"
 #include "target/write_batch.h"
 #include "engine/chunk_snapshot.h"
 
-#define PAGE 4096UL
-enum { PAGE_CHUNKS = PAGE / CHUNK_BYTES };
+enum { PAGE_CHUNKS = PAGE_BYTES / CHUNK_BYTES };
 
 struct flat_range {
 	uint64_t start, end; /* as in the ranges: the first chunk may begin before start */
@@ -138,7 +138,7 @@ static int repair(struct chunk_snapshot *snapshot, struct memory *memory, const 
 	int err = 0;
 
 	for (uint64_t i = 0; i < count && !err; i++) {
-		uint64_t page = pages[i] & ~(PAGE - 1);
+		uint64_t page = page__start(pages[i]);
 
 		if (page == last || ((pages[i] & 1) && !memory__holds_data(memory, page)))
 			continue;

@@ -5,6 +5,7 @@
  */
 #include <errno.h>
 #include <stdlib.h>
+#include "base/page.h"
 #include "target/fault.h"
 #include "engine/repair.h"
 
@@ -25,14 +26,14 @@ static int list_suspects(const struct target *target, const struct hooks *hooks,
 		*ret_count = count;
 		return 0;
 	}
-	count = intervals__bytes(tracked) / 4096 + 2 * tracked->count;
+	count = intervals__bytes(tracked) / PAGE_BYTES + 2 * tracked->count;
 	pages = malloc(count * sizeof(*pages));
 	if (!pages)
 		return -ENOMEM;
 	count = 0;
 	for (size_t i = 0; i < tracked->count; i++)
-		for (uint64_t page = tracked->items[i].start & ~4095UL;
-		     page < tracked->items[i].end; page += 4096)
+		for (uint64_t page = page__start(tracked->items[i].start);
+		     page < tracked->items[i].end; page += PAGE_BYTES)
 			pages[count++] = page | 1;
 	*ret_pages = *ret_owned = pages;
 	*ret_count = count;

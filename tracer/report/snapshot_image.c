@@ -80,8 +80,8 @@ static int remember_ranges(struct snapshot_image *s, const struct target *target
 			const struct interval *range = &sets[set]->items[i];
 
 			err = intervals__add(&s->ranges, page__start(range->start),
-					     page__start(range->end + IMAGE_PAGE - 1));
-			if (!err && range->start % IMAGE_PAGE)
+					     page__round_up(range->end));
+			if (!err && range->start % PAGE_BYTES)
 				err = remember_head(s, range->start, target->memory);
 		}
 	return err;
@@ -90,33 +90,22 @@ static int remember_ranges(struct snapshot_image *s, const struct target *target
 /* Reads a small file of /proc/PID; 0 bytes if it cannot be read. */
 static size_t read_small(pid_t pid, const char *name, void *bytes, size_t count)
 {
-	char path[64];
-	ssize_t n;
-	int fd;
+	ssize_t n = procfs__read(pid, name, bytes, count);
 
-	(void)snprintf(path, sizeof(path), "/proc/%d/%s", pid, name);
-	fd = open(path, O_RDONLY | O_CLOEXEC);
-	n = fd < 0 ? -1 : read(fd, bytes, count);
-	if (fd >= 0)
-		close(fd);
 	return n < 0 ? 0 : (size_t)n;
 }
 
+/* ret_path: PATH_MAX bytes; "" if the link cannot be read. */
 static void read_link(pid_t pid, const char *name, char *ret_path)
 {
-	char path[64];
-	ssize_t n;
-
-	(void)snprintf(path, sizeof(path), "/proc/%d/%s", pid, name);
-	n = readlink(path, ret_path, PATH_MAX - 1);
-	ret_path[n < 0 ? 0 : n] = '\0';
+	if (procfs__readlink(pid, name, ret_path, PATH_MAX) < 0)
+		ret_path[0] = '\0';
 }
 
 /* What cannot be found out is left empty: the memory is what counts. */
 static void remember_process(struct snapshot_image *s, const struct target *target)
 {
 	struct image_process *process = &s->process;
-	char path[64];
 	struct stat st;
 	uint64_t number;
 	size_t count;
@@ -128,8 +117,7 @@ static void remember_process(struct snapshot_image *s, const struct target *targ
 		process->ppid = (int32_t)number;
 	if (!procfs__status_u64(target->pid, "Umask", &number)) /* octal, read as decimal */
 		process->umask = (uint32_t)(number / 100 * 64 + number / 10 % 10 * 8 + number % 10);
-	(void)snprintf(path, sizeof(path), "/proc/%d", target->pid);
-	if (!stat(path, &st)) {
+	if (!procfs__stat(target->pid, ".", &st)) {
 		process->uid = st.st_uid;
 		process->gid = st.st_gid;
 	}
@@ -262,7 +250,7 @@ static int find_ranges(const struct snapshot_image *s, const struct target *targ
 	for (int set = 0; set < 2; set++)
 		for (size_t i = 0; i < sets[set]->count && !err; i++)
 			err = intervals__add(&now, page__start(sets[set]->items[i].start),
-					     page__start(sets[set]->items[i].end + IMAGE_PAGE - 1));
+					     page__round_up(sets[set]->items[i].end));
 	if (!err)
 		err = intervals__intersect(&s->ranges, &now, ret);
 	intervals__clear(&now);
@@ -299,7 +287,7 @@ static void add_missing(struct making *m, const struct image_mapping *mapping, u
 	image->info.missing |= IMAGE_MISSING_PAGES;
 	if (image->missing_count && start != mapping->start &&
 	    runs[image->missing_count - 1].end == start) {
-		runs[image->missing_count - 1].end += IMAGE_PAGE;
+		runs[image->missing_count - 1].end += PAGE_BYTES;
 		return;
 	}
 	if (image->missing_count == m->missing_room) {
@@ -313,7 +301,7 @@ static void add_missing(struct making *m, const struct image_mapping *mapping, u
 		image->missing = runs;
 		m->missing_room = room;
 	}
-	runs[image->missing_count++] = (struct image_run){start, start + IMAGE_PAGE};
+	runs[image->missing_count++] = (struct image_run){start, start + PAGE_BYTES};
 }
 
 static int plan_segments(struct making *m)
@@ -336,7 +324,7 @@ static int plan_segments(struct making *m)
 			if (page->kind == PAGE_LOST)
 				add_missing(m, mapping, page->address);
 			else
-				image_segmenter__add(&plan, page->address, page->address + IMAGE_PAGE);
+				image_segmenter__add(&plan, page->address, page->address + PAGE_BYTES);
 		}
 		err = image_segmenter__end(&plan);
 	}
@@ -355,7 +343,7 @@ static int describe(struct making *m, const struct snapshot_image *s)
 		.time_ns = s->time_ns,
 		.version = IMAGE_VERSION,
 		.flags = IMAGE_NO_REGISTERS,
-		.page_bytes = IMAGE_PAGE,
+		.page_bytes = PAGE_BYTES,
 	};
 	if (getrandom(&image->info.id, sizeof(image->info.id), GRND_NONBLOCK) !=
 	    (ssize_t)sizeof(image->info.id))
@@ -381,12 +369,12 @@ static int write_page(struct image_writer *writer, const struct page *page,
 	int err = 0;
 
 	if (page->kind == PAGE_LOST)
-		return image_writer__zeros(writer, IMAGE_PAGE);
+		return image_writer__zeros(writer, PAGE_BYTES);
 	if (page->slab) {
 		writer->step = "cannot read the snapshot for";
 		err = slab_store__read(slabs, page->slab, &bytes);
 	}
-	return err ? err : image_writer__pages(writer, bytes, IMAGE_PAGE);
+	return err ? err : image_writer__pages(writer, bytes, PAGE_BYTES);
 }
 
 static int write_segment(struct image_writer *writer, const struct image_segment *segment,
@@ -406,7 +394,7 @@ static int write_segment(struct image_writer *writer, const struct image_segment
 			address = next;
 		} else {
 			err = write_page(writer, page, slabs);
-			address += IMAGE_PAGE;
+			address += PAGE_BYTES;
 			++*at;
 		}
 	}

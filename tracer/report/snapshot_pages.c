@@ -41,7 +41,7 @@ static struct page *page_of_chunk(struct snapshot_pages *pages, uint64_t address
 	page = add_page(pages, page__start(address));
 	if (!page)
 		return NULL;
-	page->owned = calloc(1, IMAGE_PAGE);
+	page->owned = calloc(1, PAGE_BYTES);
 	if (!page->owned)
 		pages->err = -ENOMEM;
 	return page->owned ? page : NULL;
@@ -57,7 +57,7 @@ static void take_chunk(uint64_t address, const struct chunk *chunk, void *argume
 	if (!page)
 		return;
 	if (chunk->state == CHUNK_PRESENT)
-		memcpy(page->owned + address % IMAGE_PAGE + chunk->first,
+		memcpy(page->owned + address % PAGE_BYTES + chunk->first,
 		       chunk->bytes + chunk->first, CHUNK_BYTES - chunk->first);
 	else /* unreadable, or mapped since the checkpoint */
 		page->kind = PAGE_LOST;
@@ -108,13 +108,13 @@ static void take_heads(const struct page_head *heads, size_t head_count,
 			page = add_page(pages, head->address);
 			if (!page)
 				return;
-			page->owned = calloc(1, IMAGE_PAGE);
+			page->owned = calloc(1, PAGE_BYTES);
 			if (!page->owned) {
 				pages->err = -ENOMEM;
 				return;
 			}
 		}
-		for (size_t at = 0; page->owned && at < IMAGE_PAGE; at++)
+		for (size_t at = 0; page->owned && at < PAGE_BYTES; at++)
 			page->owned[at] |=
 				head->bytes[at]; /* where the one is, the other is zero */
 	}

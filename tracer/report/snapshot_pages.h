@@ -24,7 +24,7 @@ struct page {
 /* What is before a range that begins inside a page. */
 struct page_head {
 	uint64_t address; /* of the page */
-	uint8_t bytes[IMAGE_PAGE];
+	uint8_t bytes[PAGE_BYTES];
 };
 
 struct snapshot_pages {
@@ -32,12 +32,6 @@ struct snapshot_pages {
 	size_t count, room;
 	int err; /* while they are collected */
 };
-
-/* Of the page that an address is in. */
-static inline uint64_t page__start(uint64_t address)
-{
-	return address & ~(uint64_t)(IMAGE_PAGE - 1);
-}
 
 /*
  * Collects the pages of the target's snapshot. Pages of zeros of slabs are left out.

@@ -6,16 +6,14 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#include "base/page.h"
 #include "target/memory.h"
-
-#define PAGE 4096UL
 
 struct memory {
 	struct mappings mappings;
@@ -33,27 +31,24 @@ enum { WINDOW_PAGES = 4096 };
 int memory__open(pid_t pid, struct memory **ret_memory)
 {
 	struct memory *memory = calloc(1, sizeof(*memory));
-	char path[64];
-	int err;
+	int err = -ENOMEM;
 
 	if (!memory)
 		return -ENOMEM;
 	memory->pid = pid;
 	memory->mem_fd = memory->file_fd = memory->pagemap_fd = -1;
 	memory->states = malloc(WINDOW_PAGES);
-	if (!memory->states) {
-		memory__free(memory);
-		return -ENOMEM;
-	}
-	snprintf(path, sizeof(path), "/proc/%d/pagemap", pid);
-	memory->pagemap_fd = open(path, O_RDONLY | O_CLOEXEC);
-	if (memory->pagemap_fd < 0) {
-		err = errno == ENOENT ? -ESRCH : -errno;
-		memory__free(memory);
-		return err;
-	}
+	if (!memory->states)
+		goto out;
+	err = memory->pagemap_fd = procfs__open(pid, "pagemap", O_RDONLY);
+	if (err < 0)
+		goto out;
+	err = 0;
 	*ret_memory = memory;
-	return 0;
+	memory = NULL;
+out:
+	memory__free(memory);
+	return err;
 }
 
 static void forget_pages(struct memory *memory)
@@ -122,19 +117,16 @@ static const struct mapping *find_mapping(const struct memory *memory, uint64_t 
 static bool file_holds_data(struct memory *memory, const struct mapping *mapping, uint64_t address)
 {
 	off_t offset = (off_t)(mapping->offset + (address - mapping->start)), data;
-	char path[96];
+	char name[PROCFS_MAP_FILE_BYTES];
 
-	if (memory->file_fd < 0) {
-		snprintf(path, sizeof(path), "/proc/%d/map_files/%lx-%lx", memory->pid,
-			 (unsigned long)mapping->start, (unsigned long)mapping->end);
-		memory->file_fd = open(path, O_RDONLY | O_CLOEXEC);
-	}
+	if (memory->file_fd < 0)
+		memory->file_fd = procfs__open(memory->pid, procfs__map_file(mapping, name), O_RDONLY);
 	if (memory->file_fd < 0)
 		return true;
 	data = lseek(memory->file_fd, offset, SEEK_DATA);
 	if (data < 0)
 		return errno != ENXIO;
-	return data < offset + (off_t)PAGE;
+	return data < offset + (off_t)PAGE_BYTES;
 }
 
 bool memory__holds_data(struct memory *memory, uint64_t address)
@@ -143,7 +135,7 @@ bool memory__holds_data(struct memory *memory, uint64_t address)
 	uint64_t window;
 	size_t pages;
 
-	address &= ~(PAGE - 1);
+	address = page__start(address);
 	if (!mapping || address < mapping->start || address >= mapping->end) {
 		forget_pages(memory);
 		mapping = find_mapping(memory, address);
@@ -154,17 +146,17 @@ bool memory__holds_data(struct memory *memory, uint64_t address)
 	if (mapping->inode && !(mapping->flags & MAPPING_SHARED))
 		return true; /* an untouched page of a private file mapping reads as the file */
 	if (address < memory->window_start || address >= memory->window_end) {
-		window = address - (address - mapping->start) % (WINDOW_PAGES * PAGE);
-		pages = (mapping->end - window) / PAGE;
+		window = address - (address - mapping->start) % (WINDOW_PAGES * PAGE_BYTES);
+		pages = (mapping->end - window) / PAGE_BYTES;
 		if (pages > WINDOW_PAGES)
 			pages = WINDOW_PAGES;
 		memory->window_start = memory->window_end = 0;
 		if (procfs__page_states(memory->pagemap_fd, window, pages, memory->states))
 			return true;
 		memory->window_start = window;
-		memory->window_end = window + pages * PAGE;
+		memory->window_end = window + pages * PAGE_BYTES;
 	}
-	if (memory->states[(address - memory->window_start) / PAGE] != PAGE_NONE)
+	if (memory->states[(address - memory->window_start) / PAGE_BYTES] != PAGE_NONE)
 		return true;
 	return (mapping->flags & MAPPING_SHARED) && file_holds_data(memory, mapping, address);
 }
@@ -237,7 +229,7 @@ static int scan_pages(struct memory *memory, uint64_t start, uint64_t end, struc
 bool memory__can_scan(struct memory *memory)
 {
 	struct intervals none = {0};
-	bool can = !scan_pages(memory, 0, PAGE, &none);
+	bool can = !scan_pages(memory, 0, PAGE_BYTES, &none);
 
 	intervals__clear(&none);
 	return can;
@@ -250,7 +242,7 @@ static int read_pages(struct memory *memory, uint64_t start, uint64_t end, struc
 
 	forget_pages(memory); /* their place is used here */
 	while (start < end && !err) {
-		size_t count = (end - start) / PAGE;
+		size_t count = (end - start) / PAGE_BYTES;
 
 		if (count > WINDOW_PAGES)
 			count = WINDOW_PAGES;
@@ -259,11 +251,11 @@ static int read_pages(struct memory *memory, uint64_t start, uint64_t end, struc
 			for (run = i; run < count && memory->states[run] != PAGE_NONE; run++)
 				;
 			if (run > i)
-				err = intervals__add(pages, start + i * PAGE, start + run * PAGE);
+				err = intervals__add(pages, start + i * PAGE_BYTES, start + run * PAGE_BYTES);
 			else
 				run++;
 		}
-		start += count * PAGE;
+		start += count * PAGE_BYTES;
 	}
 	return err;
 }
@@ -273,12 +265,10 @@ static int read_file_extents(struct memory *memory, const struct mapping *mappin
 			     uint64_t end, struct intervals *pages)
 {
 	off_t base = (off_t)mapping->offset - (off_t)mapping->start, data, hole;
-	char path[96];
+	char name[PROCFS_MAP_FILE_BYTES];
 	int fd, err = 0;
 
-	snprintf(path, sizeof(path), "/proc/%d/map_files/%lx-%lx", memory->pid,
-		 (unsigned long)mapping->start, (unsigned long)mapping->end);
-	fd = open(path, O_RDONLY | O_CLOEXEC);
+	fd = procfs__open(memory->pid, procfs__map_file(mapping, name), O_RDONLY);
 	if (fd < 0)
 		return intervals__add(pages, start, end);
 	while (start < end && !err) {
@@ -288,8 +278,8 @@ static int read_file_extents(struct memory *memory, const struct mapping *mappin
 		hole = lseek(fd, data, SEEK_HOLE);
 		start = hole < 0 ? end : (uint64_t)(hole - base);
 		if ((uint64_t)(data - base) < end)
-			err = intervals__add(pages, (uint64_t)(data - base) & ~(PAGE - 1),
-					     start < end ? (start + PAGE - 1) & ~(PAGE - 1) : end);
+			err = intervals__add(pages, page__start((uint64_t)(data - base)),
+					     start < end ? page__round_up(start) : end);
 	}
 	close(fd);
 	return err;
@@ -330,13 +320,9 @@ int memory__data_pages(struct memory *memory, uint64_t start, uint64_t end, stru
 
 static int open_mem(struct memory *memory)
 {
-	char path[64];
-
-	if (memory->mem_fd >= 0)
-		return 0;
-	snprintf(path, sizeof(path), "/proc/%d/mem", memory->pid);
-	memory->mem_fd = open(path, O_RDWR | O_CLOEXEC);
-	return memory->mem_fd < 0 ? -errno : 0;
+	if (memory->mem_fd < 0)
+		memory->mem_fd = procfs__open(memory->pid, "mem", O_RDWR);
+	return memory->mem_fd < 0 ? memory->mem_fd : 0;
 }
 
 /* Copies with /proc/PID/mem, which overrides the protection of the mapping (FOLL_FORCE). */
@@ -386,25 +372,23 @@ static int open_file(struct memory *memory, uint64_t address, off_t *ret_offset)
 
 	for (int tries = 0; tries < 2 && !err; tries++) {
 		const struct mapping *mapping = find_mapping(memory, address);
-		char path[96], name[32];
-		ssize_t length;
+		char name[PROCFS_MAP_FILE_BYTES], path[PATH_MAX];
 		int fd;
 
 		if (!mapping || !(mapping->flags & MAPPING_SHARED))
 			return -EFAULT;
-		snprintf(path, sizeof(path), "/proc/%d/map_files/%lx-%lx", memory->pid,
-			 (unsigned long)mapping->start, (unsigned long)mapping->end);
+		(void)procfs__map_file(mapping, name);
 		*ret_offset = (off_t)(mapping->offset + (address - mapping->start));
-		length = readlink(path, name, sizeof(name));
-		if (length >= 0 && (length != 19 || memcmp(name, "/dev/zero (deleted)", 19) != 0))
+		if (procfs__readlink(memory->pid, name, path, sizeof(path)) >= 0 &&
+		    strcmp(path, "/dev/zero (deleted)") != 0)
 			return -EFAULT; /* not even opened */
-		fd = open(path, O_WRONLY | O_CLOEXEC);
+		fd = procfs__open(memory->pid, name, O_WRONLY);
 		if (fd >= 0 && !is_anonymous(fd)) {
 			close(fd);
 			return -EFAULT;
 		}
-		if (fd >= 0 || errno != ENOENT)
-			return fd >= 0 ? fd : -errno;
+		if (fd != -ESRCH) /* else the mapping is gone, or the process */
+			return fd;
 		err = memory__refresh(memory);
 	}
 	return err ? err : -EFAULT;
@@ -455,7 +439,7 @@ static int write_slowly(struct memory *memory, const struct iovec *local,
 	int err;
 
 	for (size_t at = 0; at < remote->iov_len; at += length) {
-		length = PAGE - ((address + at) & (PAGE - 1));
+		length = page__start(address + at) + PAGE_BYTES - (address + at);
 		if (length > remote->iov_len - at)
 			length = remote->iov_len - at;
 		err = force(memory, address + at, (char *)local->iov_base + at, length, true);

@@ -4,10 +4,9 @@
  * true to the kernel side from target__stop() to target__release().
  */
 #include <errno.h>
-#include <fcntl.h>
-#include <stdio.h>
+#include <limits.h>
 #include <string.h>
-#include <unistd.h>
+#include "base/page.h"
 #include "target/target.h"
 #include "target/userfault.h"
 
@@ -30,16 +29,8 @@ int target__open(struct target *target, struct state *state, struct chunk_stores
 
 static void read_comm(struct target *target)
 {
-	char path[48];
-	ssize_t length = -1;
-	int fd;
+	ssize_t length = procfs__read(target->pid, "comm", target->comm, sizeof(target->comm) - 1);
 
-	snprintf(path, sizeof(path), "/proc/%d/comm", target->pid);
-	fd = open(path, O_RDONLY | O_CLOEXEC);
-	if (fd >= 0) {
-		length = read(fd, target->comm, sizeof(target->comm) - 1);
-		close(fd);
-	}
 	target->comm[length > 0 ? length - 1 : 0] = '\0'; /* without its newline */
 }
 
@@ -47,15 +38,9 @@ static void read_comm(struct target *target)
  * would go on where it was at the checkpoint, on a stack that is another one by now. */
 static bool is_emulated(pid_t pid)
 {
-	char path[48], name[4096];
-	ssize_t length;
+	char name[PATH_MAX];
 
-	snprintf(path, sizeof(path), "/proc/%d/exe", pid);
-	length = readlink(path, name, sizeof(name) - 1);
-	if (length < 0)
-		return false;
-	name[length] = '\0';
-	return strstr(name, "/valgrind/") != NULL;
+	return procfs__readlink(pid, "exe", name, sizeof(name)) > 0 && strstr(name, "/valgrind/");
 }
 
 uint64_t target__chunks(const struct intervals *ranges)
@@ -69,19 +54,10 @@ uint64_t target__chunks(const struct intervals *ranges)
 	return chunks;
 }
 
-static int add_set(struct intervals *to, const struct intervals *from)
-{
-	int err = 0;
-
-	for (size_t i = 0; i < from->count && !err; i++)
-		err = intervals__add(to, from->items[i].start, from->items[i].end);
-	return err;
-}
-
 /* Everything that is registered becomes doomed. */
 static int doom_all(struct target *target)
 {
-	int err = add_set(&target->doomed, &target->tracked);
+	int err = intervals__unite(&target->doomed, &target->tracked);
 
 	if (!err)
 		intervals__clear(&target->tracked);
@@ -121,8 +97,8 @@ static int doom(struct target *target, uint64_t start, uint64_t end)
 
 	if (!err)
 		err = intervals__intersect(&range, &target->tracked, &hit);
-	for (size_t i = 0; i < hit.count && !err; i++)
-		err = intervals__add(&target->doomed, hit.items[i].start, hit.items[i].end);
+	if (!err)
+		err = intervals__unite(&target->doomed, &hit);
 	if (!err)
 		err = intervals__remove(&target->tracked, start, end);
 	intervals__clear(&range);
@@ -223,7 +199,7 @@ static int sort_ranges(const struct target *target, const struct intervals *want
 
 	for (size_t i = 0; i < wanted->count && !err; i++) {
 		uint64_t start = wanted->items[i].start, end = wanted->items[i].end;
-		uint64_t first = (start + SLAB_BYTES - 1) & ~(uint64_t)(SLAB_BYTES - 1);
+		uint64_t first = page__round_up(start);
 
 		if (first > end)
 			first = end;
@@ -274,9 +250,9 @@ static int prune(struct target *target, const struct intervals *wanted,
 	if (!err)
 		err = follow(target, &small);
 	if (!err)
-		err = add_set(&mapped, wanted);
+		err = intervals__unite(&mapped, wanted);
 	if (!err)
-		err = add_set(&mapped, reserved);
+		err = intervals__unite(&mapped, reserved);
 	if (!err)
 		err = intervals__subtract(slab_store__ranges(target->slabs), &mapped, &gone);
 	for (size_t i = 0; i < gone.count && !err; i++)
@@ -306,9 +282,9 @@ static int look_for_unplaced(struct target *target, const struct intervals *want
 /* What is tracked, in chunks or in slabs; reservations are not. */
 static int all_tracked(const struct target *target, struct intervals *ret)
 {
-	int err = add_set(ret, &target->tracked);
+	int err = intervals__unite(ret, &target->tracked);
 
-	return err ? err : add_set(ret, &target->large);
+	return err ? err : intervals__unite(ret, &target->large);
 }
 
 int target__reconcile(struct target *target, enum operation_kind kind)
@@ -368,9 +344,9 @@ int target__find_pages(struct target *target, enum operation_kind kind)
 	target->changed = false;
 	if (kind == OPERATION_RESTORE)
 		return slab_store__begin_restore(target->slabs, target->memory);
-	err = add_set(&ranges, &target->large);
+	err = intervals__unite(&ranges, &target->large);
 	if (!err)
-		err = add_set(&ranges, &target->reserved);
+		err = intervals__unite(&ranges, &target->reserved);
 	if (!err)
 		err = slab_store__begin_checkpoint(target->slabs, &ranges, target->memory);
 	intervals__clear(&ranges);
@@ -384,7 +360,7 @@ int target__check_userfault(const struct target *target)
 	int err = all_tracked(target, &ranges);
 
 	if (!err)
-		err = add_set(&ranges, &target->reserved);
+		err = intervals__unite(&ranges, &target->reserved);
 	if (!err)
 		err = userfault__find(target->pid, &ranges, &mapping);
 	intervals__clear(&ranges);
@@ -411,7 +387,7 @@ int target__count_pages(struct target *target, uint64_t *ret_pages)
 		err = memory__data_pages(target->memory, large.items[i].start, large.items[i].end,
 					 &pages);
 	if (!err)
-		*ret_pages = intervals__bytes(&pages) / SLAB_BYTES;
+		*ret_pages = intervals__bytes(&pages) / PAGE_BYTES;
 	intervals__clear(&wanted);
 	intervals__clear(&small);
 	intervals__clear(&large);

@@ -5,36 +5,34 @@
  */
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+#include "base/procfs.h"
 #include "target/userfault.h"
 
-static int error_of(int number)
-{
-	return number == ENOENT ? -ESRCH : -number;
-}
-
-/* 1 or 0, or -errno. */
+/* Has it a userfaultfd open? 1 or 0, or -errno. */
 static int has_file(pid_t pid)
 {
-	char path[64], name[sizeof(path) + 256], target[32];
+	int fd = procfs__open(pid, "fd", O_RDONLY | O_DIRECTORY), found = 0;
 	struct dirent *entry;
-	int found = 0;
+	char target[32];
 	DIR *folder;
 
-	snprintf(path, sizeof(path), "/proc/%d/fd", pid);
-	folder = opendir(path);
-	if (!folder)
-		return error_of(errno);
+	if (fd < 0)
+		return fd;
+	folder = fdopendir(fd);
+	if (!folder) {
+		close(fd);
+		return -ENOMEM;
+	}
 	while (!found && (entry = readdir(folder))) {
-		ssize_t length;
+		ssize_t length = readlinkat(fd, entry->d_name, target, sizeof(target) - 1);
 
-		snprintf(name, sizeof(name), "%s/%s", path, entry->d_name);
-		length = readlink(name, target, sizeof(target) - 1);
 		if (length < 0)
 			continue; /* ".", "..", or closed meanwhile */
 		target[length] = '\0';
@@ -63,16 +61,20 @@ int userfault__find(pid_t pid, const struct intervals *ranges, struct interval *
 {
 	struct interval mapping = {0, 0};
 	size_t room = 0;
-	char path[64], *line = NULL;
-	int found = has_file(pid);
+	int found = has_file(pid), fd;
+	char *line = NULL;
 	FILE *file;
 
 	if (found <= 0)
 		return found;
-	snprintf(path, sizeof(path), "/proc/%d/smaps", pid);
-	file = fopen(path, "re");
-	if (!file)
-		return error_of(errno);
+	fd = procfs__open(pid, "smaps", O_RDONLY);
+	if (fd < 0)
+		return fd;
+	file = fdopen(fd, "r");
+	if (!file) {
+		close(fd);
+		return -ENOMEM;
+	}
 	found = 0;
 	while (!found && getline(&line, &room, file) > 0) {
 		/* the first line of a mapping, as in /proc/PID/maps; others do not look like it */

@@ -9,11 +9,13 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "base/page.h"
 #include "base/parse.h"
 
 enum {
@@ -33,18 +35,40 @@ static int proc_error(int err)
 	return err > 0 ? -err : -EIO;
 }
 
-/* Opens a file of a process, or of the caller for pid 0. Returns the descriptor, or -errno. */
-static int open_proc(pid_t pid, const char *name, int flags)
+/* Writes the path of a file of a process, or of the caller for pid 0, and returns it. */
+static const char *path_of(pid_t pid, const char *name, char path[PATH_BYTES])
+{
+	if (pid == 0)
+		(void)snprintf(path, PATH_BYTES, "/proc/self/%s", name);
+	else
+		(void)snprintf(path, PATH_BYTES, "/proc/%d/%s", (int)pid, name);
+	return path;
+}
+
+int procfs__open(pid_t pid, const char *name, int flags)
 {
 	char path[PATH_BYTES];
-	int fd;
+	int fd = open(path_of(pid, name, path), O_CLOEXEC | flags);
 
-	if (pid == 0)
-		(void)snprintf(path, sizeof(path), "/proc/self/%s", name);
-	else
-		(void)snprintf(path, sizeof(path), "/proc/%d/%s", (int)pid, name);
-	fd = open(path, O_RDONLY | O_CLOEXEC | flags);
 	return fd < 0 ? proc_error(errno) : fd;
+}
+
+ssize_t procfs__readlink(pid_t pid, const char *name, char *ret_text, size_t size)
+{
+	char path[PATH_BYTES];
+	ssize_t length = readlink(path_of(pid, name, path), ret_text, size - 1);
+
+	if (length < 0)
+		return proc_error(errno);
+	ret_text[length] = '\0';
+	return length;
+}
+
+int procfs__stat(pid_t pid, const char *name, struct stat *ret_status)
+{
+	char path[PATH_BYTES];
+
+	return stat(path_of(pid, name, path), ret_status) ? proc_error(errno) : 0;
 }
 
 /* One pread(2) that is not stopped by signals. Returns its count, or -errno. */
@@ -56,6 +80,18 @@ static ssize_t read_at(int fd, void *buffer, size_t bytes, off_t offset)
 		n = pread(fd, buffer, bytes, offset);
 	} while (n < 0 && errno == EINTR);
 	return n < 0 ? proc_error(errno) : n;
+}
+
+ssize_t procfs__read(pid_t pid, const char *name, void *bytes, size_t size)
+{
+	int fd = procfs__open(pid, name, O_RDONLY);
+	ssize_t n;
+
+	if (fd < 0)
+		return fd;
+	n = read_at(fd, bytes, size, 0);
+	(void)close(fd);
+	return n;
 }
 
 /* The whole of a file as a NUL-terminated string, owned by the caller. */
@@ -95,7 +131,7 @@ out:
 /* The whole of a file of a process, as read_text. */
 static int read_file(pid_t pid, const char *name, char **ret_text)
 {
-	int fd = open_proc(pid, name, 0), err;
+	int fd = procfs__open(pid, name, O_RDONLY), err;
 
 	if (fd < 0)
 		return fd;
@@ -250,6 +286,13 @@ void procfs__free_mappings(struct mappings *m)
 	*m = (struct mappings){0};
 }
 
+char *procfs__map_file(const struct mapping *mapping, char name[PROCFS_MAP_FILE_BYTES])
+{
+	(void)snprintf(name, PROCFS_MAP_FILE_BYTES, "map_files/%" PRIx64 "-%" PRIx64,
+		       mapping->start, mapping->end);
+	return name;
+}
+
 /*
  * Is the address space behind an open maps file still in use? If it is at the end of a walk, the
  * walk saw all of it; once its last user is gone (exit or exec), reads end early and say nothing.
@@ -295,7 +338,7 @@ static int read_maps(pid_t pid, char **ret_text)
 
 	for (int tries = 0; tries < EXEC_TRIES && err == -EAGAIN; tries++) {
 		char *text = NULL;
-		int fd = open_proc(pid, "maps", 0);
+		int fd = procfs__open(pid, "maps", O_RDONLY);
 
 		if (fd < 0)
 			return fd;
@@ -344,10 +387,9 @@ static uint8_t page_state(uint64_t entry)
 
 int procfs__page_states(int pagemap_fd, uint64_t start, size_t count, uint8_t *states)
 {
-	uint64_t entries[1024], page_bytes = (uint64_t)sysconf(_SC_PAGESIZE);
-	uint64_t page = start / page_bytes;
+	uint64_t entries[1024], page = start / PAGE_BYTES;
 
-	if (start % page_bytes || count > UINT64_MAX / page_bytes - page)
+	if (start % PAGE_BYTES || count > UINT64_MAX / PAGE_BYTES - page)
 		return -EINVAL;
 	while (count > 0) {
 		size_t want = count < 1024 ? count : 1024, got;
@@ -391,7 +433,7 @@ int procfs__threads(pid_t pid, pid_t **ret_tids, size_t *ret_count)
 	DIR *dir = NULL;
 	int fd, err = 0;
 
-	fd = open_proc(pid, "task", O_DIRECTORY);
+	fd = procfs__open(pid, "task", O_RDONLY | O_DIRECTORY);
 	if (fd < 0)
 		return fd;
 	dir = fdopendir(fd);

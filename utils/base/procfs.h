@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * What the kernel says of a process in /proc: its mappings, and which of their pages hold data.
+ * What /proc tells about a process: its files there, its mappings, which of their pages hold data.
  * Source: proc(5); Documentation/admin-guide/mm/pagemap.rst.
  */
 #ifndef BASE_PROCFS_H
@@ -8,7 +8,25 @@
 
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/stat.h>
 #include <sys/types.h>
+
+/* Files below /proc/PID, by their names there ("maps", "fd/3"). pid 0 means the caller. All return
+ * -ESRCH when the process, or a file that comes and goes with what it stands for, is gone, or
+ * another -errno. */
+
+/* Opens a file; O_CLOEXEC is added to flags. Returns the descriptor. */
+int procfs__open(pid_t pid, const char *name, int flags);
+
+/* Reads the first bytes of a file: at most size. Returns their number. */
+ssize_t procfs__read(pid_t pid, const char *name, void *bytes, size_t size);
+
+/* Reads a link into ret_text as a string, cut at size - 1 bytes; untouched on failure. Returns its
+ * length. */
+ssize_t procfs__readlink(pid_t pid, const char *name, char *ret_text, size_t size);
+
+/* stat(2). Returns 0. */
+int procfs__stat(pid_t pid, const char *name, struct stat *ret_status);
 
 /* struct mapping, flags */
 enum {
@@ -51,6 +69,11 @@ int procfs__parse_mappings(const char *text, struct mappings *ret);
 
 /* Frees what *m holds and empties it; harmless on a zeroed struct and twice. */
 void procfs__free_mappings(struct mappings *m);
+
+/* Writes "map_files/START-END", the name below /proc/PID of the link to the mapped file, and returns
+ * name. The link works even if that file has been deleted, or has no name. */
+enum { PROCFS_MAP_FILE_BYTES = 48 };
+char *procfs__map_file(const struct mapping *mapping, char name[PROCFS_MAP_FILE_BYTES]);
 
 /* What pagemap knows of one page. */
 enum page_state {

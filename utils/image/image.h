@@ -24,13 +24,13 @@
 #include <stdint.h>
 #include <sys/user.h>
 
+#include "base/page.h"
 #include "image/image_output.h"
 
 #define IMAGE_NOTE_NAME "TRACER"
 
 enum {
 	IMAGE_VERSION = 2,
-	IMAGE_PAGE = 4096,
 	IMAGE_SIGNALS = 64,
 	IMAGE_SEGMENTS_MAX = 60000, /* what fits the 16 bits of e_phnum, with room to spare */
 	IMAGE_MAPPINGS_MAX = 1 << 20,
@@ -312,7 +312,7 @@ uint64_t image__skip_data(const struct image *image, uint64_t offset, uint64_t l
 
 /*
  * Reads one segment: calls each, unless it is NULL, for every page of it that is not all zeros, in
- * address order, and verifies the checksum. page: IMAGE_PAGE bytes, aligned, valid during the call.
+ * address order, and verifies the checksum. page: PAGE_BYTES bytes, aligned, valid during the call.
  * Returns 0, -EBADMSG with a message, or a read's -errno.
  */
 int image__scan_segment(const struct image *image, size_t index,

@@ -21,18 +21,18 @@ int image__is_zero(const void *from, size_t bytes)
 uint32_t image__crc_page(uint32_t crc, uint64_t address, const void *page)
 {
 	crc = (uint32_t)crc32(crc, (const unsigned char *)&address, sizeof(address));
-	return (uint32_t)crc32(crc, page, IMAGE_PAGE);
+	return (uint32_t)crc32(crc, page, PAGE_BYTES);
 }
 
 void image__sum(struct image_sum *sum, uint64_t address, const void *pages, size_t bytes)
 {
 	const unsigned char *page = pages;
 
-	for (size_t at = 0; at < bytes; at += IMAGE_PAGE) {
-		if (image__is_zero(page + at, IMAGE_PAGE))
+	for (size_t at = 0; at < bytes; at += PAGE_BYTES) {
+		if (image__is_zero(page + at, PAGE_BYTES))
 			continue;
 		sum->crc = image__crc_page(sum->crc, address + at, page + at);
-		sum->bytes += sizeof(address) + IMAGE_PAGE;
+		sum->bytes += sizeof(address) + PAGE_BYTES;
 	}
 }
 

@@ -144,8 +144,8 @@ static void scan_block(struct image_sum *sum, uint64_t address, const unsigned c
 		       void (*each)(uint64_t address, const void *page, void *argument),
 		       void *argument)
 {
-	for (size_t at = 0; each && at < bytes; at += IMAGE_PAGE) {
-		if (!image__is_zero(block + at, IMAGE_PAGE))
+	for (size_t at = 0; each && at < bytes; at += PAGE_BYTES) {
+		if (!image__is_zero(block + at, PAGE_BYTES))
 			each(address + at, block + at, argument);
 	}
 	image__sum(sum, address, block, bytes);
@@ -169,7 +169,7 @@ int image__scan_segment(const struct image *image, size_t index,
 		uint64_t data = image__skip_hole(image, segment->offset + at, limit);
 		size_t part;
 
-		at = (data - segment->offset) / IMAGE_PAGE * IMAGE_PAGE;
+		at = page__start(data - segment->offset);
 		part = segment->bytes - at < BLOCK_BYTES ? (size_t)(segment->bytes - at)
 							 : BLOCK_BYTES;
 		err = image__read_at(image->fd, block, part, segment->offset + at);

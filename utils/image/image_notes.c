@@ -232,7 +232,7 @@ static int check_info(const struct reading *r)
 	const struct image_info *info = &image->info;
 	int increment = (info->flags & IMAGE_INCREMENT) != 0;
 
-	if (info->page_bytes != IMAGE_PAGE || info->id == 0 || info->reserved != 0 ||
+	if (info->page_bytes != PAGE_BYTES || info->id == 0 || info->reserved != 0 ||
 	    (info->flags & ~(uint32_t)(IMAGE_INCREMENT | IMAGE_NO_REGISTERS)) != 0 ||
 	    (info->missing & ~(uint64_t)IMAGE_MISSING_BITS) != 0)
 		return bad(r, "the note INFO holds what cannot be");
@@ -256,8 +256,8 @@ static int check_mappings(const struct reading *r)
 	for (size_t i = 0; i < image->mapping_count; i++) {
 		const struct image_mapping *m = &image->mappings[i];
 
-		if (m->start < before || m->start >= m->end || m->start % IMAGE_PAGE ||
-		    m->end % IMAGE_PAGE || (m->end > user_end && !(m->flags & IMAGE_VSYSCALL)) ||
+		if (m->start < before || m->start >= m->end || m->start % PAGE_BYTES ||
+		    m->end % PAGE_BYTES || (m->end > user_end && !(m->flags & IMAGE_VSYSCALL)) ||
 		    (m->flags & ~(uint32_t)IMAGE_MAPPING_FLAGS) != 0 || !is_string(image, m->path))
 			return image__fail(r->message, -EBADMSG, image->path,
 					   "damaged: mapping %zu cannot be", i);
@@ -295,7 +295,7 @@ static int check_runs(const struct reading *r, const struct image_run *runs, siz
 
 	for (size_t i = 0; i < count; i++) {
 		if (runs[i].start < before || runs[i].start >= runs[i].end ||
-		    runs[i].start % IMAGE_PAGE || runs[i].end % IMAGE_PAGE ||
+		    runs[i].start % PAGE_BYTES || runs[i].end % PAGE_BYTES ||
 		    !is_mapped(r->image, runs[i].start, runs[i].end, &mapping))
 			return bad(r, "a run of pages cannot be");
 		before = runs[i].end;

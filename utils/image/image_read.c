@@ -97,10 +97,10 @@ static int read_segment(struct image *image, const Elf64_Phdr *header, uint64_t 
 			uint64_t *before_offset, char *message)
 {
 	struct image_segment *segment = &image->segments[image->segment_count];
-	const uint64_t last_page = UINT64_MAX / IMAGE_PAGE * IMAGE_PAGE;
+	const uint64_t last_page = page__start(UINT64_MAX);
 	uint64_t start = header->p_vaddr, bytes = header->p_memsz;
 
-	if (start % IMAGE_PAGE || bytes % IMAGE_PAGE || bytes == 0 || start < *before_address ||
+	if (start % PAGE_BYTES || bytes % PAGE_BYTES || bytes == 0 || start < *before_address ||
 	    bytes > last_page - start)
 		return image__fail(message, -EBADMSG, image->path,
 				   "segment %zu has impossible addresses", image->segment_count);
@@ -111,7 +111,7 @@ static int read_segment(struct image *image, const Elf64_Phdr *header, uint64_t 
 		return image__fail(message, -EBADMSG, image->path,
 				   "segment %zu is beyond the addresses of programs",
 				   image->segment_count);
-	if (header->p_offset % IMAGE_PAGE || header->p_offset < *before_offset ||
+	if (header->p_offset % PAGE_BYTES || header->p_offset < *before_offset ||
 	    header->p_offset > image->file_bytes ||
 	    header->p_filesz > image->file_bytes - header->p_offset)
 		return image__fail(message, -EBADMSG, image->path,
@@ -148,7 +148,7 @@ static int read_segments(struct image *image, const Elf64_Phdr *headers, size_t 
 		return image__fail(message, -EBADMSG, image->path,
 				   "its notes are not inside the file, which may have been cut "
 				   "off");
-	offset = (head + notes->p_filesz + IMAGE_PAGE - 1) / IMAGE_PAGE * IMAGE_PAGE;
+	offset = page__round_up(head + notes->p_filesz);
 	image->segments = image__alloc(image, count, sizeof(*image->segments));
 	if (!image->segments)
 		return image__fail(message, -ENOMEM, image->path, "%s", strerror(ENOMEM));
@@ -218,7 +218,7 @@ out:
 static int check_head(struct image *image, size_t head, size_t notes, uint32_t expected,
 		      char *message)
 {
-	size_t bytes = (head + notes + IMAGE_PAGE - 1) / IMAGE_PAGE * IMAGE_PAGE;
+	size_t bytes = page__round_up(head + notes);
 	int err;
 
 	image->notes = image__alloc(image, bytes, 1);

@@ -36,11 +36,11 @@ struct unpacking {
 /* Writes what came out, but for pages of zeros. */
 static int store(struct unpacking *u, size_t count)
 {
-	for (size_t at = 0; at < count; at += IMAGE_PAGE) {
-		size_t part = count - at < IMAGE_PAGE ? count - at : IMAGE_PAGE;
+	for (size_t at = 0; at < count; at += PAGE_BYTES) {
+		size_t part = count - at < PAGE_BYTES ? count - at : PAGE_BYTES;
 		ssize_t n;
 
-		if (part == IMAGE_PAGE && image__is_zero(u->out + at, IMAGE_PAGE))
+		if (part == PAGE_BYTES && image__is_zero(u->out + at, PAGE_BYTES))
 			continue;
 		u->stored += part;
 		if (u->stored > u->stored_max)

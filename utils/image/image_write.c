@@ -151,7 +151,7 @@ static int is_in_file_note(const struct image_mapping *mapping)
 static int add_file_note(struct image_writer *w)
 {
 	const struct image *image = w->image;
-	uint64_t head[2] = {0, IMAGE_PAGE};
+	uint64_t head[2] = {0, PAGE_BYTES};
 	size_t names = 0, bytes;
 	int err;
 
@@ -167,7 +167,7 @@ static int add_file_note(struct image_writer *w)
 		err = add(w, head, sizeof(head));
 	for (size_t i = 0; i < image->mapping_count && !err; i++) {
 		const struct image_mapping *m = &image->mappings[i];
-		uint64_t item[3] = {m->start, m->end, m->offset / IMAGE_PAGE};
+		uint64_t item[3] = {m->start, m->end, m->offset / PAGE_BYTES};
 
 		if (is_in_file_note(m))
 			err = add(w, item, sizeof(item));
@@ -275,7 +275,7 @@ Elf64_Phdr image_writer__program_header(const struct image_writer *w, size_t i)
 			    .p_filesz = segment->bytes,
 			    .p_vaddr = segment->start,
 			    .p_memsz = segment->end - segment->start,
-			    .p_align = IMAGE_PAGE,
+			    .p_align = PAGE_BYTES,
 			    .p_flags = (segment->flags & IMAGE_READ ? PF_R : 0) |
 				       (segment->flags & IMAGE_WRITE ? PF_W : 0) |
 				       (segment->flags & IMAGE_EXEC ? PF_X : 0)};
@@ -325,12 +325,12 @@ int image_writer__begin_with(struct image_writer *w, struct image *image,
 	w->notes_bytes = w->counted;
 	w->head_bytes = sizeof(Elf64_Ehdr) + image_writer__count_headers(w) * sizeof(Elf64_Phdr);
 	data = w->head_bytes + w->notes_bytes;
-	w->end = place_segments(image, data + padding_of(data, IMAGE_PAGE));
+	w->end = place_segments(image, data + padding_of(data, PAGE_BYTES));
 	err = headers(w);
 	if (!err)
 		err = add_notes(w);
 	if (!err)
-		err = add(w, NULL, padding_of(data, IMAGE_PAGE));
+		err = add(w, NULL, padding_of(data, PAGE_BYTES));
 	return err ? err : flush_out(w);
 }
 
@@ -380,14 +380,14 @@ int image_writer__pages(struct image_writer *w, const void *pages, size_t bytes)
 	while (at < bytes && !err) {
 		size_t from = at;
 
-		while (at < bytes && image__is_zero(page + at, IMAGE_PAGE))
-			at += IMAGE_PAGE;
+		while (at < bytes && image__is_zero(page + at, PAGE_BYTES))
+			at += PAGE_BYTES;
 		if (at > from)
 			err = image_output__zeros(&w->output, at - from);
 		from = at;
-		while (at < bytes && !image__is_zero(page + at, IMAGE_PAGE)) {
+		while (at < bytes && !image__is_zero(page + at, PAGE_BYTES)) {
 			segment->crc = image__crc_page(segment->crc, w->address + at, page + at);
-			at += IMAGE_PAGE;
+			at += PAGE_BYTES;
 		}
 		if (at > from && !err)
 			err = image_output__put(&w->output, page + from, at - from);

@@ -40,7 +40,7 @@ static uint64_t sum_page(const void *page)
 	const uint64_t *words = page, prime = 0x9e3779b97f4a7c15;
 	uint64_t a = 1, b = 2, c = 3, d = 4;
 
-	for (size_t i = 0; i < IMAGE_PAGE / sizeof(*words); i += 4) {
+	for (size_t i = 0; i < PAGE_BYTES / sizeof(*words); i += 4) {
 		a = (a ^ words[i]) * prime;
 		b = (b ^ words[i + 1]) * prime;
 		c = (c ^ words[i + 2]) * prime;
@@ -78,7 +78,7 @@ static uint64_t *find_sum(const struct dirty_table *table, uint64_t address)
 	if (low == table->count || address < table->entries[low].start)
 		return NULL;
 	return &table->sums[table->entries[low].first +
-			    (address - table->entries[low].start) / IMAGE_PAGE];
+			    (address - table->entries[low].start) / PAGE_BYTES];
 }
 
 /* Are checksums kept for this mapping? The kernel has one soft-dirty bit for a huge page, so what it
@@ -101,12 +101,12 @@ int dirty__begin(struct dirty *dirty, const struct image *image)
 		const struct image_mapping *m = &image->mappings[i];
 
 		if (is_summed(dirty, m)) {
-			pages += (m->end - m->start) / IMAGE_PAGE;
+			pages += (m->end - m->start) / PAGE_BYTES;
 			entries++;
 		}
 	}
 	head = entries * sizeof(*table->entries);
-	table->bytes = (head + pages * sizeof(uint64_t) + IMAGE_PAGE) / IMAGE_PAGE * IMAGE_PAGE;
+	table->bytes = page__start(head + pages * sizeof(uint64_t) + PAGE_BYTES);
 	base = mmap(NULL, table->bytes, PROT_READ | PROT_WRITE,
 		    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	if (base == MAP_FAILED)
@@ -121,7 +121,7 @@ int dirty__begin(struct dirty *dirty, const struct image *image)
 		if (!is_summed(dirty, m))
 			continue;
 		table->entries[table->count++] = (struct dirty_entry){m->start, m->end, pages};
-		pages += (m->end - m->start) / IMAGE_PAGE;
+		pages += (m->end - m->start) / PAGE_BYTES;
 	}
 	return 0;
 }
@@ -185,7 +185,7 @@ static int add_compared(struct planning *p, const unsigned char *pages, uint64_t
 	uint64_t from = start;
 	int before = -1, err = 0;
 
-	for (size_t at = 0; at < bytes && !err; at += IMAGE_PAGE) {
+	for (size_t at = 0; at < bytes && !err; at += PAGE_BYTES) {
 		const uint64_t *old = find_sum(&p->dirty->old, start + at);
 		uint64_t *young = find_sum(&p->dirty->young, start + at);
 		uint64_t sum = sum_page(pages + at);
@@ -224,9 +224,9 @@ static int compare_absent(struct planning *p, uint64_t start, uint64_t end)
 {
 	int err = 0;
 
-	for (; start < end && !err; start += IMAGE_PAGE) {
+	for (; start < end && !err; start += PAGE_BYTES) {
 		if (p->pages->pagemap->knows_guards || page_writer__can_read(p->pages, start))
-			err = compare_by_copy(p, start, start + IMAGE_PAGE);
+			err = compare_by_copy(p, start, start + PAGE_BYTES);
 	}
 	return err;
 }
@@ -245,7 +245,7 @@ static uint64_t keep_sums(struct planning *p, uint64_t start, uint64_t end)
 {
 	uint64_t at = start;
 
-	for (; at < end; at += IMAGE_PAGE) {
+	for (; at < end; at += PAGE_BYTES) {
 		const uint64_t *old = find_sum(&p->dirty->old, at);
 		uint64_t *young = find_sum(&p->dirty->young, at);
 
@@ -266,8 +266,8 @@ static int keep_or_compare(struct planning *p, uint64_t start, uint64_t end, int
 
 		err = add_run(p, start, kept, 0);
 		if (!err && kept < end)
-			err = compare(p, kept, kept + IMAGE_PAGE, present);
-		start = kept + IMAGE_PAGE;
+			err = compare(p, kept, kept + PAGE_BYTES, present);
+		start = kept + PAGE_BYTES;
 	}
 	return err;
 }
@@ -371,7 +371,7 @@ int dirty__plan(struct dirty *dirty, struct page_writer *pages, struct image *im
 		err = plan_with_gap(dirty, pages, image, gap);
 		if (err != -EFBIG)
 			return err;
-		gap = gap ? gap * GAP_FACTOR : IMAGE_PAGE;
+		gap = gap ? gap * GAP_FACTOR : PAGE_BYTES;
 	}
 	return err;
 }
@@ -449,15 +449,15 @@ static int clear_soft_dirty(void)
 /* The bit is always clear on a kernel without it: write, and look. */
 static int has_soft_dirty(void)
 {
-	static volatile unsigned char page[2 * IMAGE_PAGE];
-	uint64_t address = ((uintptr_t)page + IMAGE_PAGE - 1) / IMAGE_PAGE * IMAGE_PAGE, entry = 0;
+	static volatile unsigned char page[2 * PAGE_BYTES];
+	uint64_t address = page__round_up((uintptr_t)page), entry = 0;
 	int fd, found;
 
 	page[address - (uintptr_t)page] = 1;
 	fd = nocancel__open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC, 0);
 	found = fd >= 0 &&
 		nocancel__read_at(fd, &entry, sizeof(entry),
-			      (off_t)(address / IMAGE_PAGE * sizeof(entry))) ==
+			      (off_t)(address / PAGE_BYTES * sizeof(entry))) ==
 			(ssize_t)sizeof(entry) &&
 		(entry >> 55 & 1);
 	if (fd >= 0)

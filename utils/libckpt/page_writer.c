@@ -38,7 +38,7 @@ int page_writer__open(struct page_writer *c, struct arena *arena, const struct i
 			      .moving = moving,
 			      .moving_count = moving_count,
 			      .mem_fd = -1};
-	c->block = arena__take(arena, BLOCK_BYTES + IMAGE_PAGE);
+	c->block = arena__take(arena, BLOCK_BYTES + PAGE_BYTES);
 	c->pagemap = arena__take(arena, sizeof(*c->pagemap));
 	if (!c->block || !c->pagemap)
 		return -ENOMEM;
@@ -85,19 +85,19 @@ int page_writer__can_read(const struct page_writer *c, uint64_t address)
 /* Pages beyond the end of a file are at the end of a mapping; of a device nothing can be read. */
 uint64_t page_writer__readable(const struct page_writer *c, const struct image_mapping *m)
 {
-	uint64_t low = 0, high = (m->end - m->start) / IMAGE_PAGE; /* low pages can be read */
+	uint64_t low = 0, high = (m->end - m->start) / PAGE_BYTES; /* low pages can be read */
 
-	if (page_writer__can_read(c, m->end - IMAGE_PAGE))
+	if (page_writer__can_read(c, m->end - PAGE_BYTES))
 		return m->end - m->start;
 	while (low < high) {
 		uint64_t middle = low + (high - low) / 2;
 
-		if (page_writer__can_read(c, m->start + middle * IMAGE_PAGE))
+		if (page_writer__can_read(c, m->start + middle * PAGE_BYTES))
 			low = middle + 1;
 		else
 			high = middle;
 	}
-	return low * IMAGE_PAGE;
+	return low * PAGE_BYTES;
 }
 
 int page_writer__make_room(struct page_writer *c, struct image *image)
@@ -269,12 +269,12 @@ static int write_absent(struct page_writer *c, struct image_writer *w, const str
 {
 	int err = 0;
 
-	for (uint64_t at = run->start; at < run->end && !err; at += IMAGE_PAGE) {
-		err = page_writer__copy(c, at, IMAGE_PAGE);
+	for (uint64_t at = run->start; at < run->end && !err; at += PAGE_BYTES) {
+		err = page_writer__copy(c, at, PAGE_BYTES);
 		if (!err) {
-			err = image_writer__pages(w, c->block, IMAGE_PAGE);
+			err = image_writer__pages(w, c->block, PAGE_BYTES);
 		} else if (!c->pagemap->knows_guards) {
-			err = image_writer__zeros(w, IMAGE_PAGE);
+			err = image_writer__zeros(w, PAGE_BYTES);
 		} else {
 			w->step = "memory became unreadable while writing";
 		}

@@ -24,7 +24,7 @@ static int fill_info(struct saving *s)
 
 	(void)clock_gettime(CLOCK_REALTIME, &now);
 	info->version = IMAGE_VERSION;
-	info->page_bytes = IMAGE_PAGE;
+	info->page_bytes = PAGE_BYTES;
 	info->time_ns = (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
 	s->step = "cannot get a random number";
 	if (nocancel__random(&info->id, sizeof(info->id), GRND_NONBLOCK) != (ssize_t)sizeof(info->id))
@@ -106,8 +106,7 @@ int save__plan(struct saving *s)
 /* The pages of [start, end). */
 static struct image_run pages_of(uint64_t start, uint64_t end)
 {
-	return (struct image_run){start / IMAGE_PAGE * IMAGE_PAGE,
-				  (end + IMAGE_PAGE - 1) / IMAGE_PAGE * IMAGE_PAGE};
+	return (struct image_run){page__start(start), page__round_up(end)};
 }
 
 /*

@@ -78,9 +78,9 @@ static int next_by_file(const struct shm_holes *s, uint64_t start, uint64_t end,
 	*ret = (struct image_run){start, end};
 	if (hole < 0)
 		return 1;
-	ret->start = ((uint64_t)data + shift) / IMAGE_PAGE * IMAGE_PAGE;
+	ret->start = page__start((uint64_t)data + shift);
 	if ((uint64_t)hole + shift < end)
-		ret->end = ((uint64_t)hole + shift + IMAGE_PAGE - 1) / IMAGE_PAGE * IMAGE_PAGE;
+		ret->end = page__round_up((uint64_t)hole + shift);
 	return ret->start < end;
 }
 
@@ -89,21 +89,21 @@ static int next_by_memory(uint64_t start, uint64_t end, struct image_run *ret)
 {
 	static unsigned char core[CORE_PAGES];
 
-	for (; start < end; start += (uint64_t)CORE_PAGES * IMAGE_PAGE) {
-		uint64_t left = (end - start) / IMAGE_PAGE, i = 0;
+	for (; start < end; start += (uint64_t)CORE_PAGES * PAGE_BYTES) {
+		uint64_t left = (end - start) / PAGE_BYTES, i = 0;
 		uint64_t count = left < CORE_PAGES ? left : CORE_PAGES;
 
-		*ret = (struct image_run){start, start + count * IMAGE_PAGE};
-		if (mincore((void *)start, count * IMAGE_PAGE, core) < 0) /* NOLINT: our memory */
+		*ret = (struct image_run){start, start + count * PAGE_BYTES};
+		if (mincore((void *)start, count * PAGE_BYTES, core) < 0) /* NOLINT: our memory */
 			return 1;
 		while (i < count && !(core[i] & 1))
 			i++;
 		if (i == count)
 			continue;
-		ret->start += i * IMAGE_PAGE;
+		ret->start += i * PAGE_BYTES;
 		while (i < count && (core[i] & 1))
 			i++;
-		ret->end = start + i * IMAGE_PAGE;
+		ret->end = start + i * PAGE_BYTES;
 		return 1;
 	}
 	return 0;

@@ -64,7 +64,7 @@ static void wake_all(atomic_uint *word)
 void stop_threads__own(void)
 {
 	if (!owner) {
-		void *page = mmap(NULL, IMAGE_PAGE, PROT_READ | PROT_WRITE,
+		void *page = mmap(NULL, PAGE_BYTES, PROT_READ | PROT_WRITE,
 				  MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
 		if (page == MAP_FAILED)
@@ -72,7 +72,7 @@ void stop_threads__own(void)
 		owner = page;
 	}
 	/* An image does not say it. On failure the page of a child holds the number of its parent. */
-	if (madvise(owner, IMAGE_PAGE, MADV_WIPEONFORK) < 0)
+	if (madvise(owner, PAGE_BYTES, MADV_WIPEONFORK) < 0)
 		owner = NULL;
 	else
 		*owner = getpid();

@@ -13,8 +13,7 @@
 #include <unistd.h>
 
 #include "base/nocancel.h"
-
-#define PAGE_BYTES 4096ULL
+#include "base/page.h"
 
 /* linux/fs.h of 6.7; older headers do not have it. */
 struct scan_argument {

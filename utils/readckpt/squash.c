@@ -161,7 +161,7 @@ static int copy_data(struct squash *s, const struct image *owner, uint64_t addre
 		uint64_t data = image__skip_hole(owner, offset + at, offset + bytes) - offset;
 		size_t part;
 
-		data = data / IMAGE_PAGE * IMAGE_PAGE;
+		data = page__start(data);
 		err = copy_zeros(s, data - at);
 		at = data;
 		part = bytes - at < BLOCK_BYTES ? (size_t)(bytes - at) : BLOCK_BYTES;
@@ -244,7 +244,7 @@ int squash__write(const struct image_chain *chain, const char *path, char *messa
 	err = plan(&s);
 	if (!err) {
 		s.writer = calloc(1, sizeof(*s.writer));
-		s.block = aligned_alloc(IMAGE_PAGE, BLOCK_BYTES);
+		s.block = aligned_alloc(PAGE_BYTES, BLOCK_BYTES);
 		if (s.writer && s.block) {
 			err = write_all(&s);
 			image_writer__abort(s.writer); /* harmless after a success */

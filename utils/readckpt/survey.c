@@ -64,7 +64,7 @@ static void count_runs(const struct image *image, const struct image_run *runs, 
 		while (image->mappings[region].end <= runs[i].start)
 			region++;
 		pages = (unsigned char *)&survey->regions[region] + which;
-		*(uint64_t *)(void *)pages += (runs[i].end - runs[i].start) / IMAGE_PAGE;
+		*(uint64_t *)(void *)pages += (runs[i].end - runs[i].start) / PAGE_BYTES;
 	}
 }
 
@@ -80,7 +80,7 @@ static void sum_up(const struct image *image, struct survey *survey)
 	for (size_t i = 0; i < image->mapping_count; i++) {
 		struct survey_pages *pages = &survey->regions[i];
 
-		pages->all = (image->mappings[i].end - image->mappings[i].start) / IMAGE_PAGE;
+		pages->all = (image->mappings[i].end - image->mappings[i].start) / PAGE_BYTES;
 		/* A writer that is not ours may say of pages that are there that they are not. */
 		pages->missing =
 			at_most(pages->missing, pages->all - pages->resident - pages->parent);

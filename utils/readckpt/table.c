@@ -129,7 +129,7 @@ static void put_pages(const struct table *t, const struct survey_pages *pages)
 	char size[TEXT_SIZE_BYTES];
 
 	(void)fprintf(t->out, "%10s %8" PRIu64 " %8" PRIu64 " %8" PRIu64 " %8" PRIu64,
-		      text__size(pages->all * IMAGE_PAGE, size), pages->resident, pages->zero,
+		      text__size(pages->all * PAGE_BYTES, size), pages->resident, pages->zero,
 		      pages->parent, pages->missing);
 }
 

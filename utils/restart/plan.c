@@ -195,8 +195,8 @@ static int add_data(struct draft *d, uint64_t start, const struct image_extent *
 		uint64_t from = image__skip_hole(image, data->offset + at, limit);
 		uint64_t to = image__skip_data(image, from, limit);
 
-		from = (from - data->offset) / IMAGE_PAGE * IMAGE_PAGE;
-		at = round_up(to - data->offset, IMAGE_PAGE);
+		from = page__start(from - data->offset);
+		at = round_up(to - data->offset, PAGE_BYTES);
 		err = add_run(d, &segment, from, at);
 	}
 	if (err || !d->verify_later)
@@ -239,7 +239,7 @@ static int open_file_of(const struct draft *d, const struct image_mapping *m, in
 		err = -errno;
 	else if (!S_ISREG(st.st_mode))
 		err = -EISDIR;
-	else if ((uint64_t)st.st_size + IMAGE_PAGE <= m->offset + (m->end - m->start))
+	else if ((uint64_t)st.st_size + PAGE_BYTES <= m->offset + (m->end - m->start))
 		err = -ENODATA;
 	if (!err)
 		return plan__move_fd(fd, d->plan.first_fd);
@@ -469,7 +469,7 @@ static struct plan *fill_block(const struct draft *d)
 
 static int make_block(struct draft *d, struct plan **ret)
 {
-	uint64_t bytes = round_up(block_bytes(d), IMAGE_PAGE), kernel_bytes = 0;
+	uint64_t bytes = round_up(block_bytes(d), PAGE_BYTES), kernel_bytes = 0;
 	struct mappings maps = {0};
 	int err = procfs__mappings(0, &maps);
 	void *block;
@@ -501,8 +501,8 @@ int plan__make(const struct image_chain *chain, int first_fd, struct plan **ret,
 	int err;
 
 	d.plan.first_fd = first_fd;
-	d.plan.program_start = (uintptr_t)__executable_start / IMAGE_PAGE * IMAGE_PAGE;
-	d.plan.program_end = round_up((uintptr_t)_end, IMAGE_PAGE);
+	d.plan.program_start = page__start((uintptr_t)__executable_start);
+	d.plan.program_end = round_up((uintptr_t)_end, PAGE_BYTES);
 	self.fs_base = (uintptr_t)__builtin_thread_pointer();
 	registrations__find_rseq(&self);
 	d.plan.rseq = self.rseq;

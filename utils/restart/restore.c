@@ -119,7 +119,7 @@ static void unmap(uint64_t start, uint64_t end)
 
 static void unmap_everything_else(const struct plan *plan)
 {
-	const uint64_t top = (1ULL << 47) - IMAGE_PAGE;
+	const uint64_t top = (1ULL << 47) - PAGE_BYTES;
 
 	unmap(0, plan->program_start);
 	unmap(plan->program_end, plan->start);

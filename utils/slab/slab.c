@@ -332,7 +332,7 @@ int cache__open(struct slab_cache *cache, const struct slab_options *options, st
 
 int slab_cache__create(const struct slab_options *options, struct slab_cache **ret_cache)
 {
-	const size_t bytes = round_up(sizeof(struct slab_cache), SLAB_PAGE_BYTES);
+	const size_t bytes = round_up(sizeof(struct slab_cache), PAGE_BYTES);
 	struct source source = {.memory = options->memory};
 	struct slab_options filled = *options;
 	struct slab_cache *cache;
@@ -340,7 +340,7 @@ int slab_cache__create(const struct slab_options *options, struct slab_cache **r
 
 	if (err)
 		return err;
-	cache = source__get(&source, bytes, SLAB_PAGE_BYTES);
+	cache = source__get(&source, bytes, PAGE_BYTES);
 	if (!cache)
 		return -ENOMEM;
 	(void)cache__open(cache, options, NULL); /* the same options as above */
@@ -378,5 +378,5 @@ void slab_cache__destroy(struct slab_cache *cache)
 		return;
 	cache__close(cache);
 	source = cache->source;
-	(void)source__put(&source, cache, round_up(sizeof(*cache), SLAB_PAGE_BYTES));
+	(void)source__put(&source, cache, round_up(sizeof(*cache), PAGE_BYTES));
 }

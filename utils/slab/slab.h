@@ -34,13 +34,13 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include "base/page.h"
 
 enum {
-	SLAB_PAGE_BYTES = 4096,
-	SLAB_MIN_BYTES = SLAB_PAGE_BYTES, /* of a slab */
+	SLAB_MIN_BYTES = PAGE_BYTES, /* of a slab */
 	SLAB_MAX_BYTES = 64 << 20,
 	SLAB_MAX_OBJECTS = 65000, /* in a slab */
-	SLAB_MAX_ALIGN = SLAB_PAGE_BYTES,
+	SLAB_MAX_ALIGN = PAGE_BYTES,
 	SLAB_KEEP_EMPTY_DEFAULT = 2,
 };
 

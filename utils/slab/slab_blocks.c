@@ -22,7 +22,7 @@ static size_t header_bytes(void)
 
 static size_t power_of_two(size_t bytes)
 {
-	size_t power = SLAB_PAGE_BYTES;
+	size_t power = PAGE_BYTES;
 
 	while (power < bytes)
 		power *= 2;

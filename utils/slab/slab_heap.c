@@ -47,13 +47,13 @@ static void leave(struct slab_heap *heap)
 
 int slab_heap__create(const struct slab_memory *memory, uint32_t flags, struct slab_heap **ret_heap)
 {
-	const size_t bytes = round_up(sizeof(struct slab_heap), SLAB_PAGE_BYTES);
+	const size_t bytes = round_up(sizeof(struct slab_heap), PAGE_BYTES);
 	struct source source = {.memory = memory ? *memory : (struct slab_memory){0}};
 	struct slab_heap *heap;
 
 	if (!source.memory.get != !source.memory.put)
 		return -EINVAL;
-	heap = source__get(&source, bytes, SLAB_PAGE_BYTES);
+	heap = source__get(&source, bytes, PAGE_BYTES);
 	if (!heap)
 		return -ENOMEM;
 	memset(heap, 0, sizeof(*heap));
@@ -92,7 +92,7 @@ static void *alloc_large(struct slab_heap *heap, size_t bytes)
 
 	if (bytes > PTRDIFF_MAX || table__reserve(&heap->table))
 		return NULL;
-	bytes = round_up(bytes, SLAB_PAGE_BYTES);
+	bytes = round_up(bytes, PAGE_BYTES);
 	large = slab_cache__alloc(cache);
 	if (large)
 		object = source__get(&heap->source, bytes, HEAP_SLAB_BYTES);
@@ -241,7 +241,7 @@ void slab_heap__destroy(struct slab_heap *heap)
 		cache__close(&heap->caches[i]);
 	table__free(&heap->table);
 	source = heap->source;
-	(void)source__put(&source, heap, round_up(sizeof(*heap), SLAB_PAGE_BYTES));
+	(void)source__put(&source, heap, round_up(sizeof(*heap), PAGE_BYTES));
 }
 
 struct slab_cache *slab_heap__cache(struct slab_heap *heap, unsigned int number)

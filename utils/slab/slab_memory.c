@@ -43,7 +43,7 @@ static int unmap(uintptr_t start, size_t bytes)
 static void *get(size_t bytes, size_t alignment, void *argument)
 {
 	uintptr_t start, aligned;
-	size_t more = bytes + alignment - SLAB_PAGE_BYTES;
+	size_t more = bytes + alignment - PAGE_BYTES;
 	long result = map(bytes);
 
 	(void)argument;

@@ -125,7 +125,7 @@ void table__free(struct table *table);
 
 static inline size_t table__hash(const struct table *table, uintptr_t address)
 {
-	return (address / SLAB_PAGE_BYTES * 0x9e3779b97f4a7c15) >> table->shift;
+	return (address / PAGE_BYTES * 0x9e3779b97f4a7c15) >> table->shift;
 }
 
 /* The record of the slab at address, NULL if there is none. */

@@ -8,11 +8,11 @@
 #include <string.h>
 #include "slab_parts.h"
 
-enum { FIRST_CAPACITY = SLAB_PAGE_BYTES / sizeof(struct entry) };
+enum { FIRST_CAPACITY = PAGE_BYTES / sizeof(struct entry) };
 
 static struct entry *make_entries(size_t capacity, struct source *source)
 {
-	struct entry *entries = source__get(source, capacity * sizeof(*entries), SLAB_PAGE_BYTES);
+	struct entry *entries = source__get(source, capacity * sizeof(*entries), PAGE_BYTES);
 
 	if (entries)
 		memset(entries, 0, capacity * sizeof(*entries));
