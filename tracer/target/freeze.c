@@ -7,9 +7,7 @@
 #include <sched.h>
 #include <signal.h>
 #include <stdbool.h>
-#include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/ptrace.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -17,7 +15,6 @@
 #include "base/clock.h"
 #include "base/procfs.h"
 #include "target/freeze.h"
-#include "slab/slab.h"
 
 enum { DEADLINE_SECONDS = 5, SPINS = 200 };
 
@@ -29,8 +26,7 @@ struct held {
 };
 
 struct freeze {
-	struct slab_cache *records; /* struct held: they come and go with each operation */
-	struct held *held, **end;   /* in the order in which they were stopped */
+	struct held *held, **end; /* in the order in which they were stopped */
 	size_t count;
 	pid_t pid;
 	bool child;
@@ -38,18 +34,10 @@ struct freeze {
 
 int freeze__create(pid_t pid, bool child, struct freeze **ret_freeze)
 {
-	const struct slab_options options = {.object_bytes = sizeof(struct held),
-					     .slab_bytes = SLAB_MIN_BYTES};
 	struct freeze *freeze = calloc(1, sizeof(*freeze));
-	int err;
 
 	if (!freeze)
 		return -ENOMEM;
-	err = slab_cache__create(&options, &freeze->records);
-	if (err) {
-		free(freeze);
-		return err;
-	}
 	freeze->end = &freeze->held;
 	freeze->pid = pid;
 	freeze->child = child;
@@ -115,14 +103,14 @@ static void append(struct freeze *freeze, struct held *held)
 
 static int hold(struct freeze *freeze, pid_t tid)
 {
-	struct held *held = slab_cache__alloc(freeze->records);
+	struct held *held = malloc(sizeof(*held));
 	int err, status;
 
 	if (!held)
 		return -ENOMEM;
 	if (ptrace(PTRACE_SEIZE, tid, NULL, PTRACE_O_TRACESYSGOOD)) {
 		err = -errno;
-		(void)slab_cache__free(freeze->records, held);
+		free(held);
 		return err == -EPERM && has_ended(tid) ? -ESRCH : err;
 	}
 	*held = (struct held){.tid = tid, .running = true};
@@ -142,10 +130,8 @@ static int hold(struct freeze *freeze, pid_t tid)
 static size_t count_threads(pid_t pid)
 {
 	struct stat status;
-	char path[64];
 
-	snprintf(path, sizeof(path), "/proc/%d/task", pid);
-	return stat(path, &status) || status.st_nlink < 2 ? 0 : status.st_nlink - 2;
+	return procfs__stat(pid, "task", &status) || status.st_nlink < 2 ? 0 : status.st_nlink - 2;
 }
 
 int freeze__stop(struct freeze *freeze, pid_t except)
@@ -254,7 +240,7 @@ void freeze__release(struct freeze *freeze)
 			else
 				reap(freeze, held->tid);
 		}
-		(void)slab_cache__free(freeze->records, held);
+		free(held);
 	}
 	if (leader_ended) /* it ends after all its threads */
 		reap(freeze, freeze->pid);
@@ -262,8 +248,14 @@ void freeze__release(struct freeze *freeze)
 
 void freeze__free(struct freeze *freeze)
 {
+	struct held *held, *next;
+
+	if (!freeze)
+		return;
 	freeze__release(freeze);
-	if (freeze)
-		slab_cache__destroy(freeze->records);
+	for (held = freeze->held; held; held = next) { /* it has not stopped yet */
+		next = held->next;
+		free(held);
+	}
 	free(freeze);
 }

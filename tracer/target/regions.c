@@ -9,16 +9,12 @@
 #include <fcntl.h>
 #include <gelf.h>
 #include <stdbool.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+#include "base/page.h"
 #include "options.h"
 #include "target/regions.h"
-#include "slab/slab.h"
-
-#define PAGE             4096UL
-#define PAGE_UP(address) (((address) + PAGE - 1) & ~(PAGE - 1))
 
 struct object { /* an ELF file mapped at an address */
 	struct object *next;
@@ -28,25 +24,16 @@ struct object { /* an ELF file mapped at an address */
 };
 
 struct regions {
-	struct slab_cache *records; /* struct object */
 	struct object *objects;
 	uint32_t mask;
 };
 
 int regions__create(uint32_t mask, struct regions **ret_regions)
 {
-	const struct slab_options options = {.object_bytes = sizeof(struct object),
-					     .slab_bytes = SLAB_MIN_BYTES};
 	struct regions *regions = calloc(1, sizeof(*regions));
-	int err;
 
 	if (!regions)
 		return -ENOMEM;
-	err = slab_cache__create(&options, &regions->records);
-	if (err) {
-		free(regions);
-		return err;
-	}
 	regions->mask = mask;
 	elf_version(EV_CURRENT);
 	*ret_regions = regions;
@@ -59,7 +46,7 @@ void regions__forget(struct regions *regions)
 		struct object *object = regions->objects;
 
 		regions->objects = object->next;
-		(void)slab_cache__free(regions->records, object);
+		free(object);
 	}
 }
 
@@ -67,7 +54,7 @@ void regions__free(struct regions *regions)
 {
 	if (!regions)
 		return;
-	slab_cache__destroy(regions->records); /* the objects go with it */
+	regions__forget(regions);
 	free(regions);
 }
 
@@ -86,11 +73,11 @@ static void read_bss(int fd, uint64_t base, struct object *object)
 		if (!gelf_getphdr(elf, (int)i, &header) || header.p_type != PT_LOAD)
 			continue;
 		if (header.p_vaddr < lowest)
-			lowest = header.p_vaddr & ~(PAGE - 1);
+			lowest = page__start(header.p_vaddr);
 		if (header.p_memsz <= header.p_filesz)
 			continue;
 		object->bss_start = base + header.p_vaddr + header.p_filesz - lowest;
-		object->bss_end = PAGE_UP(base + header.p_vaddr + header.p_memsz - lowest);
+		object->bss_end = page__round_up(base + header.p_vaddr + header.p_memsz - lowest);
 	}
 out:
 	if (object->bss_end < object->bss_start)
@@ -110,8 +97,8 @@ static const struct object *find_object(const struct regions *regions,
 
 static int learn_object(struct regions *regions, pid_t pid, const struct mapping *mapping)
 {
-	struct object *object = slab_cache__alloc(regions->records);
-	char path[96];
+	struct object *object = malloc(sizeof(*object));
+	char name[PROCFS_MAP_FILE_BYTES];
 	int fd;
 
 	if (!object)
@@ -119,9 +106,7 @@ static int learn_object(struct regions *regions, pid_t pid, const struct mapping
 	*object = (struct object){
 		.next = regions->objects, .start = mapping->start, .inode = mapping->inode};
 	regions->objects = object;
-	snprintf(path, sizeof(path), "/proc/%d/map_files/%lx-%lx", pid,
-		 (unsigned long)mapping->start, (unsigned long)mapping->end);
-	fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	fd = procfs__open(pid, procfs__map_file(mapping, name), O_RDONLY | O_NONBLOCK | O_NOCTTY);
 	if (fd < 0)
 		return 0;
 	read_bss(fd, mapping->start, object);
@@ -224,8 +209,8 @@ static int add_mapping(const struct mapping *mapping, const struct intervals *tr
 	if (!err)
 		err = intervals__intersect(&own, tracked, &held);
 	for (size_t i = 0; i < held.count && !err; i++) /* a full store may end within a page */
-		err = intervals__add(wanted, held.items[i].start & ~(PAGE - 1),
-				     PAGE_UP(held.items[i].end));
+		err = intervals__add(wanted, page__start(held.items[i].start),
+				     page__round_up(held.items[i].end));
 	if (!err && reserved)
 		err = intervals__add(reserved, mapping->start, mapping->end);
 	intervals__clear(&own);
