@@ -98,8 +98,9 @@ static bool put_event(enum event_kind kind, __u64 start, __u64 end, __u32 pid, _
 
 /* What only concerns the ranges waits in the ring until the next request wakes the tracer, or until
  * the ring is half full. A wake-up costs interrupts on two processors, so none is sent to a tracer
- * that is awake: it says so before it looks at the ring, and takes that back before it looks for
- * the last time. Hence first the event, then (the atomic operation is a barrier) the question. */
+ * that is awake. User space sets `awake` before polling the ring and clears it before the final
+ * poll; so the event is put first and `awake` is read after it (the atomic operation between them
+ * is a barrier). */
 static void send_from(enum event_kind kind, __u64 start, __u64 end, __u32 pid)
 {
 	bool urgent = kind != EVENT_ADDED && kind != EVENT_DROPPED && kind != EVENT_DOOMED;

@@ -13,7 +13,7 @@
 #include "options.h"
 
 #define EXIT_TRACER        125
-#define SLAB_THRESHOLD     4096   /* auto; docs/performance.md says why */
+#define SLAB_THRESHOLD     4096   /* auto; docs/engines.md says why */
 #define DEFAULT_MAX_CHUNKS 524288 /* 128 MiB */
 #define CHUNK_READY_CHUNKS 2048   /* 512 KiB, 0.7 MiB of kernel memory */
 #define SLAB_READY_CHUNKS  256    /* for what slabs do not hold: the first page of a bss */

@@ -63,8 +63,8 @@ int slab_store__drop(struct slab_store *store, uint64_t start, uint64_t end);
 /* All is gone. */
 void slab_store__clear(struct slab_store *store);
 
-/* After the copy, with the page engine: makes flags and counts of the operation of what it says of
- * each page. With extents BPF has done that. 0 or -errno. */
+/* After the copy, with the page engine: converts its return codes into flags and counters. With
+ * extents BPF has done that. 0 or -errno. */
 int slab_store__collect(struct slab_store *store);
 
 /*

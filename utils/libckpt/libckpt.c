@@ -427,7 +427,7 @@ static void answer(siginfo_t *info, void *context)
  * Many of our system calls are cancellation points, and the signal of pthread_cancel(3) cannot be
  * blocked: a leader that it ends leaves all others waiting. The type counts as well: glibc 2.36 ends
  * a thread of the asynchronous type although its state is disabled, if the signal was on its way
- * then. When that type comes back, last, a cancellation of meanwhile is met.
+ * then. A cancellation that arrived meanwhile takes effect when the type is restored, last.
  */
 static void on_signal(int signal, siginfo_t *info, void *context)
 {

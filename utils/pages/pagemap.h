@@ -56,8 +56,8 @@ void pagemap__begin(struct pagemap *p, uint64_t start, uint64_t end);
  */
 int pagemap__next(struct pagemap *p, struct pagemap_run *ret);
 
-/* Write-protects all pages of [start, end), which is registered for that with a userfaultfd: from
- * now on, they are not written until they are. Returns 0 or -errno. */
+/* Write-protects all pages of [start, end), which is registered for that with a userfaultfd: they
+ * count as clean until they are next written. Returns 0 or -errno. */
 int pagemap__protect(struct pagemap *p, uint64_t start, uint64_t end);
 
 #endif
