@@ -111,6 +111,13 @@ field()
 	"$TREE/testcase/bench/bench.sh" --markdown bench.csv | grep -E '^. 4 KiB .*[|] +8.00 [|] +2.00 [|] +12.0 [|] +3.00 [|]$'
 }
 
+@test 'the tables in results/ are those of the CSV files beside them' {
+	for name in reference reference-vm; do
+		"$TREE/testcase/bench/bench.sh" --markdown "$TREE/results/$name.csv" >tables
+		sed -n '/^Measured/,$p' "$TREE/results/$name.md" | diff - tables
+	done
+}
+
 @test 'bench.sh refuses wrong options' {
 	for options in '--sizes 5K' '--sizes 2K' '--sizes 4096' '--sizes' '--passes 0' '--budget x' \
 		--wrong; do

@@ -45,9 +45,9 @@ usage()
 
 	  --markdown FILE   print its tables in Markdown
 	  --plots FILE      draw its plots again, beside it
-	  --publish FILE    make it the reference run: results/reference.csv, the plots in
-	                    docs/plots/ and the section in docs/performance.md (a run in a virtual
-	                    machine: reference-vm.csv, and its own section)
+	  --publish FILE    make it the reference run: results/reference.csv, its tables in
+	                    results/reference.md and its plots in docs/plots/ (a run in a virtual
+	                    machine: reference-vm)
 
 	Where TRACER_VM is set or the processor is an emulated one, the defaults are smaller and no
 	times are written, only ratios.

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
  * Prints the goals that the tracer was built for beside what a file of bench_collect has measured,
- * as text, or with --markdown as it stands in docs/performance.md. It judges and never fails: a
- * clock is no test. On an emulated machine nothing is judged, for the goals are those of a real one.
+ * as text, or with --markdown as in results/reference.md. It judges and never fails: a clock is
+ * no test. On an emulated machine nothing is judged, for the goals are those of a real one.
  */
 #include "printout.h"
 

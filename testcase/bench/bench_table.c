@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
  * Prints a file of bench_collect for people: a table of latencies by size, one of their ratios to
- * memcpy, and the other figures. As text, or with --markdown as it stands in
- * docs/performance.md. A file from an emulated machine has no times, and so has its table.
+ * memcpy, and the other figures. As text, or with --markdown as in results/reference.md. A file
+ * from an emulated machine has no times, and so has its table.
  */
 #include "printout.h"
 

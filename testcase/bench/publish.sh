@@ -31,37 +31,23 @@ draw_plots()
 	done
 }
 
-# replace NAME TEXT FILE: puts the text between the lines <!-- NAME --> and <!-- end of NAME -->
-replace()
-{
-	local name=$1 text=$2 file=$3
-
-	grep -qx "<!-- $name -->" "$file" || die "$file has no line <!-- $name -->"
-	awk -v name="$name" -v text="$text" '
-		$0 == "<!-- end of " name " -->" { inside = 0 }
-		!inside { print }
-		$0 == "<!-- " name " -->" {
-			inside = 1
-			print ""
-			while ((getline line < text) > 0)
-				print line
-		}' "$file" >"$file.new" && mv "$file.new" "$file"
-}
-
+# publish FILE: the run becomes a reference, results/NAME.csv and results/NAME.md, with its plots
 publish()
 {
-	local file=$1 page=$root/docs/performance.md name='a run' reference=reference text
+	local file=$1 reference=reference title='The reference run'
 
 	if is_emulated "$file"; then
-		name+=' in a virtual machine'
 		reference+=-vm
+		title+=' in a virtual machine'
 	fi
+	mkdir -p "$root/results" "$root/docs/plots"
 	[[ $file -ef $root/results/$reference.csv ]] || cp "$file" "$root/results/$reference.csv"
-	mkdir -p "$root/docs/plots"
 	draw_plots "$file" "$root/docs/plots/$reference" svg
-	text=$(mktemp)
-	print_markdown "$file" >"$text"
-	replace "$name" "$text" "$page"
-	rm -f "$text"
-	say "results/$reference.csv, docs/plots/ and the section '$name' of docs/performance.md are new"
+	{
+		printf '# %s\n\nFor those who compare figures: every table of one run of the bench.\n' "$title"
+		printf '[docs/performance.md](../docs/performance.md) explains them. Made by\n'
+		printf '`testcase/bench/bench.sh --publish` from [%s.csv](%s.csv).\n\n' "$reference" "$reference"
+		print_markdown "$file"
+	} >"$root/results/$reference.md"
+	say "results/$reference.csv, results/$reference.md and docs/plots/ are new"
 }
