@@ -28,9 +28,11 @@ TESTCASE := $(call objects,testcase/*.c)
 CLIENT   := $(call objects,utils/client/*.c)
 SLABSIM  := $(call objects,utils/slabsim/*.c)
 READCKPT := $(call objects,utils/readckpt/*.c)
-LIBCKPT  := $(patsubst %.c,$(BUILD)/pic/%.o,$(wildcard utils/libckpt/*.c))
+LIBCKPT_START   := $(patsubst %.c,$(BUILD)/pic/%.o,$(wildcard utils/libckpt/start*.c))
+LIBCKPT_HANDLER := $(filter-out $(LIBCKPT_START),$(patsubst %.c,$(BUILD)/pic/%.o,$(wildcard utils/libckpt/*.c)))
+LIBCKPT  := $(LIBCKPT_START) $(BUILD)/libckpt-handler.o
 RESTART  := $(patsubst %.c,$(BUILD)/plain/%.o,$(wildcard utils/restart/*.c))
-MODULES  := $(filter-out %/main.o %/restart.o %/libckpt.o,$(TRACER) $(READCKPT) \
+MODULES  := $(filter-out %/main.o %/restart.o %/start.o,$(TRACER) $(READCKPT) \
 	$(call objects,utils/restart/*.c utils/libckpt/*.c))
 programs  = $(patsubst testcase/%.c,$(BUILD)/%,$(wildcard testcase/$(1)/*.c))
 UNIT     := $(call programs,unit)
@@ -102,7 +104,7 @@ $(BCC_HEADERS:%=$(BUILD)/%): $(BUILD)/%: bpf/%
 # not in the signal handler. Nothing of it is seen by the program. So is restart, which is static. No
 # sanitizer works in either: their memory and their stacks are not those of the program.
 PLAIN_CFLAGS = $(filter-out -fsanitize% -fno-sanitize%,$(CFLAGS))
-$(BUILD)/pic/%: override CFLAGS := $(PLAIN_CFLAGS) -fPIC -fvisibility=hidden
+$(BUILD)/pic/%: override CFLAGS := $(PLAIN_CFLAGS) -U_FORTIFY_SOURCE -fPIC -fvisibility=hidden
 $(BUILD)/plain/%: override CFLAGS := $(PLAIN_CFLAGS) -fno-stack-protector
 
 define compile
@@ -126,6 +128,13 @@ $(foreach kind,obj pic plain,$(eval $(BUILD)/$(kind)/library.a: \
 	$(patsubst %.c,$(BUILD)/$(kind)/%.o,$(LIBRARY_SOURCES))))
 $(BUILD)/obj/modules.a: $(MODULES)
 	$(archive)
+
+# Links objects and what they need of an archive into one, and fails if that needs a symbol of
+# anything else that the list does not allow: see utils/allowed_symbols.sh.
+define link_allowed
+$(call say,ALLOW)
+$(Q)utils/allowed_symbols.sh $(filter %/allowed-symbols,$^) $@ $(filter %.o,$^) $(filter %.a,$^)
+endef
 
 # Links whatever objects and archives are needed, or compiles it from source in one go.
 define link
@@ -152,6 +161,9 @@ $(BUILD)/readckpt: $(READCKPT) $(BUILD)/obj/library.a
 # The client library is this one object and utils/client/client.h.
 $(BUILD)/client.o: $(CLIENT)
 	$(Q)cp $< $@
+
+$(BUILD)/libckpt-handler.o: utils/libckpt/allowed-symbols $(LIBCKPT_HANDLER) $(BUILD)/pic/library.a
+	$(link_allowed)
 
 $(BUILD)/libckpt.so: FORM := -shared -Wl,-z,now,-z,defs,-soname,libckpt.so
 $(BUILD)/libckpt.so: LIBS := -lz

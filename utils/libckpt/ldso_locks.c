@@ -1,35 +1,20 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * See ldso_locks.h. dlopen(3), dlclose(3) and dl_iterate_phdr(3), which C++ exceptions use, hold locks
- * in glibc's _rtld_global. Where in it depends on the version, so they are found by what a held lock
- * looks like: a recursive mutex of a thread that was there. Source: glibc, bits/struct_mutex.h.
+ * See ldso_locks.h. dlopen(3), dlclose(3) and dl_iterate_phdr(3), which C++ exceptions use, hold
+ * locks in glibc's _rtld_global. Their place in it depends on the version, so they are recognised by
+ * what a held lock looks like: a recursive mutex of a thread that was there.
+ * Source: glibc, bits/struct_mutex.h.
  */
 #include "libckpt/ldso_locks.h"
 
-#include <dlfcn.h>
-#include <elf.h>
-#include <link.h>
 #include <pthread.h>
-
-void ldso_locks__find(struct ldso_locks *locks)
-{
-	void *start = dlvsym(RTLD_DEFAULT, "_rtld_global", "GLIBC_PRIVATE");
-	const ElfW(Sym) *symbol = NULL;
-	Dl_info info;
-
-	*locks = (struct ldso_locks){0};
-	if (!start || !dladdr1(start, &info, (void **)&symbol, RTLD_DL_SYMENT) || !symbol)
-		return;
-	locks->start = start;
-	locks->bytes = symbol->st_size;
-}
 
 /* restart has written the new number where the C library keeps it. */
 static int new_number(const struct stopped_thread *threads, int old)
 {
-	for (const struct stopped_thread *v = threads; v; v = v->next) {
-		if (v->thread.tid == old && v->thread.tid_address)
-			return *(const int *)v->thread.tid_address; /* NOLINT: an address */
+	for (const struct stopped_thread *t = threads; t; t = t->next) {
+		if (t->thread.tid == old && t->thread.tid_address)
+			return *(const int *)t->thread.tid_address; /* NOLINT: an address */
 	}
 	return old;
 }

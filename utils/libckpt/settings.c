@@ -1,173 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * See settings.h. This runs once, when the program starts, outside of any signal handler.
+ * See settings.h.
  */
 #include "libckpt/settings.h"
 
-#include <errno.h>
-#include <signal.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
-
-#include "base/parse.h"
-
-#define DEFAULT_FILE   "myckpt"
-#define DEFAULT_SIGNAL SIGUSR2
-#define NSEC_PER_SEC   1000000000ULL
-
-enum { INTERNAL_SIGNALS = 2, INTERVAL_MAX_S = 31536000, PID_DIGITS = 7 /* the kernel's limit */ };
-
-/* 0 and 1, or nothing. */
-static int read_switch(const char *name, int *ret, char *message)
-{
-	const char *text = getenv(name);
-	uint64_t value = 0;
-	int err;
-
-	*ret = 0;
-	if (!text || !*text)
-		return 0;
-	err = parse__u64(text, 0, 1, &value);
-	if (err)
-		(void)snprintf(message, SETTINGS_MESSAGE_BYTES, "%s must be 0 or 1, not '%.64s'",
-			       name, text);
-	*ret = (int)value;
-	return err;
-}
-
-static int read_number(const char *name, uint64_t min, uint64_t max, uint64_t *value, char *message)
-{
-	const char *text = getenv(name);
-	int err;
-
-	if (!text || !*text)
-		return 0;
-	err = parse__u64(text, min, max, value);
-	if (err)
-		(void)snprintf(message, SETTINGS_MESSAGE_BYTES,
-			       "%s must be a number from %llu to %llu, not '%.64s'", name,
-			       (unsigned long long)min, (unsigned long long)max, text);
-	return err;
-}
-
-/* After an image a program goes on where it was: one that is there because of a fault would make it
- * again, and an image, and so on. SIGCHLD comes whenever a child ends. */
-static int is_usable(uint64_t signal)
-{
-	static const int bad[] = {SIGKILL, SIGSTOP, SIGSEGV, SIGBUS,  SIGFPE,
-				  SIGILL,  SIGTRAP, SIGSYS,  SIGABRT, SIGCHLD};
-
-	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
-		if (signal == (uint64_t)bad[i])
-			return 0;
-	}
-	/* The two between are the C library's own. */
-	return signal < (uint64_t)SIGRTMIN - INTERNAL_SIGNALS || signal >= (uint64_t)SIGRTMIN;
-}
-
-static int read_signal(int *ret, char *message)
-{
-	uint64_t value = DEFAULT_SIGNAL;
-	int err = read_number("CKPT_SIGNAL", 1, (uint64_t)SIGRTMAX, &value, message);
-
-	*ret = DEFAULT_SIGNAL;
-	if (err)
-		return err;
-	if (!is_usable(value)) {
-		(void)snprintf(message, SETTINGS_MESSAGE_BYTES,
-			       "CKPT_SIGNAL must be a signal that can be handled and that neither "
-			       "faults nor children make, not %llu",
-			       (unsigned long long)value);
-		return -EINVAL;
-	}
-	*ret = (int)value;
-	return 0;
-}
-
-/* "5s", "5", "250ms" */
-static int read_interval(uint64_t *ret_ns, char *message)
-{
-	const char *text = getenv("CKPT_INTERVAL");
-	uint64_t unit = NSEC_PER_SEC, value;
-	char digits[24];
-	size_t length;
-
-	*ret_ns = 0;
-	if (!text || !*text)
-		return 0;
-	length = strspn(text, "0123456789");
-	if (strcmp(text + length, "ms") == 0)
-		unit = NSEC_PER_SEC / 1000;
-	else if (text[length] && strcmp(text + length, "s") != 0)
-		length = sizeof(digits);
-	if (length < sizeof(digits)) {
-		memcpy(digits, text, length);
-		digits[length] = '\0';
-		if (parse__u64(digits, 1, INTERVAL_MAX_S, &value) == 0) {
-			*ret_ns = value * unit;
-			return 0;
-		}
-	}
-	(void)snprintf(
-		message, SETTINGS_MESSAGE_BYTES,
-		"CKPT_INTERVAL must be seconds (5s) or milliseconds (250ms), from 1 to %d, not "
-		"'%.64s'",
-		INTERVAL_MAX_S, text);
-	return -EINVAL;
-}
-
-/* Made absolute now: a program may change its folder. */
-static int read_folder(struct settings *s, char *message)
-{
-	int err;
-
-	if (getcwd(s->pattern, sizeof(s->pattern))) {
-		s->folder_bytes = strlen(s->pattern);
-		if (s->folder_bytes > 1 && s->folder_bytes < sizeof(s->pattern))
-			s->pattern[s->folder_bytes++] = '/';
-		return 0;
-	}
-	err = -errno;
-	(void)snprintf(message, SETTINGS_MESSAGE_BYTES,
-		       "the current folder has no path (%s); give CKPT_FILE an absolute one",
-		       strerror(-err));
-	return err;
-}
-
-/* How many bytes are between %p and the name that is made of it, at most. */
-static size_t longer_by(const char *text)
-{
-	size_t bytes = 0;
-
-	while ((text = strstr(text, "%p"))) {
-		text += 2;
-		bytes += PID_DIGITS - 2;
-	}
-	return bytes;
-}
-
-static int read_path(struct settings *s, char *message)
-{
-	const char *text = getenv("CKPT_FILE");
-	int err = 0;
-
-	s->folder_bytes = 0;
-	if (!text || !*text)
-		text = DEFAULT_FILE;
-	if (*text != '/')
-		err = read_folder(s, message);
-	if (err)
-		return err;
-	if (s->folder_bytes + strlen(text) + longer_by(text) >= PATH_MAX) {
-		(void)snprintf(message, SETTINGS_MESSAGE_BYTES, "CKPT_FILE is too long");
-		return -ENAMETOOLONG;
-	}
-	memcpy(s->pattern + s->folder_bytes, text, strlen(text) + 1);
-	settings__set_pid(s, getpid());
-	return 0;
-}
 
 void settings__set_pid(struct settings *s, pid_t pid)
 {
@@ -176,7 +13,7 @@ void settings__set_pid(struct settings *s, pid_t pid)
 
 	memcpy(s->path, s->pattern, s->folder_bytes);
 	while (*from) {
-		char digits[PID_DIGITS];
+		char digits[SETTINGS_PID_DIGITS];
 		size_t i = sizeof(digits);
 
 		if (from[0] != '%' || from[1] != 'p') {
@@ -190,25 +27,4 @@ void settings__set_pid(struct settings *s, pid_t pid)
 		from += 2;
 	}
 	*to = '\0';
-}
-
-int settings__read(struct settings *s, char *message)
-{
-	uint64_t keep = 1;
-	int err = read_signal(&s->signal, message);
-
-	if (!err)
-		err = read_path(s, message);
-	if (!err)
-		err = read_interval(&s->interval_ns, message);
-	if (!err)
-		err = read_number("CKPT_KEEP", 1, SETTINGS_KEEP_MAX, &keep, message);
-	if (!err)
-		err = read_switch("CKPT_INCREMENTAL", &s->incremental, message);
-	if (!err)
-		err = read_switch("CKPT_FORK", &s->fork, message);
-	if (!err)
-		err = read_switch("CKPT_VERBOSE", &s->verbose, message);
-	s->keep = (unsigned int)keep;
-	return err;
 }

@@ -12,7 +12,6 @@
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
@@ -21,14 +20,14 @@
 #include <unistd.h>
 
 #include "base/nocancel.h"
+#include "libckpt/handler.h"
+
 #include "libckpt/capture.h"
-#include "libckpt/stop_threads.h"
 #include "libckpt/dirty.h"
 #include "libckpt/history.h"
-#include "libckpt/ldso_locks.h"
 #include "libckpt/message.h"
 #include "libckpt/save.h"
-#include "libckpt/settings.h"
+#include "libckpt/stop_threads.h"
 #include "image/registrations.h"
 
 /* Its address is in the image; restart writes to it. */
@@ -45,7 +44,7 @@ static struct {
 	char temporary[PATH_MAX];    /* where, until it is done */
 	struct history history;
 	struct dirty dirty;
-	struct ldso_locks loader;
+	struct ldso_locks locks;
 	pid_t timer_owner; /* who has one for CKPT_INTERVAL; a fork has none */
 	int timer;         /* the kernel's number */
 } self;
@@ -344,7 +343,7 @@ static void come_back(const struct stopped_thread *thread, int leads)
 	}
 	restarted.restarted = 0;
 	stop_threads__own();
-	ldso_locks__renumber(&self.loader, thread);
+	ldso_locks__renumber(&self.locks, thread);
 	self.child = 0;
 	history__come_back(&self.history);
 	dirty__forget(&self.dirty);
@@ -429,7 +428,7 @@ static void answer(siginfo_t *info, void *context)
  * a thread of the asynchronous type although its state is disabled, if the signal was on its way
  * then. A cancellation that arrived meanwhile takes effect when the type is restored, last.
  */
-static void on_signal(int signal, siginfo_t *info, void *context)
+void handler__on_signal(int signal, siginfo_t *info, void *context)
 {
 	int kept = errno, type = 0, state = 0;
 
@@ -442,51 +441,14 @@ static void on_signal(int signal, siginfo_t *info, void *context)
 	(void)pthread_setcanceltype(type, NULL);
 }
 
-/* ---- the start ---- */
-
-/* What the signal is answered with if a setting is wrong: without a handler it would end the program. */
-static char refusal[SETTINGS_MESSAGE_BYTES + 64];
-
-static void on_signal_refuse(int signal)
+void handler__prepare(const struct settings *settings, const struct ldso_locks *locks)
 {
-	int kept = errno;
-
-	(void)signal;
-	(void)syscall(SYS_write, STDERR_FILENO, refusal, strlen(refusal));
-	errno = kept;
-}
-
-static int handle_signal(struct sigaction *action)
-{
-	action->sa_flags |= SA_RESTART;
-	(void)sigfillset(&action->sa_mask);
-	if (sigaction(self.settings.signal, action, NULL) < 0) {
-		(void)fprintf(stderr, "libckpt: cannot handle signal %d: %s\n",
-			      self.settings.signal, strerror(errno));
-		return -1;
-	}
-	return 0;
-}
-
-__attribute__((constructor)) static void start(void)
-{
-	char message[SETTINGS_MESSAGE_BYTES];
-	struct sigaction action;
-
-	memset(&action, 0, sizeof(action));
-	if (settings__read(&self.settings, message)) {
-		(void)fprintf(stderr, "libckpt: %s; there will be no checkpoints\n", message);
-		(void)snprintf(refusal, sizeof(refusal),
-			       "libckpt: no image: %s; the program goes on\n", message);
-		action.sa_handler = on_signal_refuse;
-		(void)handle_signal(&action);
-		return;
-	}
-	action.sa_sigaction = on_signal;
-	action.sa_flags = SA_SIGINFO;
-	ldso_locks__find(&self.loader);
+	self.settings = *settings;
+	self.locks = *locks;
 	stop_threads__own();
-	(void)pthread_atfork(NULL, NULL, stop_threads__own); /* on failure a child finds out itself */
-	if (handle_signal(&action) == 0)
-		start_timer();
+}
+
+void handler__start_timer(void)
+{
+	start_timer();
 }

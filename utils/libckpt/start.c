@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * What libckpt does when the program starts, before main: reads the settings and installs the
+ * handler. The files start*.c run outside of any signal handler, so they may call all of the C
+ * library; no other file of this folder may (see allowed-symbols).
+ */
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/nocancel.h"
+#include "libckpt/handler.h"
+#include "libckpt/start_locks.h"
+#include "libckpt/start_settings.h"
+#include "libckpt/stop_threads.h"
+
+/* The answer to the signal if a setting is wrong: without a handler it would end the program. */
+static char refusal[SETTINGS_MESSAGE_BYTES + 64];
+
+static void on_signal_refuse(int signal)
+{
+	int kept = errno;
+
+	(void)signal;
+	(void)nocancel__write(STDERR_FILENO, refusal, strlen(refusal));
+	errno = kept;
+}
+
+static int handle_signal(int signal, struct sigaction *action)
+{
+	action->sa_flags |= SA_RESTART;
+	(void)sigfillset(&action->sa_mask);
+	if (sigaction(signal, action, NULL) == 0)
+		return 0;
+	(void)fprintf(stderr, "libckpt: cannot handle signal %d: %s\n", signal, strerror(errno));
+	return -1;
+}
+
+__attribute__((constructor)) static void start(void)
+{
+	char message[SETTINGS_MESSAGE_BYTES];
+	struct sigaction action;
+	struct settings settings;
+	struct ldso_locks locks;
+
+	memset(&action, 0, sizeof(action));
+	if (start_settings__read(&settings, message)) {
+		(void)fprintf(stderr, "libckpt: %s; there will be no checkpoints\n", message);
+		(void)snprintf(refusal, sizeof(refusal),
+			       "libckpt: no image: %s; the program goes on\n", message);
+		action.sa_handler = on_signal_refuse;
+		(void)handle_signal(settings.signal, &action);
+		return;
+	}
+	start_locks__find(&locks);
+	handler__prepare(&settings, &locks);
+	/* If this fails, stop_threads__role finds out in the child. */
+	(void)pthread_atfork(NULL, NULL, stop_threads__own);
+	action.sa_sigaction = handler__on_signal;
+	action.sa_flags = SA_SIGINFO;
+	if (handle_signal(settings.signal, &action) == 0)
+		handler__start_timer();
+}

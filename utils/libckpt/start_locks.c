@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * See start_locks.h. The symbol table of glibc's loader names its data, and says how long it is.
+ */
+#include "libckpt/start_locks.h"
+
+#include <dlfcn.h>
+#include <elf.h>
+#include <link.h>
+
+void start_locks__find(struct ldso_locks *ret_locks)
+{
+	void *start = dlvsym(RTLD_DEFAULT, "_rtld_global", "GLIBC_PRIVATE");
+	const ElfW(Sym) *symbol = NULL;
+	Dl_info info;
+
+	*ret_locks = (struct ldso_locks){0};
+	if (!start || !dladdr1(start, &info, (void **)&symbol, RTLD_DL_SYMENT) || !symbol)
+		return;
+	ret_locks->start = start;
+	ret_locks->bytes = symbol->st_size;
+}

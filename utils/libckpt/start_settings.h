@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * Reading the settings from the environment, see libckpt(7).
+ */
+#ifndef LIBCKPT_START_SETTINGS_H
+#define LIBCKPT_START_SETTINGS_H
+
+#include "libckpt/settings.h"
+
+enum { SETTINGS_MESSAGE_BYTES = 256, SETTINGS_KEEP_MAX = 1000 };
+
+/*
+ * Reads the environment into *settings, all of which is set. message: SETTINGS_MESSAGE_BYTES; set on
+ * failure only, to which variable is wrong, why, and what it may be.
+ * Returns 0; -EINVAL or -ERANGE for a value; -ENAMETOOLONG; or the -errno of getcwd(3). On failure
+ * only settings->signal may be used.
+ */
+int start_settings__read(struct settings *settings, char *message);
+
+#endif
