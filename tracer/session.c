@@ -22,6 +22,7 @@
 #include "session.h"
 #include "report/snapshot_image.h"
 #include "report/summary.h"
+#include "target/reason.h"
 #include "target/target.h"
 
 enum {
@@ -72,10 +73,9 @@ static void on_refused(struct session *session, const struct event *event)
 	if (!err || session->limit_told)
 		return;
 	session->limit_told = true;
-	log__warn("%lu chunks of [%#lx, %#lx) found no room in the chunk store: %s",
+	log__warn("%lu chunks of [%#lx, %#lx) found no room: %s",
 		  (unsigned long)count, (unsigned long)event->start, (unsigned long)event->end,
-		  err == -E2BIG ? "its limit is reached; allow more with --max-chunks"
-				: strerror(-err));
+		  reason__text(err));
 }
 
 static int on_event(void *context, void *data, size_t size)
@@ -198,7 +198,7 @@ static int reconcile(struct session *session)
 	(void)ring_buffer__consume(session->events);
 	err = target__reconcile(&session->target, session->state->operation.kind);
 	session->refused = 0;
-	if (err == -ESTALE && session->state->operation.kind == OPERATION_CHECKPOINT) {
+	if (err == -REASON_EVENTS_LOST && session->state->operation.kind == OPERATION_CHECKPOINT) {
 		log__warn("the ring of events was full; ranges were read anew");
 		err = 0;
 	}
@@ -240,8 +240,8 @@ static int look_at_target(struct session *session)
 	return err;
 }
 
-/* Hands over to the next poll, unless something has overtaken the operation. -ECANCELED when the
- * target will not poll. */
+/* Hands over to the next poll, unless something has overtaken the operation. -REASON_OVERTAKEN when
+ * the target will not poll. */
 static int make_ready(struct session *session)
 {
 	uint32_t *phase = &session->state->operation.phase;
@@ -255,7 +255,7 @@ static int make_ready(struct session *session)
 	if (!reply__is_wanted(&session->answer) &&
 	    __atomic_compare_exchange_n(phase, &ready, PHASE_PREPARING, false, __ATOMIC_ACQ_REL,
 					__ATOMIC_RELAXED))
-		return -ECANCELED;
+		return -REASON_OVERTAKEN;
 	return 0;
 }
 
@@ -270,7 +270,7 @@ static int hold_and_compare(struct session *session)
 		uint64_t cursor = operation->slab_cursor;
 
 		if (idle == 23)
-			return -ETIMEDOUT;
+			return -REASON_NOT_POLLING;
 		if (operation->phase == PHASE_PREPARING) {
 			err = look_at_target(session);
 			if (!err)
@@ -293,7 +293,7 @@ static void restore_from_here(struct session *session)
 
 	if (err) {
 		reply__fail(&session->answer, NULL, "%s; its memory is as it was",
-			     reply__reason(err));
+			     reason__text(err));
 		return;
 	}
 	(void)ring_buffer__consume(session->events);
@@ -311,7 +311,7 @@ static int count_restart(struct session *session)
 	else
 		session->restarts++;
 	session->begun = operation->sequence;
-	return session->restarts > RESTARTS ? -EAGAIN : 0;
+	return session->restarts > RESTARTS ? -REASON_MAPPINGS_CHANGING : 0;
 }
 
 /* What a failed operation has left, for its message. moved: something of a restore may be written. */
@@ -335,7 +335,7 @@ static void prepare(struct session *session)
 		return; /* another exec or request has overtaken it */
 	err = fault__pass("prepare", target->pid);
 	if (err) {
-		reply__fail(&session->answer, NULL, "%s", reply__reason(err));
+		reply__fail(&session->answer, NULL, "%s", reason__text(err));
 		return;
 	}
 	if (operation->kind == OPERATION_RESTORE && !session->state->valid) {
@@ -356,7 +356,7 @@ static void prepare(struct session *session)
 	if (!err)
 		err = make_ready(session);
 	if (err)
-		reply__fail(&session->answer, NULL, "%s%s", reply__reason(err),
+		reply__fail(&session->answer, NULL, "%s%s", reason__text(err),
 			     what_is_now(session, begun, err));
 }
 
@@ -439,7 +439,7 @@ static void finish(struct session *session)
 	if (err || operation->failed) {
 		reply__fail(&session->answer, &row, "%s%s",
 			     operation->failed ? "the copy in the kernel broke off"
-					       : reply__reason(err),
+					       : reason__text(err),
 			     what_is_now(session, row.bytes || session->restore_in_bpf, err));
 		return;
 	}

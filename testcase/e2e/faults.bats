@@ -207,7 +207,7 @@ expect_orphan()
 	expect_status 125
 	expect_steps 'save: -5' 'verify: ok' 'save: 0' 'restore: 0' 'verify: ok'
 	expect_column status failed ok ok
-	expect_text "$err" 'found no room in the chunk store: its limit is reached.*--max-chunks' \
+	expect_text "$err" 'found no room: the limit of the chunk store is reached.*--max-chunks' \
 		'checkpoint 1 of process .* the limit of the chunk store is reached.*--max-chunks'
 }
 

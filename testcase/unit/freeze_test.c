@@ -19,6 +19,7 @@
 #include "base/procfs.h"
 #include "child.h"
 #include "target/freeze.h"
+#include "target/reason.h"
 #include "tap.h"
 #include "valgrind.h"
 
@@ -314,7 +315,7 @@ static void test_traced(void)
 	}
 	(void)child__wait_count(&shared->traced, 1);
 	if (shared->traced == 23) {
-		tap__equal(freeze__stop(freeze, 0), -EPERM, "somebody else traces it");
+		tap__equal(freeze__stop(freeze, 0), -REASON_TRACED, "somebody else traces it");
 		tap__ok(moves(), "it runs on");
 	} else {
 		tap__skip(2, "no process may trace its sibling here");

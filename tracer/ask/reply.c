@@ -11,43 +11,11 @@
 #include "base/log.h"
 #include "ask/reply.h"
 #include "target/fault.h"
+#include "target/reason.h"
 
 const char *reply__name(enum operation_kind kind)
 {
 	return kind == OPERATION_CHECKPOINT ? "checkpoint" : "restore";
-}
-
-const char *reply__reason(int err)
-{
-	switch (err) {
-	case -E2BIG:
-		return "the limit of the chunk store is reached; allow more with --max-chunks";
-	case -EFBIG:
-		return "more than 64 GiB of memory hold data, which is all that slabs can hold";
-	case -ENOMEM:
-		return "Cannot allocate memory: a snapshot takes as much as the target holds data";
-	case -EPERM:
-		return "the target cannot be stopped: another process traces it (gdb, strace?), or "
-		       "ptrace is forbidden";
-	case -ESRCH:
-		return "the target has ended";
-	case -ESTALE:
-		return "events were lost and the snapshot with them; ask for a new checkpoint";
-	case -ENOTSUP:
-		return "the target runs under valgrind, which keeps its registers in memory: it "
-		       "cannot be rolled back";
-	case -EDEADLK:
-		return "the target serves faults of tracked memory with userfaultfd, and could not "
-		       "while it stands still; unregister it before";
-	case -EAGAIN:
-		return "the target changed its mappings again and again while they were copied";
-	case -ECANCELED:
-		return "the target gave it up and asked anew";
-	case -ETIMEDOUT:
-		return "the target did not stop in time, or gave up polling";
-	default:
-		return strerror(-err);
-	}
 }
 
 bool reply__is_wanted(const struct reply *answer)
@@ -113,7 +81,7 @@ int reply__check(struct reply *answer, struct operation_row *row)
 		reply__fail(answer, row,
 			     "the target gave it up and asked anew; memory was %s all the same",
 			     moved);
-		return -ECANCELED;
+		return -REASON_OVERTAKEN;
 	}
 	err = control__check_request(answer->control, kind, operation->uid);
 	if (err) {

@@ -26,9 +26,6 @@ struct reply { /* all pointers are borrowed */
 /* "checkpoint" or "restore". */
 const char *reply__name(enum operation_kind kind);
 
-/* What an -errno means when it ends an operation, for the user; valid until the next call. */
-const char *reply__reason(int err);
-
 /* Does the thread that asked for the operation still want it? It does not if it has given it up and
  * asked anew meanwhile: then it will not poll for this one any more, and would take the answer for
  * that of its new request. */
@@ -37,7 +34,7 @@ bool reply__is_wanted(const struct reply *answer);
 /*
  * May the operation be answered: is it wanted, and is the request file what an honest target makes?
  * To be asked when memory was moved and nothing else is left to do. row: as in reply__complete().
- * Returns 0; or -ECANCELED or another -errno after reply__fail().
+ * Returns 0; or -REASON_OVERTAKEN or -errno after reply__fail().
  */
 int reply__check(struct reply *answer, struct operation_row *row);
 

@@ -32,7 +32,7 @@ int chunk_snapshot__create(struct chunk_stores *stores, struct chunk_snapshot **
 /*
  * Registers the chunks of [start, end), empty. start may lie inside a chunk: only bytes from there
  * on are then ever written.
- * Returns 0; -E2BIG when the limit is reached; -ENOMEM. On failure the chunks from *ret_done on are
+ * Returns 0; -REASON_CHUNK_LIMIT when the limit is reached; -ENOMEM. On failure the chunks from *ret_done on are
  * not registered.
  */
 int chunk_snapshot__add(struct chunk_snapshot *snapshot, uint64_t start, uint64_t end, uint64_t *ret_done);

@@ -12,6 +12,7 @@
 #include "base/procfs.h"
 #include "engine/chunk_stores.h"
 #include "kernel/inner_map.h"
+#include "target/reason.h"
 
 enum {
 	STREAM_BYTES = 64 * 1024, /* the kernel hands over half of that at a time */
@@ -73,7 +74,7 @@ static int grow(struct chunk_stores *stores, uint64_t count)
 	int fd, stream = -1, err = 0;
 
 	if (stores->places >= stores->limit || stores->count == CHUNK_STORES)
-		return -E2BIG;
+		return -REASON_CHUNK_LIMIT;
 	if (places > stores->limit - stores->places || stores->count == CHUNK_STORES - 1)
 		places = stores->limit - stores->places;
 	fd = inner_map__create_like(stores->fds[0], (uint32_t)places);
@@ -104,7 +105,7 @@ int chunk_stores__reserve(struct chunk_stores *stores, uint64_t total)
 	stores->roomy = 0; /* hooks may have dropped chunks anywhere */
 	if (total > stores->places)
 		err = grow(stores, total - stores->places);
-	return !err && total > stores->places ? -E2BIG : err;
+	return !err && total > stores->places ? -REASON_CHUNK_LIMIT : err;
 }
 
 int chunk_stores__put(struct chunk_stores *stores, uint64_t address, const struct chunk *chunk)

@@ -14,6 +14,7 @@
 #include "kernel/bcc.h"
 #include "kernel/inner_map.h"
 #include "engine/page_engine.h"
+#include "target/reason.h"
 #include <page.bcc.h>
 
 enum { SPARE_PLACES = 256, UNASKED_PLACES = 4096, PROGRAMS = 2 };
@@ -121,7 +122,7 @@ static int fit(struct page_engine *engine, enum table_name name, uint64_t needed
 	if (!is_unfit(table, needed))
 		return 0;
 	if (needed > UINT32_MAX / 2)
-		return -EFBIG;
+		return -REASON_SLAB_LIMIT;
 	return replace(table, name, needed + needed / 4 + SPARE_PLACES);
 }
 

@@ -8,6 +8,7 @@
 #include "engine/extents.h"
 #include "target/write_batch.h"
 #include "engine/slab_store.h"
+#include "target/reason.h"
 
 enum { WRITE_SLABS = 1024 };
 
@@ -79,7 +80,7 @@ static int append(struct slab_store *store, uint64_t address, enum slab_state sl
 	int err;
 
 	if (index >= EXTENTS * EXTENT_SLABS)
-		return -EFBIG;
+		return -REASON_SLAB_LIMIT;
 	err = extents__need_slab(&store->extents, index);
 	if (err)
 		return err;
@@ -162,7 +163,7 @@ int slab_store__begin_checkpoint(struct slab_store *store, const struct interval
 		err = memory__data_pages(memory, ranges->items[i].start, ranges->items[i].end,
 					 &store->known);
 	if (!err && intervals__bytes(&store->known) > (uint64_t)EXTENTS * EXTENT_SLABS * SLAB_BYTES)
-		err = -EFBIG;
+		err = -REASON_SLAB_LIMIT;
 	if (!err && store->pages)
 		err = page_engine__reserve(store->pages, &store->known);
 	else if (!err)

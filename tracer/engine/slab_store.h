@@ -35,7 +35,7 @@ const struct intervals *slab_store__ranges(const struct slab_store *store);
  * pages that may hold data now, all due; extents that are missing are created, and those that are
  * too many are given back. As many pages are taken for zeros, which take no place, as were at the
  * last checkpoint; what then finds no place is repaired. The target must stand still, or poll.
- * Returns 0; -ENOMEM when there is no memory for extents or the table; -EFBIG above 64 GiB;
+ * Returns 0; -ENOMEM when there is no memory for extents or the table; -REASON_SLAB_LIMIT above 64 GiB;
  * -ESRCH; -errno. On failure the table is empty.
  */
 int slab_store__begin_checkpoint(struct slab_store *store, const struct intervals *ranges,

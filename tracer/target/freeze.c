@@ -15,6 +15,7 @@
 #include "base/clock.h"
 #include "base/procfs.h"
 #include "target/freeze.h"
+#include "target/reason.h"
 
 enum { DEADLINE_SECONDS = 5, SPINS = 200 };
 
@@ -45,7 +46,8 @@ int freeze__create(pid_t pid, bool child, struct freeze **ret_freeze)
 	return 0;
 }
 
-/* Waits for a stop of tid; *ret_status as in waitid's si_status: signal | event << 8. */
+/* Waits for a stop of tid. *ret_status: waitid's si_status, signal | event << 8. 0, -ESRCH, or
+ * -REASON_NOT_STOPPED at the deadline. */
 static int wait_stop(pid_t tid, uint64_t deadline_ns, int *ret_status)
 {
 	const struct timespec nap = {.tv_nsec = 50000};
@@ -60,7 +62,7 @@ static int wait_stop(pid_t tid, uint64_t deadline_ns, int *ret_status)
 			return 0;
 		}
 		if (clock__now_ns() > deadline_ns)
-			return -ETIMEDOUT;
+			return -REASON_NOT_STOPPED;
 		if (spin < SPINS)
 			sched_yield();
 		else
@@ -83,14 +85,16 @@ static struct held *find(const struct freeze *freeze, pid_t tid)
 	return held;
 }
 
-/* A thread that has ended refuses to be traced like one that somebody else traces; but it has no
- * memory any more. */
-static bool has_ended(pid_t tid)
+/* Why ptrace(2) refused with EPERM. A thread that has ended refuses too, but has no memory. */
+static int refusal(pid_t tid)
 {
-	uint64_t size;
+	uint64_t size, tracer = 0;
 	int err = procfs__status_u64(tid, "VmSize", &size);
 
-	return err == -ESRCH || err == -ENOENT;
+	if (err == -ESRCH || err == -ENOENT)
+		return -ESRCH;
+	(void)procfs__status_u64(tid, "TracerPid", &tracer);
+	return tracer ? -REASON_TRACED : -REASON_PTRACE_FORBIDDEN;
 }
 
 static void append(struct freeze *freeze, struct held *held)
@@ -111,7 +115,7 @@ static int hold(struct freeze *freeze, pid_t tid)
 	if (ptrace(PTRACE_SEIZE, tid, NULL, PTRACE_O_TRACESYSGOOD)) {
 		err = -errno;
 		free(held);
-		return err == -EPERM && has_ended(tid) ? -ESRCH : err;
+		return err == -EPERM ? refusal(tid) : err;
 	}
 	*held = (struct held){.tid = tid, .running = true};
 	append(freeze, held);
@@ -182,7 +186,7 @@ int freeze__step_to_poll(struct freeze *freeze, pid_t tid, const volatile __u64 
 			break;
 		held->signal = signal_of(status);
 	}
-	if (err != -ETIMEDOUT)
+	if (err != -REASON_NOT_STOPPED)
 		return err;
 	held->running = true;
 	if (!ptrace(PTRACE_INTERRUPT, tid, NULL, NULL) &&
@@ -190,7 +194,7 @@ int freeze__step_to_poll(struct freeze *freeze, pid_t tid, const volatile __u64 
 		held->running = false;
 		held->signal = signal_of(status);
 	}
-	return err;
+	return -REASON_NOT_POLLING;
 }
 
 /* A thread that ended while it was traced is ours to wait for, or its parent never hears of it. */
@@ -229,7 +233,7 @@ void freeze__release(struct freeze *freeze)
 			err = wait_stop(held->tid, 0, &status);
 			held->signal = signal_of(status);
 		}
-		if (err == -ETIMEDOUT) {
+		if (err == -REASON_NOT_STOPPED) {
 			held->signal = 0;
 			append(freeze, held);
 			continue;

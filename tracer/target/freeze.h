@@ -18,9 +18,9 @@ struct freeze;
 int freeze__create(pid_t pid, bool child, struct freeze **ret_freeze);
 
 /*
- * Stops every thread but the one called except (0: all), also those that are born meanwhile.
- * Returns 0; -ESRCH when the process is gone; -EPERM when somebody else traces it; -ETIMEDOUT when
- * a thread does not stop in five seconds. On failure all threads run again.
+ * Stops every thread but except (0: all), also threads that are born meanwhile.
+ * Returns 0; -ESRCH; -REASON_TRACED, -REASON_PTRACE_FORBIDDEN or -REASON_NOT_STOPPED (after five
+ * seconds, see reason.h); or -errno. On failure all threads run again.
  */
 int freeze__stop(struct freeze *freeze, pid_t except);
 
@@ -28,7 +28,8 @@ int freeze__stop(struct freeze *freeze, pid_t except);
  * Lets the stopped thread tid run from system call to system call until *polls (shared with the
  * kernel side, which counts there) has changed: the thread has then just polled, and is stopped at
  * the end of that call. Signals it is sent meanwhile reach it.
- * Returns 0; -ESRCH; or -ETIMEDOUT when it did not poll for five seconds (it is stopped again).
+ * Returns 0; -ESRCH; -REASON_NOT_POLLING when it did not poll for five seconds (it is stopped again);
+ * or -errno.
  */
 int freeze__step_to_poll(struct freeze *freeze, pid_t tid, const volatile __u64 *polls);
 

@@ -7,6 +7,7 @@
 #include <limits.h>
 #include <string.h>
 #include "base/page.h"
+#include "target/reason.h"
 #include "target/target.h"
 #include "target/userfault.h"
 
@@ -167,7 +168,7 @@ static int follow(struct target *target, const struct intervals *wanted)
 	err = drop_all(target, &target->tracked, wanted);
 	if (!err) {
 		err = chunk_stores__reserve(target->stores, target__chunks(wanted));
-		if (err == -E2BIG) /* as much as there is room for is registered all the same */
+		if (err == -REASON_CHUNK_LIMIT) /* as much as there is room for is registered all the same */
 			err = 0;
 	}
 	if (!err)
@@ -298,7 +299,7 @@ int target__reconcile(struct target *target, enum operation_kind kind)
 	if (!target->memory)
 		return -ESRCH;
 	if (target->emulated)
-		return -ENOTSUP;
+		return -REASON_EMULATED;
 	if (forgotten) { /* which entries are of which mapping, nobody can tell now */
 		target->state->valid = 0;
 		err = chunk_snapshot__drop_all(target->snapshot);
@@ -331,7 +332,7 @@ int target__reconcile(struct target *target, enum operation_kind kind)
 	if (err)
 		return err;
 	target->events_lost = lost;
-	return forgotten ? -ESTALE : 0;
+	return forgotten ? -REASON_EVENTS_LOST : 0;
 }
 
 int target__find_pages(struct target *target, enum operation_kind kind)
@@ -356,15 +357,14 @@ int target__find_pages(struct target *target, enum operation_kind kind)
 int target__check_userfault(const struct target *target)
 {
 	struct intervals ranges = {0};
-	struct interval mapping;
 	int err = all_tracked(target, &ranges);
 
 	if (!err)
 		err = intervals__unite(&ranges, &target->reserved);
 	if (!err)
-		err = userfault__find(target->pid, &ranges, &mapping);
+		err = userfault__check(target->pid, &ranges);
 	intervals__clear(&ranges);
-	return err == 1 ? -EDEADLK : err;
+	return err;
 }
 
 int target__count_pages(struct target *target, uint64_t *ret_pages)

@@ -61,9 +61,8 @@ uint64_t target__chunks(const struct intervals *ranges);
  * Makes stores and mirror equal to what the user wants tracked, for a checkpoint: small ranges in
  * chunks, large ones in slabs. For a restore only takes out what is gone: ranges that are new have
  * nothing saved. All events must have been noted.
- * Returns 0; -E2BIG when the chunk limit does not allow it; -ESTALE when events were lost, and with
- * them the snapshot (stores and mirror are right all the same); -ENOTSUP when it cannot be rolled
- * back, because it runs under valgrind; -ESRCH; -errno.
+ * Returns 0; -REASON_CHUNK_LIMIT; -REASON_EVENTS_LOST when events were lost, and with
+ * them the snapshot (stores and mirror are right all the same); -REASON_EMULATED; -ESRCH; -errno.
  */
 int target__reconcile(struct target *target, enum operation_kind kind);
 
@@ -71,7 +70,7 @@ int target__reconcile(struct target *target, enum operation_kind kind);
 int target__find_pages(struct target *target, enum operation_kind kind);
 
 /* Would touching the target's memory while its threads stand still wait for one of them? 0: no;
- * -EDEADLK: some of it is registered with userfaultfd; or -errno. */
+ * -REASON_USERFAULT; or -errno. */
 int target__check_userfault(const struct target *target);
 
 /* Pages of large ranges that hold data at the moment, while the target runs: an estimate. 0, or

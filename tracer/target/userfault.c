@@ -13,6 +13,7 @@
 #include <string.h>
 #include <unistd.h>
 #include "base/procfs.h"
+#include "target/reason.h"
 #include "target/userfault.h"
 
 /* Has it a userfaultfd open? 1 or 0, or -errno. */
@@ -57,7 +58,7 @@ static bool overlaps(const struct intervals *ranges, const struct interval *mapp
 	return false;
 }
 
-int userfault__find(pid_t pid, const struct intervals *ranges, struct interval *ret)
+int userfault__check(pid_t pid, const struct intervals *ranges)
 {
 	struct interval mapping = {0, 0};
 	size_t room = 0;
@@ -83,7 +84,5 @@ int userfault__find(pid_t pid, const struct intervals *ranges, struct interval *
 	}
 	free(line);
 	fclose(file);
-	if (found)
-		*ret = mapping;
-	return found;
+	return found ? -REASON_USERFAULT : 0;
 }

@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * Tests of reasons: each has a text of its own, and an errno keeps its meaning.
+ */
+#include <errno.h>
+#include <string.h>
+#include "target/reason.h"
+#include "tap.h"
+
+/* Reasons without a text, or with that of another. */
+static int count_unclear(void)
+{
+	int unclear = 0;
+
+	for (int reason = REASON_TRACED; reason < REASONS_END; reason++) {
+		const char *text = reason__text(-reason);
+
+		if (!text) {
+			unclear++;
+			continue;
+		}
+		for (int other = REASON_TRACED; other < reason; other++)
+			unclear += !strcmp(text, reason__text(-other));
+	}
+	return unclear;
+}
+
+int main(void)
+{
+	tap__plan(5);
+	tap__equal(count_unclear(), 0, "each reason has a text of its own");
+	tap__equal_string(reason__text(-EPERM), "Operation not permitted",
+			  "EPERM says nothing about who traces the target");
+	tap__equal_string(reason__text(-E2BIG), "Argument list too long", "an errno is an errno");
+	tap__equal_string(reason__text(-ESRCH), "the target has ended", "no such process");
+	tap__ok(strstr(reason__text(-REASONS_END), "Unknown") != NULL, "no such reason");
+	return tap__done();
+}

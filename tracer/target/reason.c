@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * The texts of reasons. A text says what the user can do, if there is something.
+ */
+#include <errno.h>
+#include <string.h>
+#include "target/reason.h"
+
+#define TEXT(reason) [reason - REASON_TRACED]
+
+static const char *const texts[] = {
+	TEXT(REASON_TRACED) = "another process traces the target (gdb, strace?)",
+	TEXT(REASON_PTRACE_FORBIDDEN) = "ptrace of the target is forbidden",
+	TEXT(REASON_NOT_STOPPED) = "the target did not stop in time",
+	TEXT(REASON_NOT_POLLING) = "the target stopped polling",
+	TEXT(REASON_EMULATED) = "the target runs under valgrind, which keeps its registers in "
+				"memory: it cannot be rolled back",
+	TEXT(REASON_USERFAULT) = "the target serves faults of tracked memory with userfaultfd, and "
+				 "could not while it stands still; unregister that memory first",
+	TEXT(REASON_MAPPINGS_CHANGING) =
+		"the target changed its mappings again and again while they were copied",
+	TEXT(REASON_OVERTAKEN) = "the target gave up this request and made a new one",
+	TEXT(REASON_EVENTS_LOST) =
+		"events were lost and the snapshot with them; ask for a new checkpoint",
+	TEXT(REASON_CHUNK_LIMIT) =
+		"the limit of the chunk store is reached; allow more with --max-chunks",
+	TEXT(REASON_SLAB_LIMIT) = "more than 64 GiB of memory hold data; slabs cannot hold more",
+	TEXT(REASON_COPY_BROKEN) = "the copy in the kernel broke off",
+	TEXT(REASON_NO_SNAPSHOT) = "there is no snapshot; ask for a checkpoint first",
+};
+_Static_assert(sizeof(texts) / sizeof(*texts) == REASONS_END - REASON_TRACED,
+	       "a text for each reason");
+
+const char *reason__text(int err)
+{
+	int number = -err;
+
+	if (number >= REASON_TRACED && number < REASONS_END)
+		return texts[number - REASON_TRACED];
+	if (number == ESRCH)
+		return "the target has ended";
+	if (number == ENOMEM)
+		return "Cannot allocate memory: a snapshot takes as much as the target's data";
+	return strerror(number);
+}

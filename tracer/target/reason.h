@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * Why an operation fails. A function that knows more than an errno says returns -REASON_... instead,
+ * and callers pass it on as they pass on -errno: the numbers of reasons begin where those of errors
+ * end. So EPERM is always the kernel's "Operation not permitted", whichever call it comes from.
+ *
+ *	int err = freeze__stop(freeze, 0);            0, -errno or -REASON_...
+ *	if (err == -REASON_TRACED)                    a reason can be compared
+ *		...
+ *	log__error("cannot stop: %s", reason__text(err));   and told
+ *
+ * -ESRCH has one meaning in all of tracer/: the target has ended.
+ */
+#ifndef TRACER_TARGET_REASON_H
+#define TRACER_TARGET_REASON_H
+
+enum reason {
+	REASON_TRACED = 4096,     /* another process traces the target; errnos end at 4095 */
+	REASON_PTRACE_FORBIDDEN,  /* nobody traces it, and yet ptrace(2) refuses */
+	REASON_NOT_STOPPED,       /* a thread did not stop in time */
+	REASON_NOT_POLLING,       /* the thread that asked does not poll any more */
+	REASON_EMULATED,          /* it runs under valgrind */
+	REASON_USERFAULT,         /* it serves its own page faults */
+	REASON_MAPPINGS_CHANGING, /* between any two polls of a copy */
+	REASON_OVERTAKEN,         /* the target has given up the request and asked anew */
+	REASON_EVENTS_LOST,       /* so that no one knows what the snapshot belongs to */
+	REASON_CHUNK_LIMIT,       /* --max-chunks */
+	REASON_SLAB_LIMIT,        /* more than the slab table can address */
+	REASON_COPY_BROKEN,       /* a program in the kernel gave up */
+	REASON_NO_SNAPSHOT,       /* to be restored or saved */
+	REASONS_END,
+};
+
+/* The text for a message, of a -REASON_... or an -errno. Valid until the next call. */
+const char *reason__text(int err);
+
+#endif
