@@ -20,7 +20,8 @@ forbidden=$(nm --undefined-only --format=just-symbols "$output" | sort -u |
 
 for symbol in $forbidden; do
 	echo "error: $symbol is not in $list"
-	"$LD" -r -o "$output" -y "$symbol" "$@" | sed -n 's/^[^:]*: \(.*\): reference to .*/\tneeded by \1/p'
+	"$LD" -r -o "$output" -y "$symbol" "$@" 2>&1 |
+		sed -n 's/^[^:]*: \(.*\): reference to .*/\tneeded by \1/p'
 done >&2
 sed -n '/^#/!q; /SPDX/d; s/^# \{0,1\}//; /./p' "$list" >&2
 exit 1
