@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
-# docs/learn.md: its commands are run in one shell, in order, and must do what it shows.
+# The documents: what they name is there, and the commands of docs/learn.md do what it shows.
 #
+# The commands of docs/learn.md are run in one shell, in order.
 # A fence that begins with "sh test" is run. A fence "text" that follows at once is its output. More
 # words after "test": numbers (they may differ), fails (the last command must), bcc and lockdown (run
 # only where there is BCC, or where BPF may not write). In the output, a line "..." stands for any
@@ -230,7 +231,92 @@ expect_refused()
 		count=$((count + 1))
 	done < <(tr '\n' ' ' <"$document" | grep -o '`[a-z_]*` in `[^`]*`')
 	[ "$count" -ge 26 ]
-	while IFS= read -r token; do
-		[ -e "docs/${token%%#*}" ] || { printf 'no file docs/%s\n' "$token" && return 1; }
-	done < <(grep -o '](\([^)]*\))' "$document" | sed 's/^](\(.*\))$/\1/')
+}
+
+# list_sources ROOT NAME: the files of that name in the source folders and at the top of a tree
+list_sources()
+{
+	find "$1" -maxdepth 1 -type f -name "$2"
+	find "$1"/{bpf,tracer,utils,testcase,docs,results} -type f -name "$2"
+}
+
+# list_anchors FILE: of its headings, as GitHub makes them
+list_anchors()
+{
+	sed -n 's/^##* //p' "$1" | tr '[:upper:]' '[:lower:]' | sed 's/[^a-z0-9 _-]//g; s/ /-/g'
+}
+
+# expect_links ROOT: each relative link in a document leads to a file, and to a heading of it
+expect_links()
+{
+	local document link file count=0
+
+	while IFS= read -r document; do
+		while IFS= read -r link; do
+			file=$document
+			[[ $link == '#'* ]] || file=$(dirname "$document")/${link%%#*}
+			[ -e "$file" ] || { printf '%s: no file %s\n' "$document" "$link" && return 1; }
+			count=$((count + 1))
+			[[ $link == *'#'* ]] || continue
+			list_anchors "$file" | grep -q -x -- "${link#*#}" ||
+				{ printf '%s: no heading %s\n' "$document" "$link" && return 1; }
+		done < <(grep -o '](\([^)]*\))' "$document" | sed 's/^](\(.*\))$/\1/' | grep -v '^[a-z]*:')
+	done < <(list_sources "$1" '*.md')
+	[ "$count" -ge 1 ]
+}
+
+# list_paths ROOT: what documents, manual pages and comments name that looks like a path of the tree
+list_paths()
+{
+	local folders='bpf|tracer|utils|testcase|docs|results'
+
+	{
+		list_sources "$1" '*.md' | xargs grep -h -o -E '`[^` ]+`' | tr -d '`'
+		list_sources "$1" '*.[1-8]' | xargs sed 's/\\-/-/g' |
+			grep -o -E "\\b($folders)/[[:alnum:]_./*-]+\.[[:alnum:]]+"
+		list_sources "$1" '*.[ch]' | xargs grep -h -o -E '\bdocs/[a-z-]+\.(md|[1-8])'
+	} | grep -E "^($folders)/[][[:alnum:]_./*-]*(\.[][[:alnum:]*]+|/)$" | sort -u
+}
+
+# expect_paths ROOT: these are there. A name with capitals may stand for others (bench-TIME.csv).
+expect_paths()
+{
+	local path missing=0 count=0
+
+	while IFS= read -r path; do
+		count=$((count + 1))
+		[[ ! $path =~ [A-Z] ]] || continue
+		compgen -G "$1/$path" >found || { printf 'no %s\n' "$path" && missing=1; }
+	done < <(list_paths "$1")
+	[ "$count" -ge 1 ] && return "$missing"
+}
+
+@test 'links and paths in documents, manual pages and comments lead somewhere' {
+	expect_links "$TREE"
+	expect_paths "$TREE"
+}
+
+@test 'a link or a path that leads nowhere is found out' {
+	mkdir -p wrong/{bpf,tracer,utils,testcase,docs,results}
+	cd wrong
+	printf '# A b\n[right](docs/b.md#c) [right](#a-b) `docs/b.md`\n' >a.md
+	printf '# C\n' >docs/b.md
+	printf '.I docs/b.md\n' >docs/b.1
+	printf '/* docs/b.1 */\n' >tracer/b.c
+	expect_links "$PWD"
+	expect_paths "$PWD"
+	for line in '[wrong](docs/c.md)' '[wrong](docs/b.md#d)' '[wrong](#c)'; do
+		printf '%s\n' "$line" >c.md
+		run ! expect_links "$PWD"
+	done
+	printf '`bpf/b.h`\n' >c.md
+	run ! expect_paths "$PWD"
+	printf '/* docs/c.md */\n' >tracer/c.c
+	: >c.md
+	run ! expect_paths "$PWD"
+	: >tracer/c.c
+	printf '.I docs/c\\-d.md\n' >docs/c.1
+	run ! expect_paths "$PWD"
+	: >docs/c.1
+	expect_paths "$PWD"
 }
