@@ -311,9 +311,11 @@ SOURCES := $(wildcard bpf/*.[ch] tracer/*.[ch] tracer/*/*.[ch] utils/*/*.[ch] te
 SCRIPTS := $(wildcard utils/*.sh testcase/*.sh testcase/*/*.sh testcase/vm/init testcase/vm/large.tap \
 	.ci/run)
 
-#: lint        cppcheck, clang-tidy and shellcheck; no warning is left
+#: lint        the format, cppcheck, clang-tidy and shellcheck; no warning is left
 lint: all
 	$(Q)utils/deps.sh $(LINT_PACKAGES)
+	clang-format --dry-run -Werror $(SOURCES)
+	utils/layout.sh $(SOURCES)
 	cppcheck --quiet --std=c11 --enable=warning,performance,portability --inline-suppr \
 		--error-exitcode=1 -D_GNU_SOURCE -Iutils -Itracer -Ibpf \
 		tracer utils testcase $(filter-out %.bpf.c,$(wildcard docs/examples/*.c))

@@ -7,8 +7,8 @@
  *	chunk_stores:  [0] chunks 2048   [1] 2048   [2] 4096   [3] ...
  *
  * A key is in one of them at most. Every entry belongs to a live mapping of the target, but for
- *what state.deferred says user space still has to look at; no copy runs before it has. A failed
- *access costs a fault (about 1 us), so an operation remembers the pages that failed it.
+ * what state.deferred says user space still has to look at; no copy runs before it has. A failed
+ * access costs a fault (about 1 us), so an operation remembers the pages that failed it.
  */
 #ifndef BPF_CHUNK_BPF_H
 #define BPF_CHUNK_BPF_H

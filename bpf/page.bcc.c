@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * The page engine, kernel side, compiled by BCC when the engine is chosen. A poll of the target goes
- * on here (bpf/tracer.bpf.c calls it): it takes up the walk where the last one left it and copies
- * PAGES_PER_POLL pages.
+ * The page engine, kernel side, compiled by BCC when the engine is chosen. A poll of the
+ * target goes on here (bpf/tracer.bpf.c calls it): it takes up the walk where the last one
+ * left it and copies PAGES_PER_POLL pages.
  *
  *	store_map, restore_map:  pid -> cursor           the walk of a checkpoint, of a restore
  *	areas:                   |start,end| ...         what it walks, made by user space
@@ -11,9 +11,9 @@
  *	codes:                   |code|code| ...         what became of each page of the walk
  *
  * User space makes the tables whose size depends on the target, and hangs them into outer maps of
- * one entry. BCC relocates no callbacks, subprograms or global variables. Whatever is missing, a poll
- * ends in the main object: a page that was not reached keeps the code that user space has put there,
- * which says so. The verifier follows the loops page by page, hence PAGE_BATCH.
+ * one entry. BCC relocates no callbacks, subprograms or global variables. Whatever is missing, a
+ * poll ends in the main object: a page that was not reached keeps the code that user space has put
+ * there, which says so. The verifier follows the loops page by page, hence PAGE_BATCH.
  */
 #include "tracer.h"
 

@@ -70,8 +70,8 @@ static bool is_range(__u64 start, __u64 end)
 	return start < end && !(start & (PAGE_BYTES - 1));
 }
 
-/* Is [start, end) too long for a hook to visit its chunks? Most such ranges have none: they are kept
- * in slabs. */
+/* Is [start, end) too long for a hook to visit its chunks? Most such ranges have
+ * none: they are kept in slabs. */
 static bool is_long(__u64 start, __u64 end)
 {
 	return end - start >= state.slab_threshold || (end - start) / CHUNK_BYTES > HOOK_CHUNKS;

@@ -7,8 +7,8 @@
  *	                     |         \
  *	extents:      [0] |slot|slot|slot| ...  1024 pages each (4 MiB)
  *
- * A page that reads as zeros takes no slot, so slots follow each other in the order of the table but
- * not one for one. One poll copies SLAB_BATCH pages at most; the next one goes on.
+ * A page that reads as zeros takes no slot, so slots follow each other in the order of the table
+ * but not one for one. One poll copies SLAB_BATCH pages at most; the next one goes on.
  */
 #ifndef BPF_SLAB_BPF_H
 #define BPF_SLAB_BPF_H
@@ -17,7 +17,8 @@ struct slab_page {
 	__u64 words[SLAB_BYTES / 8];
 };
 
-/* Sizes, not types: 6.1 wants template and instance to have the same type information, here none. */
+/* Sizes, not types: 6.1 wants template and instance to have the same type
+ * information, here none. */
 struct slab_extent {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(map_flags, BPF_F_MMAPABLE);

@@ -403,8 +403,8 @@ int restore(void *ctx)
 	return 0;
 }
 
-/* A number that changes with the target's mappings: since 6.4 with every change of them, before with
- * the number and the sizes of the mappings of each kind. */
+/* A number that changes with the target's mappings: since 6.4 with every change of them, before
+ * with the number and the sizes of the mappings of each kind. */
 static __u64 mappings_version(void)
 {
 	struct mm_struct *mm = bpf_get_current_task_btf()->mm;

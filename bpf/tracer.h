@@ -41,8 +41,8 @@
 /* Slots of the memory of absent pages that spares an operation a fault for each chunk of them. */
 #define ABSENT_SLOTS 8192
 
-/* Most pages that one poll copies with the page engine (4 MiB, about 1 ms). The verifier of 6.1 takes
- * no loop of 2048: it remembers 8192 jumps, and a page has several. */
+/* Most pages that one poll copies with the page engine (4 MiB, about 1 ms). The verifier of 6.1
+ * takes no loop of 2048: it remembers 8192 jumps, and a page has several. */
 #define PAGE_BATCH 1024
 
 #define PATH_BYTES 256 /* longest control file path, with its NUL */
@@ -94,8 +94,8 @@ struct slab { /* one page of the target in the slab table */
 };
 _Static_assert(sizeof(struct slab) == 24, "struct slab crosses the border");
 
-/* The checksum of a slab, the same on both sides: Fletcher's two sums, over 64-bit words. A changed,
- * missing or exchanged word changes it. */
+/* The checksum of a slab, the same on both sides: Fletcher's two sums, over 64-bit words. A
+ * changed, missing or exchanged word changes it. */
 static inline __u64 slab_checksum(const __u64 *words)
 {
 	__u64 sum = 0, sums = 0;
@@ -188,8 +188,9 @@ struct state { /* shared memory between both sides: the BPF object's .bss */
 	__u64 latency[OPERATION_KINDS][LATENCY_BUCKETS];
 	__u64 deferred; /* grows with each change of mappings that user space must look at */
 	__u64 prepared; /* value of deferred that user space has dealt with */
-	/* Bytes; a range from there on is kept in slabs. Not a constant to BPF: 6.18 fails to compile
-	 * a program of which it has removed the call of a callback (\"No program to jit\"). */
+	/* Bytes; a range from there on is kept in slabs. Not a constant to BPF: 6.18
+	 * fails to compile a program of which it has removed the call of a callback
+	 * ("No program to jit"). */
 	__u64 slab_threshold;
 	__u64 mappings_version; /* of the target's mappings, at the last poll of a request */
 	__u32 target;           /* thread group id as the kernel sees it; 0: none yet */

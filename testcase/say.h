@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * How a program whose memory is rolled back says something: without stdio and the heap, which would be
- * rolled back as well.
+ * How a program whose memory is rolled back says something: without stdio and the heap,
+ * which would be rolled back as well.
  */
 #ifndef TESTCASE_SAY_H
 #define TESTCASE_SAY_H

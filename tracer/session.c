@@ -73,9 +73,8 @@ static void on_refused(struct session *session, const struct event *event)
 	if (!err || session->limit_told)
 		return;
 	session->limit_told = true;
-	log__warn("%lu chunks of [%#lx, %#lx) found no room: %s",
-		  (unsigned long)count, (unsigned long)event->start, (unsigned long)event->end,
-		  reason__text(err));
+	log__warn("%lu chunks of [%#lx, %#lx) found no room: %s", (unsigned long)count,
+		  (unsigned long)event->start, (unsigned long)event->end, reason__text(err));
 }
 
 static int on_event(void *context, void *data, size_t size)
@@ -131,9 +130,9 @@ int session__create(const struct options *options, const struct control *control
 	session->restore_in_bpf = restore_in_bpf;
 	session->state = hooks__state(hooks);
 	session->answer = (struct reply){.control = control,
-					  .report = report,
-					  .target = &session->target,
-					  .state = session->state};
+					 .report = report,
+					 .target = &session->target,
+					 .state = session->state};
 	/* with one processor, staying awake would only keep the target from running */
 	session->may_spin = !sched_getaffinity(0, sizeof(cpus), &cpus) && CPU_COUNT(&cpus) > 1;
 	if (options->page_engine) {
@@ -293,7 +292,7 @@ static void restore_from_here(struct session *session)
 
 	if (err) {
 		reply__fail(&session->answer, NULL, "%s; its memory is as it was",
-			     reason__text(err));
+			    reason__text(err));
 		return;
 	}
 	(void)ring_buffer__consume(session->events);
@@ -314,7 +313,8 @@ static int count_restart(struct session *session)
 	return session->restarts > RESTARTS ? -REASON_MAPPINGS_CHANGING : 0;
 }
 
-/* What a failed operation has left, for its message. moved: something of a restore may be written. */
+/* What a failed operation has left, for its message. moved: something of a
+ * restore may be written. */
 static const char *what_is_now(const struct session *session, bool moved, int err)
 {
 	if (err == -ESRCH)
@@ -340,7 +340,7 @@ static void prepare(struct session *session)
 	}
 	if (operation->kind == OPERATION_RESTORE && !session->state->valid) {
 		reply__fail(&session->answer, NULL,
-			     "there is no snapshot to restore; ask for a checkpoint first");
+			    "there is no snapshot to restore; ask for a checkpoint first");
 		return;
 	}
 	if (operation->kind == OPERATION_RESTORE && !session->restore_in_bpf) {
@@ -357,7 +357,7 @@ static void prepare(struct session *session)
 		err = make_ready(session);
 	if (err)
 		reply__fail(&session->answer, NULL, "%s%s", reason__text(err),
-			     what_is_now(session, begun, err));
+			    what_is_now(session, begun, err));
 }
 
 /* ---- after the copy ---- */
@@ -438,9 +438,9 @@ static void finish(struct session *session)
 		row.copy_ns += clock__now_ns() - start_ns;
 	if (err || operation->failed) {
 		reply__fail(&session->answer, &row, "%s%s",
-			     operation->failed ? "the copy in the kernel broke off"
-					       : reason__text(err),
-			     what_is_now(session, row.bytes || session->restore_in_bpf, err));
+			    operation->failed ? "the copy in the kernel broke off"
+					      : reason__text(err),
+			    what_is_now(session, row.bytes || session->restore_in_bpf, err));
 		return;
 	}
 	if (row.failed) {
@@ -448,10 +448,10 @@ static void finish(struct session *session)
 
 		row.status = STATUS_PARTIAL;
 		reply__fail(&session->answer, &row, "%lu chunks could not be %s%s",
-			     (unsigned long)row.failed, restore ? "written" : "read",
-			     damaged ? "; of some the checksum is wrong, or they could not be read "
-				       "when they were saved"
-				     : "");
+			    (unsigned long)row.failed, restore ? "written" : "read",
+			    damaged ? "; of some the checksum is wrong, or they could not be read "
+				      "when they were saved"
+				    : "");
 		return;
 	}
 	row.status = STATUS_OK;
@@ -511,8 +511,8 @@ static void on_silence(struct session *session)
 		if (__atomic_compare_exchange_n(&operation->phase, &ready, PHASE_PREPARING, false,
 						__ATOMIC_ACQ_REL, __ATOMIC_RELAXED))
 			reply__fail(&session->answer, NULL,
-				     "the target asked and stopped polling %s",
-				     control__completion_path(session->control, operation->kind));
+				    "the target asked and stopped polling %s",
+				    control__completion_path(session->control, operation->kind));
 	} else if (session->warned != operation->sequence) {
 		session->warned = operation->sequence;
 		log__warn("process %d asked for a %s but does not poll %s with access(2)",
@@ -521,8 +521,8 @@ static void on_silence(struct session *session)
 	}
 }
 
-/* Creating extents takes longer than filling them: what the target has come to need is made while it
- * runs, before it asks. */
+/* Creating extents takes longer than filling them: what the target has come to need is made
+ * while it runs, before it asks. */
 static bool provide(struct session *session)
 {
 	uint64_t pages, now = clock__now_ns();

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * Writes the machine code that the kernel has made of a BPF program to stdout. bpftool does that too
- * (prog dump jited), but Debian's is built without a disassembler and refuses.
+ * Writes the machine code that the kernel has made of a BPF program to stdout. bpftool does that
+ * too (prog dump jited), but Debian's is built without a disassembler and refuses.
  */
 #include <bpf/bpf.h>
 #include <errno.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * Asks the tracer for a checkpoint of a text, changes the text, and waits to be looked at. It prints
- * where the text is, byte by byte, as bpftool wants keys.
+ * Asks the tracer for a checkpoint of a text, changes the text, and waits to be looked at. It
+ * prints where the text is, byte by byte, as bpftool wants keys.
  */
 #include <stdio.h>
 #include <string.h>

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
  * bench_ckpt write|fork|increment|restart MIB ROUNDS: a process whose images are measured, run by
- * bench_ckpt.sh with libckpt preloaded. It raises SIGUSR2 itself, so the time of that call is how long
- * it stands still. Each line of output is "WHAT NUMBER", in nanoseconds or bytes.
- * In the folder where it runs are its image, "image", and "copy".
+ * bench_ckpt.sh with libckpt preloaded. It raises SIGUSR2 itself, so the time of that call is how
+ * long it stands still. Each line of output is "WHAT NUMBER", in nanoseconds or bytes. In the
+ * folder where it runs are its image, "image", and "copy".
  */
 #include <signal.h>
 #include <spawn.h>
@@ -145,7 +145,8 @@ static void measure_increment(unsigned char *memory, size_t bytes)
 	print("increment_bytes", stored_bytes("image"));
 }
 
-/* Comes back from the call twice: here, and in the process that was brought back, which says when. */
+/* Comes back from the call twice: here, and in the process that was brought
+ * back, which says when. */
 static void measure_restart(void)
 {
 	struct timespec now;

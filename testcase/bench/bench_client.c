@@ -270,8 +270,8 @@ static void restore(struct bench *bench, const struct share *share, uint64_t see
 }
 
 /* fork first: it leaves every page write-protected. A restore that is not counted and the fill put
- * that right, or the next restore would have to. What the others are compared with comes before them,
- * as bench_collect expects. */
+ * that right, or the next restore would have to. What the others are compared with comes before
+ * them, as bench_collect expects. */
 static void run_round(struct bench *bench, uint64_t seed)
 {
 	note(bench, "fork_exit", "-", 0, time_fork(bench));
@@ -300,8 +300,8 @@ static void *map_file(uint64_t bytes)
 	return at;
 }
 
-/* The first checkpoint makes the store and the first round touches all memory: of both, only the time
- * of that checkpoint is kept, by itself. */
+/* The first checkpoint makes the store and the first round touches all memory: of both, only the
+ * time of that checkpoint is kept, by itself. */
 static void run(struct bench *bench)
 {
 	uint64_t end_ns, rounds;

@@ -9,9 +9,9 @@
 enum kind {
 	KIND_FIGURE,  /* the one at bytes */
 	KIND_INVERSE, /* one by that */
-	KIND_LEAST, /* the worst of the sizes from bytes to last, which is the least of the inverse */
-	KIND_MOST,   /* the worst of the sizes from bytes to last, which is the greatest */
-	KIND_SLOWER, /* how much longer the other engine takes, at bytes */
+	KIND_LEAST,   /* the worst of the sizes from bytes to last: the least of the inverse */
+	KIND_MOST,    /* the worst of the sizes from bytes to last: the greatest */
+	KIND_SLOWER,  /* how much longer the other engine takes, at bytes */
 	KIND_BETTER, /* the worst of all sizes, compared with the better one of two other engines */
 	KIND_SLOPE,  /* what each byte costs between two sizes, and so without what is constant */
 };

@@ -2,8 +2,8 @@
  *
  * A process for tools that save and restore processes from outside: fills so much memory from a
  * seed, creates the file READY and sleeps. At SIGUSR1 it checks every byte and ends, after it has
- * created the file RIGHT if all was well: its exit status is lost once it was restored as a child of
- * somebody else.
+ * created the file RIGHT if all was well: its exit status is lost once it was
+ * restored as a child of somebody else.
  */
 #include <signal.h>
 #include <sys/mman.h>

@@ -9,8 +9,8 @@
  *	slab_filled	the same, all 256 bytes are written
  *	slab_runs	runs of up to 119 allocs, then of up to 119 frees, at places by chance
  *
- * Samples are of the variants loop, malloc, slab and slab_debug; their engine is the number of places.
- * Without the name of a samples file it prints a table.
+ * Samples are of the variants loop, malloc, slab and slab_debug; their engine is the number of
+ * places. Without the name of a samples file it prints a table.
  */
 #include <stdbool.h>
 #include <unistd.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * What bench_table and bench_goals share: figures out of a file of bench_collect, and tables of text
- * or Markdown.
+ * What bench_table and bench_goals share: figures out of a file of bench_collect,
+ * and tables of text or Markdown.
  */
 #ifndef BENCH_PRINTOUT_H
 #define BENCH_PRINTOUT_H

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * work SCENE [NUMBER]: programs whose image is taken and which are brought back, played by scene.sh.
- * Each builds a state, says "ready", goes on until a file "finish" is there, checks everything it
- * had, and says "ok". While it waits it makes a file "alive".
- * `work list` names the scenes. Exit status: 0 right, 1 the state is wrong, 2 it could not run.
+ * work SCENE [NUMBER]: programs whose image is taken and which are brought back, played by
+ * scene.sh. Each builds a state, says "ready", goes on until a file "finish" is there, checks
+ * everything it had, and says "ok". While it waits it makes a file "alive". `work list` names the
+ * scenes. Exit status: 0 right, 1 the state is wrong, 2 it could not run.
  */
 #include "work.h"
 

@@ -85,7 +85,8 @@ __attribute__((target("avx"))) static void spin_with_avx(const unsigned char *in
 
 #define LOAD(n)  "vmovdqu " #n "*32(%1), %%ymm" #n "\n\t"
 #define STORE(n) "vmovdqu %%ymm" #n ", " #n "*32(%2)\n\t"
-#define ALL(x)   x(0) x(1) x(2) x(3) x(4) x(5) x(6) x(7) x(8) x(9) x(10) x(11) x(12) x(13) x(14) x(15)
+#define ALL(n)   n(0) n(1) n(2) n(3) n(4) n(5) n(6) n(7) REST(n)
+#define REST(n)  n(8) n(9) n(10) n(11) n(12) n(13) n(14) n(15)
 	__asm__ volatile(ALL(LOAD) "1: dec %0\n\tjnz 1b\n\t" ALL(STORE) "vzeroupper"
 			 : "+r"(turns)
 			 : "r"(in), "r"(out)
@@ -213,8 +214,8 @@ static void change_neighbours(const struct neighbours *n, size_t step)
 	fill(n->used, BESIDE * PAGE, step);
 }
 
-/* Memory that changes in each of five steps, in all ways that memory can. Then all of it is compared
- * with a copy that is made anew. */
+/* Memory that changes in each of five steps, in all ways that memory can. Then all of it is
+ * compared with a copy that is made anew. */
 static void changes(void)
 {
 	enum { PAGES = 2300 };
@@ -273,7 +274,8 @@ static void scattered(void)
 	check(is_filled(memory, bytes, 23));
 }
 
-/* Single pages so far apart that each is a segment, and each gap too: more than an image can have. */
+/* Single pages so far apart that each is a segment, and each gap too: more than
+ * an image can have. */
 static void apart(void)
 {
 	const size_t apart_by = 17UL << 20, pages = 33000;

@@ -55,8 +55,8 @@ static void files(void)
 }
 
 /* A file that is written all the time: its offset must be that of the image's moment, although the
- * program goes on while a child writes the image. Lines are of one length, so those of the life before
- * that were not written again are right as well. */
+ * program goes on while a child writes the image. Lines are of one length, so those of the life
+ * before that were not written again are right as well. */
 static void writes(void)
 {
 	enum { LINE = 12 };
@@ -333,7 +333,8 @@ static unsigned long shared_kib(void)
 	return kib;
 }
 
-/* Much more shared memory than is used, all of which no image may make the kernel find memory for. */
+/* Much more shared memory than is used, all of which no image may make the
+ * kernel find memory for. */
 static void sparse(void)
 {
 	const size_t bytes = (size_t)230 << 20, places[] = {0, bytes / 2, bytes - PAGE};
@@ -376,8 +377,8 @@ static void keys(void)
 	check(is_filled(memory, 23 * PAGE, 1));
 }
 
-/* Guards, which kill whoever touches them, among pages that are written all the time. They come back as
- * memory, so they are not looked at. */
+/* Guards, which kill whoever touches them, among pages that are written all the time. They come
+ * back as memory, so they are not looked at. */
 static void guards(void)
 {
 	unsigned char *memory = map(PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1);

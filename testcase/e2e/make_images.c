@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * make_images FOLDER: small images of several kinds, for the tests of readckpt, and for the fuzzer to
- * start from. The parent of `increment` is `full`.
+ * make_images FOLDER: small images of several kinds, for the tests of readckpt, and for the fuzzer
+ * to start from. The parent of `increment` is `full`.
  */
 #include <stdio.h>
 

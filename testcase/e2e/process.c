@@ -296,8 +296,8 @@ static void signals(void)
 		;
 }
 
-/* A signal handler that maps and unmaps all the time. A copy of several polls may begin again for each
- * signal: it succeeds, or it ends with an error, but it ends. */
+/* A signal handler that maps and unmaps all the time. A copy of several polls may begin again for
+ * each signal: it succeeds, or it ends with an error, but it ends. */
 static void on_map_tick(int number)
 {
 	void *page;
@@ -364,8 +364,8 @@ static void behind(void)
 	expect(shared_place, BYTES, 2, "the file");
 }
 
-/* A thread that serves the faults of registered memory stands still during an operation, which would
- * wait for it if it touched that memory. So it is refused, and all is as before. */
+/* A thread that serves the faults of registered memory stands still during an operation, which
+ * would wait for it if it touched that memory. So it is refused, and all is as before. */
 static void *serve_faults(void *argument)
 {
 	int fd = *(int *)argument;

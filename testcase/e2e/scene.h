@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * The frame of a program of the end-to-end tests that plays scenes: `PROGRAM SCENE...` plays them in
- * that order in one process and says "SCENE: ok" for each; the first that is not right ends it.
+ * The frame of a program of the end-to-end tests that plays scenes: `PROGRAM SCENE...` plays them
+ * in that order in one process and says "SCENE: ok" for each; the first that is not right ends it.
  * `PROGRAM list` names all of them. Exit status: that of check.h.
  */
 #ifndef E2E_SCENE_H

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * The fuzzer's target (libFuzzer): whatever is in a file, reading it as an image ends, and ends well.
- * The mutator knows what an image is made of and makes the checksums right again, for no fuzzer
- * finds a CRC by chance. `make fuzz` runs it; `make test` runs it over the corpus alone.
+ * The fuzzer's target (libFuzzer): whatever is in a file, reading it as an image ends, and ends
+ * well. The mutator knows what an image is made of and makes the checksums right again, for no
+ * fuzzer finds a CRC by chance. `make fuzz` runs it; `make test` runs it over the corpus alone.
  */
 #include <fcntl.h>
 #include <stdint.h>

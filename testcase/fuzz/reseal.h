@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
  * Makes the checksums of an image right again after its headers or notes were changed, so that a
- * test, or the fuzzer, gets behind them: an enemy would do the same. docs/image-format.md draws the file.
+ * test, or the fuzzer, gets behind them: an enemy would do the same.
+ * docs/image-format.md draws the file.
  */
 #ifndef FUZZ_RESEAL_H
 #define FUZZ_RESEAL_H

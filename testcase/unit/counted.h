@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * A source of memory for tests of slab caches and heaps: it counts, it can run dry, and it can refuse
- * to take memory back. What it gives is not zero, and not the same each time.
+ * A source of memory for tests of slab caches and heaps: it counts, it can run dry, and it can
+ * refuse to take memory back. What it gives is not zero, and not the same each time.
  */
 #ifndef UNIT_COUNTED_H
 #define UNIT_COUNTED_H

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
  * Images that an enemy has made: each byte changed, each length cut, headers and notes that cannot
- * be, with checksums that are right all the same, chains without an end, and gzip that becomes much.
+ * be, with checksums that are right all the same, chains without an end, and
+ * gzip that becomes much.
  */
 #include <fcntl.h>
 #include <stdio.h>
@@ -96,8 +97,8 @@ static void test_cuts(const char *name)
 	tap__equal(open_and_check("longer"), -EBADMSG, "%s: a byte more", name);
 }
 
-/* Some bits of gzip mean nothing, as in its header, or where zeros repeat zeros: then the image must
- * be right. */
+/* Some bits of gzip mean nothing, as in its header, or where zeros repeat zeros:
+ * then the image must be right. */
 static void test_packed_flips(void)
 {
 	static unsigned char bytes[BYTES_MAX];

@@ -118,8 +118,8 @@ static int write_image(struct image *image, const char *path)
 	return err;
 }
 
-/* libelf's headers, of 1 to IMAGE_SEGMENTS_MAX segments, are those that are made by hand: begun either
- * way, an image has the same first bytes. */
+/* libelf's headers, of 1 to IMAGE_SEGMENTS_MAX segments, are those that are made by hand: begun
+ * either way, an image has the same first bytes. */
 static void test_libelf(size_t count)
 {
 	static struct image_segment segments[IMAGE_SEGMENTS_MAX];

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * Reading the memory of an image: its checksum, a file that is cut off, what is not read any more after
- * that; and a file system that answers with places before the one asked for.
+ * Reading the memory of an image: its checksum, a file that is cut off, what is not read any more
+ * after that; and a file system that answers with places before the one asked for.
  */
 #include <sys/mman.h>
 #include <unistd.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * What readckpt makes of an image: text that cannot steer a terminal, counted pages, JSON, hexadecimal
- * lines, and one image out of a chain.
+ * What readckpt makes of an image: text that cannot steer a terminal, counted pages, JSON,
+ * hexadecimal lines, and one image out of a chain.
  */
 #include <stdio.h>
 #include <stdlib.h>

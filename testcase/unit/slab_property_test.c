@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * Random walks of slab caches of random shapes beside a model, which only knows the objects that are
- * allocated and what must be in them. After each step the numbers are compared, now and then
+ * Random walks of slab caches of random shapes beside a model, which only knows the objects that
+ * are allocated and what must be in them. After each step the numbers are compared, now and then
  * everything is. What goes wrong in the world goes wrong here by chance: no memory, memory that
- * cannot be given back, wrong pointers, and in debug mode stray writes.
- * The seed is printed; run with a seed as argument to repeat.
+ * cannot be given back, wrong pointers, and in debug mode stray writes. The seed is printed; run
+ * with a seed as argument to repeat.
  */
 #include <errno.h>
 #include <stdbool.h>

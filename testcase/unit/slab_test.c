@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
  * Tests of slab caches: each rule of slab.h, once in the mode that users run and once in debug mode
- * where both have it. Errors are tested by slab_error_test.c; slab_property_test.c tries what nobody
- * thought of.
+ * where both have it. Errors are tested by slab_error_test.c;
+ * slab_property_test.c tries what nobody thought of.
  */
 #include <errno.h>
 #include <signal.h>
@@ -267,7 +267,8 @@ static void on_alarm(int sig)
 	handler_data.handled++;
 }
 
-/* A constructor is in the middle of alloc: a signal that arrives in it has interrupted the cache. */
+/* A constructor is in the middle of alloc: a signal that arrives in it has
+ * interrupted the cache. */
 static void construct_with_signal(void *object, void *argument)
 {
 	(void)argument;

@@ -131,8 +131,8 @@ static inline void tap__need(int failed, const char *file, int line, const char 
 	exit(1);
 }
 
-/* For what a test needs but does not test: ends the program, which is then a failure, if the condition
- * is true or the result of the call is not 0. */
+/* For what a test needs but does not test: ends the program, which is then a failure, if the
+ * condition is true or the result of the call is not 0. */
 #define must(failed) tap__need(!!(failed), __FILE__, __LINE__, #failed)
 
 /* The exit status for main: 0 if all tests passed and they were as many as planned. */

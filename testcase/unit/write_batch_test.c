@@ -31,14 +31,18 @@ static void test_joining(void)
 			pieces.count == 1 && pieces.local[0].iov_len == 64 &&
 			pieces.remote[0].iov_len == 64,
 		"one that goes on here and there joins it");
-	tap__ok(write_batch__add(&pieces, from + 64, address_of(to) + 65, 1) == 0 && pieces.count == 2,
+	tap__ok(write_batch__add(&pieces, from + 64, address_of(to) + 65, 1) == 0 &&
+			pieces.count == 2,
 		"one that goes on here alone does not");
-	tap__ok(write_batch__add(&pieces, from + 67, address_of(to) + 66, 1) == 0 && pieces.count == 3,
+	tap__ok(write_batch__add(&pieces, from + 67, address_of(to) + 66, 1) == 0 &&
+			pieces.count == 3,
 		"one that goes on there alone does not");
-	tap__ok(write_batch__add(&pieces, from + 67, address_of(to) + 66, 1) == 0 && pieces.count == 4,
+	tap__ok(write_batch__add(&pieces, from + 67, address_of(to) + 66, 1) == 0 &&
+			pieces.count == 4,
 		"nor does the same once more");
 	write_batch__forget(&pieces);
-	tap__ok(pieces.count == 0 && write_batch__add(&pieces, from + 68, address_of(to) + 67, 1) == 0 &&
+	tap__ok(pieces.count == 0 &&
+			write_batch__add(&pieces, from + 68, address_of(to) + 67, 1) == 0 &&
 			pieces.count == 1 && pieces.local[0].iov_len == 1,
 		"what is forgotten is joined by nothing");
 	write_batch__clear(&pieces);
@@ -60,9 +64,11 @@ static void test_writing(struct memory *memory)
 	for (size_t i = 0; i < sizeof(from); i++)
 		from[i] = (uint8_t)(i * 29 >> 3 | 1);
 	for (size_t i = 0; i < MANY && !err; i++)
-		err = write_batch__add(&pieces, from + i * PIECE, address_of(to + 2 * i * PIECE), PIECE);
+		err = write_batch__add(&pieces, from + i * PIECE, address_of(to + 2 * i * PIECE),
+				       PIECE);
 	tap__ok(!err && pieces.count == MANY, "%lu, more than one call can take", MANY);
-	tap__equal(write_batch__write(&pieces, memory, &bytes, &forced, &failed), 0, "all are written");
+	tap__equal(write_batch__write(&pieces, memory, &bytes, &forced, &failed), 0,
+		   "all are written");
 	tap__ok(bytes == MANY * PIECE && !forced && !failed && !pieces.count,
 		"counted, and forgotten");
 	for (size_t i = 0; i < sizeof(to); i++)

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
  * The same program twice: with AddressSanitizer (asan), which keeps 20 TiB of shadow memory beside
- * the program's own, and for valgrind, which runs a program on a processor of its own making. Blocks
- * come and go around a checkpoint and a restore; what was saved must be right afterwards, and the
- * sanitizer must find nothing wrong.
+ * the program's own, and for valgrind, which runs a program on a processor of its own making.
+ * Blocks come and go around a checkpoint and a restore; what was saved must be right afterwards,
+ * and the sanitizer must find nothing wrong.
  */
 #include <malloc.h>
 #include "workload.h"

@@ -53,8 +53,8 @@ static void no_access(void)
 	protect_one(MAP_SHARED, PROT_NONE, 1);
 }
 
-/* Reserved first, accessible bit by bit, as the arenas of malloc are. A restore makes zeros again of
- * what got access since, as malloc relies on for what it has not used yet. */
+/* Reserved first, accessible bit by bit, as the arenas of malloc are. A restore makes zeros again
+ * of what got access since, as malloc relies on for what it has not used yet. */
 static void later(void)
 {
 	unsigned char *memory = map_at(NULL, 64 << 20, PROT_NONE, MAP_PRIVATE | MAP_NORESERVE);

@@ -80,8 +80,8 @@ static void touch_five(size_t bytes)
 	must(!munmap(memory, bytes), "munmap");
 }
 
-/* Pages that were written with zeros take no store, whichever share of the pages they are: first all,
- * then none, then a third. */
+/* Pages that were written with zeros take no store, whichever share of the pages they are: first
+ * all, then none, then a third. */
 static void zeros(void)
 {
 	const size_t bytes = 23UL << 20, part = bytes / 3 / PAGE * PAGE;

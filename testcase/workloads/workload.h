@@ -4,7 +4,8 @@
  * with checkpoints of its own, and says "CASE: ok" for each; the first that is not right ends it.
  * Around every operation a process outside (outside.c) makes sure that mappings and open files stay
  * as they are. What lives here is data with first values, which is not rolled back; nothing uses
- * the heap or stdio. Exit status: 0 right, 1 wrong, 2 could not run, 77 not possible on this machine.
+ * the heap or stdio. Exit status: 0 right, 1 wrong, 2 could not run, 77 not
+ * possible on this machine.
  */
 #ifndef WORKLOADS_WORKLOAD_H
 #define WORKLOADS_WORKLOAD_H

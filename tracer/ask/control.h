@@ -32,8 +32,8 @@ const char *control__completion_path(const struct control *control, enum operati
  */
 int control__check_request(const struct control *control, enum operation_kind kind, uid_t uid);
 
-/* Removes the completion file of an earlier request, if the client left it and it is a plain file of
- * uid or root: at the next request the client would take it for the answer. */
+/* Removes the completion file of an earlier request, if the client left it and it is a plain file
+ * of uid or root: at the next request the client would take it for the answer. */
 void control__forget(const struct control *control, enum operation_kind kind, uid_t uid);
 
 /*

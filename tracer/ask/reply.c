@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * The order matters. The phase is IDLE before the client can see the completion file, or the request
- * file gone, for it may ask again at once; and the target goes on last.
+ * The order matters. The phase is IDLE before the client can see the completion file, or the
+ * request file gone, for it may ask again at once; and the target goes on last.
  */
 #include <errno.h>
 #include <stdarg.h>
@@ -79,16 +79,16 @@ int reply__check(struct reply *answer, struct operation_row *row)
 	if (!reply__is_wanted(answer)) {
 		row->status = STATUS_FAILED;
 		reply__fail(answer, row,
-			     "the target gave it up and asked anew; memory was %s all the same",
-			     moved);
+			    "the target gave it up and asked anew; memory was %s all the same",
+			    moved);
 		return -REASON_OVERTAKEN;
 	}
 	err = control__check_request(answer->control, kind, operation->uid);
 	if (err) {
 		row->status = STATUS_FAILED;
 		reply__fail(answer, row,
-			     "%s is not a plain file of user %u; memory was %s all the same",
-			     control__request_path(answer->control, kind), operation->uid, moved);
+			    "%s is not a plain file of user %u; memory was %s all the same",
+			    control__request_path(answer->control, kind), operation->uid, moved);
 	}
 	return err;
 }
@@ -109,10 +109,10 @@ void reply__complete(struct reply *answer, struct operation_row *row)
 	if (err) {
 		row->status = STATUS_FAILED;
 		reply__fail(answer, row, "cannot create %s: %s%s",
-			     control__completion_path(answer->control, kind), strerror(-err),
-			     err == -EEXIST
-				     ? "; something that is not the target's plain file is there"
-				     : "");
+			    control__completion_path(answer->control, kind), strerror(-err),
+			    err == -EEXIST
+				    ? "; something that is not the target's plain file is there"
+				    : "");
 		return;
 	}
 	row->latency_ns = clock__now_ns() - request_ns;

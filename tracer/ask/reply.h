@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
  * The answer to a request: how an operation ends, for all who want to know. The client hears of it
- * through the control files, the user on stderr, the report in a row; the kernel side gets the phase
- * IDLE, and the target goes on. Always holds: an operation ends in reply__complete() or in
- * reply__fail(), never in both and never in neither; and only a whole success has a completion file.
+ * through the control files, the user on stderr, the report in a row; the kernel side gets
+ * the phase IDLE, and the target goes on. Always holds: an operation ends in
+ * reply__complete() or in reply__fail(), never in both and never in neither; and only a
+ * whole success has a completion file.
  */
 #ifndef TRACER_ASK_REPLY_H
 #define TRACER_ASK_REPLY_H
@@ -45,9 +46,9 @@ int reply__check(struct reply *answer, struct operation_row *row);
 void reply__complete(struct reply *answer, struct operation_row *row);
 
 /*
- * The operation has not succeeded, for the reason that format tells: there is no completion file, and
- * the request file goes, by which the client knows. A checkpoint leaves no snapshot.
- * row: its counts, with STATUS_FAILED or STATUS_PARTIAL; NULL: none, failed.
+ * The operation has not succeeded, for the reason that format tells: there is no completion file,
+ * and the request file goes, by which the client knows. A checkpoint leaves no snapshot. row: its
+ * counts, with STATUS_FAILED or STATUS_PARTIAL; NULL: none, failed.
  */
 void __attribute__((format(printf, 3, 4)))
 reply__fail(struct reply *answer, struct operation_row *row, const char *format, ...);

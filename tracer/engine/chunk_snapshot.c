@@ -23,8 +23,8 @@ struct chunk_snapshot {
 	struct flat_range *ranges;
 	size_t range_count;
 	uint64_t chunk_count;
-	uint8_t *bytes;       /* chunk_count * CHUNK_BYTES */
-	uint8_t *states;      /* chunk_count of enum chunk_state */
+	uint8_t *bytes;            /* chunk_count * CHUNK_BYTES */
+	uint8_t *states;           /* chunk_count of enum chunk_state */
 	struct write_batch pieces; /* to write, while a restore goes on */
 };
 
@@ -39,7 +39,8 @@ int chunk_snapshot__create(struct chunk_stores *stores, struct chunk_snapshot **
 	return 0;
 }
 
-int chunk_snapshot__add(struct chunk_snapshot *snapshot, uint64_t start, uint64_t end, uint64_t *ret_done)
+int chunk_snapshot__add(struct chunk_snapshot *snapshot, uint64_t start, uint64_t end,
+			uint64_t *ret_done)
 {
 	struct chunk chunk = {.state = CHUNK_EMPTY, .first = start & CHUNK_MASK};
 	int err = 0;
@@ -129,7 +130,8 @@ static int write_again(struct chunk_snapshot *snapshot, struct memory *memory, u
 	return 0;
 }
 
-typedef int repair_chunk(struct chunk_snapshot *, struct memory *, uint64_t, struct snapshot_result *);
+typedef int repair_chunk(struct chunk_snapshot *, struct memory *, uint64_t,
+			 struct snapshot_result *);
 
 static int repair(struct chunk_snapshot *snapshot, struct memory *memory, const uint64_t *pages,
 		  uint64_t count, repair_chunk *repair_one, struct snapshot_result *result)
@@ -150,16 +152,16 @@ static int repair(struct chunk_snapshot *snapshot, struct memory *memory, const 
 }
 
 int chunk_snapshot__repair_checkpoint(struct chunk_snapshot *snapshot, struct memory *memory,
-				const uint64_t *pages, uint64_t count,
-				struct snapshot_result *ret_result)
+				      const uint64_t *pages, uint64_t count,
+				      struct snapshot_result *ret_result)
 {
 	*ret_result = (struct snapshot_result){0};
 	return repair(snapshot, memory, pages, count, read_again, ret_result);
 }
 
 int chunk_snapshot__repair_restore(struct chunk_snapshot *snapshot, struct memory *memory,
-			     const uint64_t *pages, uint64_t count,
-			     struct snapshot_result *ret_result)
+				   const uint64_t *pages, uint64_t count,
+				   struct snapshot_result *ret_result)
 {
 	*ret_result = (struct snapshot_result){0};
 	return repair(snapshot, memory, pages, count, write_again, ret_result);
@@ -273,8 +275,8 @@ static int collect_pieces(struct chunk_snapshot *snapshot, uint64_t *ret_chunks)
 				continue;
 			chunks++;
 			err = write_batch__add(&snapshot->pieces,
-					  snapshot->bytes + index * CHUNK_BYTES + skip, base + skip,
-					  CHUNK_BYTES - skip);
+					       snapshot->bytes + index * CHUNK_BYTES + skip,
+					       base + skip, CHUNK_BYTES - skip);
 		}
 	}
 	*ret_chunks = chunks;
@@ -282,8 +284,8 @@ static int collect_pieces(struct chunk_snapshot *snapshot, uint64_t *ret_chunks)
 }
 
 int chunk_snapshot__restore(struct chunk_snapshot *snapshot, const struct intervals *ranges,
-		      const struct difference *differences, uint64_t count, struct memory *memory,
-		      struct snapshot_result *ret_result)
+			    const struct difference *differences, uint64_t count,
+			    struct memory *memory, struct snapshot_result *ret_result)
 {
 	uint64_t bytes, forced, failed, lost;
 	int err;
@@ -312,8 +314,9 @@ int chunk_snapshot__restore(struct chunk_snapshot *snapshot, const struct interv
 }
 
 int chunk_snapshot__for_each(struct chunk_snapshot *snapshot, const struct intervals *ranges,
-		       void (*each)(uint64_t address, const struct chunk *chunk, void *argument),
-		       void *argument)
+			     void (*each)(uint64_t address, const struct chunk *chunk,
+					  void *argument),
+			     void *argument)
 {
 	int err = flatten(snapshot, ranges);
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
  * A snapshot as user space sees it: the chunk stores (chunk_stores.h), and a flat copy of them that
- *is made when user space itself must restore or show the bytes:
+ * is made when user space itself must restore or show the bytes:
  *
  *	ranges:  [0x1000,0x1800)            [0x7f00,0x8000)
  *	bytes:   |256|256|256|256|256|256|256|256|256|
@@ -32,10 +32,11 @@ int chunk_snapshot__create(struct chunk_stores *stores, struct chunk_snapshot **
 /*
  * Registers the chunks of [start, end), empty. start may lie inside a chunk: only bytes from there
  * on are then ever written.
- * Returns 0; -REASON_CHUNK_LIMIT when the limit is reached; -ENOMEM. On failure the chunks from *ret_done on are
- * not registered.
+ * Returns 0; -REASON_CHUNK_LIMIT when the limit is reached; -ENOMEM. On failure the chunks from
+ * *ret_done on are not registered.
  */
-int chunk_snapshot__add(struct chunk_snapshot *snapshot, uint64_t start, uint64_t end, uint64_t *ret_done);
+int chunk_snapshot__add(struct chunk_snapshot *snapshot, uint64_t start, uint64_t end,
+			uint64_t *ret_done);
 
 /* Drops the chunks of [start, end), where they are registered. 0 or -errno. */
 int chunk_snapshot__drop(struct chunk_snapshot *snapshot, uint64_t start, uint64_t end);
@@ -49,13 +50,13 @@ int chunk_snapshot__drop_all(struct chunk_snapshot *snapshot);
  * Returns 0 (failed chunks are counted), -ESRCH or -errno.
  */
 int chunk_snapshot__repair_checkpoint(struct chunk_snapshot *snapshot, struct memory *memory,
-				const uint64_t *pages, uint64_t count,
-				struct snapshot_result *ret_result);
+				      const uint64_t *pages, uint64_t count,
+				      struct snapshot_result *ret_result);
 
 /* After a restore in BPF: writes the pages that it could not. Otherwise the same. */
 int chunk_snapshot__repair_restore(struct chunk_snapshot *snapshot, struct memory *memory,
-			     const uint64_t *pages, uint64_t count,
-			     struct snapshot_result *ret_result);
+				   const uint64_t *pages, uint64_t count,
+				   struct snapshot_result *ret_result);
 
 /* Is there a page among them that holds data or, in a restore, should? */
 bool chunk_snapshot__needs_repair(struct memory *memory, const uint64_t *pages, uint64_t count);
@@ -68,14 +69,15 @@ bool chunk_snapshot__needs_repair(struct memory *memory, const uint64_t *pages, 
  * Returns 0 (failed chunks are counted), -ESRCH or -errno.
  */
 int chunk_snapshot__restore(struct chunk_snapshot *snapshot, const struct intervals *ranges,
-		      const struct difference *differences, uint64_t count, struct memory *memory,
-		      struct snapshot_result *ret_result);
+			    const struct difference *differences, uint64_t count,
+			    struct memory *memory, struct snapshot_result *ret_result);
 
 /* Calls each(address, chunk, argument) for each chunk of the ranges in address order; first is
  * filled in, moving is not. 0 or -errno. */
 int chunk_snapshot__for_each(struct chunk_snapshot *snapshot, const struct intervals *ranges,
-		       void (*each)(uint64_t address, const struct chunk *chunk, void *argument),
-		       void *argument);
+			     void (*each)(uint64_t address, const struct chunk *chunk,
+					  void *argument),
+			     void *argument);
 
 /* chunk_snapshot__free(NULL) is harmless; the stores stay. */
 void chunk_snapshot__free(struct chunk_snapshot *snapshot);

@@ -23,11 +23,13 @@ int chunk_stores__open(int outer_fd, int first_fd, int stream_fd, uint64_t first
 
 /*
  * Makes places for total chunks altogether, as far as the limit allows.
- * Returns 0; -REASON_CHUNK_LIMIT when the limit is below total (it is then reached); -ENOMEM or another -errno.
+ * Returns 0; -REASON_CHUNK_LIMIT when the limit is below total (it is then
+ * reached); -ENOMEM or another -errno.
  */
 int chunk_stores__reserve(struct chunk_stores *stores, uint64_t total);
 
-/* Puts a chunk under address, replacing an old one; makes room if it must. 0, -REASON_CHUNK_LIMIT, -errno. */
+/* Puts a chunk under address, replacing an old one; makes room if it must. 0,
+ * -REASON_CHUNK_LIMIT, -errno. */
 int chunk_stores__put(struct chunk_stores *stores, uint64_t address, const struct chunk *chunk);
 
 /* The same for a chunk that is known not to be there: a single system call. */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * Tables and extents, see extents.h for the picture. They are made one by one, and given back from the
- * highest number down: making one takes longer than filling it, so some to spare are kept.
+ * Tables and extents, see extents.h for the picture. They are made one by one, and given back from
+ * the highest number down: making one takes longer than filling it, so some to spare are kept.
  */
 #include <bpf/bpf.h>
 #include <errno.h>
@@ -70,8 +70,8 @@ static void remove_array(int outer, uint32_t index, uint32_t value_bytes, void *
 	munmap(values, (size_t)EXTENT_SLABS * value_bytes);
 }
 
-/* The part of that number, which may be new and have nothing: then it must be given something, or to
- * settle. NULL when there is no memory. */
+/* The part of that number, which may be new and have nothing: then it must be given something, or
+ * to settle. NULL when there is no memory. */
 static struct part *part_for(struct extents *extents, uint32_t index)
 {
 	struct part *part = extents->parts[index];
@@ -173,8 +173,8 @@ static uint32_t parts_for(uint64_t values)
 	return parts < EXTENTS ? (uint32_t)parts : EXTENTS;
 }
 
-/* Has the machine memory for the extents that are missing? The kernel would rather end processes, the
- * target among them, than not give it. */
+/* Has the machine memory for the extents that are missing? The kernel would rather end processes,
+ * the target among them, than not give it. */
 static bool has_memory_for(const struct extents *extents, uint32_t count)
 {
 	uint64_t missing = 0;

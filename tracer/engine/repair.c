@@ -60,18 +60,18 @@ static int repair_chunks(struct target *target, const struct hooks *hooks,
 	if (!err && chunk_snapshot__needs_repair(target->memory, pages, count)) {
 		err = hold(target);
 		if (!err && kind == OPERATION_CHECKPOINT)
-			err = chunk_snapshot__repair_checkpoint(target->snapshot, target->memory, pages,
-							  count, result);
+			err = chunk_snapshot__repair_checkpoint(target->snapshot, target->memory,
+								pages, count, result);
 		else if (!err)
-			err = chunk_snapshot__repair_restore(target->snapshot, target->memory, pages,
-						       count, result);
+			err = chunk_snapshot__repair_restore(target->snapshot, target->memory,
+							     pages, count, result);
 	}
 	free(owned);
 	return err;
 }
 
-/* The same for slabs, which carry their flags in the table. Those that hold no data a checkpoint saves
- * as zeros, and for that the target may run. */
+/* The same for slabs, which carry their flags in the table. Those that hold no data a checkpoint
+ * saves as zeros, and for that the target may run. */
 static int repair_slabs(struct target *target, struct snapshot_result *result)
 {
 	enum operation_kind kind = target->state->operation.kind;
@@ -99,9 +99,9 @@ int repair__run(struct target *target, const struct hooks *hooks, struct repair_
 	if (operation->differences) {
 		err = fault__pass("restore", target->pid);
 		if (!err)
-			err = chunk_snapshot__restore(target->snapshot, &target->tracked,
-						hooks__differences(hooks), operation->differences,
-						target->memory, &ret_result->written);
+			err = chunk_snapshot__restore(
+				target->snapshot, &target->tracked, hooks__differences(hooks),
+				operation->differences, target->memory, &ret_result->written);
 	}
 	if (!err && operation->suspects)
 		err = repair_chunks(target, hooks, &ret_result->repaired);

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * What user space does after the kernel's copy: it writes what BPF found to differ and may not write
- * itself, and reads or writes the pages that a BPF access, which never faults, could not reach. The
- * copy has left behind what is to be done: chunks in the maps differences and suspects, slabs in
- * the flags of their table.
+ * What user space does after the kernel's copy: it writes what BPF found to differ and may not
+ * write itself, and reads or writes the pages that a BPF access, which never faults, could not
+ * reach. The copy has left behind what is to be done: chunks in the maps differences and suspects,
+ * slabs in the flags of their table.
  */
 #ifndef TRACER_ENGINE_REPAIR_H
 #define TRACER_ENGINE_REPAIR_H

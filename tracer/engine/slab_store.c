@@ -18,7 +18,7 @@ struct slab_store {
 	struct intervals ranges;   /* kept in slabs */
 	struct intervals known;    /* pages in the table */
 	struct extents extents;    /* the table and, without the page engine, the slots */
-	struct write_batch pieces;      /* to write, while a restore is repaired */
+	struct write_batch pieces; /* to write, while a restore is repaired */
 	bool verify;
 	uint32_t zeros;  /* pages of the last checkpoint that took no slot */
 	uint8_t *buffer; /* with the page engine: WRITE_SLABS, bytes on their way */

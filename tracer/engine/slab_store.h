@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * The slab store from user space (bpf/slab.bpf.h draws it): which pages of the large ranges may hold
- * data is found here, from pagemap, before each copy; the bytes are moved by BPF, or by us where
- * BPF could not. Table and extents are shared memory: no system call looks at them.
+ * The slab store from user space (bpf/slab.bpf.h draws it): which pages of the large ranges may
+ * hold data is found here, from pagemap, before each copy; the bytes are moved by BPF, or by us
+ * where BPF could not. Table and extents are shared memory: no system call looks at them.
  *
- * With the page engine (page_engine.h) the table is the same, for user space alone; the bytes are in
- * that engine's maps and not in extents, and its return codes become flags in the table.
+ * With the page engine (page_engine.h) the table is the same, for user space alone; the bytes are
+ * in that engine's maps and not in extents, and its return codes become flags in the table.
  */
 #ifndef TRACER_ENGINE_SLAB_STORE_H
 #define TRACER_ENGINE_SLAB_STORE_H
@@ -21,9 +21,9 @@
 
 struct slab_store;
 
-/* extents_fd, tables_fd: the outer maps; pages: the engine that holds the bytes, or NULL for extents;
- * all borrowed. state: the shared state; verify: keep checksums of what is read here, as BPF does of
- * what it reads into extents. 0 and *ret_store (slab_store__free), or -ENOMEM. */
+/* extents_fd, tables_fd: the outer maps; pages: the engine that holds the bytes, or NULL for
+ * extents; all borrowed. state: the shared state; verify: keep checksums of what is read here, as
+ * BPF does of what it reads into extents. 0 and *ret_store (slab_store__free), or -ENOMEM. */
 int slab_store__open(int extents_fd, int tables_fd, struct page_engine *pages, struct state *state,
 		     bool verify, struct slab_store **ret_store);
 
@@ -35,8 +35,8 @@ const struct intervals *slab_store__ranges(const struct slab_store *store);
  * pages that may hold data now, all due; extents that are missing are created, and those that are
  * too many are given back. As many pages are taken for zeros, which take no place, as were at the
  * last checkpoint; what then finds no place is repaired. The target must stand still, or poll.
- * Returns 0; -ENOMEM when there is no memory for extents or the table; -REASON_SLAB_LIMIT above 64 GiB;
- * -ESRCH; -errno. On failure the table is empty.
+ * Returns 0; -ENOMEM when there is no memory for extents or the table; -REASON_SLAB_LIMIT above 64
+ * GiB; -ESRCH; -errno. On failure the table is empty.
  */
 int slab_store__begin_checkpoint(struct slab_store *store, const struct intervals *ranges,
 				 struct memory *memory);
@@ -79,8 +79,9 @@ int slab_store__repair_restore(struct slab_store *store, struct memory *memory,
 /* Is there, among the flagged, what must be repaired? */
 bool slab_store__needs_repair(struct slab_store *store, struct memory *memory);
 
-/* Calls each for every slab of the table that is not gone; slab stays until the next checkpoint; bytes
- * are SLAB_BYTES, valid during the call, NULL unless the slab is present and its bytes are there. */
+/* Calls each for every slab of the table that is not gone; slab stays until the next
+ * checkpoint; bytes are SLAB_BYTES, valid during the call, NULL unless the slab is
+ * present and its bytes are there. */
 void slab_store__for_each(struct slab_store *store,
 			  void (*each)(const struct slab *slab, const uint8_t *bytes,
 				       void *argument),

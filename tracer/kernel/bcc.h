@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
  * BCC's compiler, as far as it is used here: C text into loaded BPF programs and their maps. The
- * library brings LLVM along, some 100 MiB, so it is opened when somebody asks for it and not before;
- * building needs neither it nor its headers.
+ * library brings LLVM along, some 100 MiB, so it is opened when somebody asks for it and not
+ * before; building needs neither it nor its headers.
  */
 #ifndef TRACER_KERNEL_BCC_H
 #define TRACER_KERNEL_BCC_H
@@ -26,8 +26,8 @@ int bcc__load(const struct bcc *bcc, const char *function);
 /* The map of that name. A file descriptor, the caller's; or -errno after saying why on stderr. */
 int bcc__map(const struct bcc *bcc, const char *name);
 
-/* Frees what was compiled; programs and maps stay as long as their file descriptors. bcc__free(NULL)
- * is harmless. */
+/* Frees what was compiled; programs and maps stay as long as their file descriptors.
+ * bcc__free(NULL) is harmless. */
 void bcc__free(struct bcc *bcc);
 
 #endif

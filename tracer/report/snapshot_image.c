@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * The snapshot as an image: what is kept of the process at each checkpoint, and what is made of it and
- * of the pages of the snapshot (snapshot_pages.h) when it is written.
+ * The snapshot as an image: what is kept of the process at each checkpoint, and what is made of it
+ * and of the pages of the snapshot (snapshot_pages.h) when it is written.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -324,7 +324,8 @@ static int plan_segments(struct making *m)
 			if (page->kind == PAGE_LOST)
 				add_missing(m, mapping, page->address);
 			else
-				image_segmenter__add(&plan, page->address, page->address + PAGE_BYTES);
+				image_segmenter__add(&plan, page->address,
+						     page->address + PAGE_BYTES);
 		}
 		err = image_segmenter__end(&plan);
 	}

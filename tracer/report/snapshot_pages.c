@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * See snapshot_pages.h. Chunks come in address order, slabs as the table has them: the list is sorted
- * when all are there.
+ * See snapshot_pages.h. Chunks come in address order, slabs as the table has them: the
+ * list is sorted when all are there.
  */
 #include "report/snapshot_pages.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * What the stores hold, as a list of pages in address order: the bytes of slabs stay where they are,
- * those of chunks are put together here.
+ * What the stores hold, as a list of pages in address order: the bytes of slabs stay where they
+ * are, those of chunks are put together here.
  */
 #ifndef TRACER_REPORT_SNAPSHOT_PAGES_H
 #define TRACER_REPORT_SNAPSHOT_PAGES_H

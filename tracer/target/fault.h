@@ -17,8 +17,8 @@
  */
 int fault__pass(const char *point, pid_t target);
 
-/* Is the action wanted at the point? True once; for what only the caller can do: damage, at the point
- * saved. */
+/* Is the action wanted at the point? True once; for what only the caller can
+ * do: damage, at the point saved. */
 bool fault__strikes(const char *point, const char *action);
 
 #endif

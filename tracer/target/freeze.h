@@ -28,8 +28,8 @@ int freeze__stop(struct freeze *freeze, pid_t except);
  * Lets the stopped thread tid run from system call to system call until *polls (shared with the
  * kernel side, which counts there) has changed: the thread has then just polled, and is stopped at
  * the end of that call. Signals it is sent meanwhile reach it.
- * Returns 0; -ESRCH; -REASON_NOT_POLLING when it did not poll for five seconds (it is stopped again);
- * or -errno.
+ * Returns 0; -ESRCH; -REASON_NOT_POLLING when it did not poll for five seconds
+ * (it is stopped again); or -errno.
  */
 int freeze__step_to_poll(struct freeze *freeze, pid_t tid, const volatile __u64 *polls);
 

@@ -120,7 +120,8 @@ static bool file_holds_data(struct memory *memory, const struct mapping *mapping
 	char name[PROCFS_MAP_FILE_BYTES];
 
 	if (memory->file_fd < 0)
-		memory->file_fd = procfs__open(memory->pid, procfs__map_file(mapping, name), O_RDONLY);
+		memory->file_fd =
+			procfs__open(memory->pid, procfs__map_file(mapping, name), O_RDONLY);
 	if (memory->file_fd < 0)
 		return true;
 	data = lseek(memory->file_fd, offset, SEEK_DATA);
@@ -251,7 +252,8 @@ static int read_pages(struct memory *memory, uint64_t start, uint64_t end, struc
 			for (run = i; run < count && memory->states[run] != PAGE_NONE; run++)
 				;
 			if (run > i)
-				err = intervals__add(pages, start + i * PAGE_BYTES, start + run * PAGE_BYTES);
+				err = intervals__add(pages, start + i * PAGE_BYTES,
+						     start + run * PAGE_BYTES);
 			else
 				run++;
 		}
@@ -363,9 +365,9 @@ static bool is_anonymous(int fd)
 	return same;
 }
 
-/* Opens the file behind shared memory. A change of protection splits mappings and makes no event, so
- * what is known of them may be old. Returns the file descriptor and where address is in it, or
- * -errno. */
+/* Opens the file behind shared memory. A change of protection splits mappings and makes no
+ * event, so what is known of them may be old. Returns the file descriptor and where
+ * address is in it, or -errno. */
 static int open_file(struct memory *memory, uint64_t address, off_t *ret_offset)
 {
 	int err = 0;

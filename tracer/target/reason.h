@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * Why an operation fails. A function that knows more than an errno says returns -REASON_... instead,
- * and callers pass it on as they pass on -errno: the numbers of reasons begin where those of errors
- * end. So EPERM is always the kernel's "Operation not permitted", whichever call it comes from.
+ * Why an operation fails. A function that knows more than an errno says returns
+ * -REASON_... instead, and callers pass it on as they pass on -errno: the numbers of
+ * reasons begin where those of errors end. So EPERM is always the kernel's "Operation not
+ * permitted", whichever call it comes from.
  *
  *	int err = freeze__stop(freeze, 0);            0, -errno or -REASON_...
  *	if (err == -REASON_TRACED)                    a reason can be compared

@@ -174,8 +174,8 @@ static bool is_anonymous(const struct mapping *mapping)
 	return !*path || !strncmp(path, "[anon:", 6);
 }
 
-/* The C library keeps its records of the heap (malloc's main arena, the buffers of stdio) in its own
- * data. A heap that is rolled back without them is handed out twice. */
+/* The C library keeps its records of the heap (malloc's main arena, the buffers of stdio) in its
+ * own data. A heap that is rolled back without them is handed out twice. */
 static bool is_c_library(const struct mapping *mapping)
 {
 	const char *slash = strrchr(mapping->path, '/'), *name = slash ? slash + 1 : "";

@@ -35,8 +35,8 @@ static void read_comm(struct target *target)
 	target->comm[length > 0 ? length - 1 : 0] = '\0'; /* without its newline */
 }
 
-/* valgrind keeps the registers of the program that it runs in its own memory: rolled back, the program
- * would go on where it was at the checkpoint, on a stack that is another one by now. */
+/* valgrind keeps the registers of the program that it runs in its own memory: rolled back, the
+ * program would go on where it was at the checkpoint, on a stack that is another one by now. */
 static bool is_emulated(pid_t pid)
 {
 	char name[PATH_MAX];
@@ -154,7 +154,8 @@ static int drop_all(struct target *target, const struct intervals *set,
 	int err = intervals__subtract(set, keep, &gone);
 
 	for (size_t i = 0; i < gone.count && !err; i++)
-		err = chunk_snapshot__drop(target->snapshot, gone.items[i].start, gone.items[i].end);
+		err = chunk_snapshot__drop(target->snapshot, gone.items[i].start,
+					   gone.items[i].end);
 	intervals__clear(&gone);
 	return err;
 }
@@ -168,7 +169,7 @@ static int follow(struct target *target, const struct intervals *wanted)
 	err = drop_all(target, &target->tracked, wanted);
 	if (!err) {
 		err = chunk_stores__reserve(target->stores, target__chunks(wanted));
-		if (err == -REASON_CHUNK_LIMIT) /* as much as there is room for is registered all the same */
+		if (err == -REASON_CHUNK_LIMIT) /* what there is room for is registered */
 			err = 0;
 	}
 	if (!err)

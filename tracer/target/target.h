@@ -81,8 +81,8 @@ int target__count_pages(struct target *target, uint64_t *ret_pages);
  * as freeze__stop(): all threads then run. */
 int target__stop(struct target *target, pid_t except);
 
-/* Lets the thread that asked, which stands still, run to the end of its next poll: the target is then
- * held. 0, or -errno as freeze__step_to_poll(). */
+/* Lets the thread that asked, which stands still, run to the end of its next poll: the target is
+ * then held. 0, or -errno as freeze__step_to_poll(). */
 int target__step(struct target *target);
 
 /* Makes it stand still, the thread that asked inside a poll, where it expects its memory to change.

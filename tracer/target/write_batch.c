@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * Pieces to write, see write_batch.h. Room is kept from one write to the next, for they come in thousands.
+ * Pieces to write, see write_batch.h. Room is kept from one write to the next,
+ * for they come in thousands.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -50,7 +51,7 @@ int write_batch__add(struct write_batch *pieces, uint8_t *bytes, uint64_t addres
 }
 
 int write_batch__write(struct write_batch *pieces, struct memory *memory, uint64_t *ret_bytes,
-		  uint64_t *ret_forced, uint64_t *ret_failed)
+		       uint64_t *ret_forced, uint64_t *ret_failed)
 {
 	size_t count = pieces->count;
 

@@ -70,8 +70,8 @@ int procfs__parse_mappings(const char *text, struct mappings *ret);
 /* Frees what *m holds and empties it; harmless on a zeroed struct and twice. */
 void procfs__free_mappings(struct mappings *m);
 
-/* Writes "map_files/START-END", the name below /proc/PID of the link to the mapped file, and returns
- * name. The link works even if that file has been deleted, or has no name. */
+/* Writes "map_files/START-END", the name below /proc/PID of the link to the mapped file, and
+ * returns name. The link works even if that file has been deleted, or has no name. */
 enum { PROCFS_MAP_FILE_BYTES = 48 };
 char *procfs__map_file(const struct mapping *mapping, char name[PROCFS_MAP_FILE_BYTES]);
 
@@ -109,8 +109,8 @@ int procfs__status_u64(pid_t pid, const char *key, uint64_t *ret_value);
  * kernel does not tell. */
 uint64_t procfs__map_memory(int fd);
 
-/* Memory of the machine, in bytes, that can be had without swapping (MemAvailable of /proc/meminfo);
- * as good as endless when the kernel does not tell. */
+/* Memory of the machine, in bytes, that can be had without swapping (MemAvailable of
+ * /proc/meminfo); as good as endless when the kernel does not tell. */
 uint64_t procfs__available_memory(void);
 
 #endif

@@ -1,17 +1,17 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * An image: the state of a process in a file, an ELF core file (ET_CORE, x86-64) that can run again.
- * libckpt, restart, readckpt and tracer --save all write and read it through this module; the
- * format is drawn in docs/image-format.md.
+ * An image: the state of a process in a file, an ELF core file (ET_CORE, x86-64) that can run
+ * again. libckpt, restart, readckpt and tracer --save all write and read it through this module;
+ * the format is drawn in docs/image-format.md.
  *
- *	ELF header | program headers | state notes | 0 | memory of segment 1 | 2 | ... | checksum note
+ *	ELF header | program headers | state notes | 0 | memory of segment 1 | 2 | ... | checksums
  *
  * Always holds, in each image that image__open accepts: mappings and segments are in address order,
- * page-aligned and do not overlap; each segment lies in one mapping; segments lie in the file in the
- * same order and do not overlap there either; each reference to a string is inside the strings.
+ * page-aligned and do not overlap; each segment lies in one mapping; segments lie in the file in
+ * the same order and do not overlap there either; each reference to a string is inside the strings.
  *
  * A page of a mapping is, in this order:
- *	what the file has, if a segment with bytes covers it (a page of zeros is a hole in the file);
+ *	what the file has, if a segment with bytes covers it (zeros are a hole in the file);
  *	what it was in the parent image, if a run of `unchanged` covers it;
  *	zeros.
  * Pages that a run of `missing` covers could not be read when the image was written.
@@ -303,8 +303,8 @@ int image__is_missing(const struct image *image, uint64_t address, uint64_t *ret
 int image__read(const struct image *image, uint64_t address, void *buffer, size_t bytes);
 
 /*
- * Where, in the file, the next byte is that is in no hole: from offset on and before limit. limit if
- * there is none. A file system that does not know of holes has none.
+ * Where, in the file, the next byte is that is in no hole: from offset on and before limit. limit
+ * if there is none. A file system that does not know of holes has none.
  */
 uint64_t image__skip_hole(const struct image *image, uint64_t offset, uint64_t limit);
 /* The same for the first byte that is in a hole, behind offset, where there is data. */
@@ -335,16 +335,16 @@ struct image_chain {
  * Opens an image with its parents. A parent is looked for at the path that the image has, and, if
  * it is not there, under the same name in the folder of the image.
  * Returns 0, or as image__open does; -EBADMSG as well if a parent is not the image that it must be
- * (another id, a depth that is not less: such a chain would have no end); -EFBIG if the chain is too
- * long or has too many notes. *ret is untouched on failure.
+ * (another id, a depth that is not less: such a chain would have no end); -EFBIG if the chain is
+ * too long or has too many notes. *ret is untouched on failure.
  */
 int image_chain__open(const char *path, struct image_chain *ret, char *message);
 void image_chain__free(struct image_chain *chain);
 
 /* As image__locate, through all parents: *ret_image is the image whose file has IMAGE_DATA. The
  * piece is never IMAGE_UNCHANGED. */
-void image_chain__locate(const struct image_chain *chain, uint64_t address, struct image_extent *ret,
-			 const struct image **ret_image);
+void image_chain__locate(const struct image_chain *chain, uint64_t address,
+			 struct image_extent *ret, const struct image **ret_image);
 
 /* As image__read, through all parents; never -ENODATA. */
 int image_chain__read(const struct image_chain *chain, uint64_t address, void *buffer,
@@ -362,9 +362,9 @@ struct image_sum {
 };
 
 /*
- * Continues the checksum of a segment over whole pages. It is the CRC-32 of zlib over, for each page
- * that is not all zeros, its address (8 bytes, little endian) and the page. So it is the same whether a
- * page of zeros is in the file or a hole.
+ * Continues the checksum of a segment over whole pages. It is the CRC-32 of zlib over, for each
+ * page that is not all zeros, its address (8 bytes, little endian) and the page. So it is the same
+ * whether a page of zeros is in the file or a hole.
  */
 void image__sum(struct image_sum *sum, uint64_t address, const void *pages, size_t bytes);
 /* Makes *sum that of its pages and of those of next, which come after them. */
@@ -399,10 +399,9 @@ struct image_writer {
 
 /*
  * Begins an image: opens its file, a temporary one beside path.
- * writer: all of it is set; it must not be moved until commit or abort. path: where the image will be
- * in the end; compressed if it ends in ".gz".
- * Returns 0 or -errno as image_output__open does. On failure nothing is left behind, and writer->step
- * says what failed.
+ * writer: all of it is set; it must not be moved until commit or abort. path: where the image will
+ * be in the end; compressed if it ends in ".gz". Returns 0 or -errno as image_output__open does. On
+ * failure nothing is left behind, and writer->step says what failed.
  */
 int image_writer__open(struct image_writer *writer, const char *path);
 

@@ -102,8 +102,8 @@ void image_chain__free(struct image_chain *chain)
 	chain->count = 0;
 }
 
-void image_chain__locate(const struct image_chain *chain, uint64_t address, struct image_extent *ret,
-			 const struct image **ret_image)
+void image_chain__locate(const struct image_chain *chain, uint64_t address,
+			 struct image_extent *ret, const struct image **ret_image)
 {
 	struct image_extent piece;
 

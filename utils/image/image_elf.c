@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * See image_elf.h. libelf makes the ELF header and the program headers, which are all of ELF that it
- * can write: it knows no notes to be written, and would want the whole memory of the image at once.
+ * See image_elf.h. libelf makes the ELF header and the program headers, which are
+ * all of ELF that it can write: it knows no notes to be written, and would want the
+ * whole memory of the image at once.
  */
 #include "image/image_elf.h"
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * The memory in an image that was opened, see image.h: where an address is, its bytes, and whether the
- * checksum of a segment is right. What image__open has accepted holds, so it is not checked again.
+ * The memory in an image that was opened, see image.h: where an address is, its
+ * bytes, and whether the checksum of a segment is right. What image__open has
+ * accepted holds, so it is not checked again.
  */
 #include "image/image.h"
 
@@ -134,7 +135,8 @@ uint64_t image__skip_data(const struct image *image, uint64_t offset, uint64_t l
 {
 	off_t hole = lseek(image->fd, (off_t)offset, SEEK_HOLE);
 
-	/* Not behind offset, it would be no end of what is there, and a loop over both none either. */
+	/* Not behind offset, it would be no end of what is there, and a loop
+	 * over both none either. */
 	return hole > (off_t)offset && (uint64_t)hole < limit ? (uint64_t)hole : limit;
 }
 

@@ -194,7 +194,7 @@ int image_output__open(struct image_output *o, const char *path, const char **st
 		return err;
 	*step = "cannot create";
 	o->fd = nocancel__open(o->temporary, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC,
-			   0600);
+			       0600);
 	if (o->fd < 0)
 		return -errno;
 	err = ends_with(o->path, ".gz") ? start_compression(o) : 0;

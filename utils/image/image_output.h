@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
  * The file that an image is written to. Until all of it is there it has a temporary name beside its
- * own, so a crash never leaves half an image under the name that was asked for. With a name that ends
- * in ".gz" the bytes go through zlib.
+ * own, so a crash never leaves half an image under the name that was asked for. With a name that
+ * ends in ".gz" the bytes go through zlib.
  *
  *	open --> NAME.XXXXXXXXXXXXXXXX --put, zeros--> ... --commit: fsync, rename--> NAME
  *
@@ -37,22 +37,23 @@ struct image_output {
 /*
  * Checks path and makes a temporary file beside it (mode 0600, O_EXCL, O_NOFOLLOW).
  * output: all of it is set; the caller's, and not moved until commit or abort. path: what is there
- * must be nothing or a plain file that may be written. step: borrowed until commit or abort; from now
- * on it is what is being done: "cannot create", ...
- * Returns 0; -EEXIST: path is there and no plain file; -EACCES: it is read-only; -ENAMETOOLONG; or
- * the -errno of a system call. On failure nothing is left behind.
+ * must be nothing or a plain file that may be written. step: borrowed until commit or abort;
+ * from now on it is what is being done: "cannot create", ... Returns 0; -EEXIST: path is there
+ * and no plain file; -EACCES: it is read-only; -ENAMETOOLONG; or the -errno of a system call. On
+ * failure nothing is left behind.
  */
 int image_output__open(struct image_output *output, const char *path, const char **step);
 
-/* Adds count bytes, less than 4 GiB. Returns 0 or -errno; the caller then calls image_output__abort. */
+/* Adds count bytes, less than 4 GiB. Returns 0 or -errno; the caller then calls
+ * image_output__abort. */
 int image_output__put(struct image_output *output, const void *bytes, size_t count);
 /* The same for zeros, which become a hole. The last byte of a file must not be in one. */
 int image_output__zeros(struct image_output *output, uint64_t count);
 
 /*
  * Ends the file: fsync, rename to its path, fsync of the folder.
- * Returns 0 or -errno. On failure path is as it was, and the temporary file is gone; only if the fsync
- * of the folder failed is the new file there.
+ * Returns 0 or -errno. On failure path is as it was, and the temporary file is gone; only if the
+ * fsync of the folder failed is the new file there.
  */
 int image_output__commit(struct image_output *output);
 

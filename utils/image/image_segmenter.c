@@ -27,7 +27,7 @@ static void add_segment(struct image_segmenter *p, uint64_t start, uint64_t end,
 }
 
 void image_segmenter__begin(struct image_segmenter *p, struct image *image,
-		       const struct image_mapping *mapping)
+			    const struct image_mapping *mapping)
 {
 	*p = (struct image_segmenter){
 		.image = image, .mapping = mapping, .start = mapping->start, .end = mapping->start};

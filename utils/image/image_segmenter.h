@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * Which segments an image will have, for one mapping after the other: as few as can be, but zeros of
- * 16 MiB or more take no place in the file.
+ * Which segments an image will have, for one mapping after the other: as few as can be, but zeros
+ * of 16 MiB or more take no place in the file.
  *
  *	mapping   |  data  .. data  ..........................  data ...|
  *	segments  | with bytes     | without bytes             | with   |
@@ -20,10 +20,10 @@ struct image_segmenter {
 	int err;
 };
 
-/* Begins a mapping. image: has room for IMAGE_SEGMENTS_MAX segments, which are added to it. Both are
- * borrowed up to image_segmenter__end. */
+/* Begins a mapping. image: has room for IMAGE_SEGMENTS_MAX segments, which are added to it. Both
+ * are borrowed up to image_segmenter__end. */
 void image_segmenter__begin(struct image_segmenter *plan, struct image *image,
-		       const struct image_mapping *mapping);
+			    const struct image_mapping *mapping);
 
 /* Pages [start, end) of it are data. In address order. */
 void image_segmenter__add(struct image_segmenter *plan, uint64_t start, uint64_t end);

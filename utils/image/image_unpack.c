@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * Unpacking a compressed image, see image_internal.h. A few bytes of gzip can become a thousand times as
- * many, so what comes out is held against three limits while it comes: it must begin like an image,
- * end where its headers say, and fit into the memory that is free. Pages of zeros take none.
+ * Unpacking a compressed image, see image_internal.h. A few bytes of gzip can become a
+ * thousand times as many, so what comes out is held against three limits while it comes: it
+ * must begin like an image, end where its headers say, and fit into the memory that is
+ * free. Pages of zeros take none.
  */
 #include <elf.h>
 #include <errno.h>

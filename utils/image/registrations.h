@@ -10,7 +10,12 @@
 #include "image/image.h"
 
 /* arch_prctl(2); <asm/prctl.h> is not everywhere. */
-enum { REGISTRATIONS_SET_GS = 0x1001, REGISTRATIONS_SET_FS, REGISTRATIONS_GET_FS, REGISTRATIONS_GET_GS };
+enum {
+	REGISTRATIONS_SET_GS = 0x1001,
+	REGISTRATIONS_SET_FS,
+	REGISTRATIONS_GET_FS,
+	REGISTRATIONS_GET_GS
+};
 
 /* Sets thread->clear_tid and thread->tid_address for the calling thread, whose tid and fs_base are
  * known. 0 where nothing was found. */
@@ -23,8 +28,8 @@ void registrations__find_rseq(struct image_thread *thread);
 /* The extended states that the kernel has enabled, XCR0; 0 without XSAVE. */
 uint64_t registrations__xcr0(void);
 
-/* In a handler: lets the thread read memory whatever protection keys (pkeys(7)) the program has. The
- * return from the handler sets them as they were. */
+/* In a handler: lets the thread read memory whatever protection keys (pkeys(7)) the program has.
+ * The return from the handler sets them as they were. */
 void registrations__open_keys(void);
 
 #endif

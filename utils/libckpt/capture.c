@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
  * Describing the calling process, see capture.h: what the kernel says in /proc and in answer to
- * system calls. Here is what there is once in a process; its threads, mappings and open files are in
- * files of their own. No malloc, no stdio.
- * Source: proc(5); fs/proc/array.c for the fields of stat.
+ * system calls. Here is what there is once in a process; its threads, mappings and open
+ * files are in files of their own. No malloc, no stdio. Source: proc(5);
+ * fs/proc/array.c for the fields of stat.
  */
 #include "libckpt/capture_internal.h"
 

@@ -38,12 +38,13 @@ int capture__process(struct image *image, struct arena *arena, struct stopped_th
 		     const struct image_run *own, size_t own_count, const int *hidden_fds,
 		     const char **step);
 
-/* What of children, pending signals and timers the process has, which no image holds: IMAGE_MISSING_
- * bits. Not in a forked child, which has nothing of it. own_timers: those that are not the program's. */
+/* What of children, pending signals and timers the process has, which no image holds:
+ * IMAGE_MISSING_ bits. Not in a forked child, which has nothing of it. own_timers:
+ * those that are not the program's. */
 uint64_t capture__missing(unsigned int own_timers);
 
-/* Adds a string (shorter than PATH_MAX) to an image that capture__process has filled in. There is room
- * for two. */
+/* Adds a string (shorter than PATH_MAX) to an image that capture__process has
+ * filled in. There is room for two. */
 uint32_t capture__keep(struct image *image, const char *text);
 
 /* Reads the numbers of the threads of this process that have not ended, at most max of them.

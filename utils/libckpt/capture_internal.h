@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * Between the parts of capture: capture.c, capture_threads.c, capture_mappings.c and capture_files.c.
- * Nobody else needs it.
+ * Between the parts of capture: capture.c, capture_threads.c, capture_mappings.c and
+ * capture_files.c. Nobody else needs it.
  */
 #ifndef LIBCKPT_CAPTURE_INTERNAL_H
 #define LIBCKPT_CAPTURE_INTERNAL_H

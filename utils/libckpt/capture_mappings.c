@@ -35,8 +35,8 @@ static uint32_t keep_again(struct capture *c, uint32_t before, const char *text,
 	return capture__keep_string(c, text, length);
 }
 
-/* In the maps, a newline of a name is "\012", and so is "\012" itself, the name of another file. Returns
- * the exact name, and its length in *length; or name, where the kernel does not say it. */
+/* In the maps, a newline of a name is "\012", and so is "\012" itself, the name of another file.
+ * Returns the exact name, and its length in *length; or name, where the kernel does not say it. */
 static const char *find_exact(const struct image_mapping *m, const char *name, size_t *length)
 {
 	static char exact[PATH_MAX];
@@ -128,8 +128,8 @@ int capture__add_mappings(struct capture *c, const char *text, const struct imag
 
 	for (const char *p = text; *p; p++)
 		lines += *p == '\n';
-	image->mappings = arena__take(c->arena,
-					  (lines + 2 * own_count + 1) * sizeof(*image->mappings));
+	image->mappings =
+		arena__take(c->arena, (lines + 2 * own_count + 1) * sizeof(*image->mappings));
 	if (!image->mappings)
 		return -ENOMEM;
 	while (*text) {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * See dirty.h. What the kernel says is only believed for pages that are there: a page that was given
- * back has no data, whatever it was before, and is neither in the image nor in its parent.
+ * See dirty.h. What the kernel says is only believed for pages that are there: a page that was
+ * given back has no data, whatever it was before, and is neither in the image nor in its parent.
  * Source: mm/soft-dirty.rst, userfaultfd(2), and PAGEMAP_SCAN in mm/pagemap.rst.
  */
 #include "libckpt/dirty.h"
@@ -81,8 +81,8 @@ static uint64_t *find_sum(const struct dirty_table *table, uint64_t address)
 			    (address - table->entries[low].start) / PAGE_BYTES];
 }
 
-/* Are checksums kept for this mapping? The kernel has one soft-dirty bit for a huge page, so what it
- * says there is that some of the 512 pages may have been written. */
+/* Are checksums kept for this mapping? The kernel has one soft-dirty bit for a huge page, so what
+ * it says there is that some of the 512 pages may have been written. */
 static int is_summed(const struct dirty *dirty, const struct image_mapping *m)
 {
 	return page_writer__is_saved(m) &&
@@ -362,8 +362,7 @@ int dirty__plan(struct dirty *dirty, struct page_writer *pages, struct image *im
 	uint64_t gap = 0;
 	int err = page_writer__make_room(pages, image);
 
-	image->unchanged =
-		arena__take(pages->arena, UNCHANGED_MAX * sizeof(*image->unchanged));
+	image->unchanged = arena__take(pages->arena, UNCHANGED_MAX * sizeof(*image->unchanged));
 	if (err || !image->unchanged)
 		return -ENOMEM;
 	/* Too many small runs become fewer larger ones. */
@@ -386,7 +385,7 @@ int dirty__note(struct dirty *dirty, struct page_writer *pages, const struct ima
 		p.mapping = &image->mappings[i];
 		if (is_summed(dirty, p.mapping))
 			err = page_writer__is_anonymous(p.mapping) ? plan_anonymous(&p)
-							       : plan_other(&p);
+								   : plan_other(&p);
 	}
 	return err;
 }
@@ -457,7 +456,7 @@ static int has_soft_dirty(void)
 	fd = nocancel__open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC, 0);
 	found = fd >= 0 &&
 		nocancel__read_at(fd, &entry, sizeof(entry),
-			      (off_t)(address / PAGE_BYTES * sizeof(entry))) ==
+				  (off_t)(address / PAGE_BYTES * sizeof(entry))) ==
 			(ssize_t)sizeof(entry) &&
 		(entry >> 55 & 1);
 	if (fd >= 0)

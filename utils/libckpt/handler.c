@@ -4,9 +4,9 @@
  * libckpt(7).
  *
  * The signal interrupts a thread anywhere, in the middle of malloc for example: from on_signal on,
- * only system calls, memory functions and zlib with memory of our own are used. What the image needs
- * to be brought back is in it: each thread stands in visit(), behind getcontext(3), and there it
- * goes on, in this process or in another one, and returns from its handler as from any other.
+ * only system calls, memory functions and zlib with memory of our own are used. What the image
+ * needs to be brought back is in it: each thread stands in visit(), behind getcontext(3), and there
+ * it goes on, in this process or in another one, and returns from its handler as from any other.
  */
 #include <errno.h>
 #include <pthread.h>
@@ -122,8 +122,8 @@ static void note_failure(void)
 
 /*
  * The child of an earlier CKPT_FORK. It sends no signal when it ends, so the program's own wait(2)
- * never meets it. Returns whether it still writes. It is another's, and nothing is known of its image, in
- * a process that was forked since.
+ * never meets it. Returns whether it still writes. It is another's, and nothing is known of its
+ * image, in a process that was forked since.
  */
 static int child_is_busy(void)
 {
@@ -424,9 +424,9 @@ static void answer(siginfo_t *info, void *context)
 
 /*
  * Many of our system calls are cancellation points, and the signal of pthread_cancel(3) cannot be
- * blocked: a leader that it ends leaves all others waiting. The type counts as well: glibc 2.36 ends
- * a thread of the asynchronous type although its state is disabled, if the signal was on its way
- * then. A cancellation that arrived meanwhile takes effect when the type is restored, last.
+ * blocked: a leader that it ends leaves all others waiting. The type counts as well: glibc 2.36
+ * ends a thread of the asynchronous type although its state is disabled, if the signal was on its
+ * way then. A cancellation that arrived meanwhile takes effect when the type is restored, last.
  */
 void handler__on_signal(int signal, siginfo_t *info, void *context)
 {

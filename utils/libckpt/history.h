@@ -43,12 +43,13 @@ const struct history_item *history__newest(struct history *history);
  */
 int history__name(struct history *history, const char *path);
 
-/* Notes that the image item, whose file history__begin has noted, was put at path; removes those that
- * are older than the newest keep ones and that none of these needs. */
+/* Notes that the image item, whose file history__begin has noted, was put at path; removes those
+ * that are older than the newest keep ones and that none of these needs. */
 void history__add(struct history *history, const char *path, const struct history_item *item,
 		  unsigned int keep);
 
-/* An image is begun in the new file fd. As this is part of its memory, the image knows which it is. */
+/* An image is begun in the new file fd. As this is part of its memory, the
+ * image knows which it is. */
 void history__begin(struct history *history, int fd);
 
 /* In a process that was brought back: forgets all images but the one it came from. */

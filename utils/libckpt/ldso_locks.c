@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
  * See ldso_locks.h. dlopen(3), dlclose(3) and dl_iterate_phdr(3), which C++ exceptions use, hold
- * locks in glibc's _rtld_global. Their place in it depends on the version, so they are recognised by
- * what a held lock looks like: a recursive mutex of a thread that was there.
+ * locks in glibc's _rtld_global. Their place in it depends on the version, so they are
+ * recognised by what a held lock looks like: a recursive mutex of a thread that was there.
  * Source: glibc, bits/struct_mutex.h.
  */
 #include "libckpt/ldso_locks.h"

@@ -51,7 +51,7 @@ void message__success(const struct settings *settings, const struct saving *savi
 	stderr_line__text(&line, ": ");
 	stderr_line__number(&line, saving->pages.written_bytes);
 	stderr_line__text(&line, saving->request->parent ? " bytes that have changed, of "
-					      : " bytes of memory, of ");
+							 : " bytes of memory, of ");
 	stderr_line__number(&line, saving->image->mapping_count);
 	stderr_line__text(&line, " mappings, threads: ");
 	stderr_line__number(&line, stop_threads__count());
@@ -83,9 +83,10 @@ void message__absent_thread(const struct settings *settings, pid_t tid)
 	stderr_line__text(&line, settings->path);
 	stderr_line__text(&line, ": thread ");
 	stderr_line__number(&line, (uint64_t)tid);
-	stderr_line__text(&line,
-		  " did not come within 5 seconds: it has ended alone, a handler of it runs on "
-		  "too small a stack of its own, or it blocks signal ");
+	stderr_line__text(
+		&line,
+		" did not come within 5 seconds: it has ended alone, a handler of it runs on "
+		"too small a stack of its own, or it blocks signal ");
 	stderr_line__number(&line, (uint64_t)settings->signal);
 	stderr_line__text(&line, " (choose another one with CKPT_SIGNAL); the program goes on");
 	stderr_line__end(&line);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * What libckpt says on standard error about one image. For signal handlers. All that are about a failure
- * end with "the program goes on". settings: whose path is named, as it was when the image was begun.
+ * What libckpt says on standard error about one image. For signal handlers. All that
+ * are about a failure end with "the program goes on". settings: whose path is named, as
+ * it was when the image was begun.
  */
 #ifndef LIBCKPT_MESSAGE_H
 #define LIBCKPT_MESSAGE_H

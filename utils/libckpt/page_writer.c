@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * See page_writer.h. Private anonymous memory is written as it lies, straight from its pages, and pages
- * that were never used are not touched. Everything else goes through a block: memory of files, whose
- * pages may be beyond the end of the file, memory without read permission, pages that are not there at
- * the moment, which may be guards, and pages that change meanwhile: their checksum must be that of the
- * bytes that were written.
+ * See page_writer.h. Private anonymous memory is written as it lies, straight from its pages, and
+ * pages that were never used are not touched. Everything else goes through a block: memory of
+ * files, whose pages may be beyond the end of the file, memory without read permission, pages that
+ * are not there at the moment, which may be guards, and pages that change meanwhile: their checksum
+ * must be that of the bytes that were written.
  */
 #include "libckpt/page_writer.h"
 
@@ -32,12 +32,10 @@ static int open_files(struct page_writer *c, enum pagemap_tracking tracking)
 }
 
 int page_writer__open(struct page_writer *c, struct arena *arena, const struct image_run *moving,
-		  size_t moving_count, enum pagemap_tracking tracking)
+		      size_t moving_count, enum pagemap_tracking tracking)
 {
-	*c = (struct page_writer){.arena = arena,
-			      .moving = moving,
-			      .moving_count = moving_count,
-			      .mem_fd = -1};
+	*c = (struct page_writer){
+		.arena = arena, .moving = moving, .moving_count = moving_count, .mem_fd = -1};
 	c->block = arena__take(arena, BLOCK_BYTES + PAGE_BYTES);
 	c->pagemap = arena__take(arena, sizeof(*c->pagemap));
 	if (!c->block || !c->pagemap)
@@ -102,14 +100,13 @@ uint64_t page_writer__readable(const struct page_writer *c, const struct image_m
 
 int page_writer__make_room(struct page_writer *c, struct image *image)
 {
-	image->segments =
-		arena__take(c->arena, IMAGE_SEGMENTS_MAX * sizeof(*image->segments));
+	image->segments = arena__take(c->arena, IMAGE_SEGMENTS_MAX * sizeof(*image->segments));
 	image->missing = arena__take(c->arena, MISSING_MAX * sizeof(*image->missing));
 	return image->segments && image->missing ? 0 : -ENOMEM;
 }
 
-int page_writer__add_segment(struct image *image, const struct image_mapping *mapping, uint64_t start,
-			 uint64_t end, int has_bytes)
+int page_writer__add_segment(struct image *image, const struct image_mapping *mapping,
+			     uint64_t start, uint64_t end, int has_bytes)
 {
 	if (start == end)
 		return 0;
@@ -196,7 +193,7 @@ int page_writer__copy(struct page_writer *c, uint64_t start, size_t bytes)
 
 	while (done < bytes) {
 		ssize_t n = nocancel__read_at(c->mem_fd, c->block + done, bytes - done,
-					  (off_t)(start + done));
+					      (off_t)(start + done));
 
 		if (n < 0 && errno == EINTR)
 			continue;
@@ -208,7 +205,8 @@ int page_writer__copy(struct page_writer *c, uint64_t start, size_t bytes)
 }
 
 /* Through the block. */
-static int write_by_copy(struct page_writer *c, struct image_writer *w, uint64_t start, uint64_t end)
+static int write_by_copy(struct page_writer *c, struct image_writer *w, uint64_t start,
+			 uint64_t end)
 {
 	int err = 0;
 
@@ -248,7 +246,8 @@ int page_writer__is_moving(const struct page_writer *c, const struct image_mappi
 	return 0;
 }
 
-uint64_t page_writer__part(const struct page_writer *c, uint64_t start, uint64_t end, int *ret_moving)
+uint64_t page_writer__part(const struct page_writer *c, uint64_t start, uint64_t end,
+			   int *ret_moving)
 {
 	*ret_moving = 0;
 	for (size_t i = 0; i < c->moving_count; i++) {
@@ -264,8 +263,10 @@ uint64_t page_writer__part(const struct page_writer *c, uint64_t start, uint64_t
 	return end;
 }
 
-/* Swapped out. Page by page, for each may be a guard, which has no contents and comes back as zeros. */
-static int write_absent(struct page_writer *c, struct image_writer *w, const struct pagemap_run *run)
+/* Swapped out. Page by page, for each may be a guard, which has no contents and
+ * comes back as zeros. */
+static int write_absent(struct page_writer *c, struct image_writer *w,
+			const struct pagemap_run *run)
 {
 	int err = 0;
 
@@ -299,8 +300,8 @@ static int write_used(struct page_writer *c, struct image_writer *w, const struc
 }
 
 /* Pages that were never used are zeros, and stay unused. */
-static int write_anonymous(struct page_writer *c, struct image_writer *w, const struct image_segment *s,
-			   int direct)
+static int write_anonymous(struct page_writer *c, struct image_writer *w,
+			   const struct image_segment *s, int direct)
 {
 	uint64_t at = s->start;
 	struct pagemap_run run;

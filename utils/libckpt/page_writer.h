@@ -28,8 +28,8 @@ enum { BLOCK_BYTES = 1 << 18 };
  * page_writer__close in any case.
  */
 int page_writer__open(struct page_writer *pages, struct arena *arena,
-		  const struct image_run *moving, size_t moving_count,
-		  enum pagemap_tracking tracking);
+		      const struct image_run *moving, size_t moving_count,
+		      enum pagemap_tracking tracking);
 void page_writer__close(struct page_writer *pages);
 
 /* In a child, which has other files below /proc/self. Returns 0 or -errno. */
@@ -46,22 +46,23 @@ int page_writer__is_saved(const struct image_mapping *mapping);
 int page_writer__can_read(const struct page_writer *pages, uint64_t address);
 
 /* How many bytes of a mapping, from its start on, can be read; 0 to all. */
-uint64_t page_writer__readable(const struct page_writer *pages, const struct image_mapping *mapping);
+uint64_t page_writer__readable(const struct page_writer *pages,
+			       const struct image_mapping *mapping);
 
 /* Does it hold pages that change while they are written? */
 int page_writer__is_moving(const struct page_writer *pages, const struct image_mapping *mapping);
 
 /* Where the first part of [start, end) ends that is moving, or not, as a whole. */
 uint64_t page_writer__part(const struct page_writer *pages, uint64_t start, uint64_t end,
-		       int *ret_moving);
+			   int *ret_moving);
 
 /* Copies memory to the block. bytes: at most BLOCK_BYTES. Returns 0, or -EIO if it cannot be
  * read. */
 int page_writer__copy(struct page_writer *pages, uint64_t start, size_t bytes);
 
 /* Adds a segment. Returns 0, or -EFBIG if there are too many. */
-int page_writer__add_segment(struct image *image, const struct image_mapping *mapping, uint64_t start,
-			 uint64_t end, int has_bytes);
+int page_writer__add_segment(struct image *image, const struct image_mapping *mapping,
+			     uint64_t start, uint64_t end, int has_bytes);
 
 /* Adds [start, end) to image->missing. Returns 0 or -EFBIG. */
 int page_writer__add_missing(struct image *image, uint64_t start, uint64_t end);
@@ -74,6 +75,7 @@ int page_writer__plan_full(struct page_writer *pages, struct image *image);
 
 /* Writes all segments of an image that was begun. Returns 0, -EIO when memory that could be read
  * before cannot be read any more, or the -errno of writing. */
-int page_writer__write(struct page_writer *pages, struct image_writer *writer, const struct image *image);
+int page_writer__write(struct page_writer *pages, struct image_writer *writer,
+		       const struct image *image);
 
 #endif

@@ -27,7 +27,8 @@ static int fill_info(struct saving *s)
 	info->page_bytes = PAGE_BYTES;
 	info->time_ns = (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
 	s->step = "cannot get a random number";
-	if (nocancel__random(&info->id, sizeof(info->id), GRND_NONBLOCK) != (ssize_t)sizeof(info->id))
+	if (nocancel__random(&info->id, sizeof(info->id), GRND_NONBLOCK) !=
+	    (ssize_t)sizeof(info->id))
 		return -EAGAIN;
 	info->id |= 1; /* not 0 */
 	return 0;
@@ -111,8 +112,8 @@ static struct image_run pages_of(uint64_t start, uint64_t end)
 
 /*
  * What changes while an image is written, though all threads stand still: our variables, our stack,
- * the stacks of threads that are about to sleep, errno, and the area of each thread where the kernel
- * writes which processor it runs on (rseq).
+ * the stacks of threads that are about to sleep, errno, and the area of each thread where the
+ * kernel writes which processor it runs on (rseq).
  */
 static int list_moving(struct saving *s, struct image_run **ret_runs, size_t *ret_count)
 {

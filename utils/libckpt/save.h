@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * Writing the image of the calling process, whose threads stand still. Used inside a signal handler.
+ * Writing the image of the calling process, whose threads stand still. Used
+ * inside a signal handler.
  *
  *	save__plan    in the process: describes it, and decides what goes into the image
  *	save__write   in the process, or in a child that it has forked
@@ -19,12 +20,12 @@
 /* What is to be written. All pointers are borrowed until save__close. */
 struct save_request {
 	const char *path;
-	struct stopped_thread *threads;      /* all threads, the leader first */
-	struct image_restart *restart; /* for image_process.restart */
-	struct image_run variables;    /* the library's own */
-	struct history *history;       /* is told of the file */
-	struct dirty *dirty;           /* NULL: increments are not wanted */
-	const char *parent;            /* add to that image; NULL: a full one */
+	struct stopped_thread *threads; /* all threads, the leader first */
+	struct image_restart *restart;  /* for image_process.restart */
+	struct image_run variables;     /* the library's own */
+	struct history *history;        /* is told of the file */
+	struct dirty *dirty;            /* NULL: increments are not wanted */
+	const char *parent;             /* add to that image; NULL: a full one */
 	uint64_t parent_id;
 	uint64_t missing; /* of capture__missing */
 	uint32_t depth;   /* 0 for a full one */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * See shm_holes.h. /proc/self/map_files is for root. For others the kernel says which pages of memory
- * without a file are there, but not which are swapped out, so that is of use only while nothing is.
- * Source: proc(5), mincore(2), sysinfo(2).
+ * See shm_holes.h. /proc/self/map_files is for root. For others the kernel says which pages of
+ * memory without a file are there, but not which are swapped out, so that is of use only while
+ * nothing is. Source: proc(5), mincore(2), sysinfo(2).
  */
 #include "libckpt/shm_holes.h"
 
@@ -67,7 +67,8 @@ void shm_holes__close(struct shm_holes *s)
 }
 
 /* By the file. What it cannot say, or is behind its end, counts as data. */
-static int next_by_file(const struct shm_holes *s, uint64_t start, uint64_t end, struct image_run *ret)
+static int next_by_file(const struct shm_holes *s, uint64_t start, uint64_t end,
+			struct image_run *ret)
 {
 	const uint64_t shift = s->mapping->start - s->mapping->offset; /* may wrap, and back */
 	off_t data = lseek(s->fd, (off_t)(start - shift), SEEK_DATA), hole;

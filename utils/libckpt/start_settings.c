@@ -54,8 +54,8 @@ static int read_number(const char *name, uint64_t min, uint64_t max, uint64_t *v
 	return err;
 }
 
-/* After an image the program goes on where it was: after a signal for a fault, it would fault again,
- * write another image, and so on. SIGCHLD comes whenever a child ends. */
+/* After an image the program goes on where it was: after a signal for a fault, it would fault
+ * again, write another image, and so on. SIGCHLD comes whenever a child ends. */
 static bool is_usable(uint64_t signal)
 {
 	static const int bad[] = {SIGKILL, SIGSTOP, SIGSEGV, SIGBUS,  SIGFPE,
@@ -126,9 +126,10 @@ static int read_folder(struct settings *s, char *message)
 
 	if (!getcwd(s->pattern, sizeof(s->pattern))) {
 		err = -errno;
-		(void)snprintf(message, SETTINGS_MESSAGE_BYTES,
-			       "the current folder has no path (%s); give CKPT_FILE an absolute one",
-			       strerror(-err));
+		(void)snprintf(
+			message, SETTINGS_MESSAGE_BYTES,
+			"the current folder has no path (%s); give CKPT_FILE an absolute one",
+			strerror(-err));
 		return err;
 	}
 	s->folder_bytes = strlen(s->pattern);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * See stop_threads.h. The words that threads wait on are in one struct, which is part of the image: a
- * process that was brought back finds it as it was while all stood still. A futex(2) of one process
- * is an address in it, so nothing of a wait has to be restored.
+ * See stop_threads.h. The words that threads wait on are in one struct, which is part of the image:
+ * a process that was brought back finds it as it was while all stood still. A futex(2) of one
+ * process is an address in it, so nothing of a wait has to be restored.
  */
 #include "libckpt/stop_threads.h"
 
@@ -22,8 +22,8 @@ enum {
 };
 
 static struct {
-	/* The first member; in the upper bits, where addresses have none, the generation: a member that
-	 * comes too late must not get into the list of the next one. */
+	/* The first member; in the upper bits, where addresses have none, the generation: a member
+	 * that comes too late must not get into the list of the next one. */
 	atomic_uintptr_t members;
 	struct stopped_thread *leader;
 	atomic_int leading;     /* the process that has a leader now, or 0; a fork copies it */
@@ -46,7 +46,8 @@ static uintptr_t generation_tag(unsigned int generation)
 
 static struct stopped_thread *first_member(uintptr_t members)
 {
-	return (struct stopped_thread *)(members & (((uintptr_t)1 << ADDRESS_BITS) - 1)); /* NOLINT */
+	/* NOLINTNEXTLINE */
+	return (struct stopped_thread *)(members & (((uintptr_t)1 << ADDRESS_BITS) - 1));
 }
 
 static void sleep_on(atomic_uint *word, unsigned int value, unsigned int ms)
@@ -71,7 +72,8 @@ void stop_threads__own(void)
 			return; /* then a child of vfork is taken for one of fork */
 		owner = page;
 	}
-	/* An image does not say it. On failure the page of a child holds the number of its parent. */
+	/* An image does not say it. On failure the page of a child holds the
+	 * number of its parent. */
 	if (madvise(owner, PAGE_BYTES, MADV_WIPEONFORK) < 0)
 		owner = NULL;
 	else
@@ -101,8 +103,8 @@ enum stop_role stop_threads__role(const siginfo_t *info)
 			       ? STOP_MEMBER
 			       : STOP_NOBODY;
 	}
-	/* If there is a leader already, this request is answered by its image: unless that is in the
-	 * parent, and the fork came between its first step and its call to us. */
+	/* If there is a leader already, this request is answered by its image: unless that is in
+	 * the parent, and the fork came between its first step and its call to us. */
 	return leading != self && atomic_compare_exchange_strong(&gathering.leading, &leading, self)
 		       ? STOP_LEADER
 		       : STOP_NOBODY;
@@ -202,7 +204,8 @@ void stop_threads__join(struct stopped_thread *thread)
 		if (members - (uintptr_t)first_member(members) != tag)
 			return; /* and will be called again, for the next one */
 		thread->next = first_member(members);
-	} while (!atomic_compare_exchange_weak(&gathering.members, &members, tag | (uintptr_t)thread));
+	} while (!atomic_compare_exchange_weak(&gathering.members, &members,
+					       tag | (uintptr_t)thread));
 	gathering.arrivals++;
 	wake_all(&gathering.arrivals);
 	wait_for_release(generation);

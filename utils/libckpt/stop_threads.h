@@ -23,8 +23,8 @@ enum stop_role {
 	STOP_MEMBER,
 };
 
-/* The memory is this process's from now on: called when the program starts, after a fork(3), and in a
- * process that was brought back. */
+/* The memory is this process's from now on: called when the program starts, after a fork(3), and in
+ * a process that was brought back. */
 void stop_threads__own(void);
 
 /* Who is the calling thread, which got the signal that info describes? A leader stays one until
@@ -34,7 +34,8 @@ enum stop_role stop_threads__role(const siginfo_t *info);
 /*
  * The leader makes all others stop. first is its own thread, at the head of the list afterwards.
  * Returns 0; -ETIMEDOUT if a thread did not come, whose tid is then in *ret_tid; -EFBIG if
- * there are too many; or the -errno of reading /proc. On failure those that came wait for stop_threads__release all the same.
+ * there are too many; or the -errno of reading /proc. On failure those that came wait for
+ * stop_threads__release all the same.
  */
 int stop_threads__gather(int signal, struct stopped_thread *first, pid_t *ret_tid);
 

@@ -76,7 +76,7 @@ static int read_entries(struct pagemap *p)
 	if (pages > PAGEMAP_ENTRIES)
 		pages = PAGEMAP_ENTRIES;
 	n = nocancel__read_at(p->fd, p->entries, pages * sizeof(uint64_t),
-			  (off_t)(p->at / PAGE_BYTES * sizeof(uint64_t)));
+			      (off_t)(p->at / PAGE_BYTES * sizeof(uint64_t)));
 	if (n <= 0)
 		return n < 0 ? -errno : -EIO;
 	pages = (uint64_t)n / sizeof(uint64_t);

@@ -50,9 +50,9 @@ void pagemap__close(struct pagemap *p);
 void pagemap__begin(struct pagemap *p, uint64_t start, uint64_t end);
 
 /*
- * The next run of pages that are in memory or swapped out and alike; between two runs are pages that
- * were never used, or given back, and guards. Only of private anonymous memory does that mean that they are
- * zeros. Returns 1 with *ret, 0 at the end, or -errno.
+ * The next run of pages that are in memory or swapped out and alike; between two runs are pages
+ * that were never used, or given back, and guards. Only of private anonymous memory does that mean
+ * that they are zeros. Returns 1 with *ret, 0 at the end, or -errno.
  */
 int pagemap__next(struct pagemap *p, struct pagemap_run *ret);
 

@@ -15,8 +15,8 @@
  * before are shown as one "*". Pages that are in a parent are read there. What was written is then
  * checked: the segments that it is from are read as a whole.
  * address, bytes: their sum must not overflow. Errors of out are the caller's to see.
- * message: IMAGE_MESSAGE_BYTES. Returns 0; or, with a message, -ENXIO at the first address that is in
- * no region; -ENODATA if some of it could not be read when the image was written (it is shown as
+ * message: IMAGE_MESSAGE_BYTES. Returns 0; or, with a message, -ENXIO at the first address that is
+ * in no region; -ENODATA if some of it could not be read when the image was written (it is shown as
  * zeros); -EBADMSG if a checksum is wrong; the -errno of a read.
  */
 int dump__write(FILE *out, const struct image_chain *chain, uint64_t address, uint64_t bytes,

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * See json.h. Always holds: a value is written by put_... alone, which know whether a comma must come
- * before it, and what is opened is closed in the same function.
+ * See json.h. Always holds: a value is written by put_... alone, which know whether a comma must
+ * come before it, and what is opened is closed in the same function.
  */
 #include "readckpt/json.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * See squash.h. The chain is walked twice in pieces that are of one image each: to find the segments
- * of the new image, and to copy them.
+ * See squash.h. The chain is walked twice in pieces that are of one image each: to find the
+ * segments of the new image, and to copy them.
  */
 #include "readckpt/squash.h"
 

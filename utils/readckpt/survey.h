@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * What is in the memory of an image: all of it is read once, which counts its pages and verifies its
- * checksums.
+ * What is in the memory of an image: all of it is read once, which counts its
+ * pages and verifies its checksums.
  */
 #ifndef READCKPT_SURVEY_H
 #define READCKPT_SURVEY_H

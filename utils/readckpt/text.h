@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * Text out of an image, whose writer need not be trusted, for a terminal and for JSON; and the names
- * of numbers.
+ * Text out of an image, whose writer need not be trusted, for a terminal and for
+ * JSON; and the names of numbers.
  */
 #ifndef READCKPT_TEXT_H
 #define READCKPT_TEXT_H

@@ -34,8 +34,9 @@ static int read_block(const struct plan_piece *piece, uint64_t done, size_t byte
 	/* One call instead of a page fault for each page; it only makes the read faster. */
 	(void)raw_syscall__call(SYS_madvise, piece->address + done, bytes, MADV_POPULATE_WRITE, 0);
 	while (got < bytes) {
-		long n = raw_syscall__call(SYS_pread64, (uint64_t)piece->fd, piece->address + done + got,
-				      bytes - got, piece->offset + done + got);
+		long n = raw_syscall__call(SYS_pread64, (uint64_t)piece->fd,
+					   piece->address + done + got, bytes - got,
+					   piece->offset + done + got);
 
 		if (n == -EINTR)
 			continue;
@@ -107,8 +108,8 @@ static size_t count_helpers(void)
 	return processors - 1;
 }
 
-/* A piece that nobody has finished is that of a helper who was killed, for those that were not taken
- * because another one had failed are behind that one. */
+/* A piece that nobody has finished is that of a helper who was killed, for those that were not
+ * taken because another one had failed are behind that one. */
 static int verify(const struct plan *plan, int *ret_fd)
 {
 	struct image_sum sum = {0};

@@ -2,8 +2,8 @@
  *
  * The contents of a process, from its image to their addresses, on all processors: a page is taken
  * from the kernel, copied and verified, and no page needs another one.
- * The helpers are processes that share this memory, not threads: when they have been waited for, their
- * numbers are free again for the threads of the process.
+ * The helpers are processes that share this memory, not threads: when they have been waited for,
+ * their numbers are free again for the threads of the process.
  */
 #ifndef RESTART_LOAD_H
 #define RESTART_LOAD_H
@@ -17,11 +17,11 @@ enum {
 };
 
 /*
- * Reads all pieces and verifies the checksums that they have. The memory that they go to is mapped and
- * may be written to, all signals are blocked. Calls nothing of the C library that has a state.
- * Returns 0; or -errno, and in *ret_fd which of the files it is about; then the memory is not defined:
- * -EBADMSG when a checksum is wrong, -ENODATA when the file is too short, -EINTR when a helper was
- * killed, or what read(2) said.
+ * Reads all pieces and verifies the checksums that they have. The memory that they go to is mapped
+ * and may be written to, all signals are blocked. Calls nothing of the C library that has a state.
+ * Returns 0; or -errno, and in *ret_fd which of the files it is about; then the memory is not
+ * defined: -EBADMSG when a checksum is wrong, -ENODATA when the file is too short, -EINTR when a
+ * helper was killed, or what read(2) said.
  */
 int load__pieces(const struct plan *plan, int *ret_fd);
 

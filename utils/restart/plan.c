@@ -177,8 +177,8 @@ static int add_run(struct draft *d, const struct plan_piece *segment, uint64_t f
 	return err;
 }
 
-/* What image has for addresses from start on. A mapping of the same file has the file's bytes before,
- * so holes count there. Holes of some file systems are smaller than a page. */
+/* What image has for addresses from start on. A mapping of the same file has the file's bytes
+ * before, so holes count there. Holes of some file systems are smaller than a page. */
 static int add_data(struct draft *d, uint64_t start, const struct image_extent *data,
 		    const struct image *image, int skip_holes)
 {
@@ -223,8 +223,8 @@ static int add_pieces(struct draft *d, const struct image_mapping *m, int skip_h
 	return err;
 }
 
-/* Opens the file of a mapping if it is there, plain, and long enough for all its pages. Returns -EISDIR
- * if it is not plain, -ENODATA if it is shorter. */
+/* Opens the file of a mapping if it is there, plain, and long enough for all its pages. Returns
+ * -EISDIR if it is not plain, -ENODATA if it is shorter. */
 static int open_file_of(const struct draft *d, const struct image_mapping *m, int flags)
 {
 	struct stat st;

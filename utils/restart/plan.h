@@ -26,8 +26,8 @@ struct plan_mapping {
 	int is_loaded;   /* are there pieces for it? */
 };
 
-/* At most PLAN_PIECE_BYTES of a file that go to an address. One without bytes ends a segment, and has
- * the checksum of the pieces before it, back to the one that ended the segment before. */
+/* At most PLAN_PIECE_BYTES of a file that go to an address. One without bytes ends a segment, and
+ * has the checksum of the pieces before it, back to the one that ended the segment before. */
 struct plan_piece {
 	uint64_t address, bytes;
 	uint64_t offset;

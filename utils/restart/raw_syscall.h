@@ -26,7 +26,7 @@ static inline long raw_syscall__call(long number, uint64_t a, uint64_t b, uint64
 /* clone3(2). args must name a stack; the new task begins in begin(argument), which never returns.
  * Returns its number, or -errno. */
 static inline long raw_syscall__clone(const struct clone_args *args, void (*begin)(void *),
-				 void *argument)
+				      void *argument)
 {
 	register void *to __asm__("r12") = argument;
 	register void (*start)(void *) __asm__("r13") = begin;

@@ -86,8 +86,8 @@ static const struct argp argp = {
 
 /* ---- --same-pid ---- */
 
-/* Ends as the process does, and stops as it does, so that a shell sees it. What wakes it up then is a
- * SIGCONT, which is handed on like any other signal. */
+/* Ends as the process does, and stops as it does, so that a shell sees it. What wakes it up then is
+ * a SIGCONT, which is handed on like any other signal. */
 static void follow(pid_t child)
 {
 	int status = 0;
@@ -101,7 +101,8 @@ static void follow(pid_t child)
 		exit(FAILED); /* somebody else has been told how it ended */
 }
 
-/* Hands signals on to the process. Those of the kernel, as Ctrl-C on a terminal, it has got as well. */
+/* Hands signals on to the process. Those of the kernel, as Ctrl-C on a
+ * terminal, it has got as well. */
 __attribute__((noreturn)) static void wait_for(pid_t child)
 {
 	sigset_t all;
@@ -117,7 +118,8 @@ __attribute__((noreturn)) static void wait_for(pid_t child)
 	}
 }
 
-/* A child with that number goes on; the parent waits for its end. Returns 0 in the child, -errno. */
+/* A child with that number goes on; the parent waits for its end. Returns 0 in
+ * the child, -errno. */
 static int take_pid(pid_t pid)
 {
 	struct clone_args args = {
@@ -189,8 +191,8 @@ static const char *follow_pid(const struct image *image, const char *path, char 
 	return buffer;
 }
 
-/* What it is now, since to open anything else could wait for ever or do harm: NULL if it is what it was,
- * or cannot be looked at, which open(2) will say. */
+/* What it is now, since to open anything else could wait for ever or do harm: NULL if it is what it
+ * was, or cannot be looked at, which open(2) will say. */
 static const char *find_change(const struct image_file *file, const char *path)
 {
 	struct stat st;
@@ -200,7 +202,8 @@ static const char *find_change(const struct image_file *file, const char *path)
 	return S_ISREG(file->mode) ? "is now no plain file" : "is now no folder";
 }
 
-/* *ret_change: what is wrong with the file if it is another one; NULL if open(2) or dup(2) failed. */
+/* *ret_change: what is wrong with the file if it is another one; NULL if
+ * open(2) or dup(2) failed. */
 static int reopen(const struct image *image, const struct image_file *file, const char **ret_change)
 {
 	const int created = O_CREAT | O_EXCL | O_TRUNC | O_CLOEXEC;
@@ -260,8 +263,8 @@ static void say_not_opened(const struct image *image, const struct image_file *f
 			   path, file->fd, strerror(-err));
 }
 
-/* messages_fd: our own stderr, for the process's takes its number; -1: it is closed, and what is under
- * that number by then is a file of the process, not for messages. */
+/* messages_fd: our own stderr, for the process's takes its number; -1: it is closed, and what is
+ * under that number by then is a file of the process, not for messages. */
 static int open_files(const struct image *image, int first_fd, int messages_fd)
 {
 	int next = 0;
@@ -299,8 +302,8 @@ static int first_own_fd(const struct image *image)
 	return last < FIRST_FD ? FIRST_FD : last + 1;
 }
 
-/* Numbers from first_fd on can be above the limit, and a mapping can need one. *ret_before is what the
- * process is to have again. What the hard limit does not allow is missed where it is needed. */
+/* Numbers from first_fd on can be above the limit, and a mapping can need one. *ret_before is what
+ * the process is to have again. What the hard limit does not allow is missed where it is needed. */
 static int raise_limit(const struct image_chain *chain, int first_fd, struct rlimit *ret_before)
 {
 	const rlim_t needed =

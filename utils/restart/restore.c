@@ -2,8 +2,8 @@
  *
  * See restore.h. The order is: everything but restart's program and the plan goes away; the
  * mappings of the image come; their contents; then what the kernel keeps for a process and for a
- * thread; and each thread jumps to its resume point. There the process itself unmaps what is left of
- * restart (come_back in libckpt.c).
+ * thread; and each thread jumps to its resume point. There the process itself unmaps what is left
+ * of restart (come_back in libckpt.c).
  *
  * The C library's state was in memory that is gone: only its system call wrappers and memory
  * functions are used, with a thread area (FS) and a stack of our own. New threads make system calls

@@ -10,7 +10,8 @@ enum { SLAB_BYTES_DEFAULT = 65536, OBJECTS_WANTED = 8 };
 
 /* ---- one call at a time ---- */
 
-/* A signal handler may come between the two lines: by the time the second runs it has left again. */
+/* A signal handler may come between the two lines: by the time the second runs
+ * it has left again. */
 static inline bool enter(struct slab_cache *cache)
 {
 	if (cache->busy)
@@ -86,9 +87,9 @@ static int drop_slab(struct slab_cache *cache, struct record *record)
 	return 0;
 }
 
-/* A slab with a free object. A partial one is taken first, so that empty ones can be given back. There
- * is never more than one slab with objects that were not used yet, for the next is only made when all
- * are full; it comes after those that have objects to be used again. */
+/* A slab with a free object. A partial one is taken first, so that empty ones can be given back.
+ * There is never more than one slab with objects that were not used yet, for the next is only made
+ * when all are full; it comes after those that have objects to be used again. */
 static struct record *find_room(struct slab_cache *cache)
 {
 	const struct link *partial = &cache->lists[LIST_PARTIAL];
@@ -117,7 +118,8 @@ static inline unsigned char *object_at(const struct slab_cache *cache, const str
 }
 
 /* The index of the object that starts there, or NONE. For a multiple of the stride the product with
- * the rounded reciprocal is exact, since offsets are below 2^32; for others the comparison fails. */
+ * the rounded reciprocal is exact, since offsets are below 2^32; for others the
+ * comparison fails. */
 static inline uint32_t index_of(const struct slab_cache *cache, const struct record *record,
 				const void *object)
 {

@@ -3,8 +3,8 @@
  * A slab allocator: a cache holds objects of one size, in slabs of consecutive objects.
  *
  *	cache -- full:    slab [########]  slab [########]        # allocated   . free
- *	      -- partial: slab [###.#..#]                         a slab is aligned to its size, so an
- *	      -- empty:   slab [........]                         object's address tells its slab
+ *	      -- partial: slab [###.#..#]               a slab is aligned to its size, so an
+ *	      -- empty:   slab [........]               object's address tells its slab
  *
  *	slab in debug mode:   | red zone | object | red zone | red zone | object | red zone | ...
  *
@@ -13,18 +13,18 @@
  * slabs before anything is read through it: a wrong one is an error and never a crash.
  *
  * Alloc and free take constant time; one that makes the cache larger also calls the memory callback
- * and, each time the number of slabs has doubled, copies the table of slabs. Objects of partial slabs
- * that were freed are handed out first, of one slab the last one freed; then those that were never
- * used, then those of empty slabs; then a new slab is made.
+ * and, each time the number of slabs has doubled, copies the table of slabs. Objects of partial
+ * slabs that were freed are handed out first, of one slab the last one freed; then those that were
+ * never used, then those of empty slabs; then a new slab is made.
  *
  * Signals and threads: nothing here takes a lock, calls malloc, or touches errno or anything else
- * that is thread-local, so all of it may be called in a signal handler, and where the FS register is
- * not set up. What does not work is to enter a cache that the interrupted code is in the middle of:
- * such a call is refused (-EBUSY, or NULL) and nothing has changed. So give a handler a cache of its
- * own, or block the signal around each use. A cache has no protection against a second thread.
- * Of the C library only memset and memcpy are used; a program without one has to offer them. The
- * default memory callback makes its system calls itself. A compiler that is told to put stack
- * protectors into functions makes them read FS.
+ * that is thread-local, so all of it may be called in a signal handler, and where the FS register
+ * is not set up. What does not work is to enter a cache that the interrupted code is in the middle
+ * of: such a call is refused (-EBUSY, or NULL) and nothing has changed. So give a handler a cache
+ * of its own, or block the signal around each use. A cache has no protection against a second
+ * thread. Of the C library only memset and memcpy are used; a program without one has to offer
+ * them. The default memory callback makes its system calls itself. A compiler that is told to put
+ * stack protectors into functions makes them read FS.
  *
  * After: J. Bonwick, "The Slab Allocator: An Object-Caching Kernel Memory Allocator", USENIX 1994.
  */
@@ -136,8 +136,8 @@ struct slab_stats {
 	unsigned int fragmentation_permille;
 };
 
-/* Fills in *ret_stats, in constant time. In a handler that has interrupted a call for this cache the
- * numbers may not fit together. */
+/* Fills in *ret_stats, in constant time. In a handler that has interrupted a call for this cache
+ * the numbers may not fit together. */
 void slab_cache__stats(const struct slab_cache *cache, struct slab_stats *ret_stats);
 
 enum slab_object_state {
@@ -158,17 +158,17 @@ struct slab_view {            /* of one slab */
 	uint64_t number; /* 1 for the first slab that the cache made, and so on */
 };
 
-/* Calls each for every slab: the full ones, then the partial, then the empty. It must not change the
- * cache. 0, or -EBUSY. */
+/* Calls each for every slab: the full ones, then the partial, then the empty. It must not
+ * change the cache. 0, or -EBUSY. */
 int slab_cache__visit(struct slab_cache *cache,
 		      void (*each)(const struct slab_view *view, void *argument), void *argument);
 
 /*
  * Looks at everything: that lists and counts agree and, in debug mode, red zones of all objects and
  * the poison of free ones. Takes time with the number of objects, and changes nothing.
- * Returns 0; -EOVERFLOW, -ERANGE (see slab_cache__free), -EUCLEAN (written to while it was free) for
- * the first object found, whose address is then in *ret_object if that is not NULL; -EBADMSG when
- * the cache's own data is damaged; -EBUSY. Objects that are known as damaged are passed over.
+ * Returns 0; -EOVERFLOW, -ERANGE (see slab_cache__free), -EUCLEAN (written to while it was free)
+ * for the first object found, whose address is then in *ret_object if that is not NULL; -EBADMSG
+ * when the cache's own data is damaged; -EBUSY. Objects that are known as damaged are passed over.
  */
 int slab_cache__check(struct slab_cache *cache, void **ret_object);
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * Debug mode: what lies around an object and in a free one, and the address sanitizer, which is told
- * in any mode which bytes belong to a user.
+ * Debug mode: what lies around an object and in a free one, and the address sanitizer, which is
+ * told in any mode which bytes belong to a user.
  *
  *	| LEAD: at least 16 bytes | object | at least 16 bytes, up to the next stride |
  *

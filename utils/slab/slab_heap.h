@@ -3,7 +3,7 @@
  * A heap of slab caches: objects of any size, each from the cache of the next larger size.
  *
  *	bytes:  1-16  17-32  33-48  ...  4097-6144  6145-8192   more
- *	        cache cache  cache       cache      cache       from the memory callback, each by itself
+ *	        cache cache  cache       cache      cache       from the memory callback, one by one
  *
  * One table knows all slabs and all larger objects, so that a pointer tells its cache, and one that
  * is not of this heap is an error. Whatever slab.h says of caches holds for a heap: of signals and
@@ -32,8 +32,8 @@ struct slab_heap; /* opaque */
 int slab_heap__create(const struct slab_memory *memory, uint32_t flags,
 		      struct slab_heap **ret_heap);
 
-/* Hands out at least bytes bytes, aligned to 16; their content is undefined. 0 counts as 1. NULL when
- * there is no memory, or when the caller has interrupted another call for this heap. */
+/* Hands out at least bytes bytes, aligned to 16; their content is undefined. 0 counts as 1. NULL
+ * when there is no memory, or when the caller has interrupted another call for this heap. */
 void *slab_heap__alloc(struct slab_heap *heap, size_t bytes);
 
 /*

@@ -8,8 +8,8 @@
 #include <sys/syscall.h>
 #include "slab_parts.h"
 
-/* Linux on x86-64: the number in rax, arguments in rdi, rsi, rdx, r10, r8, r9; rcx and r11 are lost;
- * syscall(2). */
+/* Linux on x86-64: the number in rax, arguments in rdi, rsi, rdx, r10, r8, r9; rcx
+ * and r11 are lost; syscall(2). */
 static long map(size_t bytes)
 {
 	register long protection __asm__("rdx") = PROT_READ | PROT_WRITE;
@@ -38,8 +38,8 @@ static int unmap(uintptr_t start, size_t bytes)
 	return (int)result;
 }
 
-/* The kernel places a mapping right below the last one if it can, so where all are slabs of one size
- * the first try is mostly right. Otherwise more than is needed is mapped, and trimmed. */
+/* The kernel places a mapping right below the last one if it can, so where all are slabs of one
+ * size the first try is mostly right. Otherwise more than is needed is mapped, and trimmed. */
 static void *get(size_t bytes, size_t alignment, void *argument)
 {
 	uintptr_t start, aligned;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * The errors of a slab cache: each is provoked, on a small cache that is made for it, and explained.
+ * The errors of a slab cache: each is provoked, on a small cache that is made
+ * for it, and explained.
  */
 #ifndef SLABSIM_ERRORS_H
 #define SLABSIM_ERRORS_H
@@ -14,9 +15,9 @@ void errors__print_names(FILE *file, const char *separator);
 int errors__is_name(const char *name);
 
 /*
- * Provokes the error of that name, or all of them, and prints what was done, what the cache said, and
- * what it means.
- * Returns 0, or -EPROTO when the cache did not say what it should have said (which is printed).
+ * Provokes the error of that name, or all of them, and prints what was done, what the
+ * cache said, and what it means. Returns 0, or -EPROTO when the cache did not say what it
+ * should have said (which is printed).
  */
 int errors__explain(FILE *file, const char *name);
 

@@ -28,9 +28,9 @@ int simulation__allocate(struct simulation *simulation, uint64_t *ret_number);
 
 /*
  * Deallocates the object of that number, whether it is allocated or not. Where it was deallocated
- * before and its place has been handed out again, the object that has it loses it: *ret_victim is then
- * its number, otherwise 0.
- * Returns 0; -ENOENT when there never was such a number; an error of slab_cache__free.
+ * before and its place has been handed out again, the object that has it loses it:
+ * *ret_victim is then its number, otherwise 0. Returns 0; -ENOENT when there never was such a
+ * number; an error of slab_cache__free.
  */
 int simulation__deallocate(struct simulation *simulation, uint64_t number, uint64_t *ret_victim);
 
@@ -51,9 +51,9 @@ struct run_result {
 
 /*
  * Does so many operations, allocs and frees by chance, more of the one and then more of the other.
- * each is called with argument after every `every` operations, if every is not 0. The same seed does
- * the same, if the cache is in the same state.
- * Returns 0, or -ENOMEM when the list of objects cannot grow; *ret_result is filled in all the same.
+ * each is called with argument after every `every` operations, if every is not 0. The same seed
+ * does the same, if the cache is in the same state. Returns 0, or -ENOMEM when the list of objects
+ * cannot grow; *ret_result is filled in all the same.
  */
 int simulation__run(struct simulation *simulation, uint64_t operations, uint64_t seed,
 		    uint64_t every, void (*each)(uint64_t done, void *argument), void *argument,
