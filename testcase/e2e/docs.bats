@@ -296,6 +296,15 @@ expect_paths()
 	expect_paths "$TREE"
 }
 
+@test 'every document says first whom it is for' {
+	local document
+
+	while IFS= read -r document; do
+		[ "$document" != "$TREE/README.md" ] || continue
+		sed -n 3p "$document" | grep -q '^For ' || { printf '%s: for whom?\n' "$document" && return 1; }
+	done < <(list_sources "$TREE" '*.md')
+}
+
 @test 'a link or a path that leads nowhere is found out' {
 	mkdir -p wrong/{bpf,tracer,utils,testcase,docs,results}
 	cd wrong

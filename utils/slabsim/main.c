@@ -155,7 +155,7 @@ static void read_arguments(int argc, char **argv, struct arguments *arguments)
 		 "0x",
 		 2},
 		{"status", 's', NULL, 0, "Print numbers, and a picture of each slab", 2},
-		{"run", 'r', "N", 0, "Allocate and deallocate N times by chance", 2},
+		{"run", 'r', "N", 0, "Allocate and deallocate N times at random", 2},
 		{"explain", 'x', "ERROR", 0,
 		 "Provoke an error, or 'all' of them, on a cache of its own, and explain it", 2},
 		{NULL, 0, NULL, 0, "For --run:", 3},

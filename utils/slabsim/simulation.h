@@ -50,7 +50,7 @@ struct run_result {
 };
 
 /*
- * Does so many operations, allocs and frees by chance, more of the one and then more of the other.
+ * Does so many operations, allocs and frees at random: more of the one, then more of the other.
  * each is called with argument after every `every` operations, if every is not 0. The same seed
  * does the same, if the cache is in the same state. Returns 0, or -ENOMEM when the list of objects
  * cannot grow; *ret_result is filled in all the same.
