@@ -947,6 +947,17 @@ os.wait()' >out 2>err
 	done
 }
 
+@test 'brought back: rseq of two threads, which the C library knows nothing of' {
+	local tunable=GLIBC_TUNABLES=glibc.pthread.rseq=0
+
+	for options in '' CKPT_FORK=1 CKPT_INCREMENTAL=1; do
+		scene -o "$tunable" ${options:+-o "$options"} "$WORK" rseq
+	done
+	[ "$(id -u)" -eq 0 ] && getent passwd nobody >/dev/null || return 0
+	TMPDIR=/tmp setpriv --reuid nobody --regid nogroup --clear-groups "$SCENE" -o "$tunable" \
+		"$WORK" rseq
+}
+
 @test 'a file that the process had open is gone, or no plain file any more' {
 	start files
 	take_image

@@ -23,7 +23,7 @@ struct work_scene {
 	void (*play)(void);
 };
 
-extern const struct work_scene work_alone[], work_kernel[], work_threads[];
+extern const struct work_scene work_alone[], work_kernel[], work_threads[], work_missing[];
 
 extern unsigned long work_number; /* from the command line; 0: none */
 

@@ -32,6 +32,8 @@
 enum {
 	IMAGE_VERSION = 2,
 	IMAGE_SIGNALS = 64,
+	IMAGE_LIMITS = 16, /* resources of prlimit(2) */
+	IMAGE_GROUPS_MAX = 1 << 16,
 	IMAGE_SEGMENTS_MAX = 60000, /* what fits the 16 bits of e_phnum, with room to spare */
 	IMAGE_MAPPINGS_MAX = 1 << 20,
 	IMAGE_THREADS_MAX = 1 << 16,
@@ -52,6 +54,9 @@ enum image_note {
 	IMAGE_NOTE_MISSING = 0x54520008,   /* struct image_run, each */
 	IMAGE_NOTE_STRINGS = 0x54520009,   /* NUL-terminated strings, one after the other */
 	IMAGE_NOTE_CHECKSUMS = 0x5452000a, /* struct image_checksums, then a CRC for each segment */
+	/* Older images lack these two, and older readers pass over them. */
+	IMAGE_NOTE_ATTRIBUTES = 0x5452000b, /* one struct image_attributes */
+	IMAGE_NOTE_GROUPS = 0x5452000c,     /* uint32_t, each: supplementary groups */
 };
 
 /* struct image_info, flags */
@@ -136,6 +141,25 @@ struct image_restart {
 };
 _Static_assert(sizeof(struct image_restart) == 40, "part of the format");
 
+/* struct image_attributes, flags */
+enum {
+	IMAGE_HAS_LIMITS = 1 << 0, /* limits and groups are known */
+	IMAGE_HAS_OOM = 1 << 1,    /* oom_score_adj is known */
+	IMAGE_LOST_RSEQ = 1 << 2,  /* a thread has a registration of rseq(2) that is not known */
+};
+
+/* What the kernel keeps for the process beside memory, threads and files. */
+struct image_attributes {
+	struct {
+		uint64_t soft, hard;
+	} limits[IMAGE_LIMITS]; /* as prlimit(2) has them; element N is of resource N */
+	uint32_t flags;         /* IMAGE_HAS_LIMITS, ... */
+	int32_t oom_score_adj;
+	uint32_t membarrier; /* registrations, as MEMBARRIER_CMD_GET_REGISTRATIONS tells them */
+	uint32_t reserved;   /* 0 */
+};
+_Static_assert(sizeof(struct image_attributes) == 272, "part of the format");
+
 /* An action as rt_sigaction(2) itself takes it; element 0 is of signal 1. */
 struct image_signal {
 	uint64_t handler, flags, restorer, mask;
@@ -174,6 +198,12 @@ struct image_thread {
 };
 _Static_assert(sizeof(struct image_thread) == 184, "part of the format");
 
+/* struct image_file, held: what the process holds through the file, and loses with it */
+enum {
+	IMAGE_LOCKED = 1 << 0, /* a lock of fcntl(2) or flock(2) */
+	IMAGE_LEASED = 1 << 1, /* a lease of F_SETLEASE */
+};
+
 struct image_file {
 	uint64_t offset, inode;
 	int32_t fd;
@@ -182,7 +212,7 @@ struct image_file {
 	uint32_t dev_major, dev_minor;
 	uint32_t path;     /* string: as /proc/PID/fd has it: "/absolute/path", "pipe:[23]", ... */
 	int32_t same_as;   /* a lower fd that shares the open file, and so the offset; -1: none */
-	uint32_t reserved; /* 0 */
+	uint32_t held;     /* IMAGE_LOCKED, ...; 0 in older images */
 };
 _Static_assert(sizeof(struct image_file) == 48, "part of the format");
 
@@ -229,6 +259,7 @@ struct slab_heap;
 struct image {
 	struct image_info info;
 	struct image_process process;
+	struct image_attributes attributes;
 	struct image_signal signals[IMAGE_SIGNALS];
 	struct image_mapping *mappings;
 	struct image_thread *threads;
@@ -237,10 +268,11 @@ struct image {
 	struct image_run *unchanged; /* in address order, inside mappings, outside of segments */
 	struct image_run *missing;   /* in address order, inside segments */
 	struct image_segment *segments;
+	uint32_t *groups;    /* supplementary ones */
 	const void *auxv;    /* NT_AUXV */
 	const char *strings; /* begins and ends with a NUL */
 	size_t mapping_count, thread_count, file_count, unchanged_count, missing_count,
-		segment_count, auxv_bytes, string_bytes;
+		segment_count, group_count, auxv_bytes, string_bytes;
 
 	/* Only of an image that was opened: */
 	struct slab_heap *heap; /* has all that is allocated for it, and itself */

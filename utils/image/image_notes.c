@@ -106,7 +106,7 @@ static int read_own(struct reading *r, const struct note *note)
 	struct image *image = r->image;
 	uint32_t bit = note->type - IMAGE_NOTE_INFO;
 
-	if (bit > IMAGE_NOTE_STRINGS - IMAGE_NOTE_INFO)
+	if (bit > IMAGE_NOTE_GROUPS - IMAGE_NOTE_INFO)
 		return 0; /* of a later writer that did not need a new version for it */
 	if (r->seen & (1u << bit))
 		return bad(r, "a note is there twice");
@@ -138,8 +138,18 @@ static int read_own(struct reading *r, const struct note *note)
 	case IMAGE_NOTE_MISSING:
 		return copy_records(r, note, sizeof(*image->missing), SIZE_MAX,
 				    (void **)&image->missing, &image->missing_count);
-	default:
+	case IMAGE_NOTE_STRINGS:
 		return read_strings(r, note);
+	case IMAGE_NOTE_ATTRIBUTES:
+		if (note->count != sizeof(image->attributes))
+			return bad(r, "the note ATTRIBUTES has another size");
+		memcpy(&image->attributes, note->bytes, sizeof(image->attributes));
+		return 0;
+	case IMAGE_NOTE_GROUPS:
+		return copy_records(r, note, sizeof(*image->groups), IMAGE_GROUPS_MAX,
+				    (void **)&image->groups, &image->group_count);
+	default:
+		return bad(r, "a note is not where it must be"); /* CHECKSUMS */
 	}
 }
 
@@ -355,7 +365,7 @@ static int check_files(const struct reading *r)
 
 static int check_all(const struct reading *r, size_t registers)
 {
-	const uint32_t all = (2u << (IMAGE_NOTE_STRINGS - IMAGE_NOTE_INFO)) - 1;
+	const uint32_t needed = (2u << (IMAGE_NOTE_STRINGS - IMAGE_NOTE_INFO)) - 1;
 	const struct image *image = r->image;
 	int err;
 
@@ -363,7 +373,7 @@ static int check_all(const struct reading *r, size_t registers)
 		return image__fail(r->message, -ENOEXEC, image->path,
 				   "not an image: a core file, but not written by libckpt or "
 				   "tracer");
-	if (r->seen != all)
+	if ((r->seen & needed) != needed)
 		return bad(r, "notes are missing");
 	err = check_info(r);
 	if (!err)

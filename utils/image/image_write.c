@@ -203,6 +203,8 @@ static int add_own_notes(struct image_writer *w)
 		{IMAGE_NOTE_MISSING, image->missing,
 		 image->missing_count * sizeof(*image->missing)},
 		{IMAGE_NOTE_STRINGS, image->strings, image->string_bytes},
+		{IMAGE_NOTE_ATTRIBUTES, &image->attributes, sizeof(image->attributes)},
+		{IMAGE_NOTE_GROUPS, image->groups, image->group_count * sizeof(*image->groups)},
 	};
 	int err = 0;
 

@@ -6,9 +6,12 @@
 #include "image/registrations.h"
 
 #include <cpuid.h>
+#include <errno.h>
 #include <linux/prctl.h>
 #include <sys/auxv.h>
 #include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 /* Since glibc 2.35; sys/rseq.h. */
 extern const ptrdiff_t __rseq_offset __attribute__((weak));  /* NOLINT: the library's name */
@@ -55,6 +58,13 @@ void registrations__find_rseq(struct image_thread *thread)
 	thread->rseq_bytes = RSEQ_BYTES;
 	if (__rseq_size != RSEQ_BYTES && bytes > RSEQ_BYTES)
 		thread->rseq_bytes = (uint32_t)(bytes + 31) / 32 * 32;
+}
+
+/* No program can register an address of the kernel's, so the call fails: with EFAULT if nothing is
+ * registered, and else with EINVAL for the other address. Source: kernel/rseq.c. */
+bool registrations__has_rseq(void)
+{
+	return syscall(SYS_rseq, 1ULL << 63, RSEQ_BYTES, 0, 0) < 0 && errno == EINVAL;
 }
 
 uint64_t registrations__xcr0(void)

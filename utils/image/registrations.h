@@ -5,6 +5,7 @@
 #ifndef IMAGE_REGISTRATIONS_H
 #define IMAGE_REGISTRATIONS_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "image/image.h"
@@ -24,6 +25,9 @@ void registrations__find_tid(struct image_thread *thread);
 /* Sets thread->rseq, rseq_bytes and rseq_signature for the calling thread: what the C library has
  * registered; 0 if it has not. */
 void registrations__find_rseq(struct image_thread *thread);
+
+/* Has the calling thread registered anything with rseq(2)? Nothing changes. */
+bool registrations__has_rseq(void);
 
 /* The extended states that the kernel has enabled, XCR0; 0 without XSAVE. */
 uint64_t registrations__xcr0(void);

@@ -229,6 +229,8 @@ int capture__process(struct image *image, struct arena *arena, struct stopped_th
 		err = capture_process(&c);
 	if (!err)
 		err = capture_auxv(&c);
+	if (!err)
+		err = capture__add_attributes(&c, threads);
 	if (err)
 		return err;
 	files = capture__add_files(&c, hidden_fds);

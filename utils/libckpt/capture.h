@@ -7,6 +7,7 @@
 #ifndef LIBCKPT_CAPTURE_H
 #define LIBCKPT_CAPTURE_H
 
+#include <stdbool.h>
 #include <sys/types.h>
 #include <ucontext.h>
 
@@ -19,6 +20,7 @@ struct stopped_thread {
 	const ucontext_t *interrupted; /* the kernel's signal frame: the program's registers */
 	ucontext_t resume;             /* by getcontext(3), inside the handler */
 	struct image_thread thread;
+	bool rseq_is_unknown; /* registered by the program itself, who knows where */
 };
 
 /* Fills in thread->thread for the calling thread, but for the resume point. Only system calls. */

@@ -53,7 +53,10 @@ static void add_file(struct capture *c, int fd)
 
 	memset(file, 0, sizeof(*file));
 	proc_text__make_path(path, "/proc/self/fdinfo/", (uint64_t)fd, 10, "");
-	if (fstat(fd, &st) < 0 || proc_text__read(path, text, sizeof(text)) < 0)
+	n = proc_text__read(path, text, sizeof(text));
+	if (n == -EFBIG) /* what counts is at the beginning */
+		text[sizeof(text) - 1] = '\0';
+	if (fstat(fd, &st) < 0 || (n < 0 && n != -EFBIG))
 		return; /* closed meanwhile: the folder of /proc was ours */
 	file->fd = fd;
 	file->offset = proc_text__find_number(text, "pos:", 10);
@@ -62,6 +65,8 @@ static void add_file(struct capture *c, int fd)
 	file->inode = st.st_ino;
 	file->dev_major = (uint32_t)(st.st_dev >> 8 & 0xfff);
 	file->dev_minor = (uint32_t)((st.st_dev & 0xff) | (st.st_dev >> 12 & 0xfff00));
+	if (strstr(text, "\nlock:"))
+		file->held = strstr(text, " LEASE ") ? IMAGE_LEASED : IMAGE_LOCKED;
 	proc_text__make_path(path, "/proc/self/fd/", (uint64_t)fd, 10, "");
 	n = readlink(path, text, sizeof(text));
 	if (n > 0 && (size_t)n < sizeof(text))

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * Between the parts of capture: capture.c, capture_threads.c, capture_mappings.c and
- * capture_files.c. Nobody else needs it.
+ * Between the parts of capture: capture.c, capture_threads.c, capture_mappings.c, capture_files.c
+ * and capture_attributes.c. Nobody else needs it.
  */
 #ifndef LIBCKPT_CAPTURE_INTERNAL_H
 #define LIBCKPT_CAPTURE_INTERNAL_H
@@ -38,5 +38,8 @@ int capture__add_mappings(struct capture *capture, const char *text, const struc
  * Returns how many there are, or -errno.
  */
 ssize_t capture__add_files(struct capture *capture, const int *hidden);
+
+/* Fills in attributes and groups. threads: all of them. Returns 0 or -errno. */
+int capture__add_attributes(struct capture *capture, const struct stopped_thread *threads);
 
 #endif

@@ -70,6 +70,7 @@ void capture__thread(struct stopped_thread *thread)
 	}
 	registrations__find_tid(t);
 	registrations__find_rseq(t);
+	thread->rseq_is_unknown = !t->rseq && registrations__has_rseq();
 	(void)prctl(PR_GET_NAME, t->name);
 }
 

@@ -22,6 +22,7 @@
 #include "base/nocancel.h"
 #include "libckpt/handler.h"
 
+#include "libckpt/ask_rseq.h"
 #include "libckpt/capture.h"
 #include "libckpt/dirty.h"
 #include "libckpt/history.h"
@@ -284,6 +285,7 @@ static void take_image(struct stopped_thread *leader, uint64_t start_ns)
 	int err;
 
 	restarted.old_pid = getpid();
+	ask_rseq__of(leader);
 	err = history__spare(&self.history, self.settings.path);
 	if (err) {
 		message__text(&self.settings,

@@ -1,0 +1,203 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * Scenes about what the kernel keeps for a process and no image holds, or which only newer kernels
+ * tell: restart names what it cannot bring back.
+ */
+#include "work.h"
+
+#include <fcntl.h>
+#include <linux/membarrier.h>
+#include <linux/rseq.h>
+#include <pthread.h>
+#include <sys/eventfd.h>
+#include <sys/file.h>
+#include <sys/ipc.h>
+#include <sys/resource.h>
+#include <sys/shm.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+
+#ifndef RSEQ_CPU_ID_UNINITIALIZED
+#define RSEQ_CPU_ID_UNINITIALIZED (-1)
+#endif
+
+/* The descriptor gets the number. */
+static void put_at(int fd, int number)
+{
+	must(fd >= 0 && dup2(fd, number) == number && close(fd) == 0);
+}
+
+/* A file in the folder of a process that is gone when the image is taken. */
+static void open_of(pid_t pid, const char *name, int number)
+{
+	char path[64];
+
+	(void)snprintf(path, sizeof(path), "/proc/%d/%s", pid, name);
+	put_at(open(path, O_RDONLY), number);
+}
+
+static void open_files_of_a_child(void)
+{
+	int gate[2];
+	char byte;
+	pid_t pid;
+
+	must(pipe(gate) == 0);
+	pid = fork();
+	must(pid >= 0);
+	if (pid == 0) {
+		(void)close(gate[1]);
+		_exit(read(gate[0], &byte, 1) == 0 ? 0 : BROKEN);
+	}
+	open_of(pid, "stat", 45);
+	open_of(pid, "mountinfo", 46);
+	must(close(gate[0]) == 0 && close(gate[1]) == 0 && waitpid(pid, NULL, 0) == pid);
+}
+
+/* Descriptors of all kinds: 40 to 47 cannot come back, 50 and 51 do. */
+static void descriptors(void)
+{
+	int both[2];
+	char byte;
+
+	must(pipe(both) == 0);
+	put_at(both[0], 40);
+	put_at(both[1], 41);
+	must(dup2(41, 42) == 42);
+	put_at(eventfd(0, 0), 43);
+	must(socketpair(AF_UNIX, SOCK_STREAM, 0, both) == 0 && close(both[1]) == 0);
+	put_at(both[0], 44);
+	open_files_of_a_child();
+	put_at(open("unlinked", O_CREAT | O_RDWR, 0600), 47);
+	must(unlink("unlinked") == 0);
+	put_at(open("/dev/zero", O_RDONLY), 50);
+	put_at(open("/proc/self/ns/uts", O_RDONLY), 51);
+	say("ready");
+	wait_for_finish();
+	for (int fd = 40; fd <= 47; fd++)
+		check(fcntl(fd, F_GETFD) == -1 && errno == EBADF);
+	check(read(50, &byte, 1) == 1 && byte == 0);
+	check(fcntl(51, F_GETFD) == 0);
+}
+
+/* What is lost besides: a lock, a lease, a segment of System V. */
+static void holdings(void)
+{
+	int locked = open("locked", O_CREAT | O_RDWR | O_CLOEXEC, 0600);
+	int leased = open("leased", O_CREAT | O_RDONLY | O_CLOEXEC, 0600);
+	int id = shmget(IPC_PRIVATE, PAGE, IPC_CREAT | 0600);
+	int *segment = shmat(id, NULL, 0);
+
+	must(id >= 0 && segment != (void *)-1 && shmctl(id, IPC_RMID, NULL) == 0);
+	must(locked >= 0 && flock(locked, LOCK_EX) == 0);
+	must(leased >= 0 && fcntl(leased, F_SETLEASE, F_RDLCK) == 0);
+	*segment = 23;
+	say("ready");
+	wait_for_finish();
+	check(*segment == 23);
+}
+
+static int read_oom(void)
+{
+	int value = -1;
+	FILE *f = fopen("/proc/self/oom_score_adj", "re");
+
+	must(f && fscanf(f, "%d", &value) == 1 && fclose(f) == 0); /* NOLINT: the kernel's text */
+	return value;
+}
+
+/* Limits, oom_score_adj and membarrier(2), changed in ways that no rights are needed for. */
+static void attributes(void)
+{
+	struct rlimit files, core, back;
+	FILE *f = fopen("/proc/self/oom_score_adj", "we");
+	int oom = read_oom() + 23;
+
+	must(getrlimit(RLIMIT_NOFILE, &files) == 0 && getrlimit(RLIMIT_CORE, &core) == 0);
+	files.rlim_cur = 230;
+	core.rlim_cur = core.rlim_max = 0;
+	must(setrlimit(RLIMIT_NOFILE, &files) == 0 && setrlimit(RLIMIT_CORE, &core) == 0);
+	must(f && fprintf(f, "%d", oom) > 0 && fclose(f) == 0);
+	must(syscall(SYS_membarrier, MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED, 0, 0) == 0);
+	say("ready");
+	wait_for_finish();
+	must(getrlimit(RLIMIT_NOFILE, &back) == 0);
+	check(back.rlim_cur == files.rlim_cur && back.rlim_max == files.rlim_max);
+	must(getrlimit(RLIMIT_CORE, &back) == 0);
+	check(back.rlim_cur == 0 && back.rlim_max == 0);
+	check(read_oom() == oom);
+	check(syscall(SYS_membarrier, MEMBARRIER_CMD_PRIVATE_EXPEDITED, 0, 0) == 0);
+}
+
+/* ---- rseq(2) of the program's own: GLIBC_TUNABLES=glibc.pthread.rseq=0 ---- */
+
+enum { SIGNATURE = 0x23232323 };
+
+static __thread struct rseq area __attribute__((aligned(32)));
+
+/* The kernel writes it when the thread has moved. */
+static int is_written(void)
+{
+	for (int turn = 0; turn < 23; turn++) {
+		area.cpu_id = (uint32_t)RSEQ_CPU_ID_UNINITIALIZED;
+		(void)usleep(1000);
+		if (area.cpu_id != (uint32_t)RSEQ_CPU_ID_UNINITIALIZED)
+			return 1;
+	}
+	return 0;
+}
+
+static void register_area(void)
+{
+	must(syscall(SYS_rseq, &area, sizeof(area), 0, SIGNATURE) == 0);
+}
+
+static pthread_barrier_t are_registered;
+
+static void check_area(void)
+{
+	check(is_written());
+	check(syscall(SYS_rseq, &area, sizeof(area), RSEQ_FLAG_UNREGISTER, SIGNATURE) == 0);
+}
+
+static void *with_rseq(void *argument)
+{
+	register_area();
+	(void)pthread_barrier_wait(&are_registered);
+	wait_for_finish();
+	check_area();
+	return argument;
+}
+
+/* Two threads, each with its own. */
+static void own_rseq(void)
+{
+	pthread_t with;
+
+	must(pthread_barrier_init(&are_registered, NULL, 2) == 0);
+	must(pthread_create(&with, NULL, with_rseq, NULL) == 0);
+	register_area();
+	(void)pthread_barrier_wait(&are_registered);
+	say("ready");
+	wait_for_finish();
+	check_area();
+	check(pthread_join(with, NULL) == 0);
+}
+
+/* What the scene before has, without a look at it afterwards. */
+static void lost_rseq(void)
+{
+	register_area();
+	say("ready");
+	wait_for_finish();
+}
+
+const struct work_scene work_missing[] = {
+	{"descriptors", descriptors},
+	{"holdings", holdings},
+	{"attributes", attributes},
+	{"rseq", own_rseq},
+	{"lost-rseq", lost_rseq},
+	{NULL, NULL},
+};

@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * What the kernel keeps for the process beside memory, threads and files, see capture_internal.h:
+ * limits, groups, oom_score_adj, and what is registered with membarrier(2).
+ */
+#include "libckpt/capture_internal.h"
+
+#include <errno.h>
+#include <linux/membarrier.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "libckpt/proc_text.h"
+
+enum { GET_REGISTRATIONS = 1 << 9 }; /* of membarrier(2), Linux 6.3 */
+
+_Static_assert(IMAGE_LIMITS == (int)RLIM_NLIMITS, "all of them");
+
+static int capture_limits(struct capture *c)
+{
+	struct image *image = c->image;
+	long count;
+
+	_Static_assert(sizeof(image->attributes.limits[0]) == sizeof(struct rlimit64), "as it is");
+	for (int i = 0; i < IMAGE_LIMITS; i++) {
+		if (syscall(SYS_prlimit64, 0, i, NULL, &image->attributes.limits[i]) < 0)
+			return -errno;
+	}
+	count = syscall(SYS_getgroups, 0, NULL);
+	if (count < 0)
+		return -errno;
+	image->groups = arena__take(c->arena, ((size_t)count + 1) * sizeof(*image->groups));
+	if (!image->groups)
+		return -ENOMEM;
+	count = syscall(SYS_getgroups, count, image->groups);
+	if (count < 0)
+		return -errno;
+	image->group_count = (size_t)count;
+	image->attributes.flags |= IMAGE_HAS_LIMITS;
+	return 0;
+}
+
+static void capture_oom(struct image_attributes *attributes)
+{
+	char text[16];
+	const char *digits = text;
+	int value;
+
+	if (proc_text__read("/proc/self/oom_score_adj", text, sizeof(text)) <= 0)
+		return;
+	digits += text[0] == '-';
+	value = (int)proc_text__take_number(&digits, 10);
+	attributes->oom_score_adj = text[0] == '-' ? -value : value;
+	attributes->flags |= IMAGE_HAS_OOM;
+}
+
+/* Before 6.3 the kernel does not tell. But the command that needs a registration fails without. */
+static void capture_membarrier(struct image_attributes *attributes)
+{
+	static const struct {
+		int command, registration;
+	} pairs[] = {
+		{MEMBARRIER_CMD_PRIVATE_EXPEDITED, MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED},
+		{MEMBARRIER_CMD_PRIVATE_EXPEDITED_SYNC_CORE,
+		 MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED_SYNC_CORE},
+		{MEMBARRIER_CMD_PRIVATE_EXPEDITED_RSEQ,
+		 MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED_RSEQ},
+	};
+	const long told = syscall(SYS_membarrier, GET_REGISTRATIONS, 0, 0);
+
+	if (told >= 0) {
+		attributes->membarrier = (uint32_t)told;
+		return;
+	}
+	for (size_t i = 0; i < sizeof(pairs) / sizeof(pairs[0]); i++) {
+		if (syscall(SYS_membarrier, pairs[i].command, 0, 0) == 0)
+			attributes->membarrier |= (uint32_t)pairs[i].registration;
+	}
+}
+
+int capture__add_attributes(struct capture *c, const struct stopped_thread *threads)
+{
+	int err = capture_limits(c);
+
+	if (err)
+		return err;
+	capture_oom(&c->image->attributes);
+	capture_membarrier(&c->image->attributes);
+	for (; threads; threads = threads->next) {
+		if (threads->rseq_is_unknown)
+			c->image->attributes.flags |= IMAGE_LOST_RSEQ;
+	}
+	return 0;
+}
