@@ -61,19 +61,25 @@ if (!emulated) {
 		using 1:($1/$2):($1/$4):($1/$3) with yerrorlines ls 2 + i title word(engines, i)
 
 	set output sprintf("%s-call.%s", stem, format)
-	set title "Time from the request to the answer"
-	set ylabel "microseconds"
+	set title "Time from the request to the answer, engine auto"
+	set ylabel ""
 	set logscale y
+	set ytics ("100 ns" 0.1, "1 us" 1, "10 us" 10, "100 us" 100, "1 ms" 1e3, "10 ms" 1e4, \
+		"100 ms" 1e5, "1 s" 1e6)
 	plot rows("memcpy", "-", "-", "latency_ns") using 1:($2/1e3) ls 1 title "memcpy", \
-	rows("process_vm_readv", "-", "-", "latency_ns") using 1:($2/1e3) ls 2 \
-		title "process_vm_readv" noenhanced, \
-	for [i=1:words(engines)] rows("checkpoint", "-", word(engines, i), "latency_ns") \
-		using 1:($2/1e3):($3/1e3):($4/1e3) with yerrorlines ls 2 + i \
-		title "checkpoint, ".word(engines, i), \
 	rows("fork_exit", "-", "-", "latency_ns") using 1:($2/1e3) ls 7 title "fork+exit", \
+	rows("checkpoint", "-", "auto", "latency_ns") \
+		using 1:($2/1e3):($3/1e3):($4/1e3) with yerrorlines ls 3 title "checkpoint", \
+	rows("restore", "dirty_0", "auto", "latency_ns") \
+		using 1:($2/1e3):($3/1e3):($4/1e3) with yerrorlines ls 4 \
+		title "restore, nothing changed", \
+	rows("restore", "dirty_100", "auto", "latency_ns") \
+		using 1:($2/1e3):($3/1e3):($4/1e3) with yerrorlines ls 5 \
+		title "restore, all changed", \
 	rows("criu_dump", "-", "-", "latency_ns") using 1:($2/1e3) ls 8 title "criu dump", \
 	rows("memcr_checkpoint", "-", "-", "latency_ns") using 1:($2/1e3) ls 6 \
 		title "memcr checkpoint"
+	set ytics auto
 }
 
 # Nothing below is a time, so an emulated machine has it too.
