@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "base/progress.h"
 #include "tap.h"
 
 static int own_stderr = -1;
@@ -136,6 +137,47 @@ static void read_terminal(int master, int terminal)
 	captured[n > 0 ? n : 0] = '\0';
 }
 
+/* A line that is drawn over, with messages and progress__step, on that terminal. */
+static void test_drawn(int master, int terminal)
+{
+	static const char wanted[] =
+		"\r\033[Ktestcase: 22 %\r\033[Ktestcase: 23?%\r\033[Ktestcase: boo\r\n"
+		"testcase: boo\r\n\r\033[Ktestcase: gone\r\033[K"
+		"\r\033[Ktestcase: work: 30 %\r\033[K";
+	struct progress progress = {0};
+	size_t length = 0;
+	ssize_t n;
+
+	log__set_level(LOG_LEVEL_NORMAL);
+	redirect(terminal);
+	log__draw("%d %%", 22);
+	log__draw("%d\033%%", 23);
+	log__info("boo");
+	log__info("boo");
+	log__draw("gone");
+	log__erase();
+	log__erase();
+	log__set_level(LOG_LEVEL_QUIET);
+	log__draw("quiet");
+	log__set_level(LOG_LEVEL_NORMAL);
+	progress__step(&progress, "work", 0, 23);
+	progress__step(&progress, "work", 1, 23); /* not yet */
+	progress.start_ns -= 1000000000;
+	progress__step(&progress, "work", 7, 23);
+	progress__step(&progress, "work", 8, 23); /* just drawn */
+	progress__end(&progress);
+	progress__end(&progress);
+	log__error("end"); /* a terminal may hand over its bytes in pieces */
+	restore();
+	do {
+		n = read(master, captured + length, sizeof(captured) - 1 - length);
+		length += n > 0 ? (size_t)n : 0;
+		captured[length] = '\0';
+	} while (n > 0 && !strstr(captured, "end"));
+	*(strstr(captured, "testcase: end") ?: captured) = '\0';
+	tap__equal_string(captured, wanted, "lines that are drawn over");
+}
+
 static void test_colour(int sock, int receive)
 {
 	int master = posix_openpt(O_RDWR | O_NOCTTY), terminal = -1;
@@ -147,12 +189,17 @@ static void test_colour(int sock, int receive)
 	restore();
 	take_message(receive);
 	tap__ok(!strchr(captured, '\033'), "no colour into a socket");
+	redirect(sock);
+	log__draw("boo");
+	log__erase();
+	restore();
+	tap__equal(take_message(receive), 0, "no line that is drawn over into a socket");
 	if (master >= 0 && grantpt(master) == 0 && unlockpt(master) == 0)
 		name = ptsname(master);
 	if (name)
 		terminal = open(name, O_RDWR | O_NOCTTY);
 	if (terminal < 0) {
-		tap__skip(3, "no pseudo-terminal: %s", strerror(errno));
+		tap__skip(4, "no pseudo-terminal: %s", strerror(errno));
 		goto out;
 	}
 	read_terminal(master, terminal);
@@ -163,6 +210,7 @@ static void test_colour(int sock, int receive)
 	(void)setenv("NO_COLOR", "1", 1);
 	read_terminal(master, terminal);
 	tap__equal_string(captured, "testcase: boo\r\n", "no colour with NO_COLOR");
+	test_drawn(master, terminal);
 out:
 	if (terminal >= 0)
 		(void)close(terminal);
@@ -174,7 +222,7 @@ int main(void)
 {
 	int pair[2];
 
-	tap__plan(21);
+	tap__plan(23);
 	own_stderr = dup(STDERR_FILENO);
 	if (own_stderr < 0 || socketpair(AF_UNIX, SOCK_SEQPACKET, 0, pair) < 0) {
 		perror("log_test");

@@ -171,9 +171,9 @@ static void test_existing(void)
 	talk__listen();
 	tap__equal(create("folder.csv", &report), -EISDIR, "a folder");
 	tap__equal(create("missing/file.csv", &report), -ENOENT, "in a folder that is not there");
-	tap__equal(create("/dev/null", &report), -EINVAL, "a device");
+	tap__equal(create("/dev/full", &report), -ENOSPC, "a device that is full");
 	tap__equal(create("", &report), -ENOENT, "no name");
-	tap__ok(strstr(talk__hear(), "missing/file.csv") && strstr(talk.text, "/dev/null"),
+	tap__ok(strstr(talk__hear(), "missing/file.csv") && strstr(talk.text, "/dev/full"),
 		"each is said");
 	tap__ok(!report, "failures leave the result untouched");
 }

@@ -144,28 +144,34 @@ int csv__end_row(struct csv *csv)
 }
 
 /* O_NONBLOCK: opening a pipe somebody left under that name must fail, not wait for its reader. */
-static int open_file(const char *path, int replace, int *ret_fd)
+static int open_file(const char *path, bool replace, int *ret_fd)
 {
-	int flags = O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK;
+	int flags = O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY;
 	struct stat st;
 	int fd, err = 0;
 
 	fd = open(path, replace ? flags : flags | O_EXCL, 0644);
 	if (fd < 0)
 		return -errno;
-	if (fstat(fd, &st) < 0 || (S_ISREG(st.st_mode) && ftruncate(fd, 0) < 0))
+	if (fstat(fd, &st) < 0)
 		err = -errno;
-	else if (!S_ISREG(st.st_mode))
+	else if (S_ISCHR(st.st_mode))
+		err = fcntl(fd, F_SETFL, flags & ~O_NONBLOCK) ? -errno : 0;
+	else if (S_ISREG(st.st_mode))
+		err = ftruncate(fd, 0) ? -errno : 0;
+	else
 		err = -EINVAL;
-	if (err) {
-		(void)close(fd);
-		return err;
-	}
+	if (err)
+		goto out;
 	*ret_fd = fd;
-	return 0;
+	fd = -1;
+out:
+	if (fd >= 0)
+		(void)close(fd);
+	return err;
 }
 
-int csv__create(const char *path, const char *const *columns, unsigned int count, int replace,
+int csv__create(const char *path, const char *const *columns, unsigned int count, bool replace,
 		struct csv **ret_csv)
 {
 	struct csv *csv;

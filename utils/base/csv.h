@@ -8,20 +8,21 @@
 #ifndef BASE_CSV_H
 #define BASE_CSV_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 struct csv;
 
 /*
  * Creates the file and writes the header row.
- * path: a new file, made with O_EXCL|O_NOFOLLOW and mode 0644. With replace != 0 an existing plain
- * file is truncated instead (never a symbolic link).
+ * path: a new file, made with O_EXCL|O_NOFOLLOW and mode 0644. With replace an existing plain file
+ * is truncated instead, or a character device such as /dev/null written to; never a symbolic link.
  * columns: count names (at least one), borrowed for the call only.
  * Returns 0 and the writer in *ret_csv (owned by the caller, csv__free), or -errno, among them
- * -EEXIST without replace, -ELOOP for a symbolic link, -EINVAL for a device or no columns. *ret_csv
+ * -EEXIST without replace, -ELOOP for a symbolic link, -EINVAL for another kind of file or no columns. *ret_csv
  * is then untouched, and nothing is left behind but, possibly, an empty file.
  */
-int csv__create(const char *path, const char *const *columns, unsigned int count, int replace,
+int csv__create(const char *path, const char *const *columns, unsigned int count, bool replace,
 		struct csv **ret_csv);
 
 /* Append one field to the row being built. They cannot fail; lack of memory is remembered and

@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,9 +16,11 @@
 
 #define COLOUR_RED "\033[31m"
 #define COLOUR_OFF "\033[0m"
+#define ERASE_LINE "\r\033[K"
 
 static enum log_level shown_level = LOG_LEVEL_NORMAL;
 static const char *line_name = "tracer";
+static bool is_drawn; /* a line without its newline is on the terminal */
 
 void log__set_level(enum log_level level)
 {
@@ -63,14 +66,14 @@ static void write_all(const char *bytes, size_t length)
 	}
 }
 
-static int use_colour(void)
+static bool use_colour(void)
 {
 	const char *no_color = getenv("NO_COLOR"); /* https://no-color.org: set and not empty */
 
 	return (!no_color || !*no_color) && isatty(STDERR_FILENO);
 }
 
-static void write_line(const char *kind, int coloured, const char *format, va_list args)
+static void write_line(const char *kind, bool coloured, const char *format, va_list args)
 {
 	static const char fallback[] = "(a message was lost: out of memory)\n";
 	int saved_errno = errno;
@@ -85,14 +88,16 @@ static void write_line(const char *kind, int coloured, const char *format, va_li
 		goto out;
 	}
 	clean_text(text);
-	length = asprintf(&line, "%s%s: %s%s%s\n", coloured ? COLOUR_RED : "", line_name, kind,
-			  text, coloured ? COLOUR_OFF : "");
+	length = asprintf(&line, "%s%s%s: %s%s%s\n", is_drawn ? ERASE_LINE : "",
+			  coloured ? COLOUR_RED : "", line_name, kind, text,
+			  coloured ? COLOUR_OFF : "");
 	if (length < 0) {
 		line = NULL;
 		write_all(fallback, sizeof(fallback) - 1);
 		goto out;
 	}
 	write_all(line, (size_t)length);
+	is_drawn = false;
 out:
 	free(line);
 	free(text);
@@ -104,7 +109,7 @@ void log__error(const char *format, ...)
 	va_list args;
 
 	va_start(args, format);
-	write_line("", 1, format, args);
+	write_line("", true, format, args);
 	va_end(args);
 }
 
@@ -115,7 +120,7 @@ void log__warn(const char *format, ...)
 	if (shown_level < LOG_LEVEL_NORMAL)
 		return;
 	va_start(args, format);
-	write_line("warning: ", 0, format, args);
+	write_line("warning: ", false, format, args);
 	va_end(args);
 }
 
@@ -126,7 +131,7 @@ void log__info(const char *format, ...)
 	if (shown_level < LOG_LEVEL_NORMAL)
 		return;
 	va_start(args, format);
-	write_line("", 0, format, args);
+	write_line("", false, format, args);
 	va_end(args);
 }
 
@@ -137,6 +142,30 @@ void log__debug(const char *format, ...)
 	if (shown_level < LOG_LEVEL_VERBOSE)
 		return;
 	va_start(args, format);
-	write_line("", 0, format, args);
+	write_line("", false, format, args);
 	va_end(args);
+}
+
+void log__draw(const char *format, ...)
+{
+	char text[256], line[sizeof(text) + 64];
+	va_list args;
+	int length;
+
+	if (shown_level < LOG_LEVEL_NORMAL || !isatty(STDERR_FILENO))
+		return;
+	va_start(args, format);
+	(void)vsnprintf(text, sizeof(text), format, args);
+	va_end(args);
+	clean_text(text);
+	length = snprintf(line, sizeof(line), ERASE_LINE "%.32s: %s", line_name, text);
+	write_all(line, (size_t)length);
+	is_drawn = true;
+}
+
+void log__erase(void)
+{
+	if (is_drawn)
+		write_all(ERASE_LINE, strlen(ERASE_LINE));
+	is_drawn = false;
 }

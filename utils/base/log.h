@@ -17,7 +17,7 @@ enum log_level {
 void log__set_level(enum log_level level);
 enum log_level log__level(void);
 
-/* Sets the word before each line, "tracer" unless told. The string is borrowed for ever. */
+/* Sets the word before each line, at first "tracer". The string must stay valid. */
 void log__set_name(const char *name);
 
 /* An error: shown at every level. Starts with "NAME: "; in red where stderr is a terminal and
@@ -30,5 +30,11 @@ void log__warn(const char *format, ...) __attribute__((format(printf, 1, 2)));
 void log__info(const char *format, ...) __attribute__((format(printf, 1, 2)));
 /* A step: shown when verbose, "NAME: ". */
 void log__debug(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+/* Draws a line that the next one, or the next message, takes the place of: for progress.c. Only on a
+ * terminal, and not when quiet. */
+void log__draw(const char *format, ...) __attribute__((format(printf, 1, 2)));
+/* Erases that line, if there is one. */
+void log__erase(void);
 
 #endif
