@@ -15,6 +15,7 @@
 #include <string.h>
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/progress.h"
 #include "ask/reply.h"
 #include "target/fault.h"
 #include "report/map_log.h"
@@ -53,6 +54,7 @@ struct session {
 	uint64_t provided_ns; /* when all extents that were needed were there */
 	uint64_t refused;     /* chunks that found no room since the ranges were last reconciled */
 	uint32_t restarts;    /* of that one */
+	struct progress progress; /* of a copy that takes many polls */
 	bool restore_in_bpf;
 	bool may_spin;
 	bool limit_told;
@@ -538,6 +540,17 @@ static bool provide(struct session *session)
 	return more;
 }
 
+static void show_progress(struct session *session)
+{
+	const struct operation *operation = &session->state->operation;
+
+	if (operation->phase == PHASE_IDLE)
+		progress__end(&session->progress);
+	else
+		progress__step(&session->progress, reply__name(operation->kind),
+			       operation->slab_cursor, session->state->slabs);
+}
+
 bool session__tick(struct session *session)
 {
 	struct operation *operation = &session->state->operation;
@@ -555,6 +568,7 @@ bool session__tick(struct session *session)
 	if ((phase == PHASE_REQUESTED || phase == PHASE_READY) &&
 	    clock__now_ns() > session->asked_ns + POLL_TIMEOUT_NS)
 		on_silence(session);
+	show_progress(session);
 	return provide(session);
 }
 

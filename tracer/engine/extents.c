@@ -9,6 +9,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 #include "base/procfs.h"
+#include "base/progress.h"
 #include "engine/extents.h"
 
 enum { SPARE_EXTENTS = 2, SPARE_SHARE = 32, PROVIDE_EXTENTS = 2 };
@@ -189,9 +190,13 @@ int extents__fit_slots(struct extents *extents, uint64_t slots)
 {
 	uint32_t count = parts_for(slots);
 	int err = has_memory_for(extents, count) ? 0 : -ENOMEM;
+	struct progress progress = {0}; /* the kernel takes seconds for some GiB */
 
-	for (uint32_t i = 0; i < count && !err; i++)
+	for (uint32_t i = 0; i < count && !err; i++) {
+		progress__step(&progress, "making room for the snapshot", i, count);
 		err = extents__need_extent(extents, i);
+	}
+	progress__end(&progress);
 	extents__trim_slots(extents, slots);
 	return err;
 }
