@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * The command line, with argp. Options end at the first word that is not one: the program and its
- * arguments follow.
+ * The command line, with argp(3). Options end at the first word that is no option: the program and
+ * its arguments follow.
  */
 #include <argp.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include "base/log.h"
@@ -30,10 +31,12 @@ enum key {
 	KEY_RESTORE,
 	KEY_VERIFY,
 	KEY_PAGES_PER_POLL,
+	KEY_STATS,
 	KEY_USAGE,
 };
 
 static const struct argp_option option_list[] = {
+	{NULL, 0, NULL, 0, "Snapshots:", 1},
 	{"engine", 'e', "ENGINE", 0, "How snapshots are held: chunk, slab, page, or auto (default)",
 	 1},
 	{"regions", KEY_REGIONS, "LIST", 0,
@@ -41,42 +44,47 @@ static const struct argp_option option_list[] = {
 	{"restore-path", KEY_RESTORE_PATH, "PATH", 0,
 	 "Restore with bpf, process_vm, or auto (default): bpf where the kernel allows it", 1},
 	{"restore", KEY_RESTORE, "HOW", 0,
-	 "Of slabs, write back only what differs (diff, default) or everything (all)", 1},
+	 "Pages in slabs that a restore writes: diff (default), the changed ones; or all", 1},
 	{"verify", KEY_VERIFY, NULL, 0,
-	 "Keep a checksum of each slab, and restore none that is not what was saved", 1},
+	 "Keep a checksum of each slab and page, and restore none that has been damaged", 1},
 	{"pages-per-poll", KEY_PAGES_PER_POLL, "N", 0,
-	 "With the page engine, copy N pages in each poll (default 1, at most 1024)", 1},
+	 "With the page engine, copy N pages in each poll (1 to 1024, default 1)", 1},
 	{"max-chunks", KEY_MAX_CHUNKS, "N", 0,
 	 "Limit of the chunk stores, in chunks of 256 bytes (default 524288: 128 MiB)", 1},
 	{"ready-chunks", KEY_READY_CHUNKS, "N", 0,
 	 "Chunks allocated at the start; more are allocated as needed (default 2048 with the chunk "
 	 "engine, else 256)",
 	 1},
+	{NULL, 0, NULL, 0, "The program:", 2},
 	{"wait", KEY_WAIT, "NAME", 0, "Trace the next process that executes a file NAME", 2},
-	{"user", 'u', "USER", 0, "Run PROGRAM as USER (under sudo: the user who called it)", 2},
+	{"user", 'u', "USER", 0, "Run PROGRAM as USER (default under sudo: the user who called it)",
+	 2},
 	{"control-dir", KEY_CONTROL_DIR, "DIR", 0, "Folder of the control files (default /tmp)", 2},
-	{"output", 'o', "FILE", 0, "The CSV report (default results/PROGRAM-TIME-PID.csv)", 3},
-	{"map-log", KEY_MAP_LOG, "FILE", 0, "At exit, write every range, chunk and slab to FILE",
+	{NULL, 0, NULL, 0, "Reports:", 3},
+	{"output", 'o', "FILE", 0,
+	 "The CSV report (default results/PROGRAM-TIME-PID.csv; /dev/null: none)", 3},
+	{"map-log", KEY_MAP_LOG, "FILE", 0, "At the end, write every range, chunk and slab to FILE",
 	 3},
 	{"save", KEY_SAVE, "FILE", 0,
-	 "At exit, write the snapshot to FILE, a core file for readckpt and gdb (FILE.gz: "
+	 "At the end, write the snapshot to FILE, a core file for readckpt and gdb (FILE.gz: "
 	 "compressed)",
 	 3},
-	{"verbose", 'v', NULL, 0, "Say what happens, step by step", 3},
-	{"quiet", 'q', NULL, 0, "Say nothing but errors", 3},
-	{"help", 'h', NULL, 0, "Give this help list", -1},
-	{"version", 'V', NULL, 0, "Print program version", -1},
-	{"usage", KEY_USAGE, NULL, 0, "Give a short usage message", -1},
+	{"stats", KEY_STATS, NULL, 0,
+	 "Add latencies, maps and memory to the summary at the end", 3},
+	{"verbose", 'v', NULL, 0, "Tell each step; implies --stats", 3},
+	{"quiet", 'q', NULL, 0, "Print errors only; no summary", 3},
+	{NULL, 0, NULL, 0, "Help:", -1},
+	{"help", 'h', NULL, 0, "Print this text", -1},
+	{"usage", KEY_USAGE, NULL, 0, "Print a short usage message", -1},
+	{"version", 'V', NULL, 0, "Print the version", -1},
 	{0},
 };
 
-static const struct {
-	const char *name;
-	uint32_t region;
-} region_names[] = {
-	{"mmap", REGION_MMAP}, {"heap", REGION_HEAP},   {"bss", REGION_BSS},
-	{"data", REGION_DATA}, {"stack", REGION_STACK},
-};
+/* In the order of the bits of enum region. */
+static const char *const region_names[] = {"mmap", "heap", "bss", "data", "stack"};
+_Static_assert(REGION_MMAP == 1 << 0 && REGION_HEAP == 1 << 1 && REGION_BSS == 1 << 2 &&
+		       REGION_DATA == 1 << 3 && REGION_STACK == 1 << 4,
+	       "a name for each bit");
 
 char *options__regions_name(uint32_t regions, char *buffer)
 {
@@ -84,40 +92,42 @@ char *options__regions_name(uint32_t regions, char *buffer)
 
 	*buffer = '\0';
 	for (size_t i = 0; i < sizeof(region_names) / sizeof(*region_names); i++) {
-		if (!(regions & region_names[i].region))
+		if (!(regions & 1U << i))
 			continue;
 		if (end != buffer)
 			*end++ = ',';
-		end = stpcpy(end, region_names[i].name);
+		end = stpcpy(end, region_names[i]);
 	}
 	return buffer;
 }
 
-/* The region with that name; 0 when there is none. */
-static uint32_t find_region(const char *name, size_t length)
+/* The index of a word among count names. Ends the process when it is none of them. */
+static unsigned int read_word(struct argp_state *state, const char *option, const char *word,
+			      size_t length, const char *const *names, unsigned int count)
 {
-	for (size_t i = 0; i < sizeof(region_names) / sizeof(*region_names); i++)
-		if (strlen(region_names[i].name) == length &&
-		    !strncmp(name, region_names[i].name, length))
-			return region_names[i].region;
-	return 0;
+	char list[64], *end = list;
+
+	for (unsigned int i = 0; i < count; i++) {
+		if (strlen(names[i]) == length && !strncmp(names[i], word, length))
+			return i;
+		end += snprintf(end, sizeof(list) - (size_t)(end - list), "%s%s", i ? ", " : "",
+				names[i]);
+	}
+	argp_error(state, "%s: '%.*s' is none of %s", option, (int)length, word, list);
+	return 0; /* not reached */
 }
 
 static uint32_t read_regions(struct argp_state *state, const char *list)
 {
-	uint32_t regions = 0, region;
-	const char *word = list;
-	size_t length;
+	uint32_t regions = 0;
 
-	for (;; word += length + 1) {
-		length = strcspn(word, ",");
-		region = find_region(word, length);
-		if (!region)
-			argp_error(state,
-				   "--regions %s: '%.*s' is none of mmap, heap, bss, data, stack",
-				   list, (int)length, word);
-		regions |= region;
-		if (!word[length])
+	for (const char *word = list;; word++) {
+		size_t length = strcspn(word, ",");
+
+		regions |= 1U << read_word(state, "--regions", word, length, region_names,
+					   sizeof(region_names) / sizeof(*region_names));
+		word += length;
+		if (!*word)
 			return regions;
 	}
 }
@@ -126,34 +136,34 @@ static void read_number(struct argp_state *state, const char *option, const char
 			uint64_t min, uint64_t max, uint64_t *ret_value)
 {
 	if (parse__u64(text, min, max, ret_value))
-		argp_error(state, "%s %s: not a whole number from %lu to %lu", option, text,
+		argp_error(state, "%s: '%s' is not a whole number from %lu to %lu", option, text,
 			   (unsigned long)min, (unsigned long)max);
 }
 
-static void read_restore_path(struct argp_state *state, const char *word, enum restore_path *ret)
+static void read_engine(struct argp_state *state, const char *word, struct options *options)
 {
-	if (!strcmp(word, "auto"))
-		*ret = RESTORE_AUTO;
-	else if (!strcmp(word, "bpf"))
-		*ret = RESTORE_BPF;
-	else if (!strcmp(word, "process_vm"))
-		*ret = RESTORE_PROCESS_VM;
-	else
-		argp_error(state, "--restore-path '%s': none of auto, bpf, process_vm", word);
+	static const char *const names[] = {"auto", "chunk", "slab", "page"};
+	static const uint64_t thresholds[] = {SLAB_THRESHOLD, UINT64_MAX, 0, 0};
+	unsigned int i = read_word(state, "--engine", word, strlen(word), names, 4);
+
+	options->engine = names[i];
+	options->slab_threshold = thresholds[i];
+	options->page_engine = i == 3;
 }
 
-static void read_engine(struct argp_state *state, char *name, struct options *options)
+static void read_restore_path(struct argp_state *state, const char *word, struct options *options)
 {
-	options->engine = name;
-	options->page_engine = !strcmp(name, "page");
-	if (!strcmp(name, "auto"))
-		options->slab_threshold = SLAB_THRESHOLD;
-	else if (!strcmp(name, "slab") || options->page_engine)
-		options->slab_threshold = 0;
-	else if (!strcmp(name, "chunk"))
-		options->slab_threshold = UINT64_MAX;
-	else
-		argp_error(state, "--engine '%s': none of auto, chunk, slab, page", name);
+	static const char *const names[] = {
+		[RESTORE_AUTO] = "auto", [RESTORE_BPF] = "bpf", [RESTORE_PROCESS_VM] = "process_vm"};
+
+	options->restore_path = read_word(state, "--restore-path", word, strlen(word), names, 3);
+}
+
+static void read_restore(struct argp_state *state, const char *word, struct options *options)
+{
+	static const char *const names[] = {"diff", "all"};
+
+	options->restore_all = read_word(state, "--restore", word, strlen(word), names, 2) == 1;
 }
 
 static void check(struct argp_state *state, const struct options *options)
@@ -167,6 +177,8 @@ static void check(struct argp_state *state, const struct options *options)
 	if (options->verify && options->slab_threshold == UINT64_MAX)
 		argp_error(state, "--verify goes with slabs and pages, not with --engine %s",
 			   options->engine);
+	if (options->stats && options->verbosity == LOG_LEVEL_QUIET)
+		argp_error(state, "--stats is part of the summary, which --quiet leaves out");
 	if (options->wait_name && options->program)
 		argp_error(state,
 			   "--wait %s traces a program that somebody else starts; take '%s' away",
@@ -211,9 +223,7 @@ static error_t read_option(int key, char *text, struct argp_state *state)
 		fputs("tracer " TRACER_VERSION "\n", stdout);
 		exit(0);
 	case KEY_RESTORE:
-		if (strcmp(text, "diff") != 0 && strcmp(text, "all") != 0)
-			argp_error(state, "--restore '%s': none of diff, all", text);
-		options->restore_all = !strcmp(text, "all");
+		read_restore(state, text, options);
 		break;
 	case KEY_VERIFY:
 		options->verify = true;
@@ -221,6 +231,9 @@ static error_t read_option(int key, char *text, struct argp_state *state)
 	case KEY_PAGES_PER_POLL:
 		read_number(state, "--pages-per-poll", text, 1, PAGE_BATCH,
 			    &options->pages_per_poll);
+		break;
+	case KEY_STATS:
+		options->stats = true;
 		break;
 	case KEY_REGIONS:
 		options->regions = read_regions(state, text);
@@ -244,7 +257,7 @@ static error_t read_option(int key, char *text, struct argp_state *state)
 		read_number(state, "--ready-chunks", text, 1, 1ULL << 26, &options->ready_chunks);
 		break;
 	case KEY_RESTORE_PATH:
-		read_restore_path(state, text, &options->restore_path);
+		read_restore_path(state, text, options);
 		break;
 	case ARGP_KEY_ARG:
 		options->program = &state->argv[state->next - 1];
@@ -263,12 +276,11 @@ static const char help_text[] =
 	"Checkpoint and roll back the memory of a running program, in place, from inside the "
 	"kernel.\v"
 	"PROGRAM asks for its own checkpoints: it creates DIR/ready_to_checkpoint or "
-	"DIR/ready_to_restore and polls DIR/checkpoint_complete or DIR/restore_complete with "
-	"access(2). Each operation leaves a row in the CSV report, and a summary on stderr ends "
-	"the run.\n\n"
-	"Exit status: that of PROGRAM (128+N if signal N ended it); 125 if the tracer or one of "
-	"the "
-	"operations failed, 126 if PROGRAM cannot be run, 127 if it is not found.";
+	"DIR/ready_to_restore, and polls DIR/checkpoint_complete or DIR/restore_complete with "
+	"access(2). Each operation adds a row to the CSV report. At the end a summary is printed "
+	"on stderr.\n\n"
+	"Exit status: that of PROGRAM (128+N if signal N ended it); 125 if the tracer or an "
+	"operation failed, 126 if PROGRAM cannot be run, 127 if it is not found.";
 
 void options__parse(int argc, char **argv, struct options *ret)
 {
@@ -296,4 +308,6 @@ void options__parse(int argc, char **argv, struct options *ret)
 		ret->pages_per_poll = 1;
 	if (ret->ready_chunks > ret->max_chunks)
 		ret->ready_chunks = ret->max_chunks;
+	if (ret->verbosity == LOG_LEVEL_VERBOSE)
+		ret->stats = true;
 }

@@ -7,15 +7,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
-
-/* Kinds of memory, a mask. */
-enum region {
-	REGION_MMAP = 1 << 0,
-	REGION_HEAP = 1 << 1,
-	REGION_BSS = 1 << 2,
-	REGION_DATA = 1 << 3,
-	REGION_STACK = 1 << 4,
-};
+#include "target/regions.h"
 
 enum restore_path { RESTORE_AUTO, RESTORE_BPF, RESTORE_PROCESS_VM };
 
@@ -25,29 +17,29 @@ struct options {
 	const char *output;      /* the CSV; NULL: default name */
 	const char *map_log;     /* NULL: none */
 	const char *save;        /* the image; NULL: none */
-	const char *user;        /* name or number; NULL: nobody else */
+	const char *user;        /* name or number; NULL: not given */
 	const char *engine;      /* "chunk", "slab", "page" or "auto" */
 	char **program;          /* argv of the program, NULL-terminated; NULL with --wait */
 	uint64_t max_chunks;     /* limit of the chunk store */
-	uint64_t ready_chunks;   /* of them allocated beforehand */
-	uint64_t slab_threshold; /* bytes; ranges from there on are kept in slabs */
+	uint64_t ready_chunks;   /* chunks allocated at the start, at most max_chunks */
+	uint64_t slab_threshold; /* bytes; ranges of at least this size are kept in slabs */
 	uint64_t pages_per_poll; /* with the page engine, else 0 */
 	uint32_t regions;        /* mask of enum region */
 	enum restore_path restore_path;
 	bool page_engine;
 	bool restore_all; /* write everything back, not only what differs */
 	bool verify;      /* keep checksums of slabs */
+	bool stats;       /* the long summary */
 	int verbosity;    /* enum log_level */
 };
 
 /*
- * Reads argv. What is wrong is reported on stderr and ends the process with status 125, --help and
- * --version with 0. Strings of *ret point into argv and the environment.
+ * Reads argv. A mistake is told on stderr and ends the process with status 125; --help, --usage and
+ * --version end it with 0. Strings of *ret point into argv or are literals.
  */
 void options__parse(int argc, char **argv, struct options *ret);
 
-/* The mask as users write it ("mmap,heap,bss"), in a buffer of at least 32 bytes. Returns buffer.
- */
+/* Writes the mask as users do ("mmap,heap,bss") to buffer, which has at least 32 bytes; returns it. */
 char *options__regions_name(uint32_t regions, char *buffer);
 
 #endif

@@ -607,7 +607,7 @@ void session__print_summary(const struct session *session, FILE *out)
 {
 	summary__print(session->report, session->hooks, session->stores, session->slabs,
 		       session->pages, target__chunks(&session->target.tracked), session->state,
-		       out);
+		       session->options->stats, out);
 }
 
 void session__free(struct session *session)

@@ -38,7 +38,7 @@ measure_start()
 
 	before=$(date +%s%N)
 	# shellcheck disable=SC2016 # the inner shell expands
-	trace "$1" sh -c 'date +%s%N; sed -n "s/^VmRSS:[^0-9]*\([0-9]*\) kB/\1/p" "/proc/$PPID/status"' \
+	trace "$1" --stats sh -c 'date +%s%N; sed -n "s/^VmRSS:[^0-9]*\([0-9]*\) kB/\1/p" "/proc/$PPID/status"' \
 		>"$work/start" 2>"$work/messages" || {
 		cat "$work/messages" >&2
 		return 1

@@ -54,15 +54,26 @@ usage()
 	END
 }
 
+# On a terminal, the line that progress has drawn is erased before another one.
+erase=
+[[ ! -t 2 ]] || erase=$'\r\e[K'
+
 die()
 {
-	printf 'bench.sh: %s\n' "$1" >&2
+	printf '%sbench.sh: %s\n' "$erase" "$1" >&2
 	exit "${2:-1}"
 }
 
 say()
 {
-	printf 'bench.sh: %s\n' "$*" >&2
+	printf '%sbench.sh: %s\n' "$erase" "$*" >&2
+}
+
+# progress WORDS: on a terminal, shows which step of how many begins.
+progress()
+{
+	step=$((step + 1))
+	[[ ! $erase ]] || printf '%sbench.sh: step %d of %d: %s' "$erase" "$step" "$steps" "$*" >&2
 }
 
 for part in measure peers publish; do
@@ -193,22 +204,30 @@ export TRACER_TIMEOUT_MS=120000 # the first checkpoint of some GiB makes its sto
 
 check_memory
 find_peers
+step=0
+steps=$((passes * (${#sizes[@]} * (${#engines[@]} + 1) + 3)))
 for ((pass = 1; pass <= passes; pass++)); do
 	say "pass $pass of $passes"
 	for bytes in "${sizes[@]}"; do
 		for engine in "${engines[@]}"; do
+			progress "$((bytes / 1024)) KiB, $engine"
 			measure_size "$pass" "$engine" "$bytes"
 		done
+		progress "$((bytes / 1024)) KiB, other tools"
 		measure_peers "$pass" "$bytes"
 	done
+	progress 'pairs of save and recover'
 	measure_pairs "$pass"
+	progress 'system calls'
 	measure_calls "$pass" maps
 	measure_calls "$pass" churn
 	measure_other "$pass"
 	measure_startup "$pass"
+	progress 'stores and allocators'
 	"$bench/bench_store" "$work/store-$pass.samples"
 	"$bench/bench_slab" "$work/slab-$pass.samples"
 done
+printf %s "$erase" >&2
 
 stems=("$work"/*.samples)
 "$bench/bench_collect" -o "$output" -t "$now" -k "$(uname -r)" -c "$cpu" -r "$commit" \

@@ -114,7 +114,7 @@ measure_size()
 	((bytes <= 256 * MiB)) || least=3
 	[[ $engine != chunk || $bytes -lt $((64 * MiB)) ]] || least=1
 	[[ $engine != chunk ]] || ready=(--ready-chunks "$(ready_for "$bytes")")
-	"${tracer[@]}" --output "$stem.csv" "${ready[@]}" --engine "$engine" \
+	"${tracer[@]}" --stats --output "$stem.csv" "${ready[@]}" --engine "$engine" \
 		"$bench/bench_client" "$bytes" "$least" 67 "$budget_ms" "$seed" "$engine" \
 		"$stem.samples" 2>"$stem.err" || die "bench_client failed: $(cat "$stem.err")"
 	emit_store "$engine" "$bytes" "$stem.err" >>"$stem.samples"

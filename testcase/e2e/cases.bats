@@ -124,11 +124,20 @@ run_case()
 	[ ! -e results ]
 }
 
-@test 'the summary counts operations, bytes, chunks and maps' {
+@test 'the summary has at most ten lines; maps and memory are told with --stats' {
 	trace "$TESTCASE" -t 0 --case repeat
 	expect_status 0
-	expect_text "$err" '^  checkpoint  *1  *0  *0 ' '^  restore  *23  *0  *0 ' \
-		'^  chunks  *[1-9]' 'peak resident memory of the tracer: [1-9]' "report: $csv"
+	[ "$(wc -l <"$err")" -le 10 ]
+	expect_text "$err" '^tracer: .* restore ' '^  checkpoint  *1  *0  *0 ' \
+		'^  restore  *23  *0  *0 ' "report: $csv"
+	expect_no_text "$err" 'peak resident memory'
+	for option in --stats -v; do
+		trace $option "$TESTCASE" -t 0 --case repeat
+		expect_status 0
+		expect_text "$err" '^  checkpoint  *1  *0  *0 ' '^  restore  *23  *0  *0 ' \
+			'^  copy inside BPF' '^  chunks  *[1-9]' \
+			'peak resident memory of the tracer: [1-9]' "report: $csv"
+	done
 }
 
 @test 'testcase without a tracer ends with a clear error' {

@@ -98,7 +98,7 @@ run_tracer()
 	expect_text "$err" nonsense
 	run_tracer -e disk true
 	expect_status 125
-	expect_text "$err" "engine 'disk'" 'auto, chunk, slab, page'
+	expect_text "$err" "engine: 'disk' is none of auto, chunk, slab, page"
 	run_tracer --pages-per-poll 2 true
 	expect_status 125
 	expect_text "$err" 'pages-per-poll goes with --engine page, not with auto'
@@ -109,7 +109,7 @@ run_tracer()
 	done
 	run_tracer --restore-path magic true
 	expect_status 125
-	expect_text "$err" "restore-path 'magic'"
+	expect_text "$err" "restore-path: 'magic' is none of auto, bpf, process_vm"
 }
 
 @test 'what is missing or too much is named' {
@@ -172,6 +172,18 @@ run_tracer()
 	trace -q "$E2E/steps" restore
 	expect_status 125
 	expect_text "$err" 'restore 1 of process'
+}
+
+@test 'no report, in /dev/null' {
+	csv=/dev/null
+	trace "$E2E/steps" save restore
+	expect_status 0
+	expect_text "$err" 'report: /dev/null'
+	csv=/dev/full
+	trace touch "$dir/ran"
+	expect_status 125
+	expect_text "$err" '/dev/full: No space left'
+	[ ! -e "$dir/ran" ]
 }
 
 @test 'who restores is said once, before the program runs' {

@@ -85,7 +85,8 @@ static void test_defaults(void)
 	const struct options *o = &shared->options;
 
 	tap__equal(parse("./program"), STATUS_READ, "only a program");
-	tap__ok(!o->wait_name && !o->output && !o->map_log && !o->user && !o->restore_all,
+	tap__ok(!o->wait_name && !o->output && !o->map_log && !o->user && !o->restore_all &&
+			!o->stats,
 		"nothing else is set");
 	tap__ok(o->max_chunks == 524288 && o->ready_chunks == 256, "chunks");
 	tap__equal(o->regions, REGION_MMAP | REGION_HEAP | REGION_BSS, "regions");
@@ -154,6 +155,10 @@ static void test_values(void)
 	tap__ok(parse("--restore-path process_vm p") == STATUS_READ &&
 			o->restore_path == RESTORE_PROCESS_VM,
 		"restore path process_vm");
+	tap__ok(parse("--stats p") == STATUS_READ && o->stats, "a long summary");
+	tap__ok(parse("-v p") == STATUS_READ && o->stats, "a long summary with -v");
+	tap__ok(parse("-v -q p") == STATUS_READ && !o->stats && o->verbosity == LOG_LEVEL_QUIET,
+		"the last of -v and -q counts");
 	tap__ok(parse("--restore all p") == STATUS_READ && o->restore_all, "restore all");
 	tap__ok(parse("--restore all --restore diff p") == STATUS_READ && !o->restore_all,
 		"restore diff");
@@ -201,16 +206,18 @@ static void test_mistakes(void)
 	test_wrong("-x p", "x");
 	test_wrong("--output", "output");
 	test_wrong("--quiet=yes p", "quiet");
-	test_wrong("--engine disk p", "disk");
+	test_wrong("--engine disk p", "'disk' is none of auto, chunk, slab, page");
+	test_wrong("--engine aut p", "'aut'");
 	test_wrong("--engine ~ p", "--engine");
 	test_wrong("--pages-per-poll 7 p", "--engine page");
 	test_wrong("-e page --pages-per-poll 0 p", "1024");
 	test_wrong("-e page --pages-per-poll 1025 p", "1024");
-	test_wrong("--restore some p", "some");
+	test_wrong("--restore some p", "'some' is none of diff, all");
 	test_wrong("--restore all -e chunk p", "--engine chunk");
 	test_wrong("-e page --restore all p", "--engine page");
 	test_wrong("-e chunk --verify p", "--engine chunk");
-	test_wrong("--restore-path bpf2 p", "bpf2");
+	test_wrong("--restore-path bpf2 p", "'bpf2' is none of auto, bpf, process_vm");
+	test_wrong("--quiet --stats p", "--quiet");
 	test_wrong("--regions ~ p", "--regions");
 	test_wrong("--regions mmap, p", "--regions");
 	test_wrong("--regions ,mmap p", "--regions");
@@ -246,7 +253,7 @@ int main(void)
 		perror("mmap");
 		return 1;
 	}
-	tap__plan(94);
+	tap__plan(99);
 	test_regions_name();
 	test_defaults();
 	test_program();

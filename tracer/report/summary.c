@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * The summary at the end of a run.
+ * The summary at the end of a run, see summary.h.
  */
 #include "base/log.h"
 #include "base/procfs.h"
@@ -20,10 +20,13 @@ static const char *const counter_texts[] = {
 _Static_assert(sizeof(counter_texts) / sizeof(*counter_texts) == COUNTERS,
 	       "a text for each counter");
 
+static const char *const kind_names[OPERATION_KINDS] = {
+	[OPERATION_CHECKPOINT] = "checkpoint",
+	[OPERATION_RESTORE] = "restore",
+};
+
 static void print_operations(const struct report *report, FILE *out)
 {
-	static const char *const names[] = {"checkpoint", "restore"};
-
 	fprintf(out, "  %-10s %7s %7s %7s %10s %10s %10s %9s %12s\n", "operation", "ok", "partial",
 		"failed", "min us", "median us", "p99 us", "MiB/s", "bytes");
 	for (int kind = 0; kind < OPERATION_KINDS; kind++) {
@@ -31,7 +34,7 @@ static void print_operations(const struct report *report, FILE *out)
 		const struct histogram *latency = &totals->latency;
 
 		fprintf(out, "  %-10s %7lu %7lu %7lu %10.1f %10.1f %10.1f %9.0f %12lu\n",
-			names[kind], (unsigned long)totals->ok, (unsigned long)totals->partial,
+			kind_names[kind], (unsigned long)totals->ok, (unsigned long)totals->partial,
 			(unsigned long)totals->failed_operations, (double)latency->minimum / 1e3,
 			(double)histogram__quantile(latency, 0.5) / 1e3,
 			(double)histogram__quantile(latency, 0.99) / 1e3,
@@ -40,12 +43,60 @@ static void print_operations(const struct report *report, FILE *out)
 					: 0,
 			(unsigned long)totals->bytes);
 	}
+}
+
+/* One line of what is not zero, with "; " between; none if all is zero. */
+struct note {
+	const char *head; /* what the line begins with */
+	FILE *out;
+	bool begun;
+};
+
+static void add_to_note(struct note *note, uint64_t count, const char *text)
+{
+	if (!count)
+		return;
+	fprintf(note->out, "%s%lu %s", note->begun ? "; " : note->head, (unsigned long)count, text);
+	note->begun = true;
+}
+
+static void end_note(const struct note *note)
+{
+	if (note->begun)
+		fputc('\n', note->out);
+}
+
+static void print_notes(const struct report *report, const struct state *state, FILE *out)
+{
+	static const char *const heads[OPERATION_KINDS] = {
+		[OPERATION_CHECKPOINT] = "  note: checkpoints: ",
+		[OPERATION_RESTORE] = "  note: restores: ",
+	};
+	struct note counters = {.head = "  note: ", .out = out};
+
+	for (int kind = 0; kind < OPERATION_KINDS; kind++) {
+		const struct totals *totals = report__totals(report, kind);
+		struct note chunks = {.head = heads[kind], .out = out};
+
+		add_to_note(&chunks, totals->repaired, "chunks repaired");
+		add_to_note(&chunks, totals->failed, "chunks failed");
+		add_to_note(&chunks, totals->gone, "chunks gone");
+		end_note(&chunks);
+	}
+	for (int i = 0; i < COUNTERS; i++)
+		add_to_note(&counters, state->counters[i], counter_texts[i]);
+	add_to_note(&counters, report__rows_lost(report), "rows of the report lost");
+	end_note(&counters);
+}
+
+static void print_chunks(const struct report *report, FILE *out)
+{
 	fprintf(out, "  %-10s %10s %10s %10s %10s\n", "chunks", "absent", "repaired", "failed",
 		"gone");
 	for (int kind = 0; kind < OPERATION_KINDS; kind++) {
 		const struct totals *totals = report__totals(report, kind);
 
-		fprintf(out, "  %-10s %10lu %10lu %10lu %10lu\n", names[kind],
+		fprintf(out, "  %-10s %10lu %10lu %10lu %10lu\n", kind_names[kind],
 			(unsigned long)totals->absent, (unsigned long)totals->repaired,
 			(unsigned long)totals->failed, (unsigned long)totals->gone);
 	}
@@ -89,25 +140,27 @@ static void print_maps(const struct hooks *hooks, const struct chunk_stores *sto
 	hooks__for_each_map(hooks, print_map, out);
 }
 
-void summary__print(const struct report *report, const struct hooks *hooks,
-		    const struct chunk_stores *stores, const struct slab_store *slabs,
-		    const struct page_engine *pages, uint64_t chunks, const struct state *state,
-		    FILE *out)
+static void print_memory(FILE *out)
 {
 	uint64_t peak_kib = 0;
 
-	fprintf(out, "\n");
-	print_operations(report, out);
-	print_latency(state, out);
-	print_maps(hooks, stores, slabs, pages, chunks, state, out);
 	(void)procfs__status_u64(0, "VmHWM", &peak_kib); /* 0 then says that it is not known */
 	fprintf(out, "  peak resident memory of the tracer: %lu KiB\n", (unsigned long)peak_kib);
-	for (int i = 0; i < COUNTERS; i++)
-		if (state->counters[i])
-			fprintf(out, "  note: %lu %s\n", (unsigned long)state->counters[i],
-				counter_texts[i]);
-	if (report__rows_lost(report))
-		fprintf(out, "  note: %lu rows of the report lost\n",
-			(unsigned long)report__rows_lost(report));
+}
+
+void summary__print(const struct report *report, const struct hooks *hooks,
+		    const struct chunk_stores *stores, const struct slab_store *slabs,
+		    const struct page_engine *pages, uint64_t chunks, const struct state *state,
+		    bool stats, FILE *out)
+{
+	fprintf(out, "\n");
+	print_operations(report, out);
+	if (stats) {
+		print_chunks(report, out);
+		print_latency(state, out);
+		print_maps(hooks, stores, slabs, pages, chunks, state, out);
+		print_memory(out);
+	}
+	print_notes(report, state, out);
 	fprintf(out, "  report: %s\n", report__path(report));
 }

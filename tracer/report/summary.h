@@ -1,21 +1,23 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * The summary at the end of a run, for people: operations, latencies, maps, and everything that
- * was dropped or done another way.
+ * The summary at the end of a run, for people: at most ten lines with the operations, whatever was
+ * lost or done another way, and the path of the report. Or, with --stats, a long one.
  */
 #ifndef TRACER_REPORT_SUMMARY_H
 #define TRACER_REPORT_SUMMARY_H
 
+#include <stdbool.h>
 #include <stdio.h>
 #include "engine/chunk_stores.h"
 #include "kernel/hooks.h"
 #include "report/report.h"
 #include "engine/slab_store.h"
 
-/* Writes the summary to out. pages: NULL with another engine. chunks: registered now. */
+/* Writes the summary to out. pages: NULL with another engine. chunks: registered now. stats: also
+ * sums of chunks, the time inside BPF, maps and memory. */
 void summary__print(const struct report *report, const struct hooks *hooks,
 		    const struct chunk_stores *stores, const struct slab_store *slabs,
 		    const struct page_engine *pages, uint64_t chunks, const struct state *state,
-		    FILE *out);
+		    bool stats, FILE *out);
 
 #endif

@@ -13,7 +13,6 @@
 #include <string.h>
 #include <unistd.h>
 #include "base/page.h"
-#include "options.h"
 #include "target/regions.h"
 
 struct object { /* an ELF file mapped at an address */

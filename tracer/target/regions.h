@@ -12,9 +12,18 @@
 #include "base/procfs.h"
 #include "base/intervals.h"
 
+/* Kinds of memory, a mask. */
+enum region {
+	REGION_MMAP = 1 << 0,  /* anonymous mappings */
+	REGION_HEAP = 1 << 1,  /* brk(2), and the data of a shared C library */
+	REGION_BSS = 1 << 2,   /* zero-filled static data */
+	REGION_DATA = 1 << 3,  /* other private writable mappings of files */
+	REGION_STACK = 1 << 4, /* of the main thread */
+};
+
 struct regions; /* remembers what it learned of ELF files from one call to the next */
 
-/* mask: of enum region (options.h). 0 and *ret_regions (regions__free), or -ENOMEM. */
+/* mask: of enum region. 0 and *ret_regions (regions__free), or -ENOMEM. */
 int regions__create(uint32_t mask, struct regions **ret_regions);
 
 /*
