@@ -291,6 +291,50 @@ expect_paths()
 	[ "$count" -ge 1 ] && return "$missing"
 }
 
+# c_block N FILE: the Nth piece of C in a document, with the control folder of this test
+c_block()
+{
+	awk -v n="$1" '/^```c$/ { inside = ++count == n; next } /^```$/ { inside = 0 } inside' "$2" |
+		sed "s|\"/tmp/|\"$control/|g"
+}
+
+# expect_program NAME OUTPUT: NAME.c, compiled and run by the tracer, prints OUTPUT
+expect_program()
+{
+	cc -Wall -Werror -I"$TREE/utils" "$1.c" "$BUILD/client.o" -o "$1"
+	trace "./$1"
+	expect_status 0
+	[ "$(cat "$out")" = "$2" ]
+}
+
+@test 'the pieces of C in README.md and docs/protocol.md work' {
+	command -v cc >/dev/null || skip 'there is no cc'
+	{
+		printf '#include <stdio.h>\n#include "client/client.h"\nstatic volatile int sum;\n'
+		printf 'static void try_something(int i) { sum += i; }\n'
+		printf 'int main(void) { const int inputs = 23;\n'
+		c_block 1 "$TREE/README.md"
+		printf 'printf("%%d\\n", sum); }\n'
+	} >library.c
+	grep -q recovercontext library.c
+	expect_program library 0
+	{
+		printf '#include <stdio.h>\n#include <unistd.h>\nint main(void) {\n'
+		c_block 2 "$TREE/README.md"
+		printf 'puts("saved"); }\n'
+	} >files.c
+	grep -q ready_to_checkpoint files.c
+	expect_program files saved
+	c_block 1 "$TREE/docs/protocol.md" >whole.c
+	expect_program whole 23
+	c_block 2 "$TREE/docs/protocol.md" >with_library.c
+	expect_program with_library 23
+}
+
+@test 'README.md has at most 1,000 words' {
+	[ "$(wc -w <"$TREE/README.md")" -le 1000 ]
+}
+
 @test 'links and paths in documents, manual pages and comments lead somewhere' {
 	expect_links "$TREE"
 	expect_paths "$TREE"
