@@ -17,7 +17,7 @@ enum region {
 	REGION_MMAP = 1 << 0,  /* anonymous mappings */
 	REGION_HEAP = 1 << 1,  /* brk(2), and the data of a shared C library */
 	REGION_BSS = 1 << 2,   /* zero-filled static data */
-	REGION_DATA = 1 << 3,  /* other private writable mappings of files */
+	REGION_DATA = 1 << 3,  /* private writable mappings of files */
 	REGION_STACK = 1 << 4, /* of the main thread */
 };
 
