@@ -6,9 +6,9 @@
  *
  *	chunk_stores:  [0] chunks 2048   [1] 2048   [2] 4096   [3] ...
  *
- * A key is in one of them at most. Every entry belongs to a live mapping of the target, but for
- * what state.deferred says user space still has to look at; no copy runs before it has. A failed
- * access costs a fault (about 1 us), so an operation remembers the pages that failed it.
+ * A key is in at most one of them. While state.deferred equals state.prepared, every entry belongs
+ * to a live mapping of the target. Otherwise user space looks at the entries before the next copy.
+ * A failed access costs a fault (about 1 us), so an operation remembers the pages that failed.
  */
 #ifndef BPF_CHUNK_BPF_H
 #define BPF_CHUNK_BPF_H
@@ -29,8 +29,7 @@ struct {
 	.values = {&chunks},
 };
 
-/* Pages an operation could not read or write: user space looks at them. The low bit says which. */
-#define SUSPECT_ABSENT 1
+/* Pages that the operation could not read or write: user space looks at them. */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(map_flags, BPF_F_MMAPABLE);
@@ -100,6 +99,12 @@ static struct chunk *find_chunk(__u64 address)
 	return NULL;
 }
 
+/* Not static, as walk_chunks(). */
+__noinline bool has_chunk(__u64 address)
+{
+	return find_chunk(address) != NULL;
+}
+
 static long add_chunk(__u64 address)
 {
 	struct chunk *chunk = find_chunk(address);
@@ -160,9 +165,9 @@ static long walk_step(__u32 index, struct chunk_walk *walk)
 	return 0;
 }
 
-/* Carries an action out on the chunks of [start, end); at most HOOK_CHUNKS of them. Returns the
- * end of what was done. */
-static __u64 walk_chunks(__u64 start, __u64 end, enum chunk_action action)
+/* Carries an action out on the chunks of [start, end), at most HOOK_CHUNKS of them. Returns the
+ * end of what was done. Not static: the verifier looks at it once, not at each of its calls. */
+__noinline __u64 walk_chunks(__u64 start, __u64 end, enum chunk_action action)
 {
 	struct chunk_walk walk = {.start = start, .action = action};
 	__u64 number = (end - start) / CHUNK_BYTES;
@@ -338,7 +343,7 @@ static long compare_chunk(struct bpf_map *map, const __u64 *key, struct chunk *c
 		difference = bpf_map_lookup_elem(&differences, &index);
 		if (!difference)
 			return 0; /* more than fit: user space sees it by their number */
-		difference->address = *key | chunk->first;
+		difference->address = *key;
 		__builtin_memcpy(difference->bytes, chunk->bytes, CHUNK_BYTES);
 	}
 	return 0;
@@ -346,8 +351,8 @@ static long compare_chunk(struct bpf_map *map, const __u64 *key, struct chunk *c
 
 /* ---- reading a store ---- */
 
-/* Writes a store as a stream, twice as fast as system calls that look up many elements at once: for
- * each chunk its address, with the state in the low byte, and its bytes if it is present. */
+/* Writes a store as a stream of struct stream_record. Reading it is twice as fast as system calls
+ * that look up many elements at once. */
 SEC("iter/bpf_map_elem")
 int stream(struct bpf_iter__bpf_map_elem *ctx)
 {
@@ -357,10 +362,10 @@ int stream(struct bpf_iter__bpf_map_elem *ctx)
 	if (!key || !chunk)
 		return 0; /* the end */
 	header = *key | chunk->state;
-	bpf_seq_write(ctx->meta->seq, &header,
-		      sizeof(header)); /* too much is sent again by itself */
-	if (chunk->state == CHUNK_PRESENT)
-		bpf_seq_write(ctx->meta->seq, chunk->bytes, CHUNK_BYTES);
+	/* When the buffer is full, the kernel takes the record back and calls again for it. */
+	if (!bpf_seq_write(ctx->meta->seq, &header, sizeof(header)) &&
+	    chunk->state == CHUNK_PRESENT)
+		(void)bpf_seq_write(ctx->meta->seq, chunk->bytes, CHUNK_BYTES);
 	return 0;
 }
 

@@ -71,6 +71,10 @@ struct task_struct { /* include/linux/sched.h */
 	struct signal_struct *signal;
 } CORE;
 
+struct pt_regs { /* arch/x86/include/asm/ptrace.h */
+	unsigned long r10, r8, dx, si, di;
+} CORE;
+
 struct seq_file; /* seen only as a pointer */
 
 struct bpf_iter_meta { /* include/linux/bpf.h */

@@ -1,20 +1,21 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * Keeps the tracked ranges true while the target changes its mappings: when a call has succeeded,
- * for one that fails leaves memory as it is. Meanwhile another thread may already have been given
- * the same addresses; so where there is one, what goes is marked when the call is entered, and what
- * is dropped in the end is what still has the mark. What a hook cannot do by itself, because it is
- * too long or because it cannot know, it leaves to user space by raising state.deferred.
+ * Keeps the tracked ranges true while the target changes its mappings. A range changes when the
+ * call returns, because a call that fails changes no memory. Before that, another thread may have
+ * been given the same addresses. So with several threads the enter of a call marks the chunks that
+ * it may drop, and its exit drops only chunks that still have the mark. A hook leaves to user
+ * space what is too long for it or what it cannot know, by raising state.deferred.
  */
 #ifndef BPF_RANGES_BPF_H
 #define BPF_RANGES_BPF_H
 
-struct call { /* a system call of the target between its enter and its exit */
-	__u64 args[5];
-	__u64 brk; /* the program break when it was entered */
-	int id;
-	__u32 marked; /* what it is to drop bears the mark */
+struct call {        /* a system call of the target between its enter and its exit */
+	__u64 brk;   /* the program break at the enter of brk */
+	int id;      /* of the system call; -1 after its exit */
+	__u32 marks; /* what has been marked, enum mark */
 };
+
+enum mark { MARK_FIXED = 1, MARK_OLD = 2 }; /* what the call replaces; what it unmaps or moves */
 
 struct {
 	__uint(type, BPF_MAP_TYPE_TASK_STORAGE);
@@ -23,9 +24,8 @@ struct {
 	__type(value, struct call);
 } calls SEC(".maps");
 
-/* Remembers a call at its enter; NULL when there is no memory for it, which is counted. count: of
- * the arguments that the call has; a program that reads behind them cannot be attached. */
-static __always_inline struct call *call_enter(struct trace_event_raw_sys_enter *ctx, int count)
+/* Remembers a call until its exit. NULL when there is no memory for it, which is counted. */
+static struct call *call_enter(struct trace_event_raw_sys_enter *ctx)
 {
 	struct call *call = bpf_task_storage_get(&calls, bpf_get_current_task_btf(), NULL,
 						 BPF_LOCAL_STORAGE_GET_F_CREATE);
@@ -35,29 +35,24 @@ static __always_inline struct call *call_enter(struct trace_event_raw_sys_enter 
 		defer();
 		return NULL;
 	}
-	call->id = (int)ctx->id;
-	call->marked = 0;
-	call->args[0] = ctx->args[0];
-	if (count > 1)
-		call->args[1] = ctx->args[1];
-	if (count > 2)
-		call->args[2] = ctx->args[2];
-	if (count > 3)
-		call->args[3] = ctx->args[3];
-	if (count > 4)
-		call->args[4] = ctx->args[4];
+	if (call->id != (int)ctx->id) {
+		call->id = (int)ctx->id;
+		call->marks = 0;
+	}
 	return call;
 }
 
-/* The call that ends now, or NULL when its enter was not seen. */
-static struct call *call_exit(struct trace_event_raw_sys_exit *ctx)
+/* What its enter has remembered of the call that ends now; all zero if that was nothing. */
+static struct call call_exit(struct trace_event_raw_sys_exit *ctx)
 {
 	struct call *call = bpf_task_storage_get(&calls, bpf_get_current_task_btf(), NULL, 0);
+	struct call remembered = {};
 
-	if (!call || call->id != (int)ctx->id)
-		return NULL;
-	call->id = -1;
-	return call;
+	if (call && call->id == (int)ctx->id) {
+		remembered = *call;
+		call->id = -1;
+	}
+	return remembered;
 }
 
 static bool is_error(long result)
@@ -99,19 +94,26 @@ static void add_range(__u64 start, __u64 end)
 	defer();
 }
 
-/* [start, end) will be dropped if the call succeeds. */
-static void announce_drop(struct call *call, __u64 start, __u64 end)
+/* Marks [start, end), which is dropped if the call succeeds. One thread needs no marks: nobody
+ * else can be given the addresses. */
+static void announce_drop(struct trace_event_raw_sys_enter *ctx, __u64 start, __u64 end,
+			  enum mark mark)
 {
+	struct call *call;
+
 	if (thread_count() < 2 || !is_range(start, end) || is_long(start, end))
 		return;
+	call = call_enter(ctx);
+	if (!call)
+		return;
 	walk_chunks(start, end, CHUNK_MARK);
-	call->marked = 1;
+	call->marks |= mark;
 }
 
 /* The call has failed, and nothing is dropped. */
-static void revoke_drop(struct call *call, __u64 start, __u64 end)
+static void revoke_drop(__u64 start, __u64 end, bool marked)
 {
-	if (call->marked)
+	if (marked)
 		walk_chunks(start, end, CHUNK_UNMARK);
 }
 
@@ -135,23 +137,19 @@ static void drop_range(__u64 start, __u64 end, bool marked)
 SEC("tp/syscalls/sys_enter_mmap")
 int on_mmap_enter(struct trace_event_raw_sys_enter *ctx)
 {
-	struct call *call;
-
-	if (!is_target())
-		return 0;
-	call = call_enter(ctx, 4);
-	if (call && call->args[3] & MAP_FIXED)
-		announce_drop(call, call->args[0], call->args[0] + PAGE_ALIGN(call->args[1]));
+	if (is_target() && ctx->args[3] & MAP_FIXED)
+		announce_drop(ctx, ctx->args[0], ctx->args[0] + PAGE_ALIGN(ctx->args[1]),
+			      MARK_FIXED);
 	return 0;
 }
 
 /* What was at the fixed address is gone, also when memory ran out after it was unmapped. */
-static void end_fixed(struct call *call, __u64 start, __u64 end, long result)
+static void end_fixed(__u64 start, __u64 end, long result, bool marked)
 {
 	if (!is_error(result) || result == -ENOMEM)
-		drop_range(start, end, call->marked);
+		drop_range(start, end, marked);
 	else
-		revoke_drop(call, start, end);
+		revoke_drop(start, end, marked);
 	if (is_error(result))
 		defer();
 }
@@ -159,147 +157,112 @@ static void end_fixed(struct call *call, __u64 start, __u64 end, long result)
 SEC("tp/syscalls/sys_exit_mmap")
 int on_mmap_exit(struct trace_event_raw_sys_exit *ctx)
 {
-	struct call *call;
-	__u64 flags;
+	__u64 start, bytes, flags;
+	struct call call;
 
 	if (!is_target())
 		return 0;
 	call = call_exit(ctx);
-	if (!call)
-		return 0;
-	flags = call->args[3];
+	start = argument(0);
+	bytes = PAGE_ALIGN(argument(1));
+	flags = argument(3);
 	if (flags & MAP_FIXED)
-		end_fixed(call, call->args[0], call->args[0] + PAGE_ALIGN(call->args[1]), ctx->ret);
-	if (is_error(ctx->ret))
-		return 0;
-	if (!(flags & MAP_ANONYMOUS) || !track_mmap)
+		end_fixed(start, start + bytes, ctx->ret, call.marks & MARK_FIXED);
+	if (is_error(ctx->ret) || !(flags & MAP_ANONYMOUS) || !track_mmap)
 		return 0;
 	if (flags & MAP_GROWSDOWN)
 		state.always_prepare = 1;
 	if (flags & (MAP_HUGETLB | MAP_GROWSDOWN))
 		defer(); /* only the kernel knows where it ends */
-	else if (call->args[2] & (PROT_READ | PROT_WRITE | PROT_EXEC))
-		add_range(ctx->ret, ctx->ret + PAGE_ALIGN(call->args[1]));
+	else if (argument(2) & (PROT_READ | PROT_WRITE | PROT_EXEC))
+		add_range(ctx->ret, ctx->ret + bytes);
 	return 0;
 }
 
 SEC("tp/syscalls/sys_enter_munmap")
 int on_munmap_enter(struct trace_event_raw_sys_enter *ctx)
 {
-	struct call *call;
-
-	if (!is_target())
-		return 0;
-	call = call_enter(ctx, 2);
-	if (call)
-		announce_drop(call, ctx->args[0], ctx->args[0] + PAGE_ALIGN(ctx->args[1]));
+	if (is_target())
+		announce_drop(ctx, ctx->args[0], ctx->args[0] + PAGE_ALIGN(ctx->args[1]), MARK_OLD);
 	return 0;
 }
 
 SEC("tp/syscalls/sys_exit_munmap")
 int on_munmap_exit(struct trace_event_raw_sys_exit *ctx)
 {
-	struct call *call;
+	struct call call;
 	__u64 start, end;
 
 	if (!is_target())
 		return 0;
 	call = call_exit(ctx);
-	if (!call)
-		return 0;
-	start = call->args[0];
-	end = start + PAGE_ALIGN(call->args[1]);
+	start = argument(0);
+	end = start + PAGE_ALIGN(argument(1));
 	if (!ctx->ret) {
-		drop_range(start, end, call->marked);
+		drop_range(start, end, call.marks & MARK_OLD);
 		return 0;
 	}
-	revoke_drop(call, start, end);
+	revoke_drop(start, end, call.marks & MARK_OLD);
 	defer();
 	return 0;
 }
 
-/* While it lasts nobody knows whether the range moves: its chunks are marked, and another thread
- * that maps something in its place registers new ones, without the mark. */
 SEC("tp/syscalls/sys_enter_mremap")
 int on_mremap_enter(struct trace_event_raw_sys_enter *ctx)
 {
-	struct call *call;
-
 	if (!is_target())
 		return 0;
-	call = call_enter(ctx, 5);
-	if (!call)
-		return 0;
-	if (call->args[3] & MREMAP_FIXED)
-		announce_drop(call, call->args[4], call->args[4] + PAGE_ALIGN(call->args[2]));
-	if (!is_long(0, PAGE_ALIGN(call->args[1])))
-		walk_chunks(call->args[0], call->args[0] + PAGE_ALIGN(call->args[1]), CHUNK_MARK);
+	if (ctx->args[3] & MREMAP_FIXED)
+		announce_drop(ctx, ctx->args[4], ctx->args[4] + PAGE_ALIGN(ctx->args[2]),
+			      MARK_FIXED);
+	announce_drop(ctx, ctx->args[0], ctx->args[0] + PAGE_ALIGN(ctx->args[1]), MARK_OLD);
 	return 0;
 }
 
-static void move_range(__u64 old, __u64 old_end, __u64 new, __u64 new_end, bool keep)
+/* keep: the old range stays mapped although it has moved. */
+static void move_range(__u64 old, __u64 old_end, __u64 new, __u64 new_end, bool keep, bool marked)
 {
-	bool tracked = find_chunk(old) != NULL;
+	bool tracked = has_chunk(old);
+	__u64 kept = old_end; /* the end of what stays of the old range */
 
-	if (is_long(old, old_end) || !tracked) {
-		if (new != old && !keep)
-			drop_range(old, old_end, false);
-		else if (new == old && new_end < old_end)
-			drop_range(new_end, old_end, false);
+	if (new != old && !keep)
+		kept = old;
+	else if (new == old && new_end < old_end)
+		kept = new_end;
+	revoke_drop(old, kept, marked);
+	drop_range(kept, old_end, marked);
+	if (is_long(old, old_end) || !tracked)
 		defer();
-		return;
-	}
-	if (new == old) {
-		walk_chunks(old, old_end, CHUNK_UNMARK);
-		if (new_end < old_end)
-			drop_range(new_end, old_end, false);
-		else
-			add_range(old_end, new_end);
-		return;
-	}
-	if (!keep) {
-		walk_chunks(old, old_end, CHUNK_DROP_MARKED);
-		send(EVENT_DROPPED, old, old_end);
-		if (thread_count() > 1)
-			defer(); /* another thread's new range may be in there */
-	} else {
-		walk_chunks(old, old_end, CHUNK_UNMARK);
-	}
-	add_range(new, new_end);
+	else if (new != old)
+		add_range(new, new_end);
+	else
+		add_range(old_end, new_end);
 }
 
 SEC("tp/syscalls/sys_exit_mremap")
 int on_mremap_exit(struct trace_event_raw_sys_exit *ctx)
 {
-	struct call *call;
-	__u64 old, old_end;
+	__u64 old, old_end, flags;
+	struct call call;
+	bool marked;
 
 	if (!is_target())
 		return 0;
 	call = call_exit(ctx);
-	if (!call)
-		return 0;
-	old = call->args[0];
-	old_end = old + PAGE_ALIGN(call->args[1]);
-	if (call->args[3] & MREMAP_FIXED)
-		end_fixed(call, call->args[4], call->args[4] + PAGE_ALIGN(call->args[2]), ctx->ret);
-	if (is_error(ctx->ret)) {
-		walk_chunks(old, old_end, CHUNK_UNMARK);
-		return 0;
-	}
-	if (is_range(old, old_end))
-		move_range(old, old_end, ctx->ret, ctx->ret + PAGE_ALIGN(call->args[2]),
-			   call->args[3] & MREMAP_DONTUNMAP);
+	marked = call.marks & MARK_OLD;
+	old = argument(0);
+	old_end = old + PAGE_ALIGN(argument(1));
+	flags = argument(3);
+	if (flags & MREMAP_FIXED)
+		end_fixed(argument(4), argument(4) + PAGE_ALIGN(argument(2)), ctx->ret,
+			  call.marks & MARK_FIXED);
+	if (is_error(ctx->ret))
+		revoke_drop(old, old_end, marked);
+	else if (is_range(old, old_end))
+		move_range(old, old_end, ctx->ret, ctx->ret + PAGE_ALIGN(argument(2)),
+			   flags & MREMAP_DONTUNMAP, marked);
 	else
 		defer(); /* old size 0 makes a second view of shared memory */
-	return 0;
-}
-
-SEC("tp/syscalls/sys_enter_mprotect")
-int on_mprotect_enter(struct trace_event_raw_sys_enter *ctx)
-{
-	if (is_target())
-		(void)call_enter(ctx, 3);
 	return 0;
 }
 
@@ -307,19 +270,14 @@ int on_mprotect_enter(struct trace_event_raw_sys_enter *ctx)
 SEC("tp/syscalls/sys_exit_mprotect")
 int on_mprotect_exit(struct trace_event_raw_sys_exit *ctx)
 {
-	struct call *call;
 	__u64 start, end;
 
-	if (!is_target())
+	if (!is_target() || ctx->ret || !(argument(2) & (PROT_READ | PROT_WRITE | PROT_EXEC)))
 		return 0;
-	call = call_exit(ctx);
-	if (!call || ctx->ret || !(call->args[2] & (PROT_READ | PROT_WRITE | PROT_EXEC)))
-		return 0;
-	start = call->args[0];
-	end = start + PAGE_ALIGN(call->args[1]);
-	if (find_chunk(start) && find_chunk(end - CHUNK_BYTES))
-		return 0;
-	defer();
+	start = argument(0);
+	end = start + PAGE_ALIGN(argument(1));
+	if (!has_chunk(start) || !has_chunk(end - CHUNK_BYTES))
+		defer();
 	return 0;
 }
 
@@ -333,37 +291,39 @@ static __u64 program_break(void)
 SEC("tp/syscalls/sys_enter_brk")
 int on_brk_enter(struct trace_event_raw_sys_enter *ctx)
 {
+	__u64 wanted = ctx->args[0], now;
 	struct call *call;
 
-	if (!is_target())
+	if (!is_target() || !wanted)
 		return 0;
-	call = call_enter(ctx, 1);
+	call = call_enter(ctx);
 	if (!call)
 		return 0;
-	call->brk = program_break();
-	if (call->args[0] && call->args[0] < call->brk)
-		announce_drop(call, PAGE_ALIGN(call->args[0]), PAGE_ALIGN(call->brk));
+	now = call->brk = program_break();
+	if (wanted < now)
+		announce_drop(ctx, PAGE_ALIGN(wanted), PAGE_ALIGN(now), MARK_OLD);
 	return 0;
 }
 
 SEC("tp/syscalls/sys_exit_brk")
 int on_brk_exit(struct trace_event_raw_sys_exit *ctx)
 {
-	struct call *call;
-	__u64 now;
+	__u64 now = ctx->ret;
+	struct call call;
+	bool marked;
 
-	if (!is_target() || !track_heap)
+	if (!is_target())
 		return 0;
 	call = call_exit(ctx);
-	if (!call)
-		return 0;
-	now = ctx->ret;
-	if (now > call->brk)
-		add_range(PAGE_ALIGN(call->brk), PAGE_ALIGN(now));
-	else if (now < call->brk)
-		drop_range(PAGE_ALIGN(now), PAGE_ALIGN(call->brk), call->marked);
+	marked = call.marks & MARK_OLD;
+	if (!call.brk)
+		return 0; /* it only asks where the break is */
+	if (now > call.brk)
+		add_range(PAGE_ALIGN(call.brk), PAGE_ALIGN(now));
+	else if (now < call.brk)
+		drop_range(PAGE_ALIGN(now), PAGE_ALIGN(call.brk), marked);
 	else
-		revoke_drop(call, PAGE_ALIGN(call->args[0]), PAGE_ALIGN(call->brk));
+		revoke_drop(PAGE_ALIGN(argument(0)), PAGE_ALIGN(call.brk), marked);
 	return 0;
 }
 

@@ -20,7 +20,6 @@ char LICENSE[] SEC("license") = "Dual BSD/GPL";
 const volatile __u64 namespace_device; /* of the tracer's PID namespace */
 const volatile __u64 namespace_inode;
 const volatile __u8 track_mmap;
-const volatile __u8 track_heap;
 const volatile __u8 restore_in_bpf;        /* the restore program is loaded */
 const volatile __u8 restore_all;           /* write slabs back without comparing them */
 const volatile __u8 verify;                /* keep checksums of slabs, and compare them */
@@ -76,6 +75,26 @@ static __u32 thread_count(void)
 	struct task_struct *task = bpf_get_current_task_btf();
 
 	return task->signal->nr_threads;
+}
+
+/* An argument of the system call that the current thread returns from. Its registers still hold
+ * them: x86-64 changes only rax, rcx and r11. */
+static __u64 argument(__u32 number)
+{
+	struct pt_regs *registers = (void *)bpf_task_pt_regs(bpf_get_current_task_btf());
+
+	switch (number) {
+	case 0:
+		return registers->di;
+	case 1:
+		return registers->si;
+	case 2:
+		return registers->dx;
+	case 3:
+		return registers->r10;
+	default:
+		return registers->r8;
+	}
 }
 
 /* Puts an event into the ring without waking anybody. */
@@ -198,103 +217,59 @@ static void start_operation(enum operation_kind kind)
 	send(EVENT_REQUEST, operation->sequence, 0);
 }
 
-/* At the exit the path's page is there, for the kernel has just read it. */
-static int on_open_exit(struct trace_event_raw_sys_exit *ctx, __u32 path_argument, __u64 flags)
+/* The path is read when the call returns: the kernel has just read it, so its page is there. */
+static void on_open(struct trace_event_raw_sys_exit *ctx, __u64 user_path, __u64 flags)
 {
 	char path[PATH_BYTES];
-	struct call *call;
-	__u64 user;
 
-	if (!is_target())
-		return 0;
-	call = call_exit(ctx);
-	if (!call || ctx->ret < 0)
-		return 0;
-	user = path_argument ? call->args[1] : call->args[0];
-	if (bpf_probe_read_user_str(path, sizeof(path), (void *)user) < 0) {
+	if (ctx->ret < 0 || !(flags & O_CREAT))
+		return;
+	if (bpf_probe_read_user_str(path, sizeof(path), (void *)user_path) < 0) {
 		count_drop(COUNTER_PATHS_UNREAD);
-		return 0;
+		return;
 	}
-	if (!(flags & O_CREAT))
-		return 0;
 	if (!bpf_strncmp(path, sizeof(path), (const char *)checkpoint_request))
 		start_operation(OPERATION_CHECKPOINT);
 	else if (!bpf_strncmp(path, sizeof(path), (const char *)restore_request))
 		start_operation(OPERATION_RESTORE);
-	return 0;
-}
-
-/* The argument of the call that ends now, before on_open_exit() takes the record. */
-static __u64 pending_argument(__u32 argument)
-{
-	struct call *call;
-
-	if (!is_target())
-		return 0;
-	call = bpf_task_storage_get(&calls, bpf_get_current_task_btf(), NULL, 0);
-	if (!call)
-		return 0;
-	return argument == 1 ? call->args[1] : call->args[2];
-}
-
-SEC("tp/syscalls/sys_enter_open")
-int on_open_call(struct trace_event_raw_sys_enter *ctx)
-{
-	if (is_target())
-		(void)call_enter(ctx, 2);
-	return 0;
 }
 
 SEC("tp/syscalls/sys_exit_open")
-int on_open_return(struct trace_event_raw_sys_exit *ctx)
-{
-	return on_open_exit(ctx, 0, pending_argument(1));
-}
-
-SEC("tp/syscalls/sys_enter_creat")
-int on_creat_call(struct trace_event_raw_sys_enter *ctx)
+int on_open_exit(struct trace_event_raw_sys_exit *ctx)
 {
 	if (is_target())
-		(void)call_enter(ctx, 1);
+		on_open(ctx, argument(0), argument(1));
 	return 0;
 }
 
 SEC("tp/syscalls/sys_exit_creat")
-int on_creat_return(struct trace_event_raw_sys_exit *ctx)
-{
-	return on_open_exit(ctx, 0, O_CREAT);
-}
-
-SEC("tp/syscalls/sys_enter_openat")
-int on_openat_call(struct trace_event_raw_sys_enter *ctx)
+int on_creat_exit(struct trace_event_raw_sys_exit *ctx)
 {
 	if (is_target())
-		(void)call_enter(ctx, 3);
+		on_open(ctx, argument(0), O_CREAT);
 	return 0;
 }
 
 SEC("tp/syscalls/sys_exit_openat")
-int on_openat_return(struct trace_event_raw_sys_exit *ctx)
-{
-	return on_open_exit(ctx, 1, pending_argument(2));
-}
-
-SEC("tp/syscalls/sys_enter_openat2")
-int on_openat2_call(struct trace_event_raw_sys_enter *ctx)
+int on_openat_exit(struct trace_event_raw_sys_exit *ctx)
 {
 	if (is_target())
-		(void)call_enter(ctx, 3);
+		on_open(ctx, argument(1), argument(2));
 	return 0;
 }
 
 SEC("tp/syscalls/sys_exit_openat2")
-int on_openat2_return(struct trace_event_raw_sys_exit *ctx)
+int on_openat2_exit(struct trace_event_raw_sys_exit *ctx)
 {
-	__u64 flags = 0; /* struct open_how begins with them */
+	__u64 flags; /* struct open_how begins with them */
 
-	if (is_target() && bpf_probe_read_user(&flags, sizeof(flags), (void *)pending_argument(2)))
+	if (!is_target() || ctx->ret < 0)
+		return 0;
+	if (bpf_probe_read_user(&flags, sizeof(flags), (void *)argument(2)))
 		count_drop(COUNTER_PATHS_UNREAD);
-	return on_open_exit(ctx, 1, flags);
+	else
+		on_open(ctx, argument(1), flags);
+	return 0;
 }
 
 /* ---- polls ---- */
@@ -351,17 +326,44 @@ static __u32 batch_size(void)
 	return left < SLAB_BATCH ? left : SLAB_BATCH;
 }
 
+/* The stores that this poll visits: all, and only at the first poll of a copy. */
+static __u32 stores_due(void)
+{
+	__u32 stores = state.operation.slab_cursor ? 0 : state.stores;
+
+	return stores < CHUNK_STORES ? stores : CHUNK_STORES;
+}
+
+/* Not static, as walk_chunks(). They return whether the whole store was visited. */
+__noinline bool read_store(__u32 index)
+{
+	void *store = store_at(index);
+
+	return store && bpf_for_each_map_elem(store, read_chunk, NULL, 0) >= 0;
+}
+
+__noinline bool compare_store(__u32 index)
+{
+	void *store = store_at(index);
+
+	return store && bpf_for_each_map_elem(store, compare_chunk, NULL, 0) >= 0;
+}
+
+__noinline bool write_store(__u32 index)
+{
+	void *store = store_at(index);
+
+	return store && bpf_for_each_map_elem(store, write_chunk, NULL, 0) >= 0;
+}
+
 static __always_inline void checkpoint(void *ctx)
 {
 	bool failed = false;
-	void *store;
 	__u32 i;
 
 	state.valid = 0;
-	for (i = 0; i < CHUNK_STORES && i < state.stores && !state.operation.slab_cursor; i++) {
-		store = store_at(i);
-		failed |= !store || bpf_for_each_map_elem(store, read_chunk, NULL, 0) < 0;
-	}
+	for (i = 0; i < stores_due(); i++)
+		failed |= !read_store(i);
 	failed |= bpf_loop(batch_size(), read_slab, NULL, 0) < 0;
 	if (state.pages_per_poll && state.visits && !failed)
 		continue_in(ctx, CONTINUE_STORE_PAGES);
@@ -373,13 +375,10 @@ static __always_inline void checkpoint(void *ctx)
 static void compare(void)
 {
 	bool failed = false;
-	void *store;
 	__u32 i;
 
-	for (i = 0; i < CHUNK_STORES && i < state.stores && !state.operation.slab_cursor; i++) {
-		store = store_at(i);
-		failed |= !store || bpf_for_each_map_elem(store, compare_chunk, NULL, 0) < 0;
-	}
+	for (i = 0; i < stores_due(); i++)
+		failed |= !compare_store(i);
 	failed |= bpf_loop(batch_size(), compare_slab, NULL, 0) < 0;
 	finish_copy(failed);
 }
@@ -388,13 +387,10 @@ SEC("?tp/syscalls/sys_enter_access")
 int restore(void *ctx)
 {
 	bool failed = false;
-	void *store;
 	__u32 i;
 
-	for (i = 0; i < CHUNK_STORES && i < state.stores && !state.operation.slab_cursor; i++) {
-		store = store_at(i);
-		failed |= !store || bpf_for_each_map_elem(store, write_chunk, NULL, 0) < 0;
-	}
+	for (i = 0; i < stores_due(); i++)
+		failed |= !write_store(i);
 	failed |= bpf_loop(batch_size(), write_slab, NULL, 0) < 0;
 	if (state.pages_per_poll && state.visits && !failed)
 		continue_in(ctx, CONTINUE_RESTORE_PAGES);
@@ -451,26 +447,36 @@ static bool move_phase(__u32 from, __u32 to)
 	return __sync_val_compare_and_swap(&state.operation.phase, from, to) == from;
 }
 
-static int on_poll(void *ctx, __u64 user_path)
+/* Goes on in the program poll if the path is that of the completion file. */
+static __always_inline void on_poll(void *ctx, __u64 user_path)
 {
 	struct operation *operation = &state.operation;
 	char path[PATH_BYTES];
-	__u32 phase;
 	long differs;
 
 	if (!is_target() || operation->phase == PHASE_IDLE)
-		return 0;
+		return;
 	if (bpf_probe_read_user_str(path, sizeof(path), (void *)user_path) < 0) {
 		count_drop(COUNTER_PATHS_UNREAD);
-		return 0;
+		return;
 	}
 	if (operation->kind == OPERATION_CHECKPOINT)
 		differs = bpf_strncmp(path, sizeof(path), (const char *)checkpoint_completion);
 	else
 		differs = bpf_strncmp(path, sizeof(path), (const char *)restore_completion);
 	if (differs)
-		return 0;
-	phase = operation->phase;
+		return;
+	bpf_tail_call(ctx, &continuations, CONTINUE_POLL);
+	count_drop(COUNTER_PROGRAM_MISSING);
+}
+
+/* A program of its own, which all three calls below go on in: the verifier takes 60 ms for it. */
+SEC("?tp/syscalls/sys_enter_access")
+int poll(void *ctx)
+{
+	struct operation *operation = &state.operation;
+	__u32 phase = operation->phase;
+
 	operation->polls++;
 	if (phase != PHASE_REQUESTED && phase != PHASE_READY)
 		return 0;
@@ -496,17 +502,20 @@ static int on_poll(void *ctx, __u64 user_path)
 SEC("tp/syscalls/sys_enter_access")
 int on_access(struct trace_event_raw_sys_enter *ctx)
 {
-	return on_poll(ctx, ctx->args[0]);
+	on_poll(ctx, ctx->args[0]);
+	return 0;
 }
 
 SEC("tp/syscalls/sys_enter_faccessat")
 int on_faccessat(struct trace_event_raw_sys_enter *ctx)
 {
-	return on_poll(ctx, ctx->args[1]);
+	on_poll(ctx, ctx->args[1]);
+	return 0;
 }
 
 SEC("tp/syscalls/sys_enter_faccessat2")
 int on_faccessat2(struct trace_event_raw_sys_enter *ctx)
 {
-	return on_poll(ctx, ctx->args[1]);
+	on_poll(ctx, ctx->args[1]);
+	return 0;
 }

@@ -66,10 +66,21 @@ _Static_assert(sizeof(struct chunk) == 264, "struct chunk crosses the border");
 
 /* A chunk that user space must write, where the kernel forbids BPF to do it. */
 struct difference {
-	__u64 address; /* of the chunk; in its low byte chunk.first */
+	__u64 address;
 	__u8 bytes[CHUNK_BYTES];
 };
 _Static_assert(sizeof(struct difference) == 264, "struct difference crosses the border");
+
+/* A chunk in the stream of a chunk store. Without CHUNK_PRESENT its bytes are left out. */
+struct stream_record {
+	__u64 header; /* its address; in the low byte, CHUNK_MASK, its enum chunk_state */
+	__u8 bytes[CHUNK_BYTES];
+};
+_Static_assert(sizeof(struct stream_record) == 264, "struct stream_record crosses the border");
+
+/* A suspect is a page that BPF could not read or write, in one word: the page's address, and this
+ * bit if BPF could not read it. Such a page may be absent. */
+#define SUSPECT_ABSENT 1ULL
 
 enum slab_state {
 	SLAB_GONE = 0,       /* unmapped since the checkpoint */
@@ -180,6 +191,8 @@ enum counter {
 	COUNTERS,
 };
 
+#define NO_TARGET 0xffffffffU /* no process has this id: the hooks do nothing */
+
 #define LATENCY_BUCKETS 40 /* bucket b counts copies of [2^b, 2^(b+1)) ns */
 
 struct state { /* shared memory between both sides: the BPF object's .bss */
@@ -188,14 +201,13 @@ struct state { /* shared memory between both sides: the BPF object's .bss */
 	__u64 latency[OPERATION_KINDS][LATENCY_BUCKETS];
 	__u64 deferred; /* grows with each change of mappings that user space must look at */
 	__u64 prepared; /* value of deferred that user space has dealt with */
-	/* Bytes; a range from there on is kept in slabs. Not a constant to BPF: 6.18
-	 * fails to compile a program of which it has removed the call of a callback
-	 * ("No program to jit"). */
+	/* Bytes; a range from there on is kept in slabs. Not a constant in rodata: the verifier
+	 * would remove calls of callbacks, and 6.18 then fails to compile ("No program to jit"). */
 	__u64 slab_threshold;
 	__u64 mappings_version; /* of the target's mappings, at the last poll of a request */
-	__u32 target;           /* thread group id as the kernel sees it; 0: none yet */
-	__u32 child;            /* run mode: the child's pid in the tracer's PID namespace */
-	__u32 valid;            /* the chunks hold a whole snapshot */
+	__u32 target;  /* thread group id as the kernel sees it; 0: none yet; NO_TARGET: no more */
+	__u32 child;   /* run mode: the child's pid in the tracer's PID namespace */
+	__u32 valid;   /* the chunks hold a whole snapshot */
 	__u32 stopped; /* user space holds the target's threads, all but the one that polls */
 	__u32 always_prepare; /* the target has mappings that grow by themselves */
 	__u32 stores;         /* chunk stores in use, at least 1 */
@@ -207,16 +219,18 @@ struct state { /* shared memory between both sides: the BPF object's .bss */
 	__u32 has_slabs;      /* ranges are kept in slabs: user space must look before each copy */
 	__u32 ignored;        /* bit of each kind of request that came while another was served */
 	__u32 ignored_tid;    /* who asked for the last of them, in the tracer's PID namespace */
+	__u32 unplaced;       /* a restore has seen ranges that a checkpoint has yet to register */
 	__u32 padding;
-	__u32 unplaced; /* a restore has seen ranges that a checkpoint has yet to register */
 };
+_Static_assert(sizeof(struct state) == 960, "struct state crosses the border");
 
 /* Programs that a poll goes on in, by a tail call. */
 enum continuation {
-	CONTINUE_RESTORE = 0,       /* only where BPF may write */
-	CONTINUE_STORE_PAGES = 1,   /* of the page engine, and so only with it */
-	CONTINUE_RESTORE_PAGES = 2, /* both */
-	CONTINUATIONS = 3,
+	CONTINUE_POLL = 0,
+	CONTINUE_RESTORE = 1,       /* only where BPF may write */
+	CONTINUE_STORE_PAGES = 2,   /* only with the page engine */
+	CONTINUE_RESTORE_PAGES = 3, /* only with the page engine and where BPF may write */
+	CONTINUATIONS = 4,
 };
 
 enum event_kind {

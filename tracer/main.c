@@ -80,6 +80,28 @@ static const char *base_name(const char *path)
 	return slash && slash[1] ? slash + 1 : path;
 }
 
+static int attach_hooks(struct run *run, bool restore_in_bpf)
+{
+	const struct options *options = &run->options;
+	struct hook_settings settings = {
+		.wait_name = options->wait_name,
+		.slab_threshold = options->slab_threshold,
+		.ready_chunks = (uint32_t)options->ready_chunks,
+		.pages_per_poll = (uint32_t)options->pages_per_poll,
+		.track_mmap = options->regions & REGION_MMAP,
+		.track_heap = options->regions & REGION_HEAP,
+		.restore_in_bpf = restore_in_bpf,
+		.restore_all = options->restore_all,
+		.verify = options->verify,
+	};
+
+	for (int kind = 0; kind < OPERATION_KINDS; kind++) {
+		settings.request_paths[kind] = control__request_path(run->control, kind);
+		settings.completion_paths[kind] = control__completion_path(run->control, kind);
+	}
+	return hooks__attach(&settings, &run->facts, &run->hooks);
+}
+
 /* Everything up to the moment when the target may run. */
 static int set_up(struct run *run)
 {
@@ -101,7 +123,7 @@ static int set_up(struct run *run)
 	if (!err)
 		err = open_signals(run);
 	if (!err)
-		err = hooks__attach(options, &run->facts, run->control, in_bpf, &run->hooks);
+		err = attach_hooks(run, in_bpf);
 	if (!err)
 		err = session__create(options, run->control, run->hooks, run->report, in_bpf,
 				      &run->session);
@@ -214,10 +236,10 @@ static int exit_status(const struct run *run)
 	return run->program ? program__exit_status(run->program) : 0;
 }
 
+/* The hooks last: a helper that takes them away has then nothing else of the run. */
 static void close_all(struct run *run)
 {
 	session__free(run->session);
-	hooks__free(run->hooks);
 	program__free(run->program);
 	report__free(run->report);
 	control__free(run->control);
@@ -225,6 +247,7 @@ static void close_all(struct run *run)
 		close(run->signal_fd);
 	if (run->target_fd >= 0)
 		close(run->target_fd);
+	hooks__free(run->hooks);
 }
 
 int main(int argc, char **argv)

@@ -78,7 +78,7 @@ int chunk_snapshot__drop_all(struct chunk_snapshot *snapshot)
 bool chunk_snapshot__needs_repair(struct memory *memory, const uint64_t *pages, uint64_t count)
 {
 	for (uint64_t i = 0; i < count; i++)
-		if (!(pages[i] & 1) || memory__holds_data(memory, pages[i]))
+		if (!(pages[i] & SUSPECT_ABSENT) || memory__holds_data(memory, pages[i]))
 			return true;
 	return false;
 }
@@ -142,7 +142,7 @@ static int repair(struct chunk_snapshot *snapshot, struct memory *memory, const 
 	for (uint64_t i = 0; i < count && !err; i++) {
 		uint64_t page = page__start(pages[i]);
 
-		if (page == last || ((pages[i] & 1) && !memory__holds_data(memory, page)))
+		if (page == last || ((pages[i] & SUSPECT_ABSENT) && !memory__holds_data(memory, page)))
 			continue;
 		for (uint64_t k = 0; k < PAGE_CHUNKS && !err; k++)
 			err = repair_one(snapshot, memory, page + k * CHUNK_BYTES, result);
@@ -298,7 +298,7 @@ int chunk_snapshot__restore(struct chunk_snapshot *snapshot, const struct interv
 	} else {
 		err = lay_out(snapshot, ranges);
 		for (uint64_t i = 0; i < count && !err; i++)
-			flatten_chunk(differences[i].address & ~(uint64_t)CHUNK_MASK, CHUNK_PRESENT,
+			flatten_chunk(differences[i].address, CHUNK_PRESENT,
 				      differences[i].bytes, snapshot);
 	}
 	if (!err)

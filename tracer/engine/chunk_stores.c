@@ -16,7 +16,6 @@
 
 enum {
 	STREAM_BYTES = 64 * 1024, /* the kernel hands over half of that at a time */
-	RECORD_BYTES = sizeof(uint64_t) + CHUNK_BYTES,
 };
 
 struct chunk_stores {
@@ -201,7 +200,7 @@ static size_t read_records(const uint8_t *buffer, size_t length,
 		memcpy(&header, buffer + at, sizeof(header));
 		if ((header & CHUNK_MASK) == CHUNK_PRESENT) {
 			bytes = buffer + at + size;
-			size = RECORD_BYTES;
+			size = sizeof(struct stream_record);
 		}
 		if (length - at < size)
 			break;

@@ -34,7 +34,7 @@ static int list_suspects(const struct target *target, const struct hooks *hooks,
 	for (size_t i = 0; i < tracked->count; i++)
 		for (uint64_t page = page__start(tracked->items[i].start);
 		     page < tracked->items[i].end; page += PAGE_BYTES)
-			pages[count++] = page | 1;
+			pages[count++] = page | SUSPECT_ABSENT;
 	*ret_pages = *ret_owned = pages;
 	*ret_count = count;
 	return 0;

@@ -20,7 +20,7 @@ struct hooks {
 	struct difference *differences; /* NULL where BPF restores */
 };
 
-/* libbpf's last words, kept for the case that they are needed. One load at a time. */
+/* What libbpf has said last, for the message if the load fails. */
 static char diagnostics[2048];
 
 static int keep_diagnostics(enum libbpf_print_level level, const char *format, va_list arguments)
@@ -43,57 +43,78 @@ static void set_path(const volatile char *variable, const char *path)
 	snprintf((char *)variable, PATH_BYTES, "%s", path);
 }
 
-static int configure(struct tracer_bpf *object, const struct options *options,
-		     const struct kernel_facts *facts, const struct control *control,
-		     bool restore_in_bpf)
+static void set_constants(struct tracer_bpf *object, const struct hook_settings *settings,
+			  const struct kernel_facts *facts)
+{
+	object->rodata->namespace_device = facts->namespace_device;
+	object->rodata->namespace_inode = facts->namespace_inode;
+	object->rodata->track_mmap = settings->track_mmap;
+	object->rodata->restore_in_bpf = settings->restore_in_bpf;
+	object->rodata->restore_all = settings->restore_all;
+	object->rodata->verify = settings->verify;
+	object->bss->state.slab_threshold = settings->slab_threshold;
+	object->bss->state.pages_per_poll = settings->pages_per_poll;
+	if (settings->wait_name) {
+		object->rodata->wait_length = (uint32_t)strlen(settings->wait_name);
+		snprintf((char *)object->rodata->wait_name, NAME_BYTES, "%s", settings->wait_name);
+	}
+	set_path(object->rodata->checkpoint_request, settings->request_paths[OPERATION_CHECKPOINT]);
+	set_path(object->rodata->checkpoint_completion,
+		 settings->completion_paths[OPERATION_CHECKPOINT]);
+	set_path(object->rodata->restore_request, settings->request_paths[OPERATION_RESTORE]);
+	set_path(object->rodata->restore_completion, settings->completion_paths[OPERATION_RESTORE]);
+}
+
+/* Leaves out what the settings and the kernel do not need. Each hook costs all processes of the
+ * machine about 80 ns a call, and its tracepoint takes 70 ms to be freed. */
+static int choose_programs(const struct tracer_bpf *object, const struct hook_settings *settings,
+			   const struct kernel_facts *facts)
+{
+	const struct {
+		struct bpf_program *program;
+		bool needed;
+		bool hook; /* attached here; else it is called, or attached by its user */
+	} choices[] = {
+		{object->progs.poll, true, false},
+		{object->progs.stream, true, false},
+		{object->progs.restore, settings->restore_in_bpf, false},
+		{object->progs.pages_moved, settings->pages_per_poll > 0, false},
+		{object->progs.on_brk_enter, settings->track_heap, true},
+		{object->progs.on_brk_exit, settings->track_heap, true},
+		{object->progs.on_mprotect_exit, !facts->counts_mapping_changes, true},
+		{object->progs.on_shmat_exit, !facts->counts_mapping_changes, true},
+	};
+
+	for (size_t i = 0; i < sizeof(choices) / sizeof(*choices); i++) {
+		int err = bpf_program__set_autoload(choices[i].program, choices[i].needed);
+
+		if (err)
+			return err;
+		bpf_program__set_autoattach(choices[i].program, choices[i].hook);
+	}
+	return 0;
+}
+
+static int configure(struct tracer_bpf *object, const struct hook_settings *settings,
+		     const struct kernel_facts *facts)
 {
 	int err;
 
-	object->rodata->namespace_device = facts->namespace_device;
-	object->rodata->namespace_inode = facts->namespace_inode;
-	object->rodata->track_mmap = !!(options->regions & REGION_MMAP);
-	object->rodata->track_heap = !!(options->regions & REGION_HEAP);
-	object->rodata->restore_in_bpf = restore_in_bpf;
-	object->rodata->restore_all = options->restore_all;
-	object->rodata->verify = options->verify;
-	object->bss->state.slab_threshold = options->slab_threshold;
-	object->bss->state.pages_per_poll = (uint32_t)options->pages_per_poll;
-	if (options->wait_name) {
-		object->rodata->wait_length = (uint32_t)strlen(options->wait_name);
-		snprintf((char *)object->rodata->wait_name, NAME_BYTES, "%s", options->wait_name);
-	}
-	set_path(object->rodata->checkpoint_request,
-		 control__request_path(control, OPERATION_CHECKPOINT));
-	set_path(object->rodata->checkpoint_completion,
-		 control__completion_path(control, OPERATION_CHECKPOINT));
-	set_path(object->rodata->restore_request,
-		 control__request_path(control, OPERATION_RESTORE));
-	set_path(object->rodata->restore_completion,
-		 control__completion_path(control, OPERATION_RESTORE));
-	err = bpf_map__set_max_entries(object->maps.chunks, (uint32_t)options->ready_chunks);
-	if (!err && !restore_in_bpf)
+	set_constants(object, settings, facts);
+	err = bpf_map__set_max_entries(object->maps.chunks, settings->ready_chunks);
+	if (!err && !settings->restore_in_bpf)
 		err = bpf_map__set_max_entries(object->maps.differences, DIFFERENCES);
-	if (!err)
-		err = bpf_program__set_autoload(object->progs.restore, restore_in_bpf);
-	if (!err)
-		err = bpf_program__set_autoload(object->progs.pages_moved,
-						options->pages_per_poll > 0);
-	bpf_program__set_autoattach(object->progs.restore, false); /* it is called, not attached */
-	bpf_program__set_autoattach(object->progs.pages_moved, false);
-	bpf_program__set_autoattach(object->progs.stream, false); /* chunk_stores.c does, to each */
-	return err;
+	return err ? err : choose_programs(object, settings, facts);
 }
 
-/* Puts the restore program where on_poll() calls it. */
-static int install_restorer(struct tracer_bpf *object)
+/* Puts a program where the others call it. */
+static int install(const struct tracer_bpf *object, const struct bpf_program *program,
+		   enum continuation place)
 {
-	int program = bpf_program__fd(object->progs.restore);
-	uint32_t place = CONTINUE_RESTORE;
+	int fd = bpf_program__fd(program);
 
-	return bpf_map_update_elem(bpf_map__fd(object->maps.continuations), &place, &program,
-				   BPF_ANY)
-		       ? -errno
-		       : 0;
+	return bpf_map__update_elem(object->maps.continuations, &place, sizeof(place), &fd,
+				    sizeof(fd), BPF_ANY);
 }
 
 /* Maps the values of a mappable array, for reading. */
@@ -107,44 +128,63 @@ static int map_array(const struct bpf_map *map, size_t bytes, void **ret_values)
 	return 0;
 }
 
-int hooks__attach(const struct options *options, const struct kernel_facts *facts,
-		  const struct control *control, bool restore_in_bpf, struct hooks **ret_hooks)
+/* What the user can do about it. */
+static const char *advice(int err)
+{
+	switch (err) {
+	case -ENOMEM:
+	case -E2BIG:
+		return "; less memory is needed with a smaller --max-chunks";
+	case -EPERM:
+		return "; the kernel forbids a helper or map that it needs (lockdown, a security "
+		       "module, or the memory limit RLIMIT_MEMLOCK)";
+	default:
+		return "";
+	}
+}
+
+int hooks__attach(const struct hook_settings *settings, const struct kernel_facts *facts,
+		  struct hooks **ret_hooks)
 {
 	struct hooks *hooks = calloc(1, sizeof(*hooks));
 	const char *step = "open";
+	struct tracer_bpf *object;
 	int err;
 
 	if (!hooks)
 		return -ENOMEM;
 	diagnostics[0] = '\0';
 	libbpf_set_print(keep_diagnostics);
-	hooks->object = tracer_bpf__open();
-	err = hooks->object ? 0 : -errno;
-	if (!err)
-		err = configure(hooks->object, options, facts, control, restore_in_bpf);
-	if (!err) {
-		step = "load";
-		err = tracer_bpf__load(hooks->object);
+	hooks->object = object = tracer_bpf__open();
+	if (!object) {
+		err = -errno;
+		goto out;
 	}
-	if (!err && restore_in_bpf)
-		err = install_restorer(hooks->object);
-	if (!err) {
-		step = "attach";
-		err = tracer_bpf__attach(hooks->object);
-	}
+	step = "configure";
+	err = configure(object, settings, facts);
+	if (err)
+		goto out;
+	step = "load";
+	err = tracer_bpf__load(object);
 	if (!err)
-		err = map_array(hooks->object->maps.suspects,
-				SUSPECT_PAGES * sizeof(*hooks->suspects),
-				(void **)&hooks->suspects);
-	if (!err && !restore_in_bpf)
-		err = map_array(hooks->object->maps.differences,
-				DIFFERENCES * sizeof(*hooks->differences),
+		err = install(object, object->progs.poll, CONTINUE_POLL);
+	if (!err && settings->restore_in_bpf)
+		err = install(object, object->progs.restore, CONTINUE_RESTORE);
+	if (err)
+		goto out;
+	step = "map the arrays of";
+	err = map_array(object->maps.suspects, SUSPECT_PAGES * sizeof(*hooks->suspects),
+			(void **)&hooks->suspects);
+	if (!err && !settings->restore_in_bpf)
+		err = map_array(object->maps.differences, DIFFERENCES * sizeof(*hooks->differences),
 				(void **)&hooks->differences);
+	if (err)
+		goto out;
+	step = "attach";
+	err = tracer_bpf__attach(object);
+out:
 	if (err) {
-		log__error("cannot %s the BPF object: %s%s\n%s", step, strerror(-err),
-			   err == -ENOMEM || err == -E2BIG
-				   ? "; less memory is needed with a smaller --max-chunks"
-				   : "",
+		log__error("cannot %s the BPF object: %s%s\n%s", step, strerror(-err), advice(err),
 			   diagnostics);
 		hooks__free(hooks);
 		return err;

@@ -10,19 +10,30 @@
 #include <stdint.h>
 #include <linux/types.h>
 #include "tracer.h"
-#include "ask/control.h"
 #include "kernel/kernel_check.h"
-#include "options.h"
 
 struct hooks;
 
+struct hook_settings {         /* strings are copied */
+	const char *wait_name; /* the program to wait for; NULL: state.child says who it is */
+	const char *request_paths[OPERATION_KINDS]; /* absolute, shorter than PATH_BYTES */
+	const char *completion_paths[OPERATION_KINDS];
+	uint64_t slab_threshold; /* bytes; ranges from there on are kept in slabs */
+	uint32_t ready_chunks;   /* places of the first chunk store */
+	uint32_t pages_per_poll; /* with the page engine, else 0 */
+	bool track_mmap, track_heap;
+	bool restore_in_bpf; /* load the restore program */
+	bool restore_all;    /* write everything back, not only what differs */
+	bool verify;         /* keep checksums of slabs */
+};
+
 /*
- * Loads and attaches everything. restore_in_bpf: load the restore program as well.
+ * Loads the BPF object and attaches the hooks that the settings and the kernel need.
  * Returns 0 and *ret_hooks, or -errno after saying on stderr what failed, with the end of libbpf's
  * own diagnostics.
  */
-int hooks__attach(const struct options *options, const struct kernel_facts *facts,
-		  const struct control *control, bool restore_in_bpf, struct hooks **ret_hooks);
+int hooks__attach(const struct hook_settings *settings, const struct kernel_facts *facts,
+		  struct hooks **ret_hooks);
 
 /* The memory shared with the kernel side; lives as long as hooks. */
 struct state *hooks__state(const struct hooks *hooks);
@@ -47,7 +58,7 @@ void hooks__for_each_map(const struct hooks *hooks,
 				      void *argument),
 			 void *argument);
 
-/* Detaches and frees. hooks__free(NULL) is harmless. */
+/* The hooks do nothing any more, and are soon gone (detach.h). hooks__free(NULL) is harmless. */
 void hooks__free(struct hooks *hooks);
 
 #endif

@@ -4,6 +4,7 @@
  * bpf_probe_write_user, which is optional: kernel lockdown forbids it.
  */
 #include <bpf/bpf.h>
+#include <bpf/btf.h>
 #include <errno.h>
 #include <linux/bpf.h>
 #include <linux/magic.h>
@@ -17,8 +18,7 @@
 #include "base/log.h"
 #include "kernel/kernel_check.h"
 
-#define TRACEFS "/sys/kernel/tracing"
-#define BTF     "/sys/kernel/btf/vmlinux"
+#define BTF "/sys/kernel/btf/vmlinux"
 
 /* include/uapi/linux/capability.h */
 enum {
@@ -118,6 +118,17 @@ static int check_bpf(bool *ret_write_user)
 	return 0;
 }
 
+/* The function and mm_struct.mm_lock_seq came with the same option (5e31275cc997, 6.4). The member
+ * is in a nameless struct, which makes it harder to find. */
+static bool counts_mapping_changes(void)
+{
+	struct btf *btf = btf__load_vmlinux_btf();
+	bool found = btf && btf__find_by_name_kind(btf, "lock_vma_under_rcu", BTF_KIND_FUNC) > 0;
+
+	btf__free(btf);
+	return found;
+}
+
 int kernel_check__run(struct kernel_facts *ret_facts)
 {
 	struct kernel_facts facts = {0};
@@ -140,6 +151,7 @@ int kernel_check__run(struct kernel_facts *ret_facts)
 		return err;
 	}
 	snprintf(facts.release, sizeof(facts.release), "%s", name.release);
+	facts.counts_mapping_changes = counts_mapping_changes();
 	facts.namespace_device = status.st_dev;
 	facts.namespace_inode = status.st_ino;
 	*ret_facts = facts;

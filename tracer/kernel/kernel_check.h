@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * What this machine allows: asked once, before anything is started, so that what is missing is
- * named in one plain line instead of a verifier log.
+ * What this machine allows, checked once before anything is started: one plain line then names
+ * what is missing, instead of a verifier log.
  */
 #ifndef TRACER_KERNEL_KERNEL_CHECK_H
 #define TRACER_KERNEL_KERNEL_CHECK_H
@@ -9,10 +9,13 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#define TRACEFS "/sys/kernel/tracing"
+
 struct kernel_facts {
-	char release[65];          /* uname -r */
-	bool can_write_user;       /* bpf_probe_write_user loads */
-	uint64_t namespace_device; /* of our PID namespace, for bpf_get_ns_current_pid_tgid */
+	char release[65];            /* uname -r */
+	bool can_write_user;         /* bpf_probe_write_user loads */
+	bool counts_mapping_changes; /* mm_struct.mm_lock_seq exists: 6.4, CONFIG_PER_VMA_LOCK */
+	uint64_t namespace_device;   /* of our PID namespace, for bpf_get_ns_current_pid_tgid */
 	uint64_t namespace_inode;
 };
 

@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * What the hooks do for a system call of the target, counted: a hook must not do more than its call
+ * needs, because every process pays for it and because it cannot be preempted.
+ */
+#include "kernel_side.h"
+#include "tap.h"
+
+enum { TARGET = 23, OTHER = 42, SHORT = 8 * 4096 };
+
+static const uint64_t long_bytes = 1ULL << 30, start = 1ULL << 32;
+
+static void begin(uint32_t tgid, int threads, uint64_t threshold)
+{
+	memset(&kernel_side, 0, sizeof(kernel_side));
+	memset(&state, 0, sizeof(state));
+	kernel_side.tgid = tgid;
+	kernel_side.signal.nr_threads = threads;
+	state.target = TARGET;
+	state.stores = 1;
+	state.slab_threshold = threshold;
+}
+
+/* A whole call: its enter, if there is a hook for it, and its exit. */
+static void call(int (*enter)(struct trace_event_raw_sys_enter *),
+		 int (*leave)(struct trace_event_raw_sys_exit *), long result, uint64_t a,
+		 uint64_t b, uint64_t c, uint64_t d)
+{
+	struct trace_event_raw_sys_enter at_enter = {.id = 1, .args = {a, b, c, d}};
+	struct trace_event_raw_sys_exit at_exit = {.id = 1, .ret = result};
+
+	kernel_side.registers = (struct pt_regs){.di = a, .si = b, .dx = c, .r10 = d};
+	if (enter)
+		enter(&at_enter);
+	leave(&at_exit);
+}
+
+static void test_opens(void)
+{
+	begin(TARGET, 1, UINT64_MAX);
+	call(NULL, on_openat_exit, 3, 0, start, 0, 0);
+	tap__ok(!kernel_side.paths && !state.counters[COUNTER_PATHS_UNREAD],
+		"an open that creates nothing: its path is not read");
+	call(NULL, on_openat_exit, -ENOENT, 0, start, O_CREAT, 0);
+	tap__ok(!kernel_side.paths, "an open that has failed: its path is not read");
+	call(NULL, on_openat_exit, 3, 0, start, O_CREAT, 0);
+	tap__ok(kernel_side.paths == 1 && state.counters[COUNTER_PATHS_UNREAD] == 1,
+		"an open that may create: its path is read, and that it was not there is counted");
+	begin(OTHER, 1, UINT64_MAX);
+	call(NULL, on_openat_exit, 3, 0, start, O_CREAT, 0);
+	tap__ok(!kernel_side.paths, "another process: its path is not read");
+}
+
+static void test_request(void)
+{
+	begin(TARGET, 1, UINT64_MAX);
+	kernel_side.text =
+		""; /* which is the name of the request file as well: nobody has set it */
+	call(NULL, on_creat_exit, 3, start, 0, 0, 0);
+	tap__ok(state.operation.phase == PHASE_REQUESTED && state.operation.sequence == 1,
+		"a request file that was created starts an operation");
+}
+
+static void test_mremap(int threads, uint64_t threshold, const char *name)
+{
+	begin(TARGET, threads, threshold);
+	call(on_mremap_enter, on_mremap_exit, -ENOMEM, start, long_bytes, 2 * long_bytes, 0);
+	tap__ok(!kernel_side.steps, "%s: an mremap of 1 GiB that fails visits no chunk", name);
+}
+
+static void test_marks(void)
+{
+	unsigned int marked, steps = SHORT / CHUNK_BYTES;
+
+	begin(TARGET, 1, UINT64_MAX);
+	call(on_munmap_enter, on_munmap_exit, -EINVAL, start, SHORT, 0, 0);
+	tap__ok(!kernel_side.steps, "one thread, a munmap that fails: no chunk is visited");
+	call(on_mremap_enter, on_mremap_exit, -EFAULT, start, SHORT, SHORT, 0);
+	tap__ok(!kernel_side.steps, "one thread, an mremap that fails: no chunk is visited");
+	call(on_munmap_enter, on_munmap_exit, 0, start, SHORT, 0, 0);
+	tap__ok(kernel_side.steps == steps, "one thread, a munmap: each chunk is visited once");
+	begin(TARGET, 2, UINT64_MAX);
+	call(on_munmap_enter, on_munmap_exit, -EINVAL, start, SHORT, 0, 0);
+	marked = kernel_side.steps;
+	tap__ok(marked == 2 * steps, "two threads, a munmap that fails: marked, then unmarked");
+	call(on_mmap_enter, on_mmap_exit, start, start, SHORT, PROT_READ, 0);
+	tap__ok(kernel_side.steps == marked,
+		"two threads, an mmap that replaces nothing: no marks");
+}
+
+static void test_storage(void)
+{
+	begin(TARGET, 1, UINT64_MAX);
+	call(on_munmap_enter, on_munmap_exit, 0, start, SHORT, 0, 0);
+	call(NULL, on_mprotect_exit, 0, start, SHORT, PROT_READ, 0);
+	tap__ok(kernel_side.storages == 1, "one thread: nothing is remembered of a call");
+	begin(OTHER, 2, UINT64_MAX);
+	call(on_mmap_enter, on_mmap_exit, start, start, SHORT, PROT_READ,
+	     MAP_FIXED | MAP_ANONYMOUS);
+	call(on_munmap_enter, on_munmap_exit, 0, start, SHORT, 0, 0);
+	call(on_mremap_enter, on_mremap_exit, start, start, SHORT, 2 * SHORT, 0);
+	call(on_brk_enter, on_brk_exit, start, start, 0, 0, 0);
+	tap__ok(!kernel_side.storages && !kernel_side.events && !kernel_side.steps,
+		"another process: nothing is done");
+}
+
+int main(void)
+{
+	tap__plan(15);
+	test_opens();
+	test_request();
+	test_mremap(1, UINT64_MAX, "chunks alone, one thread");
+	test_mremap(2, UINT64_MAX, "chunks alone, two threads");
+	test_mremap(2, 1 << 20, "chunks and slabs, two threads");
+	test_marks();
+	test_storage();
+	return tap__done();
+}
