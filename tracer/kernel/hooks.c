@@ -11,6 +11,7 @@
 #include <sys/mman.h>
 #include "base/log.h"
 #include "base/procfs.h"
+#include "kernel/detach.h"
 #include "kernel/hooks.h"
 #include <tracer.skel.h>
 
@@ -18,6 +19,7 @@ struct hooks {
 	struct tracer_bpf *object;
 	uint64_t *suspects;
 	struct difference *differences; /* NULL where BPF restores */
+	bool attached;                  /* at least one hook may be */
 };
 
 /* What libbpf has said last, for the message if the load fails. */
@@ -181,6 +183,7 @@ int hooks__attach(const struct hook_settings *settings, const struct kernel_fact
 	if (err)
 		goto out;
 	step = "attach";
+	hooks->attached = true;
 	err = tracer_bpf__attach(object);
 out:
 	if (err) {
@@ -263,12 +266,24 @@ void hooks__for_each_map(const struct hooks *hooks,
 
 void hooks__free(struct hooks *hooks)
 {
+	struct detach detach;
+	bool attached, is_helper = false;
+
 	if (!hooks)
 		return;
+	attached = hooks->attached;
+	if (attached) {
+		hooks__state(hooks)->target = NO_TARGET;
+		is_helper = detach__begin(&detach);
+	}
 	if (hooks->suspects)
 		munmap(hooks->suspects, SUSPECT_PAGES * sizeof(*hooks->suspects));
 	if (hooks->differences)
 		munmap(hooks->differences, DIFFERENCES * sizeof(*hooks->differences));
 	tracer_bpf__destroy(hooks->object);
 	free(hooks);
+	if (is_helper)
+		detach__exit();
+	if (attached)
+		detach__end(&detach);
 }

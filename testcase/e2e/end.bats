@@ -1,0 +1,109 @@
+# SPDX-License-Identifier: BSD-2-Clause
+# What is left when the tracer has ended: soon nothing. The hooks are taken away by a helper in the
+# background. It has the environment of its tracer, by which it is found here among those of others.
+
+load common
+
+PATH=$PATH:/usr/sbin
+
+# programs_of PID: the ids of the BPF programs that it holds
+programs_of()
+{
+	cat "/proc/$1/fdinfo/"* 2>/dev/null | sed -n 's/^prog_id:\t*//p' | sort -u
+}
+
+is_attached()
+{
+	[ "$(programs_of "$tracer_pid" | wc -l)" -ge 14 ] && says "$out" ready
+}
+
+are_gone()
+{
+	local id
+
+	for id in "$@"; do
+		! bpftool prog show id "$id" >"$dir/shown" 2>&1 || return 1
+	done
+}
+
+# helpers: their pids
+helpers()
+{
+	grep -l -z -x "END_TEST=$dir" /proc/[0-9]*/environ 2>/dev/null | while IFS=/ read -r _ _ pid _
+	do
+		[ "$(cat "/proc/$pid/comm" 2>/dev/null)" != tracer-detach ] || echo "$pid"
+	done
+}
+
+no_helper()
+{
+	[ -z "$(helpers)" ]
+}
+
+# start_and_look: a tracer with a program that waits; its BPF programs are in the array programs
+start_and_look()
+{
+	export END_TEST=$dir
+	mkfifo "$dir/go"
+	start_tracer sh -c 'echo ready; read -r line <"$0"' "$dir/go"
+	wait_until 'the program' is_attached
+	mapfile -t programs < <(programs_of "$tracer_pid")
+	! are_gone "${programs[@]}"
+}
+
+@test 'when the tracer has ended, its hooks are gone within seconds' {
+	start_and_look
+	echo >"$dir/go"
+	finish_tracer
+	expect_status 0
+	tracer_pid=
+	wait_until 'the end of the hooks' are_gone "${programs[@]}"
+	wait_until 'the end of the helper' no_helper
+}
+
+@test 'when the tracer has been killed, its hooks are gone, and there is no helper' {
+	start_and_look
+	kill -KILL "$tracer_pid"
+	finish_tracer
+	expect_status 137
+	tracer_pid=
+	no_helper
+	wait_until 'the end of the hooks' are_gone "${programs[@]}"
+}
+
+@test 'the helper keeps no file, terminal or folder of its caller' {
+	local try helper=
+
+	export END_TEST=$dir
+	exec 7>"$dir/inherited"
+	for try in {1..10}; do
+		trace true
+		expect_status 0
+		helper=$(helpers | head -n 1)
+		ls -l "/proc/${helper:-none}/fd" >"$dir/files" 2>&1 || continue
+		readlink "/proc/$helper/cwd" >"$dir/cwd" || continue
+		cut -d ' ' -f 6 "/proc/$helper/stat" >"$dir/session" || continue
+		break
+	done
+	exec 7>&-
+	[ "$(cat "$dir/session")" = "$helper" ]
+	[ "$(cat "$dir/cwd")" = / ]
+	expect_text "$dir/files" anon_inode
+	expect_no_text "$dir/files" "$dir"
+	expect_no_text "$dir/files" '/dev/\|socket:'
+	[ "$(grep -c pipe: "$dir/files")" -le 1 ] # its own
+}
+
+@test 'one tracer after the other: helpers do not pile up' {
+	local run most=0 count
+
+	export END_TEST=$dir
+	for run in {1..11}; do
+		trace true
+		expect_status 0
+		count=$(helpers | wc -l)
+		[ "$count" -le "$most" ] || most=$count
+	done
+	[ "$most" -le 1 ]
+	wait_until 'the end of the helper' no_helper
+}

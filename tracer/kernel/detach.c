@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * A pipe that nobody writes to tells the helper when the caller has closed everything, or has
+ * died. The lock is on the folder of tracefs, which all tracers of a machine see, whatever their
+ * mounts are.
+ */
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/prctl.h>
+#include <unistd.h>
+#include "base/log.h"
+#include "kernel/detach.h"
+#include "kernel/kernel_check.h"
+
+/* Closes the files that the caller has inherited: those that are not close-on-exec. Otherwise a
+ * terminal or a pipe would stay open as long as the helper runs. */
+static bool close_inherited(void)
+{
+	DIR *folder = opendir("/proc/self/fd");
+	struct dirent *entry;
+
+	if (!folder)
+		return false;
+	while ((entry = readdir(folder))) {
+		int fd = atoi(entry->d_name), flags = fcntl(fd, F_GETFD);
+
+		if (*entry->d_name != '.' && flags >= 0 && !(flags & FD_CLOEXEC))
+			close(fd);
+	}
+	closedir(folder);
+	return true;
+}
+
+/* The helper, until the caller has closed everything. */
+static void wait_for_caller(int fd)
+{
+	char byte;
+
+	(void)prctl(PR_SET_NAME, "tracer-detach");
+	(void)setsid();
+	if (!close_inherited() || chdir("/"))
+		_exit(1); /* the caller then closes the last copies itself */
+	while (read(fd, &byte, 1) < 0 && errno == EINTR)
+		;
+}
+
+bool detach__begin(struct detach *ret_detach)
+{
+	struct detach detach = {.lock_fd = -1, .parent_fd = -1};
+	int ends[2] = {-1, -1};
+	pid_t pid = -1;
+
+	detach.lock_fd = open(TRACEFS, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (detach.lock_fd < 0 || flock(detach.lock_fd, LOCK_EX) || pipe2(ends, O_CLOEXEC))
+		goto out;
+	pid = fork();
+	if (!pid) {
+		close(ends[1]);
+		wait_for_caller(ends[0]);
+		return true;
+	}
+	close(ends[0]);
+	detach.parent_fd = ends[1];
+out:
+	if (pid < 0)
+		log__debug("the tracer waits until the kernel has taken the hooks away: %s",
+			   strerror(errno));
+	*ret_detach = detach;
+	return false;
+}
+
+void detach__exit(void)
+{
+	_exit(0);
+}
+
+void detach__end(struct detach *detach)
+{
+	if (detach->lock_fd >= 0)
+		close(detach->lock_fd);
+	if (detach->parent_fd >= 0)
+		close(detach->parent_fd);
+}
