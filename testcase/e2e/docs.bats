@@ -340,6 +340,16 @@ expect_program()
 	expect_paths "$TREE"
 }
 
+@test 'docs/design.md draws each folder' {
+	local folder
+
+	for folder in "$TREE"/tracer/*/ "$TREE"/utils/*/; do
+		folder=$(basename "$folder")
+		grep -q -E "^ +$folder/ +[a-z]" "$TREE/docs/design.md" ||
+			{ printf '%s/ is not in docs/design.md\n' "$folder" && return 1; }
+	done
+}
+
 @test 'every document says first whom it is for' {
 	local document
 
