@@ -31,9 +31,10 @@ READCKPT := $(call objects,utils/readckpt/*.c)
 LIBCKPT_START   := $(patsubst %.c,$(BUILD)/pic/%.o,$(wildcard utils/libckpt/start*.c))
 LIBCKPT_HANDLER := $(filter-out $(LIBCKPT_START),$(patsubst %.c,$(BUILD)/pic/%.o,$(wildcard utils/libckpt/*.c)))
 LIBCKPT  := $(LIBCKPT_START) $(BUILD)/libckpt-handler.o
-RESTART  := $(patsubst %.c,$(BUILD)/plain/%.o,$(wildcard utils/restart/*.c))
-MODULES  := $(filter-out %/main.o %/restart.o %/start.o,$(TRACER) $(READCKPT) \
-	$(call objects,utils/restart/*.c utils/libckpt/*.c))
+RESTART_BECOME := $(patsubst %.c,$(BUILD)/plain/%.o,$(wildcard utils/become/*.c))
+RESTART  := $(patsubst %.c,$(BUILD)/plain/%.o,$(wildcard utils/restart/*.c)) $(BUILD)/restart-become.o
+MODULES  := $(filter-out %/main.o %/start.o,$(TRACER) $(READCKPT) \
+	$(call objects,utils/restart/*.c utils/become/*.c utils/libckpt/*.c))
 programs  = $(patsubst testcase/%.c,$(BUILD)/%,$(wildcard testcase/$(1)/*.c))
 UNIT     := $(call programs,unit)
 E2E      := $(call programs,e2e)
@@ -170,6 +171,9 @@ $(BUILD)/libckpt.so: LIBS := -lz
 $(BUILD)/libckpt.so: override CFLAGS := $(PLAIN_CFLAGS)
 $(BUILD)/libckpt.so: $(LIBCKPT) $(BUILD)/pic/library.a
 	$(link)
+
+$(BUILD)/restart-become.o: utils/become/allowed-symbols $(RESTART_BECOME) $(BUILD)/plain/library.a
+	$(link_allowed)
 
 # restart must not lie where a process wants to be that it brings back: below 4 MiB no program is.
 # Static, for a shared library lies where the kernel likes.

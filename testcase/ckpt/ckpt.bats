@@ -930,10 +930,8 @@ os.wait()' >out 2>err
 		start CKPT_FORK=$fork CKPT_INTERVAL=1000s timer
 		take_image
 		touch finish
-		"$RESTART" -v image 2>restart.err </dev/null
-		grep 'not brought back: timers' restart.err
 		"$RESTART" image 2>restart.err </dev/null
-		[ "$(cat restart.err)" = 'restart: warning: not brought back: timers' ]
+		[ "$(cat restart.err)" = 'restart: work comes back without: timers' ]
 		"$RESTART" -q image 2>restart.err </dev/null
 		[ ! -s restart.err ]
 		rm finish image
@@ -958,6 +956,84 @@ os.wait()' >out 2>err
 		"$WORK" rseq
 }
 
+@test 'brought back: limits, oom_score_adj, membarrier, each without rights' {
+	scene "$WORK" attributes
+	[ "$(id -u)" -eq 0 ] && getent passwd nobody >/dev/null || return 0
+	TMPDIR=/tmp setpriv --reuid nobody --regid nogroup --clear-groups "$SCENE" "$WORK" attributes
+}
+
+# expect_missing PATTERN [COMMAND...]: restart, begun by COMMAND, brings the process back, and says in
+# one line, and nothing else, that PATTERN is missing.
+expect_missing()
+{
+	local pattern=$1
+
+	shift
+	: >finish
+	timeout -k 5 "$LIMIT" "$@" "$RESTART" image 2>restart.err </dev/null
+	[ "$(tail -n 1 out)" = ok ]
+	[ "$(wc -l <restart.err)" -eq 1 ]
+	grep -x -- "restart: work comes back without: $pattern" restart.err
+	rm finish
+}
+
+@test 'restart names the descriptors that are missing, and what the process held' {
+	start descriptors
+	take_image
+	expect_missing "descriptors 40, 41, 42 (pipes), descriptor 43 (an eventfd), descriptor 44 (a \
+socket), descriptor 45 (/proc/[0-9]*/stat, which cannot be opened), descriptor 46 \
+(/proc/[0-9]*/mountinfo, which cannot be opened), descriptor 47 (the deleted file $dir/unlinked)"
+	: >finish
+	"$RESTART" -q image 2>restart.err </dev/null
+	[ ! -s restart.err ]
+	rm finish image
+	start holdings
+	take_image
+	expect_missing 'file locks, file leases, System V shared memory'
+}
+
+@test 'restart names more descriptors than fit a line by their number' {
+	start 'pipes 23'
+	take_image
+	expect_missing 'descriptors 40, 41, 42, 43, 44, 45, 46, 47 and 15 more (pipes)'
+}
+
+@test 'restart names what it has no rights for' {
+	[ "$(id -u)" -eq 0 ] || skip 'needs root'
+	start count
+	take_image
+	expect_missing 'the name of its program file (/proc/PID/exe)' \
+		setpriv --bounding-set=-checkpoint_restore,-sys_admin
+	expect_missing 'its groups' setpriv --groups 23,42
+	expect_missing 'the limit of open files' setpriv --bounding-set=-sys_resource \
+		bash -c 'ulimit -n 700 && exec "$@"' bash
+}
+
+@test 'restart names an oom_score_adj that it must not set' {
+	[ "$(id -u)" -eq 0 ] || skip 'needs root'
+	(echo -500 >/proc/self/oom_score_adj) 2>write.err || skip 'root may not lower oom_score_adj here'
+	(echo -500 >/proc/self/oom_score_adj && start count && take_image)
+	expect_missing 'oom_score_adj (it was -500)' setpriv --bounding-set=-sys_resource
+}
+
+@test 'rseq that nobody may ask the kernel for: restart says that it is missing' {
+	env "LD_PRELOAD=$BUILD/libckpt.so" CKPT_FILE="$dir/image" GLIBC_TUNABLES=glibc.pthread.rseq=0 \
+		"$BUILD/e2e/deny" ptrace 1 "$WORK" lost-rseq >out 2>err </dev/null 3>&- 4>&- &
+	pid=$!
+	wait_for 'it to be ready' grep -qs ready out
+	take_image
+	expect_missing 'registrations of rseq(2)'
+}
+
+@test 'brought back: the name of the program file' {
+	[ "$(id -u)" -eq 0 ] || skip 'needs root'
+	start count
+	next_image
+	restart_in_background image
+	[ "$(readlink "/proc/$pid/exe")" = "$WORK" ]
+	expect_unharmed
+}
+
 @test 'a file that the process had open is gone, or no plain file any more' {
 	start files
 	take_image
@@ -976,13 +1052,12 @@ os.wait()' >out 2>err
 }
 
 @test 'a file number above the limit of open files' {
-	start files # which uses 230
-	take_image
+	(ulimit -Sn 300 && start files && take_image) # which uses 230
 	rm alive
 	(ulimit -Sn 200 && exec "$RESTART" image) >restart.out 2>restart.err </dev/null 3>&- 4>&- &
 	pid=$!
 	wait_for 'it to go on' test -L alive
-	[ "$(awk '/^Max open files/ { print $4 }' "/proc/$pid/limits")" -eq 200 ]
+	[ "$(awk '/^Max open files/ { print $4 }' "/proc/$pid/limits")" -eq 300 ]
 	expect_unharmed
 	launch=(bash -c 'ulimit -n 200 && exec "$@"' bash)
 	expect_refused 'cannot use file numbers from [0-9]* on: raise the limit of open files' image

@@ -81,6 +81,19 @@ static void descriptors(void)
 	check(fcntl(51, F_GETFD) == 0);
 }
 
+/* More than a line has room for. */
+static void pipes(void)
+{
+	int both[2];
+
+	must(pipe(both) == 0 && work_number >= 2);
+	for (int i = 0; i < (int)work_number; i++)
+		must(dup2(both[i % 2], 40 + i) == 40 + i);
+	must(close(both[0]) == 0 && close(both[1]) == 0);
+	say("ready");
+	wait_for_finish();
+}
+
 /* What is lost besides: a lock, a lease, a segment of System V. */
 static void holdings(void)
 {
@@ -195,6 +208,7 @@ static void lost_rseq(void)
 
 const struct work_scene work_missing[] = {
 	{"descriptors", descriptors},
+	{"pipes", pipes},
 	{"holdings", holdings},
 	{"attributes", attributes},
 	{"rseq", own_rseq},

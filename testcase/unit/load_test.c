@@ -6,7 +6,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "restart/load.h"
+#include "become/load.h"
 #include "tap.h"
 
 enum { PIECES = 3, PIECE_BYTES = 23 * PAGE_BYTES };
@@ -44,30 +44,35 @@ static void make_pieces(struct plan_piece pieces[PIECES + 1], int fd)
 static void test_load(void)
 {
 	struct plan_piece pieces[PIECES + 1];
-	const struct plan plan = {.pieces = pieces, .piece_count = PIECES + 1};
-	int fd = memfd_create("load", MFD_CLOEXEC), about = -1;
+	const struct plan plan = {.pieces = pieces, .piece_count = PIECES + 1, .messages_fd = -1};
+	struct load_failure failure = {.fd = -1};
+	int fd = memfd_create("load", MFD_CLOEXEC);
 
 	must(fd < 0);
 	for (size_t i = 0; i < sizeof(contents); i++)
 		contents[i] = (unsigned char)((i * 2654435761u) >> 11);
 	must(write(fd, contents, sizeof(contents)) != sizeof(contents));
 	make_pieces(pieces, fd);
-	tap__equal(load__pieces(&plan, &about), 0, "all of it");
+	tap__ok(!load__pieces(&plan, &failure), "all of it");
 	tap__ok(memcmp(memory, contents, sizeof(memory)) == 0, "is there");
 	make_pieces(pieces, fd);
 	pieces[PIECES].crc ^= 23;
-	tap__equal(load__pieces(&plan, &about), -EBADMSG, "another checksum");
-	tap__equal(about, fd, "is of that file");
+	tap__ok(load__pieces(&plan, &failure), "another checksum");
+	tap__equal(failure.reason, LOAD_DAMAGED, "is a reason to fail");
+	tap__equal(failure.fd, fd, "of that file");
 	must(ftruncate(fd, PIECE_BYTES + 23) != 0);
 	make_pieces(pieces, fd);
-	about = -1;
-	tap__equal(load__pieces(&plan, &about), -ENODATA, "a file that is cut off");
-	tap__equal(about, fd, "is that file");
+	failure.fd = -1;
+	tap__ok(load__pieces(&plan, &failure), "a file that is cut off");
+	tap__equal(failure.reason, LOAD_CUT_OFF, "is a reason to fail");
+	tap__equal(failure.fd, fd, "of that file");
 	tap__ok(pieces[0].is_loaded && pieces[1].is_loaded && !pieces[2].is_loaded,
 		"what is behind is not read any more");
 	(void)close(fd);
 	make_pieces(pieces, fd);
-	tap__equal(load__pieces(&plan, &about), -EBADF, "a file that cannot be read");
+	tap__ok(load__pieces(&plan, &failure) && failure.reason == LOAD_UNREADABLE,
+		"a file that cannot be read");
+	tap__equal(failure.err, -EBADF, "because it is closed");
 }
 
 static void test_skip(void)
@@ -90,7 +95,7 @@ static void test_skip(void)
 
 int main(void)
 {
-	tap__plan(16);
+	tap__plan(19);
 	test_load();
 	test_skip();
 	return tap__done();

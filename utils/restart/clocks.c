@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * See clocks.h. A new namespace has the offsets of the one it was made in, and they may be changed
- * until somebody is in it. They are relative to the clocks of the machine, so what is missing is
- * added to what is there: the caller may be in a namespace already.
+ * See clocks.h. A new namespace has the offsets of the one it was made in. They may be changed until
+ * somebody is in it. They are relative to the clocks of the machine, and the caller may be in a
+ * namespace already, so the lag is added to what is there.
  * Source: kernel/time/namespace.c of Linux.
  */
 #include "restart/clocks.h"
@@ -51,57 +51,68 @@ static int add_line(char text[TEXT_BYTES], const char *offsets, const struct lag
 	return 0;
 }
 
-/* Of the namespace that was made and has nobody in it. */
-static int change_offsets(const struct lag lags[CLOCKS])
+static int fail(struct clocks_failure *ret, enum clocks_reason reason, int err)
+{
+	*ret = (struct clocks_failure){.reason = err == EPERM ? CLOCKS_NEED_RIGHTS : reason,
+				       .err = -err};
+	return -err;
+}
+
+/* Changes the namespace that was made and has nobody in it. */
+static int change_offsets(const struct lag lags[CLOCKS], struct clocks_failure *ret)
 {
 	char offsets[TEXT_BYTES] = "", text[TEXT_BYTES] = "";
 	int fd = open("/proc/self/timens_offsets", O_RDWR | O_CLOEXEC);
 	int err = 0;
 
 	if (fd < 0)
-		return -errno;
+		return fail(ret, CLOCKS_NOT_SUPPORTED, errno);
 	if (read(fd, offsets, sizeof(offsets) - 1) < 0)
-		err = -errno;
-	for (size_t i = 0; i < CLOCKS && !err; i++)
-		err = add_line(text, offsets, &lags[i]);
+		err = fail(ret, CLOCKS_FAILED, errno);
+	for (size_t i = 0; i < CLOCKS && !err; i++) {
+		if (add_line(text, offsets, &lags[i]))
+			err = fail(ret, CLOCKS_FAILED, EBADMSG);
+	}
 	/* It takes all lines in one write, at its beginning, which pwrite(2) cannot reach. */
 	if (!err && (lseek(fd, 0, SEEK_SET) < 0 || write(fd, text, strlen(text)) < 0))
-		err = -errno;
+		err = fail(ret, errno == ERANGE ? CLOCKS_OUT_OF_RANGE : CLOCKS_FAILED, errno);
 	(void)close(fd);
 	return err;
 }
 
-static int enter(const char *path)
+static int enter(const char *path, struct clocks_failure *ret)
 {
 	int fd = open(path, O_RDONLY | O_CLOEXEC), err = 0;
 
 	if (fd < 0)
-		return -errno;
+		return fail(ret, CLOCKS_NOT_SUPPORTED, errno);
 	if (setns(fd, CLONE_NEWTIME) < 0)
-		err = -errno;
+		err = fail(ret, CLOCKS_FAILED, errno);
 	(void)close(fd);
 	return err;
 }
 
-static int make_namespace(const struct lag lags[CLOCKS])
+/* A new namespace is a copy of that for children. The caller makes this one its own first. */
+static int make_namespace(const struct lag lags[CLOCKS], struct clocks_failure *ret)
 {
 	static const char own[] = "/proc/self/ns/time";
-	/* The new one will be a copy of that for children, which need not be ours. */
-	int err = enter(own);
+	struct clocks_failure ignored;
+	int err = enter(own, ret);
 
-	if (!err && unshare(CLONE_NEWTIME) < 0)
-		err = -errno;
 	if (err)
 		return err;
-	err = change_offsets(lags);
+	if (unshare(CLONE_NEWTIME) < 0)
+		return fail(ret, CLOCKS_FAILED, errno);
+	err = change_offsets(lags, ret);
 	if (!err)
-		err = enter("/proc/self/ns/time_for_children");
-	if (err)
-		(void)enter(own); /* or it could have no threads; this has worked before */
+		err = enter("/proc/self/ns/time_for_children", ret);
+	if (err) /* the caller could start no thread otherwise; it worked before */
+		(void)enter(own, &ignored);
 	return err;
 }
 
-int clocks__carry_on(const struct image_process *process, uint64_t *ret_behind_ns)
+int clocks__carry_on(const struct image_process *process, uint64_t *ret_behind_ns,
+		     struct clocks_failure *ret_failure)
 {
 	const struct lag lags[CLOCKS] = {
 		{"monotonic", find_lag(CLOCK_MONOTONIC, process->monotonic_ns)},
@@ -109,5 +120,19 @@ int clocks__carry_on(const struct image_process *process, uint64_t *ret_behind_n
 	};
 
 	*ret_behind_ns = lags[0].ns > lags[1].ns ? lags[0].ns : lags[1].ns;
-	return *ret_behind_ns ? make_namespace(lags) : 0;
+	return *ret_behind_ns ? make_namespace(lags, ret_failure) : 0;
+}
+
+const char *clocks__reason_text(enum clocks_reason reason)
+{
+	static const char *const texts[] = {
+		[CLOCKS_NEED_RIGHTS] =
+			"as root (CAP_SYS_ADMIN, CAP_SYS_TIME) it gets a clock of its own",
+		[CLOCKS_NOT_SUPPORTED] =
+			"this kernel has no time namespaces, or /proc is not mounted",
+		[CLOCKS_OUT_OF_RANGE] = "no clock of Linux can be so far ahead",
+		[CLOCKS_FAILED] = "it cannot get a clock of its own",
+	};
+
+	return texts[reason];
 }

@@ -1,24 +1,41 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * The clocks that count from when the machine was started, CLOCK_MONOTONIC and CLOCK_BOOTTIME. In
- * an image there are moments of them: of what a program waits for, of when something began. After a
- * reboot they are behind, and a process would wait for such a moment as long as the machine had
- * run. In a time namespace they go on from where they were. Source: time_namespaces(7).
+ * The clocks that count from the start of the machine, CLOCK_MONOTONIC and CLOCK_BOOTTIME. The memory
+ * of a process holds moments of them: when a wait ends, when something began. After a reboot the
+ * clocks are behind, and a process would wait for such a moment as long as the machine had run. In a
+ * time namespace they go on from where they were.
+ * Source: time_namespaces(7).
  */
 #ifndef RESTART_CLOCKS_H
 #define RESTART_CLOCKS_H
 
 #include "image/image.h"
 
+/* Why the process gets no clocks of its own. */
+enum clocks_reason {
+	CLOCKS_NEED_RIGHTS,   /* CAP_SYS_ADMIN, or CAP_SYS_TIME */
+	CLOCKS_NOT_SUPPORTED, /* a kernel without time namespaces, or no /proc */
+	CLOCKS_OUT_OF_RANGE,  /* the kernel takes such a clock for impossible */
+	CLOCKS_FAILED,        /* another call failed */
+};
+
+struct clocks_failure {
+	enum clocks_reason reason;
+	int err; /* -errno of the call */
+};
+
 /*
- * Makes sure that no clock of the caller is behind what it was for the process of an image: moves
- * the caller, which must have one thread, to a time namespace of its own if one is. Otherwise
- * nothing is done: for the process it is as if it had been stopped meanwhile. process: that of the
- * image; any numbers are harmless. *ret_behind_ns: how far behind the clock was that was most; 0 if
- * none was. It is always set. Returns 0; -EPERM without CAP_SYS_ADMIN or CAP_SYS_TIME; -ENOENT for
- * a kernel without time namespaces, or without /proc; -ERANGE for a clock that the kernel takes for
- * impossible; or the -errno of another call. On failure the clocks are as they were.
+ * Makes sure that no clock of the caller is behind what it was for the process of an image: if one
+ * is, moves the caller, which must have one thread, to a time namespace of its own. If none is, time
+ * has passed for the process as if it had been stopped.
+ * process: that of the image; any numbers are harmless. *ret_behind_ns: how far the clock was behind
+ * that was behind most, or 0. It is always set.
+ * Returns 0; or -errno and *ret_failure. On failure the clocks are as they were.
  */
-int clocks__carry_on(const struct image_process *process, uint64_t *ret_behind_ns);
+int clocks__carry_on(const struct image_process *process, uint64_t *ret_behind_ns,
+		     struct clocks_failure *ret_failure);
+
+/* In words, and what can be done. */
+const char *clocks__reason_text(enum clocks_reason reason);
 
 #endif

@@ -15,7 +15,7 @@
 /* One of them, in this process or in the image. */
 struct part {
 	uint64_t start, bytes;
-	int is_code;
+	bool is_code;
 };
 
 struct parts {
@@ -23,7 +23,7 @@ struct parts {
 	size_t count;
 };
 
-static void add_part(struct parts *parts, uint64_t start, uint64_t end, int is_code)
+static void add_part(struct parts *parts, uint64_t start, uint64_t end, bool is_code)
 {
 	if (parts->count < PLAN_KERNEL_PARTS)
 		parts->items[parts->count++] = (struct part){start, end - start, is_code};
@@ -36,7 +36,7 @@ static int find_here(struct parts *parts)
 
 	for (size_t i = 0; i < maps.count; i++) {
 		const struct mapping *m = &maps.items[i];
-		int is_code = strcmp(m->path, "[vdso]") == 0;
+		bool is_code = strcmp(m->path, "[vdso]") == 0;
 
 		if (is_code || strncmp(m->path, "[vvar", 5) == 0)
 			add_part(parts, m->start, m->end, is_code);
@@ -55,40 +55,41 @@ static void find_in_image(const struct image *image, struct parts *parts)
 	}
 }
 
-/* 1 if the code is the same, 0 if not, or -errno. */
-static int is_same_code(const struct image_chain *chain, const struct part *then,
-			const struct part *now)
+/* Returns 0 and whether the code is the same, or -errno. */
+static int compare_code(const struct image_chain *chain, const struct part *then,
+			const struct part *now, bool *ret_same)
 {
 	struct slab_heap *heap = chain->images[0]->heap;
 	void *bytes = slab_heap__alloc(heap, then->bytes);
 	int err = bytes ? image_chain__read(chain, then->start, bytes, then->bytes) : -ENOMEM;
 
 	if (!err)
-		err = memcmp(bytes, (const void *)now->start, then->bytes) == 0; /* NOLINT */
+		*ret_same = memcmp(bytes, (const void *)now->start, then->bytes) == 0; /* NOLINT */
 	(void)slab_heap__free(heap, bytes);
 	return err;
 }
 
 /* The same parts, at the same distance from each other? */
-static int is_same_shape(const struct parts *then, const struct parts *now)
+static bool is_same_shape(const struct parts *then, const struct parts *now)
 {
 	if (then->count != now->count)
-		return 0;
+		return false;
 	for (size_t i = 0; i < then->count; i++) {
 		const struct part *a = &then->items[i], *b = &now->items[i];
 
 		if (a->bytes != b->bytes || a->is_code != b->is_code ||
 		    a->start - then->items[0].start != b->start - now->items[0].start)
-			return 0;
+			return false;
 	}
-	return 1;
+	return true;
 }
 
 int vdso__plan(const struct image_chain *chain, struct plan *plan, char *message)
 {
 	const struct image *image = chain->images[0];
 	struct parts then = {.count = 0}, now = {.count = 0};
-	int err = find_here(&now), same;
+	int err = find_here(&now);
+	bool same;
 
 	if (err)
 		return image__fail(message, err, image->path, "cannot read /proc/self/maps: %s",
@@ -97,15 +98,15 @@ int vdso__plan(const struct image_chain *chain, struct plan *plan, char *message
 	if (then.count == 0)
 		return 0;
 	same = is_same_shape(&then, &now);
-	for (size_t i = 0; i < then.count && same == 1; i++) {
+	for (size_t i = 0; i < then.count && same && !err; i++) {
 		if (then.items[i].is_code)
-			same = is_same_code(chain, &then.items[i], &now.items[i]);
+			err = compare_code(chain, &then.items[i], &now.items[i], &same);
 		plan->moves[i] = (struct plan_move){now.items[i].start, then.items[i].start,
 						    then.items[i].bytes};
 	}
-	if (same < 0)
-		return image__fail(message, same, image->path, "cannot read the vdso: %s",
-				   strerror(-same));
+	if (err)
+		return image__fail(message, err, image->path, "cannot read the vdso: %s",
+				   strerror(-err));
 	if (!same)
 		return image__fail(message, -EPROTONOSUPPORT, image->path,
 				   "this kernel's vdso is not that of the kernel it was made on "

@@ -6,12 +6,12 @@
 #ifndef RESTART_VDSO_H
 #define RESTART_VDSO_H
 
-#include "restart/plan.h"
+#include "become/plan.h"
 
 /*
  * Fills in plan->moves: where the parts of this process are, and where those of the image were.
- * Returns 0 (also if the image has none); -EPROTONOSUPPORT with a message if they are not the same
- * code; -ENOMEM; or the -errno of reading.
+ * Returns 0, also if the image has none; or -errno with a message, if they are not the same code or
+ * cannot be read.
  */
 int vdso__plan(const struct image_chain *chain, struct plan *plan, char *message);
 

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * Everything that restart will do once its own memory is gone, worked out before: which mapping is
- * made how, and which bytes go where. A plan lies in one block of memory, at addresses that neither
- * the image nor restart uses, and points to nothing outside of it.
+ * Everything that is left to do once restart's own memory is gone, worked out before: which mapping
+ * is made how, and which bytes go where. A plan lies in one block of memory, at addresses that
+ * neither the image nor restart uses, and points to nothing outside of it.
  */
-#ifndef RESTART_PLAN_H
-#define RESTART_PLAN_H
+#ifndef BECOME_PLAN_H
+#define BECOME_PLAN_H
 
-#include <sys/resource.h>
+#include <stdbool.h>
 
 #include "image/image.h"
 
@@ -23,10 +23,10 @@ struct plan_mapping {
 	int protection;  /* in the end, as mmap(2) has it */
 	int flags;       /* of mmap(2) */
 	int fd;          /* -1: anonymous */
-	int is_loaded;   /* are there pieces for it? */
+	bool is_loaded;  /* are there pieces for it? */
 };
 
-/* At most PLAN_PIECE_BYTES of a file that go to an address. One without bytes ends a segment, and
+/* At most PLAN_PIECE_BYTES of a file that go to an address. A piece without bytes ends a segment: it
  * has the checksum of the pieces before it, back to the one that ended the segment before. */
 struct plan_piece {
 	uint64_t address, bytes;
@@ -35,8 +35,8 @@ struct plan_piece {
 	uint32_t crc;
 	struct image_sum sum; /* of these bytes, set by load__pieces */
 	int err;              /* of reading them, set by load__pieces */
-	char verify;          /* is the sum needed? */
-	char is_loaded;       /* set by load__pieces */
+	bool verify;          /* is the sum needed? */
+	bool is_loaded;       /* set by load__pieces */
 };
 
 /* A part of vvar and vdso, which the kernel has put elsewhere in this process. */
@@ -48,6 +48,11 @@ struct plan_move {
 struct plan_image {
 	const char *path; /* for messages: nothing in it steers a terminal */
 	int fd;
+};
+
+/* As prlimit(2) takes it. */
+struct plan_limit {
+	uint64_t soft, hard;
 };
 
 struct plan {
@@ -68,22 +73,11 @@ struct plan {
 	struct image_process process;
 	uint64_t rseq; /* what restart's own C library has registered */
 	uint32_t rseq_bytes, rseq_signature;
-	int first_fd;    /* files from there on are restart's own, not the process's */
-	int messages_fd; /* where to say what goes wrong; above first_fd as well; -1: nowhere */
-	struct rlimit file_limit; /* of the process; restart's own may be higher */
+	int first_fd;       /* files from there on are restart's own, not the process's */
+	int messages_fd;    /* where to say what goes wrong; from first_fd on as well; -1: nowhere */
+	int program_fd;     /* the file that the process was started from; -1: restart's stays */
+	bool shows_progress; /* is messages_fd a terminal, and talk wanted? */
+	struct plan_limit limits[IMAGE_LIMITS]; /* of the process */
 };
-
-/*
- * Makes a plan. chain: the images, open, with all their files at first_fd or above. What the plan
- * does not verify has been verified when this returns.
- * message: IMAGE_MESSAGE_BYTES; set on failure.
- * Returns 0 and *ret, which is never freed, for it outlives the program; or -errno: -ENOEXEC when
- * the image cannot run (no registers), -EADDRINUSE when it needs the addresses of restart,
- * -EPROTONOSUPPORT when the kernel or the processor is another, -EBADMSG when it is damaged.
- */
-int plan__make(const struct image_chain *chain, int first_fd, struct plan **ret, char *message);
-
-/* Moves an open file to a number from first_fd on. Returns the new one, or -errno. */
-int plan__move_fd(int fd, int first_fd);
 
 #endif

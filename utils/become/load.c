@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "restart/load.h"
+#include "become/load.h"
 
 #include <errno.h>
 #include <sched.h>
@@ -10,23 +10,26 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "restart/raw_syscall.h"
+#include "become/raw_syscall.h"
 
 #ifndef MADV_POPULATE_WRITE /* Linux 5.14 */
 #define MADV_POPULATE_WRITE 23
 #endif
 
-enum { BLOCK_BYTES = 1 << 18 };
+enum {
+	BLOCK_BYTES = 1 << 18,
+	END_OF_FILE = 1, /* instead of a -errno */
+};
 
 static _Alignas(64) unsigned char stacks[LOAD_HELPERS][LOAD_STACK_BYTES];
 static const struct plan *work;
 static atomic_size_t next; /* the first piece that nobody has taken */
-/* Could a piece not be read? Then what nobody has taken is not wanted any more. */
-static atomic_int failed;
+static atomic_int failed; /* a piece could not be read, so no other one is wanted */
 static long caller;
 
 /* ---- one piece ---- */
 
+/* Returns 0, END_OF_FILE, or -errno. */
 static int read_block(const struct plan_piece *piece, uint64_t done, size_t bytes)
 {
 	size_t got = 0;
@@ -41,7 +44,7 @@ static int read_block(const struct plan_piece *piece, uint64_t done, size_t byte
 		if (n == -EINTR)
 			continue;
 		if (n <= 0)
-			return n < 0 ? (int)n : -ENODATA;
+			return n < 0 ? (int)n : END_OF_FILE;
 		got += (size_t)n;
 	}
 	return 0;
@@ -73,7 +76,7 @@ static void load_what_is_left(void)
 		if (i >= work->piece_count)
 			return;
 		work->pieces[i].err = load(&work->pieces[i]);
-		work->pieces[i].is_loaded = 1;
+		work->pieces[i].is_loaded = true;
 		if (work->pieces[i].err)
 			atomic_store(&failed, 1);
 	}
@@ -82,7 +85,7 @@ static void load_what_is_left(void)
 __attribute__((noreturn)) static void help(void *argument)
 {
 	(void)argument;
-	/* A caller that is killed takes its helpers along; it can be gone already. */
+	/* A caller that is killed takes its helpers along. It may be gone already. */
 	(void)raw_syscall__call(SYS_prctl, PR_SET_PDEATHSIG, SIGKILL, 0, 0);
 	if (raw_syscall__call(SYS_getppid, 0, 0, 0, 0) == caller)
 		load_what_is_left();
@@ -108,31 +111,54 @@ static size_t count_helpers(void)
 	return processors - 1;
 }
 
-/* A piece that nobody has finished is that of a helper who was killed, for those that were not
- * taken because another one had failed are behind that one. */
-static int verify(const struct plan *plan, int *ret_fd)
+const char *load__reason_text(enum load_reason reason)
+{
+	static const char *const texts[] = {
+		[LOAD_UNREADABLE] = "cannot be read",
+		[LOAD_CUT_OFF] = "it was cut off while it was read",
+		[LOAD_DAMAGED] = "damaged: a checksum of its memory is wrong (readckpt says where)",
+		[LOAD_HELPER_KILLED] =
+			"cannot be read: a helper of restart was killed; try again",
+	};
+
+	return texts[reason];
+}
+
+static bool fail(const struct plan_piece *piece, enum load_reason reason, int err,
+		 struct load_failure *ret)
+{
+	*ret = (struct load_failure){.reason = reason, .err = err, .fd = piece->fd};
+	return true;
+}
+
+/* After a failure nobody takes pieces any more; those are behind the one that failed. So a piece before
+ * that, which nobody has finished, was a killed helper's. */
+static bool has_failed(const struct plan *plan, struct load_failure *ret)
 {
 	struct image_sum sum = {0};
 
 	for (size_t i = 0; i < plan->piece_count; i++) {
 		const struct plan_piece *piece = &plan->pieces[i];
 
-		*ret_fd = piece->fd;
-		if (!piece->is_loaded || piece->err)
-			return piece->is_loaded ? piece->err : -EINTR;
+		if (!piece->is_loaded)
+			return fail(piece, LOAD_HELPER_KILLED, 0, ret);
+		if (piece->err == END_OF_FILE)
+			return fail(piece, LOAD_CUT_OFF, 0, ret);
+		if (piece->err)
+			return fail(piece, LOAD_UNREADABLE, piece->err, ret);
 		if (!piece->verify)
 			continue;
 		image__add_sum(&sum, &piece->sum);
 		if (piece->bytes)
 			continue;
 		if (sum.crc != piece->crc)
-			return -EBADMSG;
+			return fail(piece, LOAD_DAMAGED, 0, ret);
 		sum = (struct image_sum){0};
 	}
-	return 0;
+	return false;
 }
 
-int load__pieces(const struct plan *plan, int *ret_fd)
+bool load__pieces(const struct plan *plan, struct load_failure *ret_failure)
 {
 	struct clone_args args = {.flags = CLONE_VM | CLONE_FILES | CLONE_FS,
 				  .stack_size = LOAD_STACK_BYTES};
@@ -156,5 +182,5 @@ int load__pieces(const struct plan *plan, int *ret_fd)
 		while (raw_syscall__call(SYS_wait4, (uint64_t)helpers[i], 0, __WALL, 0) == -EINTR)
 			continue;
 	}
-	return verify(plan, ret_fd);
+	return has_failed(plan, ret_failure);
 }

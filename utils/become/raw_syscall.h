@@ -3,8 +3,8 @@
  * System calls without errno, which is in a thread area that all threads of restart share once the
  * memory of its C library is gone.
  */
-#ifndef RESTART_RAW_SYSCALL_H
-#define RESTART_RAW_SYSCALL_H
+#ifndef BECOME_RAW_SYSCALL_H
+#define BECOME_RAW_SYSCALL_H
 
 #include <linux/sched.h>
 #include <stdint.h>

@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * See memory.h.
+ */
+#include "become/memory.h"
+
+#include <errno.h>
+#include <sys/mman.h>
+
+#include "base/page.h"
+#include "become/die.h"
+#include "become/load.h"
+
+static void *at(uint64_t address)
+{
+	return (void *)address; /* NOLINT: an address of the image */
+}
+
+/* ---- leaving ---- */
+
+/* vvar and vdso go to a place where nothing of the image will be, or from there to theirs. */
+static void move_kernel_parts(const struct plan *plan, bool to_shelter)
+{
+	uint64_t shelter = plan->shelter;
+
+	for (size_t i = 0; i < plan->move_count; i++) {
+		const struct plan_move *move = &plan->moves[i];
+		uint64_t from = to_shelter ? move->from : shelter;
+		uint64_t to = to_shelter ? shelter : move->to;
+
+		if (mremap(at(from), move->bytes, move->bytes, MREMAP_MAYMOVE | MREMAP_FIXED,
+			   at(to)) == MAP_FAILED)
+			die__of("the kernel does not let the vdso be moved", -errno);
+		shelter += move->bytes;
+	}
+}
+
+static uint64_t shelter_end(const struct plan *plan)
+{
+	uint64_t end = plan->shelter;
+
+	for (size_t i = 0; i < plan->move_count; i++)
+		end += plan->moves[i].bytes;
+	return end;
+}
+
+static void unmap(uint64_t start, uint64_t end)
+{
+	if (start < end)
+		die__unless(munmap(at(start), end - start), "cannot leave the old memory");
+}
+
+void memory__leave(const struct plan *plan)
+{
+	const uint64_t top = (1ULL << 47) - PAGE_BYTES;
+
+	move_kernel_parts(plan, true);
+	unmap(0, plan->program_start);
+	unmap(plan->program_end, plan->start);
+	unmap(shelter_end(plan), top);
+}
+
+/* ---- making ---- */
+
+static void map(const struct plan_mapping *m)
+{
+	int protection = m->is_loaded ? PROT_READ | PROT_WRITE : m->protection;
+	void *mapped = mmap(at(m->start), m->end - m->start, protection, m->flags | MAP_FIXED,
+			    m->fd, (off_t)m->offset);
+
+	/* The kernel promises a new program less than it did an old one that had asked it not to
+	 * count. */
+	if (mapped == MAP_FAILED && errno == ENOMEM)
+		mapped = mmap(at(m->start), m->end - m->start, protection,
+			      m->flags | MAP_FIXED | MAP_NORESERVE, m->fd, (off_t)m->offset);
+	if (mapped == MAP_FAILED)
+		die__of("cannot map memory of the process", -errno);
+}
+
+__attribute__((noreturn)) static void die_of_image(const struct plan *plan,
+						   const struct load_failure *failure)
+{
+	const char *path = "the image";
+
+	for (size_t i = 0; i < plan->image_count; i++) {
+		if (plan->images[i].fd == failure->fd)
+			path = plan->images[i].path;
+	}
+	die__about(path, load__reason_text(failure->reason), failure->err);
+}
+
+void memory__make(const struct plan *plan)
+{
+	struct load_failure failure;
+
+	for (size_t i = 0; i < plan->mapping_count; i++)
+		map(&plan->mappings[i]);
+	if (load__pieces(plan, &failure))
+		die_of_image(plan, &failure);
+	for (size_t i = 0; i < plan->mapping_count; i++) {
+		const struct plan_mapping *m = &plan->mappings[i];
+
+		if (m->is_loaded && m->protection != (PROT_READ | PROT_WRITE))
+			die__unless(mprotect(at(m->start), m->end - m->start, m->protection),
+				    "cannot protect memory of the process");
+	}
+	move_kernel_parts(plan, false);
+}

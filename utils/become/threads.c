@@ -1,0 +1,114 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * See threads.h. The threads share the thread area of restart until each has its own, so they make
+ * system calls by hand, without errno.
+ */
+#include "become/threads.h"
+
+#include <errno.h>
+#include <linux/rseq.h>
+#include <linux/sched.h>
+#include <signal.h>
+#include <sys/prctl.h>
+
+#include "become/die.h"
+#include "become/raw_syscall.h"
+#include "image/registrations.h"
+
+static void *at(uint64_t address)
+{
+	return (void *)address; /* NOLINT: an address of the image */
+}
+
+__attribute__((noreturn)) static void jump(const struct image_thread *t)
+{
+	const uint16_t control = (uint16_t)t->fpu_control;
+
+	__asm__ volatile("ldmxcsr %0\n\t"
+			 "fldcw %1"
+			 :
+			 : "m"(t->mxcsr), "m"(control));
+	__asm__ volatile(
+		"mov %c1(%0), %%rbx\n\t"
+		"mov %c2(%0), %%rbp\n\t"
+		"mov %c3(%0), %%r12\n\t"
+		"mov %c4(%0), %%r13\n\t"
+		"mov %c5(%0), %%r14\n\t"
+		"mov %c6(%0), %%r15\n\t"
+		"mov %c7(%0), %%rsp\n\t"
+		"mov %c8(%0), %%rdx\n\t"
+		"xor %%eax, %%eax\n\t"
+		"jmp *%%rdx"
+		:
+		: "c"(t), "i"(offsetof(struct image_thread, rbx)),
+		  "i"(offsetof(struct image_thread, rbp)), "i"(offsetof(struct image_thread, r12)),
+		  "i"(offsetof(struct image_thread, r13)), "i"(offsetof(struct image_thread, r14)),
+		  "i"(offsetof(struct image_thread, r15)), "i"(offsetof(struct image_thread, rsp)),
+		  "i"(offsetof(struct image_thread, rip))
+		: "memory");
+	__builtin_unreachable();
+}
+
+/* Sets what the kernel keeps for a thread. The kernel itself had told these values, so it takes them
+ * again. Only rseq may fail, and a C library does without it. */
+void threads__become(const struct image_thread *t)
+{
+	stack_t stack = {.ss_sp = at(t->altstack),
+			 .ss_size = t->altstack_bytes,
+			 .ss_flags = (int)t->altstack_flags};
+	long tid;
+
+	tid = raw_syscall__call(SYS_set_tid_address, t->clear_tid, 0, 0, 0);
+	if (t->tid_address)
+		*(volatile int32_t *)at(t->tid_address) = (int32_t)tid;
+	(void)raw_syscall__call(SYS_set_robust_list, t->robust_list, t->robust_bytes, 0, 0);
+	(void)raw_syscall__call(SYS_prctl, PR_SET_NAME, (uintptr_t)t->name, 0, 0);
+	(void)raw_syscall__call(SYS_sigaltstack, (uintptr_t)&stack, 0, 0, 0);
+	if (t->rseq) {
+		struct rseq *area = at(t->rseq);
+
+		area->rseq_cs = 0;
+		if (raw_syscall__call(SYS_rseq, t->rseq, t->rseq_bytes, 0, t->rseq_signature) < 0)
+			area->cpu_id = (uint32_t)RSEQ_CPU_ID_REGISTRATION_FAILED;
+	}
+	(void)raw_syscall__call(SYS_arch_prctl, REGISTRATIONS_SET_GS, t->gs_base, 0, 0);
+	(void)raw_syscall__call(SYS_arch_prctl, REGISTRATIONS_SET_FS, t->fs_base, 0, 0);
+	jump(t);
+}
+
+__attribute__((noreturn)) static void begin(void *thread)
+{
+	threads__become(thread);
+}
+
+/* The thread begins in begin(). Returns its tid, or -errno. */
+static long start_thread(struct image_thread *t, unsigned char *stack, bool with_tid)
+{
+	const pid_t tid = t->tid;
+	const struct clone_args args = {
+		.flags = CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD |
+			 CLONE_SYSVSEM,
+		.stack = (uintptr_t)stack,
+		.stack_size = PLAN_STACK_BYTES,
+		.set_tid = with_tid ? (uintptr_t)&tid : 0,
+		.set_tid_size = with_tid ? 1 : 0,
+	};
+
+	return raw_syscall__clone(&args, begin, t);
+}
+
+void threads__start(const struct plan *plan)
+{
+	for (size_t i = 0; i < plan->thread_count; i++) {
+		unsigned char *stack = plan->stacks + (i + 1) * PLAN_STACK_BYTES;
+		long tid;
+
+		if (i == plan->main)
+			continue;
+		tid = start_thread(&plan->threads[i], stack, true);
+		if (tid == -EPERM || tid == -EEXIST || tid == -EINVAL)
+			tid = start_thread(&plan->threads[i], stack, false);
+		if (tid < 0)
+			die__of("cannot start a thread", (int)tid);
+	}
+}

@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * Becoming the threads of the process. They wait for each other in the process itself.
+ */
+#ifndef BECOME_THREADS_H
+#define BECOME_THREADS_H
+
+#include "become/plan.h"
+
+/* Starts all threads but the main one, each with the number that it had if that is free and we are
+ * allowed to choose it. Ends the program if the kernel starts no thread. */
+void threads__start(const struct plan *plan);
+
+/* The caller becomes that thread, at its resume point. */
+__attribute__((noreturn)) void threads__become(const struct image_thread *thread);
+
+#endif

@@ -1,0 +1,145 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * See attributes.h. Each kind is tried, and what the kernel refuses is missing.
+ */
+#include "restart/attributes.h"
+
+#include <errno.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/personality.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "restart/program_file.h"
+
+/* ---- limits ---- */
+
+int attributes__read_limits(struct plan_limit limits[IMAGE_LIMITS])
+{
+	for (int i = 0; i < IMAGE_LIMITS; i++) {
+		if (syscall(SYS_prlimit64, 0, i, NULL, &limits[i]) < 0) {
+			log__error("cannot read a resource limit: %s", strerror(errno));
+			return -errno;
+		}
+	}
+	return 0;
+}
+
+/* A hard limit can only be raised now, when it does not matter yet: the soft one stays. */
+static bool raise_hard(int resource, uint64_t hard)
+{
+	struct plan_limit limit;
+
+	if (syscall(SYS_prlimit64, 0, resource, NULL, &limit) < 0)
+		return false;
+	limit.hard = hard;
+	return syscall(SYS_prlimit64, 0, resource, &limit, NULL) == 0;
+}
+
+static void set_limits(const struct image *image, struct plan_limit limits[IMAGE_LIMITS],
+		       struct missing *missing)
+{
+	/* In the order of RLIMIT_... */
+	static const char *const names[IMAGE_LIMITS] = {
+		"processor time",  "file size",    "data",          "stack",
+		"core file",       "resident set", "processes",     "open files",
+		"locked memory",   "memory",       "file locks",    "pending signals",
+		"message queues",  "nice",         "real priority", "real time",
+	};
+
+	for (int i = 0; i < IMAGE_LIMITS; i++) {
+		struct plan_limit wanted = {image->attributes.limits[i].soft,
+					    image->attributes.limits[i].hard};
+
+		if (wanted.hard > limits[i].hard && !raise_hard(i, wanted.hard)) {
+			missing__add(missing, "the limit of %s", names[i]);
+			wanted.hard = limits[i].hard;
+		}
+		if (wanted.soft > wanted.hard)
+			wanted.soft = wanted.hard;
+		limits[i] = wanted;
+	}
+}
+
+/* ---- the others ---- */
+
+static bool has_groups(const struct image *image)
+{
+	uint32_t *groups = NULL;
+	int count = getgroups(0, NULL);
+	bool are_same = false;
+
+	if (count < 0 || (size_t)count != image->group_count)
+		return false;
+	groups = calloc((size_t)count + 1, sizeof(*groups));
+	if (groups && getgroups(count, groups) == count) /* sorted by the kernel */
+		are_same = memcmp(groups, image->groups, (size_t)count * sizeof(*groups)) == 0;
+	free(groups);
+	return are_same;
+}
+
+static bool set_oom(int value)
+{
+	FILE *file = fopen("/proc/self/oom_score_adj", "r+e");
+	int now;
+	bool is_set;
+
+	if (!file)
+		return false;
+	is_set = fscanf(file, "%d", &now) == 1 && now == value; /* NOLINT: the kernel's text */
+	if (!is_set) {
+		rewind(file);
+		is_set = fprintf(file, "%d\n", value) > 0 && fflush(file) == 0;
+	}
+	(void)fclose(file);
+	return is_set;
+}
+
+/* It is of the memory, which all threads will share. */
+static bool register_membarrier(uint32_t commands)
+{
+	bool are_set = true;
+
+	for (uint32_t command = 1; command; command <<= 1) {
+		if ((commands & command) && syscall(SYS_membarrier, command, 0, 0) < 0)
+			are_set = false;
+	}
+	return are_set;
+}
+
+static void set_surroundings(const struct image *image)
+{
+	const char *cwd = image__string(image, image->process.cwd);
+
+	if (chdir(cwd) < 0)
+		log__warn("cannot go to the folder %s, where the process was: %s", cwd,
+			  strerror(errno));
+	(void)umask((mode_t)image->process.umask);
+	if (personality(image->process.personality) < 0)
+		log__warn("cannot set the personality 0x%x: %s", image->process.personality,
+			  strerror(errno));
+}
+
+void attributes__set(const struct image *image, struct plan *plan, struct missing *missing)
+{
+	const struct image_attributes *attributes = &image->attributes;
+
+	if (attributes->flags & IMAGE_HAS_LIMITS) {
+		set_limits(image, plan->limits, missing);
+		if (!has_groups(image))
+			missing__add(missing, "its groups");
+	}
+	if ((attributes->flags & IMAGE_HAS_OOM) && !set_oom(attributes->oom_score_adj))
+		missing__add(missing, "oom_score_adj (it was %d)", attributes->oom_score_adj);
+	if (!register_membarrier(attributes->membarrier))
+		missing__add(missing, "registrations of membarrier(2)");
+	plan->program_fd = program_file__open(image, plan->first_fd);
+	if (plan->program_fd < 0)
+		missing__add(missing, "the name of its program file (/proc/PID/exe)");
+	set_surroundings(image);
+}

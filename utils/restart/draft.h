@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * Between make_plan.c and its parts draft_memory.c and vdso.c: what is gathered before it is known how
+ * large the block of a plan must be. Nobody else needs it.
+ */
+#ifndef RESTART_DRAFT_H
+#define RESTART_DRAFT_H
+
+#include "become/plan.h"
+#include "image/image.h"
+
+struct slab_heap;
+
+struct draft {
+	const struct image_chain *chain;
+	const struct image *image; /* the first of the chain */
+	struct plan plan;
+	struct slab_heap *heap; /* of mappings and pieces */
+	struct plan_mapping *mappings;
+	struct plan_piece *pieces;
+	size_t piece_count, piece_room;
+	bool verify_later; /* may checksums be verified while loading? */
+	char *message;
+};
+
+/*
+ * Adds all mappings, with plan.mapping_count, and all pieces. What loading cannot verify is verified.
+ * Returns 0; or -errno with a message.
+ */
+int draft__add_memory(struct draft *draft);
+
+#endif

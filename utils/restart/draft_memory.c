@@ -1,0 +1,297 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * See draft.h. Mappings of files get their contents from the image, since the file may have changed.
+ * Where the file still has the same contents, it is mapped again: that shares memory, and
+ * /proc/PID/maps names it, and so does the next image.
+ */
+#include "restart/draft.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "base/page.h"
+#include "image/image_internal.h"
+#include "restart/missing.h"
+#include "restart/own_files.h"
+#include "slab/slab_heap.h"
+
+enum { COMPARE_BYTES = 1 << 16 };
+
+static uint64_t round_up(uint64_t bytes, uint64_t unit)
+{
+	return (bytes + unit - 1) / unit * unit;
+}
+
+/* ---- pieces ---- */
+
+static int add_piece(struct draft *d, const struct plan_piece *piece)
+{
+	if (d->piece_count == d->piece_room) {
+		size_t room = d->piece_room ? 2 * d->piece_room : 256;
+		struct plan_piece *larger =
+			slab_heap__resize(d->heap, d->pieces, room * sizeof(*larger));
+
+		if (!larger)
+			return -ENOMEM;
+		d->pieces = larger;
+		d->piece_room = room;
+	}
+	d->pieces[d->piece_count++] = *piece;
+	return 0;
+}
+
+/* The checksum of the segment that begins there, in the only image. */
+static uint32_t find_checksum(const struct draft *d, uint64_t address)
+{
+	size_t low = 0, high = d->image->segment_count;
+
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+
+		if (d->image->segments[middle].end <= address)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return d->image->segments[low].crc;
+}
+
+/* Bytes [from, to) of a segment, in pieces that several processors can share. */
+static int add_run(struct draft *d, const struct plan_piece *segment, uint64_t from, uint64_t to)
+{
+	int err = 0;
+
+	while (from < to && !err) {
+		struct plan_piece piece = *segment;
+
+		piece.address += from;
+		piece.offset += from;
+		piece.bytes = to - from < PLAN_PIECE_BYTES ? to - from : PLAN_PIECE_BYTES;
+		err = add_piece(d, &piece);
+		from += piece.bytes;
+	}
+	return err;
+}
+
+/* What image has for addresses from start on. A mapping of the same file has the file's bytes
+ * before, so holes count there. Holes of some file systems are smaller than a page. */
+static int add_data(struct draft *d, uint64_t start, const struct image_extent *data,
+		    const struct image *image, bool skip_holes)
+{
+	const uint64_t bytes = data->end - start, limit = data->offset + bytes;
+	const struct plan_piece segment = {.address = start,
+					   .offset = data->offset,
+					   .fd = image->fd,
+					   .verify = d->verify_later};
+	struct plan_piece end = segment;
+	uint64_t at = skip_holes ? 0 : bytes;
+	int err = skip_holes ? 0 : add_run(d, &segment, 0, bytes);
+
+	while (at < bytes && !err) {
+		uint64_t from = image__skip_hole(image, data->offset + at, limit);
+		uint64_t to = image__skip_data(image, from, limit);
+
+		from = page__start(from - data->offset);
+		at = round_up(to - data->offset, PAGE_BYTES);
+		err = add_run(d, &segment, from, at);
+	}
+	if (err || !d->verify_later)
+		return err;
+	end.crc = find_checksum(d, start);
+	return add_piece(d, &end);
+}
+
+/* All of the mapping that is in a file. */
+static int add_pieces(struct draft *d, const struct image_mapping *m, bool skip_holes)
+{
+	uint64_t at = m->start;
+	int err = 0;
+
+	while (at < m->end && !err) {
+		const struct image *image;
+		struct image_extent piece;
+
+		image_chain__locate(d->chain, at, &piece, &image);
+		if (piece.kind == IMAGE_DATA)
+			err = add_data(d, at, &piece, image, skip_holes);
+		at = piece.end;
+	}
+	return err;
+}
+
+/* ---- files of mappings ---- */
+
+/* Is the file of a mapping what it was? */
+enum file_state {
+	FILE_USABLE,
+	FILE_NONE, /* it had none, or the file was deleted */
+	FILE_UNREADABLE,
+	FILE_NOT_PLAIN,
+	FILE_SHORTER,
+};
+
+struct mapped_file {
+	enum file_state state;
+	int fd;  /* of FILE_USABLE; else -1 */
+	int err; /* of FILE_UNREADABLE: what open(2) said, -errno */
+};
+
+/* Opens it if it is there, plain, and long enough for all pages of the mapping. */
+static struct mapped_file open_file_of(const struct draft *d, const struct image_mapping *m,
+				       int flags)
+{
+	struct mapped_file file = {.state = FILE_NONE, .fd = -1};
+	struct stat st;
+	int fd;
+
+	if (!(m->flags & IMAGE_FILE) || (m->flags & IMAGE_DELETED))
+		return file;
+	fd = open(image__string(d->image, m->path), flags | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	if (fd < 0 || fstat(fd, &st) < 0) {
+		file.state = FILE_UNREADABLE;
+		file.err = -errno;
+	} else if (!S_ISREG(st.st_mode)) {
+		file.state = FILE_NOT_PLAIN;
+	} else if ((uint64_t)st.st_size + PAGE_BYTES <= m->offset + (m->end - m->start)) {
+		file.state = FILE_SHORTER;
+	} else {
+		file.fd = own_files__move_one(fd, d->plan.first_fd);
+		file.state = file.fd < 0 ? FILE_UNREADABLE : FILE_USABLE;
+		file.err = file.fd < 0 ? file.fd : 0;
+	}
+	if (fd >= 0 && file.state != FILE_USABLE)
+		(void)close(fd);
+	return file;
+}
+
+static const char *reason_text(const struct mapped_file *file)
+{
+	static const char *const texts[] = {
+		[FILE_NONE] = "it was deleted",
+		[FILE_NOT_PLAIN] = "it is no plain file now",
+		[FILE_SHORTER] = "it is shorter now",
+	};
+
+	return file->state == FILE_UNREADABLE ? strerror(-file->err) : texts[file->state];
+}
+
+/* Has the file the bytes of the image? The rest of its last page is zeros in memory. */
+static bool is_same(const struct draft *d, const struct image_mapping *m, int fd)
+{
+	static unsigned char there[COMPARE_BYTES], here[COMPARE_BYTES];
+	uint64_t length = m->end - m->start;
+
+	for (uint64_t at = 0; at < length; at += COMPARE_BYTES) {
+		size_t part = length - at < COMPARE_BYTES ? (size_t)(length - at) : COMPARE_BYTES;
+		ssize_t n;
+
+		memset(here, 0, part);
+		n = pread(fd, here, part, (off_t)(m->offset + at));
+		if (n <= 0 || image_chain__read(d->chain, m->start + at, there, part) ||
+		    memcmp(here, there, part) != 0)
+			return false;
+	}
+	return true;
+}
+
+/* ---- mappings ---- */
+
+/* The kernel gives the process some of its own, and the writer's arena is nobody's now. */
+static bool is_made(const struct image_mapping *m)
+{
+	return !(m->flags & (IMAGE_VDSO | IMAGE_VVAR | IMAGE_VSYSCALL | IMAGE_SCRATCH));
+}
+
+/* Memory that others may have as well: the file as it is now, or, without a file, memory that only
+ * this process has, with the contents of the image. */
+static void plan_shared(struct draft *d, const struct image_mapping *m, struct plan_mapping *p)
+{
+	const struct mapped_file file =
+		open_file_of(d, m, m->flags & IMAGE_WRITE ? O_RDWR : O_RDONLY);
+
+	p->flags = MAP_SHARED;
+	if (file.state == FILE_USABLE) {
+		p->fd = file.fd;
+		p->offset = m->offset;
+		p->is_loaded = false;
+		return;
+	}
+	p->flags |= MAP_ANONYMOUS;
+	/* What the kernel calls /dev/zero never had a file. */
+	if ((m->flags & IMAGE_FILE) && !missing__is_sysv(d->image, m) &&
+	    strcmp(image__string(d->image, m->path), "/dev/zero") != 0)
+		log__warn("%s was shared memory of a file that cannot be mapped any more (%s); it "
+			  "is brought back as memory of this process alone",
+			  image__string(d->image, m->path), reason_text(&file));
+}
+
+static void plan_private(struct draft *d, const struct image_mapping *m, struct plan_mapping *p)
+{
+	int fd = open_file_of(d, m, O_RDONLY).fd;
+
+	p->flags = MAP_PRIVATE;
+	if (m->flags & IMAGE_STACK)
+		p->flags |= MAP_GROWSDOWN | MAP_STACK;
+	if (fd >= 0 && !(m->flags & IMAGE_WRITE)) {
+		p->is_loaded = !is_same(d, m, fd);
+		if (p->is_loaded) {
+			(void)close(fd);
+			fd = -1;
+		}
+	}
+	if (fd >= 0) {
+		p->fd = fd;
+		p->offset = m->offset;
+	} else {
+		p->flags |= MAP_ANONYMOUS;
+	}
+}
+
+static int plan_mapping(struct draft *d, const struct image_mapping *m)
+{
+	struct plan_mapping *p = &d->mappings[d->plan.mapping_count];
+	int err = 0;
+
+	if (!is_made(m))
+		return 0;
+	*p = (struct plan_mapping){.start = m->start, .end = m->end, .fd = -1, .is_loaded = true};
+	p->protection = (m->flags & IMAGE_READ ? PROT_READ : 0) |
+			(m->flags & IMAGE_WRITE ? PROT_WRITE : 0) |
+			(m->flags & IMAGE_EXEC ? PROT_EXEC : 0);
+	if (m->flags & IMAGE_SHARED)
+		plan_shared(d, m, p);
+	else
+		plan_private(d, m, p);
+	if (p->is_loaded) {
+		size_t before = d->piece_count;
+
+		err = add_pieces(d, m, p->fd < 0);
+		p->is_loaded = d->piece_count > before;
+	}
+	d->plan.mapping_count++;
+	return err;
+}
+
+int draft__add_memory(struct draft *d)
+{
+	int err = 0;
+
+	/* A checksum is of a segment as a whole, which in a chain others may cover in part. */
+	d->verify_later = d->chain->count == 1;
+	for (size_t i = 0; i < d->chain->count && !d->verify_later && !err; i++)
+		err = image__check(d->chain->images[i], d->message);
+	if (err)
+		return err;
+	d->mappings =
+		slab_heap__alloc(d->heap, (d->image->mapping_count + 1) * sizeof(*d->mappings));
+	if (!d->mappings)
+		err = -ENOMEM;
+	for (size_t i = 0; i < d->image->mapping_count && !err; i++)
+		err = plan_mapping(d, &d->image->mappings[i]);
+	return err ? image__fail(d->message, err, d->image->path, "%s", strerror(-err)) : 0;
+}

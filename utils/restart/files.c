@@ -1,0 +1,254 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * See files.h.
+ */
+#include "restart/files.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "restart/file_kind.h"
+
+enum { NAMED_MAX = 8 }; /* of a kind */
+
+static const char *path_of(const struct image *image, const struct image_file *file)
+{
+	return image__string(image, file->path);
+}
+
+/* ---- opening one ---- */
+
+/* Why a file cannot be opened again. */
+struct refusal {
+	const char *change; /* the file is another kind of file now; NULL: a call failed */
+	int err;            /* -errno */
+};
+
+/* Another kind of file under that name may block open(2), or do harm. */
+static const char *find_change(const struct image_file *file, const char *path)
+{
+	struct stat st;
+
+	if (stat(path, &st) < 0 || (st.st_mode & S_IFMT) == (file->mode & S_IFMT))
+		return NULL; /* open(2) says the rest */
+	return S_ISREG(file->mode)   ? "is now no plain file"
+	       : S_ISDIR(file->mode) ? "is now no folder"
+				     : "is now another kind of file";
+}
+
+/* Returns a descriptor; or -1 and *ret_refusal. */
+static int open_again(const struct image *image, const struct image_file *file,
+		      struct refusal *ret_refusal)
+{
+	const int created = O_CREAT | O_EXCL | O_TRUNC | O_CLOEXEC;
+	char buffer[PATH_MAX];
+	const char *path = file_kind__find_path(image, file, buffer);
+	const char *change = find_change(file, path);
+	int fd;
+
+	*ret_refusal = (struct refusal){.change = change, .err = -EINVAL};
+	if (change)
+		return -1;
+	fd = open(path, ((int)file->flags & ~created) | O_NOCTTY | O_CLOEXEC);
+	/* Not everything can be sought in, as what O_PATH opened; its offset is 0. */
+	if (fd >= 0 && (!file->offset || lseek(fd, (off_t)file->offset, SEEK_SET) >= 0))
+		return fd;
+	ret_refusal->err = -errno;
+	if (fd >= 0)
+		(void)close(fd);
+	return -1;
+}
+
+static int say_refusal(const struct image *image, const struct image_file *file,
+		       const struct refusal *refusal)
+{
+	if (refusal->change)
+		log__error("the process had %s open, as file %d, and it %s; put it back and try "
+			   "again",
+			   path_of(image, file), file->fd, refusal->change);
+	else
+		log__error("the process had %s open, as file %d, and it cannot be opened: %s; "
+			   "create it, or make it accessible, and try again",
+			   path_of(image, file), file->fd, strerror(-refusal->err));
+	return refusal->err;
+}
+
+/* ---- what becomes of each ---- */
+
+/* Of the file that shares its offset with this one. */
+static enum file_fate fate_of_twin(const struct files *files, size_t i)
+{
+	const struct image_file *all = files->image->files;
+
+	for (size_t k = 0; k < i; k++) {
+		if (all[k].fd == all[i].same_as)
+			return files->fates[k];
+	}
+	return FILE_MISSING;
+}
+
+static bool is_open(int fd)
+{
+	return fcntl(fd, F_GETFD) >= 0;
+}
+
+static int decide(const struct files *files, size_t i, enum file_fate *ret)
+{
+	const struct image *image = files->image;
+	const struct image_file *file = &image->files[i];
+	const enum file_reopening can = file_kind__reopening(image, file);
+	struct refusal refusal;
+	int fd;
+
+	*ret = FILE_MISSING;
+	if ((can == REOPEN_NEVER || can == REOPEN_IF_CLOSED) && is_open(file->fd)) {
+		*ret = FILE_INHERITED;
+		log__debug("file %d was %s and is what restart has under that number", file->fd,
+			   path_of(image, file));
+	} else if (file->same_as >= 0 && fate_of_twin(files, i) != FILE_MISSING) {
+		*ret = FILE_COPIED;
+	} else if (can != REOPEN_NEVER) {
+		fd = open_again(image, file, &refusal);
+		if (fd < 0 && can == REOPEN_ALWAYS)
+			return say_refusal(image, file, &refusal);
+		if (fd >= 0) {
+			*ret = FILE_OPENED;
+			(void)close(fd);
+		}
+	}
+	return 0;
+}
+
+/* ---- naming those that are missing ---- */
+
+static bool is_missing_as(const struct files *files, size_t i, const char *what)
+{
+	char other[FILE_KIND_BYTES];
+
+	return files->fates[i] == FILE_MISSING &&
+	       strcmp(file_kind__name(files->image, &files->image->files[i], false, other),
+		      what) == 0;
+}
+
+/* Names file i with all later ones that are the same kind of thing: "descriptors 3, 4 (pipes)". */
+static void name_missing(const struct files *files, size_t i, struct missing *missing)
+{
+	const struct image *image = files->image;
+	char what[FILE_KIND_BYTES], many[FILE_KIND_BYTES], *numbers = NULL;
+	size_t bytes = 0, count = 0;
+	FILE *out = open_memstream(&numbers, &bytes);
+
+	(void)file_kind__name(image, &image->files[i], false, what);
+	for (size_t k = 0; k < i; k++) {
+		if (is_missing_as(files, k, what))
+			goto out; /* named with that one */
+	}
+	for (size_t k = i; k < image->file_count && out; k++) {
+		if (is_missing_as(files, k, what) && count++ < NAMED_MAX)
+			(void)fprintf(out, "%s%d", count > 1 ? ", " : "", image->files[k].fd);
+	}
+	if (out && count > NAMED_MAX)
+		(void)fprintf(out, " and %zu more", count - NAMED_MAX);
+	if (!out || fflush(out) != 0)
+		goto out;
+	missing__add(missing, "descriptor%s %s (%s)", count > 1 ? "s" : "", numbers,
+		     count > 1 ? file_kind__name(image, &image->files[i], true, many) : what);
+out:
+	if (out)
+		(void)fclose(out);
+	free(numbers);
+}
+
+int files__check(const struct image *image, struct missing *missing, struct files *ret)
+{
+	struct files files = {.image = image};
+	int err = 0;
+
+	files.fates = calloc(image->file_count + 1, sizeof(*files.fates));
+	if (!files.fates) {
+		log__error("%s: %s", image->path, strerror(ENOMEM));
+		return -ENOMEM;
+	}
+	for (size_t i = 0; i < image->file_count && !err; i++)
+		err = decide(&files, i, &files.fates[i]);
+	if (err)
+		goto out;
+	for (size_t i = 0; i < image->file_count; i++) {
+		if (files.fates[i] == FILE_MISSING)
+			name_missing(&files, i, missing);
+	}
+	*ret = files;
+	files.fates = NULL;
+out:
+	free(files.fates);
+	return err;
+}
+
+void files__free(struct files *files)
+{
+	free(files->fates);
+	*files = (struct files){0};
+}
+
+/* ---- opening all ---- */
+
+/* Gives an open file the number and the flag that it had. */
+static int place(int fd, const struct image_file *file)
+{
+	const int flag = (int)file->flags & O_CLOEXEC;
+	int err = 0;
+
+	if (fd == file->fd)
+		return flag || fcntl(fd, F_SETFD, 0) >= 0 ? 0 : -errno;
+	if (dup3(fd, file->fd, flag) < 0)
+		err = -errno;
+	(void)close(fd);
+	return err;
+}
+
+static int open_one(const struct image *image, const struct image_file *file, enum file_fate fate,
+		    struct refusal *ret_refusal)
+{
+	int fd;
+
+	*ret_refusal = (struct refusal){0};
+	if (fate == FILE_COPIED) {
+		fd = dup3(file->same_as, file->fd, (int)file->flags & O_CLOEXEC);
+		ret_refusal->err = fd < 0 ? -errno : 0;
+	} else if (fate == FILE_OPENED) {
+		fd = open_again(image, file, ret_refusal);
+		if (fd >= 0)
+			*ret_refusal = (struct refusal){.err = place(fd, file)};
+	}
+	return ret_refusal->err;
+}
+
+int files__open(const struct files *files, int first_fd, int messages_fd)
+{
+	const struct image *image = files->image;
+	int next = 0;
+
+	for (size_t i = 0; i < image->file_count; i++) {
+		const struct image_file *file = &image->files[i];
+		struct refusal refusal;
+
+		for (; next < file->fd; next++) /* these are free in the process */
+			(void)close(next);
+		next = file->fd + 1;
+		if (!open_one(image, file, files->fates[i], &refusal))
+			continue;
+		if (dup2(messages_fd, STDERR_FILENO) >= 0)
+			(void)say_refusal(image, file, &refusal);
+		return refusal.err;
+	}
+	for (; next < first_fd; next++)
+		(void)close(next);
+	return 0;
+}

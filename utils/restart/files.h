@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * The files that the process had open. Plain files, folders, memory devices such as /dev/null and our
+ * own namespaces are opened again. Of everything else the process gets what restart has under the
+ * same number; if that is nothing, the descriptor is missing.
+ */
+#ifndef RESTART_FILES_H
+#define RESTART_FILES_H
+
+#include "image/image.h"
+#include "restart/missing.h"
+
+enum file_fate {
+	FILE_MISSING,
+	FILE_OPENED,
+	FILE_COPIED,    /* of another descriptor with the same open file */
+	FILE_INHERITED, /* from restart */
+};
+
+struct files {
+	const struct image *image;
+	enum file_fate *fates; /* of each file of the image */
+};
+
+/*
+ * Works out what becomes of each file, and opens those that are opened for a moment.
+ * image: borrowed until files__free. Numbers that it has are as restart was given them.
+ * missing: descriptors that do not come back are added.
+ * Returns 0 and *ret; or -errno, and it has said why, if a plain file cannot be opened: the process
+ * cannot go on without it.
+ */
+int files__check(const struct image *image, struct missing *missing, struct files *ret);
+
+/*
+ * Opens them, and closes all other numbers below first_fd.
+ * messages_fd: what stderr was, for its number is the process's; -1: nobody is told.
+ * Returns 0; or -errno, and it has said why.
+ */
+int files__open(const struct files *files, int first_fd, int messages_fd);
+
+void files__free(struct files *files);
+
+#endif

@@ -1,0 +1,198 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * restart [FILE]: brings a process back from its image, see restart(1). This folder has what runs
+ * while there is a C library; become/ goes on without it.
+ *
+ * restart is linked statically at a fixed address, 1 MiB, so the kernel chooses no place for any of
+ * its code. Programs lie at 4 MiB (fixed) or far above; all else that the kernel has put into this
+ * process (stack, heap, vdso) is unmapped or moved before the image comes. It fails, with a message,
+ * only for a program that is linked there.
+ */
+#include <argp.h>
+#include <inttypes.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "become/become.h"
+#include "restart/attributes.h"
+#include "restart/clocks.h"
+#include "restart/files.h"
+#include "restart/make_plan.h"
+#include "restart/missing.h"
+#include "restart/own_files.h"
+#include "restart/same_pid.h"
+
+enum { OPTION_SAME_PID = 256 };
+
+struct options {
+	const char *path;
+	bool same_pid;
+};
+
+const char *argp_program_version = "restart " TRACER_VERSION;
+
+static error_t parse_option(int key, char *argument, struct argp_state *state)
+{
+	struct options *options = state->input;
+
+	switch (key) {
+	case OPTION_SAME_PID:
+		options->same_pid = true;
+		return 0;
+	case 'v':
+		log__set_level(LOG_LEVEL_VERBOSE);
+		return 0;
+	case 'q':
+		log__set_level(LOG_LEVEL_QUIET);
+		return 0;
+	case 'h':
+		argp_state_help(state, stdout, ARGP_HELP_STD_HELP);
+		return 0;
+	case ARGP_KEY_ARG:
+		if (state->arg_num > 0)
+			argp_error(state, "one image at a time");
+		options->path = argument;
+		return 0;
+	default:
+		return ARGP_ERR_UNKNOWN;
+	}
+}
+
+static const struct argp_option option_table[] = {
+	{"same-pid", OPTION_SAME_PID, NULL, 0,
+	 "give the process the number that it had (as root); refuse if that cannot be", 0},
+	{"verbose", 'v', NULL, 0, "say more of what is not brought back", 0},
+	{"quiet", 'q', NULL, 0, "say nothing but errors", 0},
+	{NULL, 'h', NULL, 0, "Give this help list", -1},
+	{0},
+};
+
+static const struct argp argp = {
+	.options = option_table,
+	.parser = parse_option,
+	.args_doc = "[FILE]",
+	.doc = "Bring a process back from the image FILE (default: myckpt) that libckpt wrote.\v"
+	       "The exit status is that of the process; 125 if it could not be brought back.",
+};
+
+/* ---- the way ---- */
+
+static int open_images(const char *path, struct image_chain *ret)
+{
+	char message[IMAGE_MESSAGE_BYTES];
+	int err = image_chain__open(path, ret, message);
+
+	if (err)
+		log__error("%s", message);
+	return err;
+}
+
+static int plan_memory(const struct image_chain *chain, int first_fd, struct plan **ret)
+{
+	char message[IMAGE_MESSAGE_BYTES];
+	int err = make_plan__of(chain, first_fd, ret, message);
+
+	if (err)
+		log__error("%s", message);
+	return err;
+}
+
+/* An image is a program. Who could write it, or once was its user, decides what it does. */
+static void warn_of_strangers(const struct image_chain *chain)
+{
+	const struct image *image = chain->images[0];
+	const uid_t self = geteuid();
+
+	for (size_t i = 0; i < chain->count; i++) {
+		struct stat st;
+
+		/* Not of the open file: that of a compressed image is memory of ours. */
+		if (stat(chain->images[i]->path, &st) == 0 && st.st_uid != self && st.st_uid != 0)
+			log__warn("%s belongs to user %u: whatever is in it now runs as user %u",
+				  chain->images[i]->path, st.st_uid, self);
+	}
+	if ((uid_t)image->process.uid != self)
+		log__warn("the process was of user %u, and goes on as user %u",
+			  (unsigned int)image->process.uid, self);
+}
+
+/* Before there is any thread. */
+static void carry_clocks_on(const struct image *image)
+{
+	struct clocks_failure failure;
+	uint64_t behind_ns;
+	int err = clocks__carry_on(&image->process, &behind_ns, &failure);
+	const uint64_t behind = behind_ns / 1000000000 + (behind_ns % 1000000000 > 0);
+
+	if (err)
+		log__warn("the clock of this machine is behind that of the process (by %" PRIu64
+			  " s): what waits for a moment will wait that much longer; %s%s%s",
+			  behind, clocks__reason_text(failure.reason),
+			  failure.reason == CLOCKS_FAILED ? ": " : "",
+			  failure.reason == CLOCKS_FAILED ? strerror(-failure.err) : "");
+	else if (behind_ns)
+		log__debug("the clock of this machine is behind that of the process (by %" PRIu64
+			   " s); it has a clock of its own now",
+			   behind);
+}
+
+/* Returns -errno, and it has said why; or never. */
+static int restart(const struct options *options)
+{
+	struct plan_limit limits[IMAGE_LIMITS];
+	struct missing missing = {0};
+	struct files files = {0};
+	struct image_chain chain;
+	const struct image *image;
+	struct plan *plan;
+	int err, first_fd;
+
+	err = open_images(options->path, &chain);
+	if (err)
+		return err;
+	image = chain.images[0];
+	first_fd = own_files__first(image);
+	err = attributes__read_limits(limits); /* before they are raised for restart itself */
+	if (!err)
+		err = own_files__move(&chain, first_fd);
+	if (!err)
+		err = plan_memory(&chain, first_fd, &plan);
+	if (!err)
+		err = missing__open(&missing);
+	if (!err)
+		err = files__check(image, &missing, &files);
+	if (!err && options->same_pid)
+		err = same_pid__take(image->process.pid);
+	if (err)
+		goto out;
+	memcpy(plan->limits, limits, sizeof(limits));
+	warn_of_strangers(&chain);
+	carry_clocks_on(image);
+	missing__add_image(&missing, image);
+	attributes__set(image, plan, &missing);
+	missing__say(&missing, image);
+	err = own_files__keep_stderr(first_fd, &plan->messages_fd);
+	if (!err)
+		err = files__open(&files, first_fd, plan->messages_fd);
+	if (!err)
+		become__process(plan);
+out:
+	files__free(&files);
+	missing__close(&missing);
+	image_chain__free(&chain);
+	return err;
+}
+
+int main(int argc, char **argv)
+{
+	struct options options = {.path = "myckpt"};
+
+	log__set_name("restart");
+	argp_err_exit_status = RESTART_FAILED;
+	if (argp_parse(&argp, argc, argv, 0, NULL, &options))
+		return RESTART_FAILED;
+	(void)restart(&options);
+	return RESTART_FAILED;
+}

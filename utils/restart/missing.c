@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * See missing.h.
+ */
+#include "restart/missing.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+
+int missing__open(struct missing *m)
+{
+	*m = (struct missing){0};
+	m->out = open_memstream(&m->text, &m->bytes);
+	return m->out ? 0 : -ENOMEM;
+}
+
+void missing__add(struct missing *m, const char *format, ...)
+{
+	va_list args;
+
+	if (ftell(m->out) > 0)
+		(void)fputs(", ", m->out);
+	va_start(args, format);
+	(void)vfprintf(m->out, format, args);
+	va_end(args);
+}
+
+bool missing__is_sysv(const struct image *image, const struct image_mapping *mapping)
+{
+	static const char prefix[] = "/SYSV";
+
+	return (mapping->flags & IMAGE_SHARED) && (mapping->flags & IMAGE_DELETED) &&
+	       strncmp(image__string(image, mapping->path), prefix, sizeof(prefix) - 1) == 0;
+}
+
+static void add_held(struct missing *m, const struct image *image)
+{
+	uint32_t held = 0;
+
+	for (size_t i = 0; i < image->file_count; i++)
+		held |= image->files[i].held;
+	if (held & IMAGE_LOCKED)
+		missing__add(m, "file locks");
+	if (held & IMAGE_LEASED)
+		missing__add(m, "file leases");
+}
+
+void missing__add_image(struct missing *m, const struct image *image)
+{
+	static const struct {
+		uint64_t bit;
+		const char *text;
+	} texts[] = {
+		{IMAGE_MISSING_CHILDREN, "child processes"},
+		{IMAGE_MISSING_PENDING, "signals that were pending"},
+		{IMAGE_MISSING_TIMERS, "timers"},
+		{IMAGE_MISSING_PAGES, "pages that could not be read"},
+	};
+
+	add_held(m, image);
+	for (size_t i = 0; i < image->mapping_count; i++) {
+		if (missing__is_sysv(image, &image->mappings[i])) {
+			missing__add(m, "System V shared memory");
+			break;
+		}
+	}
+	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
+		if (image->info.missing & texts[i].bit)
+			missing__add(m, "%s", texts[i].text);
+	}
+	if (image->attributes.flags & IMAGE_LOST_RSEQ)
+		missing__add(m, "registrations of rseq(2)");
+	/* Nearly every image lacks this. */
+	if (image->info.missing & IMAGE_MISSING_SHARING)
+		log__debug("not brought back: who else had its shared memory");
+}
+
+void missing__say(struct missing *m, const struct image *image)
+{
+	if (fflush(m->out) == 0 && m->bytes)
+		log__info("%s comes back without: %s", image->process.name, m->text);
+}
+
+void missing__close(struct missing *m)
+{
+	if (m->out)
+		(void)fclose(m->out);
+	free(m->text);
+	*m = (struct missing){0};
+}
