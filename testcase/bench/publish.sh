@@ -44,9 +44,14 @@ publish()
 	[[ $file -ef $root/results/$reference.csv ]] || cp "$file" "$root/results/$reference.csv"
 	draw_plots "$file" "$root/docs/plots/$reference" svg
 	{
-		printf '# %s\n\nFor those who compare figures: every table of one run of the bench.\n' "$title"
-		printf '[docs/performance.md](../docs/performance.md) explains them. Made by\n'
-		printf '`testcase/bench/bench.sh --publish` from [%s.csv](%s.csv).\n\n' "$reference" "$reference"
+		cat <<-END
+			# $title
+
+			For those who compare figures: every table of one run of the bench.
+			[docs/performance.md](../docs/performance.md) explains them. Made by
+			\`testcase/bench/bench.sh --publish\` from [$reference.csv]($reference.csv).
+
+		END
 		print_markdown "$file"
 	} >"$root/results/$reference.md"
 	say "results/$reference.csv, results/$reference.md and docs/plots/ are new"
