@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * The target's side of the control-file protocol (docs/protocol.md).
- * Memory is rolled back inside the access(2) calls below: heap, bss and anonymous mappings, thread
- * local storage among them, may change at any poll. So everything here lives on the stack or in
- * registers, no stdio and no allocation is used, and errno is read straight after the failing call
- * and never relied on across another one.
+ * The target's side of the control-file protocol (docs/protocol.md). Memory is rolled back inside
+ * the access(2) calls below: heap, bss, anonymous mappings and thread-local storage may change at
+ * any poll. So everything here lives on the stack or in registers, and no stdio and no allocation
+ * is used. errno is thread-local: it is read right after the failing call.
  */
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE
@@ -29,7 +28,7 @@
 #define NSEC_PER_MSEC 1000000ULL
 #define SPIN_NS       (2 * NSEC_PER_MSEC)  /* poll without a pause for so long */
 #define SPIN_POLLS    32                   /* polls between two looks at the clock while spinning */
-#define BUSY_NS       (4 * NSEC_PER_MSEC)  /* SPIN_POLLS polls this dear did the tracer's work */
+#define BUSY_NS       (4 * NSEC_PER_MSEC)  /* SPIN_POLLS polls that take so long did a copy */
 #define BUSY_POLL_NS  (NSEC_PER_MSEC / 2)  /* one such poll */
 #define STOPPED_NS    (50 * NSEC_PER_MSEC) /* a gap this long: we were stopped, or not scheduled */
 #define NAP_MIN_NS    20000ULL
@@ -154,7 +153,7 @@ static int make_request(const struct paths *paths)
 	return -EEXIST;
 }
 
-/* 1 for an answer to believe, 0 for none, -EPERM for a false one. lstat(2) rings no doorbell. */
+/* 1 for an answer to believe, 0 for none, -EPERM for a false one. lstat(2) is no poll. */
 static int check_answer(const char *complete)
 {
 	struct stat st;
@@ -164,7 +163,7 @@ static int check_answer(const char *complete)
 	return is_answer(&st) ? 1 : -EPERM;
 }
 
-/* One poll, the doorbell: 1 answered, 0 not yet, -errno. */
+/* One poll: 1 answered, 0 not yet, -errno. */
 static int poll_answer(const char *complete)
 {
 	if (access(complete, F_OK) == 0)
@@ -181,9 +180,9 @@ static int request_is_gone(const char *request)
 
 /*
  * Between polls: accounts for the time since the last look, and pauses once the spinning phase is
- * over. A poll that cost much processor time did a piece of the copy, and a long gap means that we
- * were stopped for the tracer's work: neither counts as silence, and the first starts a new spin,
- * since a big copy takes many polls. Returns 0 to go on, -ETIMEDOUT.
+ * over. A poll that cost much processor time made a part of the copy. A long gap means that we were
+ * stopped for the tracer's work. Neither counts as silence. The first starts a new spin, because a
+ * large copy takes many polls. Returns 0 to go on, -ETIMEDOUT.
  */
 static int pass_time(struct wait *wait)
 {
@@ -259,8 +258,8 @@ static int ask(const char *request, const char *complete, unsigned int timeout_m
 	if (err)
 		return err;
 	err = wait_for_answer(&paths, timeout_ns);
-	/* The work is done or given up by now: a file that cannot be removed is met, and reported,
-	 * by the next request. */
+	/* The work is done or given up by now. The next request reports a file that cannot be
+	 * removed. */
 	(void)remove_file(paths.request, is_ours);
 	if (err == -ETIMEDOUT && check_answer(paths.complete) == 1)
 		err = 0; /* answered at the last moment */

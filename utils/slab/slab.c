@@ -10,8 +10,7 @@ enum { SLAB_BYTES_DEFAULT = 65536, OBJECTS_WANTED = 8 };
 
 /* ---- one call at a time ---- */
 
-/* A signal handler may come between the two lines: by the time the second runs
- * it has left again. */
+/* A signal handler that comes between the two lines has left again when the second runs. */
 static inline bool enter(struct slab_cache *cache)
 {
 	if (cache->busy)
@@ -29,8 +28,8 @@ static inline void leave(struct slab_cache *cache)
 
 /* ---- slabs ---- */
 
-/* Slabs are added at the end. So one that was full gathers free objects while others are used up,
- * and does not change its list again with the next alloc. */
+/* Slabs are added at the end. So a slab that was full gathers free objects while others are used
+ * up, and does not change its list again with the next alloc. */
 static void move(struct slab_cache *cache, struct record *record, enum list list)
 {
 	link__remove(&record->link);
@@ -87,9 +86,9 @@ static int drop_slab(struct slab_cache *cache, struct record *record)
 	return 0;
 }
 
-/* A slab with a free object. A partial one is taken first, so that empty ones can be given back.
- * There is never more than one slab with objects that were not used yet, for the next is only made
- * when all are full; it comes after those that have objects to be used again. */
+/* A slab with a free object. A partial one is taken first, so that empty ones can be given back. At
+ * most one slab has objects that were never used, because a slab is only made when all are full; it
+ * comes after the slabs with freed objects. */
 static struct record *find_room(struct slab_cache *cache)
 {
 	const struct link *partial = &cache->lists[LIST_PARTIAL];
@@ -129,7 +128,7 @@ static inline uint32_t index_of(const struct slab_cache *cache, const struct rec
 	return index < cache->objects && index * cache->stride == offset ? (uint32_t)index : NONE;
 }
 
-/* A slab has no free object any more. Out of line, as all below that happens less often. */
+/* A slab has no free object any more. Out of line, like all rare cases below. */
 static __attribute__((noinline)) void *close_full(struct slab_cache *cache, struct record *record,
 						  void *object)
 {
@@ -144,7 +143,7 @@ static void retire(struct slab_cache *cache, struct record *record, uint32_t ind
 	cache->damaged++;
 }
 
-/* Takes an object that must be looked at, one that was never used, or the first of a slab. */
+/* Takes an object that must be checked, one that was never used, or the first of a slab. */
 static __attribute__((noinline)) void *alloc_slowly(struct slab_cache *cache)
 {
 	unsigned char *object = NULL;
@@ -351,7 +350,7 @@ int slab_cache__create(const struct slab_options *options, struct slab_cache **r
 	return 0;
 }
 
-/* What the callback does not take back is lost: there is nobody left to try it again. */
+/* Memory that the callback does not take back is lost: nobody is left to try again. */
 static void drop_list(struct slab_cache *cache, struct link *head)
 {
 	while (head->next != head) {

@@ -8,23 +8,22 @@
  *
  *	slab in debug mode:   | red zone | object | red zone | red zone | object | red zone | ...
  *
- * Always holds: a slab is in exactly one list. What is known of slabs and objects lies apart from
- * them, so no write of a user past an object changes it. A pointer is looked up in the table of
- * slabs before anything is read through it: a wrong one is an error and never a crash.
+ * Always holds: a slab is in exactly one list. The records of slabs and objects lie apart from
+ * them, so no write past an object changes a record. A pointer is looked up in the table of slabs
+ * before anything is read through it: a wrong one is an error and never a crash.
  *
- * Alloc and free take constant time; one that makes the cache larger also calls the memory callback
- * and, each time the number of slabs has doubled, copies the table of slabs. Objects of partial
- * slabs that were freed are handed out first, of one slab the last one freed; then those that were
- * never used, then those of empty slabs; then a new slab is made.
+ * Alloc and free take constant time. A call that makes the cache larger also calls the memory
+ * callback; when the number of slabs has doubled, it copies the table of slabs. An alloc takes, in
+ * this order: the last freed object of a partial slab, an object that was never used, an object of
+ * an empty slab, an object of a new slab.
  *
- * Signals and threads: nothing here takes a lock, calls malloc, or touches errno or anything else
- * that is thread-local, so all of it may be called in a signal handler, and where the FS register
- * is not set up. What does not work is to enter a cache that the interrupted code is in the middle
- * of: such a call is refused (-EBUSY, or NULL) and nothing has changed. So give a handler a cache
- * of its own, or block the signal around each use. A cache has no protection against a second
- * thread. Of the C library only memset and memcpy are used; a program without one has to offer
- * them. The default memory callback makes its system calls itself. A compiler that is told to put
- * stack protectors into functions makes them read FS.
+ * Signals and threads: nothing here takes a lock, calls malloc, or touches errno or other
+ * thread-local data. So everything may be called in a signal handler, and where the FS register is
+ * not set up. A handler cannot use a cache whose call it has interrupted: its call is refused
+ * (-EBUSY, or NULL) and changes nothing. Give a handler a cache of its own, or block the signal
+ * around each use. A cache is not protected against a second thread. Of the C library only memset
+ * and memcpy are used; the default memory callback makes its system calls itself. Do not compile
+ * this with stack protectors where FS is not set up: they read it.
  *
  * After: J. Bonwick, "The Slab Allocator: An Object-Caching Kernel Memory Allocator", USENIX 1994.
  */
@@ -58,8 +57,8 @@ struct slab_memory {
 };
 
 enum slab_flags {
-	/* Debug mode: red zones around each object, poison in those that are free; both are
-	 * checked when an object is freed, handed out again, and by slab_cache__check. */
+	/* Debug mode: red zones around each object, poison in free ones. Both are checked when an
+	 * object is freed or handed out again, and by slab_cache__check. */
 	SLAB_DEBUG = 1 << 0,
 };
 
@@ -72,9 +71,9 @@ struct slab_options {        /* all but object_bytes may be zero, which means th
 	size_t keep_empty; /* empty slabs that are not given back (default 2; 1 is the least) */
 	uint32_t flags;    /* enum slab_flags */
 	struct slab_memory memory; /* get and put, or neither: mmap and munmap */
-	/* Called once for each object before it is first handed out; an object must be freed in the
-	 * state that this made, and is handed out again in it. Free objects are then not poisoned
-	 * in debug mode. NULL: none, and an object's content is undefined. */
+	/* Called once for each object before it is first handed out. The user must free the object
+	 * in the state that this made; the next user gets it so. Debug mode then does not poison
+	 * free objects. NULL: none, and an object's content is undefined. */
 	void (*construct)(void *object, void *argument);
 	void *construct_argument; /* borrowed */
 };
@@ -95,11 +94,11 @@ int slab_cache__create(const struct slab_options *options, struct slab_cache **r
 void *slab_cache__alloc(struct slab_cache *cache);
 
 /*
- * Takes an object back. The slab is given back when it is empty and keep_empty others are as well.
+ * Takes an object back. Its slab is given back if it is empty and so are keep_empty others.
  * NULL is no object and does nothing.
  * Returns 0, or
- * - -EINVAL: not the start of an object of this cache: a pointer of somebody else, into the middle
- *   of an object, of another cache, or into a slab that was given back since;
+ * - -EINVAL: not the start of an object of this cache: foreign memory, the middle of an object,
+ *   another cache, or a slab that was given back since;
  * - -EALREADY: this object is free (a double free);
  * - -EOVERFLOW: bytes behind the object were written to; only in debug mode;
  * - -ERANGE: bytes before it were written to; only in debug mode;
@@ -127,12 +126,12 @@ struct slab_stats {
 	size_t damaged;   /* objects out of use since their red zone or poison was changed */
 	size_t slabs, full, partial, empty; /* slabs, and those in each list */
 	size_t most_slabs;                  /* the most there ever were */
-	size_t bytes; /* taken from the callback: slabs, and what is known of them */
+	size_t bytes;                       /* taken from the callback: slabs, and their records */
 	uint64_t allocs,
 		frees;   /* objects that were handed out; taken back, or found damaged then */
 	uint64_t failed; /* allocs without memory */
 	uint64_t made, given_back; /* slabs */
-	/* Of 1000 bytes in slabs, those that no allocated object uses; 0 without a slab. */
+	/* Bytes that no allocated object uses, of 1000 bytes in slabs; 0 without a slab. */
 	unsigned int fragmentation_permille;
 };
 

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * Memory for the records of one cache, which all have the same size: blocks that are aligned to
- * their size, so that a record tells its block, with the list of free records in the records
- * themselves. No pointer of a user ever gets here. A block that is empty goes back as soon as the
- * others have room for as many records.
+ * Memory for the records of one cache, which all have the same size. Blocks are aligned to their
+ * size, so a record's address leads to its block. The list of free records is in the records
+ * themselves. No pointer of a user gets here. An empty block goes back as soon as the others have
+ * room for as many records.
  */
 #include "slab_parts.h"
 

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * Debug mode: what lies around an object and in a free one, and the address sanitizer, which is
- * told in any mode which bytes belong to a user.
+ * Debug mode: the red zones around an object, and the poison in a free one. In every mode the
+ * address sanitizer is told which bytes belong to a user.
  *
  *	| LEAD: at least 16 bytes | object | at least 16 bytes, up to the next stride |
  *
- * Under the sanitizer a stray access ends the program at once; here it is found at the next check.
- * The checks read what the sanitizer must not see, hence the attribute.
+ * The sanitizer ends the program at a stray access; debug mode finds one at the next check. The
+ * checks read bytes that belong to nobody, hence the attribute that switches the sanitizer off.
  */
 #include <errno.h>
 #include <string.h>

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * Heaps, see slab_heap.h. All slabs have the same size, so one mask turns any pointer into what the
- * table knows. A larger object is aligned like a slab and has a record without a cache, which is
- * itself an object of the heap's own.
+ * Heaps, see slab_heap.h. All slabs have the same size, so one mask turns any pointer into a key of
+ * the table. A larger object is aligned like a slab. Its record has no cache, and is itself an
+ * object of the heap.
  */
 #include <errno.h>
 #include <string.h>
@@ -130,7 +130,7 @@ static void *alloc(struct slab_heap *heap, size_t bytes)
 	return object;
 }
 
-/* What the table knows of the slab or the larger object that address is in. */
+/* The table's entry for the slab or the larger object that address is in. */
 static struct record *find(struct slab_heap *heap, const void *address)
 {
 	return table__find(&heap->table, (uintptr_t)address & ~(uintptr_t)(HEAP_SLAB_BYTES - 1));
@@ -147,7 +147,7 @@ static int free_object(struct slab_heap *heap, void *object)
 	return cache__release(record->cache, record, object);
 }
 
-/* The bytes that the user of an object may write to, 0 if it is none that is allocated. */
+/* The bytes that the user of an object may write to; 0 if no allocated object is there. */
 static size_t size_of(struct slab_heap *heap, const void *object)
 {
 	const struct record *record = find(heap, object);
@@ -262,7 +262,7 @@ void slab_heap__stats(const struct slab_heap *heap, struct slab_heap_stats *ret_
 		struct slab_stats cache;
 
 		slab_cache__stats(&heap->caches[i], &cache);
-		stats.allocated += cache.allocated; /* one of which is the record of each larger */
+		stats.allocated += cache.allocated; /* with the records of larger ones */
 		stats.bytes += cache.bytes;
 	}
 	*ret_stats = stats;

@@ -5,11 +5,10 @@
  *	bytes:  1-16  17-32  33-48  ...  4097-6144  6145-8192   more
  *	        cache cache  cache       cache      cache       from the memory callback, one by one
  *
- * One table knows all slabs and all larger objects, so that a pointer tells its cache, and one that
- * is not of this heap is an error. Whatever slab.h says of caches holds for a heap: of signals and
- * threads, of the memory callback, of constant time but for what the callback needs.
- * In debug mode the red zone begins where the size of the cache ends, not at the bytes asked for;
- * larger objects have none.
+ * One table knows all slabs and all larger objects. So a pointer leads to its cache, and a foreign
+ * pointer is an error. A heap keeps the rules of a cache in slab.h: signals, threads, the memory
+ * callback, constant time. In debug mode the red zone begins at the end of the cache's size, not of
+ * the bytes asked for; larger objects have none.
  */
 #ifndef SLAB_SLAB_HEAP_H
 #define SLAB_SLAB_HEAP_H
@@ -37,16 +36,16 @@ int slab_heap__create(const struct slab_memory *memory, uint32_t flags,
 void *slab_heap__alloc(struct slab_heap *heap, size_t bytes);
 
 /*
- * Makes an object larger or smaller: the content moves to a new place where the old has not the
- * right size. object NULL is slab_heap__alloc.
- * Returns the object's new address, and the old one is then free; or NULL, and the old one is as
- * before: no memory, an object that is not of this heap or free, or an interrupted call.
+ * Makes an object larger or smaller; its content moves if the old place has not the right size.
+ * object NULL is slab_heap__alloc.
+ * Returns the object's new address; the old one is then free. NULL leaves the old one as it is: no
+ * memory, an object that is free or not of this heap, or an interrupted call.
  */
 void *slab_heap__resize(struct slab_heap *heap, void *object, size_t bytes);
 
-/* Takes an object back. NULL does nothing. 0 or an error of slab_cache__free, which means the same
- * here. A larger object that was freed already is -EINVAL, for nothing is left of it; if the memory
- * callback does not take one back its -errno is returned, and the object is as before. */
+/* Takes an object back. NULL does nothing. Returns 0 or an error of slab_cache__free. A larger
+ * object that was freed already is -EINVAL: nothing is left of it. If the memory callback refuses
+ * one, its -errno is returned, and the object is as before. */
 int slab_heap__free(struct slab_heap *heap, void *object);
 
 /* Gives back all slabs that are empty. Returns the number of bytes. */
@@ -61,8 +60,8 @@ struct slab_cache *slab_heap__cache(struct slab_heap *heap, unsigned int number)
 
 struct slab_heap_stats {
 	size_t allocated;   /* objects, larger ones included */
-	size_t large;       /* those that are in no cache */
-	size_t large_bytes; /* of those */
+	size_t large;       /* larger objects, in no cache */
+	size_t large_bytes; /* of the larger objects */
 	size_t bytes;       /* all that was taken from the callback */
 	uint64_t failed;    /* allocs without memory */
 };

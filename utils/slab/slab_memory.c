@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * The default source of memory: mmap and munmap, without the C library, whose wrappers write errno
- * and so cannot be used where the FS register is not set up. Memory from here is zero.
+ * The default source of memory: mmap and munmap, without the C library. Its wrappers write errno,
+ * which needs the FS register. Memory from here is zero.
  */
 #include <errno.h>
 #include <sys/mman.h>
@@ -38,8 +38,8 @@ static int unmap(uintptr_t start, size_t bytes)
 	return (int)result;
 }
 
-/* The kernel places a mapping right below the last one if it can, so where all are slabs of one
- * size the first try is mostly right. Otherwise more than is needed is mapped, and trimmed. */
+/* The kernel places a mapping right below the last one if it can. So among slabs of one size the
+ * first try is mostly aligned. Otherwise more than needed is mapped, and trimmed. */
 static void *get(size_t bytes, size_t alignment, void *argument)
 {
 	uintptr_t start, aligned;

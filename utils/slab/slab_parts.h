@@ -63,7 +63,7 @@ struct blocks {              /* memory for records, in blocks that are aligned t
 };
 
 struct slab_cache {        /* what each call needs comes first */
-	volatile int busy; /* a call is going on: whoever comes now is a signal handler */
+	volatile int busy; /* a call is going on: another one comes from a signal handler */
 	bool watched;      /* by slab_debug.c */
 	uint32_t objects;  /* in a slab */
 	struct link lists[LISTS];

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
  * The table of slabs: a hash from the address of a slab to its record, with open addressing and
- * linear probing. An entry that is removed is filled with one of those behind it, so that a probe
- * never has to pass over removed ones (Knuth, The Art of Computer Programming 3, 6.4, algorithm R).
+ * linear probing. A removed entry is filled with a later one, so a probe never has to pass over
+ * removed ones (Knuth, The Art of Computer Programming 3, 6.4, algorithm R).
  */
 #include <errno.h>
 #include <string.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * What a user of slabsim can do, be it by menu or by option. Each prints what came of it on stdout;
- * what the cache refuses is explained there.
+ * The actions of slabsim, for menu and options alike. Each prints its result on stdout, and
+ * explains an error of the cache.
  */
 #ifndef SLABSIM_ACTIONS_H
 #define SLABSIM_ACTIONS_H

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * Errors of a slab cache, really provoked, see errors.h. All of it happens in memory that the small
- * cache of each scene owns, so the program itself is never in danger.
+ * Errors of a slab cache, see errors.h. Each scene damages only memory of a small cache of its own,
+ * so the program itself is never in danger.
  */
 #include <errno.h>
 #include <stdbool.h>

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * The errors of a slab cache: each is provoked, on a small cache that is made
- * for it, and explained.
+ * The errors of a slab cache. Each is provoked on a small cache of its own, and explained.
  */
 #ifndef SLABSIM_ERRORS_H
 #define SLABSIM_ERRORS_H

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * slabsim: shows how a slab allocator works, on the one of this project. Here are the options only.
+ * slabsim: shows how the slab allocator of this project works. Only the options are here.
  */
 #include <argp.h>
 #include <errno.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * The menu. A line is read as a whole; what is not understood is said, and asked for again. The end
+ * The menu. A line is read as a whole; a wrong one is explained, and asked for again. The end
  * of input ends the menu at any question.
  */
 #include <errno.h>

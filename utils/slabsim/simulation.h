@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * What slabsim plays with: one slab cache, and every object that it has handed out, by number. Each
- * object is filled with a byte of its own, so that a wrong allocator would be seen.
+ * One slab cache, and every object that it has handed out, by number. Each object is filled with a
+ * byte of its own, so that a wrong allocator is noticed.
  * Nothing here prints.
  */
 #ifndef SLABSIM_SIMULATION_H
@@ -27,10 +27,10 @@ struct slab_cache *simulation__cache(struct simulation *simulation);
 int simulation__allocate(struct simulation *simulation, uint64_t *ret_number);
 
 /*
- * Deallocates the object of that number, whether it is allocated or not. Where it was deallocated
- * before and its place has been handed out again, the object that has it loses it:
- * *ret_victim is then its number, otherwise 0. Returns 0; -ENOENT when there never was such a
- * number; an error of slab_cache__free.
+ * Deallocates the object of that number, whether it is allocated or not. If it was deallocated
+ * before and another object has its place now, that object loses the place: *ret_victim is its
+ * number, else 0. Returns 0; -ENOENT when there never was such a number; an error of
+ * slab_cache__free.
  */
 int simulation__deallocate(struct simulation *simulation, uint64_t number, uint64_t *ret_victim);
 
