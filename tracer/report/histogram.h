@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * Durations of any number of operations in constant memory: 64 buckets for each power of two, so
- * a quantile is at most 1.6 % off; minimum and maximum are exact.
+ * Durations of any number of operations in constant memory: 64 buckets for each power of two, so a
+ * quantile is at most 1.6 % too high. Minimum and maximum are exact.
  */
 #ifndef TRACER_REPORT_HISTOGRAM_H
 #define TRACER_REPORT_HISTOGRAM_H
@@ -17,7 +17,7 @@ struct histogram { /* zero-initialised: empty */
 
 void histogram__add(struct histogram *histogram, uint64_t value);
 
-/* The smallest value that a share of at least quantile (0 to 1) does not exceed; 0 when empty. */
+/* The value that a share of quantile (0 to 1) of all values does not exceed; 0 when empty. */
 uint64_t histogram__quantile(const struct histogram *histogram, double quantile);
 
 #endif

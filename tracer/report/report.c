@@ -58,27 +58,30 @@ static int find_folder(char *folder, size_t size)
 	return mkdir(folder, 0755) && errno != EEXIST ? -errno : 0;
 }
 
+/* 0, or -errno after an error message. */
 static int set_path(struct report *report, const char *path, const char *program)
 {
 	char folder[PATH_MAX - 64], name[48];
-	int err;
+	int err, length;
 
-	if (path)
-		return snprintf(report->path, sizeof(report->path), "%s", path) >=
-				       (int)sizeof(report->path)
-			       ? -ENAMETOOLONG
-			       : 0;
-	err = find_folder(folder, sizeof(folder));
-	if (err) {
-		log__error("cannot create the folder %s for the report: %s; name a file with "
-			   "--output",
-			   folder, strerror(-err));
-		return err;
+	if (path) {
+		length = snprintf(report->path, sizeof(report->path), "%s", path);
+	} else {
+		err = find_folder(folder, sizeof(folder));
+		if (err) {
+			log__error("cannot create the folder %s for the report: %s; name a file "
+				   "with --output",
+				   folder, strerror(-err));
+			return err;
+		}
+		snprintf(name, sizeof(name), "%.40s", program);
+		length = snprintf(report->path, sizeof(report->path), "%s/%s-%s.csv", folder, name,
+				  report->run_id);
 	}
-	snprintf(name, sizeof(name), "%.40s", program);
-	if (snprintf(report->path, sizeof(report->path), "%s/%s-%s.csv", folder, name,
-		     report->run_id) >= (int)sizeof(report->path))
+	if (length >= (int)sizeof(report->path)) {
+		log__error("cannot write the report: its path is too long");
 		return -ENAMETOOLONG;
+	}
 	return 0;
 }
 
@@ -100,22 +103,20 @@ int report__create(const char *path, const char *program, const char *engine, co
 	snprintf(report->regions, sizeof(report->regions), "%s", regions);
 	snprintf(report->kernel, sizeof(report->kernel), "%s", kernel);
 	err = set_path(report, path, program);
-	if (err == -ENAMETOOLONG)
-		log__error("cannot write the report: its path is too long");
-	if (!err) {
-		err = csv__create(report->path, columns, sizeof(columns) / sizeof(*columns), !!path,
-				  &report->csv);
-		if (err)
-			log__error("cannot write the report %s: %s; name another file with "
-				   "--output",
-				   report->path, strerror(-err));
-	}
+	if (err)
+		goto out;
+	err = csv__create(report->path, columns, sizeof(columns) / sizeof(*columns), path != NULL,
+			  &report->csv);
 	if (err) {
-		report__free(report);
-		return err;
+		log__error("cannot write the report %s: %s; name another file with --output",
+			   report->path, strerror(-err));
+		goto out;
 	}
 	*ret_report = report;
-	return 0;
+	report = NULL;
+out:
+	report__free(report);
+	return err;
 }
 
 const char *report__path(const struct report *report)

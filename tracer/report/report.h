@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * What the tracer says it did: one CSV row for each operation, as it happens (docs/reports.md),
- * and the numbers for the summary at the end.
+ * The report of a run: one CSV row for each operation, written when it ends (docs/reports.md), and
+ * the totals for the summary.
  */
 #ifndef TRACER_REPORT_REPORT_H
 #define TRACER_REPORT_REPORT_H
@@ -22,9 +22,9 @@ struct operation_row { /* one operation; counts are chunks unless they say other
 	uint64_t absent;
 	uint64_t repaired;
 	uint64_t failed;
-	uint64_t fresh; /* registered after the checkpoint, left alone */
+	uint64_t fresh; /* registered after the checkpoint, not changed */
 	uint64_t gone;  /* saved, but unmapped since */
-	uint64_t clean; /* already as at the checkpoint: not written */
+	uint64_t clean; /* not changed since the checkpoint, not written */
 	uint64_t copy_ns;
 	uint64_t latency_ns; /* 0: it never completed */
 	pid_t pid;
@@ -35,7 +35,7 @@ struct operation_row { /* one operation; counts are chunks unless they say other
 };
 
 struct totals {                   /* of one kind of operation */
-	struct histogram latency; /* of those that were ok */
+	struct histogram latency; /* of the ok ones */
 	uint64_t count, ok, partial, failed_operations;
 	uint64_t bytes, copy_ns, absent, repaired, failed, gone;
 };
@@ -55,8 +55,8 @@ int report__create(const char *path, const char *program, const char *engine, co
 
 const char *report__path(const struct report *report);
 
-/* Appends a row and adds it to the totals. A row that cannot be written is told on stderr, once,
- * and counted: the next rows are tried all the same. */
+/* Appends a row and adds it to the totals. A row that cannot be written is counted, and the first
+ * one is told on stderr; the next rows are still tried. */
 void report__add(struct report *report, const struct operation_row *row);
 
 const struct totals *report__totals(const struct report *report, enum operation_kind kind);

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * Faults on demand. The environment is read at each point: an operation takes tens of
- * microseconds, a lookup in the environment a fraction of one.
+ * Faults on demand. The environment is read at each point, which costs a fraction of a microsecond.
  */
 #include <errno.h>
 #include <poll.h>
@@ -12,7 +11,7 @@
 #include <unistd.h>
 #include "target/fault.h"
 
-/* The action that is wanted at the point, or NULL. */
+/* The action for the point, or NULL. */
 static const char *action_at(const char *point)
 {
 	const char *wanted = getenv("TRACER_FAULT");

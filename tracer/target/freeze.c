@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * Stopping threads with PTRACE_SEIZE and PTRACE_INTERRUPT, see ptrace(2). waitid(2) is never given
- * WEXITED here: the exit status of the program belongs to program.c.
+ * Stopping threads with PTRACE_SEIZE and PTRACE_INTERRUPT, see ptrace(2). Only reap() waits with
+ * WEXITED: the exit status of a child belongs to program.c.
  */
 #include <errno.h>
 #include <sched.h>
@@ -23,7 +23,7 @@ struct held {
 	struct held *next;
 	pid_t tid;
 	int signal;   /* taken from it at its stop, given back when it goes on */
-	bool running; /* it was told to stop and has not done so yet */
+	bool running; /* told to stop, but has not stopped yet */
 };
 
 struct freeze {
@@ -70,7 +70,7 @@ static int wait_stop(pid_t tid, uint64_t deadline_ns, int *ret_status)
 	}
 }
 
-/* The signal that a stop has taken from the thread, 0 if it was a stop of another kind. */
+/* The signal that caused a stop, to be given back; 0 for a stop of another kind. */
 static int signal_of(int status)
 {
 	return status >> 8 || status == (SIGTRAP | 0x80) ? 0 : status;
@@ -129,8 +129,8 @@ static int hold(struct freeze *freeze, pid_t tid)
 	return 0;
 }
 
-/* The number of threads, from the link count of /proc/PID/task: a fifth of the cost of a listing.
- * 0 when the process is gone. */
+/* The number of threads, from the link count of /proc/PID/task, at a fifth of the cost of a
+ * listing. 0 if the process is gone. */
 static size_t count_threads(pid_t pid)
 {
 	struct stat status;
@@ -145,7 +145,7 @@ int freeze__stop(struct freeze *freeze, pid_t except)
 
 	if (!except && !freeze->count && count_threads(freeze->pid) == 1)
 		err = hold(freeze, freeze->pid);
-	while (grown && !err) { /* until a whole round finds nobody new */
+	while (grown && !err) { /* until a round finds no new thread */
 		pid_t *tids = NULL;
 		size_t count = 0;
 
@@ -197,7 +197,7 @@ int freeze__step_to_poll(struct freeze *freeze, pid_t tid, const volatile __u64 
 	return -REASON_NOT_POLLING;
 }
 
-/* A thread that ended while it was traced is ours to wait for, or its parent never hears of it. */
+/* The tracer must wait for a thread that ended while it was traced, or its parent is never told. */
 static void reap(const struct freeze *freeze, pid_t tid)
 {
 	const struct timespec nap = {.tv_nsec = 50000};
@@ -205,7 +205,7 @@ static void reap(const struct freeze *freeze, pid_t tid)
 
 	if (tid == freeze->pid && freeze->child)
 		return;
-	do { /* it was killed: it may still be on its way */
+	do { /* it was killed, and may not have ended yet */
 		siginfo_t info = {0};
 
 		if (waitid(P_PID, (id_t)tid, &info, WEXITED | WNOHANG | __WALL) || info.si_pid)
@@ -246,7 +246,7 @@ void freeze__release(struct freeze *freeze)
 		}
 		free(held);
 	}
-	if (leader_ended) /* it ends after all its threads */
+	if (leader_ended) /* it ends after all other threads */
 		reap(freeze, freeze->pid);
 }
 
@@ -257,7 +257,7 @@ void freeze__free(struct freeze *freeze)
 	if (!freeze)
 		return;
 	freeze__release(freeze);
-	for (held = freeze->held; held; held = next) { /* it has not stopped yet */
+	for (held = freeze->held; held; held = next) { /* threads that have not stopped yet */
 		next = held->next;
 		free(held);
 	}

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * Makes the target stand still, with ptrace(2): no signal that it could see or block, and if the
- * tracer dies, the kernel lets the target run on. A thread that polls a completion file is held
- * inside that poll, so that memory changes under it exactly where the client expects it.
+ * Stops the target's threads with ptrace(2), so that it cannot see or block a signal. If the tracer
+ * dies, the kernel lets the target run on. A thread that polls a completion file is held inside
+ * that poll, where the client expects its memory to change.
  */
 #ifndef TRACER_TARGET_FREEZE_H
 #define TRACER_TARGET_FREEZE_H
@@ -13,8 +13,8 @@
 
 struct freeze;
 
-/* Prepares for process pid; nothing is stopped yet. child: it is a child of the caller, who will
- * wait for its end. 0 and *ret_freeze, or -ENOMEM. */
+/* Prepares for process pid; stops nothing yet. child: the process is a child of the caller, who
+ * will wait for its end. Returns 0 and *ret_freeze, or -ENOMEM. */
 int freeze__create(pid_t pid, bool child, struct freeze **ret_freeze);
 
 /*
@@ -25,17 +25,17 @@ int freeze__create(pid_t pid, bool child, struct freeze **ret_freeze);
 int freeze__stop(struct freeze *freeze, pid_t except);
 
 /*
- * Lets the stopped thread tid run from system call to system call until *polls (shared with the
- * kernel side, which counts there) has changed: the thread has then just polled, and is stopped at
- * the end of that call. Signals it is sent meanwhile reach it.
+ * Lets the stopped thread tid run from system call to system call until *polls has changed. The
+ * kernel side counts polls there, so the thread is then stopped at the end of a poll. Signals reach
+ * it meanwhile.
  * Returns 0; -ESRCH; -REASON_NOT_POLLING when it did not poll for five seconds
  * (it is stopped again); or -errno.
  */
 int freeze__step_to_poll(struct freeze *freeze, pid_t tid, const volatile __u64 *polls);
 
 /*
- * Lets every stopped thread run again. Harmless when none is. A thread that would not stop in time
- * (one inside vfork(2), say) may stop later: call this again at each SIGCHLD.
+ * Lets every stopped thread run again. Harmless when none is stopped. A thread that did not stop in
+ * time, such as one inside vfork(2), may stop later: call this again from time to time.
  */
 void freeze__release(struct freeze *freeze);
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * The target's memory from user space: process_vm_readv(2), process_vm_writev(2), /proc/PID/mem
- * for what they refuse (it ignores the protection of private mappings), and /proc/PID/pagemap.
+ * The target's memory from user space: process_vm_readv(2), process_vm_writev(2),
+ * /proc/PID/pagemap, and /proc/PID/mem, which ignores the protection of private mappings, for pages
+ * that the first two refuse.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -112,8 +113,9 @@ static const struct mapping *find_mapping(const struct memory *memory, uint64_t 
 		       : NULL;
 }
 
-/* Shared memory belongs to a file without a name; a page this process never touched may have been
- * written by another. /proc/PID/map_files opens that file, and lseek(2) knows its holes. */
+/* Shared memory belongs to a file without a name. A page that this process never touched may have
+ * been written by another one. /proc/PID/map_files opens that file, and lseek(2) finds its
+ * holes. */
 static bool file_holds_data(struct memory *memory, const struct mapping *mapping, uint64_t address)
 {
 	off_t offset = (off_t)(mapping->offset + (address - mapping->start)), data;
@@ -236,12 +238,12 @@ bool memory__can_scan(struct memory *memory)
 	return can;
 }
 
-/* The same from pagemap itself, eight bytes for each page. */
+/* The same from /proc/PID/pagemap, eight bytes for each page. */
 static int read_pages(struct memory *memory, uint64_t start, uint64_t end, struct intervals *pages)
 {
 	int err = 0;
 
-	forget_pages(memory); /* their place is used here */
+	forget_pages(memory); /* memory->states is used here */
 	while (start < end && !err) {
 		size_t count = (end - start) / PAGE_BYTES;
 
@@ -262,7 +264,7 @@ static int read_pages(struct memory *memory, uint64_t start, uint64_t end, struc
 	return err;
 }
 
-/* What the file behind shared memory holds, whoever wrote it. */
+/* Adds the data of the file behind shared memory, whichever process wrote it. */
 static int read_file_extents(struct memory *memory, const struct mapping *mapping, uint64_t start,
 			     uint64_t end, struct intervals *pages)
 {
@@ -276,7 +278,7 @@ static int read_file_extents(struct memory *memory, const struct mapping *mappin
 	while (start < end && !err) {
 		data = lseek(fd, base + (off_t)start, SEEK_DATA);
 		if (data < 0)
-			break; /* nothing behind it */
+			break; /* no data from here on */
 		hole = lseek(fd, data, SEEK_HOLE);
 		start = hole < 0 ? end : (uint64_t)(hole - base);
 		if ((uint64_t)(data - base) < end)
@@ -316,7 +318,7 @@ int memory__data_pages(struct memory *memory, uint64_t start, uint64_t end, stru
 				    mapping->start > start ? mapping->start : start,
 				    mapping->end < end ? mapping->end : end, pages);
 	}
-	/* a scan of an address space that is gone finds nothing, and says nothing */
+	/* a scan of an address space that is gone finds nothing and returns no error */
 	return err ? err : procfs__page_states(memory->pagemap_fd, start, 1, &state);
 }
 
@@ -350,11 +352,11 @@ static int force(struct memory *memory, uint64_t address, void *bytes, size_t le
 	return 0;
 }
 
-/* Is it shared anonymous memory, a file of the kernel's own? Nothing else may be written past the
- * protection of the mapping: the target may not be allowed to. */
+/* Is it shared anonymous memory, a file of the kernel's own? Other files must not be written past
+ * the protection of the mapping: the target itself may have no right to. */
 static bool is_anonymous(int fd)
 {
-	int memfd = memfd_create("tracer", MFD_CLOEXEC); /* of the same file system */
+	int memfd = memfd_create("tracer", MFD_CLOEXEC); /* on the file system of such files */
 	struct stat file, own;
 	bool same;
 
@@ -365,9 +367,9 @@ static bool is_anonymous(int fd)
 	return same;
 }
 
-/* Opens the file behind shared memory. A change of protection splits mappings and makes no
- * event, so what is known of them may be old. Returns the file descriptor and where
- * address is in it, or -errno. */
+/* Opens the file behind shared memory. A change of protection splits mappings without an event, so
+ * the known mappings may be out of date. Returns the descriptor and the offset of address in
+ * *ret_offset, or -errno. */
 static int open_file(struct memory *memory, uint64_t address, off_t *ret_offset)
 {
 	int err = 0;
@@ -396,7 +398,7 @@ static int open_file(struct memory *memory, uint64_t address, off_t *ret_offset)
 	return err ? err : -EFAULT;
 }
 
-/* Writes a part of a page of shared memory into the file: FOLL_FORCE does not override the
+/* Writes a part of a page of shared memory through its file, for FOLL_FORCE does not override the
  * protection of shared mappings. */
 static int write_file(struct memory *memory, uint64_t address, const void *bytes, size_t length)
 {
@@ -432,7 +434,7 @@ int memory__write(struct memory *memory, uint64_t address, const void *bytes, si
 	return memory__write_pieces(memory, &local, &remote, 1, &forced, &failed);
 }
 
-/* Writes one piece page by page: process_vm_writev stopped inside it. */
+/* Writes one piece page by page, for process_vm_writev stopped inside it. */
 static int write_slowly(struct memory *memory, const struct iovec *local,
 			const struct iovec *remote, uint64_t *forced, uint64_t *failed)
 {

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * Regions of a process. A bss is what a loadable segment has in memory beyond its bytes in the
- * file: it begins inside the last page of the data and goes on in anonymous pages behind it. Only
- * the ELF header tells where; it is read through /proc/PID/map_files, so that a file that was
- * replaced or deleted since is still the right one.
+ * Regions of a process. A bss is the part of a loadable segment beyond its bytes in the file: it
+ * begins inside the last page of the data and continues in anonymous pages. Only the ELF header
+ * tells where. It is read through /proc/PID/map_files, which is right even if the file was replaced
+ * or deleted.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -19,7 +19,7 @@ struct object { /* an ELF file mapped at an address */
 	struct object *next;
 	uint64_t start; /* of its first mapping */
 	uint64_t inode;
-	uint64_t bss_start, bss_end; /* absolute; equal: it has none */
+	uint64_t bss_start, bss_end; /* absolute addresses; equal if it has none */
 };
 
 struct regions {
@@ -57,8 +57,8 @@ void regions__free(struct regions *regions)
 	free(regions);
 }
 
-/* Reads the bounds of the bss relative to the lowest segment. Files may be hostile: whatever does
- * not make sense counts as no bss, and the caller only uses what is mapped there. */
+/* Reads the bounds of the bss. Files may be hostile: a header that makes no sense counts as no bss,
+ * and the caller only uses addresses that are mapped. */
 static void read_bss(int fd, uint64_t base, struct object *object)
 {
 	Elf *elf = elf_begin(fd, ELF_C_READ, NULL);
@@ -113,8 +113,8 @@ static int learn_object(struct regions *regions, pid_t pid, const struct mapping
 	return 0;
 }
 
-/* Adds the bss of the object that mapping is the first of: what of it is mapped and writable, be
- * it the tail of a page of data or anonymous memory. */
+/* Adds the mapped and writable part of an object's bss: the tail of its last page of data, and
+ * anonymous memory. */
 static int add_bss(const struct object *object, const struct mappings *mappings,
 		   struct intervals *wanted)
 {
@@ -138,7 +138,7 @@ static int add_bss(const struct object *object, const struct mappings *mappings,
 	return err;
 }
 
-/* Adds every bss and collects them in bss as well. */
+/* Collects the bss of every object. */
 static int add_objects(struct regions *regions, pid_t pid, const struct mappings *mappings,
 		       struct intervals *bss)
 {
@@ -173,8 +173,8 @@ static bool is_anonymous(const struct mapping *mapping)
 	return !*path || !strncmp(path, "[anon:", 6);
 }
 
-/* The C library keeps its records of the heap (malloc's main arena, the buffers of stdio) in its
- * own data. A heap that is rolled back without them is handed out twice. */
+/* The C library keeps the state of the heap (malloc's main arena, the buffers of stdio) in its own
+ * data. If the heap were rolled back without it, malloc would hand out memory twice. */
 static bool is_c_library(const struct mapping *mapping)
 {
 	const char *slash = strrchr(mapping->path, '/'), *name = slash ? slash + 1 : "";
@@ -205,13 +205,15 @@ static int add_mapping(const struct mapping *mapping, const struct intervals *tr
 	if (mapping->flags & (MAPPING_READ | MAPPING_WRITE | MAPPING_EXEC))
 		return intervals__add(wanted, mapping->start, mapping->end);
 	err = intervals__add(&own, mapping->start, mapping->end);
-	if (!err)
-		err = intervals__intersect(&own, tracked, &held);
-	for (size_t i = 0; i < held.count && !err; i++) /* a full store may end within a page */
+	if (err)
+		goto out;
+	err = intervals__intersect(&own, tracked, &held);
+	for (size_t i = 0; i < held.count && !err; i++) /* a full store may end inside a page */
 		err = intervals__add(wanted, page__start(held.items[i].start),
 				     page__round_up(held.items[i].end));
 	if (!err && reserved)
 		err = intervals__add(reserved, mapping->start, mapping->end);
+out:
 	intervals__clear(&own);
 	intervals__clear(&held);
 	return err;
@@ -231,8 +233,8 @@ int regions__wanted(struct regions *regions, pid_t pid, const struct mappings *m
 	for (size_t i = 0; i < mappings->count && !err; i++)
 		if (region_of(&mappings->items[i]) & regions->mask)
 			err = add_mapping(&mappings->items[i], tracked, ret_wanted, ret_reserved);
-	for (size_t i = 0; i < bss.count && !err;
-	     i++) { /* by its name, whatever else it looks like */
+	/* a bss counts as bss, even where its mapping looks like data or anonymous memory */
+	for (size_t i = 0; i < bss.count && !err; i++) {
 		if (regions->mask & REGION_BSS)
 			err = intervals__add(ret_wanted, bss.items[i].start, bss.items[i].end);
 		else if (!(regions->mask & REGION_DATA))

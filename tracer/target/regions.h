@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * Which addresses of a process belong to the regions the user asked for, by /proc/PID/maps and the
- * ELF headers of the files it maps. The hooks of the kernel side see most of it as it is mapped;
- * this is the truth they are compared with, and the only source for heap and bss.
+ * Finds the addresses of a process that belong to the regions the user asked for, from
+ * /proc/PID/maps and the ELF headers of mapped files. The hooks of the kernel side see most
+ * mappings when they are made; this module is the truth that they are compared with, and the only
+ * source for heap and bss.
  */
 #ifndef TRACER_TARGET_REGIONS_H
 #define TRACER_TARGET_REGIONS_H
@@ -21,7 +22,7 @@ enum region {
 	REGION_STACK = 1 << 4, /* of the main thread */
 };
 
-struct regions; /* remembers what it learned of ELF files from one call to the next */
+struct regions; /* remembers the bounds of ELF files from one call to the next */
 
 /* mask: of enum region. 0 and *ret_regions (regions__free), or -ENOMEM. */
 int regions__create(uint32_t mask, struct regions **ret_regions);
@@ -30,11 +31,11 @@ int regions__create(uint32_t mask, struct regions **ret_regions);
  * Finds the wanted addresses.
  * pid: the process, whose /proc/PID/map_files are read for ELF headers.
  * mappings: its mappings, as read a moment ago.
- * tracked: what is tracked already: a mapping without any access is wanted only where it is in
- * there, for it may hold data; the rest of it is taken for a mere reservation.
- * ret_wanted: an initialised set; what it held is dropped. Page-aligned, but for the start of a
+ * tracked: the addresses that are tracked already. A mapping without any access is wanted only
+ * there, where it may hold data; the rest of it counts as a reservation.
+ * ret_wanted: an initialised set; its old content is dropped. Page-aligned, except the start of a
  * bss, which is exact to the byte.
- * ret_reserved: another such set for the reservations, where somebody may look for data; or NULL.
+ * ret_reserved: another such set, for the reservations; or NULL.
  * Returns 0 or -ENOMEM (*ret_wanted is then undefined but valid). A file that cannot be read as
  * ELF has no bss.
  */
@@ -42,7 +43,7 @@ int regions__wanted(struct regions *regions, pid_t pid, const struct mappings *m
 		    const struct intervals *tracked, struct intervals *ret_wanted,
 		    struct intervals *ret_reserved);
 
-/* To be called when the process has execed: what was learned is forgotten. */
+/* Forgets the ELF files. Call it when the process has execed. */
 void regions__forget(struct regions *regions);
 
 /* regions__free(NULL) is harmless. */

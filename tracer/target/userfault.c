@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * Looks for memory that is registered with userfaultfd: first for an open file of that kind, which
- * is cheap and mostly not there, then in /proc/PID/smaps.
+ * Looks for memory that is registered with userfaultfd. First for an open userfaultfd, which is
+ * cheap and mostly finds none; only then in /proc/PID/smaps.
  */
 #include <dirent.h>
 #include <errno.h>
@@ -43,7 +43,7 @@ static int has_file(pid_t pid)
 	return found;
 }
 
-/* Of the line "VmFlags: rd wr ...": um, uw, ui say for what kinds of fault it is registered. */
+/* In the line "VmFlags: rd wr ...", um, uw and ui tell the kinds of fault that are registered. */
 static bool is_registered(const char *line)
 {
 	return !strncmp(line, "VmFlags:", 8) &&
@@ -78,7 +78,7 @@ int userfault__check(pid_t pid, const struct intervals *ranges)
 	}
 	found = 0;
 	while (!found && getline(&line, &room, file) > 0) {
-		/* the first line of a mapping, as in /proc/PID/maps; others do not look like it */
+		/* only the first line of a mapping matches; it is that of /proc/PID/maps */
 		(void)sscanf(line, "%" SCNx64 "-%" SCNx64 " ", &mapping.start, &mapping.end);
 		found = is_registered(line) && overlaps(ranges, &mapping);
 	}

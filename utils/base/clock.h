@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * Clocks in nanoseconds. That of everything that is timed is also that of bpf_ktime_get_ns().
+ * Clocks in nanoseconds. clock__now_ns() reads the clock of bpf_ktime_get_ns(), so times of both
+ * sides can be compared.
  */
 #ifndef BASE_CLOCK_H
 #define BASE_CLOCK_H
@@ -8,8 +9,8 @@
 #include <stdint.h>
 #include <time.h>
 
-/* A clock in ns. id: CLOCK_MONOTONIC, CLOCK_BOOTTIME or CLOCK_REALTIME, for which clock_gettime(2)
- * cannot fail. It can be called in a signal handler. */
+/* Reads a clock, in ns. id: CLOCK_MONOTONIC, CLOCK_BOOTTIME or CLOCK_REALTIME; clock_gettime(2)
+ * cannot fail for these. Safe in a signal handler. */
 static inline uint64_t clock__read_ns(clockid_t id)
 {
 	struct timespec now;

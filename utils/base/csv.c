@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
  * A CSV file that grows by whole rows, see csv.h; RFC 4180 for the format.
- * Always holds: the file ends after a whole record, unless this process was killed inside the
- * write(2) of one (generic_perform_write stops between pages for a fatal signal); the row being
- * built lives in memory only.
+ * Always holds: the file ends after a whole record, unless this process was killed during write(2)
+ * (generic_perform_write stops between pages for a fatal signal). The row being built lives in
+ * memory only.
  */
 #include "base/csv.h"
 
@@ -104,7 +104,7 @@ void csv__double(struct csv *csv, double value)
 	append_bytes(csv, digits, kept);
 }
 
-/* Writes all of the row; what a failed write left of it is cut off again. */
+/* Writes the whole row. Cuts the file back after a failure. */
 static int write_row(struct csv *csv)
 {
 	size_t done = 0;
@@ -143,7 +143,7 @@ int csv__end_row(struct csv *csv)
 	return err;
 }
 
-/* O_NONBLOCK: opening a pipe somebody left under that name must fail, not wait for its reader. */
+/* O_NONBLOCK: opening a pipe without a reader must fail, not wait. */
 static int open_file(const char *path, bool replace, int *ret_fd)
 {
 	int flags = O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY;

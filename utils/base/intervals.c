@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * A set of addresses, see intervals.h for the picture and the invariant. Places in the array are
- * found by binary search; a change replaces a run of neighbours in one step, after the memory for
- * it is there, so a failure leaves the set as it was.
+ * A set of addresses, see intervals.h for the picture and the invariant. Binary search finds a
+ * place in the array. A change first gets its memory, then replaces a run of neighbours in one
+ * step, so a failure leaves the set unchanged.
  */
 #include "intervals.h"
 
@@ -178,7 +178,7 @@ int intervals__subtract(const struct intervals *a, const struct intervals *b, st
 
 		while (j < b->count && b->items[j].end <= start)
 			j++;
-		/* b's last overlap may reach into a's next interval: j stays on it */
+		/* b's last overlap may reach into a's next interval, so j stays on it */
 		while (j < b->count && b->items[j].start < end) {
 			if (b->items[j].start > start)
 				ret->items[ret->count++] =

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * Talk on stderr, see log.h. A line is put together in memory and leaves in one write(2).
- * Always holds: errno is what it was before the call, and no byte that could steer a terminal gets
- * through (names of files and processes come from people we need not trust).
+ * Messages on stderr, see log.h. A line is built in memory and written with one write(2).
+ * Always holds: errno is preserved, and text of a message never controls the terminal (names of
+ * files and processes come from people we need not trust).
  */
 #include "base/log.h"
 
@@ -37,7 +37,7 @@ void log__set_name(const char *name)
 	line_name = name;
 }
 
-/* Newlines and tabs inside a message stay: a verifier log is many lines. Those at its end go. */
+/* Keeps tabs and newlines inside a message, such as a verifier log; drops newlines at its end. */
 static void clean_text(char *text)
 {
 	size_t length = strlen(text);

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * System calls that are no cancellation points (pthreads(7)), for the handler. In one, the C
- * library notes in the thread's control block that it is there: that note would be in the image,
- * and the thread that is brought back could be cancelled anywhere. After one, glibc 2.36 waits
- * until a cancellation that has begun is done: for ever, if the handler interrupted the thread
- * that does it. All return as the C library's do, with errno. Source: glibc,
+ * System calls that are no cancellation points (pthreads(7)), for libckpt's signal handler. At a
+ * cancellation point the C library sets a mark in the thread's control block. The mark would be
+ * saved in the image, and the restarted thread could be cancelled anywhere. After it, glibc 2.36
+ * waits for a cancellation that has begun: for ever, if the handler has interrupted the thread that
+ * cancels. All return as the C library's functions do, with errno. Source: glibc,
  * sysdeps/unix/sysdep.h and nptl/cancellation.c.
  */
 #ifndef BASE_NOCANCEL_H

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * Numbers from users, see parse.h. Read digit by digit and not with strtoull(3), which takes
- * leading blanks, signs ("-1" becomes 2^64 - 1) and trailing text without a word.
+ * Numbers from users, see parse.h. Not read with strtoull(3), which accepts leading blanks, signs
+ * ("-1" becomes 2^64 - 1) and trailing text.
  */
 #include "base/parse.h"
 
 #include <errno.h>
+#include <stdbool.h>
 #include <stddef.h>
 
 /* The value of a digit in base, or -1. No ctype(3): its answers depend on the locale. */
@@ -26,7 +27,7 @@ int parse__u64(const char *text, uint64_t min, uint64_t max, uint64_t *ret_value
 {
 	unsigned int base = 10;
 	uint64_t value = 0;
-	int too_big = 0;
+	bool too_big = false;
 
 	if (!text)
 		return -EINVAL;
@@ -41,10 +42,10 @@ int parse__u64(const char *text, uint64_t min, uint64_t max, uint64_t *ret_value
 
 		if (digit < 0)
 			return -EINVAL;
-		/* An overflow is remembered: "99999999999999999999z" is no number at all. */
+		/* Go on after an overflow: "99999999999999999999z" is no number at all. */
 		if (__builtin_mul_overflow(value, base, &value) ||
 		    __builtin_add_overflow(value, (uint64_t)digit, &value))
-			too_big = 1;
+			too_big = true;
 	}
 	if (too_big || value < min || value > max)
 		return -ERANGE;

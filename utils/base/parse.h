@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * The one way a number from a user becomes a number of ours: the whole string, and a range.
+ * Numbers from users: the whole string must be a number, and in a range.
  */
 #ifndef BASE_PARSE_H
 #define BASE_PARSE_H

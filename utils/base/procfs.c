@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * Reading /proc/PID, see procfs.h. A process may die, or exec, between any two system calls here;
- * every function then says -ESRCH or answers for one address space, never for half of one.
- * Source: proc(5), fs/proc/task_mmu.c, Documentation/filesystems/proc.rst.
+ * Reading /proc/PID, see procfs.h. A process may die or exec between any two system calls here.
+ * Every function then returns -ESRCH, or a complete answer about one address space. Source:
+ * proc(5), fs/proc/task_mmu.c, Documentation/filesystems/proc.rst.
  */
 #include "base/procfs.h"
 
@@ -21,7 +21,7 @@
 enum {
 	PATH_BYTES = 64,      /* of "/proc/PID/task/TID/name" */
 	READ_BYTES = 1 << 16, /* the first buffer for a file */
-	EXEC_TRIES = 23,      /* times a process may exec under our hands */
+	EXEC_TRIES = 23,      /* times that a process may exec while we read */
 };
 
 /* What a failed system call on a file below /proc/PID means. */
@@ -71,7 +71,7 @@ int procfs__stat(pid_t pid, const char *name, struct stat *ret_status)
 	return stat(path_of(pid, name, path), ret_status) ? proc_error(errno) : 0;
 }
 
-/* One pread(2) that is not stopped by signals. Returns its count, or -errno. */
+/* One pread(2), repeated after a signal. Returns its count, or -errno. */
 static ssize_t read_at(int fd, void *buffer, size_t bytes, off_t offset)
 {
 	ssize_t n;
@@ -140,7 +140,7 @@ static int read_file(pid_t pid, const char *name, char **ret_text)
 	return err;
 }
 
-/* Moves *p over a number in base (10 or 16); 0, or -EBADMSG when there is none or it is too big. */
+/* Moves *p over a number in base 10 or 16. 0, or -EBADMSG if there is none or it is above max. */
 static int take_number(const char **p, unsigned int base, uint64_t max, uint64_t *ret_value)
 {
 	const char *from = *p;
@@ -221,9 +221,9 @@ static int take_mapping(const char **p, struct mapping *m)
 }
 
 /*
- * The kernel lets go of its lock between two reads. A mapping that grew downwards in between, by a
- * merge with one already printed, is printed again as a whole: what we have of it is cut off.
- * Ends always grow, since the walk goes on from the last end.
+ * The kernel releases its lock between two reads. A mapping that was merged meanwhile with one that
+ * was already printed is printed again as a whole: the part that we have is cut off. Ends always
+ * grow, since the kernel continues from the last end.
  */
 static int cut_overlap(const struct mapping *before, struct mapping *m)
 {
@@ -294,8 +294,8 @@ char *procfs__map_file(const struct mapping *mapping, char name[PROCFS_MAP_FILE_
 }
 
 /*
- * Is the address space behind an open maps file still in use? If it is at the end of a walk, the
- * walk saw all of it; once its last user is gone (exit or exec), reads end early and say nothing.
+ * Is the address space of an open maps file still in use? If it is after the last read, all of it
+ * was read. Once its last user is gone (exit or exec), reads end early without an error.
  */
 static int is_alive(int maps_fd)
 {
@@ -304,7 +304,7 @@ static int is_alive(int maps_fd)
 	return read_at(maps_fd, &byte, 1, 0) == 1;
 }
 
-/* Is a process without memory a kernel thread (0), or dead (-ESRCH)? */
+/* A process has no memory: 0 if it is a kernel thread, -ESRCH if it is dead. */
 static int check_memoryless(pid_t pid)
 {
 	const uint64_t pf_kthread = 0x00200000; /* include/linux/sched.h, since 2.6.27 */
@@ -331,7 +331,7 @@ out:
 	return err;
 }
 
-/* The text of a maps file; all of it or, when the process execs all the time, -EAGAIN. */
+/* The complete text of a maps file; -EAGAIN if the process execs all the time. */
 static int read_maps(pid_t pid, char **ret_text)
 {
 	int err = -EAGAIN;
@@ -399,7 +399,7 @@ int procfs__page_states(int pagemap_fd, uint64_t start, size_t count, uint8_t *s
 		if (n < 0)
 			return (int)n;
 		got = (size_t)n / sizeof(entries[0]);
-		/* The end: of a dead process's memory, or of all addresses user space can have. */
+		/* The end of a dead process's memory, or of user space. */
 		if (got == 0)
 			return read_at(pagemap_fd, entries, sizeof(entries[0]), 0) > 0 ? -EFAULT
 										       : -ESRCH;
@@ -441,7 +441,7 @@ int procfs__threads(pid_t pid, pid_t **ret_tids, size_t *ret_count)
 		err = -errno;
 		goto out;
 	}
-	fd = -1; /* dir has it now */
+	fd = -1; /* dir owns it now */
 	for (;;) {
 		struct dirent *entry;
 		uint64_t tid;
@@ -474,7 +474,7 @@ out:
 	return err;
 }
 
-/* What follows "key:" and blanks at the start of a line, or NULL. */
+/* The text after "key:" and blanks at the start of a line, or NULL. */
 static const char *find_key(const char *text, const char *key)
 {
 	size_t length = strlen(key);

@@ -11,8 +11,8 @@
 #include <sys/stat.h>
 #include <sys/types.h>
 
-/* Files below /proc/PID, by their names there ("maps", "fd/3"). pid 0 means the caller. All return
- * -ESRCH when the process, or a file that comes and goes with what it stands for, is gone, or
+/* Files below /proc/PID, named from there ("maps", "fd/3"). pid 0 means the caller. All return
+ * -ESRCH when there is no such file, since the process, thread, descriptor or mapping is gone; or
  * another -errno. */
 
 /* Opens a file; O_CLOEXEC is added to flags. Returns the descriptor. */
@@ -43,8 +43,8 @@ struct mapping {
 	uint64_t inode;      /* 0: no file */
 	uint32_t dev_major, dev_minor;
 	uint32_t flags;
-	/* "" if none; "[heap]", "/dev/zero (deleted)", ... as the kernel writes it, a newline as
-	 * "\012". Part of the block that struct mappings owns. */
+	/* As the kernel writes it: "", "[heap]", "/dev/zero (deleted)"; a newline is "\012". Part
+	 * of the block that struct mappings owns. */
 	char *path;
 };
 
@@ -55,16 +55,17 @@ struct mappings {
 
 /*
  * Reads all of /proc/PID/maps. pid 0 means the caller.
- * The list is of one address space and whole, even if the process dies or execs meanwhile. While
- * the process runs and changes its mappings, it is no picture of one moment: what was there all the
- * time is in it, and no two items overlap. A kernel thread has none.
- * Returns 0 and fills *ret (free it with procfs__free_mappings), -ESRCH when the process is gone,
- * a zombie, or its first thread has ended, -EBADMSG for a line that cannot be understood, or
- * another -errno. *ret is untouched on failure.
+ * The list is complete and of one address space, even if the process dies or execs meanwhile. If
+ * the process runs and changes its mappings, the list is not that of one moment; but it has all
+ * mappings that did not change, and no two items overlap. A kernel thread has none.
+ * Returns 0 and fills *ret (free it with procfs__free_mappings); -ESRCH when the process is gone or
+ * a zombie, or its first thread has ended; -EBADMSG for a line that cannot be parsed; or another
+ * -errno.
+ * *ret is untouched on failure.
  */
 int procfs__mappings(pid_t pid, struct mappings *ret);
 
-/* The same from any text in that format: what procfs__mappings parses, open to unit tests. */
+/* The same from a text in that format. */
 int procfs__parse_mappings(const char *text, struct mappings *ret);
 
 /* Frees what *m holds and empties it; harmless on a zeroed struct and twice. */
@@ -75,9 +76,9 @@ void procfs__free_mappings(struct mappings *m);
 enum { PROCFS_MAP_FILE_BYTES = 48 };
 char *procfs__map_file(const struct mapping *mapping, char name[PROCFS_MAP_FILE_BYTES]);
 
-/* What pagemap knows of one page. */
+/* What pagemap tells about one page. */
 enum page_state {
-	/* never touched by this process, or dropped: no data of a private mapping */
+	/* never touched by this process, or dropped: a private mapping has no data there */
 	PAGE_NONE = 0,
 	PAGE_PRESENT = 1, /* in memory */
 	PAGE_SWAPPED = 2, /* its data is in swap */
@@ -86,31 +87,31 @@ enum page_state {
 /*
  * Asks pagemap_fd (an open /proc/PID/pagemap, owned by the caller) for the count pages from
  * address start (page-aligned) on; states: count bytes, each an enum page_state.
- * Returns 0, -ESRCH when the process is gone, -EINVAL for an address inside a page, -EFAULT for one
- * beyond user space ("[vsyscall]"), or another -errno; states are undefined on failure.
+ * Returns 0; -ESRCH when the process is gone; -EINVAL if start is not page-aligned; -EFAULT beyond
+ * user space ("[vsyscall]"); or another -errno. On failure states are undefined.
  */
 int procfs__page_states(int pagemap_fd, uint64_t start, size_t count, uint8_t *states);
 
 /*
- * Lists the threads of a process: *ret_tids is a malloc'ed array of *ret_count ids in no
- * particular order, owned by the caller. Threads that start or end meanwhile may be in it or not.
+ * Lists the threads of a process: *ret_tids is a malloc'ed array of *ret_count ids in no particular
+ * order, owned by the caller. Threads that start or end meanwhile may be listed or not.
  * Returns 0, -ESRCH or another -errno; on failure both are untouched.
  */
 int procfs__threads(pid_t pid, pid_t **ret_tids, size_t *ret_count);
 
 /*
  * One number of /proc/PID/status by its key, such as "VmHWM" (kB), "TracerPid" or "Threads".
- * pid 0 means the caller. Returns 0, -ESRCH, -ENOENT when there is no such key, -EBADMSG when its
- * value is no number, or another -errno; on failure *ret_value is untouched.
+ * pid 0 means the caller. Returns 0; -ESRCH; -ENOENT if there is no such key; -EBADMSG if its value
+ * is no number; or another -errno. On failure *ret_value is untouched.
  */
 int procfs__status_u64(pid_t pid, const char *key, uint64_t *ret_value);
 
-/* Kernel memory of a BPF map that the caller has open as fd, in bytes, from its fdinfo; 0 when the
+/* Bytes of kernel memory of a BPF map that the caller has open as fd, from its fdinfo; 0 if the
  * kernel does not tell. */
 uint64_t procfs__map_memory(int fd);
 
-/* Memory of the machine, in bytes, that can be had without swapping (MemAvailable of
- * /proc/meminfo); as good as endless when the kernel does not tell. */
+/* Bytes of memory that are available without swapping (MemAvailable of /proc/meminfo); the largest
+ * number if the kernel does not tell. */
 uint64_t procfs__available_memory(void);
 
 #endif

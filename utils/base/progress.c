@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * See progress.h. The line belongs to log.c, which makes room for messages that come meanwhile.
+ * See progress.h. log.c owns the line, and erases it before a message.
  */
 #include "base/progress.h"
 
@@ -19,7 +19,8 @@ void progress__step(struct progress *progress, const char *what, uint64_t done, 
 		return;
 	progress->drawn_ns = now;
 	if (total)
-		log__draw("%s: %u %%", what, done < total ? (unsigned int)(100.0 * done / total) : 100);
+		log__draw("%s: %u %%", what,
+			  done < total ? (unsigned int)(100.0 * done / total) : 100);
 	else
 		log__draw("%s", what);
 }

@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -26,11 +27,11 @@
 #define COMPLETE_RESTORE    "restore_complete"
 
 #define NSEC_PER_MSEC 1000000ULL
-#define SPIN_NS       (2 * NSEC_PER_MSEC)  /* poll without a pause for so long */
-#define SPIN_POLLS    32                   /* polls between two looks at the clock while spinning */
+#define SPIN_NS       (2 * NSEC_PER_MSEC)  /* poll this long without a pause */
+#define SPIN_POLLS    32                   /* polls between two readings of the clock */
 #define BUSY_NS       (4 * NSEC_PER_MSEC)  /* SPIN_POLLS polls that take so long did a copy */
 #define BUSY_POLL_NS  (NSEC_PER_MSEC / 2)  /* one such poll */
-#define STOPPED_NS    (50 * NSEC_PER_MSEC) /* a gap this long: we were stopped, or not scheduled */
+#define STOPPED_NS    (50 * NSEC_PER_MSEC) /* a gap this long: stopped, or not scheduled */
 #define NAP_MIN_NS    20000ULL
 #define NAP_MAX_NS    NSEC_PER_MSEC
 
@@ -41,10 +42,10 @@ struct paths { /* absolute, on the caller's stack */
 
 struct wait {
 	uint64_t timeout_ns;
-	uint64_t waited_ns;       /* time in which we polled and nobody did anything */
+	uint64_t waited_ns;       /* time in which nobody answered or worked */
 	uint64_t spin_ns;         /* what is left of the spinning phase */
 	uint64_t nap_ns;          /* the next pause */
-	uint64_t wall_ns, cpu_ns; /* clocks at the last look */
+	uint64_t wall_ns, cpu_ns; /* clocks at the last reading */
 };
 
 static uint64_t clock_ns(clockid_t id)
@@ -76,7 +77,7 @@ static int build_path(const char *name, char path[PATH_MAX])
 	return 0;
 }
 
-/* As parse__u64 does, written again because this file must be usable alone. */
+/* Like parse__u64; this file must be usable alone. */
 static int read_timeout(unsigned int timeout_ms, uint64_t *ret_ns)
 {
 	const char *text = secure_getenv("TRACER_TIMEOUT_MS");
@@ -96,27 +97,27 @@ static int read_timeout(unsigned int timeout_ms, uint64_t *ret_ns)
 	return 0;
 }
 
-static int is_ours(const struct stat *st)
+static bool is_ours(const struct stat *st)
 {
 	return S_ISREG(st->st_mode) && st->st_uid == geteuid();
 }
 
 /*
- * A tracer normally gives the completion file to the target's user; a simple one leaves it root's.
- * A second name means that somebody linked a file of such an owner here (link(2) needs no right to
- * the file unless fs.protected_hardlinks is set, proc_sys_fs(5)).
+ * The completion file belongs to the target's user, or to root with a simple tracer. A second name
+ * means that somebody linked another file of such an owner here (link(2) needs no right to the file
+ * unless fs.protected_hardlinks is set, proc_sys_fs(5)).
  */
-static int is_answer(const struct stat *st)
+static bool is_answer(const struct stat *st)
 {
 	return S_ISREG(st->st_mode) && st->st_nlink == 1 &&
 	       (st->st_uid == geteuid() || st->st_uid == 0);
 }
 
 /*
- * Removes path if accept says so. 0 also if there is none, -EEXIST if it is not acceptable or (in a
- * sticky directory, a file of root's) not ours to remove.
+ * Removes path if accept allows it. Returns 0, also if there is no such file; -EEXIST if accept
+ * does not allow it, or if it is root's file in a sticky directory; or -errno.
  */
-static int remove_file(const char *path, int (*accept)(const struct stat *st))
+static int remove_file(const char *path, bool (*accept)(const struct stat *st))
 {
 	struct stat st;
 
@@ -129,12 +130,12 @@ static int remove_file(const char *path, int (*accept)(const struct stat *st))
 	return 0;
 }
 
-/* Makes the request file new, after removing what an earlier run of ours left. */
+/* Makes a new request file, after removing files of an earlier run of ours. */
 static int make_request(const struct paths *paths)
 {
 	int fd, err, tries;
 
-	err = remove_file(paths->complete, is_answer); /* or we would take it for the answer */
+	err = remove_file(paths->complete, is_answer); /* an old one would look like the answer */
 	if (err)
 		return err;
 	for (tries = 0; tries < 2; tries++) {
@@ -171,7 +172,7 @@ static int poll_answer(const char *complete)
 	return errno == ENOENT ? 0 : -errno;
 }
 
-static int request_is_gone(const char *request)
+static bool request_is_gone(const char *request)
 {
 	struct stat st;
 
@@ -230,7 +231,7 @@ static int wait_for_answer(const struct paths *paths, uint64_t timeout_ns)
 		if (wait.spin_ns > 0 && polls % SPIN_POLLS != 0)
 			continue;
 		if (request_is_gone(paths->request)) {
-			/* The answer may have come, and the request gone, since the poll. */
+			/* The answer may have come since the poll. */
 			err = check_answer(paths->complete);
 			if (err)
 				return err < 0 ? err : 0;
@@ -290,7 +291,7 @@ int client__cleanup(void)
 		if (!err)
 			err = remove_file(path, is_ours);
 		if (err == -EEXIST)
-			err = 0; /* not ours: not ours to remove either */
+			err = 0; /* not ours, so it stays */
 		if (err && !result)
 			result = err;
 	}
@@ -305,8 +306,7 @@ const char *client__strerror(int err)
 		return "done";
 	case ETIMEDOUT:
 		return "no tracer answered in time; start the program with: tracer PROGRAM, and "
-		       "check "
-		       "that both use the same control directory (TRACER_CONTROL_DIR)";
+		       "check that both use the same control directory (TRACER_CONTROL_DIR)";
 	case EIO:
 		return "the tracer could not do it; its messages on stderr say why";
 	case EEXIST:
@@ -315,8 +315,7 @@ const char *client__strerror(int err)
 		       "another one with --control-dir";
 	case EPERM:
 		return "the answer was not a plain file of this user or of root, so somebody else "
-		       "may "
-		       "have made it; give the tracer a private directory with --control-dir";
+		       "may have made it; give the tracer a private directory with --control-dir";
 	case EINVAL:
 		return "TRACER_CONTROL_DIR must be an absolute path, and the timeout a number of "
 		       "milliseconds from 1 to 86400000 (TRACER_TIMEOUT_MS)";
@@ -329,12 +328,10 @@ const char *client__strerror(int err)
 		return "the control directory is not a directory; correct TRACER_CONTROL_DIR";
 	case EACCES:
 		return "this user may not create files in the control directory; change its mode, "
-		       "or "
-		       "give the tracer another one with --control-dir";
+		       "or give the tracer another one with --control-dir";
 	case EROFS:
 		return "the control directory cannot be written to (read-only file system); give "
-		       "the "
-		       "tracer another one with --control-dir";
+		       "the tracer another one with --control-dir";
 	case ENOSPC:
 		return "the file system of the control directory is full; make room, or give the "
 		       "tracer another one with --control-dir";
@@ -343,7 +340,7 @@ const char *client__strerror(int err)
 	}
 }
 
-/* The historic names. Weak: a program's own function of such a name wins without a link error. */
+/* Weak: a program's own function of such a name takes its place without a link error. */
 __attribute__((weak)) int savecontext(void)
 {
 	return client__save(0);

@@ -67,7 +67,7 @@ static struct record *make_slab(struct slab_cache *cache)
 	return record;
 }
 
-/* Gives an empty slab back; where the callback does not take it, it stays in use. 0 or -errno. */
+/* Gives an empty slab back. 0, or -errno if the callback does not take it: it then stays in use. */
 static int drop_slab(struct slab_cache *cache, struct record *record)
 {
 	int err;
@@ -99,7 +99,7 @@ static struct record *find_room(struct slab_cache *cache)
 		move(cache, (struct record *)link, LIST_PARTIAL);
 	if (partial->next != partial)
 		return (struct record *)partial->next;
-	link = cache->lists[LIST_EMPTY].previous; /* the warmest */
+	link = cache->lists[LIST_EMPTY].previous; /* emptied last: most likely in the cache */
 	record = link != &cache->lists[LIST_EMPTY] ? (struct record *)link : make_slab(cache);
 	if (record)
 		move(cache, record, LIST_PARTIAL);
@@ -116,8 +116,8 @@ static inline unsigned char *object_at(const struct slab_cache *cache, const str
 	return record->first + index * cache->stride;
 }
 
-/* The index of the object that starts there, or NONE. For a multiple of the stride the product with
- * the rounded reciprocal is exact, since offsets are below 2^32; for others the
+/* The index of the object that starts at this address, or NONE. For a multiple of the stride the
+ * product with the rounded reciprocal is exact, since offsets are below 2^32; for other offsets the
  * comparison fails. */
 static inline uint32_t index_of(const struct slab_cache *cache, const struct record *record,
 				const void *object)
@@ -199,11 +199,11 @@ void *slab_cache__alloc(struct slab_cache *cache)
 	return object;
 }
 
-/* A slab that was full has a free object, or one has become empty. */
+/* A slab that was full has a free object, or a slab has become empty. */
 static __attribute__((noinline)) int settle(struct slab_cache *cache, struct record *record)
 {
 	move(cache, record, record->used ? LIST_PARTIAL : LIST_EMPTY);
-	if (cache->counts[LIST_EMPTY] > cache->options.keep_empty) /* the coldest goes */
+	if (cache->counts[LIST_EMPTY] > cache->options.keep_empty) /* emptied first */
 		(void)drop_slab(cache, (struct record *)cache->lists[LIST_EMPTY].next);
 	leave(cache);
 	return 0;
@@ -344,7 +344,7 @@ int slab_cache__create(const struct slab_options *options, struct slab_cache **r
 	cache = source__get(&source, bytes, PAGE_BYTES);
 	if (!cache)
 		return -ENOMEM;
-	(void)cache__open(cache, options, NULL); /* the same options as above */
+	(void)cache__open(cache, options, NULL); /* options were checked above */
 	cache->source.bytes = bytes;
 	*ret_cache = cache;
 	return 0;

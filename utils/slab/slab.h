@@ -4,7 +4,7 @@
  *
  *	cache -- full:    slab [########]  slab [########]        # allocated   . free
  *	      -- partial: slab [###.#..#]               a slab is aligned to its size, so an
- *	      -- empty:   slab [........]               object's address tells its slab
+ *	      -- empty:   slab [........]               object's address gives its slab
  *
  *	slab in debug mode:   | red zone | object | red zone | red zone | object | red zone | ...
  *
@@ -45,13 +45,14 @@ enum {
 
 struct slab_cache; /* opaque */
 
-/* Where the memory comes from. Both functions run inside alloc, free and the others here, so they
- * must be as signal-safe as the caller needs, and must not use the same cache. */
+/* The source of memory. Both functions run inside the functions of this file, so they must be as
+ * signal-safe as the caller needs, and must not use the same cache. */
 struct slab_memory {
 	/* Returns bytes of memory, a multiple of 4096, at a multiple of alignment (a power of two,
 	 * at least 4096); NULL when there is none. Its content does not matter. */
 	void *(*get)(size_t bytes, size_t alignment, void *argument);
-	/* Takes back exactly what one call of get returned. 0, or -errno: then it is still ours. */
+	/* Takes back exactly the memory that one call of get returned. 0, or -errno: then the cache
+	 * keeps it. */
 	int (*put)(void *start, size_t bytes, void *argument);
 	void *argument; /* borrowed */
 };
@@ -62,13 +63,13 @@ enum slab_flags {
 	SLAB_DEBUG = 1 << 0,
 };
 
-struct slab_options {        /* all but object_bytes may be zero, which means the default */
+struct slab_options {        /* all except object_bytes may be zero: the default */
 	size_t object_bytes; /* 1 to SLAB_MAX_BYTES */
 	size_t align;      /* of objects: a power of two from 8 to SLAB_MAX_ALIGN (default 16, 8 for
 			      * objects of less than 16 bytes) */
 	size_t slab_bytes; /* of a slab: a power of two from SLAB_MIN_BYTES to SLAB_MAX_BYTES
 			      * (default 64 KiB, or what 8 objects need) */
-	size_t keep_empty; /* empty slabs that are not given back (default 2; 1 is the least) */
+	size_t keep_empty; /* empty slabs that are not given back (at least 1, default 2) */
 	uint32_t flags;    /* enum slab_flags */
 	struct slab_memory memory; /* get and put, or neither: mmap and munmap */
 	/* Called once for each object before it is first handed out. The user must free the object
@@ -79,16 +80,16 @@ struct slab_options {        /* all but object_bytes may be zero, which means th
 };
 
 /*
- * Makes a cache without any slab. options is only read. *ret_cache belongs to the caller: end it
- * with slab_cache__destroy.
- * Returns 0; -EINVAL when a number in options is not allowed, or not even one object fits into a
- * slab; -ENOMEM when the callback has no memory. *ret_cache is untouched on failure.
+ * Makes a cache without any slab. options is only read. The caller ends *ret_cache with
+ * slab_cache__destroy.
+ * Returns 0; -EINVAL if a number in options is not allowed, or no object fits into a slab; -ENOMEM
+ * if the callback has no memory. *ret_cache is untouched on failure.
  */
 int slab_cache__create(const struct slab_options *options, struct slab_cache **ret_cache);
 
 /*
- * Hands out an object. NULL when the callback has no memory (counted in slab_stats.failed), or when
- * the caller has interrupted another call for this cache; the cache is then as before.
+ * Hands out an object. NULL if the callback has no memory (counted in slab_stats.failed), or if the
+ * caller has interrupted another call for this cache; the cache is then unchanged.
  * In debug mode a free object that was written to is never handed out: see slab_stats.damaged.
  */
 void *slab_cache__alloc(struct slab_cache *cache);
@@ -103,13 +104,12 @@ void *slab_cache__alloc(struct slab_cache *cache);
  * - -EOVERFLOW: bytes behind the object were written to; only in debug mode;
  * - -ERANGE: bytes before it were written to; only in debug mode;
  * - -EBUSY: the caller has interrupted another call for this cache.
- * After -EOVERFLOW and -ERANGE the object is damaged: it is not handed out again, it is not freed,
- * and it stays as it is for a debugger until the cache is destroyed. Otherwise a failure changes
- * nothing.
+ * After -EOVERFLOW and -ERANGE the object is damaged: it is neither freed nor handed out again, and
+ * stays unchanged, for a debugger, until the cache is destroyed. Other failures change nothing.
  */
 int slab_cache__free(struct slab_cache *cache, void *object);
 
-/* Gives all empty slabs back. Returns the number of bytes, 0 also when the caller has interrupted
+/* Gives all empty slabs back. Returns the number of bytes; 0 also if the caller has interrupted
  * another call for this cache. */
 size_t slab_cache__shrink(struct slab_cache *cache);
 
@@ -136,7 +136,7 @@ struct slab_stats {
 };
 
 /* Fills in *ret_stats, in constant time. In a handler that has interrupted a call for this cache
- * the numbers may not fit together. */
+ * the numbers may be inconsistent. */
 void slab_cache__stats(const struct slab_cache *cache, struct slab_stats *ret_stats);
 
 enum slab_object_state {
@@ -147,7 +147,7 @@ enum slab_object_state {
 	SLAB_OBJECT_DAMAGED,
 };
 
-/* What the cache knows of any pointer. Nothing is read through it. */
+/* The state of the object at any pointer. Nothing is read through the pointer. */
 enum slab_object_state slab_cache__state(const struct slab_cache *cache, const void *object);
 
 struct slab_view {            /* of one slab */
@@ -157,17 +157,17 @@ struct slab_view {            /* of one slab */
 	uint64_t number; /* 1 for the first slab that the cache made, and so on */
 };
 
-/* Calls each for every slab: the full ones, then the partial, then the empty. It must not
- * change the cache. 0, or -EBUSY. */
+/* Calls each for every slab: first full, then partial, then empty ones. It must not change the
+ * cache. 0, or -EBUSY. */
 int slab_cache__visit(struct slab_cache *cache,
 		      void (*each)(const struct slab_view *view, void *argument), void *argument);
 
 /*
- * Looks at everything: that lists and counts agree and, in debug mode, red zones of all objects and
- * the poison of free ones. Takes time with the number of objects, and changes nothing.
- * Returns 0; -EOVERFLOW, -ERANGE (see slab_cache__free), -EUCLEAN (written to while it was free)
- * for the first object found, whose address is then in *ret_object if that is not NULL; -EBADMSG
- * when the cache's own data is damaged; -EBUSY. Objects that are known as damaged are passed over.
+ * Checks lists and counts and, in debug mode, the red zones of all objects and the poison of free
+ * ones. Takes time proportional to the number of objects, and changes nothing.
+ * Returns 0; -EOVERFLOW, -ERANGE (see slab_cache__free) or -EUCLEAN (written to while it was free)
+ * for the first damaged object, whose address is then in *ret_object if that is not NULL; -EBADMSG
+ * if the cache's own data is damaged; -EBUSY. Skips objects that are already known as damaged.
  */
 int slab_cache__check(struct slab_cache *cache, void **ret_object);
 

@@ -34,7 +34,7 @@ void blocks__open(struct blocks *blocks, size_t record_bytes)
 	link__reset(&blocks->partial);
 	link__reset(&blocks->full);
 	blocks->rooms = 0;
-	blocks->record_bytes = round_up(record_bytes, 64); /* no two in one cache line */
+	blocks->record_bytes = round_up(record_bytes, 64); /* each in cache lines of its own */
 	blocks->block_bytes =
 		power_of_two(header_bytes() + RECORDS_PER_BLOCK * blocks->record_bytes);
 }

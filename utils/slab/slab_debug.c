@@ -14,7 +14,7 @@
 
 #if defined(__has_feature) /* clang */
 #if __has_feature(address_sanitizer)
-#define __SANITIZE_ADDRESS__ 1 /* as gcc says it */
+#define __SANITIZE_ADDRESS__ 1 /* gcc's name for it */
 #endif
 #endif
 #ifdef __SANITIZE_ADDRESS__

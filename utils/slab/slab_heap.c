@@ -67,7 +67,8 @@ int slab_heap__create(const struct slab_memory *memory, uint32_t flags, struct s
 			.memory = source.memory,
 		};
 
-		(void)cache__open(&heap->caches[i], &options, &heap->table); /* allowed, all */
+		(void)cache__open(&heap->caches[i], &options,
+				  &heap->table); /* these options are valid */
 	}
 	*ret_heap = heap;
 	return 0;
@@ -161,7 +162,7 @@ static size_t size_of(struct slab_heap *heap, const void *object)
 	return record->cache->options.object_bytes;
 }
 
-/* Is an object of so many bytes the right place for bytes? It is not for less than half of them. */
+/* Can an object of this size keep so many bytes? Not if they are fewer than half of it. */
 static bool fits(size_t size, size_t bytes)
 {
 	return bytes <= size && (size <= cached_bytes[0] || bytes > size / 2);
@@ -194,7 +195,7 @@ void *slab_heap__resize(struct slab_heap *heap, void *object, size_t bytes)
 		moved = alloc(heap, bytes);
 	if (moved && moved != object) {
 		memcpy(moved, object, size < bytes ? size : bytes);
-		(void)free_object(heap, object); /* in debug mode it may be found damaged now */
+		(void)free_object(heap, object); /* debug mode may find it damaged */
 	}
 	leave(heap);
 	return moved;

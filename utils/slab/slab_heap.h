@@ -24,15 +24,15 @@ struct slab_heap; /* opaque */
 
 /*
  * Makes a heap without any slab. memory: as in slab_options; NULL for mmap and munmap. flags: enum
- * slab_flags. *ret_heap belongs to the caller: end it with slab_heap__destroy.
+ * slab_flags. The caller ends *ret_heap with slab_heap__destroy.
  * Returns 0; -EINVAL for one function of memory without the other; -ENOMEM. *ret_heap is untouched
  * on failure.
  */
 int slab_heap__create(const struct slab_memory *memory, uint32_t flags,
 		      struct slab_heap **ret_heap);
 
-/* Hands out at least bytes bytes, aligned to 16; their content is undefined. 0 counts as 1. NULL
- * when there is no memory, or when the caller has interrupted another call for this heap. */
+/* Hands out at least bytes bytes, aligned to 16; their content is undefined. 0 counts as 1. NULL if
+ * there is no memory, or if the caller has interrupted another call for this heap. */
 void *slab_heap__alloc(struct slab_heap *heap, size_t bytes);
 
 /*

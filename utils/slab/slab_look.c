@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * What can be seen of a cache from outside. Nothing here changes it.
+ * Numbers, views and checks of a cache. Nothing here changes it.
  */
 #include <errno.h>
 #include "slab_parts.h"
@@ -88,7 +88,8 @@ struct totals {
 	size_t slabs[LISTS], allocated, damaged;
 };
 
-/* The objects of one slab. 0, or what debug__check says, with the object in *ret_object. */
+/* Checks the objects of one slab. 0, or the error of debug__check, with the object in
+ * *ret_object. */
 static int check_objects(const struct slab_cache *cache, const struct record *record,
 			 struct totals *totals, void **ret_object)
 {
@@ -109,7 +110,7 @@ static int check_objects(const struct slab_cache *cache, const struct record *re
 	return 0;
 }
 
-/* Are its list of free objects, its count and the list that it is in right? */
+/* Are the list of free objects, the count and the list of this slab right? */
 static bool is_sound(const struct slab_cache *cache, const struct record *record, enum list list)
 {
 	uint32_t used = 0, length = 0;

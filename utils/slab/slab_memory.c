@@ -8,8 +8,8 @@
 #include <sys/syscall.h>
 #include "slab_parts.h"
 
-/* Linux on x86-64: the number in rax, arguments in rdi, rsi, rdx, r10, r8, r9; rcx
- * and r11 are lost; syscall(2). */
+/* Linux on x86-64: the number in rax; arguments in rdi, rsi, rdx, r10, r8, r9; rcx and r11 are
+ * lost. syscall(2). */
 static long map(size_t bytes)
 {
 	register long protection __asm__("rdx") = PROT_READ | PROT_WRITE;
@@ -57,7 +57,7 @@ static void *get(size_t bytes, size_t alignment, void *argument)
 		return NULL;
 	start = (uintptr_t)result;
 	aligned = round_up(start, alignment);
-	/* where a limit on mappings forbids the trimming, addresses are lost but no memory */
+	/* if a limit on mappings forbids to trim, addresses are lost but no memory */
 	(void)unmap(start, aligned - start);
 	(void)unmap(aligned + bytes, start + more - aligned - bytes);
 	return (void *)aligned;

@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * What the files of the slab allocator share; for nobody else.
+ * Declarations that only the files of the slab allocator share.
  *
- *	cache -- lists --> record <--> record <--> ...       one record for each slab, which tells
- *	      -- table --> address of a slab | record        the state of each of its objects
+ *	cache -- lists --> record <--> record <--> ...       one record for each slab, with the
+ *	      -- table --> address of a slab | record        state of each of its objects
  *	      -- blocks -> block of memory for records
  *
  *	record.next[i]:  USED      object i is allocated
- *	                 DAMAGED   it is out of use
- *	                 j, NONE   it is free, and j is the one that was freed before it; or none
- *	(meaningless for objects from record.fresh on, which are free and were never handed out)
+ *	                 DAMAGED   object i is out of use
+ *	                 j, NONE   object i is free, and j was freed before it, or no other
+ *	(undefined for objects from record.fresh on, which were never handed out)
  */
 #ifndef SLAB_SLAB_PARTS_H
 #define SLAB_SLAB_PARTS_H
@@ -106,7 +106,7 @@ static inline void link__insert(struct link *head, struct link *link)
 
 /* NULL when there is none. */
 void *source__get(struct source *source, size_t bytes, size_t alignment);
-/* 0 or -errno, then the memory is still there. */
+/* 0, or -errno: the memory is then still ours. */
 int source__put(struct source *source, void *start, size_t bytes);
 
 static inline size_t round_up(size_t bytes, size_t unit)
@@ -116,9 +116,9 @@ static inline size_t round_up(size_t bytes, size_t unit)
 
 /* ---- slab_table.c ---- */
 
-/* Makes room for one more. 0 or -ENOMEM, then the table is as before. */
+/* Makes room for one more. 0, or -ENOMEM: the table is then unchanged. */
 int table__reserve(struct table *table);
-/* Room must be there, address must not. */
+/* There must be room, and address must not be in the table. */
 void table__insert(struct table *table, uintptr_t address, struct record *record);
 void table__remove(struct table *table, uintptr_t address);
 void table__free(struct table *table);
@@ -154,15 +154,15 @@ void blocks__close(struct blocks *blocks, struct source *source);
 
 /* ---- slab_debug.c ---- */
 
-/* Does anything below have something to do? */
+/* Do the functions below have to be called? */
 bool debug__watches(const struct slab_options *options);
 /* Bytes before an object, and from one to the next, with red zones if the flags ask for them. */
 size_t debug__lead(const struct slab_options *options);
 size_t debug__stride(const struct slab_options *options);
-/* A slab is new: nobody may touch it. It goes: anybody may again. */
+/* A slab is new, and nobody may touch it; it goes, and anybody may again. */
 void debug__close_slab(const struct slab_cache *cache, const struct record *record);
 void debug__open_slab(const struct slab_cache *cache, const struct record *record);
-/* Makes an object fit for its user. first: it was never handed out. Before its constructor. */
+/* Prepares an object for its user, before its constructor. first: it was never handed out. */
 void debug__open_object(const struct slab_cache *cache, unsigned char *object, bool first);
 /* Its user has freed it. */
 void debug__close_object(const struct slab_cache *cache, unsigned char *object);
@@ -171,8 +171,8 @@ int debug__check(const struct slab_cache *cache, unsigned char *object, bool is_
 
 /* ---- slab.c, for heaps ---- */
 
-/* Checks options, fills in defaults; makes cache, whose memory is the caller's, ready. Slabs are
- * entered into table, or into a table of its own if that is NULL. 0 or -EINVAL. */
+/* Checks options, fills in defaults, and initialises cache, whose memory belongs to the caller.
+ * table: for its slabs; NULL: a table of its own. 0 or -EINVAL. */
 int cache__open(struct slab_cache *cache, const struct slab_options *options, struct table *table);
 void cache__close(struct slab_cache *cache);
 /* slab_cache__free for an object whose slab is known to belong to this cache. */

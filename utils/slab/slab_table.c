@@ -58,7 +58,7 @@ void table__remove(struct table *table, uintptr_t address)
 		size_t home = table__hash(table, table->entries[i].address);
 
 		if (((i - home) & last) < ((i - hole) & last))
-			continue; /* the hole is not on its way from home */
+			continue; /* the hole is not between its home and its place */
 		table->entries[hole] = table->entries[i];
 		hole = i;
 	}

@@ -8,17 +8,17 @@
 
 #include "simulation.h"
 
-enum { /* limits of what can be asked for */
+enum { /* limits */
        MOST_OBJECTS = 1000000,
        MOST_OPERATIONS = 1000000,
 };
 
-/* All return 0, or -errno when something was refused or went wrong (which has been printed). */
+/* All return 0, or -errno after an error, which has been printed. */
 int actions__allocate(struct simulation *simulation, uint64_t count);
 /* text: the number of an object, "all", or an address after 0x. -EINVAL also for anything else. */
 int actions__deallocate(struct simulation *simulation, const char *text);
 int actions__status(struct simulation *simulation);
-/* A picture after every `every` operations, if that is not 0. */
+/* Prints a picture after every `every` operations, if that is not 0. */
 int actions__run(struct simulation *simulation, uint64_t operations, uint64_t seed, uint64_t every);
 int actions__explain(const char *name);
 

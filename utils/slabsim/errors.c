@@ -15,13 +15,13 @@ enum { OBJECT_BYTES = 100 };
 struct scene {
 	const char *name;
 	int wanted;
-	int (*play)(struct slab_cache *cache); /* what the cache said */
+	int (*play)(struct slab_cache *cache); /* returns the cache's error */
 	const char *deed, *meaning;
 };
 
 /* ---- scenes ---- */
 
-/* One byte where the user of the object has no business. */
+/* Changes one byte that does not belong to the user of the object. */
 __attribute__((no_sanitize("address"), noinline)) static void write_byte(void *object, long offset)
 {
 	((volatile unsigned char *)object)[offset] ^= 1;
@@ -122,8 +122,7 @@ static const struct scene scenes[] = {
 	 "object came from."},
 	{"inside", -EINVAL, free_inside, "a pointer 4 bytes into an object is freed",
 	 "The address is in a slab of this cache, but no object starts there. Free the pointer "
-	 "that "
-	 "alloc returned, not one that has moved on."},
+	 "that alloc returned, not one that has moved on."},
 	{"double-free", -EALREADY, free_twice, "an object is freed, and freed again",
 	 "This object is free. Whoever freed it the second time believes to own what may soon be "
 	 "somebody else's: after the next alloc nobody could tell any more. Set pointers to NULL "
@@ -132,20 +131,17 @@ static const struct scene scenes[] = {
 	 "in debug mode a byte is written behind the end of an object, which is then freed",
 	 "The red zone behind the object was changed, which is found when the object is freed. "
 	 "Without debug mode the next object would have been hit, and nobody would know. The "
-	 "object "
-	 "is out of use from now on and stays as it is, for a debugger to look at."},
+	 "object is out of use from now on and stays as it is, for a debugger to look at."},
 	{"underflow", -ERANGE, write_before,
 	 "in debug mode a byte is written before an object, which is then freed",
 	 "The red zone before the object was changed: mostly an index below 0, or an overflow of "
-	 "the "
-	 "object before it that jumped over its own red zone."},
+	 "the object before it that jumped over its own red zone."},
 	{"write-after-free", -EUCLEAN, write_after_free,
 	 "in debug mode an object is freed, and a byte of it is written after that",
 	 "Free objects are filled with a pattern in debug mode, the poison, which has changed. It "
-	 "is "
-	 "found by a check, or when the object is to be handed out again: then it is passed over "
-	 "and "
-	 "put out of use."},
+	 "is found by a check, or when the object is to be handed out again: then it is passed "
+	 "over "
+	 "and put out of use."},
 	{"no-memory", -ENOMEM, run_dry,
 	 "objects are allocated until the memory callback has no more",
 	 "A new slab was needed, and the source of memory gave none: alloc returns NULL, and the "
@@ -160,7 +156,7 @@ enum { SCENES = sizeof(scenes) / sizeof(*scenes) };
 
 /* ---- playing ---- */
 
-struct limited { /* a source of memory that is soon empty */
+struct limited { /* a small source of memory */
 	size_t left_bytes;
 };
 
@@ -186,7 +182,7 @@ static int put_limited(void *start, size_t bytes, void *argument)
 
 enum { INDENT = 2, COLUMNS = 78 };
 
-/* In lines that a terminal can hold. */
+/* Wraps lines for a terminal. */
 static void print_wrapped(FILE *file, const char *text)
 {
 	size_t column = 0;

@@ -10,17 +10,16 @@
 /* Prints the names of all errors in one line, with separator between them. */
 void errors__print_names(FILE *file, const char *separator);
 
-/* Is there an error of that name? "all" is one. */
+/* Is there an error of that name? True for "all". */
 int errors__is_name(const char *name);
 
 /*
- * Provokes the error of that name, or all of them, and prints what was done, what the
- * cache said, and what it means. Returns 0, or -EPROTO when the cache did not say what it
- * should have said (which is printed).
+ * Provokes the error of that name, or "all", and prints what is done, the error of the cache, and
+ * its meaning. Returns 0, or -EPROTO, after printing it, if the cache returned another error.
  */
 int errors__explain(FILE *file, const char *name);
 
-/* Prints what an error of slab_cache__free or -ENOMEM means, for one that a user has provoked. */
+/* Prints the meaning of an error of slab_cache__free, or of -ENOMEM. */
 void errors__print_meaning(FILE *file, int err);
 
 #endif

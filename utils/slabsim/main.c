@@ -151,8 +151,7 @@ static void read_arguments(int argc, char **argv, struct arguments *arguments)
 		{"allocate", 'a', "N", 0, "Allocate N objects", 2},
 		{"deallocate", 'd', "OBJECT", 0,
 		 "Deallocate an object by its number, 'all' of them, or what is at an address "
-		 "after "
-		 "0x",
+		 "after 0x",
 		 2},
 		{"status", 's', NULL, 0, "Print numbers, and a picture of each slab", 2},
 		{"run", 'r', "N", 0, "Allocate and deallocate N times at random", 2},
@@ -169,8 +168,7 @@ static void read_arguments(int argc, char **argv, struct arguments *arguments)
 		.parser = read_option,
 		.doc = "Show how a slab allocator works.\vWithout anything to do, a menu is shown."
 		       "\n\nExit status: 0 all went well; 1 the cache refused something; 2 output "
-		       "or "
-		       "memory failed; 64 wrong usage.",
+		       "or memory failed; 64 wrong usage.",
 	};
 	error_t err = argp_parse(&parser, argc, argv, 0, NULL, arguments);
 

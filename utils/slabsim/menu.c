@@ -18,11 +18,11 @@ struct menu {
 	uint64_t seed;
 	char *line;
 	size_t room;
-	int ended; /* nothing more comes, or a user who wants to leave */
+	int ended; /* end of input, or the user wants to leave */
 	int err;
 };
 
-/* Control characters are not for a terminal. */
+/* Replaces control characters, which must not reach the terminal. */
 static void clean(char *text)
 {
 	for (; *text; text++)
@@ -30,8 +30,8 @@ static void clean(char *text)
 			*text = '?';
 }
 
-/* Asks, and returns the answer without the blanks around it; NULL at the end of input. It is valid
- * until the next question. */
+/* Asks, and returns the answer without blanks around it; NULL at the end of input. Valid until the
+ * next question. */
 static char *ask(struct menu *menu, const char *question)
 {
 	ssize_t length;
@@ -52,7 +52,7 @@ static char *ask(struct menu *menu, const char *question)
 		return NULL;
 	}
 	if (strlen(menu->line) < (size_t)length)
-		menu->line[0] = '?'; /* a NUL in it: no answer to anything */
+		menu->line[0] = '?'; /* a line with a NUL is no valid answer */
 	start = menu->line + strspn(menu->line, " \t\r\n");
 	for (char *end = start + strlen(start); end > start && strchr(" \t\r\n", end[-1]);)
 		*--end = '\0';
@@ -60,7 +60,7 @@ static char *ask(struct menu *menu, const char *question)
 	return start;
 }
 
-/* Asks until there is a number, or an empty line for `otherwise`. 0, or -1 at the end of input. */
+/* Asks until the answer is a number, or empty for `otherwise`. 0, or -1 at the end of input. */
 static int ask_number(struct menu *menu, const char *question, uint64_t least, uint64_t most,
 		      uint64_t otherwise, uint64_t *ret_value)
 {

@@ -7,8 +7,8 @@
 
 #include "simulation.h"
 
-/* Asks and does, until the user wants to leave or stdin ends. seed is that of the first run; each
- * further one takes the next. 0, or -errno when stdin cannot be read. */
+/* Runs the menu until the user wants to leave or stdin ends. seed: of the first run; each further
+ * run takes the next number. 0, or -errno if stdin cannot be read. */
 int menu__run(struct simulation *simulation, uint64_t seed);
 
 #endif

@@ -11,11 +11,11 @@
 #include <stdio.h>
 #include "slab/slab.h"
 
-/* Does file take colours: is it a terminal, and NO_COLOR not set? */
+/* May file get colours? True for a terminal, if NO_COLOR is not set. */
 bool picture__has_colors(FILE *file);
 
-/* Prints the numbers / the slabs in the order in which they were made / what the signs mean. 0 or
- * -ENOMEM, then less was printed; errors of file stay in file. */
+/* Print the numbers / the slabs in the order in which they were made / the meaning of the signs. 0,
+ * or -ENOMEM if not all was printed; errors of file stay in file. */
 void picture__print_numbers(FILE *file, const struct slab_cache *cache);
 int picture__print_slabs(FILE *file, struct slab_cache *cache, bool colors);
 void picture__print_legend(FILE *file, bool colors);

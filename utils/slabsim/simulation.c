@@ -11,7 +11,7 @@ enum { PHASE = 61, MANY = 70, FEW = 30 }; /* operations; percent of them that al
 
 struct item {
 	unsigned char *object;
-	size_t live; /* its place in the list of live ones, or NOT_LIVE */
+	size_t live; /* its index in the list of live objects, or NOT_LIVE */
 };
 
 #define NOT_LIVE SIZE_MAX
@@ -22,7 +22,7 @@ struct simulation {
 	size_t bytes;       /* from the system */
 	struct item *items; /* by number - 1 */
 	size_t count, room;
-	size_t *live; /* indexes of items that are allocated; as much room */
+	size_t *live; /* indexes of allocated items; with as much room as items */
 	size_t live_count;
 };
 

@@ -23,7 +23,7 @@ void simulation__free(struct simulation *simulation);
 
 struct slab_cache *simulation__cache(struct simulation *simulation);
 
-/* Allocates an object. Its number, from 1 on, is in *ret_number. 0 or -ENOMEM. */
+/* Allocates an object. *ret_number: its number, from 1 on. 0 or -ENOMEM. */
 int simulation__allocate(struct simulation *simulation, uint64_t *ret_number);
 
 /*
@@ -38,7 +38,7 @@ int simulation__deallocate(struct simulation *simulation, uint64_t number, uint6
 int simulation__deallocate_address(struct simulation *simulation, void *address,
 				   uint64_t *ret_victim);
 
-/* The address of an object, NULL if there never was one of that number. */
+/* The address of an object, NULL if no object ever had that number. */
 void *simulation__object(const struct simulation *simulation, uint64_t number);
 
 /* Is the object of that number allocated? */
@@ -50,10 +50,10 @@ struct run_result {
 };
 
 /*
- * Does so many operations, allocs and frees at random: more of the one, then more of the other.
- * each is called with argument after every `every` operations, if every is not 0. The same seed
- * does the same, if the cache is in the same state. Returns 0, or -ENOMEM when the list of objects
- * cannot grow; *ret_result is filled in all the same.
+ * Runs random operations: alternately mostly allocs and mostly frees. Calls each with argument
+ * after every `every` operations, if every is not 0. The same seed and state of the cache give the
+ * same run.
+ * Returns 0, or -ENOMEM if the list of objects cannot grow; *ret_result is filled in in any case.
  */
 int simulation__run(struct simulation *simulation, uint64_t operations, uint64_t seed,
 		    uint64_t every, void (*each)(uint64_t done, void *argument), void *argument,
