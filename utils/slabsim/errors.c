@@ -140,8 +140,7 @@ static const struct scene scenes[] = {
 	 "in debug mode an object is freed, and a byte of it is written after that",
 	 "Free objects are filled with a pattern in debug mode, the poison, which has changed. It "
 	 "is found by a check, or when the object is to be handed out again: then it is passed "
-	 "over "
-	 "and put out of use."},
+	 "over and put out of use."},
 	{"no-memory", -ENOMEM, run_dry,
 	 "objects are allocated until the memory callback has no more",
 	 "A new slab was needed, and the source of memory gave none: alloc returns NULL, and the "
