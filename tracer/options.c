@@ -69,8 +69,8 @@ static const struct argp_option option_list[] = {
 	 "At the end, write the snapshot to FILE, a core file for readckpt and gdb (FILE.gz: "
 	 "compressed)",
 	 3},
-	{"stats", KEY_STATS, NULL, 0,
-	 "Add latencies, maps and memory to the summary at the end", 3},
+	{"stats", KEY_STATS, NULL, 0, "Add latencies, maps and memory to the summary at the end",
+	 3},
 	{"verbose", 'v', NULL, 0, "Tell each step; implies --stats", 3},
 	{"quiet", 'q', NULL, 0, "Print errors only; no summary", 3},
 	{NULL, 0, NULL, 0, "Help:", -1},
@@ -153,8 +153,9 @@ static void read_engine(struct argp_state *state, const char *word, struct optio
 
 static void read_restore_path(struct argp_state *state, const char *word, struct options *options)
 {
-	static const char *const names[] = {
-		[RESTORE_AUTO] = "auto", [RESTORE_BPF] = "bpf", [RESTORE_PROCESS_VM] = "process_vm"};
+	static const char *const names[] = {[RESTORE_AUTO] = "auto",
+					    [RESTORE_BPF] = "bpf",
+					    [RESTORE_PROCESS_VM] = "process_vm"};
 
 	options->restore_path = read_word(state, "--restore-path", word, strlen(word), names, 3);
 }

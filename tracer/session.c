@@ -6,7 +6,7 @@
  *		       where BPF may not write, a restore holds the target in that poll
  *	EVENT_COPIED   write and repair what BPF could not, then complete
  *
- * An operation ends with its answer (reply.h): in reply__complete() or in reply__fail().
+ * An operation ends with a reply (reply.h): in reply__complete() or in reply__fail().
  */
 #include <bpf/libbpf.h>
 #include <errno.h>
@@ -19,7 +19,7 @@
 #include "ask/reply.h"
 #include "target/fault.h"
 #include "report/map_log.h"
-#include "engine/repair.h"
+#include "engine/snapshot.h"
 #include "session.h"
 #include "report/snapshot_image.h"
 #include "report/summary.h"
@@ -38,46 +38,22 @@ struct session {
 	const struct control *control;
 	struct hooks *hooks;
 	struct report *report;
-	struct reply answer;
+	struct reply reply;
 	struct state *state;
 	struct ring_buffer *events;
-	struct chunk_stores *stores;
-	struct slab_store *slabs;
-	struct page_engine *pages; /* NULL with another engine */
+	struct snapshot *snapshot;
 	struct target target;
 	struct snapshot_image *image; /* NULL: not wanted */
-	uint64_t saved;               /* chunks in the snapshot */
 	uint64_t warned;              /* sequence of the request that nobody polls for */
 	uint64_t asked_ns;            /* when we last expected a poll to come */
 	uint64_t polls_seen;
-	uint64_t begun;       /* sequence of the request that was prepared last */
-	uint64_t provided_ns; /* when all extents that were needed were there */
-	uint64_t refused;     /* chunks that found no room since the ranges were last reconciled */
-	uint32_t restarts;    /* of that one */
+	uint64_t begun;           /* sequence of the request that was prepared last */
+	uint64_t provided_ns;     /* when all extents that were needed were there */
+	uint32_t restarts;        /* of that one */
 	struct progress progress; /* of a copy that takes many polls */
 	bool restore_in_bpf;
 	bool may_spin;
-	bool limit_told;
 };
-
-/* The chunks of a new range found no room. With more room the next range will, and this one is
- * registered before the next copy; at the limit the user must know. Several ranges may have been
- * refused before we hear of the first: room is made for all of them, once. */
-static void on_refused(struct session *session, const struct event *event)
-{
-	uint64_t count = (event->end - event->start) / CHUNK_BYTES;
-	int err;
-
-	session->target.changed = true;
-	session->refused += count;
-	err = chunk_stores__reserve(session->stores,
-				    target__chunks(&session->target.tracked) + session->refused);
-	if (!err || session->limit_told)
-		return;
-	session->limit_told = true;
-	log__warn("%lu chunks of [%#lx, %#lx) found no room: %s", (unsigned long)count,
-		  (unsigned long)event->start, (unsigned long)event->end, reason__text(err));
-}
 
 static int on_event(void *context, void *data, size_t size)
 {
@@ -89,19 +65,18 @@ static int on_event(void *context, void *data, size_t size)
 		return 0;
 	switch (event->kind) {
 	case EVENT_EXEC:
-		err = target__exec(&session->target, (pid_t)event->pid);
+		err = snapshot__note(session->snapshot, event);
+		if (!err)
+			err = target__exec(&session->target, (pid_t)event->pid);
 		log__debug("tracing process %u (%s)", event->pid, session->target.comm);
 		if (err && err != -ESRCH)
 			log__error("cannot follow process %u: %s", event->pid, strerror(-err));
-		break;
-	case EVENT_REFUSED:
-		on_refused(session, event);
 		break;
 	case EVENT_WAKE:
 		break;
 	case EVENT_REQUEST: /* the poll is to come, and finds us awake */
 		session->asked_ns = clock__now_ns();
-		if (event->start > session->answer.last) /* else the answer is there already */
+		if (event->start > session->reply.last) /* else the answer is there already */
 			control__forget(session->control, session->state->operation.kind,
 					session->state->operation.uid);
 		break;
@@ -109,7 +84,8 @@ static int on_event(void *context, void *data, size_t size)
 	case EVENT_COPIED:
 		break;
 	default:
-		if (target__note(&session->target, event))
+		session->target.changed = true;
+		if (snapshot__note(session->snapshot, event))
 			log__error("no memory to follow the target's mappings");
 	}
 	return 0;
@@ -119,6 +95,14 @@ int session__create(const struct options *options, const struct control *control
 		    struct hooks *hooks, struct report *report, bool restore_in_bpf,
 		    struct session **ret_session)
 {
+	const struct snapshot_settings settings = {
+		.slab_threshold = options->slab_threshold,
+		.ready_chunks = options->ready_chunks,
+		.max_chunks = options->max_chunks,
+		.pages_per_poll = (uint32_t)options->pages_per_poll,
+		.restore_in_bpf = restore_in_bpf,
+		.verify = options->verify,
+	};
 	struct session *session = calloc(1, sizeof(*session));
 	cpu_set_t cpus;
 	int err;
@@ -131,32 +115,19 @@ int session__create(const struct options *options, const struct control *control
 	session->report = report;
 	session->restore_in_bpf = restore_in_bpf;
 	session->state = hooks__state(hooks);
-	session->answer = (struct reply){.control = control,
-					 .report = report,
-					 .target = &session->target,
-					 .state = session->state};
 	/* with one processor, staying awake would only keep the target from running */
 	session->may_spin = !sched_getaffinity(0, sizeof(cpus), &cpus) && CPU_COUNT(&cpus) > 1;
-	if (options->page_engine) {
-		err = page_engine__open((uint32_t)options->pages_per_poll, restore_in_bpf,
-					hooks__continuations_fd(hooks),
-					hooks__pages_moved_fd(hooks), &session->pages);
-		if (err) { /* it has said why */
-			session__free(session);
-			return err;
-		}
+	err = snapshot__open(&settings, hooks, session->state, &session->snapshot);
+	if (err) { /* it has said why */
+		session__free(session);
+		return err;
 	}
-	err = chunk_stores__open(hooks__chunk_stores_fd(hooks), hooks__chunks_fd(hooks),
-				 hooks__stream_fd(hooks), options->ready_chunks,
-				 options->max_chunks, session->state, &session->stores);
-	if (!err)
-		err = slab_store__open(hooks__extents_fd(hooks), hooks__slab_tables_fd(hooks),
-				       session->pages, session->state, options->verify,
-				       &session->slabs);
-	if (!err)
-		err = target__open(&session->target, session->state, session->stores,
-				   session->slabs, options->regions, options->slab_threshold,
-				   !options->wait_name);
+	session->reply = (struct reply){.control = control,
+					.report = report,
+					.target = &session->target,
+					.snapshot = session->snapshot,
+					.state = session->state};
+	err = target__open(&session->target, session->state, options->regions, !options->wait_name);
 	if (!err && options->save)
 		err = snapshot_image__create(&session->image);
 	if (!err) {
@@ -185,7 +156,7 @@ pid_t session__pid(const struct session *session)
 
 bool session__has_failed(const struct session *session)
 {
-	return session->answer.has_failed;
+	return session->reply.has_failed;
 }
 
 /* ---- before the copy ---- */
@@ -197,8 +168,8 @@ static int reconcile(struct session *session)
 	int err;
 
 	(void)ring_buffer__consume(session->events);
-	err = target__reconcile(&session->target, session->state->operation.kind);
-	session->refused = 0;
+	err = snapshot__reconcile(session->snapshot, &session->target,
+				  session->state->operation.kind);
 	if (err == -REASON_EVENTS_LOST && session->state->operation.kind == OPERATION_CHECKPOINT) {
 		log__warn("the ring of events was full; ranges were read anew");
 		err = 0;
@@ -218,6 +189,17 @@ static bool is_reconciled(const struct session *session)
 	       !state->always_prepare;
 }
 
+static int check_userfault(const struct session *session)
+{
+	struct intervals ranges = {0};
+	int err = snapshot__ranges(session->snapshot, true, &ranges);
+
+	if (!err)
+		err = target__check_userfault(&session->target, &ranges);
+	intervals__clear(&ranges);
+	return err;
+}
+
 /* Finds out what the copy needs to know, while the target stands still or polls. */
 static int look_at_target(struct session *session)
 {
@@ -231,9 +213,9 @@ static int look_at_target(struct session *session)
 	if (operation->kind == OPERATION_CHECKPOINT)
 		session->state->valid = 0; /* the new table takes the place of the old one */
 	if (!err && operation->threads > 1)
-		err = target__check_userfault(&session->target);
-	if (!err && (session->state->has_slabs || session->state->slabs))
-		err = target__find_pages(&session->target, operation->kind);
+		err = check_userfault(session);
+	if (!err)
+		err = snapshot__begin(session->snapshot, &session->target, operation->kind);
 	/* the copy begins, or begins again if something changed between two batches of it */
 	operation->copied = operation->absent = operation->unwritten = operation->newer = 0;
 	operation->lost = operation->suspects = operation->clean = operation->differences = 0;
@@ -253,7 +235,7 @@ static int make_ready(struct session *session)
 					 __ATOMIC_RELAXED))
 		return 0;
 	/* a request that comes from now on overtakes this one; one that came before could not */
-	if (!reply__is_wanted(&session->answer) &&
+	if (!reply__is_wanted(&session->reply) &&
 	    __atomic_compare_exchange_n(phase, &ready, PHASE_PREPARING, false, __ATOMIC_ACQ_REL,
 					__ATOMIC_RELAXED))
 		return -REASON_OVERTAKEN;
@@ -293,7 +275,7 @@ static void restore_from_here(struct session *session)
 	int err = hold_and_compare(session);
 
 	if (err) {
-		reply__fail(&session->answer, NULL, "%s; its memory is as it was",
+		reply__fail(&session->reply, NULL, "%s; its memory is as it was",
 			    reason__text(err));
 		return;
 	}
@@ -337,11 +319,11 @@ static void prepare(struct session *session)
 		return; /* another exec or request has overtaken it */
 	err = fault__pass("prepare", target->pid);
 	if (err) {
-		reply__fail(&session->answer, NULL, "%s", reason__text(err));
+		reply__fail(&session->reply, NULL, "%s", reason__text(err));
 		return;
 	}
 	if (operation->kind == OPERATION_RESTORE && !session->state->valid) {
-		reply__fail(&session->answer, NULL,
+		reply__fail(&session->reply, NULL,
 			    "there is no snapshot to restore; ask for a checkpoint first");
 		return;
 	}
@@ -358,25 +340,16 @@ static void prepare(struct session *session)
 	if (!err)
 		err = make_ready(session);
 	if (err)
-		reply__fail(&session->answer, NULL, "%s%s", reason__text(err),
+		reply__fail(&session->reply, NULL, "%s%s", reason__text(err),
 			    what_is_now(session, begun, err));
 }
 
 /* ---- after the copy ---- */
 
-/* Chunks of the snapshot that are not there any more, after a restore that has met so many. */
-static uint64_t count_gone(const struct session *session, uint64_t met)
-{
-	uint64_t appended = slab_store__appended(session->slabs) * SLAB_CHUNKS;
-
-	return session->saved + appended > met ? session->saved + appended - met : 0;
-}
-
 /* What the copy and its repair have come to. */
-static void tally(const struct session *session, const struct repair_result *result,
+static void tally(const struct session *session, const struct engine_result *repaired,
 		  struct operation_row *row)
 {
-	const struct snapshot_result *written = &result->written, *repaired = &result->repaired;
 	const struct operation *operation = &session->state->operation;
 	bool restore = operation->kind == OPERATION_RESTORE;
 
@@ -385,38 +358,29 @@ static void tally(const struct session *session, const struct repair_result *res
 	row->chunks = operation->copied + operation->absent + operation->unwritten +
 		      operation->newer + operation->lost + operation->clean +
 		      operation->differences;
-	row->bytes = (operation->copied + written->moved + repaired->moved) * CHUNK_BYTES;
+	row->bytes = (operation->copied + repaired->moved) * CHUNK_BYTES;
 	row->absent = operation->absent;
 	if (!restore && repaired->moved + repaired->failed <= row->absent)
 		row->absent -= repaired->moved + repaired->failed; /* they were there, after all */
-	row->repaired = written->forced + repaired->forced;
-	row->failed = written->failed + repaired->failed + operation->lost;
+	row->repaired = repaired->forced;
+	row->failed = repaired->failed + operation->lost;
 	row->fresh = operation->newer;
 	row->clean = operation->clean;
 	if (restore)
-		row->gone = count_gone(session, row->chunks - row->fresh);
+		row->gone = snapshot__count_gone(session->snapshot, row->chunks - row->fresh);
 	row->copy_ns = operation->copy_ns;
 }
 
 /* For --save. The checkpoint is as good without it. */
 static void remember_for_image(struct session *session)
 {
-	int err = session->image ? snapshot_image__remember(session->image, &session->target) : 0;
+	int err = session->image ? snapshot_image__remember(session->image, &session->target,
+							    session->snapshot)
+				 : 0;
 
 	if (err && err != -ESRCH)
 		log__warn("cannot read what --save needs to know of process %d: %s",
 			  session->target.pid, strerror(-err));
-}
-
-/* The checkpoint is whole: from now on it can be restored. */
-static void keep_snapshot(struct session *session, uint64_t chunks)
-{
-	slab_store__end_checkpoint(session->slabs);
-	if (fault__strikes("saved", "damage"))
-		slab_store__damage(session->slabs);
-	session->saved = chunks;
-	session->state->valid = 1;
-	remember_for_image(session);
 }
 
 static void finish(struct session *session)
@@ -424,7 +388,7 @@ static void finish(struct session *session)
 	struct operation *operation = &session->state->operation;
 	bool restore = operation->kind == OPERATION_RESTORE;
 	struct operation_row row = {.status = STATUS_FAILED};
-	struct repair_result result = {0};
+	struct engine_result result = {0};
 	uint64_t start_ns = clock__now_ns();
 	int err;
 
@@ -432,14 +396,12 @@ static void finish(struct session *session)
 		return; /* an exec has overtaken it, or it is done */
 	err = fault__pass("copied", session->target.pid);
 	if (!err)
-		err = slab_store__collect(session->slabs);
-	if (!err)
-		err = repair__run(&session->target, session->hooks, &result);
+		err = snapshot__repair(session->snapshot, &session->target, &result);
 	tally(session, &result, &row);
-	if (repair__is_needed(operation))
+	if (snapshot__is_left(session->snapshot))
 		row.copy_ns += clock__now_ns() - start_ns;
 	if (err || operation->failed) {
-		reply__fail(&session->answer, &row, "%s%s",
+		reply__fail(&session->reply, &row, "%s%s",
 			    operation->failed ? "the copy in the kernel broke off"
 					      : reason__text(err),
 			    what_is_now(session, row.bytes || session->restore_in_bpf, err));
@@ -449,7 +411,7 @@ static void finish(struct session *session)
 		bool damaged = restore && session->options->verify && operation->lost;
 
 		row.status = STATUS_PARTIAL;
-		reply__fail(&session->answer, &row, "%lu chunks could not be %s%s",
+		reply__fail(&session->reply, &row, "%lu chunks could not be %s%s",
 			    (unsigned long)row.failed, restore ? "written" : "read",
 			    damaged ? "; of some the checksum is wrong, or they could not be read "
 				      "when they were saved"
@@ -457,11 +419,13 @@ static void finish(struct session *session)
 		return;
 	}
 	row.status = STATUS_OK;
-	if (reply__check(&session->answer, &row))
+	if (reply__check(&session->reply, &row))
 		return;
-	if (!restore)
-		keep_snapshot(session, row.chunks);
-	reply__complete(&session->answer, &row);
+	if (!restore) {
+		snapshot__commit(session->snapshot, row.chunks);
+		remember_for_image(session);
+	}
+	reply__complete(&session->reply, &row);
 }
 
 /* ---- events ---- */
@@ -480,7 +444,7 @@ static bool look(struct session *session)
 		return true;
 	case PHASE_IDLE:
 		if (session->state->ignored)
-			reply__refuse_ignored(&session->answer);
+			reply__refuse_ignored(&session->reply);
 		return events > 0;
 	default:
 		return events > 0;
@@ -512,7 +476,7 @@ static void on_silence(struct session *session)
 		/* its other threads must not stand still for ever */
 		if (__atomic_compare_exchange_n(&operation->phase, &ready, PHASE_PREPARING, false,
 						__ATOMIC_ACQ_REL, __ATOMIC_RELAXED))
-			reply__fail(&session->answer, NULL,
+			reply__fail(&session->reply, NULL,
 				    "the target asked and stopped polling %s",
 				    control__completion_path(session->control, operation->kind));
 	} else if (session->warned != operation->sequence) {
@@ -527,15 +491,13 @@ static void on_silence(struct session *session)
  * while it runs, before it asks. */
 static bool provide(struct session *session)
 {
-	uint64_t pages, now = clock__now_ns();
+	uint64_t now = clock__now_ns();
 	bool more;
 
-	if (now < session->provided_ns + PROVIDE_NS || session->pages ||
-	    session->options->slab_threshold == UINT64_MAX ||
-	    session->state->operation.phase != PHASE_IDLE ||
-	    target__count_pages(&session->target, &pages))
+	if (now < session->provided_ns + PROVIDE_NS ||
+	    session->state->operation.phase != PHASE_IDLE)
 		return false;
-	more = slab_store__provide(session->slabs, pages);
+	more = snapshot__provide(session->snapshot, &session->target);
 	session->provided_ns = more ? 0 : now;
 	return more;
 }
@@ -576,19 +538,19 @@ void session__end(struct session *session)
 {
 	(void)ring_buffer__consume(session->events);
 	if (session->state->operation.phase != PHASE_IDLE)
-		reply__fail(&session->answer, NULL, "the target ended before it was done");
+		reply__fail(&session->reply, NULL, "the target ended before it was done");
 	freeze__release(session->target.freeze);
 }
 
 int session__write_map_log(struct session *session, const char *path)
 {
-	return map_log__write(path, &session->target, session->state);
+	return map_log__write(path, &session->target, session->snapshot, session->state);
 }
 
 int session__save(struct session *session, const char *path)
 {
 	const char *step = "";
-	int err = snapshot_image__write(session->image, path, &session->target, session->state,
+	int err = snapshot_image__write(session->image, path, session->snapshot, session->state,
 					&step);
 
 	if (err == -ENODATA)
@@ -605,8 +567,7 @@ int session__save(struct session *session, const char *path)
 
 void session__print_summary(const struct session *session, FILE *out)
 {
-	summary__print(session->report, session->hooks, session->stores, session->slabs,
-		       session->pages, target__chunks(&session->target.tracked), session->state,
+	summary__print(session->report, session->hooks, session->snapshot, session->state,
 		       session->options->stats, out);
 }
 
@@ -617,8 +578,6 @@ void session__free(struct session *session)
 	ring_buffer__free(session->events);
 	target__close(&session->target);
 	snapshot_image__free(session->image);
-	chunk_stores__free(session->stores);
-	slab_store__free(session->slabs);
-	page_engine__free(session->pages);
+	snapshot__free(session->snapshot);
 	free(session);
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * The order matters. The phase is IDLE before the client can see the completion file, or the
- * request file gone, for it may ask again at once; and the target goes on last.
+ * The order matters. The phase is IDLE before the client can see the completion file, or the request
+ * file gone, for it may ask again at once; and the target goes on last.
  */
 #include <errno.h>
 #include <stdarg.h>
@@ -18,34 +18,34 @@ const char *reply__name(enum operation_kind kind)
 	return kind == OPERATION_CHECKPOINT ? "checkpoint" : "restore";
 }
 
-bool reply__is_wanted(const struct reply *answer)
+bool reply__is_wanted(const struct reply *reply)
 {
-	return !__atomic_load_n(&answer->state->ignored, __ATOMIC_ACQUIRE) ||
-	       answer->state->ignored_tid != answer->state->operation.tid;
+	return !__atomic_load_n(&reply->state->ignored, __ATOMIC_ACQUIRE) ||
+	       reply->state->ignored_tid != reply->state->operation.tid;
 }
 
-static void set_idle(struct reply *answer)
+static void set_idle(struct reply *reply)
 {
-	__atomic_store_n(&answer->state->operation.phase, PHASE_IDLE, __ATOMIC_RELEASE);
+	__atomic_store_n(&reply->state->operation.phase, PHASE_IDLE, __ATOMIC_RELEASE);
 }
 
-static void fill_row(const struct reply *answer, struct operation_row *row)
+static void fill_row(const struct reply *reply, struct operation_row *row)
 {
-	const struct operation *operation = &answer->state->operation;
-	const struct target *target = answer->target;
+	const struct operation *operation = &reply->state->operation;
+	const struct target *target = reply->target;
 
 	row->sequence = operation->sequence;
 	row->kind = operation->kind;
-	row->ranges = target->tracked.count + target->large.count;
+	row->ranges = snapshot__range_count(reply->snapshot);
 	row->pid = target->pid;
 	memcpy(row->comm, target->comm, sizeof(row->comm));
 	if (!row->restore_path)
 		row->restore_path = "-";
 }
 
-void reply__fail(struct reply *answer, struct operation_row *row, const char *format, ...)
+void reply__fail(struct reply *reply, struct operation_row *row, const char *format, ...)
 {
-	const struct operation *operation = &answer->state->operation;
+	const struct operation *operation = &reply->state->operation;
 	enum operation_kind kind = operation->kind;
 	struct operation_row empty = {.status = STATUS_FAILED};
 	char text[400];
@@ -56,68 +56,68 @@ void reply__fail(struct reply *answer, struct operation_row *row, const char *fo
 	va_end(arguments);
 	if (!row)
 		row = &empty;
-	fill_row(answer, row);
+	fill_row(reply, row);
 	log__error("%s %lu of process %d (%s) %s: %s", reply__name(kind),
 		   (unsigned long)operation->sequence, row->pid, row->comm,
 		   row->status == STATUS_PARTIAL ? "is partial" : "has failed", text);
 	if (kind == OPERATION_CHECKPOINT)
-		answer->state->valid = 0;
-	set_idle(answer);
-	control__refuse(answer->control, kind, operation->uid);
-	target__release(answer->target);
-	report__add(answer->report, row);
-	answer->has_failed = true;
+		reply->state->valid = 0;
+	set_idle(reply);
+	control__refuse(reply->control, kind, operation->uid);
+	target__release(reply->target);
+	report__add(reply->report, row);
+	reply->has_failed = true;
 }
 
-int reply__check(struct reply *answer, struct operation_row *row)
+int reply__check(struct reply *reply, struct operation_row *row)
 {
-	const struct operation *operation = &answer->state->operation;
+	const struct operation *operation = &reply->state->operation;
 	enum operation_kind kind = operation->kind;
 	const char *moved = kind == OPERATION_CHECKPOINT ? "read" : "restored";
 	int err;
 
-	if (!reply__is_wanted(answer)) {
+	if (!reply__is_wanted(reply)) {
 		row->status = STATUS_FAILED;
-		reply__fail(answer, row,
+		reply__fail(reply, row,
 			    "the target gave it up and asked anew; memory was %s all the same",
 			    moved);
 		return -REASON_OVERTAKEN;
 	}
-	err = control__check_request(answer->control, kind, operation->uid);
+	err = control__check_request(reply->control, kind, operation->uid);
 	if (err) {
 		row->status = STATUS_FAILED;
-		reply__fail(answer, row,
+		reply__fail(reply, row,
 			    "%s is not a plain file of user %u; memory was %s all the same",
-			    control__request_path(answer->control, kind), operation->uid, moved);
+			    control__request_path(reply->control, kind), operation->uid, moved);
 	}
 	return err;
 }
 
-void reply__complete(struct reply *answer, struct operation_row *row)
+void reply__complete(struct reply *reply, struct operation_row *row)
 {
-	const struct operation *operation = &answer->state->operation;
+	const struct operation *operation = &reply->state->operation;
 	enum operation_kind kind = operation->kind;
 	uint64_t request_ns = operation->request_ns;
 	int err;
 
-	fill_row(answer, row);
-	answer->last = operation->sequence;
-	set_idle(answer);
-	err = fault__pass("completion", answer->target->pid);
+	fill_row(reply, row);
+	reply->last = operation->sequence;
+	set_idle(reply);
+	err = fault__pass("completion", reply->target->pid);
 	if (!err)
-		err = control__complete(answer->control, kind, operation->uid, operation->gid);
+		err = control__complete(reply->control, kind, operation->uid, operation->gid);
 	if (err) {
 		row->status = STATUS_FAILED;
-		reply__fail(answer, row, "cannot create %s: %s%s",
-			    control__completion_path(answer->control, kind), strerror(-err),
+		reply__fail(reply, row, "cannot create %s: %s%s",
+			    control__completion_path(reply->control, kind), strerror(-err),
 			    err == -EEXIST
 				    ? "; something that is not the target's plain file is there"
 				    : "");
 		return;
 	}
 	row->latency_ns = clock__now_ns() - request_ns;
-	target__release(answer->target);
-	report__add(answer->report, row);
+	target__release(reply->target);
+	report__add(reply->report, row);
 	log__debug("%s %lu: %lu chunks, %lu bytes, %lu absent, %lu repaired, %lu polls, %.1f us",
 		   reply__name(kind), (unsigned long)row->sequence, (unsigned long)row->chunks,
 		   (unsigned long)row->bytes, (unsigned long)row->absent,
@@ -129,14 +129,14 @@ void reply__complete(struct reply *answer, struct operation_row *row)
 			  (unsigned long)row->sequence, (unsigned long)row->gone);
 }
 
-void reply__refuse_ignored(struct reply *answer)
+void reply__refuse_ignored(struct reply *reply)
 {
-	struct state *state = answer->state;
+	struct state *state = reply->state;
 	uint32_t ignored = __atomic_exchange_n(&state->ignored, 0, __ATOMIC_ACQ_REL);
 
 	for (int kind = 0; kind < OPERATION_KINDS; kind++)
 		if (ignored & 1U << kind)
-			control__refuse(answer->control, kind, state->operation.uid);
+			control__refuse(reply->control, kind, state->operation.uid);
 	if (ignored)
 		log__warn("a request was refused, for it came while another was being served");
 }

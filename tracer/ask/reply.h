@@ -13,12 +13,13 @@
 #include <stdint.h>
 #include "ask/control.h"
 #include "report/report.h"
-#include "target/target.h"
+#include "engine/snapshot.h"
 
 struct reply { /* all pointers are borrowed */
 	const struct control *control;
 	struct report *report;
 	struct target *target;
+	const struct snapshot *snapshot;
 	struct state *state;
 	uint64_t last;   /* sequence of the last operation that succeeded */
 	bool has_failed; /* any operation, wholly or in part */
@@ -30,20 +31,20 @@ const char *reply__name(enum operation_kind kind);
 /* Does the thread that asked for the operation still want it? It does not if it has given it up and
  * asked anew meanwhile: then it will not poll for this one any more, and would take the answer for
  * that of its new request. */
-bool reply__is_wanted(const struct reply *answer);
+bool reply__is_wanted(const struct reply *reply);
 
 /*
  * May the operation be answered: is it wanted, and is the request file what an honest target makes?
  * To be asked when memory was moved and nothing else is left to do. row: as in reply__complete().
  * Returns 0; or -REASON_OVERTAKEN or -errno after reply__fail().
  */
-int reply__check(struct reply *answer, struct operation_row *row);
+int reply__check(struct reply *reply, struct operation_row *row);
 
 /*
  * The operation has succeeded: creates the completion file and adds row, which has the counts and
  * STATUS_OK; the rest of it is filled in. If the file cannot be created, ends in reply__fail().
  */
-void reply__complete(struct reply *answer, struct operation_row *row);
+void reply__complete(struct reply *reply, struct operation_row *row);
 
 /*
  * The operation has not succeeded, for the reason that format tells: there is no completion file,
@@ -51,9 +52,9 @@ void reply__complete(struct reply *answer, struct operation_row *row);
  * counts, with STATUS_FAILED or STATUS_PARTIAL; NULL: none, failed.
  */
 void __attribute__((format(printf, 3, 4)))
-reply__fail(struct reply *answer, struct operation_row *row, const char *format, ...);
+reply__fail(struct reply *reply, struct operation_row *row, const char *format, ...);
 
 /* Tells the clients whose requests came while another was served that they are not answered. */
-void reply__refuse_ignored(struct reply *answer);
+void reply__refuse_ignored(struct reply *reply);
 
 #endif

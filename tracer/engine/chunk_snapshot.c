@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * A snapshot from user space. What the flat copy holds is only ever taken from the stores, never
- * the other way round.
+ * See chunk_snapshot.h. The flat copy is filled from the stores, never the other way round.
  */
+#include "engine/chunk_snapshot.h"
+
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include "base/page.h"
 #include "target/write_batch.h"
-#include "engine/chunk_snapshot.h"
 
 enum { PAGE_CHUNKS = PAGE_BYTES / CHUNK_BYTES };
 
@@ -23,9 +23,9 @@ struct chunk_snapshot {
 	struct flat_range *ranges;
 	size_t range_count;
 	uint64_t chunk_count;
-	uint8_t *bytes;            /* chunk_count * CHUNK_BYTES */
-	uint8_t *states;           /* chunk_count of enum chunk_state */
-	struct write_batch pieces; /* to write, while a restore goes on */
+	uint8_t *bytes;           /* chunk_count * CHUNK_BYTES */
+	uint8_t *states;          /* chunk_count of enum chunk_state */
+	struct write_batch batch; /* to write, while a restore goes on */
 };
 
 int chunk_snapshot__create(struct chunk_stores *stores, struct chunk_snapshot **ret_snapshot)
@@ -84,7 +84,7 @@ bool chunk_snapshot__needs_repair(struct memory *memory, const uint64_t *pages, 
 }
 
 static int read_again(struct chunk_snapshot *snapshot, struct memory *memory, uint64_t key,
-		      struct snapshot_result *result)
+		      struct engine_result *result)
 {
 	struct chunk chunk;
 	int err = chunk_stores__get(snapshot->stores, key, &chunk);
@@ -108,7 +108,7 @@ static int read_again(struct chunk_snapshot *snapshot, struct memory *memory, ui
 }
 
 static int write_again(struct chunk_snapshot *snapshot, struct memory *memory, uint64_t key,
-		       struct snapshot_result *result)
+		       struct engine_result *result)
 {
 	struct chunk chunk;
 	int err = chunk_stores__get(snapshot->stores, key, &chunk);
@@ -131,10 +131,10 @@ static int write_again(struct chunk_snapshot *snapshot, struct memory *memory, u
 }
 
 typedef int repair_chunk(struct chunk_snapshot *, struct memory *, uint64_t,
-			 struct snapshot_result *);
+			 struct engine_result *);
 
 static int repair(struct chunk_snapshot *snapshot, struct memory *memory, const uint64_t *pages,
-		  uint64_t count, repair_chunk *repair_one, struct snapshot_result *result)
+		  uint64_t count, repair_chunk *repair_one, struct engine_result *result)
 {
 	uint64_t last = 0;
 	int err = 0;
@@ -142,7 +142,8 @@ static int repair(struct chunk_snapshot *snapshot, struct memory *memory, const 
 	for (uint64_t i = 0; i < count && !err; i++) {
 		uint64_t page = page__start(pages[i]);
 
-		if (page == last || ((pages[i] & SUSPECT_ABSENT) && !memory__holds_data(memory, page)))
+		if (page == last ||
+		    ((pages[i] & SUSPECT_ABSENT) && !memory__holds_data(memory, page)))
 			continue;
 		for (uint64_t k = 0; k < PAGE_CHUNKS && !err; k++)
 			err = repair_one(snapshot, memory, page + k * CHUNK_BYTES, result);
@@ -153,18 +154,16 @@ static int repair(struct chunk_snapshot *snapshot, struct memory *memory, const 
 
 int chunk_snapshot__repair_checkpoint(struct chunk_snapshot *snapshot, struct memory *memory,
 				      const uint64_t *pages, uint64_t count,
-				      struct snapshot_result *ret_result)
+				      struct engine_result *result)
 {
-	*ret_result = (struct snapshot_result){0};
-	return repair(snapshot, memory, pages, count, read_again, ret_result);
+	return repair(snapshot, memory, pages, count, read_again, result);
 }
 
 int chunk_snapshot__repair_restore(struct chunk_snapshot *snapshot, struct memory *memory,
 				   const uint64_t *pages, uint64_t count,
-				   struct snapshot_result *ret_result)
+				   struct engine_result *result)
 {
-	*ret_result = (struct snapshot_result){0};
-	return repair(snapshot, memory, pages, count, write_again, ret_result);
+	return repair(snapshot, memory, pages, count, write_again, result);
 }
 
 /* ---- the flat copy ---- */
@@ -257,12 +256,12 @@ static void mark_due(struct chunk_snapshot *snapshot, struct memory *memory)
 }
 
 /* Collects the present chunks of the flat copy. */
-static int collect_pieces(struct chunk_snapshot *snapshot, uint64_t *ret_chunks)
+static int collect_batch(struct chunk_snapshot *snapshot, uint64_t *ret_chunks)
 {
 	uint64_t chunks = 0;
 	int err = 0;
 
-	write_batch__forget(&snapshot->pieces); /* of one that has failed */
+	write_batch__forget(&snapshot->batch); /* of one that has failed */
 	for (size_t i = 0; i < snapshot->range_count && !err; i++) {
 		const struct flat_range *range = &snapshot->ranges[i];
 		uint64_t index = range->index;
@@ -274,7 +273,7 @@ static int collect_pieces(struct chunk_snapshot *snapshot, uint64_t *ret_chunks)
 			if (snapshot->states[index] != CHUNK_PRESENT)
 				continue;
 			chunks++;
-			err = write_batch__add(&snapshot->pieces,
+			err = write_batch__add(&snapshot->batch,
 					       snapshot->bytes + index * CHUNK_BYTES + skip,
 					       base + skip, CHUNK_BYTES - skip);
 		}
@@ -285,12 +284,11 @@ static int collect_pieces(struct chunk_snapshot *snapshot, uint64_t *ret_chunks)
 
 int chunk_snapshot__restore(struct chunk_snapshot *snapshot, const struct intervals *ranges,
 			    const struct difference *differences, uint64_t count,
-			    struct memory *memory, struct snapshot_result *ret_result)
+			    struct memory *memory, struct engine_result *result)
 {
-	uint64_t bytes, forced, failed, lost;
+	uint64_t chunks, bytes, forced, failed, lost;
 	int err;
 
-	*ret_result = (struct snapshot_result){0};
 	if (count > DIFFERENCES) {
 		err = flatten(snapshot, ranges);
 		if (!err)
@@ -298,41 +296,47 @@ int chunk_snapshot__restore(struct chunk_snapshot *snapshot, const struct interv
 	} else {
 		err = lay_out(snapshot, ranges);
 		for (uint64_t i = 0; i < count && !err; i++)
-			flatten_chunk(differences[i].address, CHUNK_PRESENT,
-				      differences[i].bytes, snapshot);
+			flatten_chunk(differences[i].address, CHUNK_PRESENT, differences[i].bytes,
+				      snapshot);
 	}
 	if (!err)
-		err = collect_pieces(snapshot, &ret_result->moved);
+		err = collect_batch(snapshot, &chunks);
 	if (err)
 		return err;
-	err = write_batch__write(&snapshot->pieces, memory, &bytes, &forced, &failed);
+	err = write_batch__write(&snapshot->batch, memory, &bytes, &forced, &failed);
 	lost = (failed + CHUNK_MASK) / CHUNK_BYTES;
-	ret_result->forced = forced / CHUNK_BYTES;
-	ret_result->failed = lost;
-	ret_result->moved -= lost < ret_result->moved ? lost : ret_result->moved;
+	result->forced += forced / CHUNK_BYTES;
+	result->failed += lost;
+	result->moved += chunks - (lost < chunks ? lost : chunks);
 	return err == -EFAULT ? 0 : err;
 }
 
-int chunk_snapshot__for_each(struct chunk_snapshot *snapshot, const struct intervals *ranges,
-			     void (*each)(uint64_t address, const struct chunk *chunk,
-					  void *argument),
-			     void *argument)
+int chunk_snapshot__visit(struct chunk_snapshot *snapshot, struct engine *engine,
+			  block_visitor *each, void *argument)
 {
-	int err = flatten(snapshot, ranges);
+	static const enum block_state states[] = {[CHUNK_EMPTY] = BLOCK_EMPTY,
+						  [CHUNK_PRESENT] = BLOCK_PRESENT,
+						  [CHUNK_ABSENT] = BLOCK_ZERO,
+						  [CHUNK_UNREADABLE] = BLOCK_UNREADABLE};
+	int err = flatten(snapshot, &engine->ranges);
 
 	if (err)
 		return err;
 	for (size_t i = 0; i < snapshot->range_count; i++) {
 		const struct flat_range *range = &snapshot->ranges[i];
+		uint64_t index = range->index;
 
-		for (uint64_t base = range->base; base < range->end; base += CHUNK_BYTES) {
-			uint64_t index = range->index + (base - range->base) / CHUNK_BYTES;
-			struct chunk chunk = {.state = snapshot->states[index]};
+		for (uint64_t base = range->base; base < range->end; base += CHUNK_BYTES, index++) {
+			const struct block block = {
+				.engine = engine,
+				.bytes = snapshot->bytes + index * CHUNK_BYTES,
+				.address = base,
+				.length = CHUNK_BYTES,
+				.first = base < range->start ? (uint32_t)(range->start - base) : 0,
+				.state = states[snapshot->states[index]],
+			};
 
-			if (base < range->start)
-				chunk.first = range->start - base;
-			memcpy(chunk.bytes, snapshot->bytes + index * CHUNK_BYTES, CHUNK_BYTES);
-			each(base, &chunk, argument);
+			each(&block, argument);
 		}
 	}
 	return 0;
@@ -345,6 +349,6 @@ void chunk_snapshot__free(struct chunk_snapshot *snapshot)
 	free(snapshot->ranges);
 	free(snapshot->bytes);
 	free(snapshot->states);
-	write_batch__clear(&snapshot->pieces);
+	write_batch__clear(&snapshot->batch);
 	free(snapshot);
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * A snapshot as user space sees it: the chunk stores (chunk_stores.h), and a flat copy of them that
- * is made when user space itself must restore or show the bytes:
+ * The snapshot of the chunk engine as user space sees it: the chunk stores (chunk_stores.h), and a flat
+ * copy of them, made when user space itself must restore or show the bytes:
  *
  *	ranges:  [0x1000,0x1800)            [0x7f00,0x8000)
  *	bytes:   |256|256|256|256|256|256|256|256|256|
@@ -15,16 +15,9 @@
 #include <linux/types.h>
 #include "tracer.h"
 #include "engine/chunk_stores.h"
-#include "base/intervals.h"
-#include "target/memory.h"
+#include "engine/engine.h"
 
 struct chunk_snapshot;
-
-struct snapshot_result { /* what user space did to finish an operation, in chunks but for bytes */
-	uint64_t moved;  /* written or read */
-	uint64_t forced; /* of them through /proc/PID/mem, or after a BPF access had failed */
-	uint64_t failed; /* not there afterwards as they should be */
-};
 
 /* stores: borrowed. 0 and *ret_snapshot (chunk_snapshot__free), or -ENOMEM. */
 int chunk_snapshot__create(struct chunk_stores *stores, struct chunk_snapshot **ret_snapshot);
@@ -32,8 +25,8 @@ int chunk_snapshot__create(struct chunk_stores *stores, struct chunk_snapshot **
 /*
  * Registers the chunks of [start, end), empty. start may lie inside a chunk: only bytes from there
  * on are then ever written.
- * Returns 0; -REASON_CHUNK_LIMIT when the limit is reached; -ENOMEM. On failure the chunks from
- * *ret_done on are not registered.
+ * Returns 0; -REASON_CHUNK_LIMIT when the limit is reached; -ENOMEM. On failure the chunks from *ret_done on are
+ * not registered.
  */
 int chunk_snapshot__add(struct chunk_snapshot *snapshot, uint64_t start, uint64_t end,
 			uint64_t *ret_done);
@@ -45,18 +38,16 @@ int chunk_snapshot__drop(struct chunk_snapshot *snapshot, uint64_t start, uint64
 int chunk_snapshot__drop_all(struct chunk_snapshot *snapshot);
 
 /*
- * After a checkpoint: reads the pages that BPF could not (pages[count], from the suspects map) into
- * the store. The target must stand still if chunk_snapshot__needs_repair() said true.
- * Returns 0 (failed chunks are counted), -ESRCH or -errno.
+ * After a copy: reads into the store, or writes, the pages that BPF could not reach (pages[count], from
+ * the suspects map). The target must stand still if chunk_snapshot__needs_repair() said true.
+ * Adds to *result. Returns 0 (chunks that failed are counted), -ESRCH or -errno.
  */
 int chunk_snapshot__repair_checkpoint(struct chunk_snapshot *snapshot, struct memory *memory,
 				      const uint64_t *pages, uint64_t count,
-				      struct snapshot_result *ret_result);
-
-/* After a restore in BPF: writes the pages that it could not. Otherwise the same. */
+				      struct engine_result *result);
 int chunk_snapshot__repair_restore(struct chunk_snapshot *snapshot, struct memory *memory,
 				   const uint64_t *pages, uint64_t count,
-				   struct snapshot_result *ret_result);
+				   struct engine_result *result);
 
 /* Is there a page among them that holds data or, in a restore, should? */
 bool chunk_snapshot__needs_repair(struct memory *memory, const uint64_t *pages, uint64_t count);
@@ -65,19 +56,16 @@ bool chunk_snapshot__needs_repair(struct memory *memory, const uint64_t *pages, 
  * Writes what BPF found to differ (differences[count], of the map of that name) with
  * process_vm_writev; with a count above DIFFERENCES, writes the whole snapshot instead. The target
  * must stand still.
- * ranges: all that is tracked.
- * Returns 0 (failed chunks are counted), -ESRCH or -errno.
+ * ranges: all that is tracked. Adds to *result.
+ * Returns 0 (chunks that failed are counted), -ESRCH or -errno.
  */
 int chunk_snapshot__restore(struct chunk_snapshot *snapshot, const struct intervals *ranges,
 			    const struct difference *differences, uint64_t count,
-			    struct memory *memory, struct snapshot_result *ret_result);
+			    struct memory *memory, struct engine_result *result);
 
-/* Calls each(address, chunk, argument) for each chunk of the ranges in address order; first is
- * filled in, moving is not. 0 or -errno. */
-int chunk_snapshot__for_each(struct chunk_snapshot *snapshot, const struct intervals *ranges,
-			     void (*each)(uint64_t address, const struct chunk *chunk,
-					  void *argument),
-			     void *argument);
+/* See visit in engine.h. */
+int chunk_snapshot__visit(struct chunk_snapshot *snapshot, struct engine *engine,
+			  block_visitor *each, void *argument);
 
 /* chunk_snapshot__free(NULL) is harmless; the stores stay. */
 void chunk_snapshot__free(struct chunk_snapshot *snapshot);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * Tables and extents, see extents.h for the picture. They are made one by one, and given back from
- * the highest number down: making one takes longer than filling it, so some to spare are kept.
+ * Tables and extents, see extents.h for the picture. They are made one by one, and given back from the
+ * highest number down: making one takes longer than filling it, so some to spare are kept.
  */
 #include <bpf/bpf.h>
 #include <errno.h>
@@ -20,21 +20,11 @@ enum { UNASKED_EXTENTS = 4 }; /* so few are made without a look at what memory t
 #define EXTENT_BYTES  ((uint64_t)EXTENT_SLABS * SLAB_BYTES)
 #define RESERVE_BYTES (256ULL << 20) /* of memory, for all others */
 
-int extents__open(struct extents *extents, int extents_fd, int tables_fd, bool plain)
+int extents__open(struct extents *extents, int slots_fd, int tables_fd)
 {
-	const struct slab_options records = {.object_bytes = sizeof(struct part),
-					     .slab_bytes = SLAB_MIN_BYTES};
-	const struct slab_options tables = {.object_bytes = TABLE_BYTES};
-	int err;
-
-	*extents = (struct extents){.extents_fd = extents_fd, .tables_fd = tables_fd};
-	extents->parts = calloc(EXTENTS, sizeof(struct part *));
-	if (!extents->parts)
-		return -ENOMEM;
-	err = slab_cache__create(&records, &extents->records);
-	if (!err && plain)
-		err = slab_cache__create(&tables, &extents->tables);
-	return err;
+	*extents = (struct extents){.slots_fd = slots_fd, .tables_fd = tables_fd};
+	extents->items = calloc(EXTENTS, sizeof(*extents->items));
+	return extents->items ? 0 : -ENOMEM;
 }
 
 /* Creates an array of EXTENT_SLABS values, hangs it into outer at index, and maps it. */
@@ -71,130 +61,100 @@ static void remove_array(int outer, uint32_t index, uint32_t value_bytes, void *
 	munmap(values, (size_t)EXTENT_SLABS * value_bytes);
 }
 
-/* The part of that number, which may be new and have nothing: then it must be given something, or
- * to settle. NULL when there is no memory. */
-static struct part *part_for(struct extents *extents, uint32_t index)
-{
-	struct part *part = extents->parts[index];
-
-	if (part)
-		return part;
-	part = slab_cache__alloc(extents->records);
-	if (!part)
-		return NULL;
-	*part = (struct part){0};
-	extents->parts[index] = part;
-	if (index >= extents->made)
-		extents->made = index + 1;
-	return part;
-}
-
-/* A part that has nothing, or no longer anything, goes. */
+/* Keeps made true after something was made or removed at index. */
 static void settle(struct extents *extents, uint32_t index)
 {
-	struct part *part = extents->parts[index];
+	const struct extent *items = extents->items;
 
-	if (!part->table && !part->slots) {
-		(void)slab_cache__free(extents->records, part);
-		extents->parts[index] = NULL;
-	}
-	while (extents->made && !extents->parts[extents->made - 1])
+	if (index >= extents->made)
+		extents->made = index + 1;
+	while (extents->made && !items[extents->made - 1].table && !items[extents->made - 1].slots)
 		extents->made--;
 }
 
-static void remove_extent(struct extents *extents, uint32_t index)
+static void remove_slots(struct extents *extents, uint32_t index)
 {
-	struct part *part = extents->parts[index];
-
-	if (!part)
-		return;
-	remove_array(extents->extents_fd, index, SLAB_BYTES, part->slots);
-	part->slots = NULL;
+	remove_array(extents->slots_fd, index, SLAB_BYTES, extents->items[index].slots);
+	extents->items[index].slots = NULL;
 	settle(extents, index);
 }
 
 static void remove_table(struct extents *extents, uint32_t index)
 {
-	struct part *part = extents->parts[index];
+	struct slab **table = &extents->items[index].table;
 
-	if (!part)
-		return;
-	if (extents->tables)
-		(void)slab_cache__free(extents->tables, part->table);
+	if (extents->tables_fd < 0)
+		free(*table);
 	else
-		remove_array(extents->tables_fd, index, sizeof(struct slab), part->table);
-	part->table = NULL;
+		remove_array(extents->tables_fd, index, sizeof(struct slab), *table);
+	*table = NULL;
 	settle(extents, index);
 }
 
 int extents__need_table(struct extents *extents, uint32_t index)
 {
-	struct part *part = part_for(extents, index);
-	int err;
+	struct slab **table = &extents->items[index].table;
+	int err = 0;
 
-	if (!part)
-		return -ENOMEM;
-	if (part->table)
+	if (*table)
 		return 0;
-	if (extents->tables) {
-		part->table = slab_cache__alloc(extents->tables);
-		err = part->table ? 0 : -ENOMEM;
+	if (extents->tables_fd < 0) {
+		*table = malloc(TABLE_BYTES);
+		err = *table ? 0 : -ENOMEM;
 	} else {
 		err = create_array(extents->tables_fd, index, "slab_table", sizeof(struct slab),
-				   (void **)&part->table);
+				   (void **)table);
 	}
 	settle(extents, index);
 	return err;
 }
 
-int extents__need_extent(struct extents *extents, uint32_t index)
+int extents__need_slots(struct extents *extents, uint32_t index)
 {
-	struct part *part = part_for(extents, index);
+	uint8_t **slots = &extents->items[index].slots;
 	int err;
 
-	if (!part)
-		return -ENOMEM;
-	if (part->slots)
+	if (*slots)
 		return 0;
-	err = create_array(extents->extents_fd, index, "slab_extent", SLAB_BYTES,
-			   (void **)&part->slots);
+	err = create_array(extents->slots_fd, index, "slab_extent", SLAB_BYTES, (void **)slots);
 	settle(extents, index);
 	return err;
 }
 
-static bool has_extent(const struct extents *extents, uint32_t index)
+static bool has_slots(const struct extents *extents, uint32_t index)
 {
-	return extents->parts[index] && extents->parts[index]->slots;
+	return extents->items[index].slots != NULL;
 }
 
-static uint32_t parts_for(uint64_t values)
+/* Extents for so many slabs, or slots. */
+static uint32_t extents_for(uint64_t values)
 {
-	uint64_t parts = (values + EXTENT_SLABS - 1) / EXTENT_SLABS;
+	uint64_t count = (values + EXTENT_SLABS - 1) / EXTENT_SLABS;
 
-	return parts < EXTENTS ? (uint32_t)parts : EXTENTS;
+	return count < EXTENTS ? (uint32_t)count : EXTENTS;
 }
 
-/* Has the machine memory for the extents that are missing? The kernel would rather end processes,
- * the target among them, than not give it. */
+/* Has the machine memory for the extents that are missing? The kernel would rather end processes, the
+ * target among them, than not give it. */
 static bool has_memory_for(const struct extents *extents, uint32_t count)
 {
 	uint64_t missing = 0;
 
 	for (uint32_t i = 0; i < count; i++)
-		missing += !has_extent(extents, i);
+		missing += !has_slots(extents, i);
 	return missing < UNASKED_EXTENTS ||
 	       missing * EXTENT_BYTES + RESERVE_BYTES < procfs__available_memory();
 }
 
 int extents__fit_slots(struct extents *extents, uint64_t slots)
 {
-	uint32_t count = parts_for(slots);
-	int err = has_memory_for(extents, count) ? 0 : -ENOMEM;
 	struct progress progress = {0}; /* the kernel takes seconds for some GiB */
+	uint32_t count = extents_for(slots);
+	int err = has_memory_for(extents, count) ? 0 : -ENOMEM;
 
 	for (uint32_t i = 0; i < count && !err; i++) {
 		progress__step(&progress, "making room for the snapshot", i, count);
-		err = extents__need_extent(extents, i);
+		err = extents__need_slots(extents, i);
 	}
 	progress__end(&progress);
 	extents__trim_slots(extents, slots);
@@ -204,7 +164,7 @@ int extents__fit_slots(struct extents *extents, uint64_t slots)
 static void trim(struct extents *extents, uint64_t values,
 		 void (*remove_one)(struct extents *, uint32_t))
 {
-	uint32_t enough = parts_for(values);
+	uint32_t enough = extents_for(values);
 	uint32_t kept = enough + enough / SPARE_SHARE + SPARE_EXTENTS;
 
 	for (uint32_t i = extents->made; i > kept; i--)
@@ -213,7 +173,7 @@ static void trim(struct extents *extents, uint64_t values,
 
 void extents__trim_slots(struct extents *extents, uint64_t slots)
 {
-	trim(extents, slots, remove_extent);
+	trim(extents, slots, remove_slots);
 }
 
 void extents__trim_slabs(struct extents *extents, uint64_t slabs)
@@ -223,17 +183,17 @@ void extents__trim_slabs(struct extents *extents, uint64_t slabs)
 
 bool extents__provide(struct extents *extents, uint64_t slots)
 {
-	uint32_t count = parts_for(slots);
+	uint32_t count = extents_for(slots);
 	unsigned int made = 0;
 
 	if (!has_memory_for(extents, count))
 		return false;
 	for (uint32_t i = 0; i < count; i++) {
-		if (has_extent(extents, i))
+		if (has_slots(extents, i))
 			continue;
 		if (made == PROVIDE_EXTENTS)
 			return true;
-		if (extents__need_extent(extents, i) || extents__need_table(extents, i))
+		if (extents__need_slots(extents, i) || extents__need_table(extents, i))
 			return false;
 		made++;
 	}
@@ -245,7 +205,7 @@ uint64_t extents__slots(const struct extents *extents)
 	uint64_t slots = 0;
 
 	for (uint32_t i = 0; i < extents->made; i++)
-		slots += has_extent(extents, i) ? EXTENT_SLABS : 0;
+		slots += has_slots(extents, i) ? EXTENT_SLABS : 0;
 	return slots;
 }
 
@@ -254,10 +214,8 @@ uint64_t extents__memory(const struct extents *extents)
 	uint64_t bytes = 0;
 
 	for (uint32_t i = 0; i < extents->made; i++) {
-		const struct part *part = extents->parts[i];
-
-		bytes += part && part->slots ? EXTENT_BYTES : 0;
-		bytes += part && part->table ? TABLE_BYTES : 0;
+		bytes += extents->items[i].slots ? EXTENT_BYTES : 0;
+		bytes += extents->items[i].table ? TABLE_BYTES : 0;
 	}
 	return bytes;
 }
@@ -265,11 +223,9 @@ uint64_t extents__memory(const struct extents *extents)
 void extents__close(struct extents *extents)
 {
 	for (uint32_t i = extents->made; i > 0; i--) {
-		remove_extent(extents, i - 1);
+		remove_slots(extents, i - 1);
 		remove_table(extents, i - 1);
 	}
-	slab_cache__destroy(extents->records);
-	slab_cache__destroy(extents->tables);
-	free(extents->parts);
+	free(extents->items);
 	*extents = (struct extents){0};
 }

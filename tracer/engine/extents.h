@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * What the slab table and its slots lie in: BPF arrays of EXTENT_SLABS values, mapped here, that
- * hang in two outer arrays under the same numbers (bpf/slab.bpf.h draws them):
+ * What the slab table and its slots lie in: BPF arrays of EXTENT_SLABS values, mapped here, that hang
+ * in two outer arrays under the same numbers (bpf/slab.bpf.h draws them):
  *
- *	parts:  [0] |table|slots|  [1] |table|slots|  [2] |table|  -  |  ...  [made - 1]
+ *	items:  [0] |table|slots|  [1] |table|slots|  [2] |table|  -  |  ...  [made - 1]
  *	               |     |
- *	               |     `--> an extent: EXTENT_SLABS slots of SLAB_BYTES
+ *	               |     `--> EXTENT_SLABS slots of SLAB_BYTES
  *	               `--------> EXTENT_SLABS of struct slab
  *
- * Always holds: what a part names is mapped and hangs in its outer array, and there is no part from
- * made on. No file descriptor is kept, for there may be thousands. Slabs and slots are plain
- * memory: no system call looks at them. Which of them are in use is the business of slab_store.c.
+ * Always holds: what is not NULL is mapped and hangs in its outer array; from made on all is NULL. No
+ * file descriptor is kept, for there may be thousands. Slabs and slots are plain memory: no system
+ * call looks at them. paged_engine.c knows which of them are in use.
  */
 #ifndef TRACER_ENGINE_EXTENTS_H
 #define TRACER_ENGINE_EXTENTS_H
@@ -18,62 +18,57 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include <linux/types.h>
-#include "slab/slab.h"
 #include "tracer.h"
 
-struct part { /* NULL: not there, but one of both is */
+struct extent { /* NULL: not there */
 	struct slab *table;
 	uint8_t *slots;
 };
 
 struct extents {
-	struct part **parts;        /* EXTENTS; NULL: neither table nor extent */
-	struct slab_cache *records; /* struct part */
-	struct slab_cache *tables;  /* tables that are memory of user space alone, else NULL */
+	struct extent *items; /* EXTENTS of them */
 	uint32_t made;
-	int extents_fd, tables_fd;
+	int slots_fd, tables_fd;
 };
 
-/* extents_fd, tables_fd: the outer arrays, borrowed. plain: BPF does not look at the
- * tables, which are then no BPF arrays; nor will there be slots. 0 or -ENOMEM
- * (extents__close is then still right). */
-int extents__open(struct extents *extents, int extents_fd, int tables_fd, bool plain);
+/* slots_fd, tables_fd: the outer arrays, borrowed; -1: there will be no slots, and the tables are
+ * memory of user space alone. 0 or -ENOMEM (extents__close is then still right). */
+int extents__open(struct extents *extents, int slots_fd, int tables_fd);
 
 /* Entry number index of the table. Its table must be there. */
 static inline struct slab *extents__slab(const struct extents *extents, uint32_t index)
 {
-	return &extents->parts[index / EXTENT_SLABS]->table[index % EXTENT_SLABS];
+	return &extents->items[index / EXTENT_SLABS].table[index % EXTENT_SLABS];
 }
 
 /* SLAB_BYTES of the slot. Its extent must be there. */
 static inline uint8_t *extents__slot(const struct extents *extents, uint32_t slot)
 {
-	return extents->parts[slot / EXTENT_SLABS]->slots +
+	return extents->items[slot / EXTENT_SLABS].slots +
 	       (size_t)(slot % EXTENT_SLABS) * SLAB_BYTES;
 }
 
 /* Make the table, or the extent, number index, below EXTENTS, if it is not there. What a new table
  * holds is undefined. 0, -ENOMEM, or -errno of a BPF call; then it is still not there. */
 int extents__need_table(struct extents *extents, uint32_t index);
-int extents__need_extent(struct extents *extents, uint32_t index);
+int extents__need_slots(struct extents *extents, uint32_t index);
 
 /* The same for the table of a slab and the extent of a slot, below EXTENTS * EXTENT_SLABS. */
 static inline int extents__need_slab(struct extents *extents, uint32_t slab)
 {
 	uint32_t index = slab / EXTENT_SLABS;
-	const struct part *part = extents->parts[index];
 
-	return part && part->table ? 0 : extents__need_table(extents, index);
+	return extents->items[index].table ? 0 : extents__need_table(extents, index);
 }
 
 static inline int extents__need_slot(struct extents *extents, uint32_t slot)
 {
-	return extents__need_extent(extents, slot / EXTENT_SLABS);
+	return extents__need_slots(extents, slot / EXTENT_SLABS);
 }
 
-/* Makes the extents for so many slots, and gives back those that are too many, as
- * extents__trim_slots does. 0, or -ENOMEM or another -errno: some are then missing. -ENOMEM, too,
- * if the machine would have hardly any memory left. */
+/* Makes the extents for so many slots, and gives back those that are too many, as extents__trim_slots
+ * does. 0, or -ENOMEM or another -errno: some are then missing. -ENOMEM, too, if the machine would
+ * have hardly any memory left. */
 int extents__fit_slots(struct extents *extents, uint64_t slots);
 
 /* Give back what is more than enough for so many slots, or slabs: a few to spare are kept. */
@@ -81,9 +76,9 @@ void extents__trim_slots(struct extents *extents, uint64_t slots);
 void extents__trim_slabs(struct extents *extents, uint64_t slabs);
 
 /*
- * Makes extents for so many slots, and their tables, but no more than 8 MiB of slots in
- * one call, so that the caller is not kept long. Returns whether more are wanted; where
- * there is no memory it wants no more.
+ * Makes extents for so many slots, and their tables, but no more than 8 MiB of slots in one call, so
+ * that the caller is not kept long. Returns whether more are wanted; where there is no memory it wants
+ * no more.
  */
 bool extents__provide(struct extents *extents, uint64_t slots);
 

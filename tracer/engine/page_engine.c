@@ -1,429 +1,275 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * The page engine from user space.
+ * See page_engine.h.
  */
-#include <bpf/bpf.h>
-#include <errno.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/mman.h>
-#include <unistd.h>
-#include "base/log.h"
-#include "base/procfs.h"
-#include "kernel/bcc.h"
-#include "kernel/inner_map.h"
 #include "engine/page_engine.h"
-#include "target/reason.h"
-#include <page.bcc.h>
 
-enum { SPARE_PLACES = 256, UNASKED_PLACES = 4096, PROGRAMS = 2 };
+#include <errno.h>
+#include <stdlib.h>
+#include "engine/page_maps.h"
+#include "engine/paged_engine.h"
 
-#define RESERVE_BYTES (256ULL << 20) /* of memory, for all others */
-
-enum table_name {
-	AREAS,
-	CODES,
-	DATA,
-	COPY_MAP,
-	STORE_MAP,
-	FINISHERS,
-	RESTORE_MAP,
-	BLANK_MAP,
-	TABLES
-};
-
-static const struct {
-	const char *name;
-	const char *like;     /* a map to make one like, for an outer map; else NULL */
-	uint32_t value_bytes; /* of an array that is mapped; else 0 */
-	bool writes;          /* only there where BPF restores */
-} table_kinds[TABLES] = {
-	[AREAS] = {"areas", "area_list", sizeof(struct page_area), false},
-	[CODES] = {"codes", "code_list", sizeof(int64_t), false},
-	[DATA] = {"data_maps", "data_map", 0, false},
-	[COPY_MAP] = {"copy_map", NULL, 0, false},
-	[STORE_MAP] = {"store_map", NULL, 0, false},
-	[FINISHERS] = {"finishers", NULL, 0, false}, /* emptied when nobody has it open */
-	[RESTORE_MAP] = {"restore_map", NULL, 0, true},
-	[BLANK_MAP] = {"blank_map", NULL, 0, true},
-};
-
-struct table {
-	int fd;       /* of the map by that name */
-	int like_fd;  /* -1, or for an outer map how the inner one is made */
-	int inner_fd; /* -1, or what hangs in it */
-	uint64_t places;
-	void *values; /* of the inner map, where it is mapped */
-};
+enum { PLACES = 1024 };
 
 struct page_engine {
-	struct table tables[TABLES];
-	struct intervals saved; /* pages that have, or may have, an entry in the data */
-	struct page_area *walk;
-	size_t walk_areas, walk_room;
-	uint64_t walk_pages;
-	int programs[PROGRAMS];
-	bool restores;
+	struct paged_engine paged;
+	struct page_maps *maps;
+	uint8_t *buffer; /* PLACES pages on their way */
 };
 
-/* ---- tables that grow ---- */
-
-static void unmap(struct table *table, enum table_name name)
+static struct page_engine *page_engine_of(const struct paged_engine *paged)
 {
-	if (table->values)
-		munmap(table->values, table->places * table_kinds[name].value_bytes);
-	table->values = NULL;
+	return (struct page_engine *)paged;
 }
 
-/* Makes a new inner map with so many places, and hangs it in; the old one goes. */
-static int replace(struct table *table, enum table_name name, uint64_t places)
+static int reserve(struct paged_engine *paged)
 {
-	size_t bytes = places * table_kinds[name].value_bytes;
-	int fd = inner_map__create_like(table->like_fd, (uint32_t)places), err = 0;
-	uint32_t zero = 0;
-	void *values = NULL;
+	return page_maps__reserve(page_engine_of(paged)->maps, &paged->known);
+}
 
-	if (fd < 0)
-		return fd;
-	if (bytes) {
-		values = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-		if (values == MAP_FAILED)
-			err = -errno;
-	}
-	if (!err && bpf_map_update_elem(table->fd, &zero, &fd, BPF_ANY)) {
-		err = -errno;
-		if (bytes)
-			munmap(values, bytes);
-	}
-	if (err) {
-		close(fd);
+/* Does a poll visit the page? */
+static bool is_on_walk(const struct slab *slab)
+{
+	return slab->state == SLAB_DUE || slab->state == SLAB_PRESENT || slab->state == SLAB_ZERO;
+}
+
+/* A page that is not what was saved is not restored. */
+static int verify(struct page_engine *page_engine, struct slab *slab)
+{
+	int err = page_maps__get(page_engine->maps, slab->address, page_engine->buffer);
+
+	if (err || slab_checksum((const __u64 *)page_engine->buffer) == slab->checksum)
 		return err;
-	}
-	unmap(table, name);
-	if (table->inner_fd >= 0)
-		close(table->inner_fd);
-	table->inner_fd = fd;
-	table->values = values;
-	table->places = places;
+	slab->state = SLAB_UNREADABLE;
+	page_engine->paged.engine.state->counters[COUNTER_SLABS_DAMAGED]++;
 	return 0;
 }
 
-/* Is the table too small for that, or far too large? */
-static bool is_unfit(const struct table *table, uint64_t needed)
+static int lay_out(struct paged_engine *paged, enum operation_kind kind)
 {
-	return needed > table->places || table->places > 4 * needed + 4UL * SPARE_PLACES;
-}
+	struct page_engine *page_engine = page_engine_of(paged);
+	struct state *state = paged->engine.state;
+	int err = 0;
 
-static int fit(struct page_engine *engine, enum table_name name, uint64_t needed)
-{
-	struct table *table = &engine->tables[name];
+	page_maps__begin_walk(page_engine->maps);
+	for (uint32_t i = 0; i < state->slabs && !err; i++) {
+		struct slab *slab = paged_engine__slab(paged, i);
 
-	if (!is_unfit(table, needed))
-		return 0;
-	if (needed > UINT32_MAX / 2)
-		return -REASON_SLAB_LIMIT;
-	return replace(table, name, needed + needed / 4 + SPARE_PLACES);
-}
-
-/* ---- opening ---- */
-
-static int open_table(struct page_engine *engine, const struct bcc *bcc, enum table_name name)
-{
-	struct table *table = &engine->tables[name];
-	int err;
-
-	table->fd = table->like_fd = table->inner_fd = -1;
-	if (table_kinds[name].writes && !engine->restores)
-		return 0;
-	table->places = 1;
-	table->fd = bcc__map(bcc, table_kinds[name].name);
-	if (table->fd < 0)
-		return table->fd;
-	if (!table_kinds[name].like)
-		return 0;
-	table->places = 0;
-	table->like_fd = bcc__map(bcc, table_kinds[name].like);
-	if (table->like_fd < 0)
-		return table->like_fd;
-	err = replace(table, name,
-		      SPARE_PLACES); /* enough for a small target, which need not wait */
-	if (err)
-		log__error("cannot make the map %s: %s", table_kinds[name].like, strerror(-err));
-	return err;
-}
-
-/* Puts a program where another goes on in it. */
-static int put_program(int map_fd, uint32_t index, int program_fd)
-{
-	int err = bpf_map_update_elem(map_fd, &index, &program_fd, BPF_ANY) ? -errno : 0;
-
-	if (err)
-		log__error("cannot join BCC's programs with the others: %s", strerror(-err));
-	return err;
-}
-
-static int link_programs(struct page_engine *engine, const struct bcc *bcc, int continuations_fd,
-			 int moved_fd)
-{
-	static const char *const names[PROGRAMS] = {"store_pages", "restore_pages"};
-	static const uint32_t places[PROGRAMS] = {CONTINUE_STORE_PAGES, CONTINUE_RESTORE_PAGES};
-	int err = put_program(engine->tables[FINISHERS].fd, 0, moved_fd);
-
-	for (int i = 0; i < (engine->restores ? 2 : 1) && !err; i++) {
-		engine->programs[i] = bcc__load(bcc, names[i]);
-		err = engine->programs[i] < 0
-			      ? engine->programs[i]
-			      : put_program(continuations_fd, places[i], engine->programs[i]);
+		if (paged->verify && slab->state == SLAB_PRESENT)
+			err = verify(page_engine, slab);
+		if (!err && is_on_walk(slab))
+			err = page_maps__add(page_engine->maps, slab->address,
+					     slab->state == SLAB_ZERO);
 	}
-	return err;
+	if (err)
+		return err;
+	return page_maps__end_walk(page_engine->maps, kind, state->target, &state->visits);
 }
 
-int page_engine__open(uint32_t pages_per_poll, bool restore_in_bpf, int continuations_fd,
-		      int moved_fd, struct page_engine **ret_engine)
+static int fetch(struct paged_engine *paged, const struct slab *slab, uint32_t place,
+		 uint8_t **ret_bytes)
 {
-	struct page_engine *engine = calloc(1, sizeof(*engine));
-	char number[48];
-	const char *flags[] = {number, "-DRESTORE_IN_BPF"};
-	struct bcc *bcc = NULL;
-	int err;
+	struct page_engine *page_engine = page_engine_of(paged);
+	uint8_t *bytes = page_engine->buffer + (size_t)place * SLAB_BYTES;
+	int err = page_maps__get(page_engine->maps, slab->address, bytes);
 
-	if (!engine)
-		return -ENOMEM;
-	engine->restores = restore_in_bpf;
-	for (int i = 0; i < PROGRAMS; i++)
-		engine->programs[i] = -1;
-	for (int i = 0; i < TABLES; i++)
-		engine->tables[i] = (struct table){.fd = -1, .like_fd = -1, .inner_fd = -1};
-	snprintf(number, sizeof(number), "-DPAGES_PER_POLL=%u", pages_per_poll);
-	err = bcc__compile(PAGE_PROGRAM, flags, restore_in_bpf ? 2 : 1, &bcc);
-	for (int i = 0; i < TABLES && !err; i++)
-		err = open_table(engine, bcc, i);
 	if (!err)
-		err = link_programs(engine, bcc, continuations_fd, moved_fd);
-	bcc__free(bcc);
-	if (err) {
-		page_engine__free(engine);
-		return err;
+		*ret_bytes = bytes;
+	return err;
+}
+
+static int next(struct paged_engine *paged, uint8_t **ret_bytes)
+{
+	*ret_bytes = page_engine_of(paged)->buffer;
+	return 0;
+}
+
+static int keep(struct paged_engine *paged, struct slab *slab, const uint8_t *bytes)
+{
+	int err = page_maps__put(page_engine_of(paged)->maps, slab->address, bytes);
+
+	if (!err)
+		paged->engine.state->slots++;
+	return err;
+}
+
+static int drop(struct paged_engine *paged, uint64_t start, uint64_t end)
+{
+	return page_maps__drop(page_engine_of(paged)->maps, start, end);
+}
+
+static const struct paged_ops paged_ops = {
+	.reserve = reserve,
+	.lay_out = lay_out,
+	.fetch = fetch,
+	.next = next,
+	.keep = keep,
+	.drop = drop,
+};
+
+/* ---- what became of each page ---- */
+
+static int collect_read(struct page_engine *page_engine, struct slab *slab, int code)
+{
+	struct paged_engine *paged = &page_engine->paged;
+	struct state *state = paged->engine.state;
+
+	if (code) {
+		slab->state = SLAB_UNREADABLE;
+		paged_engine__flag(paged, slab, SLAB_FAILED);
+		state->operation.absent += SLAB_CHUNKS;
+		/* what an earlier checkpoint has saved of it must not come back */
+		return page_maps__drop(page_engine->maps, slab->address,
+				       slab->address + SLAB_BYTES);
 	}
-	*ret_engine = engine;
-	return 0;
+	slab->state = SLAB_PRESENT;
+	state->slots++;
+	state->operation.copied += SLAB_CHUNKS;
+	if (!paged->verify)
+		return 0;
+	code = page_maps__get(page_engine->maps, slab->address, page_engine->buffer);
+	slab->checksum = slab_checksum((const __u64 *)page_engine->buffer);
+	return code;
 }
 
-/* ---- the snapshot ---- */
-
-static int delete_all(struct page_engine *engine, const struct intervals *pages)
+static void collect_written(struct paged_engine *paged, struct slab *slab, int code)
 {
-	for (size_t i = 0; i < pages->count; i++)
-		for (uint64_t page = pages->items[i].start; page < pages->items[i].end;
-		     page += SLAB_BYTES)
-			if (bpf_map_delete_elem(engine->tables[DATA].inner_fd, &page) &&
-			    errno != ENOENT)
-				return -errno;
-	return 0;
-}
+	struct operation *operation = &paged->engine.state->operation;
 
-/* Has the machine memory for the data of so many pages? The kernel would rather end processes, the
- * target among them, than not give it. */
-static bool has_memory_for(uint64_t pages)
-{
-	return pages < UNASKED_PLACES ||
-	       (pages + pages / 4) * SLAB_BYTES + RESERVE_BYTES < procfs__available_memory();
-}
-
-int page_engine__reserve(struct page_engine *engine, const struct intervals *pages)
-{
-	uint64_t count = intervals__bytes(pages) / SLAB_BYTES;
-	struct intervals gone = {0};
-	int err;
-
-	if (is_unfit(&engine->tables[DATA], count)) {
-		err = has_memory_for(count) ? fit(engine, DATA, count) : -ENOMEM;
-		if (!err)
-			intervals__clear(&engine->saved);
+	if (!code) {
+		operation->copied += SLAB_CHUNKS;
+	} else if (slab->state == SLAB_ZERO) { /* it may well be absent, and so zero */
+		paged_engine__flag(paged, slab, SLAB_FAILED);
+		operation->absent += SLAB_CHUNKS;
 	} else {
-		err = intervals__subtract(&engine->saved, pages, &gone);
-		if (!err)
-			err = delete_all(engine, &gone);
-		intervals__clear(&gone);
+		paged_engine__flag(paged, slab, SLAB_FAILED | SLAB_DIRTY);
+		operation->unwritten += SLAB_CHUNKS;
 	}
-	for (size_t i = 0; i < pages->count && !err; i++)
-		err = intervals__add(&engine->saved, pages->items[i].start, pages->items[i].end);
-	return err;
 }
 
-int page_engine__get(const struct page_engine *engine, uint64_t address, uint8_t *ret_bytes)
+/* The codes come in the order of the walk. Where BPF may not write, there was none: all is left. */
+static int collect(struct engine *engine)
 {
-	return bpf_map_lookup_elem(engine->tables[DATA].inner_fd, &address, ret_bytes) ? -errno : 0;
-}
+	struct paged_engine *paged = paged_engine__of(engine);
+	struct page_engine *page_engine = page_engine_of(paged);
+	bool reading = engine->state->operation.kind == OPERATION_CHECKPOINT;
+	uint32_t number = 0;
+	int err = 0;
 
-int page_engine__put(struct page_engine *engine, uint64_t address, const uint8_t *bytes)
-{
-	int err = intervals__add(&engine->saved, address, address + SLAB_BYTES);
+	for (uint32_t i = 0; i < engine->state->slabs && !err; i++) {
+		struct slab *slab = paged_engine__slab(paged, i);
 
-	if (!err && bpf_map_update_elem(engine->tables[DATA].inner_fd, &address, bytes, BPF_ANY))
-		err = -errno;
-	return err;
-}
-
-int page_engine__drop(struct page_engine *engine, uint64_t start, uint64_t end)
-{
-	struct intervals range = {0}, gone = {0};
-	int err = intervals__add(&range, start, end);
-
-	if (!err)
-		err = intervals__intersect(&engine->saved, &range, &gone);
-	if (!err)
-		err = delete_all(engine, &gone);
-	if (!err)
-		err = intervals__remove(&engine->saved, start, end);
-	intervals__clear(&range);
-	intervals__clear(&gone);
-	return err;
-}
-
-/* ---- the walk ---- */
-
-void page_engine__begin_walk(struct page_engine *engine)
-{
-	engine->walk_areas = 0;
-	engine->walk_pages = 0;
-}
-
-static int make_room(struct page_engine *engine)
-{
-	size_t room = engine->walk_room ? 2 * engine->walk_room : 64;
-	struct page_area *walk = realloc(engine->walk, room * sizeof(*walk));
-
-	if (!walk)
-		return -ENOMEM;
-	engine->walk = walk;
-	engine->walk_room = room;
-	return 0;
-}
-
-int page_engine__add(struct page_engine *engine, uint64_t address, bool blank)
-{
-	struct page_area *next;
-
-	if (engine->walk_areas == engine->walk_room && make_room(engine))
-		return -ENOMEM;
-	engine->walk_pages++;
-	next = &engine->walk[engine->walk_areas];
-	if (engine->walk_areas && next[-1].end == address && next[-1].blank == blank) {
-		next[-1].end += SLAB_BYTES;
-		return 0;
+		slab->flags = 0;
+		if (slab->state == SLAB_UNREADABLE && !reading)
+			engine->state->operation.lost += SLAB_CHUNKS;
+		if (!is_on_walk(slab))
+			continue;
+		if (reading)
+			err = collect_read(page_engine, slab,
+					   page_maps__code(page_engine->maps, number++));
+		else if (page_maps__writes(page_engine->maps))
+			collect_written(paged, slab, page_maps__code(page_engine->maps, number++));
+		else
+			collect_written(paged, slab, -EPERM);
 	}
-	*next = (struct page_area){address, address + SLAB_BYTES, blank};
-	engine->walk_areas++;
-	return 0;
+	return err;
 }
 
-int page_engine__end_walk(struct page_engine *engine, enum operation_kind kind, uint32_t target,
-			  uint32_t *ret_visits)
+/* ---- the engine ---- */
+
+struct account_call {
+	account_visitor *each;
+	void *argument;
+};
+
+static void account_map(const char *name, uint64_t places, uint64_t bytes, void *argument)
 {
-	struct page_cursor cursor = {0};
-	struct page_area *areas;
-	int64_t *codes;
+	const struct account_call *call = argument;
+	const struct engine_account map = {
+		.name = name, .places = places, .bytes = bytes, .entries = UINT64_MAX};
+
+	call->each(&map, call->argument);
+}
+
+static void account(const struct engine *engine, account_visitor *each, void *argument)
+{
+	const struct paged_engine *paged = paged_engine__of(engine);
+	const struct page_maps *maps = page_engine_of(paged)->maps;
+	const struct engine_account pages = {.name = "pages",
+					     .entries = engine->state->slots,
+					     .places = page_maps__places(maps),
+					     .bytes = extents__memory(&paged->extents) +
+						      page_maps__memory(maps)};
+	struct account_call call = {each, argument};
+
+	each(&pages, argument);
+	page_maps__for_each(maps, account_map, &call);
+}
+
+static void damage(struct engine *engine)
+{
+	struct paged_engine *paged = paged_engine__of(engine);
+	const struct slab *slab = paged_engine__first_present(paged);
+	uint8_t *bytes;
+
+	if (!slab || fetch(paged, slab, 0, &bytes))
+		return;
+	*bytes ^= 1;
+	(void)page_maps__put(page_engine_of(paged)->maps, slab->address, bytes);
+}
+
+static void close_engine(struct engine *engine)
+{
+	struct paged_engine *paged = paged_engine__of(engine);
+	struct page_engine *page_engine = page_engine_of(paged);
+
+	paged_engine__close(paged);
+	page_maps__free(page_engine->maps);
+	free(page_engine->buffer);
+	free(page_engine);
+}
+
+static const struct engine_ops engine_ops = {
+	.note = paged_engine__note,
+	.reset = paged_engine__reset,
+	.place = paged_engine__place,
+	.prune = paged_engine__prune,
+	.begin = paged_engine__begin,
+	.collect = collect,
+	.is_left = paged_engine__is_left,
+	.repair = paged_engine__repair,
+	.visit = paged_engine__visit,
+	.read = paged_engine__read,
+	.added = paged_engine__added,
+	.account = account,
+	.damage = damage,
+	.close = close_engine,
+};
+
+int page_engine__open(const struct hooks *hooks, struct state *state, uint32_t pages_per_poll,
+		      bool restore_in_bpf, bool verify_pages, struct engine **ret_engine)
+{
+	struct page_engine *page_engine = calloc(1, sizeof(*page_engine));
+	struct paged_engine *paged;
 	int err;
 
-	if (kind == OPERATION_RESTORE && !engine->restores) {
-		*ret_visits = 0;
-		return 0;
-	}
-	err = fit(engine, AREAS, engine->walk_areas + 1);
-	if (!err)
-		err = fit(engine, CODES, engine->walk_pages);
-	if (err)
-		return err;
-	areas = engine->tables[AREAS].values;
-	codes = engine->tables[CODES].values;
-	if (!areas || !codes)
+	if (!page_engine)
 		return -ENOMEM;
-	for (size_t i = 0; i < engine->walk_areas; i++)
-		areas[i] = engine->walk[i];
-	areas[engine->walk_areas] = (struct page_area){0};
-	for (uint64_t i = 0; i < engine->walk_pages; i++)
-		codes[i] = -ENODATA; /* until it is reached */
-	if (bpf_map_update_elem(
-		    engine->tables[kind == OPERATION_CHECKPOINT ? STORE_MAP : RESTORE_MAP].fd,
-		    &target, &cursor, BPF_ANY))
-		return -errno;
-	*ret_visits = (uint32_t)engine->walk_pages;
-	return 0;
-}
-
-int page_engine__code(const struct page_engine *engine, uint32_t number)
-{
-	return (int)((const int64_t *)engine->tables[CODES].values)[number];
-}
-
-bool page_engine__restores(const struct page_engine *engine)
-{
-	return engine->restores;
-}
-
-/* ---- what it takes ---- */
-
-uint64_t page_engine__places(const struct page_engine *engine)
-{
-	return engine->tables[DATA].places;
-}
-
-static void add_memory(const char *name, uint64_t places, uint64_t memory, void *argument)
-{
-	(void)name;
-	(void)places;
-	*(uint64_t *)argument += memory;
-}
-
-uint64_t page_engine__memory(const struct page_engine *engine)
-{
-	uint64_t bytes = 0;
-
-	page_engine__for_each_map(engine, add_memory, &bytes);
-	return bytes;
-}
-
-void page_engine__for_each_map(const struct page_engine *engine,
-			       void (*each)(const char *name, uint64_t places, uint64_t memory,
-					    void *argument),
-			       void *argument)
-{
-	for (int i = 0; i < TABLES; i++) {
-		const struct table *table = &engine->tables[i];
-		uint64_t memory = 0;
-
-		if (table->fd < 0)
-			continue;
-		memory = procfs__map_memory(table->fd);
-		if (table->inner_fd >= 0)
-			memory += procfs__map_memory(table->inner_fd);
-		each(table_kinds[i].name, table->places, memory, argument);
+	paged = &page_engine->paged;
+	paged->engine = (struct engine){.ops = &engine_ops, .state = state};
+	paged->ops = &paged_ops;
+	paged->verify = verify_pages;
+	paged->places = PLACES;
+	page_engine->buffer = malloc((size_t)PLACES * SLAB_BYTES);
+	err = page_engine->buffer ? extents__open(&paged->extents, -1, -1) : -ENOMEM;
+	if (!err)
+		err = page_maps__open(pages_per_poll, restore_in_bpf,
+				      hooks__continuations_fd(hooks), hooks__pages_moved_fd(hooks),
+				      &page_engine->maps);
+	if (err) {
+		close_engine(&paged->engine);
+		return err;
 	}
-}
-
-static void close_table(struct table *table, enum table_name name)
-{
-	unmap(table, name);
-	if (table->fd >= 0)
-		close(table->fd);
-	if (table->like_fd >= 0)
-		close(table->like_fd);
-	if (table->inner_fd >= 0)
-		close(table->inner_fd);
-}
-
-void page_engine__free(struct page_engine *engine)
-{
-	if (!engine)
-		return;
-	for (int i = 0; i < TABLES; i++)
-		close_table(&engine->tables[i], i);
-	for (int i = 0; i < PROGRAMS; i++)
-		if (engine->programs[i] >= 0)
-			close(engine->programs[i]);
-	intervals__clear(&engine->saved);
-	free(engine->walk);
-	free(engine);
+	*ret_engine = &paged->engine;
+	return 0;
 }

@@ -1,77 +1,69 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * The chunk store as text, one line for each range and chunk.
+ * The snapshot as text, one line for each range and block.
  */
+#include "report/map_log.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <unistd.h>
 #include <zlib.h>
-#include "report/map_log.h"
 
-struct map_log {
-	FILE *out;
-	const struct intervals *ranges;
-	size_t next; /* the range whose line comes next */
-};
-
-static void write_chunk(uint64_t address, const struct chunk *chunk, void *argument)
+static void write_block(const struct block *block, void *argument)
 {
-	static const char *const states[] = {"empty", "present", "absent", "unreadable"};
-	struct map_log *log = argument;
-
-	while (log->next < log->ranges->count &&
-	       log->ranges->items[log->next].start < address + CHUNK_BYTES) {
-		const struct interval *range = &log->ranges->items[log->next++];
-
-		fprintf(log->out, "range %#lx %#lx %lu\n", (unsigned long)range->start,
-			(unsigned long)range->end, (unsigned long)(range->end - range->start));
-	}
-	fprintf(log->out, "chunk %#lx %s %08lx\n", (unsigned long)address,
-		chunk->state < 4 ? states[chunk->state] : "unknown",
-		crc32(crc32(0, NULL, 0), chunk->bytes, CHUNK_BYTES));
-}
-
-static void write_slab(const struct slab *slab, const uint8_t *bytes, void *argument)
-{
-	static const char *const states[] = {"gone", "due", "present", "zero", "unreadable"};
+	static const char *const chunk_states[] = {"empty", "present", "absent", "unreadable"};
+	static const char *const slab_states[] = {"due", "present", "zero", "unreadable"};
+	bool is_chunk = block->length == CHUNK_BYTES;
 	FILE *out = argument;
 
-	fprintf(out, "slab %#lx %s", (unsigned long)slab->address,
-		slab->state < 5 ? states[slab->state] : "unknown");
-	if (bytes)
-		fprintf(out, " %08lx", crc32(crc32(0, NULL, 0), bytes, SLAB_BYTES));
+	fprintf(out, "%s %#lx %s", is_chunk ? "chunk" : "slab", (unsigned long)block->address,
+		(is_chunk ? chunk_states : slab_states)[block->state]);
+	if (block->bytes)
+		fprintf(out, " %08lx", crc32(crc32(0, NULL, 0), block->bytes, block->length));
 	fputc('\n', out);
 }
 
-int map_log__write(const char *path, struct target *target, const struct state *state)
+static int write_all(FILE *out, const struct target *target, struct snapshot *snapshot,
+		     const struct state *state)
+{
+	struct intervals ranges = {0};
+	int err;
+
+	fprintf(out, "# process %d (%s), snapshot %s, after operation %lu\n", target->pid,
+		target->comm, state->valid ? "valid" : "none",
+		(unsigned long)state->operation.sequence);
+	fprintf(out, "# range START END BYTES; chunk ADDRESS STATE CRC-32; slab ADDRESS STATE "
+		     "[CRC-32]\n");
+	err = snapshot__ranges(snapshot, false, &ranges);
+	for (size_t i = 0; i < ranges.count; i++)
+		fprintf(out, "range %#lx %#lx %lu\n", (unsigned long)ranges.items[i].start,
+			(unsigned long)ranges.items[i].end,
+			(unsigned long)(ranges.items[i].end - ranges.items[i].start));
+	if (!err)
+		err = snapshot__visit(snapshot, write_block, out);
+	intervals__clear(&ranges);
+	return err;
+}
+
+int map_log__write(const char *path, const struct target *target, struct snapshot *snapshot,
+		   const struct state *state)
 {
 	int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600), err;
-	struct map_log log = {.ranges = &target->tracked};
+	FILE *out;
 
 	if (fd < 0)
 		return -errno;
-	log.out = fdopen(fd, "w");
-	if (!log.out) {
+	out = fdopen(fd, "w");
+	if (!out) {
 		err = -errno;
 		close(fd);
 		return err;
 	}
-	fprintf(log.out, "# process %d (%s), snapshot %s, after operation %lu\n", target->pid,
-		target->comm, state->valid ? "valid" : "none",
-		(unsigned long)state->operation.sequence);
-	fprintf(log.out, "# range START END BYTES; chunk ADDRESS STATE CRC-32; slab ADDRESS STATE "
-			 "[CRC-32]\n");
-	err = chunk_snapshot__for_each(target->snapshot, log.ranges, write_chunk, &log);
-	for (size_t i = 0; i < target->large.count; i++)
-		fprintf(log.out, "range %#lx %#lx %lu\n",
-			(unsigned long)target->large.items[i].start,
-			(unsigned long)target->large.items[i].end,
-			(unsigned long)(target->large.items[i].end - target->large.items[i].start));
-	slab_store__for_each(target->slabs, write_slab, log.out);
-	if (ferror(log.out) && !err)
+	err = write_all(out, target, snapshot, state);
+	if (ferror(out) && !err)
 		err = -EIO;
-	if (fclose(log.out) && !err)
+	if (fclose(out) && !err)
 		err = -errno;
 	return err;
 }

@@ -5,13 +5,14 @@
 #ifndef TRACER_REPORT_MAP_LOG_H
 #define TRACER_REPORT_MAP_LOG_H
 
-#include "target/target.h"
+#include "engine/snapshot.h"
 
 /*
  * Writes every tracked range and each of its chunks (address, state, CRC-32 of the bytes) to path,
  * which is created or replaced, but never followed if it is a symbolic link.
  * Returns 0 or -errno; a file cut short may be left behind on failure.
  */
-int map_log__write(const char *path, struct target *target, const struct state *state);
+int map_log__write(const char *path, const struct target *target, struct snapshot *snapshot,
+		   const struct state *state);
 
 #endif

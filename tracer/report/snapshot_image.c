@@ -70,20 +70,20 @@ static int remember_head(struct snapshot_image *s, uint64_t start, struct memory
 	return memory__read(memory, larger->address, larger->bytes, start - larger->address);
 }
 
-static int remember_ranges(struct snapshot_image *s, const struct target *target)
+static int remember_ranges(struct snapshot_image *s, const struct target *target,
+			   const struct snapshot *snapshot)
 {
-	const struct intervals *sets[] = {&target->tracked, slab_store__ranges(target->slabs)};
-	int err = 0;
+	struct intervals ranges = {0};
+	int err = snapshot__ranges(snapshot, true, &ranges);
 
-	for (int set = 0; set < 2; set++)
-		for (size_t i = 0; i < sets[set]->count && !err; i++) {
-			const struct interval *range = &sets[set]->items[i];
+	for (size_t i = 0; i < ranges.count && !err; i++) {
+		uint64_t start = ranges.items[i].start, end = ranges.items[i].end;
 
-			err = intervals__add(&s->ranges, page__start(range->start),
-					     page__round_up(range->end));
-			if (!err && range->start % PAGE_BYTES)
-				err = remember_head(s, range->start, target->memory);
-		}
+		err = intervals__add(&s->ranges, page__start(start), page__round_up(end));
+		if (!err && start % PAGE_BYTES)
+			err = remember_head(s, start, target->memory);
+	}
+	intervals__clear(&ranges);
 	return err;
 }
 
@@ -138,14 +138,15 @@ static void remember_process(struct snapshot_image *s, const struct target *targ
 		}
 }
 
-int snapshot_image__remember(struct snapshot_image *s, const struct target *target)
+int snapshot_image__remember(struct snapshot_image *s, const struct target *target,
+			     const struct snapshot *snapshot)
 {
 	int err;
 
 	forget(s);
 	err = procfs__mappings(target->pid, &s->mappings);
 	if (!err)
-		err = remember_ranges(s, target);
+		err = remember_ranges(s, target, snapshot);
 	if (err) {
 		forget(s);
 		return err;
@@ -240,19 +241,18 @@ static void add_mapping(struct making *m, const struct mapping *from, uint64_t s
 }
 
 /* What was tracked at the checkpoint and has not been unmapped since. */
-static int find_ranges(const struct snapshot_image *s, const struct target *target,
+static int find_ranges(const struct snapshot_image *s, const struct snapshot *snapshot,
 		       struct intervals *ret)
 {
-	const struct intervals *sets[] = {&target->tracked, slab_store__ranges(target->slabs)};
-	struct intervals now = {0};
-	int err = 0;
+	struct intervals ranges = {0}, now = {0};
+	int err = snapshot__ranges(snapshot, true, &ranges);
 
-	for (int set = 0; set < 2; set++)
-		for (size_t i = 0; i < sets[set]->count && !err; i++)
-			err = intervals__add(&now, page__start(sets[set]->items[i].start),
-					     page__round_up(sets[set]->items[i].end));
+	for (size_t i = 0; i < ranges.count && !err; i++)
+		err = intervals__add(&now, page__start(ranges.items[i].start),
+				     page__round_up(ranges.items[i].end));
 	if (!err)
 		err = intervals__intersect(&s->ranges, &now, ret);
+	intervals__clear(&ranges);
 	intervals__clear(&now);
 	return err;
 }
@@ -363,23 +363,22 @@ static int describe(struct making *m, const struct snapshot_image *s)
 
 /* ---- writing ---- */
 
-static int write_page(struct image_writer *writer, const struct page *page,
-		      struct slab_store *slabs)
+static int write_page(struct image_writer *writer, const struct page *page)
 {
 	const uint8_t *bytes = page->owned;
 	int err = 0;
 
 	if (page->kind == PAGE_LOST)
 		return image_writer__zeros(writer, PAGE_BYTES);
-	if (page->slab) {
+	if (page->engine) {
 		writer->step = "cannot read the snapshot for";
-		err = slab_store__read(slabs, page->slab, &bytes);
+		err = page->engine->ops->read(page->engine, page->address, &bytes);
 	}
 	return err ? err : image_writer__pages(writer, bytes, PAGE_BYTES);
 }
 
 static int write_segment(struct image_writer *writer, const struct image_segment *segment,
-			 const struct snapshot_pages *pages, size_t *at, struct slab_store *slabs)
+			 const struct snapshot_pages *pages, size_t *at)
 {
 	uint64_t address = segment->start;
 	int err = 0;
@@ -394,7 +393,7 @@ static int write_segment(struct image_writer *writer, const struct image_segment
 			err = image_writer__zeros(writer, next - address);
 			address = next;
 		} else {
-			err = write_page(writer, page, slabs);
+			err = write_page(writer, page);
 			address += PAGE_BYTES;
 			++*at;
 		}
@@ -402,8 +401,7 @@ static int write_segment(struct image_writer *writer, const struct image_segment
 	return err;
 }
 
-static int write_image(struct making *m, struct image_writer *writer, const char *path,
-		       struct slab_store *slabs)
+static int write_image(struct making *m, struct image_writer *writer, const char *path)
 {
 	size_t at = 0;
 	int err = image_writer__open(writer, path);
@@ -412,14 +410,14 @@ static int write_image(struct making *m, struct image_writer *writer, const char
 		err = image_elf__begin(writer, &m->image);
 	for (size_t i = 0; i < m->image.segment_count && !err; i++)
 		if (m->image.segments[i].bytes)
-			err = write_segment(writer, &m->image.segments[i], &m->pages, &at, slabs);
+			err = write_segment(writer, &m->image.segments[i], &m->pages, &at);
 	if (!err)
 		err = image_writer__commit(writer);
 	image_writer__abort(writer);
 	return err;
 }
 
-int snapshot_image__write(struct snapshot_image *s, const char *path, struct target *target,
+int snapshot_image__write(struct snapshot_image *s, const char *path, struct snapshot *snapshot,
 			  const struct state *state, const char **ret_step)
 {
 	struct image_writer *writer = NULL;
@@ -430,18 +428,18 @@ int snapshot_image__write(struct snapshot_image *s, const char *path, struct tar
 	*ret_step = "cannot save";
 	if (!state->valid || !s->mappings.count)
 		return -ENODATA;
-	err = snapshot_pages__collect(&m.pages, target, s->heads, s->head_count);
+	err = snapshot_pages__collect(&m.pages, snapshot, s->heads, s->head_count);
 	if (!err)
 		err = describe(&m, s);
 	if (!err)
-		err = find_ranges(s, target, &ranges);
+		err = find_ranges(s, snapshot, &ranges);
 	if (!err)
 		err = make_mappings(&m, s, &ranges);
 	if (!err)
 		err = plan_segments(&m);
 	if (!err) {
 		writer = calloc(1, sizeof(*writer));
-		err = writer ? write_image(&m, writer, path, target->slabs) : -ENOMEM;
+		err = writer ? write_image(&m, writer, path) : -ENOMEM;
 		if (writer)
 			*ret_step = writer->step;
 	}

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * See snapshot_pages.h. Chunks come in address order, slabs as the table has them: the
- * list is sorted when all are there.
+ * See snapshot_pages.h. Each engine visits its blocks in address order, one engine after the other.
  */
 #include "report/snapshot_pages.h"
 
@@ -47,33 +46,24 @@ static struct page *page_of_chunk(struct snapshot_pages *pages, uint64_t address
 	return page->owned ? page : NULL;
 }
 
-static void take_chunk(uint64_t address, const struct chunk *chunk, void *argument)
+static void take_block(const struct block *block, void *argument)
 {
+	struct snapshot_pages *pages = argument;
 	struct page *page;
 
-	if (chunk->state == CHUNK_ABSENT)
+	if (block->state == BLOCK_ZERO)
 		return;
-	page = page_of_chunk(argument, address);
+	page = block->length == PAGE_BYTES ? add_page(pages, block->address)
+					   : page_of_chunk(pages, block->address);
 	if (!page)
 		return;
-	if (chunk->state == CHUNK_PRESENT)
-		memcpy(page->owned + address % PAGE_BYTES + chunk->first,
-		       chunk->bytes + chunk->first, CHUNK_BYTES - chunk->first);
-	else /* unreadable, or mapped since the checkpoint */
+	if (block->state != BLOCK_PRESENT) /* unreadable, or mapped since the checkpoint */
 		page->kind = PAGE_LOST;
-}
-
-static void take_slab(const struct slab *slab, const uint8_t *bytes, void *argument)
-{
-	struct page *page;
-
-	if (slab->state == SLAB_ZERO)
-		return;
-	page = add_page(argument, slab->address);
-	if (!page)
-		return;
-	page->slab = slab;
-	page->kind = bytes ? PAGE_DATA : PAGE_LOST;
+	else if (page->owned)
+		memcpy(page->owned + block->address % PAGE_BYTES + block->first,
+		       block->bytes + block->first, block->length - block->first);
+	else
+		page->engine = block->engine;
 }
 
 static int compare_pages(const void *a, const void *b)
@@ -93,46 +83,48 @@ static struct page *find_page(const struct snapshot_pages *pages, uint64_t addre
 }
 
 /* Puts what is before a bss into its page. The page may hold zeros alone, and not be there yet. */
-static void take_heads(const struct page_head *heads, size_t head_count,
-		       struct snapshot_pages *pages)
+static int take_heads(const struct page_head *heads, size_t head_count,
+		      struct snapshot_pages *pages)
 {
-	struct snapshot_pages chunks = {.count = pages->count};
+	struct snapshot_pages collected = *pages;
 
-	for (size_t i = 0; i < head_count && !pages->err; i++) {
+	for (size_t i = 0; i < head_count; i++) {
 		const struct page_head *head = &heads[i];
 		struct page *page;
 
-		chunks.items = pages->items;
-		page = find_page(&chunks, head->address);
+		collected.items = pages->items;
+		page = find_page(&collected, head->address);
 		if (!page) {
 			page = add_page(pages, head->address);
-			if (!page)
-				return;
-			page->owned = calloc(1, PAGE_BYTES);
-			if (!page->owned) {
-				pages->err = -ENOMEM;
-				return;
-			}
+			if (page)
+				page->owned = calloc(1, PAGE_BYTES);
+			if (!page || !page->owned)
+				return -ENOMEM;
 		}
 		for (size_t at = 0; page->owned && at < PAGE_BYTES; at++)
-			page->owned[at] |=
-				head->bytes[at]; /* where the one is, the other is zero */
+			page->owned[at] |= head->bytes[at]; /* one of the two is zero */
 	}
+	return 0;
 }
 
-int snapshot_pages__collect(struct snapshot_pages *pages, struct target *target,
+static void sort(struct snapshot_pages *pages)
+{
+	if (pages->count)
+		qsort(pages->items, pages->count, sizeof(*pages->items), compare_pages);
+}
+
+int snapshot_pages__collect(struct snapshot_pages *pages, struct snapshot *snapshot,
 			    const struct page_head *heads, size_t head_count)
 {
-	int err = chunk_snapshot__for_each(target->snapshot, &target->tracked, take_chunk, pages);
+	int err = snapshot__visit(snapshot, take_block, pages);
 
 	if (!err)
-		take_heads(heads, head_count, pages);
-	if (!err)
-		slab_store__for_each(target->slabs, take_slab, pages);
-	if (!err)
 		err = pages->err;
-	if (!err && pages->count)
-		qsort(pages->items, pages->count, sizeof(*pages->items), compare_pages);
+	if (err)
+		return err;
+	sort(pages);
+	err = take_heads(heads, head_count, pages);
+	sort(pages);
 	return err;
 }
 

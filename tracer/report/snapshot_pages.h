@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * What the stores hold, as a list of pages in address order: the bytes of slabs stay where they
- * are, those of chunks are put together here.
+ * The snapshot as a list of pages in address order: pages stay where their engine keeps them, chunks are
+ * put together here.
  */
 #ifndef TRACER_REPORT_SNAPSHOT_PAGES_H
 #define TRACER_REPORT_SNAPSHOT_PAGES_H
@@ -10,14 +10,14 @@
 #include <stdint.h>
 
 #include "image/image.h"
-#include "target/target.h"
+#include "engine/snapshot.h"
 
 enum page_kind { PAGE_DATA, PAGE_LOST }; /* lost: nobody knows what was in it */
 
 struct page {
 	uint64_t address;
-	const struct slab *slab; /* that has its bytes, or NULL: */
-	uint8_t *owned;          /* these are its bytes */
+	struct engine *engine; /* that has its bytes, or NULL: */
+	uint8_t *owned;        /* these are its bytes */
 	enum page_kind kind;
 };
 
@@ -34,11 +34,11 @@ struct snapshot_pages {
 };
 
 /*
- * Collects the pages of the target's snapshot. Pages of zeros of slabs are left out.
+ * Collects the pages of the snapshot. Pages of zeros of slabs are left out.
  * pages: all zeros before. heads: head_count of them, in address order; each is put into its page.
- * Returns 0; -ENOMEM; or as chunk_snapshot__for_each does. snapshot_pages__free in any case.
+ * Returns 0; -ENOMEM; or as snapshot__visit does. snapshot_pages__free in any case.
  */
-int snapshot_pages__collect(struct snapshot_pages *pages, struct target *target,
+int snapshot_pages__collect(struct snapshot_pages *pages, struct snapshot *snapshot,
 			    const struct page_head *heads, size_t head_count);
 
 /* Harmless on one that is all zeros. */

@@ -123,20 +123,23 @@ static void print_map(const char *name, uint64_t places, uint64_t memory, void *
 		(unsigned long)memory / 1024);
 }
 
-static void print_maps(const struct hooks *hooks, const struct chunk_stores *stores,
-		       const struct slab_store *slabs, const struct page_engine *pages,
-		       uint64_t chunks, const struct state *state, FILE *out)
+static void print_account(const struct engine_account *account, void *out)
+{
+	if (account->entries == UINT64_MAX) {
+		print_map(account->name, account->places, account->bytes, out);
+		return;
+	}
+	fprintf(out, "  %-16s %10lu %10lu %12lu", account->name, (unsigned long)account->entries,
+		(unsigned long)account->places, (unsigned long)account->bytes / 1024);
+	if (account->limit)
+		fprintf(out, "  (limit %lu)", (unsigned long)account->limit);
+	fputc('\n', out);
+}
+
+static void print_maps(const struct hooks *hooks, const struct snapshot *snapshot, FILE *out)
 {
 	fprintf(out, "  %-16s %10s %10s %12s\n", "map", "entries", "places", "memory KiB");
-	fprintf(out, "  %-16s %10lu %10lu %12lu  (limit %lu)\n", "chunks", (unsigned long)chunks,
-		(unsigned long)chunk_stores__places(stores),
-		(unsigned long)chunk_stores__memory(stores) / 1024,
-		(unsigned long)chunk_stores__limit(stores));
-	fprintf(out, "  %-16s %10u %10lu %12lu\n", "slabs", state->slots,
-		(unsigned long)slab_store__slots(slabs),
-		(unsigned long)slab_store__memory(slabs) / 1024);
-	if (pages)
-		page_engine__for_each_map(pages, print_map, out);
+	snapshot__account(snapshot, print_account, out);
 	hooks__for_each_map(hooks, print_map, out);
 }
 
@@ -149,16 +152,15 @@ static void print_memory(FILE *out)
 }
 
 void summary__print(const struct report *report, const struct hooks *hooks,
-		    const struct chunk_stores *stores, const struct slab_store *slabs,
-		    const struct page_engine *pages, uint64_t chunks, const struct state *state,
-		    bool stats, FILE *out)
+		    const struct snapshot *snapshot, const struct state *state, bool stats,
+		    FILE *out)
 {
 	fprintf(out, "\n");
 	print_operations(report, out);
 	if (stats) {
 		print_chunks(report, out);
 		print_latency(state, out);
-		print_maps(hooks, stores, slabs, pages, chunks, state, out);
+		print_maps(hooks, snapshot, out);
 		print_memory(out);
 	}
 	print_notes(report, state, out);

@@ -8,16 +8,13 @@
 
 #include <stdbool.h>
 #include <stdio.h>
-#include "engine/chunk_stores.h"
+#include "engine/snapshot.h"
 #include "kernel/hooks.h"
 #include "report/report.h"
-#include "engine/slab_store.h"
 
-/* Writes the summary to out. pages: NULL with another engine. chunks: registered now. stats: also
- * sums of chunks, the time inside BPF, maps and memory. */
+/* Writes the summary to out. stats: also sums of chunks, the time inside BPF, maps and memory. */
 void summary__print(const struct report *report, const struct hooks *hooks,
-		    const struct chunk_stores *stores, const struct slab_store *slabs,
-		    const struct page_engine *pages, uint64_t chunks, const struct state *state,
-		    bool stats, FILE *out);
+		    const struct snapshot *snapshot, const struct state *state, bool stats,
+		    FILE *out);
 
 #endif

@@ -1,0 +1,348 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * See snapshot.h. Nothing here knows what an engine is like.
+ */
+#include "engine/snapshot.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include "base/log.h"
+#include "base/page.h"
+#include "engine/chunk_engine.h"
+#include "engine/page_engine.h"
+#include "engine/slab_engine.h"
+#include "target/fault.h"
+#include "target/reason.h"
+
+struct snapshot {
+	struct state *state;
+	struct engine *small; /* what is less than a page, or below the threshold */
+	struct engine *large; /* whole pages */
+	struct engine *both[2];
+	uint64_t slab_threshold;
+	uint64_t saved;       /* chunks in the snapshot */
+	uint64_t events_lost; /* of the kernel side's counter, as dealt with */
+};
+
+int snapshot__open(const struct snapshot_settings *settings, const struct hooks *hooks,
+		   struct state *state, struct snapshot **ret_snapshot)
+{
+	struct snapshot *snapshot = calloc(1, sizeof(*snapshot));
+	int err;
+
+	if (!snapshot) {
+		log__error("cannot set up a snapshot: %s", strerror(ENOMEM));
+		return -ENOMEM;
+	}
+	snapshot->state = state;
+	snapshot->slab_threshold = settings->slab_threshold;
+	err = chunk_engine__open(hooks, state, settings->ready_chunks, settings->max_chunks,
+				 &snapshot->small);
+	if (!err && settings->pages_per_poll)
+		err = page_engine__open(hooks, state, settings->pages_per_poll,
+					settings->restore_in_bpf, settings->verify,
+					&snapshot->large);
+	else if (!err)
+		err = slab_engine__open(hooks, state, settings->verify, &snapshot->large);
+	if (err) {
+		if (!settings->pages_per_poll)
+			log__error("cannot set up a snapshot: %s", strerror(-err));
+		snapshot__free(snapshot);
+		return err;
+	}
+	snapshot->both[0] = snapshot->small;
+	snapshot->both[1] = snapshot->large;
+	*ret_snapshot = snapshot;
+	return 0;
+}
+
+/* The engines, one after the other; for (int i = 0; (engine = next(snapshot, &i));) */
+static struct engine *next(const struct snapshot *snapshot, int *i)
+{
+	return *i < 2 ? snapshot->both[(*i)++] : NULL;
+}
+
+int snapshot__note(struct snapshot *snapshot, const struct event *event)
+{
+	struct engine *engine;
+	int err = 0;
+
+	for (int i = 0; !err && (engine = next(snapshot, &i));)
+		err = engine->ops->note(engine, event);
+	return err;
+}
+
+/* ---- ranges ---- */
+
+int snapshot__ranges(const struct snapshot *snapshot, bool with_reserved, struct intervals *ranges)
+{
+	const struct engine *engine;
+	int err = 0;
+
+	for (int i = 0; !err && (engine = next(snapshot, &i));) {
+		err = intervals__unite(ranges, &engine->ranges);
+		if (!err && with_reserved)
+			err = intervals__unite(ranges, &engine->reserved);
+	}
+	return err;
+}
+
+size_t snapshot__range_count(const struct snapshot *snapshot)
+{
+	const struct engine *engine;
+	size_t count = 0;
+
+	for (int i = 0; (engine = next(snapshot, &i));)
+		count += engine->ranges.count;
+	return count;
+}
+
+/* Splits what is wanted between both engines. */
+static int sort(const struct snapshot *snapshot, const struct intervals *wanted,
+		struct intervals *ret_small, struct intervals *ret_large)
+{
+	int err = 0;
+
+	for (size_t i = 0; i < wanted->count && !err; i++) {
+		uint64_t start = wanted->items[i].start, end = wanted->items[i].end;
+		uint64_t page = page__round_up(start);
+		bool has_pages = end - start >= snapshot->slab_threshold && page < end;
+
+		err = intervals__add(ret_small, start, has_pages ? page : end);
+		if (!err && has_pages)
+			err = intervals__add(ret_large, page, end);
+	}
+	return err;
+}
+
+static int place(struct snapshot *snapshot, const struct intervals *wanted,
+		 const struct intervals *reserved)
+{
+	struct intervals small = {0}, large = {0}, rest = {0};
+	int err = sort(snapshot, wanted, &small, &large);
+
+	if (!err)
+		err = intervals__subtract(reserved, wanted, &rest);
+	if (!err)
+		err = snapshot->small->ops->place(snapshot->small, &small, &rest);
+	if (!err)
+		err = snapshot->large->ops->place(snapshot->large, &large, &rest);
+	if (!err)
+		snapshot->state->unplaced = 0;
+	intervals__clear(&small);
+	intervals__clear(&large);
+	intervals__clear(&rest);
+	return err;
+}
+
+/* Is something wanted that no engine keeps? A restore must leave it alone, but from then on nobody
+ * else remembers that the next checkpoint has to place it. */
+static int look_for_unplaced(struct snapshot *snapshot, const struct intervals *wanted)
+{
+	struct intervals ranges = {0}, missing = {0};
+	int err = snapshot__ranges(snapshot, false, &ranges);
+
+	if (!err)
+		err = intervals__subtract(wanted, &ranges, &missing);
+	if (missing.count)
+		snapshot->state->unplaced = 1;
+	intervals__clear(&ranges);
+	intervals__clear(&missing);
+	return err;
+}
+
+static int prune(struct snapshot *snapshot, const struct intervals *wanted,
+		 const struct intervals *reserved)
+{
+	struct engine *engine;
+	int err = 0;
+
+	for (int i = 0; !err && (engine = next(snapshot, &i));)
+		err = engine->ops->prune(engine, wanted, reserved);
+	return err;
+}
+
+/* Events were lost: nobody can tell now which entries are of which mapping. */
+static int reset(struct snapshot *snapshot)
+{
+	struct engine *engine;
+	int err = 0;
+
+	snapshot->state->valid = 0;
+	for (int i = 0; !err && (engine = next(snapshot, &i));)
+		err = engine->ops->reset(engine);
+	return err;
+}
+
+int snapshot__reconcile(struct snapshot *snapshot, struct target *target, enum operation_kind kind)
+{
+	uint64_t lost =
+		__atomic_load_n(&snapshot->state->counters[COUNTER_EVENTS_LOST], __ATOMIC_ACQUIRE);
+	struct intervals ranges = {0}, wanted = {0}, reserved = {0};
+	bool forgotten = lost != snapshot->events_lost;
+	int err = forgotten ? reset(snapshot) : 0;
+
+	if (!err)
+		err = snapshot__ranges(snapshot, false, &ranges);
+	if (!err)
+		err = target__wanted(target, &ranges, &wanted, &reserved);
+	if (err)
+		goto out;
+	if (kind == OPERATION_CHECKPOINT || forgotten)
+		err = place(snapshot, &wanted, &reserved);
+	else
+		err = prune(snapshot, &wanted, &reserved);
+	if (!err && kind == OPERATION_RESTORE)
+		err = look_for_unplaced(snapshot, &wanted);
+	if (err)
+		goto out;
+	snapshot->events_lost = lost;
+	err = forgotten ? -REASON_EVENTS_LOST : 0;
+out:
+	intervals__clear(&ranges);
+	intervals__clear(&wanted);
+	intervals__clear(&reserved);
+	return err;
+}
+
+/* ---- copies ---- */
+
+int snapshot__begin(struct snapshot *snapshot, struct target *target, enum operation_kind kind)
+{
+	struct engine *engine;
+	int err = 0;
+
+	for (int i = 0; !err && (engine = next(snapshot, &i));)
+		if (engine->ops->begin)
+			err = engine->ops->begin(engine, target, kind);
+	return err;
+}
+
+bool snapshot__is_left(const struct snapshot *snapshot)
+{
+	const struct operation *operation = &snapshot->state->operation;
+
+	return operation->suspects || operation->differences || operation->slab_flags;
+}
+
+/* Before the target's memory is read or written. */
+static int hold(struct target *target)
+{
+	int err = target__hold(target);
+
+	return err ? err : fault__pass("repair", target->pid);
+}
+
+int snapshot__repair(struct snapshot *snapshot, struct target *target,
+		     struct engine_result *ret_result)
+{
+	struct engine *engine;
+	int err = 0;
+
+	for (int i = 0; !err && (engine = next(snapshot, &i));)
+		if (engine->ops->collect)
+			err = engine->ops->collect(engine);
+	if (err || !snapshot__is_left(snapshot))
+		return err;
+	err = target__look_again(target);
+	if (!err && snapshot->state->operation.differences)
+		err = fault__pass("restore", target->pid);
+	for (int i = 0; !err && (engine = next(snapshot, &i));) {
+		if (engine->ops->is_left(engine, target))
+			err = hold(target);
+		if (!err)
+			err = engine->ops->repair(engine, target, ret_result);
+	}
+	return err;
+}
+
+void snapshot__commit(struct snapshot *snapshot, uint64_t chunks)
+{
+	struct engine *engine;
+	bool damage = fault__strikes("saved", "damage");
+
+	for (int i = 0; (engine = next(snapshot, &i));) {
+		if (engine->ops->commit)
+			engine->ops->commit(engine);
+		if (damage && engine->ops->damage)
+			engine->ops->damage(engine);
+	}
+	snapshot->saved = chunks;
+	snapshot->state->valid = 1;
+}
+
+uint64_t snapshot__count_gone(const struct snapshot *snapshot, uint64_t met)
+{
+	uint64_t known = snapshot->saved;
+	const struct engine *engine;
+
+	for (int i = 0; (engine = next(snapshot, &i));)
+		if (engine->ops->added)
+			known += engine->ops->added(engine);
+	return known > met ? known - met : 0;
+}
+
+/* Pages that the large engine would have to keep now: an estimate, for the target runs. */
+static int count_pages(const struct snapshot *snapshot, struct target *target, uint64_t *ret_pages)
+{
+	struct intervals wanted = {0}, small = {0}, large = {0}, pages = {0};
+	bool changed = target->changed;
+	int err = target__wanted(target, &snapshot->large->ranges, &wanted, NULL);
+
+	target->changed = changed; /* the next copy looks again, when the target stands still */
+	if (!err)
+		err = sort(snapshot, &wanted, &small, &large);
+	for (size_t i = 0; i < large.count && !err; i++)
+		err = memory__data_pages(target->memory, large.items[i].start, large.items[i].end,
+					 &pages);
+	if (!err)
+		*ret_pages = intervals__bytes(&pages) / PAGE_BYTES;
+	intervals__clear(&wanted);
+	intervals__clear(&small);
+	intervals__clear(&large);
+	intervals__clear(&pages);
+	return err;
+}
+
+bool snapshot__provide(struct snapshot *snapshot, struct target *target)
+{
+	uint64_t pages;
+
+	if (snapshot->slab_threshold == UINT64_MAX || !snapshot->large->ops->provide ||
+	    !target->memory || !memory__can_scan(target->memory) ||
+	    count_pages(snapshot, target, &pages))
+		return false;
+	return snapshot->large->ops->provide(snapshot->large, pages);
+}
+
+/* ---- what there is ---- */
+
+int snapshot__visit(struct snapshot *snapshot, block_visitor *each, void *argument)
+{
+	struct engine *engine;
+	int err = 0;
+
+	for (int i = 0; !err && (engine = next(snapshot, &i));)
+		err = engine->ops->visit(engine, each, argument);
+	return err;
+}
+
+void snapshot__account(const struct snapshot *snapshot, account_visitor *each, void *argument)
+{
+	const struct engine *engine;
+
+	for (int i = 0; (engine = next(snapshot, &i));)
+		engine->ops->account(engine, each, argument);
+}
+
+void snapshot__free(struct snapshot *snapshot)
+{
+	if (!snapshot)
+		return;
+	if (snapshot->large)
+		snapshot->large->ops->close(snapshot->large);
+	if (snapshot->small)
+		snapshot->small->ops->close(snapshot->small);
+	free(snapshot);
+}
