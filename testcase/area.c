@@ -24,8 +24,9 @@ static uint64_t word_at(uint64_t seed, uint64_t index)
 }
 
 /*
- * The compiler must not reason about what the area holds: a restore changes memory behind its back.
- * The asm makes it forget where the pointer came from, and assume that all memory was changed.
+ * The compiler must not reason about the bytes of an area, because a restore changes memory without
+ * its knowledge. The asm makes it forget where the pointer came from, and assume that all memory
+ * was changed.
  */
 static unsigned char *area_start(const struct area *area)
 {

@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * What the cases of testcase share: areas of memory whose every byte can be computed again from a
- * seed, and a run, which asks for checkpoints and restores and keeps the time.
- * A restore rolls back heap, bss and anonymous mappings, so nothing that must survive one may live
- * there: runs, areas and tallies are on the stack of the main thread, text is formatted there too
- * and written with write(2), and no expected data is stored at all.
+ * Shared by the cases of testcase: areas of memory whose every byte can be computed again from a
+ * seed, and a run, which asks for checkpoints and restores and keeps the time. A restore rolls back
+ * heap, bss and anonymous mappings. So runs, areas and tallies are on the stack of the main thread,
+ * text is formatted there and written with write(2), and no expected data is stored at all.
  */
 #ifndef TESTCASE_CASES_H
 #define TESTCASE_CASES_H
@@ -21,7 +20,7 @@ enum result {
 
 /* --- areas (area.c) --- */
 
-/* What an area holds when all is well. */
+/* The right content of an area. */
 enum content {
 	CONTENT_PATTERN, /* the bytes of its seed */
 	CONTENT_ZERO,    /* zeros */
@@ -109,8 +108,8 @@ enum result run__recover(struct run *run);
 enum result run__verify(const struct run *run, const struct area *areas, unsigned int count,
 			const char *when);
 
-/* 1 once a signal asked the program to stop; it stays pending in the kernel, where no restore can
- * take it back, until main lets it in. */
+/* 1 once a signal asked the program to stop. It stays pending in the kernel until main lets it in;
+ * there no restore can take it back. */
 int run__interrupted(void);
 
 /* Private (or, with shared, shared) anonymous memory, at hint if that is free. NULL after saying

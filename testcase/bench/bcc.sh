@@ -1,10 +1,10 @@
 #!/bin/bash
 # SPDX-License-Identifier: BSD-2-Clause
 #
-# bcc.sh [ROUNDS]: what BCC costs and gives, next to the CO-RE object: the time until the program
-# runs, the memory of the tracer, and the speed, of the copy alone (inside BPF) and from the request
-# to the answer, with all its polls. Medians of ROUNDS (default 3) in a Markdown table; run as root,
-# after `make`. Rounds go through all variants in turn, so that a noisy minute meets all of them.
+# bcc.sh [ROUNDS]: compares BCC with the CO-RE object: the time until the program runs, the memory
+# of the tracer, and the speed, of the copy alone (inside BPF) and from the request to the answer,
+# with all polls. Medians of ROUNDS (default 3) in a Markdown table. Run it as root, after `make`.
+# Each round goes through all variants, so that a noisy minute hits all of them.
 set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
@@ -31,7 +31,7 @@ trace()
 	"$build/tracer" --control-dir "$work/control" -o "$work/report.csv" -e "${words[@]}" "$@"
 }
 
-# How long until a program runs under the tracer, and what the tracer holds then and at most.
+# The time until a program runs under the tracer, and the memory of the tracer then and at most.
 measure_start()
 {
 	local before now

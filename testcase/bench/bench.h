@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * What the measuring programs share: a clock, a loud end, and the samples file that bench_collect
- * sums up. A line of it is one measured value:
+ * Shared by the measuring programs: a clock, an end with a message, and the samples file that
+ * bench_collect sums up. Each of its lines is one measured value:
  *
  *	OP,VARIANT,ENGINE,BYTES,SEQUENCE,VALUE
  *
- * VARIANT and ENGINE are "-" where there is none. SEQUENCE is the number of the request in its
- * run of the tracer, 0 for what is no request. VALUE is in nanoseconds but for the ops `pairs` (a
- * second), `store` (bytes) and those that end in `_per_chunk`. Lines are in the order in which they
- * were measured; bench_collect compares each with the peers before it.
+ * VARIANT and ENGINE are "-" where there is none. SEQUENCE is the number of the request in its run
+ * of the tracer, or 0. VALUE is in nanoseconds; only the ops `pairs` (a second), `store` (bytes)
+ * and `..._per_chunk` have other units. Lines are in the order of the measurements; bench_collect
+ * compares each with the peers before it.
  */
 #ifndef BENCH_BENCH_H
 #define BENCH_BENCH_H

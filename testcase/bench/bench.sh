@@ -2,11 +2,11 @@
 #
 # Measures the tracer beside memcpy, process_vm_readv and process_vm_writev, fork, and criu and memcr
 # where they work, on the same bytes and in the same run; writes results/bench-TIME.csv with plots
-# beside it, and prints its tables. docs/performance.md tells what the figures mean. `make bench`
-# builds what this needs; measure.sh has the measurements, peers.sh those of criu and memcr.
-# All is measured in passes, one after the other, so that a noisy minute spoils a part of each
-# figure and not all of one. Only an error fails it, never a clock. An emulated machine gets ratios
-# alone: its times say nothing.
+# beside it, and prints its tables. docs/performance.md explains the figures. `make bench` builds
+# what this needs; measure.sh has the measurements, peers.sh those of criu and memcr.
+# Everything is measured in several passes, so that a noisy minute spoils a part of each figure and
+# not all of one. Only an error makes it fail, never a clock. For an emulated machine it writes
+# ratios alone: its times mean nothing.
 
 # shellcheck disable=SC2034,SC2154 # variables are shared with the parts
 set -euo pipefail
@@ -20,8 +20,8 @@ MiB=$((1 << 20)) GiB=$((1 << 30))
 
 seed=23
 
-# The engines, and for each the greatest size that it is measured with: chunks take seconds above,
-# and pages a poll for each.
+# The engines, and the greatest size for each: above it chunks take seconds, and each page takes a
+# poll.
 engines=(chunk slab auto page)
 declare -A greatest=([chunk]=$((256 * MiB)) [slab]=$((4 * GiB)) [auto]=$GiB [page]=$((16 * MiB)))
 

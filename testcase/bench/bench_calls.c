@@ -32,7 +32,7 @@ enum {
 
 static void *map(size_t bytes)
 {
-	/* NORESERVE, for a small machine refuses 1 GiB that nobody touches */
+	/* a small machine refuses 1 GiB without NORESERVE, though nobody touches it */
 	void *at = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
 			MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 
@@ -98,8 +98,8 @@ static void run_maps(int samples, const char *variant, const char *engine)
 	}
 }
 
-/* One step frees what a slot holds and gives it a new block of 16 bytes to 512 KiB, every power of
- * two as likely as another, of which it writes the first page and the last byte. */
+/* One step frees the block of a slot and allocates another, of 16 bytes to 512 KiB; all powers of
+ * two are equally likely. It writes the first page and the last byte. */
 static void churn(char **slots, uint64_t random)
 {
 	char **slot = &slots[random % CHURN_SLOTS];
@@ -152,7 +152,7 @@ static double time_command(char **argv)
 	return (double)(bench__now_ns() - start_ns);
 }
 
-/* command: the tracer with its options and what it runs, which ends with the word true. */
+/* command: the tracer with its options and its program; the last word is true. */
 static void run_startup(int samples, uint64_t rounds, char **command)
 {
 	char *plain[] = {"true", NULL};

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
  * bench_ckpt write|fork|increment|restart MIB ROUNDS: a process whose images are measured, run by
- * bench_ckpt.sh with libckpt preloaded. It raises SIGUSR2 itself, so the time of that call is how
- * long it stands still. Each line of output is "WHAT NUMBER", in nanoseconds or bytes. In the
- * folder where it runs are its image, "image", and "copy".
+ * bench_ckpt.sh with libckpt preloaded. It raises SIGUSR2 itself, so the time of that call is the
+ * time in which it stands still. Each line of output is "WHAT NUMBER", in nanoseconds or bytes. It
+ * leaves the files "image" and "copy" in its folder.
  */
 #include <signal.h>
 #include <spawn.h>
@@ -62,7 +62,7 @@ static uint64_t stored_bytes(const char *path)
 	return (uint64_t)st.st_blocks * 512;
 }
 
-/* Takes an image; how long the call lasted. */
+/* Takes an image. Returns the time of the call. */
 static uint64_t take_image(void)
 {
 	uint64_t before = inode_of("image"), start = bench__now_ns(), took;

@@ -1,10 +1,10 @@
 #!/bin/bash
 # SPDX-License-Identifier: BSD-2-Clause
 #
-# bench_ckpt.sh [-m MIB] [-r ROUNDS]: measures libckpt and restart, in one run, what is compared in
-# turns: an image on tmpfs beside cp of the same bytes; the pause with CKPT_FORK beside a bare fork(); an
-# increment after 1 % of the pages were written beside a full image; restart beside the restores of criu
-# and memcr, where they are installed and work.
+# bench_ckpt.sh [-m MIB] [-r ROUNDS]: measures libckpt and restart beside others, in turns in one
+# run: an image on tmpfs beside cp of the same bytes; the pause with CKPT_FORK beside a bare fork();
+# an increment after 1 % of the pages were written beside a full image; restart beside the restores
+# of criu and memcr, where they are installed and work.
 # Prints a table: median, least and most of the rounds, and the ratio of the medians.
 set -euo pipefail
 
@@ -87,7 +87,7 @@ ratio()
 	awk -v text="$1" -v a="$a" -v b="$b" 'BEGIN { printf "  %s: %.2f\n", text, a / b }'
 }
 
-# restart_once: how long from the start of restart until the process runs
+# restart_once: the time from the start of restart until the process runs
 restart_once()
 {
 	local start at
@@ -120,7 +120,7 @@ die()
 	exit 1
 }
 
-# what peers.sh wants to know
+# for peers.sh
 # shellcheck disable=SC2034
 bench=$build/bench with_peers=1 MiB=$((1 << 20)) GiB=$((1 << 30))
 # shellcheck source=testcase/bench/peers.sh

@@ -4,9 +4,9 @@
  * loop moves the same bytes with memcpy, with process_vm_readv and process_vm_writev from another
  * process, and with fork, so that noise hits all of them alike.
  *
- * A restore rolls back every anonymous byte of this process. So what must survive it is on the
- * stack, or in shared file mappings (memfd_create(2)), which are not tracked: the samples, and the
- * copy that memcpy makes. The other process is not the target, and its memory its own.
+ * A restore rolls back every anonymous byte of this process. So the samples and the copy of memcpy
+ * are on the stack or in shared file mappings (memfd_create(2)), which are not tracked. The other
+ * process is not the target.
  */
 #include <signal.h>
 #include <stdbool.h>
@@ -41,15 +41,15 @@ struct question {
 struct bench { /* on the stack of main */
 	const char *engine, *samples_path;
 	uint64_t bytes, min_rounds, max_rounds, budget_ms, seed;
-	uint64_t *area; /* what is tracked */
-	void *copy;     /* what is not */
+	uint64_t *area; /* tracked */
+	void *copy;     /* not tracked */
 	struct sample *samples;
 	uint64_t count, requests;
 	struct helper helper;
 };
 
-/* The restores of a round, by the share of pages that was written since the checkpoint. The one
- * with nothing to do comes first, next to the checkpoint that it is compared with. */
+/* The restores of a round, by the share of pages that was written since the checkpoint. The restore
+ * of nothing comes first, right after the checkpoint that it is compared with. */
 static const struct share {
 	const char *variant;
 	uint64_t percent;
@@ -65,8 +65,8 @@ static uint64_t mix(uint64_t x) /* splitmix64, Sebastiano Vigna, public domain *
 	return x ^ (x >> 31);
 }
 
-/* A page is a sequence of its own, told by its number: cheap to write and to check, and a page that
- * lands in another place, or is of another round, is noticed. */
+/* Each page has a sequence of its own, made from its number. It is cheap to write and to check, and
+ * a page in a wrong place or of another round is noticed. */
 static uint64_t word(uint64_t start, uint64_t i)
 {
 	return start + i * 0xd1342543de82ef95;
@@ -114,7 +114,7 @@ static void verify(const struct bench *bench, uint64_t seed, const char *when)
 
 /* ---- the other process ---- */
 
-/* In one call; the kernel moves less than 2 GiB in one, so above 1 GiB in one for each. */
+/* In one call for each GiB: the kernel moves less than 2 GiB in one. */
 static ssize_t move(pid_t client, void *buffer, uint64_t bytes, const struct question *question)
 {
 	ssize_t done = 0, moved = 1;
@@ -199,7 +199,7 @@ static void note(struct bench *bench, const char *op, const char *variant, uint6
 		(struct sample){.op = op, .variant = variant, .sequence = sequence, .ns = ns};
 }
 
-/* A fork holds the memory as it is, as a checkpoint does; a few pages are written, then it goes. */
+/* A fork keeps the memory as it is, as a checkpoint does. The child writes a few pages and ends. */
 static double time_fork(const struct bench *bench)
 {
 	uint64_t start_ns = bench__now_ns(), step = bench->bytes / DIRTY_PAGES / sizeof(uint64_t);
@@ -219,7 +219,7 @@ static double time_fork(const struct bench *bench)
 	return (double)(bench__now_ns() - start_ns);
 }
 
-/* Small copies are repeated, for a look at the clock takes as long as one of them. */
+/* Small copies are repeated, because reading the clock takes as long as one of them. */
 static double time_memcpy(const struct bench *bench)
 {
 	uint64_t times = bench->bytes < SMALL ? SMALL / bench->bytes : 1;
@@ -247,7 +247,7 @@ static double request(struct bench *bench, int (*call)(unsigned int timeout_ms),
 	return (double)(end_ns - start_ns);
 }
 
-/* variant: "-", or "first" of the one that makes the store */
+/* variant: "-", or "first" for the checkpoint that makes the store */
 static void checkpoint(struct bench *bench, const char *variant)
 {
 	double ns = request(bench, client__save, "checkpoint");
@@ -269,8 +269,8 @@ static void restore(struct bench *bench, const struct share *share, uint64_t see
 	verify(bench, seed, "after a restore");
 }
 
-/* fork first: it leaves every page write-protected. A restore that is not counted and the fill put
- * that right, or the next restore would have to. What the others are compared with comes before
+/* fork comes first, because it leaves every page write-protected. A restore that is not counted and
+ * the fill undo that; otherwise the next restore would. Peers come before what is compared with
  * them, as bench_collect expects. */
 static void run_round(struct bench *bench, uint64_t seed)
 {
@@ -300,8 +300,8 @@ static void *map_file(uint64_t bytes)
 	return at;
 }
 
-/* The first checkpoint makes the store and the first round touches all memory: of both, only the
- * time of that checkpoint is kept, by itself. */
+/* The first checkpoint makes the store, and the first round touches all memory. Only the time of
+ * that checkpoint is kept, as a figure of its own. */
 static void run(struct bench *bench)
 {
 	uint64_t end_ns, rounds;

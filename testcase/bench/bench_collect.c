@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * Sums up samples: reads each STEM.samples (bench.h tells its format) with, if there is one, the
- * tracer's report STEM.csv of the same run, and writes a CSV file with one row for each figure.
- * A request in the samples is found in the report by its number; one that is missing there, or that
- * did not end well, is an error.
+ * Sums up samples: reads each STEM.samples (bench.h has the format) and the tracer's report
+ * STEM.csv of the same run, if there is one, and writes a CSV file with one row for each figure. A
+ * request in the samples is found in the report by its number; a missing or failed one is an error.
  *
- * A ratio is the median of the ratios within a round, of times that were taken within the same
- * fraction of a second: noise that lasts hits both. Where there are no rounds, it is that of the
+ * A ratio is the median of the ratios within the rounds. The times of a round were taken within the
+ * same fraction of a second, so noise that lasts hits both. Without rounds, it is the ratio of the
  * medians.
  */
 #include <getopt.h>
@@ -69,8 +68,8 @@ struct group { /* the samples of one figure */
 	struct values latency_to[PEERS], copy_to[PEERS];
 };
 
-/* The last times of each peer in a run, NAN before the first. The copy of a peer that is no request
- * is all of it. */
+/* The last times of each peer in a run, NAN before the first. If a peer is no request, its whole
+ * time counts as its copy. */
 struct round {
 	double latency[PEERS], copy[PEERS];
 };
@@ -207,7 +206,7 @@ static int compare(const void *a, const void *b)
 	return (left > right) - (left < right);
 }
 
-/* All NAN, which becomes an empty field, if there is no sample. Nearest ranks. */
+/* Nearest ranks. Without a sample all are NAN, which becomes an empty field. */
 static struct spread spread_of(const struct values *values)
 {
 	struct spread spread = {NAN, NAN, NAN, NAN};
@@ -261,7 +260,7 @@ static void add_differences(struct collection *all)
 
 /* ---- writing ---- */
 
-/* A time, or what is derived from one: an emulated machine says nothing about it. */
+/* A time, or a figure derived from one: empty for an emulated machine. */
 static void write_time(const struct collection *all, struct csv *csv, double value)
 {
 	csv__double(csv, all->emulated ? NAN : value);

@@ -2,18 +2,18 @@
  *
  * Prints the goals that the tracer was built for beside what a file of bench_collect has measured,
  * as text, or with --markdown as in results/reference.md. It judges and never fails: a clock is
- * no test. On an emulated machine nothing is judged, for the goals are those of a real one.
+ * no test. On an emulated machine nothing is judged: the goals are those of a real one.
  */
 #include "printout.h"
 
 enum kind {
-	KIND_FIGURE,  /* the one at bytes */
-	KIND_INVERSE, /* one by that */
-	KIND_LEAST,   /* the worst of the sizes from bytes to last: the least of the inverse */
-	KIND_MOST,    /* the worst of the sizes from bytes to last: the greatest */
+	KIND_FIGURE,  /* the figure at bytes */
+	KIND_INVERSE, /* its inverse */
+	KIND_LEAST,   /* the worst of the sizes from bytes to last: the least inverse */
+	KIND_MOST,    /* the worst of the sizes from bytes to last: the greatest figure */
 	KIND_SLOWER,  /* how much longer the other engine takes, at bytes */
 	KIND_BETTER, /* the worst of all sizes, compared with the better one of two other engines */
-	KIND_SLOPE,  /* what each byte costs between two sizes, and so without what is constant */
+	KIND_SLOPE,  /* the cost of each byte between two sizes, without constant costs */
 };
 
 static const struct goal {
@@ -65,7 +65,7 @@ static double figure_at(const struct table *table, const struct goal *goal, cons
 	return printout__figure(table, goal->op, goal->variant, engine, bytes, goal->value);
 }
 
-/* The lesser of two, or the one that there is. */
+/* The lesser of two; if one is NAN, the other. */
 static double least(double a, double b)
 {
 	return isnan(a) || b < a ? b : a;

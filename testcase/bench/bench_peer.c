@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
  * A process for tools that save and restore processes from outside: fills so much memory from a
- * seed, creates the file READY and sleeps. At SIGUSR1 it checks every byte and ends, after it has
- * created the file RIGHT if all was well: its exit status is lost once it was
- * restored as a child of somebody else.
+ * seed, creates the file READY and sleeps. At SIGUSR1 it checks every byte, creates the file RIGHT
+ * if all are right, and ends. Its exit status would be lost: after a restore it may be the child of
+ * another process.
  */
 #include <signal.h>
 #include <sys/mman.h>

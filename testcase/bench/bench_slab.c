@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * Measures the slab allocator beside malloc on the same sequences of allocs and frees, in turns. An
- * operation goes to one of a number of places: it frees the object that is there or, where there is
- * none, allocates one and writes to it. What is measured is the time of an operation. The variant
- * `loop` does all the same but to allocate and to free, and so is what the measuring costs.
+ * Measures the time of an operation of the slab allocator and of malloc, in turns, on the same
+ * sequences of allocs and frees. An operation goes to one of many places. It frees the object
+ * there; if there is none, it allocates one and writes to it. The variant `loop` does everything
+ * but allocating and freeing: it is the cost of measuring.
  *
- *	slab_mixed	each operation goes to a place by chance; 8 bytes of an object are written
+ *	slab_mixed	each operation goes to a random place; 8 bytes of an object are written
  *	slab_filled	the same, all 256 bytes are written
- *	slab_runs	runs of up to 119 allocs, then of up to 119 frees, at places by chance
+ *	slab_runs	runs of up to 119 allocs, then of up to 119 frees, at random places
  *
- * Samples are of the variants loop, malloc, slab and slab_debug; their engine is the number of
+ * The samples have the variants loop, malloc, slab and slab_debug; their engine is the number of
  * places. Without the name of a samples file it prints a table.
  */
 #include <stdbool.h>

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * Measures two kinds of BPF hash as a store of chunks, one that allocates all its elements at its
- * creation and one that allocates them as they come (BPF_F_NO_PREALLOC): time to insert and to
- * delete a chunk, in batches from user space, and kernel memory, as the map's fdinfo states it and
- * as MemAvailable of /proc/meminfo shows it.
+ * Measures two kinds of BPF hash as a store of chunks: one allocates all its elements at its
+ * creation, the other as they come (BPF_F_NO_PREALLOC). It measures the time to insert and to
+ * delete a chunk, in batches from user space, and the kernel memory, by the map's fdinfo and by
+ * MemAvailable of /proc/meminfo.
  */
 #include <bpf/bpf.h>
 #include <linux/types.h>

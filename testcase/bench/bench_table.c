@@ -2,7 +2,7 @@
  *
  * Prints a file of bench_collect for people: a table of latencies by size, one of their ratios to
  * memcpy, and the other figures. As text, or with --markdown as in results/reference.md. A file
- * from an emulated machine has no times, and so has its table.
+ * from an emulated machine has no times, and its table has none either.
  */
 #include "printout.h"
 
@@ -53,7 +53,7 @@ static void set_size(struct printout *out, unsigned int power)
 	printout__set(out, 0, "%lu %s", 1UL << power % 10, units[power / 10 - 1]);
 }
 
-/* A row for each size with a value, a column for each that has one anywhere. */
+/* A row for each size with a value, and a column for each figure with one. */
 static void print_sizes(const struct table *table, const char *engine, bool ratios, bool markdown)
 {
 	struct printout out = {.columns = 1};
@@ -215,7 +215,7 @@ static bool is_first_of_engine(const struct table *table, size_t row)
 	return true;
 }
 
-/* engine NULL: what the engines are compared with. */
+/* engine NULL: the peers of the engines. */
 static void print_engine(const struct table *table, const char *engine, bool markdown)
 {
 	bool timed = printout__is_timed(table);

@@ -39,8 +39,8 @@ static inline char *csv_read__text(const char *path)
 	return text;
 }
 
-/* Cuts the field at *at off: unquotes it in place, and moves *at behind its separator. Returns it,
- * and that separator: ',', '\n' or 0 at the end of the text. */
+/* Cuts off the field at *at: unquotes it in place, and moves *at behind its separator. Returns the
+ * field, and its separator: ',', '\n' or 0 at the end of the text. */
 static inline char *csv_read__field(char **at, char *ret_separator)
 {
 	char *field = *at, *from = *at, *to = *at;
@@ -66,7 +66,7 @@ static inline char *csv_read__field(char **at, char *ret_separator)
 	return field;
 }
 
-/* columns: as many fields as each line must have; 0 takes the number of the first. */
+/* columns: the number of fields of each line; 0 takes that of the first. */
 static inline void csv_read__open(const char *path, size_t columns, struct table *ret)
 {
 	struct table table = {.text = csv_read__text(path), .columns = columns};

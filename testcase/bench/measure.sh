@@ -29,14 +29,14 @@ available_bytes()
 	awk '$1 == "MemAvailable:" { printf "%.0f", $2 * 1024 }' /proc/meminfo
 }
 
-# The memory itself, a copy by memcpy, one in another process, and the store; and some to spare.
-# Chunks need 336 bytes for 256.
+# The memory itself, a copy by memcpy, one in another process, the store, and some to spare. Chunks
+# need 336 bytes for 256.
 memory_for()
 {
 	echo $(($1 * 9 / 2 + 512 * MiB))
 }
 
-# Leaves out of sizes what this machine has no memory for.
+# Leaves out the sizes for which this machine has not the memory.
 check_memory()
 {
 	local bytes fitting=() available
@@ -59,7 +59,7 @@ check_memory()
 	done
 }
 
-# How often, at least, in all passes together. A round of 4 GiB takes some 10 seconds.
+# The least number of rounds in all passes together. A round of 4 GiB takes some 10 seconds.
 rounds_for()
 {
 	if ((${#emulated[@]})); then
@@ -82,8 +82,8 @@ is_left_out()
 		(bytes > GiB && pass > 1)))
 }
 
-# Places for so many bytes and for what else the program has; no fewer than there are by default,
-# and no more than needed, since each operation visits all of them.
+# Places for so many bytes and for the rest of the program: at least the default number, and no more
+# than needed, because each operation visits all of them.
 ready_for()
 {
 	local chunks=$(($1 / chunk_bytes + 2048))
@@ -91,7 +91,7 @@ ready_for()
 	echo "$((chunks < 4096 ? 4096 : chunks))"
 }
 
-# What the summary says of the memory of the snapshot, chunks and slabs together.
+# The memory of the snapshot by the summary, chunks and slabs together.
 emit_store()
 {
 	local engine=$1 bytes=$2 summary=$3 kib
@@ -120,7 +120,7 @@ measure_size()
 	emit_store "$engine" "$bytes" "$stem.err" >>"$stem.samples"
 }
 
-# What testcase says after "pairs of save and recover".
+# The number of testcase after "pairs of save and recover".
 measure_pairs()
 {
 	local stem=$work/pairs-$1 pairs
@@ -133,9 +133,9 @@ measure_pairs()
 	printf 'pairs,-,auto,4096,0,%s\n' "$pairs" >"$stem.samples"
 }
 
-# untraced SAMPLES KIND: bench_calls without a tracer. Hooks of another tracer would slow down what
-# is measured here without one: such samples are not kept. Nothing is left of this when a machine is
-# never quiet, and the ratio is then left out.
+# untraced SAMPLES KIND: bench_calls without a tracer. Hooks of another tracer would slow it down,
+# so samples beside one are not kept. On a machine that always has one no sample is left, and the
+# ratio is left out.
 untraced()
 {
 	local samples=$1 kind=$2 i
@@ -167,7 +167,7 @@ measure_calls()
 	done
 }
 
-# With a target that sleeps: a hook can then not turn back because there is no target at all.
+# With a target that sleeps: without any target a hook would return even earlier.
 measure_other()
 {
 	local stem=$work/other-$1 i pid

@@ -1,9 +1,9 @@
 # shellcheck shell=bash disable=SC2154 # variables of who reads it
 #
-# criu and memcr beside the tracer and restart, read by bench.sh and bench_ckpt.sh. Both save a process that sleeps (bench_peer),
-# with the same number of bytes, from outside and to files, which lie in memory here. A whole command
-# is timed, since that is what their user waits for. After the restore the process checks its bytes.
-# Neither is needed: the bench says what is missing, and leaves the columns out.
+# criu and memcr beside the tracer and restart, read by bench.sh and bench_ckpt.sh. Both save a
+# sleeping process (bench_peer) with the same number of bytes, from outside, to files in memory. The
+# whole command is timed, because its user waits for all of it. After the restore the process checks
+# its bytes. Neither is needed: the bench says what is missing, and leaves the columns out.
 
 peers=()
 dumps=
@@ -28,7 +28,7 @@ find_peers()
 	((${#peers[@]} == 0)) || dumps=$(mktemp -d -p /dev/shm tracer-bench.XXXXXX)
 }
 
-# From 1 MiB: what is below costs the same as that. Once for large ones. The dump needs memory too.
+# From 1 MiB, because smaller sizes cost the same; large sizes once. The dump needs memory too.
 measure_peers()
 {
 	local pass=$1 bytes=$2 peer

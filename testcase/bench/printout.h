@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * What bench_table and bench_goals share: figures out of a file of bench_collect,
- * and tables of text or Markdown.
+ * Shared by bench_table and bench_goals: figures from a file of bench_collect, and tables of text
+ * or Markdown.
  */
 #ifndef BENCH_PRINTOUT_H
 #define BENCH_PRINTOUT_H
@@ -14,7 +14,7 @@
 
 enum { CELL = 80, MOST_COLUMNS = 18, MOST_ROWS = 64 };
 
-struct printout { /* a table that is being put together */
+struct printout { /* a table that is being built */
 	char cells[MOST_ROWS][MOST_COLUMNS][CELL];
 	size_t rows, columns;
 };
