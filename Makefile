@@ -243,7 +243,7 @@ run-vm: all
 tests: all $(UNIT) $(E2E) $(FORMS) $(WORKLOADS) $(WORKS) $(MOVING) $(BENCH)
 	$(Q)utils/deps.sh $(TEST_PACKAGES)
 
-UNIT_SUITES := $(UNIT) testcase/unit/run_test.sh
+UNIT_SUITES := $(UNIT) $(wildcard testcase/unit/*.sh)
 E2E_SUITES  := $(wildcard $(foreach folder,e2e workloads ckpt bench,testcase/$(folder)/*.bats))
 VM_SUITES   := $(wildcard testcase/vm/*.tap.sh)
 

@@ -1,0 +1,66 @@
+#!/bin/sh
+# SPDX-License-Identifier: BSD-2-Clause
+#
+# includes_test.sh: what a folder may include, in TAP. Folders stand in layers, lowest first; a file
+# includes its own folder and lower layers, so nothing lower knows anything higher and no folders
+# form a circle. A folder that has no layer yet is a failure.
+set -u
+export LC_ALL=C
+cd "$(dirname "$0")/../.." || exit 1
+
+layers='
+utils/base utils/client
+utils/slab
+utils/pages
+utils/image utils/slabsim
+utils/become utils/libckpt utils/readckpt
+utils/restart
+bpf
+tracer/kernel
+tracer/target
+tracer/engine
+tracer/report
+tracer/ask
+tracer
+'
+number=0
+failed=0
+files=$(find utils tracer bpf -path bpf/bcc -prune -o -name '*.[ch]' -print | sort)
+for folder in $(echo "$files" | sed 's|/[^/]*$||' | sort -u); do
+	number=$((number + 1))
+	wrong=$(echo "$files" | grep "^$folder/[^/]*$" | xargs grep -Hn '^#include "' |
+		LAYERS=$layers FOLDER=$folder awk -F'"' '
+		BEGIN {
+			count = split(ENVIRON["LAYERS"], lines, "\n")
+			for (i = 1; i <= count; i++) {
+				n = split(lines[i], names, " ")
+				for (j = 1; j <= n; j++)
+					rank[names[j]] = i
+			}
+			own = ENVIRON["FOLDER"]
+			if (!(own in rank))
+				print own " has no layer"
+		}
+		{
+			folder = $2
+			if (!sub("/[^/]*$", "", folder)) # in the folder itself, in tracer/ or bpf/
+				folder = (getline line < (own "/" $2)) >= 0 ? own : "bpf"
+			else if (("utils/" folder) in rank)
+				folder = "utils/" folder
+			else if (("tracer/" folder) in rank)
+				folder = "tracer/" folder
+			if (!(folder in rank))
+				print $1 $2 ": in no layer"
+			else if (folder != own && rank[folder] >= rank[own])
+				print $1 $2 ": is not below " own
+		}')
+	if [ -z "$wrong" ]; then
+		echo "ok $number - $folder includes itself and what is below"
+	else
+		failed=1
+		echo "not ok $number - $folder includes itself and what is below"
+		echo "$wrong" | sed 's/^/# /'
+	fi
+done
+echo "1..$number"
+exit "$failed"
