@@ -610,14 +610,14 @@ restart_in_background()
 		--regid nogroup --clear-groups "$WORK" count >>out 2>>err </dev/null 3>&- 4>&- &
 	pid=$!
 	wait_for 'it to be ready' grep -qs ready out
-	expect_message 'cannot create .*/closed/image: permission denied'
+	expect_message 'cannot create .*/closed/image: Permission denied'
 	expect_unharmed
 }
 
 @test 'a file in the way that is not ours to replace' {
 	mkfifo image
 	start count
-	expect_message 'cannot write .*/image: there is something of that name that is no plain file'
+	expect_message 'cannot write .*/image: it is there and is no plain file'
 	[ -p image ]
 	rm image
 	ln -s nothing image
@@ -626,7 +626,7 @@ restart_in_background()
 	rm image
 	install -m 444 /dev/null image
 	: >err
-	expect_message 'the file that is there is read-only'
+	expect_message 'it is there and is read-only'
 	[ ! -s image ]
 	expect_unharmed
 }

@@ -137,16 +137,20 @@ static int ends_with(const char *text, const char *end)
 
 /* rename(2) would put the image in the place of anything: of a pipe, a link, a file that nobody
  * may write. That is not what somebody expects who made it so. */
-static int check_target(const char *path)
+static int check_target(struct image_output *o)
 {
 	struct stat st;
 
-	if (lstat(path, &st) < 0)
+	if (lstat(o->path, &st) < 0)
 		return errno == ENOENT ? 0 : -errno;
-	if (!S_ISREG(st.st_mode))
+	if (!S_ISREG(st.st_mode)) {
+		o->refusal = IMAGE_NOT_PLAIN;
 		return -EEXIST;
-	if (!(st.st_mode & 0222) || faccessat(AT_FDCWD, path, W_OK, AT_EACCESS) < 0)
+	}
+	if (!(st.st_mode & 0222) || faccessat(AT_FDCWD, o->path, W_OK, AT_EACCESS) < 0) {
+		o->refusal = IMAGE_READ_ONLY;
 		return -EACCES;
+	}
 	return 0;
 }
 
@@ -187,7 +191,7 @@ int image_output__open(struct image_output *o, const char *path, const char **st
 	if (length >= sizeof(o->path))
 		return -ENAMETOOLONG;
 	memcpy(o->path, path, length + 1);
-	err = check_target(o->path);
+	err = check_target(o);
 	if (!err)
 		err = name_temporary(o);
 	if (err)
@@ -244,6 +248,17 @@ static int close_file(struct image_output *o)
 	return err;
 }
 
+const char *image_output__reason(const struct image_output *o, int err)
+{
+	static const char *const texts[] = {
+		[IMAGE_NOT_PLAIN] = "it is there and is no plain file",
+		[IMAGE_READ_ONLY] = "it is there and is read-only",
+	};
+	const char *text = o->refusal ? texts[o->refusal] : strerrordesc_np(-err);
+
+	return text ? text : "unknown error";
+}
+
 int image_output__commit(struct image_output *o)
 {
 	int err = 0;
@@ -256,7 +271,7 @@ int image_output__commit(struct image_output *o)
 	if (!err) {
 		/* Somebody may have put something there meanwhile. */
 		*o->step = "cannot replace";
-		err = check_target(o->path);
+		err = check_target(o);
 	}
 	if (!err && rename(o->temporary, o->path) < 0)
 		err = -errno;

@@ -21,10 +21,18 @@ enum {
 	IMAGE_ZLIB_BYTES = 320 << 10, /* deflate takes about 262 KiB */
 };
 
-/* About 400 KiB. The fields are its own, but for `compressed`. */
+/* Why what is at the path must not be replaced. */
+enum image_refusal {
+	IMAGE_NOT_REFUSED, /* errno tells it all */
+	IMAGE_NOT_PLAIN,   /* something is there that is no plain file */
+	IMAGE_READ_ONLY,   /* the file that is there may not be written */
+};
+
+/* About 400 KiB. The fields are its own, but for `refusal` and `compressed`. */
 struct image_output {
-	const char **step; /* the caller's: what was being done when a call failed */
-	uint64_t offset;   /* where the next byte goes in the file, uncompressed */
+	const char **step;          /* the caller's: what was being done when a call failed */
+	enum image_refusal refusal; /* why opening or committing failed */
+	uint64_t offset;            /* where the next byte goes in the file, uncompressed */
 	int fd;
 	int compressed;
 	size_t zlib_bytes;
@@ -43,6 +51,9 @@ struct image_output {
  * failure nothing is left behind.
  */
 int image_output__open(struct image_output *output, const char *path, const char **step);
+
+/* Why a call of this module failed with err, a -errno: a constant string. */
+const char *image_output__reason(const struct image_output *output, int err);
 
 /* Adds count bytes, less than 4 GiB. Returns 0 or -errno; the caller then calls
  * image_output__abort. */

@@ -27,10 +27,8 @@ void message__failure(const struct settings *settings, const struct saving *savi
 		stderr_line__text(&line, settings->path);
 	}
 	stderr_line__text(&line, ": ");
-	if (saving->step_names_path && err == -EEXIST)
-		reason = "there is something of that name that is no plain file";
-	else if (saving->step_names_path && err == -EACCES)
-		reason = "permission denied, or the file that is there is read-only";
+	if (saving->step_names_path)
+		reason = image_output__reason(&saving->writer->output, err);
 	if (!saving->step_names_path && err == -EFBIG) {
 		stderr_line__text(&line, "there are more segments than ");
 		stderr_line__number(&line, IMAGE_SEGMENTS_MAX);
