@@ -39,9 +39,9 @@ static void *at(uint64_t address)
 
 /* ---- the process ---- */
 
-/* After this the heap grows from where it was, and /proc shows the arguments and the program file. If
- * it fails (on a kernel without CONFIG_CHECKPOINT_RESTORE), brk(2) fails from now on, and malloc takes
- * its memory from mmap(2). */
+/* After this the heap grows from where it was, and /proc shows the arguments and the program file.
+ * If it fails (on a kernel without CONFIG_CHECKPOINT_RESTORE), brk(2) fails from now on, and malloc
+ * takes its memory from mmap(2). */
 static void set_numbers(const struct plan *plan)
 {
 	const struct image_process *p = &plan->process;
@@ -79,8 +79,9 @@ static void set_signals(const struct plan *plan)
 	for (int i = 0; i < IMAGE_SIGNALS; i++) {
 		if (i + 1 == SIGKILL || i + 1 == SIGSTOP)
 			continue;
-		die__unless(syscall(SYS_rt_sigaction, i + 1, &plan->signals[i], NULL, sizeof(uint64_t)),
-			    "cannot set a signal action");
+		die__unless(
+			syscall(SYS_rt_sigaction, i + 1, &plan->signals[i], NULL, sizeof(uint64_t)),
+			"cannot set a signal action");
 	}
 }
 
@@ -132,7 +133,7 @@ static void leave_library(const struct plan *plan)
 				  plan->rseq_signature) < 0)
 		die__of("cannot unregister rseq", -errno);
 	die__unless(syscall(SYS_set_robust_list, NULL, sizeof(struct robust_list_head)),
-	     "cannot unregister the robust list");
+		    "cannot unregister the robust list");
 	die__unless(syscall(SYS_arch_prctl, REGISTRATIONS_SET_FS, new), "cannot set FS");
 }
 
@@ -142,7 +143,7 @@ void become__process(struct plan *plan)
 
 	die__set_fd(plan->messages_fd);
 	die__unless(syscall(SYS_rt_sigprocmask, SIG_SETMASK, &all, NULL, sizeof(all)),
-	     "cannot block signals");
+		    "cannot block signals");
 	leave_library(plan);
 	__asm__ volatile("mov %0, %%rsp\n\t"
 			 "xor %%ebp, %%ebp\n\t"

@@ -10,6 +10,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "become/progress_line.h"
 #include "become/raw_syscall.h"
 
 #ifndef MADV_POPULATE_WRITE /* Linux 5.14 */
@@ -24,7 +25,7 @@ enum {
 static _Alignas(64) unsigned char stacks[LOAD_HELPERS][LOAD_STACK_BYTES];
 static const struct plan *work;
 static atomic_size_t next; /* the first piece that nobody has taken */
-static atomic_int failed; /* a piece could not be read, so no other one is wanted */
+static atomic_int failed;  /* a piece could not be read, so no other one is wanted */
 static long caller;
 
 /* ---- one piece ---- */
@@ -68,13 +69,16 @@ static int load(struct plan_piece *piece)
 
 /* ---- all of them ---- */
 
-static void load_what_is_left(void)
+/* line: NULL in a helper. */
+static void load_what_is_left(struct progress_line *line)
 {
 	while (!atomic_load(&failed)) {
 		size_t i = atomic_fetch_add(&next, 1);
 
 		if (i >= work->piece_count)
 			return;
+		if (line)
+			progress_line__step(line, i);
 		work->pieces[i].err = load(&work->pieces[i]);
 		work->pieces[i].is_loaded = true;
 		if (work->pieces[i].err)
@@ -88,7 +92,7 @@ __attribute__((noreturn)) static void help(void *argument)
 	/* A caller that is killed takes its helpers along. It may be gone already. */
 	(void)raw_syscall__call(SYS_prctl, PR_SET_PDEATHSIG, SIGKILL, 0, 0);
 	if (raw_syscall__call(SYS_getppid, 0, 0, 0, 0) == caller)
-		load_what_is_left();
+		load_what_is_left(NULL);
 	for (;;)
 		(void)raw_syscall__call(SYS_exit, 0, 0, 0, 0);
 }
@@ -117,8 +121,7 @@ const char *load__reason_text(enum load_reason reason)
 		[LOAD_UNREADABLE] = "cannot be read",
 		[LOAD_CUT_OFF] = "it was cut off while it was read",
 		[LOAD_DAMAGED] = "damaged: a checksum of its memory is wrong (readckpt says where)",
-		[LOAD_HELPER_KILLED] =
-			"cannot be read: a helper of restart was killed; try again",
+		[LOAD_HELPER_KILLED] = "cannot be read: a helper of restart was killed; try again",
 	};
 
 	return texts[reason];
@@ -131,8 +134,8 @@ static bool fail(const struct plan_piece *piece, enum load_reason reason, int er
 	return true;
 }
 
-/* After a failure nobody takes pieces any more; those are behind the one that failed. So a piece before
- * that, which nobody has finished, was a killed helper's. */
+/* After a failure nobody takes pieces any more; those are behind the one that failed. So a piece
+ * before that, which nobody has finished, was a killed helper's. */
 static bool has_failed(const struct plan *plan, struct load_failure *ret)
 {
 	struct image_sum sum = {0};
@@ -162,6 +165,7 @@ bool load__pieces(const struct plan *plan, struct load_failure *ret_failure)
 {
 	struct clone_args args = {.flags = CLONE_VM | CLONE_FILES | CLONE_FS,
 				  .stack_size = LOAD_STACK_BYTES};
+	struct progress_line line;
 	long helpers[LOAD_HELPERS];
 	size_t wanted, count = 0;
 
@@ -177,10 +181,12 @@ bool load__pieces(const struct plan *plan, struct load_failure *ret_failure)
 			break; /* then fewer do it */
 		count++;
 	}
-	load_what_is_left();
+	progress_line__begin(&line, plan);
+	load_what_is_left(&line);
 	for (size_t i = 0; i < count; i++) {
 		while (raw_syscall__call(SYS_wait4, (uint64_t)helpers[i], 0, __WALL, 0) == -EINTR)
 			continue;
 	}
+	progress_line__end(&line);
 	return has_failed(plan, ret_failure);
 }

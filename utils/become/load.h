@@ -31,8 +31,8 @@ struct load_failure {
 };
 
 /*
- * Reads all pieces and verifies the checksums that they have. The memory that they go to is mapped and
- * may be written to, all signals are blocked. Calls nothing of the C library that has a state.
+ * Reads all pieces and verifies the checksums that they have. The memory that they go to is mapped
+ * and may be written to, all signals are blocked. Calls nothing of the C library that has a state.
  * Returns whether it failed, and then why in *ret_failure; the memory is not defined in that case.
  */
 bool load__pieces(const struct plan *plan, struct load_failure *ret_failure);

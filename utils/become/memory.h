@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * Replacing the memory of restart by that of the process. Whatever fails ends the program, see die.h.
+ * Replacing the memory of restart by that of the process. Whatever fails ends the program, see
+ * die.h.
  */
 #ifndef BECOME_MEMORY_H
 #define BECOME_MEMORY_H

@@ -26,8 +26,8 @@ struct plan_mapping {
 	bool is_loaded;  /* are there pieces for it? */
 };
 
-/* At most PLAN_PIECE_BYTES of a file that go to an address. A piece without bytes ends a segment: it
- * has the checksum of the pieces before it, back to the one that ended the segment before. */
+/* At most PLAN_PIECE_BYTES of a file that go to an address. A piece without bytes ends a segment:
+ * it has the checksum of the pieces before it, back to the one that ended the segment before. */
 struct plan_piece {
 	uint64_t address, bytes;
 	uint64_t offset;
@@ -73,10 +73,10 @@ struct plan {
 	struct image_process process;
 	uint64_t rseq; /* what restart's own C library has registered */
 	uint32_t rseq_bytes, rseq_signature;
-	int first_fd;       /* files from there on are restart's own, not the process's */
-	int messages_fd;    /* where to say what goes wrong; from first_fd on as well; -1: nowhere */
-	int program_fd;     /* the file that the process was started from; -1: restart's stays */
-	bool shows_progress; /* is messages_fd a terminal, and talk wanted? */
+	int first_fd;    /* files from there on are restart's own, not the process's */
+	int messages_fd; /* where to say what goes wrong; from first_fd on as well; -1: nowhere */
+	int program_fd;  /* the file that the process was started from; -1: restart's stays */
+	bool shows_progress;                    /* is messages_fd a terminal, and talk wanted? */
 	struct plan_limit limits[IMAGE_LIMITS]; /* of the process */
 };
 

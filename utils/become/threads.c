@@ -49,8 +49,8 @@ __attribute__((noreturn)) static void jump(const struct image_thread *t)
 	__builtin_unreachable();
 }
 
-/* Sets what the kernel keeps for a thread. The kernel itself had told these values, so it takes them
- * again. Only rseq may fail, and a C library does without it. */
+/* Sets what the kernel keeps for a thread. The kernel itself had told these values, so it takes
+ * them again. Only rseq may fail, and a C library does without it. */
 void threads__become(const struct image_thread *t)
 {
 	stack_t stack = {.ss_sp = at(t->altstack),

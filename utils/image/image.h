@@ -378,6 +378,9 @@ void image_chain__free(struct image_chain *chain);
 void image_chain__locate(const struct image_chain *chain, uint64_t address,
 			 struct image_extent *ret, const struct image **ret_image);
 
+/* As image__check, for an image and all parents. Shows progress, see base/progress.h. */
+int image_chain__check(const struct image_chain *chain, char *message);
+
 /* As image__read, through all parents; never -ENODATA. */
 int image_chain__read(const struct image_chain *chain, uint64_t address, void *buffer,
 		      size_t bytes);

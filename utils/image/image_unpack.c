@@ -13,6 +13,7 @@
 #include <unistd.h>
 #include <zlib.h>
 
+#include "base/progress.h"
 #include "image/image_internal.h"
 #include "slab/slab_heap.h"
 
@@ -140,9 +141,11 @@ static int check_end(struct unpacking *u)
 
 static int unpack_blocks(struct unpacking *u)
 {
+	struct progress progress = {0};
 	int err = 0;
 
 	while (!u->ended && !err) {
+		progress__step(&progress, "unpacking the image", u->bytes, u->expected);
 		err = inflate_block(u);
 		if (!err)
 			err = store(u, BLOCK_BYTES - u->z.avail_out);
@@ -151,6 +154,7 @@ static int unpack_blocks(struct unpacking *u)
 		if (!err && u->expected && u->bytes > u->expected)
 			err = fail_damaged(u, "there is more than its headers say");
 	}
+	progress__end(&progress);
 	if (!err)
 		err = check_end(u);
 	if (!err && ftruncate(u->fd, (off_t)u->bytes) < 0)

@@ -21,7 +21,7 @@
 
 /* In shared memory. */
 struct answers {
-	atomic_uint may_begin; /* the kernel knows who the child is */
+	atomic_uint may_begin;                 /* the kernel knows who the child is */
 	struct ptrace_rseq_configuration of[]; /* each unknown thread; all 0: no answer */
 };
 

@@ -10,6 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/page.h"
+#include "base/progress.h"
 #include "image/image_elf.h"
 #include "image/image_segmenter.h"
 
@@ -26,6 +28,8 @@ struct squash {
 	unsigned char *block;
 	const char *path;
 	char *message;
+	struct progress progress;
+	uint64_t written, bytes; /* of memory; bytes: all */
 };
 
 static int fail(const struct squash *s, int err, const char *path, const char *reason)
@@ -134,12 +138,8 @@ static int plan(struct squash *s)
 
 static int fail_writing(const struct squash *s, int err)
 {
-	const char *reason = err == -EEXIST   ? "it is there and is no plain file"
-			     : err == -EACCES ? "it is read-only, or the folder is not yours"
-					      : strerror(-err);
-
 	(void)snprintf(s->message, IMAGE_MESSAGE_BYTES, "%s %s: %s", s->writer->step, s->path,
-		       reason);
+		       image_output__reason(&s->writer->output, err));
 	return err;
 }
 
@@ -147,6 +147,7 @@ static int copy_zeros(struct squash *s, uint64_t bytes)
 {
 	int err = bytes ? image_writer__zeros(s->writer, bytes) : 0;
 
+	s->written += bytes;
 	return err ? fail_writing(s, err) : 0;
 }
 
@@ -174,6 +175,8 @@ static int copy_data(struct squash *s, const struct image *owner, uint64_t addre
 		if (err)
 			return fail_writing(s, err);
 		at += part;
+		s->written += part;
+		progress__step(&s->progress, "writing the image", s->written, s->bytes);
 	}
 	return err;
 }
@@ -198,13 +201,11 @@ static int copy_segment(struct squash *s, const struct image_segment *segment)
 }
 
 /* Zeros cost time when they are compressed, and a hostile image can have very many. */
-static int check_size(const struct squash *s)
+static int check_size(struct squash *s)
 {
-	uint64_t bytes = 0;
-
 	for (size_t i = 0; i < s->image.segment_count; i++)
-		bytes += s->image.segments[i].bytes;
-	if (s->writer->output.compressed && bytes > 1ULL << COMPRESSED_MAX_SHIFT)
+		s->bytes += s->image.segments[i].bytes;
+	if (s->writer->output.compressed && s->bytes > 1ULL << COMPRESSED_MAX_SHIFT)
 		return fail(s, -EFBIG, s->chain->images[0]->path,
 			    "more than 1 TiB; write it without compression");
 	return 0;
@@ -235,23 +236,22 @@ static int write_all(struct squash *s)
 int squash__write(const struct image_chain *chain, const char *path, char *message)
 {
 	struct squash s = {.chain = chain, .path = path, .message = message};
-	int err = 0;
+	int err = image_chain__check(chain, message);
 
-	for (size_t i = 0; i < chain->count && !err; i++)
-		err = image__check(chain->images[i], message);
+	if (!err)
+		err = plan(&s);
 	if (err)
-		return err;
-	err = plan(&s);
-	if (!err) {
-		s.writer = calloc(1, sizeof(*s.writer));
-		s.block = aligned_alloc(PAGE_BYTES, BLOCK_BYTES);
-		if (s.writer && s.block) {
-			err = write_all(&s);
-			image_writer__abort(s.writer); /* harmless after a success */
-		} else {
-			err = fail(&s, -ENOMEM, chain->images[0]->path, strerror(ENOMEM));
-		}
+		goto out;
+	s.writer = calloc(1, sizeof(*s.writer));
+	s.block = aligned_alloc(PAGE_BYTES, BLOCK_BYTES);
+	if (!s.writer || !s.block) {
+		err = fail(&s, -ENOMEM, chain->images[0]->path, strerror(ENOMEM));
+		goto out;
 	}
+	err = write_all(&s);
+	progress__end(&s.progress);
+	image_writer__abort(s.writer); /* harmless after a success */
+out:
 	free(s.writer);
 	free(s.block);
 	free(s.image.segments);

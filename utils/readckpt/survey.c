@@ -5,13 +5,20 @@
 #include "readckpt/survey.h"
 
 #include <errno.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "base/progress.h"
 
 struct counting {
 	const struct image *image;
 	struct survey *survey;
+	bool is_first; /* pages are counted in the first image of a chain alone */
 	size_t region; /* pages come in address order: no search */
+	struct progress progress;
+	uint64_t done, total; /* bytes; done: of the segments before */
+	uint64_t start;       /* address of the segment */
 };
 
 /* A message that there is no memory for is counted all the same. */
@@ -27,29 +34,52 @@ static void count_page(uint64_t address, const void *page, void *argument)
 	struct counting *counting = argument;
 
 	(void)page;
+	progress__step(&counting->progress, "verifying the image",
+		       counting->done + (address - counting->start), counting->total);
+	if (!counting->is_first)
+		return;
 	while (counting->image->mappings[counting->region].end <= address)
 		counting->region++;
 	counting->survey->regions[counting->region].resident++;
 }
 
-static void scan(const struct image *image, struct survey *survey, int is_first)
+static void scan(struct counting *counting)
 {
-	struct counting counting = {.image = image, .survey = survey};
+	const struct image *image = counting->image;
+	struct survey *survey = counting->survey;
 	char message[IMAGE_MESSAGE_BYTES];
 
 	for (size_t i = 0; i < image->segment_count; i++) {
-		int err = image__scan_segment(image, i, is_first ? count_page : NULL, &counting,
-					      message);
+		int err;
 
+		counting->start = image->segments[i].start;
+		err = image__scan_segment(image, i, count_page, counting, message);
+		counting->done += image->segments[i].bytes;
 		if (err) {
 			add_fault(survey, message);
 		} else {
 			survey->segments++;
 			survey->bytes += image->segments[i].bytes;
 		}
-		if (is_first)
+		if (counting->is_first)
 			survey->segment_ok[i] = err == 0;
 	}
+}
+
+static void scan_all(const struct image_chain *chain, struct survey *survey)
+{
+	struct counting counting = {.survey = survey};
+
+	for (size_t i = 0; i < chain->count; i++) {
+		for (size_t k = 0; k < chain->images[i]->segment_count; k++)
+			counting.total += chain->images[i]->segments[k].bytes;
+	}
+	for (size_t i = 0; i < chain->count; i++) {
+		counting.image = chain->images[i];
+		counting.is_first = i == 0;
+		scan(&counting);
+	}
+	progress__end(&counting.progress);
 }
 
 /* Pages of runs to the mappings that they are in; which: the field that counts them. */
@@ -107,8 +137,7 @@ int survey__make(const struct image_chain *chain, const char *broken, struct sur
 	ret->is_broken = broken != NULL;
 	if (broken)
 		add_fault(ret, broken);
-	for (size_t i = 0; i < chain->count; i++)
-		scan(chain->images[i], ret, i == 0);
+	scan_all(chain, ret);
 	count_runs(image, image->unchanged, image->unchanged_count, ret,
 		   offsetof(struct survey_pages, parent));
 	count_runs(image, image->missing, image->missing_count, ret,

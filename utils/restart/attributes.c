@@ -46,10 +46,10 @@ static void set_limits(const struct image *image, struct plan_limit limits[IMAGE
 {
 	/* In the order of RLIMIT_... */
 	static const char *const names[IMAGE_LIMITS] = {
-		"processor time",  "file size",    "data",          "stack",
-		"core file",       "resident set", "processes",     "open files",
-		"locked memory",   "memory",       "file locks",    "pending signals",
-		"message queues",  "nice",         "real priority", "real time",
+		"processor time", "file size",    "data",          "stack",
+		"core file",      "resident set", "processes",     "open files",
+		"locked memory",  "memory",       "file locks",    "pending signals",
+		"message queues", "nice",         "real priority", "real time",
 	};
 
 	for (int i = 0; i < IMAGE_LIMITS; i++) {

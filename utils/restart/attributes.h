@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * What the kernel keeps for the process beside memory, threads and files: folder, umask, personality,
- * limits, groups, oom_score_adj, registrations of membarrier(2), the name of the program file. What
- * the caller has no right to set is missing.
+ * What the kernel keeps for the process beside memory, threads and files: folder, umask,
+ * personality, limits, groups, oom_score_adj, registrations of membarrier(2), the name of the
+ * program file. What the caller has no right to set is missing.
  */
 #ifndef RESTART_ATTRIBUTES_H
 #define RESTART_ATTRIBUTES_H
@@ -15,8 +15,9 @@ int attributes__read_limits(struct plan_limit limits[IMAGE_LIMITS]);
 
 /*
  * Gives the caller what the process had. It has one thread, and its number for good.
- * plan: limits become those that the process shall have in the end, of which the caller has the hard
- * ones that are higher. program_fd is set; if it is not -1, no mapping is of restart's file any more.
+ * plan: limits become those that the process shall have in the end, of which the caller has the
+ * hard ones that are higher. program_fd is set; if it is not -1, no mapping is of restart's file
+ * any more.
  * missing: what cannot be set is added.
  */
 void attributes__set(const struct image *image, struct plan *plan, struct missing *missing);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * See clocks.h. A new namespace has the offsets of the one it was made in. They may be changed until
- * somebody is in it. They are relative to the clocks of the machine, and the caller may be in a
- * namespace already, so the lag is added to what is there.
+ * See clocks.h. A new namespace has the offsets of the one it was made in. They may be changed
+ * until somebody is in it. They are relative to the clocks of the machine, and the caller may be in
+ * a namespace already, so the lag is added to what is there.
  * Source: kernel/time/namespace.c of Linux.
  */
 #include "restart/clocks.h"

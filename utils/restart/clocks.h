@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * The clocks that count from the start of the machine, CLOCK_MONOTONIC and CLOCK_BOOTTIME. The memory
- * of a process holds moments of them: when a wait ends, when something began. After a reboot the
- * clocks are behind, and a process would wait for such a moment as long as the machine had run. In a
- * time namespace they go on from where they were.
+ * The clocks that count from the start of the machine, CLOCK_MONOTONIC and CLOCK_BOOTTIME. A
+ * process has moments of them in its memory: when a wait ends, when something began. After a reboot
+ * the clocks are behind, and the process would wait for such a moment as long as the machine had
+ * run. In a time namespace they go on from where they were.
  * Source: time_namespaces(7).
  */
 #ifndef RESTART_CLOCKS_H
@@ -26,10 +26,10 @@ struct clocks_failure {
 
 /*
  * Makes sure that no clock of the caller is behind what it was for the process of an image: if one
- * is, moves the caller, which must have one thread, to a time namespace of its own. If none is, time
- * has passed for the process as if it had been stopped.
- * process: that of the image; any numbers are harmless. *ret_behind_ns: how far the clock was behind
- * that was behind most, or 0. It is always set.
+ * is, moves the caller, which must have one thread, to a time namespace of its own. If none is,
+ * time has passed for the process as if it had been stopped.
+ * process: that of the image; any numbers are harmless. *ret_behind_ns: how far the clock was
+ * behind that was behind most, or 0. It is always set.
  * Returns 0; or -errno and *ret_failure. On failure the clocks are as they were.
  */
 int clocks__carry_on(const struct image_process *process, uint64_t *ret_behind_ns,

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * Between make_plan.c and its parts draft_memory.c and vdso.c: what is gathered before it is known how
- * large the block of a plan must be. Nobody else needs it.
+ * Between make_plan.c and its parts draft_memory.c and vdso.c: what is gathered before it is known
+ * how large the block of a plan must be. Nobody else needs it.
  */
 #ifndef RESTART_DRAFT_H
 #define RESTART_DRAFT_H
@@ -24,7 +24,8 @@ struct draft {
 };
 
 /*
- * Adds all mappings, with plan.mapping_count, and all pieces. What loading cannot verify is verified.
+ * Adds all mappings, with plan.mapping_count, and all pieces. What loading cannot verify is
+ * verified.
  * Returns 0; or -errno with a message.
  */
 int draft__add_memory(struct draft *draft);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * See draft.h. Mappings of files get their contents from the image, since the file may have changed.
- * Where the file still has the same contents, it is mapped again: that shares memory, and
+ * See draft.h. Mappings of files get their contents from the image, since the file may have
+ * changed. Where the file still has the same contents, it is mapped again: that shares memory, and
  * /proc/PID/maps names it, and so does the next image.
  */
 #include "restart/draft.h"
@@ -283,8 +283,8 @@ int draft__add_memory(struct draft *d)
 
 	/* A checksum is of a segment as a whole, which in a chain others may cover in part. */
 	d->verify_later = d->chain->count == 1;
-	for (size_t i = 0; i < d->chain->count && !d->verify_later && !err; i++)
-		err = image__check(d->chain->images[i], d->message);
+	if (!d->verify_later)
+		err = image_chain__check(d->chain, d->message);
 	if (err)
 		return err;
 	d->mappings =

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * See file_kind.h. All that is known is the mode, and what /proc/PID/fd said: a path, or "pipe:[23]",
- * "anon_inode:[eventfd]", "net:[4026531840]" of what is in no file system that has names.
+ * See file_kind.h. All that is known is the mode, and what /proc/PID/fd said: a path, or
+ * "pipe:[23]", "anon_inode:[eventfd]", "net:[4026531840]" of what is in no file system that has
+ * names.
  */
 #include "restart/file_kind.h"
 

@@ -133,8 +133,8 @@ static bool is_missing_as(const struct files *files, size_t i, const char *what)
 	char other[FILE_KIND_BYTES];
 
 	return files->fates[i] == FILE_MISSING &&
-	       strcmp(file_kind__name(files->image, &files->image->files[i], false, other),
-		      what) == 0;
+	       strcmp(file_kind__name(files->image, &files->image->files[i], false, other), what) ==
+		       0;
 }
 
 /* Names file i with all later ones that are the same kind of thing: "descriptors 3, 4 (pipes)". */

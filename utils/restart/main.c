@@ -5,8 +5,8 @@
  *
  * restart is linked statically at a fixed address, 1 MiB, so the kernel chooses no place for any of
  * its code. Programs lie at 4 MiB (fixed) or far above; all else that the kernel has put into this
- * process (stack, heap, vdso) is unmapped or moved before the image comes. It fails, with a message,
- * only for a program that is linked there.
+ * process (stack, heap, vdso) is unmapped or moved before the image comes. It fails, with a
+ * message, only for a program that is linked there.
  */
 #include <argp.h>
 #include <inttypes.h>
@@ -174,6 +174,7 @@ static int restart(const struct options *options)
 	attributes__set(image, plan, &missing);
 	missing__say(&missing, image);
 	err = own_files__keep_stderr(first_fd, &plan->messages_fd);
+	plan->shows_progress = log__level() != LOG_LEVEL_QUIET && isatty(STDERR_FILENO);
 	if (!err)
 		err = files__open(&files, first_fd, plan->messages_fd);
 	if (!err)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * See make_plan.h. What can be checked is checked, everything is gathered in a draft, and then copied
- * to one block.
+ * See make_plan.h. What can be checked is checked, everything is gathered in a draft, and then
+ * copied to one block.
  */
 #include "restart/make_plan.h"
 

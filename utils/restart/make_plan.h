@@ -8,11 +8,12 @@
 #include "become/plan.h"
 
 /*
- * Makes a plan for memory, threads and signals; files, limits and messages_fd are the caller's to set.
+ * Makes a plan for memory, threads and signals; files, limits and messages_fd are the caller's to
+ * set.
  * chain: the images, open, with all their files at first_fd or above. What the plan does not verify
  * has been verified when this returns.
- * message: IMAGE_MESSAGE_BYTES; says why it failed: the image cannot run (no registers), it needs the
- * addresses of restart, the kernel or the processor is another, it is damaged.
+ * message: IMAGE_MESSAGE_BYTES; says why it failed: the image cannot run (no registers), it needs
+ * the addresses of restart, the kernel or the processor is another, it is damaged.
  * Returns 0 and *ret, which is never freed, for it outlives the program; or -errno.
  */
 int make_plan__of(const struct image_chain *chain, int first_fd, struct plan **ret, char *message);

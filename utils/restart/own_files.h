@@ -10,7 +10,8 @@
 /* The first of these numbers. */
 int own_files__first(const struct image *image);
 
-/* Raises the limit of open files, as far as it may, and moves the images' files to first_fd or above.
+/* Raises the limit of open files, as far as it may, and moves the images' files to first_fd or
+ * above.
  * Returns 0; or -errno, and it has said why. */
 int own_files__move(struct image_chain *chain, int first_fd);
 

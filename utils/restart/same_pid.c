@@ -16,8 +16,8 @@
 
 #include "base/log.h"
 
-/* Ends as the process does, and stops as it does, so that a shell sees it. A SIGCONT wakes it up then,
- * and is handed on like any other signal. */
+/* Ends as the process does, and stops as it does, so that a shell sees it. A SIGCONT wakes it up
+ * then, and is handed on like any other signal. */
 static void follow(pid_t child)
 {
 	int status = 0;
