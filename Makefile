@@ -301,7 +301,7 @@ bench-quick: all $(BENCH)
 #: bench-vm    ratios where BPF restores, in a VM (KERNEL=6.1 or 6.12)
 bench-vm: all $(BENCH)
 	$(Q)utils/deps.sh $(TEST_PACKAGES) $(BENCH_PACKAGES)
-	testcase/vm/run.sh --kernel $(KERNEL) --results results --timeout 900 -- \
+	testcase/vm/run.sh --kernel $(KERNEL) --results results -- \
 		testcase/bench/bench.sh
 
 #: bench-ckpt  measure images of processes; prints a table
@@ -318,14 +318,14 @@ SCRIPTS := $(wildcard utils/*.sh testcase/*.sh testcase/*/*.sh testcase/vm/init 
 #: lint        the format, cppcheck, clang-tidy and shellcheck; no warning is left
 lint: all
 	$(Q)utils/deps.sh $(LINT_PACKAGES)
-	clang-format --dry-run -Werror $(SOURCES)
-	utils/layout.sh $(SOURCES)
-	cppcheck --quiet --std=c11 --enable=warning,performance,portability --inline-suppr \
+	$(Q)clang-format --dry-run -Werror $(SOURCES)
+	$(Q)utils/layout.sh $(SOURCES)
+	$(Q)cppcheck --quiet -j "$$(nproc)" --std=c11 --enable=warning,performance,portability --inline-suppr \
 		--error-exitcode=1 -D_GNU_SOURCE -Iutils -Itracer -Ibpf \
 		tracer utils testcase $(filter-out %.bpf.c,$(wildcard docs/examples/*.c))
-	clang-tidy --quiet $(filter-out bpf/% %.bpf.c,$(filter %.c,$(SOURCES))) \
-		-- -std=gnu11 $(CPPFLAGS)
-	shellcheck $(SCRIPTS)
+	$(Q)printf '%s\n' $(filter-out bpf/% %.bpf.c,$(filter %.c,$(SOURCES))) | \
+		xargs -P "$$(nproc)" -I FILE clang-tidy --quiet FILE -- -std=gnu11 $(CPPFLAGS)
+	$(Q)shellcheck $(SCRIPTS)
 
 #: sanitize    unit tests under ASan and UBSan, in build/sanitize
 sanitize:

@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: BSD-2-Clause
 #
 # run.sh [--beside PROGRAM] FILE...: runs each FILE, a program or .bats file that emits TAP, one after
-# the other; PROGRAM, which emits TAP, runs at the same time with less priority and is shown last.
-# Shows what they write as they write it, then the failed and the skipped tests of all of them, and
-# as the last line alone: "N passed, N failed, N skipped". Exit status: 0, 1 if anything failed, 2
+# the other; PROGRAM, which emits TAP, runs at the same time and is shown last.
+# Shows what they write as they write it, then the ten slowest tests, the failed and the skipped ones,
+# and as the last line alone: "N passed, N failed, N skipped". Exit status: 0, 1 if anything failed, 2
 # if called wrongly. Always holds: a FILE that ran no test, died, or did not do what it planned is
 # never green; all of that together counts as one failed test of it.
 
@@ -41,6 +41,7 @@ failed=0
 skipped=0
 : >"$tmp/failed"
 : >"$tmp/skipped"
+: >"$tmp/times"
 
 # add_failure FILE TEXT: one failure that is no "not ok" line
 add_failure() {
@@ -76,14 +77,38 @@ run_file() {
 	*.bats)
 		# Most of an end-to-end test is waiting, so several run at once, where bats can do that.
 		if command -v parallel >/dev/null 2>&1; then
-			bats --tap --jobs 3 "$1" </dev/null
+			bats --tap --timing --jobs 3 "$1" </dev/null
 		else
-			bats --tap "$1" </dev/null
+			bats --tap --timing "$1" </dev/null
 		fi
 		;;
 	*) "$1" </dev/null ;;
 	esac
 	echo $? >"$tmp/status"
+}
+
+# take_times FILE: copies stdin line by line, and appends to $tmp/times how long each test took. A file
+# says that itself, as bats does, by "in Nms" behind the name, which is not copied; or it is the time
+# since the test before.
+take_times() {
+	perl -MTime::HiRes=time -e '
+	my ($file, $times) = @ARGV;
+	my ($last, $count) = (time, 0);
+	$| = 1;
+	open my $out, ">>", $times or die "$times: $!\n";
+	while (my $line = <STDIN>) {
+		if ($line =~ /^(?:not )?ok\b/) {
+			my $now = time;
+			my $seconds = $now - $last;
+			$last = $now;
+			$seconds = $1 / 1000 if $line =~ s/ in (\d+)ms(?=\s*$| # skip)//i;
+			my ($name) = $line =~ /^(?:not )?ok\s*\d*\s*(?:-\s+)?(.*?)\s*$/;
+			$count++;
+			$name = "test $count" if $name eq "";
+			printf $out "%8.1f s  %s: %s\n", $seconds, $file, $name;
+		}
+		print $line;
+	}' -- "$1" "$tmp/times"
 }
 
 # count FILE STATUS <TAP: prints "PASSED FAILED SKIPPED", appends to $tmp/failed and $tmp/skipped.
@@ -186,10 +211,13 @@ can_run() {
 
 if [ -n "$beside" ] && [ -z "$(why_not "$beside")" ]; then
 	echo 255 >"$tmp/status-beside"
+	mkfifo "$tmp/pipe"
 	(
 		trap - HUP INT TERM EXIT
-		nice "$(path_of "$beside")" </dev/null >"$tmp/beside" 2>"$tmp/beside-err"
+		take_times "$beside" <"$tmp/pipe" >"$tmp/beside" &
+		"$(path_of "$beside")" </dev/null >"$tmp/pipe" 2>"$tmp/beside-err"
 		echo $? >"$tmp/status-beside"
+		wait
 	) &
 	beside_pid=$!
 fi
@@ -197,7 +225,7 @@ for file; do
 	echo "# $file"
 	can_run "$file" || continue
 	echo 255 >"$tmp/status"
-	run_file "$(path_of "$file")" | tee "$tmp/output"
+	run_file "$(path_of "$file")" | take_times "$file" | tee "$tmp/output"
 	sum "$file"
 done
 if [ -n "$beside" ]; then
@@ -213,6 +241,11 @@ if [ -n "$beside" ]; then
 	fi
 fi
 
+if [ -s "$tmp/times" ]; then
+	echo
+	echo "Slowest:"
+	sort -rn "$tmp/times" | head -n 10
+fi
 if [ -s "$tmp/failed" ]; then
 	echo
 	echo "Failed:"

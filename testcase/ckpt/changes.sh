@@ -10,7 +10,7 @@ set -u
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd -P)
 build=${TRACER_BUILD:-$here/../../build}
 build=$(cd "$build" && pwd -P)
-limit=${SCENE_LIMIT:-60}
+limit=1000 # see ../limit.h
 scene=$1
 times=$2
 shift 2

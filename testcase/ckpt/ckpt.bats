@@ -8,7 +8,7 @@ BUILD=${TRACER_BUILD:-$TREE/build}
 WORK=$BUILD/ckpt/work
 RESTART=$BUILD/restart
 SCENE=$TREE/testcase/ckpt/scene.sh
-LIMIT=60
+LIMIT=1000 # see ../limit.h
 
 setup()
 {
@@ -34,7 +34,7 @@ teardown()
 
 scene()
 {
-	timeout 200 "$SCENE" "$@"
+	"$SCENE" "$@"
 }
 
 wait_for()
@@ -647,7 +647,8 @@ restart_in_background()
 	rm -f finish alive
 	start 'altstack2 2'
 	wait_for 'the handler' test -L alive
-	expect_message 'thread [0-9]* did not come within 5 seconds: .* too small a stack'
+	# whichever of the two threads takes the signal
+	expect_message '\(no image: a handler of the program runs on\|did not come .*\) too small a stack'
 	[ ! -e image ]
 	expect_unharmed
 }

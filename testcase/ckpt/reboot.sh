@@ -20,7 +20,7 @@ cd /tmp/tracer-reboot || exit 2
 # wait_for COMMAND...
 wait_for()
 {
-	local tries=5000
+	local tries=50000
 
 	until "$@"; do
 		tries=$((tries - 1))
@@ -54,8 +54,8 @@ save)
 	;;
 restart)
 	: >finish
-	timeout 100 "$build/restart" -v "$image.clocks" </dev/null || exit
-	timeout 100 "$build/restart" "$image.threads" </dev/null
+	timeout 1000 "$build/restart" -v "$image.clocks" </dev/null || exit
+	timeout 1000 "$build/restart" "$image.threads" </dev/null
 	;;
 *)
 	exit 2

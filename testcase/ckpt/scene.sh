@@ -10,7 +10,7 @@ set -u
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd -P)
 build=${TRACER_BUILD:-$here/../../build}
 build=$(cd "$build" && pwd -P)
-limit=${SCENE_LIMIT:-60}
+limit=1000 # see ../limit.h
 variables=()
 read -ra options <<<"${RESTART_OPTIONS:-}"
 pids=()

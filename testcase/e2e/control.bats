@@ -85,7 +85,7 @@ blocked()
 # and say so, and take the request away.
 obstacle()
 {
-	trace sh -c '"$@" "$TRACER_CONTROL_DIR/checkpoint_complete" && exec "$FOREIGN" -n -g -t 20' \
+	trace sh -c '"$@" "$TRACER_CONTROL_DIR/checkpoint_complete" && exec "$FOREIGN" -n -g' \
 		sh "$@"
 }
 
@@ -122,10 +122,12 @@ expect_obstacle()
 
 @test 'a request that is a symbolic link is not answered' {
 	export FOREIGN=$E2E/foreign
-	trace sh -c 'ln -s "$1" "$TRACER_CONTROL_DIR/ready_to_checkpoint" && exec "$FOREIGN" -t 3' \
+	start_tracer sh -c 'ln -s "$1" "$TRACER_CONTROL_DIR/ready_to_checkpoint" && exec "$FOREIGN"' \
 		sh "$dir/elsewhere"
+	wait_until 'the message' says "$err" 'ready_to_checkpoint is not a plain file of user 0'
+	kill -TERM "$tracer_pid"
+	finish_tracer
 	expect_status 125
-	expect_text "$err" 'ready_to_checkpoint is not a plain file of user 0'
 	[ "$(column status | head -n 1)" = failed ]
 	[ ! -e "$control/checkpoint_complete" ]
 }

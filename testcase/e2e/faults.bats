@@ -112,8 +112,8 @@ expect_orphan()
 }
 
 @test 'the tracer is killed in a restore' {
-	export TRACER_TIMEOUT_MS=$NOBODY_ANSWERS_MS
-	TRACER_FAULT=$(restore_point):die trace "$E2E/steps" save discard restore \
+	TRACER_FAULT=$(restore_point):die trace "$E2E/steps" save discard \
+		wait=$NOBODY_ANSWERS_MS restore \
 		touch="$dir/done" await="$dir/go"
 	expect_column op checkpoint
 	expect_orphan 'save: 0' 'restore: -110'
@@ -237,7 +237,6 @@ stand_still_while_it_churns()
 }
 
 @test 'a full ring of events, before a checkpoint' {
-	export TRACER_TIMEOUT_MS=$((10 * NOBODY_ANSWERS_MS))
 	start_tracer "$E2E/steps" touch="$dir/ready" await="$dir/go" churn=30000 \
 		touch="$dir/churned" save scramble restore verify
 	stand_still_while_it_churns
@@ -249,7 +248,6 @@ stand_still_while_it_churns()
 }
 
 @test 'a full ring of events, after a checkpoint: no restore from what is not sure' {
-	export TRACER_TIMEOUT_MS=$((10 * NOBODY_ANSWERS_MS))
 	start_tracer "$E2E/steps" save touch="$dir/ready" await="$dir/go" churn=30000 \
 		touch="$dir/churned" fill=1 restore verify save scramble restore verify
 	stand_still_while_it_churns
@@ -271,31 +269,34 @@ stand_still_while_it_churns()
 	expect_steps 'save: 0' 'restore: 0' 'verify: ok'
 }
 
+# The client sleeps between its polls, so it has polled.
+has_asked_again()
+{
+	[ -e "$dir/given-up" ] && [ "$(state_of "$(pid_of_program)")" = S ] &&
+		{ [ -e "$control/ready_to_checkpoint" ] || [ -e "$control/ready_to_restore" ]; }
+}
+
 # A request from the same thread while the tracer still prepares the first one: it is told at once (-5),
 # and neither left to its timeout (-110) nor answered by what was prepared for the first one.
 @test 'a target that gives a request up and asks for something else' {
-	export TRACER_TIMEOUT_MS=$((10 * NOBODY_ANSWERS_MS))
-	for order in 'wait=50 save wait=0 restore' 'wait=50 restore wait=0 save' \
-		'wait=50 save wait=0 save'; do
-		# shellcheck disable=SC2086 # words
-		start_tracer "$E2E/steps" save touch="$dir/ready" await="$dir/go" $order \
+	for order in 'save restore' 'restore save' 'save save'; do
+		start_tracer "$E2E/steps" save touch="$dir/ready" await="$dir/go" \
+			wait=50 "${order% *}" touch="$dir/given-up" wait=0 "${order#* }" \
 			save scramble restore verify
 		wait_until 'the program' test -e "$dir/ready"
 		kill -STOP "$tracer_pid"
 		touch "$dir/go"
-		wait_until 'the second request' test -e "$control/ready_to_checkpoint" -o \
-			-e "$control/ready_to_restore"
-		sleep 0.3
+		wait_until 'the second request' has_asked_again
 		kill -CONT "$tracer_pid"
 		finish_tracer
 		expect_status 125
 		[ "$(sed -nE 's/^(save|restore|verify): //p' "$out" | xargs)" = '0 -110 -5 0 0 ok' ]
-		rm -f "$dir/ready" "$dir/go"
+		rm -f "$dir/ready" "$dir/go" "$dir/given-up"
 	done
 }
 
 @test 'a target that is stopped and goes on' {
-	start_tracer "$TESTCASE" -t 2 --case scramble
+	start_tracer "$TESTCASE" -t "$LIMIT_SECONDS" --case scramble
 	wait_until 'the first operations' says "$csv" ,restore,
 	pid=$(column pid | head -n 1)
 	for _ in 1 2 3 4 5; do
@@ -304,6 +305,7 @@ stand_still_while_it_churns()
 		kill -CONT "$pid"
 		sleep 0.05
 	done
+	kill -INT "$pid"
 	finish_tracer
 	expect_status 0
 	expect_text "$out" 'every byte is right'

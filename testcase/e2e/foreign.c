@@ -10,7 +10,6 @@
  *	-w	look at the completion file again, a while after the poll that found it
  *	-g	give up, with status 3, when the tracer has removed the request; until then no
  *		answer is believed
- *	-t N	die of SIGALRM after N seconds (default 100)
  *	-c N	checkpoints (default 1); -r N restores of each (default 1)
  *	-d	the data segment is expected to be rolled back too
  * Exit status: 0 all is right, 1 memory is wrong, 2 it could not run.
@@ -23,14 +22,15 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <time.h>
+#include "../limit.h"
 #include "check.h"
 
-enum { BYTES = 23 * PAGE + 23, STATUS_GIVEN_UP = 3, LIMIT_SECONDS = 100 };
+enum { BYTES = 23 * PAGE + 23, STATUS_GIVEN_UP = 3 };
 
 static const struct settings { /* on the stack of main; nothing here may be rolled back */
 	const char *memory, *opener, *poller;
-	int leave, never, look_again, give_up, checkpoints, restores, data, seconds;
-} defaults = {"all", "fopen", "access", 0, 0, 0, 0, 1, 1, 0, LIMIT_SECONDS};
+	int leave, never, look_again, give_up, checkpoints, restores, data;
+} defaults = {"all", "fopen", "access", 0, 0, 0, 0, 1, 1, 0};
 
 /* The linker puts data in front of bss: its last page is the first of bss, and edata is its end. */
 extern char edata;
@@ -176,7 +176,7 @@ int main(int argc, char **argv)
 	struct settings settings = defaults;
 	int option;
 
-	while ((option = getopt(argc, argv, "m:o:p:lnwgt:c:r:d")) != -1) {
+	while ((option = getopt(argc, argv, "m:o:p:lnwgc:r:d")) != -1) {
 		switch (option) {
 		case 'm':
 			settings.memory = optarg;
@@ -199,9 +199,6 @@ int main(int argc, char **argv)
 		case 'g':
 			settings.give_up = 1;
 			break;
-		case 't':
-			settings.seconds = atoi(optarg);
-			break;
 		case 'c':
 			settings.checkpoints = atoi(optarg);
 			break;
@@ -215,7 +212,7 @@ int main(int argc, char **argv)
 			return CHECK_BROKEN;
 		}
 	}
-	(void)alarm((unsigned int)settings.seconds); /* it spins for ever without a tracer */
+	(void)alarm(LIMIT_SECONDS); /* it spins for ever without a tracer */
 	say("pid: %d\n", getpid());
 	say("bss begins inside a page of data: %s\n",
 	    ((uintptr_t)&in_bss ^ (uintptr_t)&edata) / PAGE ? "no" : "yes");

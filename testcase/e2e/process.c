@@ -325,7 +325,7 @@ static void mapping_signals(void)
 			 &timer) ||
 	    timer_settime(timer, 0, &spec, NULL))
 		finish(CHECK_BROKEN, "timer: %m\n");
-	err = client__save(SCENE_SECONDS * 1000);
+	err = client__save(LIMIT_SECONDS * 1000);
 	if (err != 0 && err != -EIO)
 		finish(CHECK_WRONG, "save: %s\n", client__strerror(err));
 	spec = (struct itimerspec){0};

@@ -9,10 +9,9 @@
 
 #include <string.h>
 
+#include "../limit.h"
 #include "check.h"
 #include "client/client.h"
-
-enum { SCENE_SECONDS = 100 }; /* then a signal ends it */
 
 struct scene {
 	const char *name;
@@ -41,7 +40,7 @@ static inline void play_scene(const struct scene *scenes, const char *name)
 		scenes++;
 	if (!scenes->name)
 		finish(CHECK_BROKEN, "there is no scene %s\n", name);
-	(void)alarm(SCENE_SECONDS);
+	(void)alarm(LIMIT_SECONDS);
 	scenes->play();
 	say("%s: ok\n", name);
 }

@@ -20,10 +20,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include "../limit.h"
 #include "check.h"
 #include "client/client.h"
-
-enum { LIMIT_SECONDS = 100 };
 
 struct buffer { /* on the stack of main */
 	volatile unsigned char *at;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * A child of a unit test, which counts in memory that both share: to wait for it, and to end it. No
- * wait is longer than 20 seconds; the test that follows says what did not come.
+ * A child of a unit test, which counts in memory that both share: to wait for it, and to end it. A
+ * wait for what does not come ends all the same; the test that follows says so.
  */
 #ifndef UNIT_CHILD_H
 #define UNIT_CHILD_H
@@ -12,7 +12,10 @@
 #include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
+#include "../limit.h"
 #include "base/procfs.h"
+
+enum { CHILD_LOOKS = LIMIT_SECONDS * 1000 }; /* a millisecond apart */
 
 /* Starts a child that does that for ever, and that ends with us. Returns as fork does. */
 static inline pid_t child__start(void (*work)(void))
@@ -40,14 +43,14 @@ static inline int child__state(pid_t pid)
 
 static inline void child__wait_state(pid_t pid, char state)
 {
-	for (unsigned int i = 0; i < 20000 && child__state(pid) != state; i++)
+	for (unsigned int i = 0; i < CHILD_LOOKS && child__state(pid) != state; i++)
 		(void)usleep(1000);
 }
 
 /* Waits until *value is at least so much. Was it in time? */
 static inline int child__wait_count(const volatile __u64 *value, __u64 least)
 {
-	for (unsigned int i = 0; i < 20000 && *value < least; i++)
+	for (unsigned int i = 0; i < CHILD_LOOKS && *value < least; i++)
 		(void)usleep(1000);
 	return *value >= least;
 }

@@ -15,6 +15,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "../limit.h"
 #include "base/csv.h"
 #include "folder.h"
 #include "tap.h"
@@ -218,7 +219,7 @@ static void test_kill(void)
 
 	if (child == 0)
 		write_rows("kill.csv");
-	for (unsigned int i = 0; i < 2300; i++) {
+	for (unsigned int i = 0; i < LIMIT_SECONDS * 1000 / 2; i++) {
 		(void)nanosleep(&a_while, NULL);
 		if (stat("kill.csv", &st) == 0 && st.st_size > 2300)
 			break;

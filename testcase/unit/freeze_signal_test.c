@@ -36,7 +36,7 @@ static int moves(void)
 {
 	__u64 before = shared->polls;
 
-	for (unsigned int i = 0; i < 20000 && shared->polls == before; i++)
+	for (unsigned int i = 0; i < CHILD_LOOKS && shared->polls == before; i++)
 		(void)usleep(1000);
 	return shared->polls != before;
 }

@@ -61,7 +61,7 @@ static int moves(void)
 {
 	__u64 before = total();
 
-	for (unsigned int i = 0; i < 20000 && total() == before; i++)
+	for (unsigned int i = 0; i < CHILD_LOOKS && total() == before; i++)
 		(void)usleep(1000);
 	return total() != before;
 }

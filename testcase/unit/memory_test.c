@@ -14,6 +14,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "../limit.h"
 #include "target/memory.h"
 #include "tap.h"
 #include "valgrind.h"
@@ -105,7 +106,7 @@ static pid_t start_child(void)
 	if (child == 0)
 		run_child();
 	must(child < 0);
-	for (unsigned int i = 0; i < 20000; i++) {
+	for (unsigned int i = 0; i < LIMIT_SECONDS * 1000; i++) {
 		if (__atomic_load_n(area.ready, __ATOMIC_ACQUIRE))
 			return child;
 		if (waitpid(child, NULL, WNOHANG) == child)

@@ -14,6 +14,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "../limit.h"
 #include "base/procfs.h"
 #include "program.h"
 #include "tap.h"
@@ -35,10 +36,10 @@ static void pause_ms(long ms)
 		;
 }
 
-/* Waits for the end, up to 20 seconds, then kills; its status, -1 if it had to be killed. */
+/* Waits for the end, or kills when the limit is reached; its status, -1 if it had to be killed. */
 static int wait_end(struct program *program)
 {
-	for (unsigned int i = 0; i < 20000; i++) {
+	for (unsigned int i = 0; i < LIMIT_SECONDS * 1000; i++) {
 		if (program__has_ended(program))
 			return program__exit_status(program);
 		pause_ms(1);
@@ -184,7 +185,7 @@ static void test_held(void)
 	tap__ok(read(pipe_fds[0], bytes, 2) == 2 && !memcmp(bytes, "23", 2), "it runs");
 	tap__ok(!program__has_ended(program) && !program__has_ended(program),
 		"it is stopped or about to: it has not ended");
-	for (unsigned int i = 0; i < 20000 && !program__has_ended(program); i++) {
+	for (unsigned int i = 0; i < LIMIT_SECONDS * 1000 && !program__has_ended(program); i++) {
 		(void)kill(program__pid(program), SIGCONT);
 		pause_ms(1);
 	}

@@ -12,7 +12,7 @@ cd "$tmp" || exit 2
 
 tests=0
 bad=0
-echo "1..40"
+echo "1..44"
 
 # ok TEXT, after a command: reports its status
 ok() {
@@ -275,6 +275,46 @@ else
 	echo "ok $tests # SKIP bats is not installed"
 fi
 
+tap slowest <<'END'
+1..12
+ok 1 - a in 2300ms
+not ok 2 - b in 230000ms
+ok 3 - c in 12000ms # SKIP why
+ok 4 - d in 11000ms
+ok 5 - in 10000ms in 10000ms
+ok 6 in 9000ms
+ok 7 - g in 8000ms
+ok 8 - h in 7000ms
+ok 9 - i in 6000ms
+ok 10 - j in 5000ms
+ok 11 - k in 2ms
+ok 12 - l in 4000ms
+END
+expect 1 "10 passed, 1 failed, 1 skipped" slowest
+ok "tests that say how long they took"
+sed -n '/^Slowest:/,/^$/p' out >slowest.out
+diff slowest.out - >out <<'END'
+Slowest:
+   230.0 s  slowest: b
+    12.0 s  slowest: c # SKIP why
+    11.0 s  slowest: d
+    10.0 s  slowest: in 10000ms
+     9.0 s  slowest: test 6
+     8.0 s  slowest: g
+     7.0 s  slowest: h
+     6.0 s  slowest: i
+     5.0 s  slowest: j
+     4.0 s  slowest: l
+
+END
+ok "the ten slowest are listed"
+expect 1 "13 passed, 1 failed, 1 skipped" slowest good &&
+	has "ok 1 - a" && has "ok 3 - c # SKIP why"
+ok "the time is not part of a name"
+"$run" good >out 2>err
+grep -q '^ *[0-9]*\.[0-9] s  good: one$' out
+ok "without it, it is measured"
+
 touch hold
 script slow <<'END'
 echo 1..1
@@ -284,9 +324,10 @@ END
 mkdir own
 TMPDIR=$tmp/own "$run" slow >out 2>err &
 runner=$!
-for _ in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 22 23; do
-	grep -q first out && break
+tries=10000
+until grep -q first out || [ $tries -eq 0 ]; do
 	sleep 0.1
+	tries=$((tries - 1))
 done
 has "ok 1 - first" && ! grep -q passed out
 ok "output is shown while the file still runs"
@@ -318,4 +359,4 @@ expect 1 "1 passed, 1 failed, 0 skipped" --beside nowhere first &&
 	has "  nowhere: cannot be run: no such file"
 ok "a program that is to run beside the others and is not there"
 
-[ $tests -eq 40 ] && [ $bad -eq 0 ]
+[ $tests -eq 44 ] && [ $bad -eq 0 ]

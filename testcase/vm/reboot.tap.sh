@@ -19,7 +19,7 @@ live()
 	local kernel=$1
 
 	shift
-	"$here/run.sh" --kernel "$kernel" --timeout 200 --results "$scratch/$kernel" -- \
+	"$here/run.sh" --kernel "$kernel" --results "$scratch/$kernel" -- \
 		testcase/ckpt/reboot.sh "$@"
 }
 

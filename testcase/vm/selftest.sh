@@ -58,7 +58,7 @@ run()
 # vm ARG...: the same, on the kernel under test
 vm()
 {
-	run --kernel "$kernel" --timeout 120 "$@"
+	run --kernel "$kernel" "$@"
 }
 
 # No process has the scratch directory in its arguments any more.
@@ -139,7 +139,7 @@ test_failures()
 	vm sh -c 'echo "<4>WARNING: CPU: 0 PID: 1 at foo" >/dev/kmsg; exit 0'
 	check "$kernel: a kernel warning fails the run" test "$status" = 125
 	check "$kernel: the warning is shown" test "${err#*at foo}" != "$err"
-	run --kernel "$kernel" --timeout 25 -- sh -c 'echo started; exec sleep 1000'
+	run --kernel "$kernel" --timeout 60 -- sh -c 'echo started; exec sleep 1000'
 	check "$kernel: a timeout fails with 124" test "$status" = 124
 	check "$kernel: output before the timeout is kept" test "$out" = started
 }
@@ -151,10 +151,10 @@ test_kill()
 	local signal tries
 
 	for signal in TERM KILL; do
-		"$here/run.sh" --kernel "$kernel" --timeout 120 -- sh -c 'echo started; sleep 1000' \
+		"$here/run.sh" --kernel "$kernel" -- sh -c 'echo started; sleep 1000' \
 			>"$scratch/out" 2>"$scratch/err" &
 		run_pid=$!
-		tries=300
+		tries=10000
 		while ! grep -q started "$scratch/out" && [ "$tries" -gt 0 ]; do
 			sleep 0.1
 			tries=$((tries - 1))

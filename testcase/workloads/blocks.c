@@ -38,7 +38,7 @@ int main(void)
 	int err;
 
 	workload.name = "blocks";
-	alarm(WORKLOAD_SECONDS);
+	alarm(LIMIT_SECONDS);
 	for (int i = 0; i < 3; i++)
 		make(i, seed(1));
 	err = client__save(0);

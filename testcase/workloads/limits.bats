@@ -43,7 +43,7 @@ fuzz()
 @test 'a tracer that is stopped again and again loses nothing' {
 	for engine in $ENGINES; do
 		rm -f "$csv"
-		start_tracer -e "$engine" "$TESTCASE" -t 2 --case scramble -n 17
+		start_tracer -e "$engine" "$TESTCASE" -t "$LIMIT_SECONDS" --case scramble -n 17
 		wait_until 'the first operations' says "$csv" ,restore,
 		for _ in 1 2 3 4 5 6 7; do
 			kill -STOP "$tracer_pid"
@@ -51,6 +51,7 @@ fuzz()
 			kill -CONT "$tracer_pid"
 			sleep 0.05
 		done
+		kill -INT "$(column pid | head -n 1)"
 		finish_tracer
 		expect_status 0
 		expect_each status ok

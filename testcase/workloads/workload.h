@@ -19,13 +19,13 @@
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
+#include "../limit.h"
 #include "../say.h"
 #include "base/parse.h"
 #include "client/client.h"
 #include "pattern.h"
 
 enum { WORKLOAD_OK = 0, WORKLOAD_WRONG = 1, WORKLOAD_BROKEN = 2, WORKLOAD_SKIP = 77 };
-enum { WORKLOAD_SECONDS = 100 };
 
 #define PAGE 4096UL
 
@@ -197,7 +197,7 @@ static inline int play_workloads(const struct workload *workloads, int argc, cha
 
 	if (argc < 2 || (text && parse__u64(text, 0, UINT64_MAX / 1000 - 1, &workload.seed)))
 		finish(WORKLOAD_BROKEN, "usage: %s CASE..., WORKLOAD_SEED is a number", argv[0]);
-	alarm(WORKLOAD_SECONDS);
+	alarm(LIMIT_SECONDS);
 	start_outside();
 	say("seed %lu\n", (unsigned long)workload.seed);
 	for (int i = 1; i < argc; i++) {

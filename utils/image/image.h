@@ -210,9 +210,9 @@ struct image_file {
 	uint32_t flags; /* O_... of open(2), O_CLOEXEC among them */
 	uint32_t mode;  /* S_IF... and permissions of stat(2) */
 	uint32_t dev_major, dev_minor;
-	uint32_t path;     /* string: as /proc/PID/fd has it: "/absolute/path", "pipe:[23]", ... */
-	int32_t same_as;   /* a lower fd that shares the open file, and so the offset; -1: none */
-	uint32_t held;     /* IMAGE_LOCKED, ...; 0 in older images */
+	uint32_t path;   /* string: as /proc/PID/fd has it: "/absolute/path", "pipe:[23]", ... */
+	int32_t same_as; /* a lower fd that shares the open file, and so the offset; -1: none */
+	uint32_t held;   /* IMAGE_LOCKED, ...; 0 in older images */
 };
 _Static_assert(sizeof(struct image_file) == 48, "part of the format");
 
