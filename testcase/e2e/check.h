@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * What the programs of the end-to-end tests share: bytes that can be computed again from a seed, so
+ * Shared by the programs of the end-to-end tests: bytes that can be computed again from a seed, so
  * that no expected data is stored, and an end with a clear message. Nothing here uses the heap or
  * stdio: a restore would roll them back.
  */

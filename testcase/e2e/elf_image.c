@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
  * elf_image IMAGE CORE: reads IMAGE as readckpt does, and CORE, the same image uncompressed, with
- * libelf, which knows nothing of images. Header, segments, memory and notes must be the same. The
- * image is written without libelf, and read without it: here is the other opinion.
+ * libelf, which knows nothing of images. Header, segments, memory and notes must be the same.
+ * Images are written and read without libelf, so this is a second opinion.
  */
 #include <errno.h>
 #include <fcntl.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * foreign [OPTIONS]: a program as others would write it, without the client library: it creates the
- * request file, spins on the completion file, and checks every byte of its memory.
+ * foreign [OPTIONS]: a program without the client library. It creates the request file, spins on
+ * the completion file, and checks every byte of its memory.
  *	-m KIND	brk, malloc, anon, shared, bss or all (default)
  *	-o CALL	how the request is made: fopen (default), open, creat, openat or openat2
  *	-p CALL	how it polls: access (default), faccessat or faccessat2

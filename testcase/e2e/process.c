@@ -151,8 +151,8 @@ static void allocating(void)
 	}
 }
 
-/* Slot after slot gets the number of the round: at every instant the slots do not grow from one to
- * the next, and first and last differ by 1 at most. */
+/* Slot after slot gets the number of the round. So at every instant no slot is greater than the one
+ * before it, and first and last differ by 1 at most. */
 struct slots {
 	volatile uint64_t *at;
 	size_t count, stride;
@@ -335,8 +335,8 @@ static void mapping_signals(void)
 	say("save: %d\n", err);
 }
 
-/* A process that shares the memory and is no thread puts a file in the place of what was saved: no
- * hook sees it. Nothing may be written into the file. */
+/* A process that shares the memory and is no thread maps a file over saved memory, and no hook sees
+ * it. Nothing may be written into the file. */
 static unsigned char *shared_place;
 
 static int map_file_there(void *argument)
@@ -364,8 +364,8 @@ static void behind(void)
 	expect(shared_place, BYTES, 2, "the file");
 }
 
-/* A thread that serves the faults of registered memory stands still during an operation, which
- * would wait for it if it touched that memory. So it is refused, and all is as before. */
+/* A thread that serves page faults of registered memory stands still during an operation. An
+ * operation that touches that memory would wait for it, so it is refused, and all is as before. */
 static void *serve_faults(void *argument)
 {
 	int fd = *(int *)argument;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * ranges SCENE...: what may become of a mapping between a checkpoint and a restore, or
- * before. What is still there gets its bytes back, what came instead is left alone.
+ * ranges SCENE...: mappings that change before a checkpoint, or between it and a restore.
+ * Memory that is still there gets its bytes back; memory that came instead is left alone.
  * `ranges list` names the scenes. Exit status: 0 right, 1 memory is wrong, 2 it could not
  * run, 77 this machine cannot do it.
  */

@@ -45,7 +45,7 @@ static inline void play_scene(const struct scene *scenes, const char *name)
 	say("%s: ok\n", name);
 }
 
-/* What main does: scenes ends with one without a name. */
+/* The whole of main. The array scenes ends with one without a name. */
 static inline int play_scenes(const struct scene *scenes, int argc, char **argv)
 {
 	if (argc == 2 && !strcmp(argv[1], "list")) {

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * The fuzzer's target (libFuzzer): whatever is in a file, reading it as an image ends, and ends
- * well. The mutator knows what an image is made of and makes the checksums right again, for no
- * fuzzer finds a CRC by chance. `make fuzz` runs it; `make test` runs it over the corpus alone.
+ * The fuzzer's target (libFuzzer): reading any file as an image ends, without damage. The mutator
+ * knows the parts of an image and repairs its checksums, because no fuzzer finds a CRC by chance.
+ * `make fuzz` runs it; `make test` runs it over the corpus alone.
  */
 #include <fcntl.h>
 #include <stdint.h>
@@ -129,7 +129,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 #ifdef FUZZER
 
-/* Mutates bytes [start, end) where they are; what comes out shorter leaves the rest as it was. */
+/* Mutates bytes [start, end) in place; a shorter result leaves the rest as it was. */
 static void mutate_range(uint8_t *data, size_t start, size_t end)
 {
 	static uint8_t copy[1 << 16];

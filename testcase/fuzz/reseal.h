@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * Makes the checksums of an image right again after its headers or notes were changed, so that a
- * test, or the fuzzer, gets behind them: an enemy would do the same.
+ * Repairs the checksums of an image after its headers or notes were changed, so that a test or the
+ * fuzzer gets past them. An attacker would do the same.
  * docs/image-format.md draws the file.
  */
 #ifndef FUZZ_RESEAL_H
@@ -14,7 +14,7 @@
 
 #include "image/image.h"
 
-/* Where the notes are; 0 if the file is too short, or says what cannot be. */
+/* The offset of the notes; 0 if the file is too short, or its header is impossible. */
 static inline int reseal__notes(const unsigned char *bytes, size_t count, size_t *ret_start,
 				size_t *ret_end)
 {

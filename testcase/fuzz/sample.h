@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * A small image with one of everything: what the fuzzer starts from, and the tests break.
+ * A small image with one of everything: the fuzzer starts from it, and the tests break it.
  *
  *	SAMPLE_TEXT    1 page   r-x  a file; bytes that count up
  *	SAMPLE_HEAP    3 pages  rw-  bytes that count down; zeros; could not be read

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * Memory of which the kernel was told something: discarded, free to take, swapped out, guarded,
- * locked, in huge pages. Whatever that does to the pages, the data of the checkpoint come back.
+ * Memory with advice to the kernel: discarded, free to take, swapped out, guarded, locked, in huge
+ * pages. The data of the checkpoint come back all the same.
  */
 #include <fcntl.h>
 #include "base/procfs.h"
@@ -44,7 +44,7 @@ static void discarded(void)
 	expect(memory, BYTES, seed(1), "memory, all of it discarded");
 }
 
-/* What was discarded before the checkpoint reads as zeros, and does so again. */
+/* Pages that were discarded before the checkpoint read as zeros, and do so again. */
 static void discarded_before(void)
 {
 	unsigned char *memory = map_filled(MAP_PRIVATE);
@@ -58,7 +58,7 @@ static void discarded_before(void)
 	expect(memory + 3 * PAGE, 7 * PAGE, 0, "the hole");
 }
 
-/* Of shared memory, MADV_REMOVE makes a hole in the file behind it. */
+/* MADV_REMOVE of shared memory makes a hole in the file behind it. */
 static void removed(void)
 {
 	unsigned char *memory = map_filled(MAP_SHARED);
@@ -203,7 +203,7 @@ static void guarded(void)
 	expect(guards, 3 * PAGE, 0, "what was guarded and is no more");
 }
 
-/* A guard over data that was saved: like memory without access, it stays, or it is said. */
+/* A guard over data that was saved: like memory without access, it stays, or a message tells. */
 static void guarded_since(void)
 {
 	unsigned char *memory = map_filled(MAP_PRIVATE);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
  * Mappings that change between checkpoint and restore, or have changed before: protection, size,
- * place. What is still where it was gets its bytes back; what is new there is left alone; and no
- * mapping is made, removed or changed by a restore.
+ * place. Memory that is still there gets its bytes back, new memory is left alone, and a restore
+ * makes, removes and changes no mapping.
  */
 #include <fcntl.h>
 #include "workload.h"
@@ -53,8 +53,9 @@ static void no_access(void)
 	protect_one(MAP_SHARED, PROT_NONE, 1);
 }
 
-/* Reserved first, accessible bit by bit, as the arenas of malloc are. A restore makes zeros again
- * of what got access since, as malloc relies on for what it has not used yet. */
+/* Reserved first, accessible bit by bit, as the arenas of malloc are. Memory that got access after
+ * the checkpoint becomes zeros at the restore: malloc relies on that for memory it has not used
+ * yet. */
 static void later(void)
 {
 	unsigned char *memory = map_at(NULL, 64 << 20, PROT_NONE, MAP_PRIVATE | MAP_NORESERVE);
@@ -94,7 +95,7 @@ static void locked_away(void)
 	must(!munmap(memory, 3 * BYTES), "munmap");
 }
 
-/* The same again and again in new memory: what was saved of the old gives its place back. */
+/* The same again and again in new memory: the snapshot of the old memory gives its places back. */
 static void locked_away_often(void)
 {
 	for (uint64_t round = 0; round < 23; round++) {

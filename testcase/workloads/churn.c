@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
  * A program that lives on malloc: a checkpoint, a million malloc and free in a mix of sizes, a
- * restore, and on it goes. The allocator's own records must be rolled back with the blocks:
+ * restore, and it goes on. The allocator's own records must be rolled back with the blocks:
  * they lie in the heap, in mappings, and in the data of the C library (its main arena),
  * which is rolled back with the heap. So --regions mmap,heap,bss, the default, is right.
- * What is given back to the kernel is gone, though: malloc is told (as GLIBC_TUNABLES could)
+ * But memory that is given back to the kernel is gone. So malloc is told (as GLIBC_TUNABLES could)
  * to keep its memory and map no block.
  */
 #include <limits.h>

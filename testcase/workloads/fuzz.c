@@ -3,8 +3,8 @@
  * fuzz steps: thousands of calls of the mmap family in an order that the seed decides, with
  * checkpoints and restores between them, against a model that says what every page must hold. At
  * the end, after a last checkpoint, it writes its mappings to the file $FUZZ_MAPS.
- * fuzz compare MAPLOG MAPS: what the tracer tracked (--map-log) is exactly what was mapped. Only of
- * memory without access, what holds no data may be tracked or not.
+ * fuzz compare MAPLOG MAPS: the tracer tracked (--map-log) exactly the memory that was mapped. Only
+ * memory without access and without data may be tracked or not.
  */
 #include <stdbool.h>
 #include "base/procfs.h"

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * What a workload and the process that looks at it from outside agree on: contents that can be
- * computed again from a seed (splitmix64), so that no expected data is kept anywhere, and the
- * questions that go through the socket between the two.
+ * Shared by a workload and the process that looks at it from outside: contents that can be computed
+ * again from a seed (splitmix64), so that no expected data is stored, and the questions that go
+ * through the socket between the two.
  */
 #ifndef WORKLOADS_PATTERN_H
 #define WORKLOADS_PATTERN_H

@@ -3,10 +3,9 @@
  * A library for LD_PRELOAD that lets a program that knows nothing of it be rolled back as a whole:
  * access("/@checkpoint", 0) and fopen("/@checkpoint", ...) take a checkpoint, "/@rollback"
  * goes back to it, $ROLLBACKS times; from then on it does nothing. All four fail like a file
- * that is not there. The request runs on a stack of its own, in a shared file, which is not
- * tracked: with --regions mmap,heap,bss,data,stack everything else of the program is
- * restored, the registers that swapcontext saved among it, so that going on means to return
- * from the call that took the checkpoint.
+ * that is not there. The request runs on a stack of its own in a shared file, which is not tracked.
+ * With --regions mmap,heap,bss,data,stack all other memory is restored, and with it the registers
+ * that swapcontext saved: the program goes on by returning from the call that took the checkpoint.
  */
 #include <dlfcn.h>
 #include <errno.h>

@@ -134,7 +134,7 @@ static void shared(void)
 	close(done);
 }
 
-/* The parent touches nothing of it: its own page table says that nothing is there. */
+/* The parent does not touch the memory: its own page table says that nothing is there. */
 static void write_first(unsigned char *memory)
 {
 	fill(memory, PART, memory[BYTES - PAGE] ? seed(2) : seed(1));

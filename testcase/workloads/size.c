@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
  * Ranges of all sizes: a single page, 60,000 of them, 8 GiB and 2 TiB of which five pages are used.
- * What a checkpoint costs must follow what is used, not what is mapped.
+ * The cost of a checkpoint must grow with the used pages, not with the mapped ones.
  */
 #include "workload.h"
 

@@ -14,8 +14,8 @@ struct ends {
 
 static struct ends *low, *high; /* set before any checkpoint */
 
-/* Each thread counts at the low end, then at the high one; and all of them in turn, thread after
- * thread, in the last counter: whoever finds low and high equal begins, the next one follows. */
+/* Each thread counts at the low end, then at the high one. In the last counter they count in turn:
+ * the thread that finds low and high equal begins, the next one follows. */
 static void *count(void *argument)
 {
 	struct worker *worker = argument;
@@ -68,7 +68,7 @@ static void instant(void)
 
 /* ---- mapping and unmapping ---- */
 
-/* What was mapped since the last checkpoint is never touched by a restore. */
+/* A restore never touches memory that was mapped since the last checkpoint. */
 static void *map_and_unmap(void *argument)
 {
 	struct worker *worker = argument;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
  * Threads beside the one that asks. A restore rolls back the memory of all threads but no
- * registers, so these have stacks that it does not touch (a shared file), and all that they must
- * remember is there or in the untracked board.
+ * registers. So these threads have stacks that it does not touch (a shared file), and remember
+ * everything there or in the untracked board.
  */
 #ifndef WORKLOADS_THREADS_H
 #define WORKLOADS_THREADS_H
