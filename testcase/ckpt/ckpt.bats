@@ -583,7 +583,7 @@ restart_in_background()
 
 @test 'more memory and threads than an image can have' {
 	start apart
-	expect_message 'cannot find the pages .*: there are more segments than 60000; '
+	expect_message 'cannot find the pages .*: there would be more segments than 60000; '
 	[ ! -e image ]
 	expect_unharmed
 	rm finish

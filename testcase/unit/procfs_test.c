@@ -19,10 +19,6 @@
 #include "base/procfs.h"
 #include "tap.h"
 
-#ifndef MADV_GUARD_INSTALL
-#define MADV_GUARD_INSTALL 102 /* 6.13; not in every C library's headers */
-#endif
-
 static size_t page_bytes;
 
 /* ---- the parser ---- */
@@ -250,12 +246,6 @@ static pid_t start_child(void)
 	return child;
 }
 
-static void end_child(pid_t child)
-{
-	(void)kill(child, SIGKILL);
-	(void)waitpid(child, NULL, 0);
-}
-
 static void test_dead(void)
 {
 	uint64_t value = 23;
@@ -375,71 +365,6 @@ static void test_kernel_thread(void)
 	procfs__free_mappings(&m);
 }
 
-/* ---- pages ---- */
-
-static int own_pagemap(void)
-{
-	return open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
-}
-
-static void test_pages(void)
-{
-	const size_t count = 2301;
-	uint8_t states[2301];
-	char *area = mmap(NULL, count * page_bytes, PROT_READ | PROT_WRITE,
-			  MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	unsigned int wrong = 0;
-	int fd = own_pagemap(), err;
-
-	if (fd < 0 || area == MAP_FAILED)
-		return;
-	(void)madvise(area, count * page_bytes, MADV_NOHUGEPAGE);
-	for (size_t i = 0; i < count; i += 7)
-		((volatile char *)area)[i * page_bytes] = 1;
-	(void)madvise(area + 14 * page_bytes, page_bytes, MADV_DONTNEED);
-	err = procfs__page_states(fd, (uintptr_t)area, count, states);
-	for (size_t i = 0; !err && i < count; i++) {
-		int touched = i % 7 == 0 && i != 14;
-
-		/* what is touched may have been swapped out again */
-		wrong += touched ? states[i] == PAGE_NONE : states[i] != PAGE_NONE;
-	}
-	tap__ok(err == 0 && wrong == 0, "%zu pages, each seventh touched: %u wrong", count, wrong);
-	tap__equal(procfs__page_states(fd, (uintptr_t)area, 0, NULL), 0, "no pages");
-	if (madvise(area, page_bytes, MADV_GUARD_INSTALL) == 0)
-		tap__ok(procfs__page_states(fd, (uintptr_t)area, 1, states) == 0 &&
-				states[0] == PAGE_NONE,
-			"a guard page has no data");
-	else
-		tap__skip(1, "no guard pages: %s", strerror(errno));
-	(void)munmap(area, count * page_bytes);
-	(void)close(fd);
-}
-
-static void test_pages_nowhere(void)
-{
-	const uint64_t vsyscall = 0xffffffffff600000;
-	uint8_t states[23];
-	pid_t child;
-	int fd = own_pagemap();
-
-	if (fd < 0)
-		return;
-	tap__equal(procfs__page_states(fd, 1, 1, states), -EINVAL, "an address inside a page");
-	tap__equal(procfs__page_states(fd, page_bytes, SIZE_MAX / page_bytes + 1, states), -EINVAL,
-		   "more pages than there are");
-	tap__equal(procfs__page_states(fd, vsyscall, 1, states), -EFAULT, "a kernel address");
-	tap__equal(procfs__page_states(-1, 0, 1, states), -EBADF, "no file");
-	(void)close(fd);
-	child = start_child();
-	fd = procfs__open(child, "pagemap", O_RDONLY);
-	tap__equal(procfs__page_states(fd, page_bytes, 23, states), 0, "pages of a child");
-	end_child(child);
-	tap__equal(procfs__page_states(fd, page_bytes, 23, states), -ESRCH, "and of a dead one");
-	if (fd >= 0)
-		(void)close(fd);
-}
-
 /* ---- threads, owner, status ---- */
 
 static void *wait_for(void *barrier)
@@ -534,7 +459,7 @@ int main(int argc, char **argv)
 		return 2;
 	}
 	page_bytes = (size_t)sysconf(_SC_PAGESIZE);
-	tap__plan(84);
+	tap__plan(75);
 	test_parse_good();
 	test_parse_bad();
 	test_parse_cut();
@@ -545,8 +470,6 @@ int main(int argc, char **argv)
 	test_dying();
 	test_exec();
 	test_kernel_thread();
-	test_pages();
-	test_pages_nowhere();
 	test_threads();
 	test_status();
 	test_files();

@@ -5,6 +5,7 @@
  */
 #include <fcntl.h>
 #include "base/procfs.h"
+#include "pages/pagemap.h"
 #include "workload.h"
 
 #ifndef MADV_PAGEOUT
@@ -130,15 +131,19 @@ static int has_swap(void)
 /* Returns how many of the pages are in swap then. */
 static int page_out(unsigned char *memory)
 {
+	static struct pagemap pagemap; /* too large for a stack */
 	int fd = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC), count = 0;
-	uint8_t states[PAGES];
+	uint64_t start = (uintptr_t)memory;
+	struct pagemap_run run;
 
 	must(fd >= 0, "pagemap");
+	pagemap__init(&pagemap, fd);
 	for (int tries = 0; tries < 23 && !count; tries++) {
 		must(!madvise(memory, BYTES, MADV_PAGEOUT), "MADV_PAGEOUT");
-		must(!procfs__page_states(fd, (uintptr_t)memory, PAGES, states), "pagemap");
-		for (int i = 0; i < PAGES; i++)
-			count += states[i] == PAGE_SWAPPED;
+		pagemap__begin(&pagemap, start, start + BYTES, 0);
+		while (pagemap__next(&pagemap, &run) > 0)
+			if (run.categories & PAGEMAP_SWAPPED)
+				count += (int)((run.end - run.start) / PAGE);
 	}
 	close(fd);
 	return count;

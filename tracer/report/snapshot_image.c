@@ -371,7 +371,7 @@ static int write_page(struct image_writer *writer, const struct page *page)
 	if (page->kind == PAGE_LOST)
 		return image_writer__zeros(writer, PAGE_BYTES);
 	if (page->engine) {
-		writer->step = "cannot read the snapshot for";
+		writer->failure.step = "cannot read the snapshot for";
 		err = page->engine->ops->read(page->engine, page->address, &bytes);
 	}
 	return err ? err : image_writer__pages(writer, bytes, PAGE_BYTES);
@@ -441,7 +441,7 @@ int snapshot_image__write(struct snapshot_image *s, const char *path, struct sna
 		writer = calloc(1, sizeof(*writer));
 		err = writer ? write_image(&m, writer, path) : -ENOMEM;
 		if (writer)
-			*ret_step = writer->step;
+			*ret_step = writer->failure.step;
 	}
 	free(writer);
 	intervals__clear(&ranges);

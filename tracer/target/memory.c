@@ -9,19 +9,20 @@
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 #include "base/page.h"
+#include "pages/pagemap.h"
 #include "target/memory.h"
 
 struct memory {
 	struct mappings mappings;
 	const struct mapping *known; /* the mapping whose pages are known */
-	uint8_t *states;             /* enum page_state of a window of its pages */
+	bool *populated;             /* does pagemap know data of it? a window of its pages */
 	uint64_t window_start, window_end;
 	pid_t pid;
+	struct pagemap pagemap;
 	int pagemap_fd;
 	int mem_fd;  /* -1 until needed */
 	int file_fd; /* of a shared mapping, -1 until needed */
@@ -38,12 +39,13 @@ int memory__open(pid_t pid, struct memory **ret_memory)
 		return -ENOMEM;
 	memory->pid = pid;
 	memory->mem_fd = memory->file_fd = memory->pagemap_fd = -1;
-	memory->states = malloc(WINDOW_PAGES);
-	if (!memory->states)
+	memory->populated = malloc(WINDOW_PAGES * sizeof(*memory->populated));
+	if (!memory->populated)
 		goto out;
 	err = memory->pagemap_fd = procfs__open(pid, "pagemap", O_RDONLY);
 	if (err < 0)
 		goto out;
+	pagemap__init(&memory->pagemap, memory->pagemap_fd);
 	err = 0;
 	*ret_memory = memory;
 	memory = NULL;
@@ -132,11 +134,33 @@ static bool file_holds_data(struct memory *memory, const struct mapping *mapping
 	return data < offset + (off_t)PAGE_BYTES;
 }
 
+/* Fills the window of pages that address is in. Returns 0, -ESRCH or another -errno. */
+static int look_at_window(struct memory *memory, const struct mapping *mapping, uint64_t address)
+{
+	const uint64_t bytes = WINDOW_PAGES * PAGE_BYTES;
+	uint64_t start = address - (address - mapping->start) % bytes;
+	uint64_t end = mapping->end - start < bytes ? mapping->end : start + bytes;
+	struct pagemap_run run;
+	int more;
+
+	memory->window_start = memory->window_end = 0;
+	memset(memory->populated, 0, WINDOW_PAGES * sizeof(*memory->populated));
+	pagemap__begin(&memory->pagemap, start, end, 0);
+	while ((more = pagemap__next(&memory->pagemap, &run)) > 0)
+		for (uint64_t at = run.start; at < run.end; at += PAGE_BYTES)
+			memory->populated[(at - start) / PAGE_BYTES] = true;
+	if (!more)
+		more = pagemap__check(&memory->pagemap);
+	if (more)
+		return more;
+	memory->window_start = start;
+	memory->window_end = end;
+	return 0;
+}
+
 bool memory__holds_data(struct memory *memory, uint64_t address)
 {
 	const struct mapping *mapping = memory->known;
-	uint64_t window;
-	size_t pages;
 
 	address = page__start(address);
 	if (!mapping || address < mapping->start || address >= mapping->end) {
@@ -148,120 +172,36 @@ bool memory__holds_data(struct memory *memory, uint64_t address)
 	}
 	if (mapping->inode && !(mapping->flags & MAPPING_SHARED))
 		return true; /* an untouched page of a private file mapping reads as the file */
-	if (address < memory->window_start || address >= memory->window_end) {
-		window = address - (address - mapping->start) % (WINDOW_PAGES * PAGE_BYTES);
-		pages = (mapping->end - window) / PAGE_BYTES;
-		if (pages > WINDOW_PAGES)
-			pages = WINDOW_PAGES;
-		memory->window_start = memory->window_end = 0;
-		if (procfs__page_states(memory->pagemap_fd, window, pages, memory->states))
-			return true;
-		memory->window_start = window;
-		memory->window_end = window + pages * PAGE_BYTES;
-	}
-	if (memory->states[(address - memory->window_start) / PAGE_BYTES] != PAGE_NONE)
+	if ((address < memory->window_start || address >= memory->window_end) &&
+	    look_at_window(memory, mapping, address))
+		return true;
+	if (memory->populated[(address - memory->window_start) / PAGE_BYTES])
 		return true;
 	return (mapping->flags & MAPPING_SHARED) && file_holds_data(memory, mapping, address);
 }
 
 /* ---- which pages hold data ---- */
 
-struct page_region { /* include/uapi/linux/fs.h, since 6.7 */
-	uint64_t start, end, categories;
-};
-
-struct pm_scan_arg {
-	uint64_t size, flags, start, end, walk_end, vec, vec_len, max_pages;
-	uint64_t category_inverted, category_mask, category_anyof_mask, return_mask;
-};
-
-#define PAGEMAP_SCAN    _IOWR('f', 16, struct pm_scan_arg)
-#define PAGE_IS_PRESENT (1 << 3)
-#define PAGE_IS_SWAPPED (1 << 4)
-#define PAGE_IS_PFNZERO (1 << 5)
-#define PAGE_IS_GUARD   (1 << 8) /* since 6.15; before, a guard page looks like one in swap */
-
-enum { REGIONS = 512 };
-
-/* One call; *ret_end is where it stopped. Returns the number of regions, or -errno. */
-static int scan_once(struct memory *memory, uint64_t start, uint64_t end, uint64_t excluded,
-		     struct page_region *regions, uint64_t *ret_end)
+bool memory__can_scan(const struct memory *memory)
 {
-	struct pm_scan_arg scan = {
-		.size = sizeof(scan),
-		.start = start,
-		.end = end,
-		.vec = (uintptr_t)regions,
-		.vec_len = REGIONS,
-		.category_inverted = excluded,
-		.category_mask = excluded,
-		.category_anyof_mask = PAGE_IS_PRESENT | PAGE_IS_SWAPPED,
-		.return_mask = PAGE_IS_PRESENT | PAGE_IS_SWAPPED,
-	};
-	int found = ioctl(memory->pagemap_fd, PAGEMAP_SCAN, &scan);
-
-	if (found < 0)
-		return -errno;
-	if (scan.walk_end <= start)
-		return -ESRCH; /* its address space is gone */
-	*ret_end = scan.walk_end;
-	return found;
+	return memory->pagemap.can_scan;
 }
 
-/* -ENOTTY: the kernel has no PAGEMAP_SCAN. */
-static int scan_pages(struct memory *memory, uint64_t start, uint64_t end, struct intervals *pages)
+static int add_populated(struct memory *memory, uint64_t start, uint64_t end,
+			 struct intervals *pages)
 {
-	struct page_region regions[REGIONS];
-	uint64_t next = end;
-	int err = 0, found;
+	struct pagemap_run run;
+	int more, err;
 
-	while (start < end && !err) {
-		found = scan_once(memory, start, end, PAGE_IS_PFNZERO | PAGE_IS_GUARD, regions,
-				  &next);
-		if (found == -EINVAL) /* it does not know guard pages */
-			found = scan_once(memory, start, end, PAGE_IS_PFNZERO, regions, &next);
-		if (found < 0)
-			return found;
-		for (int i = 0; i < found && !err; i++)
-			err = intervals__add(pages, regions[i].start, regions[i].end);
-		start = next;
+	pagemap__begin(&memory->pagemap, start, end, PAGEMAP_ZERO);
+	while ((more = pagemap__next(&memory->pagemap, &run)) > 0) {
+		if (run.categories & PAGEMAP_ZERO)
+			continue;
+		err = intervals__add(pages, run.start, run.end);
+		if (err)
+			return err;
 	}
-	return err;
-}
-
-bool memory__can_scan(struct memory *memory)
-{
-	struct intervals none = {0};
-	bool can = !scan_pages(memory, 0, PAGE_BYTES, &none);
-
-	intervals__clear(&none);
-	return can;
-}
-
-/* The same from /proc/PID/pagemap, eight bytes for each page. */
-static int read_pages(struct memory *memory, uint64_t start, uint64_t end, struct intervals *pages)
-{
-	int err = 0;
-
-	forget_pages(memory); /* memory->states is used here */
-	while (start < end && !err) {
-		size_t count = (end - start) / PAGE_BYTES;
-
-		if (count > WINDOW_PAGES)
-			count = WINDOW_PAGES;
-		err = procfs__page_states(memory->pagemap_fd, start, count, memory->states);
-		for (size_t i = 0, run = 0; i < count && !err; i = run) {
-			for (run = i; run < count && memory->states[run] != PAGE_NONE; run++)
-				;
-			if (run > i)
-				err = intervals__add(pages, start + i * PAGE_BYTES,
-						     start + run * PAGE_BYTES);
-			else
-				run++;
-		}
-		start += count * PAGE_BYTES;
-	}
-	return err;
+	return more;
 }
 
 /* Adds the data of the file behind shared memory, whichever process wrote it. */
@@ -296,9 +236,7 @@ static int data_pages_of(struct memory *memory, const struct mapping *mapping, u
 
 	if (mapping->inode && !(mapping->flags & MAPPING_SHARED))
 		return intervals__add(pages, start, end);
-	err = scan_pages(memory, start, end, pages);
-	if (err == -ENOTTY || err == -EINVAL)
-		err = read_pages(memory, start, end, pages);
+	err = add_populated(memory, start, end, pages);
 	if (!err && mapping->flags & MAPPING_SHARED)
 		err = read_file_extents(memory, mapping, start, end, pages);
 	return err;
@@ -306,7 +244,6 @@ static int data_pages_of(struct memory *memory, const struct mapping *mapping, u
 
 int memory__data_pages(struct memory *memory, uint64_t start, uint64_t end, struct intervals *pages)
 {
-	uint8_t state;
 	int err = 0;
 
 	for (size_t i = first_above(memory, start); i < memory->mappings.count && !err; i++) {
@@ -318,8 +255,7 @@ int memory__data_pages(struct memory *memory, uint64_t start, uint64_t end, stru
 				    mapping->start > start ? mapping->start : start,
 				    mapping->end < end ? mapping->end : end, pages);
 	}
-	/* a scan of an address space that is gone finds nothing and returns no error */
-	return err ? err : procfs__page_states(memory->pagemap_fd, start, 1, &state);
+	return err ? err : pagemap__check(&memory->pagemap);
 }
 
 static int open_mem(struct memory *memory)
@@ -497,6 +433,6 @@ void memory__free(struct memory *memory)
 		close(memory->pagemap_fd);
 	if (memory->mem_fd >= 0)
 		close(memory->mem_fd);
-	free(memory->states);
+	free(memory->populated);
 	free(memory);
 }

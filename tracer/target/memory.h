@@ -50,7 +50,7 @@ int memory__data_pages(struct memory *memory, uint64_t start, uint64_t end,
 		       struct intervals *pages);
 
 /* Does the kernel have PAGEMAP_SCAN, so that memory__data_pages() is cheap? */
-bool memory__can_scan(struct memory *memory);
+bool memory__can_scan(const struct memory *memory);
 
 /*
  * Copy length bytes at address, with process_vm_readv/writev, or with /proc/PID/mem where the

@@ -373,44 +373,6 @@ out:
 	return err;
 }
 
-/* Documentation/admin-guide/mm/pagemap.rst; the guard bit came with 6.15 and was 0 before. */
-static uint8_t page_state(uint64_t entry)
-{
-	const uint64_t present = 1ull << 63, swapped = 1ull << 62, guard = 1ull << 58;
-
-	if (entry & present)
-		return PAGE_PRESENT;
-	if (entry & guard) /* MADV_GUARD_INSTALL: a marker in the place of a swap entry, no data */
-		return PAGE_NONE;
-	return entry & swapped ? PAGE_SWAPPED : PAGE_NONE;
-}
-
-int procfs__page_states(int pagemap_fd, uint64_t start, size_t count, uint8_t *states)
-{
-	uint64_t entries[1024], page = start / PAGE_BYTES;
-
-	if (start % PAGE_BYTES || count > UINT64_MAX / PAGE_BYTES - page)
-		return -EINVAL;
-	while (count > 0) {
-		size_t want = count < 1024 ? count : 1024, got;
-		ssize_t n = read_at(pagemap_fd, entries, want * sizeof(entries[0]),
-				    (off_t)(page * sizeof(entries[0])));
-
-		if (n < 0)
-			return (int)n;
-		got = (size_t)n / sizeof(entries[0]);
-		/* The end of a dead process's memory, or of user space. */
-		if (got == 0)
-			return read_at(pagemap_fd, entries, sizeof(entries[0]), 0) > 0 ? -EFAULT
-										       : -ESRCH;
-		for (size_t i = 0; i < got; i++)
-			*states++ = page_state(entries[i]);
-		page += got;
-		count -= got;
-	}
-	return 0;
-}
-
 static int add_tid(pid_t **tids, size_t *count, size_t *capacity, pid_t tid)
 {
 	if (*count == *capacity) {

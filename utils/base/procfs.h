@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * What /proc tells about a process: its files there, its mappings, which of their pages hold data.
- * Source: proc(5); Documentation/admin-guide/mm/pagemap.rst.
+ * What /proc tells about a process: its files there, its mappings, its threads.
+ * Source: proc(5).
  */
 #ifndef BASE_PROCFS_H
 #define BASE_PROCFS_H
@@ -75,22 +75,6 @@ void procfs__free_mappings(struct mappings *m);
  * returns name. The link works even if that file has been deleted, or has no name. */
 enum { PROCFS_MAP_FILE_BYTES = 48 };
 char *procfs__map_file(const struct mapping *mapping, char name[PROCFS_MAP_FILE_BYTES]);
-
-/* What pagemap tells about one page. */
-enum page_state {
-	/* never touched by this process, or dropped: a private mapping has no data there */
-	PAGE_NONE = 0,
-	PAGE_PRESENT = 1, /* in memory */
-	PAGE_SWAPPED = 2, /* its data is in swap */
-};
-
-/*
- * Asks pagemap_fd (an open /proc/PID/pagemap, owned by the caller) for the count pages from
- * address start (page-aligned) on; states: count bytes, each an enum page_state.
- * Returns 0; -ESRCH when the process is gone; -EINVAL if start is not page-aligned; -EFAULT beyond
- * user space ("[vsyscall]"); or another -errno. On failure states are undefined.
- */
-int procfs__page_states(int pagemap_fd, uint64_t start, size_t count, uint8_t *states);
 
 /*
  * Lists the threads of a process: *ret_tids is a malloc'ed array of *ret_count ids in no particular

@@ -414,11 +414,11 @@ enum { IMAGE_OUT_BYTES = 1 << 16 };
 /*
  * Writes one image. It is used inside a signal handler: it calls no malloc, no stdio, nothing but
  * system calls, memory functions and zlib, which takes its memory from the writer itself. About
- * 460 KiB: allocate it with mmap. The fields are the writer's own, but for `step` and
+ * 460 KiB: allocate it with mmap. The fields are the writer's own, but for `failure` and
  * `output.compressed`.
  */
 struct image_writer {
-	const char *step; /* what was being done when a call failed: "cannot create", ... */
+	struct image_failure failure; /* of the last call that failed */
 	struct image *image;
 	uint64_t address; /* of the next byte of memory */
 	size_t segment;   /* the one being written */
@@ -434,9 +434,9 @@ struct image_writer {
 
 /*
  * Begins an image: opens its file, a temporary one beside path.
- * writer: all of it is set; it must not be moved until commit or abort. path: where the image will
- * be in the end; compressed if it ends in ".gz". Returns 0 or -errno as image_output__open does. On
- * failure nothing is left behind, and writer->step says what failed.
+ * writer: all of it is set; it must not be moved until commit or abort. path: where the image will be
+ * in the end; compressed if it ends in ".gz".
+ * Returns 0 or -errno as image_output__open does. On failure nothing is left behind.
  */
 int image_writer__open(struct image_writer *writer, const char *path);
 

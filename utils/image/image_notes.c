@@ -1,17 +1,19 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * Reading the notes of an image, see image_internal.h. The bytes come from a file that an enemy may
- * have made: each note is measured before it is looked into, and everything that restart or
- * readckpt will rely on is checked here, once. Records are copied out of the notes, where they are
- * aligned to 4 bytes only.
+ * See image_notes.h. An enemy may have made the file: the size of each note is checked before it is
+ * read, and everything that restart or readckpt will rely on is checked here, once. Records are
+ * copied out of the notes, where they are aligned to 4 bytes only.
  */
-#include "image/image_internal.h"
-#include "slab/slab_heap.h"
+#include "image/image_notes.h"
 
 #include <elf.h>
 #include <errno.h>
+#include <stdbool.h>
 #include <string.h>
 #include <sys/procfs.h>
+
+#include "image/image_internal.h"
+#include "slab/slab_heap.h"
 
 enum {
 	XSTATE_MIN = 576, /* the legacy part and the header */
@@ -20,12 +22,11 @@ enum {
 
 static const uint64_t user_end = 1ULL << 47;
 
-/* One note: of name, type, bytes; and which of ours were there before. */
 struct note {
 	const char *name;
 	const unsigned char *bytes;
 	uint32_t type;
-	uint32_t count; /* of bytes */
+	uint32_t count; /* bytes */
 };
 
 struct reading {
@@ -42,7 +43,7 @@ static int bad(const struct reading *r, const char *what)
 
 /* ---- the notes, one by one ---- */
 
-/* Copies an array of records of size bytes each to memory of its own. */
+/* Copies an array of records, size bytes each, at most max of them. */
 static int copy_records(const struct reading *r, const struct note *note, size_t size, size_t max,
 			void **ret, size_t *ret_count)
 {
@@ -107,7 +108,7 @@ static int read_own(struct reading *r, const struct note *note)
 	uint32_t bit = note->type - IMAGE_NOTE_INFO;
 
 	if (bit > IMAGE_NOTE_GROUPS - IMAGE_NOTE_INFO)
-		return 0; /* of a later writer that did not need a new version for it */
+		return 0; /* a later writer may add notes without a new version */
 	if (r->seen & (1u << bit))
 		return bad(r, "a note is there twice");
 	if (bit > 0 && !(r->seen & 1))
@@ -153,7 +154,7 @@ static int read_own(struct reading *r, const struct note *note)
 	}
 }
 
-/* NT_PRSTATUS begins a thread. Until all are counted, thread_count is in seen_registers. */
+/* NT_PRSTATUS begins a thread. *threads: how many there were before. */
 static int read_registers(struct reading *r, const struct note *note, size_t *threads)
 {
 	struct image *image = r->image;
@@ -199,7 +200,7 @@ static int read_standard(struct reading *r, const struct note *note, size_t *thr
 		registers->xstate = note->bytes;
 		registers->xstate_bytes = note->count;
 	}
-	return 0; /* the others repeat what we have from our own */
+	return 0; /* the others repeat what our own notes say */
 }
 
 /* Takes the note at *at of the notes, and moves *at behind it. */
@@ -231,7 +232,7 @@ static int take_note(const unsigned char *notes, size_t bytes, size_t *at, struc
 
 /* ---- does it all fit together? ---- */
 
-static int is_string(const struct image *image, uint32_t at)
+static bool is_string(const struct image *image, uint32_t at)
 {
 	return at < image->string_bytes;
 }
@@ -240,7 +241,7 @@ static int check_info(const struct reading *r)
 {
 	const struct image *image = r->image;
 	const struct image_info *info = &image->info;
-	int increment = (info->flags & IMAGE_INCREMENT) != 0;
+	const bool increment = (info->flags & IMAGE_INCREMENT) != 0;
 
 	if (info->page_bytes != PAGE_BYTES || info->id == 0 || info->reserved != 0 ||
 	    (info->flags & ~(uint32_t)(IMAGE_INCREMENT | IMAGE_NO_REGISTERS)) != 0 ||
@@ -276,8 +277,8 @@ static int check_mappings(const struct reading *r)
 	return 0;
 }
 
-/* The mapping that [start, end) lies in, from *at on; the addresses asked for grow. */
-static int is_mapped(const struct image *image, uint64_t start, uint64_t end, size_t *at)
+/* Does [start, end) lie in one mapping? *at: that of the call before, whose start was lower. */
+static bool is_mapped(const struct image *image, uint64_t start, uint64_t end, size_t *at)
 {
 	while (*at < image->mapping_count && image->mappings[*at].end <= start)
 		++*at;
@@ -313,7 +314,7 @@ static int check_runs(const struct reading *r, const struct image_run *runs, siz
 	return 0;
 }
 
-/* Pages are in the file or in the parent, never in both. */
+/* No page is both in the file and in the parent. */
 static int check_unchanged(const struct reading *r)
 {
 	const struct image *image = r->image;
@@ -376,22 +377,28 @@ static int check_all(const struct reading *r, size_t registers)
 	if ((r->seen & needed) != needed)
 		return bad(r, "notes are missing");
 	err = check_info(r);
-	if (!err)
-		err = check_mappings(r);
-	if (!err)
-		err = check_segments(r);
-	if (!err)
-		err = check_runs(r, image->unchanged, image->unchanged_count);
-	if (!err)
-		err = check_unchanged(r);
-	if (!err)
-		err = check_runs(r, image->missing, image->missing_count);
-	if (!err)
-		err = check_threads(r, registers);
+	if (err)
+		return err;
+	err = check_mappings(r);
+	if (err)
+		return err;
+	err = check_segments(r);
+	if (err)
+		return err;
+	err = check_runs(r, image->unchanged, image->unchanged_count);
+	if (err)
+		return err;
+	err = check_unchanged(r);
+	if (err)
+		return err;
+	err = check_runs(r, image->missing, image->missing_count);
+	if (err)
+		return err;
+	err = check_threads(r, registers);
 	return err ? err : check_files(r);
 }
 
-int image__read_notes(struct image *image, size_t offset, size_t bytes, char *message)
+int image_notes__read(struct image *image, size_t offset, size_t bytes, char *message)
 {
 	const unsigned char *notes = (const unsigned char *)image->notes + offset;
 	struct reading r = {.image = image, .message = message};

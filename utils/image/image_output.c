@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * The file that an image is written to, see image_output.h. Only system calls, memory functions and
- * deflate() with memory of our own.
+ * See image_output.h.
  */
 #include "image/image_output.h"
 
@@ -14,6 +13,13 @@
 #include <unistd.h>
 
 #include "base/nocancel.h"
+
+const char *image_failure__reason(const struct image_failure *failure, int err)
+{
+	const char *text = failure->reason ? failure->reason : strerrordesc_np(-err);
+
+	return text ? text : "unknown error";
+}
 
 /* ---- bytes ---- */
 
@@ -64,7 +70,7 @@ int image_output__put(struct image_output *o, const void *bytes, size_t count)
 {
 	int err;
 
-	*o->step = "cannot write";
+	o->failure->step = "cannot write";
 	if (o->compressed)
 		err = deflate_some(o, bytes, count, Z_NO_FLUSH);
 	else
@@ -93,7 +99,7 @@ int image_output__zeros(struct image_output *o, uint64_t count)
 
 /* ---- compression ---- */
 
-/* Zlib's memory is part of the output, and goes with it. */
+/* zlib's memory is a part of the output. */
 static void *allocate(void *opaque, unsigned int items, unsigned int size)
 {
 	struct image_output *o = opaque;
@@ -115,28 +121,28 @@ static int start_compression(struct image_output *o)
 {
 	enum { GZIP = 16, LEVEL = 1, MEMORY = 8 };
 
-	*o->step = "cannot start zlib for";
+	o->failure->step = "cannot start zlib for";
 	o->stream.zalloc = allocate;
 	o->stream.zfree = release;
 	o->stream.opaque = o;
 	if (deflateInit2(&o->stream, LEVEL, Z_DEFLATED, MAX_WBITS + GZIP, MEMORY,
 			 Z_DEFAULT_STRATEGY) != Z_OK)
 		return -ENOMEM;
-	o->compressed = 1;
+	o->compressed = true;
 	return 0;
 }
 
 /* ---- names ---- */
 
-static int ends_with(const char *text, const char *end)
+static bool ends_with(const char *text, const char *end)
 {
 	size_t length = strlen(text), end_length = strlen(end);
 
 	return length > end_length && strcmp(text + length - end_length, end) == 0;
 }
 
-/* rename(2) would put the image in the place of anything: of a pipe, a link, a file that nobody
- * may write. That is not what somebody expects who made it so. */
+/* rename(2) would replace anything: a pipe, a link, a file that nobody may write. Whoever made it so
+ * does not expect that. */
 static int check_target(struct image_output *o)
 {
 	struct stat st;
@@ -144,11 +150,11 @@ static int check_target(struct image_output *o)
 	if (lstat(o->path, &st) < 0)
 		return errno == ENOENT ? 0 : -errno;
 	if (!S_ISREG(st.st_mode)) {
-		o->refusal = IMAGE_NOT_PLAIN;
+		o->failure->reason = "it is there and is no plain file";
 		return -EEXIST;
 	}
 	if (!(st.st_mode & 0222) || faccessat(AT_FDCWD, o->path, W_OK, AT_EACCESS) < 0) {
-		o->refusal = IMAGE_READ_ONLY;
+		o->failure->reason = "it is there and is read-only";
 		return -EACCES;
 	}
 	return 0;
@@ -175,7 +181,8 @@ static int name_temporary(struct image_output *o)
 	return 0;
 }
 
-int image_output__open(struct image_output *o, const char *path, const char **step)
+int image_output__open(struct image_output *o, const char *path,
+		       struct image_failure *failure)
 {
 	size_t length = strlen(path);
 	int err;
@@ -184,8 +191,8 @@ int image_output__open(struct image_output *o, const char *path, const char **st
 	o->path[0] = '\0';
 	o->temporary[0] = '\0';
 	o->fd = -1;
-	o->step = step;
-	*step = "cannot write";
+	o->failure = failure;
+	*failure = (struct image_failure){.step = "cannot write"};
 	if (length == 0)
 		return -ENOENT;
 	if (length >= sizeof(o->path))
@@ -196,7 +203,7 @@ int image_output__open(struct image_output *o, const char *path, const char **st
 		err = name_temporary(o);
 	if (err)
 		return err;
-	*step = "cannot create";
+	failure->step = "cannot create";
 	o->fd = nocancel__open(o->temporary, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC,
 			       0600);
 	if (o->fd < 0)
@@ -209,27 +216,22 @@ int image_output__open(struct image_output *o, const char *path, const char **st
 
 /* ---- the end ---- */
 
-/* A new name in a folder is safe when the folder is. */
+/* The new name is on the disk when its folder is. */
 static int sync_folder(const char *path)
 {
-	char folder[PATH_MAX];
 	const char *slash = strrchr(path, '/');
 	size_t length = slash ? (size_t)(slash - path) : 0;
+	char folder[PATH_MAX] = ".";
 	int fd, err = 0;
 
-	if (!slash) {
-		folder[length++] = '.';
-	} else if (length == 0) {
-		folder[length++] = '/';
-	} else {
+	if (slash == path)
+		folder[0] = '/';
+	else
 		memcpy(folder, path, length);
-	}
-	folder[length] = '\0';
 	fd = nocancel__open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0);
 	if (fd < 0)
 		return -errno;
-	if (nocancel__fsync(fd) < 0 &&
-	    errno != EINVAL) /* EINVAL: a file system that has no such thing */
+	if (nocancel__fsync(fd) < 0 && errno != EINVAL) /* a file system that cannot do it */
 		err = -errno;
 	(void)nocancel__close(fd);
 	return err;
@@ -239,7 +241,7 @@ static int close_file(struct image_output *o)
 {
 	int err = 0;
 
-	*o->step = "cannot write";
+	o->failure->step = "cannot write";
 	if (nocancel__fsync(o->fd) < 0)
 		err = -errno;
 	if (nocancel__close(o->fd) < 0 && !err && errno != EINTR)
@@ -248,39 +250,35 @@ static int close_file(struct image_output *o)
 	return err;
 }
 
-const char *image_output__reason(const struct image_output *o, int err)
+static int finish(struct image_output *o)
 {
-	static const char *const texts[] = {
-		[IMAGE_NOT_PLAIN] = "it is there and is no plain file",
-		[IMAGE_READ_ONLY] = "it is there and is read-only",
-	};
-	const char *text = o->refusal ? texts[o->refusal] : strerrordesc_np(-err);
+	int err = 0;
 
-	return text ? text : "unknown error";
+	o->failure->step = "cannot write";
+	if (o->compressed)
+		err = deflate_some(o, NULL, 0, Z_FINISH);
+	if (err)
+		return err;
+	err = close_file(o);
+	if (err)
+		return err;
+	o->failure->step = "cannot replace";
+	err = check_target(o); /* again: something else may be there by now */
+	if (err)
+		return err;
+	return rename(o->temporary, o->path) < 0 ? -errno : 0;
 }
 
 int image_output__commit(struct image_output *o)
 {
-	int err = 0;
+	int err = finish(o);
 
-	*o->step = "cannot write";
-	if (o->compressed)
-		err = deflate_some(o, NULL, 0, Z_FINISH);
-	if (!err)
-		err = close_file(o);
-	if (!err) {
-		/* Somebody may have put something there meanwhile. */
-		*o->step = "cannot replace";
-		err = check_target(o);
-	}
-	if (!err && rename(o->temporary, o->path) < 0)
-		err = -errno;
 	if (err) {
 		image_output__abort(o);
 		return err;
 	}
 	o->temporary[0] = '\0';
-	*o->step = "cannot sync the folder of";
+	o->failure->step = "cannot sync the folder of";
 	return sync_folder(o->path);
 }
 

@@ -1,17 +1,18 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * The file that an image is written to. Until all of it is there it has a temporary name beside its
- * own, so a crash never leaves half an image under the name that was asked for. With a name that
- * ends in ".gz" the bytes go through zlib.
+ * The file that an image is written to. It has a temporary name until it is complete, so a crash never
+ * leaves half an image under the name that was asked for. With a name that ends in ".gz" the bytes go
+ * through zlib.
  *
  *	open --> NAME.XXXXXXXXXXXXXXXX --put, zeros--> ... --commit: fsync, rename--> NAME
  *
- * It is used inside a signal handler: no malloc, no stdio; zlib's memory is a part of it.
+ * Usable inside a signal handler: zlib's memory is a part of it.
  */
 #ifndef IMAGE_IMAGE_OUTPUT_H
 #define IMAGE_IMAGE_OUTPUT_H
 
 #include <limits.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <zlib.h>
@@ -21,20 +22,21 @@ enum {
 	IMAGE_ZLIB_BYTES = 320 << 10, /* deflate takes about 262 KiB */
 };
 
-/* Why what is at the path must not be replaced. */
-enum image_refusal {
-	IMAGE_NOT_REFUSED, /* errno tells it all */
-	IMAGE_NOT_PLAIN,   /* something is there that is no plain file */
-	IMAGE_READ_ONLY,   /* the file that is there may not be written */
+/* Why a call failed, in words: "STEP PATH: REASON". */
+struct image_failure {
+	const char *step;   /* what was being done: "cannot create", ... */
+	const char *reason; /* NULL: the errno says it */
 };
 
-/* About 400 KiB. The fields are its own, but for `refusal` and `compressed`. */
+/* The reason of a call that has failed with err, a -errno: a constant string. */
+const char *image_failure__reason(const struct image_failure *failure, int err);
+
+/* About 400 KiB. The fields are its own, but for `compressed`. */
 struct image_output {
-	const char **step;          /* the caller's: what was being done when a call failed */
-	enum image_refusal refusal; /* why opening or committing failed */
-	uint64_t offset;            /* where the next byte goes in the file, uncompressed */
+	struct image_failure *failure; /* the caller's */
+	uint64_t offset;               /* where the next byte goes in the file, uncompressed */
 	int fd;
-	int compressed;
+	bool compressed;
 	size_t zlib_bytes;
 	z_stream stream;
 	char path[PATH_MAX], temporary[PATH_MAX];
@@ -45,12 +47,13 @@ struct image_output {
 /*
  * Checks path and makes a temporary file beside it (mode 0600, O_EXCL, O_NOFOLLOW).
  * output: all of it is set; the caller's, and not moved until commit or abort. path: what is there
- * must be nothing or a plain file that may be written. step: borrowed until commit or abort;
- * from now on it is what is being done: "cannot create", ... Returns 0; -EEXIST: path is there
- * and no plain file; -EACCES: it is read-only; -ENAMETOOLONG; or the -errno of a system call. On
- * failure nothing is left behind.
+ * must be nothing or a plain file that may be written. failure: borrowed until commit or abort; set
+ * by each call that fails.
+ * Returns 0; -EEXIST: path is there and no plain file; -EACCES: it is read-only; -ENAMETOOLONG; or
+ * the -errno of a system call. On failure nothing is left behind.
  */
-int image_output__open(struct image_output *output, const char *path, const char **step);
+int image_output__open(struct image_output *output, const char *path,
+		       struct image_failure *failure);
 
 /* Why a call of this module failed with err, a -errno: a constant string. */
 const char *image_output__reason(const struct image_output *output, int err);

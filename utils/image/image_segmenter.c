@@ -8,52 +8,53 @@
 
 enum { GAP_BYTES = 16 << 20 };
 
-static void add_segment(struct image_segmenter *p, uint64_t start, uint64_t end, int has_bytes)
+int image_segmenter__put(struct image *image, const struct image_mapping *mapping, uint64_t start,
+			 uint64_t end, bool has_bytes)
 {
-	struct image *image = p->image;
-
-	if (start == end || p->err)
-		return;
-	if (image->segment_count == IMAGE_SEGMENTS_MAX) {
-		p->err = -EFBIG;
-		return;
-	}
+	if (start == end)
+		return 0;
+	if (image->segment_count == IMAGE_SEGMENTS_MAX)
+		return -EFBIG;
 	image->segments[image->segment_count++] = (struct image_segment){
 		.start = start,
 		.end = end,
 		.bytes = has_bytes ? end - start : 0,
-		.flags = p->mapping->flags & (IMAGE_READ | IMAGE_WRITE | IMAGE_EXEC),
+		.flags = mapping->flags & (IMAGE_READ | IMAGE_WRITE | IMAGE_EXEC),
 	};
+	return 0;
 }
 
-void image_segmenter__begin(struct image_segmenter *p, struct image *image,
+static void put(struct image_segmenter *s, uint64_t start, uint64_t end, bool has_bytes)
+{
+	if (!s->err)
+		s->err = image_segmenter__put(s->image, s->mapping, start, end, has_bytes);
+}
+
+void image_segmenter__begin(struct image_segmenter *s, struct image *image,
 			    const struct image_mapping *mapping)
 {
-	*p = (struct image_segmenter){
+	*s = (struct image_segmenter){
 		.image = image, .mapping = mapping, .start = mapping->start, .end = mapping->start};
 }
 
-void image_segmenter__add(struct image_segmenter *p, uint64_t start, uint64_t end)
+void image_segmenter__add(struct image_segmenter *s, uint64_t start, uint64_t end)
 {
-	if (start - p->end >= GAP_BYTES) {
-		add_segment(p, p->start, p->end, 1);
-		add_segment(p, p->end, start, 0);
-		p->start = start;
+	if (start - s->end >= GAP_BYTES) {
+		put(s, s->start, s->end, true);
+		put(s, s->end, start, false);
+		s->start = start;
 	}
-	p->end = end;
+	s->end = end;
 }
 
-int image_segmenter__end(struct image_segmenter *p)
+int image_segmenter__end(struct image_segmenter *s)
 {
-	uint64_t end = p->mapping->end;
+	const uint64_t end = s->mapping->end;
 
-	if (p->end == p->start) { /* no data at all */
-		add_segment(p, p->start, end, 0);
-		return p->err;
-	}
-	if (end - p->end < GAP_BYTES)
-		p->end = end;
-	add_segment(p, p->start, p->end, 1);
-	add_segment(p, p->end, end, 0);
-	return p->err;
+	/* A short rest goes along with the data, if there is any. */
+	if (s->end > s->start && end - s->end < GAP_BYTES)
+		s->end = end;
+	put(s, s->start, s->end, true);
+	put(s, s->end, end, false);
+	return s->err;
 }

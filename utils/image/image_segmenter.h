@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * Which segments an image will have, for one mapping after the other: as few as can be, but zeros
- * of 16 MiB or more take no place in the file.
+ * Cuts the mappings of an image into segments, as few as can be, but so that zeros of 16 MiB or more
+ * take no place in the file. Needs no memory.
  *
  *	mapping   |  data  .. data  ..........................  data ...|
  *	segments  | with bytes     | without bytes             | with   |
@@ -9,6 +9,7 @@
 #ifndef IMAGE_IMAGE_SEGMENTER_H
 #define IMAGE_IMAGE_SEGMENTER_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "image/image.h"
@@ -20,15 +21,19 @@ struct image_segmenter {
 	int err;
 };
 
-/* Begins a mapping. image: has room for IMAGE_SEGMENTS_MAX segments, which are added to it. Both
- * are borrowed up to image_segmenter__end. */
-void image_segmenter__begin(struct image_segmenter *plan, struct image *image,
+/* Begins a mapping. image: has room for IMAGE_SEGMENTS_MAX segments, which are added to it. Both are
+ * borrowed up to image_segmenter__end. */
+void image_segmenter__begin(struct image_segmenter *segmenter, struct image *image,
 			    const struct image_mapping *mapping);
 
-/* Pages [start, end) of it are data. In address order. */
-void image_segmenter__add(struct image_segmenter *plan, uint64_t start, uint64_t end);
+/* Says that pages [start, end) of it hold data. In address order. */
+void image_segmenter__add(struct image_segmenter *segmenter, uint64_t start, uint64_t end);
 
 /* Ends the mapping. Returns 0; -EFBIG if there are more than IMAGE_SEGMENTS_MAX segments. */
-int image_segmenter__end(struct image_segmenter *plan);
+int image_segmenter__end(struct image_segmenter *segmenter);
+
+/* Adds one segment as it is, unless it is empty. Returns 0, or -EFBIG as above. */
+int image_segmenter__put(struct image *image, const struct image_mapping *mapping, uint64_t start,
+			 uint64_t end, bool has_bytes);
 
 #endif

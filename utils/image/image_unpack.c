@@ -1,19 +1,23 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * Unpacking a compressed image, see image_internal.h. A few bytes of gzip can become a
- * thousand times as many, so what comes out is held against three limits while it comes: it
- * must begin like an image, end where its headers say, and fit into the memory that is
- * free. Pages of zeros take none.
+ * See image_unpack.h. A few bytes of gzip can become a thousand times as many, so the data is checked
+ * as it is unpacked: it must begin like an image, end where its headers say, and fit into the memory
+ * that is free.
  */
+#include "image/image_unpack.h"
+
 #include <elf.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <stdbool.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
 #include <zlib.h>
 
+#include "base/page.h"
 #include "base/progress.h"
+#include "image/image_headers.h"
 #include "image/image_internal.h"
 #include "slab/slab_heap.h"
 
@@ -26,34 +30,34 @@ struct unpacking {
 	struct image *image;
 	char *message;
 	z_stream z;
-	unsigned char *in, *out; /* of BLOCK_BYTES */
-	int fd;                  /* where it goes */
-	int ended;               /* the end of the compressed data was seen */
-	uint64_t bytes;          /* that came out */
-	uint64_t stored;         /* of them in pages that are not zeros */
+	unsigned char *in, *out; /* BLOCK_BYTES each */
+	int fd;                  /* of the file in memory */
+	bool ended;              /* the end of the compressed data was seen */
+	uint64_t bytes;          /* unpacked so far */
+	uint64_t stored;         /* of these, in pages that are not zeros */
 	uint64_t stored_max;
-	uint64_t expected; /* as the headers say; 0: they are not all there yet */
+	uint64_t expected; /* bytes, as the headers say; 0: not unpacked yet */
 };
 
-/* Writes what came out, but for pages of zeros. */
+/* Writes the first count bytes of out, but for pages of zeros. */
 static int store(struct unpacking *u, size_t count)
 {
 	for (size_t at = 0; at < count; at += PAGE_BYTES) {
-		size_t part = count - at < PAGE_BYTES ? count - at : PAGE_BYTES;
+		size_t bytes = count - at < PAGE_BYTES ? count - at : PAGE_BYTES;
 		ssize_t n;
 
-		if (part == PAGE_BYTES && image__is_zero(u->out + at, PAGE_BYTES))
+		if (bytes == PAGE_BYTES && image__is_zero(u->out + at, PAGE_BYTES))
 			continue;
-		u->stored += part;
+		u->stored += bytes;
 		if (u->stored > u->stored_max)
 			return image__fail(u->message, -EFBIG, u->image->path,
 					   "it needs more than the %llu MiB of memory that are "
 					   "free; unpack it to a file first, with zcat",
 					   (unsigned long long)u->stored_max >> 20);
 		do {
-			n = pwrite(u->fd, u->out + at, part, (off_t)(u->bytes + at));
+			n = pwrite(u->fd, u->out + at, bytes, (off_t)(u->bytes + at));
 		} while (n < 0 && errno == EINTR);
-		if (n != (ssize_t)part)
+		if (n != (ssize_t)bytes)
 			return image__fail(u->message, n < 0 ? -errno : -EIO, u->image->path,
 					   "cannot unpack: %s", strerror(n < 0 ? errno : EIO));
 	}
@@ -78,7 +82,7 @@ static int read_expected(struct unpacking *u)
 		return 0;
 	err = image__read_at(u->fd, &header, sizeof(header), 0);
 	if (!err)
-		err = image__check_elf_header(u->image, &header, u->message);
+		err = image_headers__check_elf(u->image, &header, u->message);
 	at = sizeof(header) + ((uint64_t)header.e_phnum - 1) * sizeof(last);
 	if (err || u->bytes < at + sizeof(last))
 		return err;
@@ -139,6 +143,25 @@ static int check_end(struct unpacking *u)
 	return 0;
 }
 
+static int unpack_block(struct unpacking *u)
+{
+	int err = inflate_block(u);
+
+	if (err)
+		return err;
+	err = store(u, BLOCK_BYTES - u->z.avail_out);
+	if (err)
+		return err;
+	if (!u->expected) {
+		err = read_expected(u);
+		if (err)
+			return err;
+	}
+	return u->expected && u->bytes > u->expected
+		       ? fail_damaged(u, "there is more than its headers say")
+		       : 0;
+}
+
 static int unpack_blocks(struct unpacking *u)
 {
 	struct progress progress = {0};
@@ -146,13 +169,7 @@ static int unpack_blocks(struct unpacking *u)
 
 	while (!u->ended && !err) {
 		progress__step(&progress, "unpacking the image", u->bytes, u->expected);
-		err = inflate_block(u);
-		if (!err)
-			err = store(u, BLOCK_BYTES - u->z.avail_out);
-		if (!err && !u->expected)
-			err = read_expected(u);
-		if (!err && u->expected && u->bytes > u->expected)
-			err = fail_damaged(u, "there is more than its headers say");
+		err = unpack_block(u);
 	}
 	progress__end(&progress);
 	if (!err)
@@ -173,35 +190,42 @@ static void give_back(void *image, void *memory)
 	(void)slab_heap__free(((const struct image *)image)->heap, memory);
 }
 
-int image__unpack(struct image *image, uint64_t memory_max, char *message)
+int image_unpack__replace(struct image *image, uint64_t memory_max, char *message)
 {
 	enum { GZIP = 16 };
-	struct unpacking u = {.image = image, .message = message, .stored_max = memory_max};
+	struct unpacking u = {
+		.image = image, .message = message, .stored_max = memory_max, .fd = -1};
 	int err = -ENOMEM;
 
 	u.z.zalloc = take_memory;
 	u.z.zfree = give_back;
 	u.z.opaque = image;
 	u.in = image__alloc(image, 2, BLOCK_BYTES);
+	if (!u.in)
+		goto fail;
+	u.out = u.in + BLOCK_BYTES;
 	u.fd = memfd_create("image", MFD_CLOEXEC);
-	if (u.fd < 0)
+	if (u.fd < 0) {
 		err = -errno;
-	if (u.in && u.fd >= 0 && inflateInit2(&u.z, MAX_WBITS + GZIP) == Z_OK) {
-		u.out = u.in + BLOCK_BYTES;
-		err = unpack_blocks(&u);
-		(void)inflateEnd(&u.z);
-	} else {
-		(void)image__fail(message, err, image->path, "cannot unpack: %s", strerror(-err));
+		goto fail;
 	}
-	(void)slab_heap__free(image->heap, u.in);
-	if (err) {
-		if (u.fd >= 0)
-			(void)close(u.fd);
-		return err;
-	}
+	if (inflateInit2(&u.z, MAX_WBITS + GZIP) != Z_OK)
+		goto fail;
+	err = unpack_blocks(&u);
+	(void)inflateEnd(&u.z);
+	if (err)
+		goto out;
 	(void)close(image->fd);
 	image->fd = u.fd;
 	image->file_bytes = u.bytes;
-	image->compressed = 1;
-	return 0;
+	image->compressed = true;
+	u.fd = -1;
+	goto out;
+fail:
+	(void)image__fail(message, err, image->path, "cannot unpack: %s", strerror(-err));
+out:
+	if (u.fd >= 0)
+		(void)close(u.fd);
+	(void)slab_heap__free(image->heap, u.in);
+	return err;
 }

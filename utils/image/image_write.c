@@ -18,7 +18,7 @@
 int image_writer__open(struct image_writer *w, const char *path)
 {
 	memset(w, 0, offsetof(struct image_writer, output));
-	return image_output__open(&w->output, path, &w->step);
+	return image_output__open(&w->output, path, &w->failure);
 }
 
 /* ---- headers and notes, through w->out ---- */
@@ -314,9 +314,11 @@ int image_writer__begin_with(struct image_writer *w, struct image *image,
 	uint64_t data;
 	int err;
 
-	w->step = "cannot write";
-	if (image->segment_count > IMAGE_SEGMENTS_MAX)
+	w->failure.step = "cannot write";
+	if (image->segment_count > IMAGE_SEGMENTS_MAX) {
+		w->failure.reason = "there would be more segments than 60000";
 		return -EFBIG;
+	}
 	w->image = image;
 	w->counting = 1;
 	w->counted = 0;

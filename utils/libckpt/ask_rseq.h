@@ -7,7 +7,7 @@
 #ifndef LIBCKPT_ASK_RSEQ_H
 #define LIBCKPT_ASK_RSEQ_H
 
-#include "libckpt/capture.h"
+#include "libckpt/capture_threads.h"
 
 /*
  * Called in a signal handler by one of the threads, all of which stand still.

@@ -1,11 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * Describing the calling process, see capture.h: what the kernel says in /proc and in answer to
- * system calls. Here is what there is once in a process; its threads, mappings and open
- * files are in files of their own. No malloc, no stdio. Source: proc(5);
- * fs/proc/array.c for the fields of stat.
+ * See capture.h. This file describes what a process has once; its threads, mappings and open files
+ * have files of their own. Source: proc(5); fs/proc/array.c for the fields of stat.
  */
-#include "libckpt/capture_internal.h"
+#include "libckpt/capture.h"
 
 #include <elf.h>
 #include <errno.h>
@@ -20,41 +18,16 @@
 #include <unistd.h>
 
 #include "base/clock.h"
-#include "libckpt/proc_text.h"
 #include "image/registrations.h"
+#include "libckpt/capture_attributes.h"
+#include "libckpt/capture_files.h"
+#include "libckpt/capture_mappings.h"
+#include "libckpt/proc_text.h"
 
 enum {
 	SMALL_BYTES = 4096,
-	STRINGS_EXTRA = 1 << 16,  /* for everything but mappings and files */
-	KEPT_ROOM = 2 * PATH_MAX, /* of it, for capture__keep */
+	STRINGS_EXTRA = 1 << 16, /* for everything but mappings and files */
 };
-
-/* ---- strings ---- */
-
-uint32_t capture__keep_string(struct capture *c, const char *text, size_t length)
-{
-	struct image *image = c->image;
-	size_t at = image->string_bytes;
-
-	if (length == 0 || at + length + 1 + KEPT_ROOM > c->strings_room)
-		return 0;
-	memcpy(c->strings + at, text, length);
-	c->strings[at + length] = '\0';
-	image->string_bytes += length + 1;
-	return (uint32_t)at;
-}
-
-uint32_t capture__keep(struct image *image, const char *text)
-{
-	size_t at = image->string_bytes, bytes = strlen(text) + 1;
-
-	/* The strings are ours, in the arena. */
-	memcpy((char *)image->strings + at, text, bytes);
-	image->string_bytes += bytes;
-	return (uint32_t)at;
-}
-
-/* ---- the process ---- */
 
 /* Field number n (as proc(5) counts, from 1) of /proc/self/stat; the name may hold anything. */
 static uint64_t stat_field(const char *stat, unsigned int n)
@@ -92,12 +65,12 @@ static void capture_numbers(struct image_process *process, const char *stat)
 	process->boottime_ns = clock__read_ns(CLOCK_BOOTTIME);
 }
 
-static uint32_t keep_link(struct capture *c, const char *path)
+static uint32_t add_link(struct capture *c, const char *path)
 {
 	char text[SMALL_BYTES];
 	ssize_t n = readlink(path, text, sizeof(text));
 
-	return n > 0 && (size_t)n < sizeof(text) ? capture__keep_string(c, text, (size_t)n) : 0;
+	return n > 0 && (size_t)n < sizeof(text) ? capture_strings__add(c, text, (size_t)n) : 0;
 }
 
 static int capture_process(struct capture *c)
@@ -111,8 +84,8 @@ static int capture_process(struct capture *c)
 	if (n < 0)
 		return (int)n;
 	capture_numbers(process, text);
-	process->cwd = keep_link(c, "/proc/self/cwd");
-	process->exe = keep_link(c, "/proc/self/exe");
+	process->cwd = add_link(c, "/proc/self/cwd");
+	process->exe = add_link(c, "/proc/self/exe");
 	if (proc_text__read("/proc/self/comm", text, sizeof(text)) > 0)
 		memcpy(process->name, text, strcspn(text, "\n") % sizeof(process->name));
 	n = proc_text__read("/proc/self/cmdline", text, sizeof(text));
@@ -121,7 +94,7 @@ static int capture_process(struct capture *c)
 	for (ssize_t i = 0; i < n - 1 && i < (ssize_t)sizeof(process->arguments) - 1; i++)
 		process->arguments[i] = (char)(text[i] ? text[i] : ' ');
 	if (uname(&name) == 0)
-		c->image->info.kernel = capture__keep_string(c, name.release, strlen(name.release));
+		c->image->info.kernel = capture_strings__add(c, name.release, strlen(name.release));
 	return 0;
 }
 
@@ -137,7 +110,7 @@ static int capture_auxv(struct capture *c)
 	return 0;
 }
 
-/* How many timers of timer_create(2) there are; more than that if they are many. */
+/* The number of timers of timer_create(2); UINT_MAX if they are very many. */
 static unsigned int count_timers(void)
 {
 	char text[SMALL_BYTES];
@@ -182,7 +155,6 @@ static void capture_signals(struct image *image)
 		(void)syscall(SYS_rt_sigaction, i + 1, NULL, &image->signals[i], sizeof(uint64_t));
 }
 
-/* /proc/self/maps as text, which may be long. */
 static int read_maps(struct arena *arena, char **ret_text, size_t *ret_bytes)
 {
 	enum { MAPS_BYTES = 16 << 20 }; /* some 200000 lines */
@@ -207,7 +179,7 @@ int capture__process(struct image *image, struct arena *arena, struct stopped_th
 	int err;
 
 	*step = "cannot read /proc/self/fd";
-	files = capture__add_files(NULL, hidden_fds);
+	files = capture_files__add(NULL, hidden_fds);
 	if (files < 0)
 		return (int)files;
 	*step = "cannot read /proc/self/maps";
@@ -215,25 +187,28 @@ int capture__process(struct image *image, struct arena *arena, struct stopped_th
 	if (err)
 		return err;
 	*step = "cannot describe this process";
-	c.strings_room = maps_bytes + (size_t)files * PATH_MAX + STRINGS_EXTRA;
-	c.strings = arena__take(arena, c.strings_room);
-	image->files = arena__take(arena, ((size_t)files + 1) * sizeof(*image->files));
-	if (!c.strings || !image->files)
-		return -ENOMEM;
-	image->strings = c.strings;
-	image->string_bytes = 1; /* the empty one */
-	err = capture__add_mappings(&c, maps, own, own_count);
-	if (!err)
-		err = capture__add_threads(&c, threads);
-	if (!err)
-		err = capture_process(&c);
-	if (!err)
-		err = capture_auxv(&c);
-	if (!err)
-		err = capture__add_attributes(&c, threads);
+	err = capture_strings__open(&c, maps_bytes + (size_t)files * PATH_MAX + STRINGS_EXTRA);
 	if (err)
 		return err;
-	files = capture__add_files(&c, hidden_fds);
+	image->files = arena__take(arena, ((size_t)files + 1) * sizeof(*image->files));
+	if (!image->files)
+		return -ENOMEM;
+	err = capture_mappings__add(&c, maps, own, own_count);
+	if (err)
+		return err;
+	err = capture_threads__add(&c, threads);
+	if (err)
+		return err;
+	err = capture_process(&c);
+	if (err)
+		return err;
+	err = capture_auxv(&c);
+	if (err)
+		return err;
+	err = capture_attributes__add(&c, threads);
+	if (err)
+		return err;
+	files = capture_files__add(&c, hidden_fds);
 	capture_signals(image);
 	return files < 0 ? (int)files : 0;
 }

@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * What the kernel keeps for the process beside memory, threads and files, see capture_internal.h:
- * limits, groups, oom_score_adj, and what is registered with membarrier(2).
+ * See capture_attributes.h.
  */
-#include "libckpt/capture_internal.h"
+#include "libckpt/capture_attributes.h"
 
 #include <errno.h>
 #include <linux/membarrier.h>
@@ -79,7 +78,7 @@ static void capture_membarrier(struct image_attributes *attributes)
 	}
 }
 
-int capture__add_attributes(struct capture *c, const struct stopped_thread *threads)
+int capture_attributes__add(struct capture *c, const struct stopped_thread *threads)
 {
 	int err = capture_limits(c);
 

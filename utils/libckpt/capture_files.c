@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * The open files of the calling process, see capture_internal.h: /proc/self/fd and fdinfo.
+ * See capture_files.h. Source: proc(5), kcmp(2).
  */
-#include "libckpt/capture_internal.h"
+#include "libckpt/capture_files.h"
 
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/kcmp.h>
+#include <stdbool.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -18,16 +19,16 @@
 
 enum { TEXT_BYTES = 4096 };
 
-static int is_hidden(int fd, const int *hidden)
+static bool is_hidden(int fd, const int *hidden)
 {
 	for (; *hidden >= 0; hidden++) {
 		if (*hidden == fd)
-			return 1;
+			return true;
 	}
-	return 0;
+	return false;
 }
 
-/* The lower fd that shares this open file, or -1. Without kcmp(2) nothing is known. */
+/* The lower fd that shares this open file; -1 if there is none, or the kernel has no kcmp(2). */
 static int32_t find_twin(const struct image *image, const struct image_file *file)
 {
 	pid_t pid = getpid();
@@ -54,10 +55,10 @@ static void add_file(struct capture *c, int fd)
 	memset(file, 0, sizeof(*file));
 	proc_text__make_path(path, "/proc/self/fdinfo/", (uint64_t)fd, 10, "");
 	n = proc_text__read(path, text, sizeof(text));
-	if (n == -EFBIG) /* what counts is at the beginning */
+	if (n == -EFBIG) /* what is needed is at the beginning */
 		text[sizeof(text) - 1] = '\0';
 	if (fstat(fd, &st) < 0 || (n < 0 && n != -EFBIG))
-		return; /* closed meanwhile: the folder of /proc was ours */
+		return; /* the folder that is being read */
 	file->fd = fd;
 	file->offset = proc_text__find_number(text, "pos:", 10);
 	file->flags = (uint32_t)proc_text__find_number(text, "flags:", 8);
@@ -70,7 +71,7 @@ static void add_file(struct capture *c, int fd)
 	proc_text__make_path(path, "/proc/self/fd/", (uint64_t)fd, 10, "");
 	n = readlink(path, text, sizeof(text));
 	if (n > 0 && (size_t)n < sizeof(text))
-		file->path = capture__keep_string(c, text, (size_t)n);
+		file->path = capture_strings__add(c, text, (size_t)n);
 	file->same_as = find_twin(image, file);
 	image->file_count++;
 	if (!S_ISREG(st.st_mode) && !S_ISDIR(st.st_mode))
@@ -79,8 +80,8 @@ static void add_file(struct capture *c, int fd)
 		image->info.missing |= IMAGE_MISSING_DELETED;
 }
 
-/* The order of /proc is that of the numbers. */
-ssize_t capture__add_files(struct capture *c, const int *hidden)
+/* /proc lists the files in the order of their numbers. */
+ssize_t capture_files__add(struct capture *c, const int *hidden)
 {
 	int folder = nocancel__open("/proc/self/fd", O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0);
 	_Alignas(struct dirent64) char entries[1024];

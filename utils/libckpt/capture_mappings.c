@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * The mappings of the calling process, see capture_internal.h: the lines of /proc/self/maps.
- * Source: proc(5).
+ * See capture_mappings.h. Source: proc(5).
  */
-#include "libckpt/capture_internal.h"
+#include "libckpt/capture_mappings.h"
 
 #include <errno.h>
 #include <limits.h>
+#include <stdbool.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -27,16 +27,16 @@ static uint32_t kind_of(const char *path, const struct image_mapping *m)
 	return m->inode && path[0] == '/' ? IMAGE_FILE : 0;
 }
 
-/* The mappings of one file follow each other: they share the string of the one before. */
-static uint32_t keep_again(struct capture *c, uint32_t before, const char *text, size_t length)
+/* The mappings of one file follow each other, and share one string. */
+static uint32_t add_path(struct capture *c, uint32_t before, const char *text, size_t length)
 {
 	if (strlen(c->strings + before) == length && memcmp(c->strings + before, text, length) == 0)
 		return before;
-	return capture__keep_string(c, text, length);
+	return capture_strings__add(c, text, length);
 }
 
-/* In the maps, a newline of a name is "\012", and so is "\012" itself, the name of another file.
- * Returns the exact name, and its length in *length; or name, where the kernel does not say it. */
+/* /proc/self/maps writes a newline in a name as "\012", and these four characters themselves as they
+ * are. Returns the exact name, and its length in *length; or name, if the kernel does not tell. */
 static const char *find_exact(const struct image_mapping *m, const char *name, size_t *length)
 {
 	static char exact[PATH_MAX];
@@ -85,18 +85,18 @@ static const char *take_mapping(struct capture *c, const char *line, uint32_t be
 		length -= sizeof(deleted) - 1;
 		m->flags |= IMAGE_DELETED;
 	}
-	m->path = keep_again(c, before, p, length);
+	m->path = add_path(c, before, p, length);
 	m->flags |= kind_of(c->strings + m->path, m);
 	return line;
 }
 
-static int overlaps(const struct image_mapping *m, const struct image_run *run)
+static bool overlaps(const struct image_mapping *m, const struct image_run *run)
 {
 	return m->start < run->end && run->start < m->end;
 }
 
-/* A mapping that is ours in part is cut in up to three: neighbours of the same kind are one line of
- * the maps. */
+/* Cuts a mapping in up to three: the kernel shows neighbours of the same kind as one. Returns into how
+ * many. */
 static size_t mark_own(struct image_mapping *items, size_t i, const struct image_run *run)
 {
 	struct image_mapping whole = items[i];
@@ -120,7 +120,7 @@ static size_t mark_own(struct image_mapping *items, size_t i, const struct image
 	return count;
 }
 
-int capture__add_mappings(struct capture *c, const char *text, const struct image_run *own,
+int capture_mappings__add(struct capture *c, const char *text, const struct image_run *own,
 			  size_t own_count)
 {
 	struct image *image = c->image;
@@ -128,21 +128,20 @@ int capture__add_mappings(struct capture *c, const char *text, const struct imag
 
 	for (const char *p = text; *p; p++)
 		lines += *p == '\n';
-	image->mappings =
-		arena__take(c->arena, (lines + 2 * own_count + 1) * sizeof(*image->mappings));
+	image->mappings = arena__take(c->arena,
+				      (lines + 2 * own_count + 1) * sizeof(*image->mappings));
 	if (!image->mappings)
 		return -ENOMEM;
 	while (*text) {
 		size_t i = image->mapping_count, count = 1;
-		uint64_t shared;
 
 		memset(&image->mappings[i], 0, sizeof(image->mappings[i]));
 		text = take_mapping(c, text, i ? image->mappings[i - 1].path : 0,
 				    &image->mappings[i]);
-		shared = image->mappings[i].flags & IMAGE_SHARED;
-		image->info.missing |= shared ? IMAGE_MISSING_SHARING : 0;
+		if (image->mappings[i].flags & IMAGE_SHARED)
+			image->info.missing |= IMAGE_MISSING_SHARING;
 		for (size_t k = 0; k < own_count; k++) {
-			size_t last = i + count - 1; /* what is behind the ranges before */
+			size_t last = i + count - 1; /* the rest of the mapping */
 
 			if (overlaps(&image->mappings[last], &own[k]))
 				count += mark_own(image->mappings, last, &own[k]) - 1;

@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * The threads of the calling process, see capture.h and capture_internal.h: which there are, their
- * registers, and what each has registered with the kernel.
+ * See capture_threads.h.
  */
-#include "libckpt/capture_internal.h"
+#include "libckpt/capture_threads.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -19,7 +18,7 @@
 #include "libckpt/proc_text.h"
 #include "image/registrations.h"
 
-ssize_t capture__threads(pid_t *tids, size_t max)
+ssize_t capture_threads__list(pid_t *tids, size_t max)
 {
 	int fd = nocancel__open("/proc/self/task", O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0);
 	_Alignas(struct dirent64) char entries[1024];
@@ -47,7 +46,7 @@ ssize_t capture__threads(pid_t *tids, size_t max)
 	return n < 0 ? n : (ssize_t)count;
 }
 
-void capture__thread(struct stopped_thread *thread)
+void capture_threads__describe(struct stopped_thread *thread)
 {
 	struct image_thread *t = &thread->thread;
 	size_t length = 0;
@@ -107,8 +106,8 @@ static void fill_registers(struct user_regs_struct *user, const struct stopped_t
 }
 
 /*
- * The kernel's signal frame has the extended state in the form of XSAVE. Bytes 464 to 511 of it are
- * for software: in a signal frame they say how long it is, in a core file they begin with XCR0.
+ * The kernel's signal frame has the extended state in the form of XSAVE. Bytes 464 to 511 are for
+ * software: in a signal frame they say how long the state is, in a core file they begin with XCR0.
  * Source: struct _fpx_sw_bytes in asm/sigcontext.h; fpu/regset.c.
  */
 static int fill_xstate(struct capture *c, const struct stopped_thread *thread,
@@ -154,7 +153,7 @@ static void fill_resume(struct image_thread *thread, const ucontext_t *resume)
 	thread->fpu_control = resume->uc_mcontext.fpregs->cwd;
 }
 
-int capture__add_threads(struct capture *c, struct stopped_thread *threads)
+int capture_threads__add(struct capture *c, struct stopped_thread *threads)
 {
 	struct image *image = c->image;
 	size_t count = 0;

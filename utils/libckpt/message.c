@@ -10,33 +10,34 @@
 #include "libckpt/stop_threads.h"
 #include "libckpt/stderr_line.h"
 
+static void add_path(struct stderr_line *line, const struct settings *settings)
+{
+	stderr_line__text(line, "cannot write ");
+	stderr_line__text(line, settings->path);
+	stderr_line__text(line, ": ");
+}
+
+static void add_end(struct stderr_line *line)
+{
+	stderr_line__text(line, "; the program goes on");
+	stderr_line__end(line);
+}
+
 void message__failure(const struct settings *settings, const struct saving *saving, int err)
 {
-	const char *reason = strerrordesc_np(-err);
 	struct stderr_line line;
 
 	stderr_line__begin(&line);
-	if (!saving->step_names_path) {
-		stderr_line__text(&line, "cannot write ");
-		stderr_line__text(&line, settings->path);
-		stderr_line__text(&line, ": ");
-	}
-	stderr_line__text(&line, saving->step);
-	if (saving->step_names_path) {
+	if (!saving->failure_names_path)
+		add_path(&line, settings);
+	stderr_line__text(&line, saving->failure.step);
+	if (saving->failure_names_path) {
 		stderr_line__text(&line, " ");
 		stderr_line__text(&line, settings->path);
 	}
 	stderr_line__text(&line, ": ");
-	if (saving->step_names_path)
-		reason = image_output__reason(&saving->writer->output, err);
-	if (!saving->step_names_path && err == -EFBIG) {
-		stderr_line__text(&line, "there are more segments than ");
-		stderr_line__number(&line, IMAGE_SEGMENTS_MAX);
-	} else {
-		stderr_line__text(&line, reason ? reason : "unknown error");
-	}
-	stderr_line__text(&line, "; the program goes on");
-	stderr_line__end(&line);
+	stderr_line__text(&line, image_failure__reason(&saving->failure, err));
+	add_end(&line);
 }
 
 void message__success(const struct settings *settings, const struct saving *saving,
@@ -47,7 +48,7 @@ void message__success(const struct settings *settings, const struct saving *savi
 	stderr_line__begin(&line);
 	stderr_line__text(&line, settings->path);
 	stderr_line__text(&line, ": ");
-	stderr_line__number(&line, saving->pages.written_bytes);
+	stderr_line__number(&line, saving->written_bytes);
 	stderr_line__text(&line, saving->request->parent ? " bytes that have changed, of "
 							 : " bytes of memory, of ");
 	stderr_line__number(&line, saving->image->mapping_count);
@@ -77,17 +78,15 @@ void message__absent_thread(const struct settings *settings, pid_t tid)
 	struct stderr_line line;
 
 	stderr_line__begin(&line);
-	stderr_line__text(&line, "cannot write ");
-	stderr_line__text(&line, settings->path);
-	stderr_line__text(&line, ": thread ");
+	add_path(&line, settings);
+	stderr_line__text(&line, "thread ");
 	stderr_line__number(&line, (uint64_t)tid);
-	stderr_line__text(
-		&line,
-		" did not come within 5 seconds: it has ended alone, a handler of it runs on "
-		"too small a stack of its own, or it blocks signal ");
+	stderr_line__text(&line,
+			  " did not come within 5 seconds: it has ended alone, a handler of it runs "
+			  "on too small a stack of its own, or it blocks signal ");
 	stderr_line__number(&line, (uint64_t)settings->signal);
-	stderr_line__text(&line, " (choose another one with CKPT_SIGNAL); the program goes on");
-	stderr_line__end(&line);
+	stderr_line__text(&line, " (choose another one with CKPT_SIGNAL)");
+	add_end(&line);
 }
 
 void message__many_threads(const struct settings *settings)
@@ -95,12 +94,10 @@ void message__many_threads(const struct settings *settings)
 	struct stderr_line line;
 
 	stderr_line__begin(&line);
-	stderr_line__text(&line, "cannot write ");
-	stderr_line__text(&line, settings->path);
-	stderr_line__text(&line, ": there are more threads than ");
+	add_path(&line, settings);
+	stderr_line__text(&line, "there are more threads than ");
 	stderr_line__number(&line, STOP_THREADS_MAX);
-	stderr_line__text(&line, "; the program goes on");
-	stderr_line__end(&line);
+	add_end(&line);
 }
 
 void message__killed_child(const struct settings *settings, int signal)
@@ -121,14 +118,11 @@ void message__text(const struct settings *settings, const char *text, int err)
 	struct stderr_line line;
 
 	stderr_line__begin(&line);
-	stderr_line__text(&line, "cannot write ");
-	stderr_line__text(&line, settings->path);
-	stderr_line__text(&line, ": ");
+	add_path(&line, settings);
 	stderr_line__text(&line, text);
 	if (err) {
 		stderr_line__text(&line, ": ");
 		stderr_line__text(&line, strerrordesc_np(-err));
 	}
-	stderr_line__text(&line, "; the program goes on");
-	stderr_line__end(&line);
+	add_end(&line);
 }

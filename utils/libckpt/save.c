@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * See save.h. All memory for it is a arena, which is mapped for the time of one image.
+ * See save.h. All memory for an image is of one arena, which is mapped for as long.
  */
 #include "libckpt/save.h"
 
@@ -10,23 +10,31 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/nocancel.h"
+#include "base/page.h"
+#include "libckpt/page_writer.h"
+#include "libckpt/segments.h"
 
 enum {
 	ARENA_BYTES = 96 << 20,
-	FRAMES_BYTES = 64 << 10, /* more than anything takes of a stack below a thread */
+	FRAMES_BYTES = 64 << 10, /* more stack than is used below a struct stopped_thread */
 };
+
+static void begin_step(struct saving *s, const char *step)
+{
+	s->failure = (struct image_failure){.step = step};
+	s->failure_names_path = false;
+}
 
 static int fill_info(struct saving *s)
 {
 	struct image_info *info = &s->image->info;
-	struct timespec now = {0};
 
-	(void)clock_gettime(CLOCK_REALTIME, &now);
+	begin_step(s, "cannot get a random number");
 	info->version = IMAGE_VERSION;
 	info->page_bytes = PAGE_BYTES;
-	info->time_ns = (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
-	s->step = "cannot get a random number";
+	info->time_ns = clock__read_ns(CLOCK_REALTIME);
 	if (nocancel__random(&info->id, sizeof(info->id), GRND_NONBLOCK) !=
 	    (ssize_t)sizeof(info->id))
 		return -EAGAIN;
@@ -38,16 +46,16 @@ static void fill_parent(struct saving *s)
 {
 	struct image_info *info = &s->image->info;
 
-	info->writer = capture__keep(s->image, "libckpt " TRACER_VERSION);
+	info->writer = capture_strings__add_late(s->image, "libckpt " TRACER_VERSION);
 	if (!s->request->parent)
 		return;
 	info->flags |= IMAGE_INCREMENT;
 	info->parent_id = s->request->parent_id;
 	info->depth = s->request->depth;
-	info->parent = capture__keep(s->image, s->request->parent);
+	info->parent = capture_strings__add_late(s->image, s->request->parent);
 }
 
-/* In address order, as capture__process wants them. */
+/* Lists the memory that is ours, in address order. */
 static size_t list_own(const struct saving *s, struct image_run own[3])
 {
 	size_t count = s->request->dirty ? dirty__own(s->request->dirty, own) : 0;
@@ -65,18 +73,21 @@ static size_t list_own(const struct saving *s, struct image_run own[3])
 	return count;
 }
 
-static int describe(struct saving *s)
+static int fill_image(struct saving *s)
 {
 	const struct dirty *dirty = s->request->dirty;
-	const int hidden[] = {s->pages.mem_fd, s->pages.pagemap->fd,
-			      dirty && dirty->uffd >= 0 ? dirty->uffd : -1, -1};
+	int hidden_fds[4] = {s->memory.mem_fd, s->memory.pagemap_fd, -1, -1};
 	struct image_run own[3];
 	size_t own_count = list_own(s, own);
-	int err = fill_info(s);
+	int err;
 
-	if (!err)
-		err = capture__process(s->image, &s->arena, s->request->threads, own, own_count,
-				       hidden, &s->step);
+	if (dirty)
+		hidden_fds[2] = dirty->tracking.uffd;
+	err = fill_info(s);
+	if (err)
+		return err;
+	err = capture__process(s->image, &s->arena, s->request->threads, own, own_count, hidden_fds,
+			       &s->failure.step);
 	if (err)
 		return err;
 	s->image->info.missing |= s->request->missing;
@@ -86,58 +97,39 @@ static int describe(struct saving *s)
 	return 0;
 }
 
-int save__plan(struct saving *s)
-{
-	struct dirty *dirty = s->request->dirty;
-	int err = 0;
-
-	s->step = "cannot find the pages of this process";
-	if (dirty)
-		err = dirty__begin(dirty, s->image);
-	if (err)
-		return err;
-	if (s->request->parent)
-		return dirty__plan(dirty, &s->pages, s->image);
-	err = page_writer__plan_full(&s->pages, s->image);
-	if (!err && dirty)
-		err = dirty__note(dirty, &s->pages, s->image);
-	return err;
-}
-
-/* The pages of [start, end). */
 static struct image_run pages_of(uint64_t start, uint64_t end)
 {
 	return (struct image_run){page__start(start), page__round_up(end)};
 }
 
 /*
- * What changes while an image is written, though all threads stand still: our variables, our stack,
- * the stacks of threads that are about to sleep, errno, and the area of each thread where the
+ * Lists what changes while an image is written, though all threads stand still: our variables, our
+ * stack, the stacks of threads that are about to sleep, errno, and the area of each thread where the
  * kernel writes which processor it runs on (rseq).
  */
-static int list_moving(struct saving *s, struct image_run **ret_runs, size_t *ret_count)
+static int list_unstable(struct saving *s, struct image_run **ret_runs, size_t *ret_count)
 {
 	const struct stopped_thread *leader = s->request->threads;
 	const uint64_t errno_offset = (uintptr_t)&errno - leader->thread.fs_base;
 	struct image_run *runs;
 	size_t count = 1;
 
-	for (const struct stopped_thread *v = leader; v; v = v->next)
+	for (const struct stopped_thread *t = leader; t; t = t->next)
 		count += 3;
 	runs = arena__take(&s->arena, count * sizeof(*runs));
 	if (!runs)
 		return -ENOMEM;
 	count = 0;
 	runs[count++] = pages_of(s->request->variables.start, s->request->variables.end);
-	for (const struct stopped_thread *v = leader; v; v = v->next) {
-		const uint64_t end = (uintptr_t)(v + 1);
-		const uint64_t number = v->thread.fs_base + errno_offset;
-		const struct image_thread *t = &v->thread;
+	for (const struct stopped_thread *t = leader; t; t = t->next) {
+		const uint64_t frames_end = (uintptr_t)(t + 1);
+		const uint64_t number = t->thread.fs_base + errno_offset;
+		const uint64_t rseq = t->thread.rseq;
 
-		runs[count++] = pages_of(end - FRAMES_BYTES, end);
+		runs[count++] = pages_of(frames_end - FRAMES_BYTES, frames_end);
 		runs[count++] = pages_of(number, number + sizeof(errno));
-		if (t->rseq)
-			runs[count++] = pages_of(t->rseq, t->rseq + t->rseq_bytes);
+		if (rseq)
+			runs[count++] = pages_of(rseq, rseq + t->thread.rseq_bytes);
 	}
 	*ret_runs = runs;
 	*ret_count = count;
@@ -146,15 +138,14 @@ static int list_moving(struct saving *s, struct image_run **ret_runs, size_t *re
 
 int save__describe(struct saving *s, const struct save_request *request)
 {
-	enum pagemap_tracking tracking = request->dirty ? request->dirty->tracking : PAGEMAP_NONE;
-	struct image_run *moving;
-	size_t moving_count;
+	struct image_run *unstable;
+	size_t unstable_count;
 	int err;
 
 	memset(s, 0, sizeof(*s));
 	s->request = request;
-	s->pages.mem_fd = -1;
-	s->step = "no memory";
+	s->memory.mem_fd = s->memory.pagemap_fd = -1;
+	begin_step(s, "no memory");
 	err = arena__open(&s->arena, ARENA_BYTES);
 	if (err)
 		return err;
@@ -162,20 +153,40 @@ int save__describe(struct saving *s, const struct save_request *request)
 	s->writer = arena__take(&s->arena, sizeof(*s->writer));
 	if (!s->image || !s->writer)
 		return -ENOMEM;
-	err = list_moving(s, &moving, &moving_count);
+	err = list_unstable(s, &unstable, &unstable_count);
 	if (err)
 		return err;
-	s->step = "cannot open files of /proc/self";
-	err = page_writer__open(&s->pages, &s->arena, moving, moving_count, tracking);
-	return err ? err : describe(s);
+	begin_step(s, "cannot open files of /proc/self");
+	err = own_memory__open(&s->memory, &s->arena, unstable, unstable_count);
+	return err ? err : fill_image(s);
 }
+
+int save__choose_pages(struct saving *s)
+{
+	struct dirty *dirty = s->request->dirty;
+	int err = 0;
+
+	begin_step(s, "cannot find the pages of this process");
+	if (dirty)
+		err = dirty__begin(dirty, s->image);
+	if (err)
+		return err;
+	err = s->request->parent ? dirty__choose(dirty, &s->memory, s->image, &s->arena)
+				 : segments__choose_all(s->image, &s->memory, &s->arena);
+	if (err == -EFBIG)
+		s->failure.reason = "there would be more segments than 60000";
+	if (err || !dirty || s->request->parent)
+		return err;
+	return dirty__note_sums(dirty, &s->memory, s->image);
+}
+_Static_assert(IMAGE_SEGMENTS_MAX == 60000, "the text above says it");
 
 int save__open(struct saving *s)
 {
 	int err = image_writer__open(s->writer, s->request->path);
 
-	s->step = s->writer->step;
-	s->step_names_path = 1;
+	s->failure = s->writer->failure;
+	s->failure_names_path = true;
 	if (!err)
 		history__begin(s->request->history, s->writer->output.fd);
 	return err;
@@ -183,12 +194,11 @@ int save__open(struct saving *s)
 
 int save__reopen(struct saving *s)
 {
-	s->step = "cannot open files of /proc/self";
-	s->step_names_path = 0;
-	return page_writer__reopen(&s->pages);
+	begin_step(s, "cannot open files of /proc/self");
+	return own_memory__reopen(&s->memory);
 }
 
-void save__leave(struct saving *s)
+void save__release(struct saving *s)
 {
 	(void)nocancel__close(s->writer->output.fd);
 }
@@ -201,20 +211,24 @@ void save__abort(struct saving *s)
 int save__write(struct saving *s)
 {
 	struct image_writer *writer = s->writer;
-	int err = image_writer__begin(writer, s->image);
+	int err;
 
-	if (!err)
-		err = page_writer__write(&s->pages, writer, s->image);
-	if (!err)
-		err = image_writer__commit(writer);
-	s->step = writer->step;
-	s->step_names_path = 1;
+	err = image_writer__begin(writer, s->image);
+	if (err)
+		goto out;
+	err = page_writer__write(writer, s->image, &s->memory, &s->written_bytes);
+	if (err)
+		goto out;
+	err = image_writer__commit(writer);
+out:
+	s->failure = writer->failure;
+	s->failure_names_path = true;
 	image_writer__abort(writer);
 	return err;
 }
 
 void save__close(struct saving *s)
 {
-	page_writer__close(&s->pages);
+	own_memory__close(&s->memory);
 	arena__close(&s->arena);
 }

@@ -1,34 +1,37 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * See stop_threads.h. The words that threads wait on are in one struct, which is part of the image:
- * a process that was brought back finds it as it was while all stood still. A futex(2) of one
- * process is an address in it, so nothing of a wait has to be restored.
+ * See stop_threads.h. Threads wait on words of one struct, which is a part of the image: a process that
+ * was brought back finds it as it was while all stood still. A private futex(2) is only an address, so
+ * nothing else of a wait has to be restored.
  */
 #include "libckpt/stop_threads.h"
 
 #include <errno.h>
 #include <linux/futex.h>
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
+#include "base/page.h"
+
 enum {
-	ROUND_MS = 20, /* between two looks for those that are missing */
+	ROUND_MS = 20, /* after which those that are missing are called again */
 	ROUNDS = 250,  /* 5 seconds */
 	ADDRESS_BITS = 48,
 };
 
 static struct {
-	/* The first member; in the upper bits, where addresses have none, the generation: a member
-	 * that comes too late must not get into the list of the next one. */
+	/* The first member. The generation is in the upper bits, which no address uses: a member that
+	 * comes too late must not get into the list of the next generation. */
 	atomic_uintptr_t members;
 	struct stopped_thread *leader;
 	atomic_int leading;     /* the process that has a leader now, or 0; a fork copies it */
-	atomic_uint generation; /* of gatherings; what a call must carry to be heeded */
-	atomic_uint arrivals;   /* members of this generation */
+	atomic_uint generation; /* the number of this gathering; members are called with it */
+	atomic_uint arrivals;   /* members that have come */
 	atomic_uint released;   /* the last generation that may go on */
 	atomic_uint returned;   /* threads in stop_threads__meet_again */
 	unsigned int count;
@@ -36,7 +39,7 @@ static struct {
 
 static pid_t tids[STOP_THREADS_MAX]; /* the leader's; too large for a stack */
 
-/* Whose memory this is; in a page that a fork leaves behind: 0 in a child that is not known yet. */
+/* The process whose memory this is. A fork clears the page: 0 in a child that has not claimed it. */
 static atomic_int *owner;
 
 static uintptr_t generation_tag(unsigned int generation)
@@ -69,24 +72,23 @@ void stop_threads__own(void)
 				  MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
 		if (page == MAP_FAILED)
-			return; /* then a child of vfork is taken for one of fork */
+			return; /* a child of vfork is then taken for one of fork */
 		owner = page;
 	}
-	/* An image does not say it. On failure the page of a child holds the
-	 * number of its parent. */
+	/* Each time, for an image does not know it. Without it, a child would see its parent's number. */
 	if (madvise(owner, PAGE_BYTES, MADV_WIPEONFORK) < 0)
 		owner = NULL;
 	else
 		*owner = getpid();
 }
 
-static int is_owner(int self)
+static bool is_owner(int self)
 {
-	int nobody = 0;
+	int found = 0;
 
-	if (!owner || atomic_compare_exchange_strong(owner, &nobody, self))
-		return 1;
-	return nobody == self;
+	if (!owner || atomic_compare_exchange_strong(owner, &found, self))
+		return true;
+	return found == self;
 }
 
 enum stop_role stop_threads__role(const siginfo_t *info)
@@ -97,14 +99,14 @@ enum stop_role stop_threads__role(const siginfo_t *info)
 	if (!is_owner(self))
 		return STOP_NOBODY;
 	if (info->si_code == SI_QUEUE && info->si_pid == getpid() && info->si_ptr == &gathering) {
-		/* Our own call. It may have been pending while the thread came for another. */
+		/* Our own call. It is out of date if it was pending while the thread came already. */
 		return gathering.leading && (unsigned int)info->si_errno == gathering.generation &&
 				       gathering.released != gathering.generation
 			       ? STOP_MEMBER
 			       : STOP_NOBODY;
 	}
-	/* If there is a leader already, this request is answered by its image: unless that is in
-	 * the parent, and the fork came between its first step and its call to us. */
+	/* If there is a leader already, its image answers this request as well. But a leader whose
+	 * number is another process's was copied by a fork: it leads the parent. */
 	return leading != self && atomic_compare_exchange_strong(&gathering.leading, &leading, self)
 		       ? STOP_LEADER
 		       : STOP_NOBODY;
@@ -125,19 +127,20 @@ static void call(pid_t tid, int signal)
 	(void)syscall(SYS_rt_tgsigqueueinfo, getpid(), tid, signal, &info);
 }
 
-static int is_here(pid_t tid)
+static bool is_here(pid_t tid)
 {
-	for (const struct stopped_thread *v = first_member(gathering.members); v; v = v->next) {
-		if (v->thread.tid == tid)
-			return 1;
+	for (const struct stopped_thread *t = first_member(gathering.members); t; t = t->next) {
+		if (t->thread.tid == tid)
+			return true;
 	}
-	return 0;
+	return false;
 }
 
-/* Calls those that are not here; how many they are, or -errno. */
+/* Calls the threads that are not here. Returns how many they are, with one of them in *ret_tid; or
+ * -errno. */
 static int call_missing(int signal, pid_t self, pid_t *ret_tid)
 {
-	ssize_t count = capture__threads(tids, STOP_THREADS_MAX);
+	ssize_t count = capture_threads__list(tids, STOP_THREADS_MAX);
 	int missing = 0;
 
 	if (count < 0)
@@ -168,11 +171,11 @@ int stop_threads__gather(int signal, struct stopped_thread *first, pid_t *ret_ti
 
 		if (missing < 0)
 			return missing;
-		if (missing == 0) { /* and nobody is left to start another one */
+		if (missing == 0) { /* nobody is left who could start another thread */
 			first->next = first_member(gathering.members);
 			return 0;
 		}
-		/* All that were called may come before the next look. */
+		/* Until all have come that were called, or none comes any more. */
 		while (gathering.arrivals - arrivals < (unsigned int)missing) {
 			unsigned int seen = gathering.arrivals;
 
@@ -202,7 +205,7 @@ void stop_threads__join(struct stopped_thread *thread)
 
 	do {
 		if (members - (uintptr_t)first_member(members) != tag)
-			return; /* and will be called again, for the next one */
+			return; /* too late; it will be called again for the next generation */
 		thread->next = first_member(members);
 	} while (!atomic_compare_exchange_weak(&gathering.members, &members,
 					       tag | (uintptr_t)thread));
@@ -217,7 +220,7 @@ void stop_threads__release(void)
 	gathering.leader = NULL;
 	gathering.released = gathering.generation;
 	wake_all(&gathering.released);
-	gathering.leading = 0; /* from here on, somebody else may begin a new generation */
+	gathering.leading = 0; /* last: another leader may begin now */
 }
 
 void stop_threads__meet_again(const struct stopped_thread *thread)

@@ -1,12 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * See pagemap.h. PAGEMAP_SCAN (Linux 6.7) walks the page tables and skips what is not there; before
- * it, eight bytes are read for each page that is mapped.
+ * See pagemap.h.
  */
 #include "pages/pagemap.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <linux/ioctl.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -23,50 +21,61 @@ struct scan_argument {
 #define SCAN_IOCTL _IOWR('f', 16, struct scan_argument)
 
 enum {
-	FLAG_PROTECT = 1 << 0,
-	FLAG_CHECK = 1 << 1,
-	SCAN_WRITE_TRACKED = 1 << 0, /* PAGE_IS_WPALLOWED: its mapping is registered for it */
-	SCAN_WRITTEN = 1 << 1,
-	SCAN_PRESENT = 1 << 3,
-	SCAN_SWAPPED = 1 << 4,
-	SCAN_GUARD = 1 << 8, /* PAGE_IS_GUARD of 6.15 */
+	SCAN_PROTECT = 1 << 0,   /* PM_SCAN_WP_MATCHING */
+	SCAN_CHECK = 1 << 1,     /* PM_SCAN_CHECK_WPASYNC */
+	CATEGORY_GUARD = 1 << 8, /* PAGE_IS_GUARD, Linux 6.15 */
 };
 
+/* The entries of pagemap, 8 bytes for each page. */
 #define ENTRY_PRESENT    (1ULL << 63)
 #define ENTRY_SWAPPED    (1ULL << 62)
+#define ENTRY_GUARD      (1ULL << 58) /* Linux 6.15 */
 #define ENTRY_SOFT_DIRTY (1ULL << 55)
-#define ENTRY_GUARD      (1ULL << 58) /* of 6.15 */
 
-/* One PAGEMAP_SCAN from p->at on; the count of regions, or -errno. */
-static int scan(struct pagemap *p)
+/* One call, from *start on. *start becomes where the kernel has stopped. Returns the number of runs,
+ * or -errno. */
+static int scan_once(int fd, struct scan_argument *argument, uint64_t *start)
 {
-	struct scan_argument argument = {
-		.size = sizeof(argument),
-		.start = p->at,
-		.end = p->end,
-		.vec = (uintptr_t)p->regions,
-		.vec_len = PAGEMAP_REGIONS,
-		.category_inverted = p->knows_guards ? SCAN_GUARD : 0,
-		.category_mask = p->knows_guards ? SCAN_GUARD : 0,
-		.category_anyof_mask = SCAN_PRESENT | SCAN_SWAPPED,
-		.return_mask =
-			SCAN_PRESENT |
-			(p->tracking == PAGEMAP_UFFD ? SCAN_WRITTEN | SCAN_WRITE_TRACKED : 0),
-	};
-	int n;
+	int count;
 
+	argument->size = sizeof(*argument);
+	argument->start = *start;
 	do {
-		n = ioctl(p->fd, SCAN_IOCTL, &argument);
-	} while (n < 0 && errno == EINTR);
-	if (n < 0)
+		count = ioctl(fd, SCAN_IOCTL, argument);
+	} while (count < 0 && errno == EINTR);
+	if (count < 0)
 		return -errno;
-	p->at = n == PAGEMAP_REGIONS ? p->regions[n - 1].end : p->end;
-	if (argument.walk_end > p->at && argument.walk_end < p->end)
-		p->at = argument.walk_end;
-	return n;
+	if (argument->walk_end <= *start)
+		return -ESRCH;
+	*start = argument->walk_end;
+	return count;
 }
 
-/* The same from the entries of pagemap. */
+static int scan(struct pagemap *p)
+{
+	const uint64_t excluded = p->knows_guards ? CATEGORY_GUARD : 0;
+	struct scan_argument argument = {
+		.end = p->end,
+		.vec = (uintptr_t)p->runs,
+		.vec_len = PAGEMAP_RUNS,
+		.category_inverted = excluded,
+		.category_mask = excluded,
+		.category_anyof_mask = PAGEMAP_PRESENT | PAGEMAP_SWAPPED,
+		.return_mask = PAGEMAP_PRESENT | PAGEMAP_SWAPPED | p->categories,
+	};
+
+	return scan_once(p->fd, &argument, &p->at);
+}
+
+static uint64_t categories_of(uint64_t entry)
+{
+	if ((entry & ENTRY_GUARD) && !(entry & ENTRY_PRESENT))
+		return 0; /* a marker in the place of a swap entry */
+	return (entry & ENTRY_PRESENT ? PAGEMAP_PRESENT : 0) |
+	       (entry & ENTRY_SWAPPED ? PAGEMAP_SWAPPED : 0);
+}
+
+/* Fills the runs as scan does, from the entries of the next pages. */
 static int read_entries(struct pagemap *p)
 {
 	uint64_t pages = (p->end - p->at) / PAGE_BYTES;
@@ -75,111 +84,94 @@ static int read_entries(struct pagemap *p)
 
 	if (pages > PAGEMAP_ENTRIES)
 		pages = PAGEMAP_ENTRIES;
-	n = nocancel__read_at(p->fd, p->entries, pages * sizeof(uint64_t),
-			      (off_t)(p->at / PAGE_BYTES * sizeof(uint64_t)));
-	if (n <= 0)
-		return n < 0 ? -errno : -EIO;
+	do {
+		n = nocancel__read_at(p->fd, p->entries, pages * sizeof(uint64_t),
+				      (off_t)(p->at / PAGE_BYTES * sizeof(uint64_t)));
+	} while (n < 0 && errno == EINTR);
+	if (n < 0)
+		return -errno;
+	if (n == 0)
+		return pagemap__check(p) ? -ESRCH : -EFAULT;
 	pages = (uint64_t)n / sizeof(uint64_t);
 	for (uint64_t i = 0; i < pages; i++, p->at += PAGE_BYTES) {
-		struct pagemap_region *last = &p->regions[count > 0 ? count - 1 : 0];
-		uint64_t entry = p->entries[i];
-		uint64_t categories = (entry & ENTRY_SOFT_DIRTY ? SCAN_WRITTEN : 0) |
-				      (entry & ENTRY_PRESENT ? SCAN_PRESENT : 0);
+		struct pagemap_run *last = &p->runs[count > 0 ? count - 1 : 0];
+		uint64_t categories = categories_of(p->entries[i]);
 
-		if (!(entry & (ENTRY_PRESENT | ENTRY_SWAPPED)) || (entry & ENTRY_GUARD))
+		if (!categories)
 			continue;
+		if ((p->categories & PAGEMAP_SOFT_DIRTY) && (p->entries[i] & ENTRY_SOFT_DIRTY))
+			categories |= PAGEMAP_SOFT_DIRTY;
 		if (count > 0 && last->end == p->at && last->categories == categories) {
 			last->end += PAGE_BYTES;
 			continue;
 		}
-		if (count == PAGEMAP_REGIONS)
+		if (count == PAGEMAP_RUNS)
 			break;
-		p->regions[count++] =
-			(struct pagemap_region){p->at, p->at + PAGE_BYTES, categories};
+		p->runs[count++] = (struct pagemap_run){p->at, p->at + PAGE_BYTES, categories};
 	}
 	return (int)count;
 }
 
-int pagemap__open(struct pagemap *p, enum pagemap_tracking tracking)
+void pagemap__init(struct pagemap *p, int fd)
 {
-	memset(p, 0, offsetof(struct pagemap, regions));
-	p->tracking = tracking;
-	p->fd = nocancel__open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC, 0);
-	if (p->fd < 0)
-		return -errno;
-	/* Nothing is at the first page; the kernel only says whether it knows the call. */
-	p->end = PAGE_BYTES;
-	p->knows_guards = 1;
+	memset(p, 0, sizeof(*p));
+	p->fd = fd;
+	/* Nothing is mapped at page 0: the kernel only says whether it knows the call. */
+	p->knows_guards = true;
+	pagemap__begin(p, 0, PAGE_BYTES, 0);
 	p->can_scan = scan(p) >= 0;
 	if (!p->can_scan) {
-		p->knows_guards = 0;
+		p->knows_guards = false;
 		p->can_scan = scan(p) >= 0;
 	}
-	return 0;
 }
 
-void pagemap__close(struct pagemap *p)
+void pagemap__begin(struct pagemap *p, uint64_t start, uint64_t end, uint64_t categories)
 {
-	if (p->fd >= 0)
-		(void)nocancel__close(p->fd);
-	p->fd = -1;
-}
-
-void pagemap__begin(struct pagemap *p, uint64_t start, uint64_t end)
-{
+	p->categories = categories;
 	p->at = start;
 	p->end = end;
 	p->next = p->count = 0;
 }
 
-/* A mapping that the kernel has made one with another that is not registered is no longer: then its
- * pages may look as if they were not written. */
-static int was_written(const struct pagemap *p, uint64_t categories)
+int pagemap__next(struct pagemap *p, struct pagemap_run *ret_run)
 {
-	return p->tracking == PAGEMAP_NONE || (categories & SCAN_WRITTEN) ||
-	       (p->tracking == PAGEMAP_UFFD && !(categories & SCAN_WRITE_TRACKED));
-}
-
-int pagemap__next(struct pagemap *p, struct pagemap_run *ret)
-{
-	const struct pagemap_region *region;
-
 	while (p->next == p->count) {
-		int n;
+		int count;
 
 		if (p->at >= p->end)
 			return 0;
-		/* The scan does not know soft-dirty on every kernel that has both. */
-		n = p->can_scan && p->tracking != PAGEMAP_SOFT_DIRTY ? scan(p) : read_entries(p);
-		if (n < 0)
-			return n;
+		/* Kernels that have both do not all report soft-dirty by the scan. */
+		count = p->can_scan && !(p->categories & PAGEMAP_SOFT_DIRTY) ? scan(p)
+									     : read_entries(p);
+		if (count < 0)
+			return count;
 		p->next = 0;
-		p->count = (size_t)n;
+		p->count = (size_t)count;
 	}
-	region = &p->regions[p->next++];
-	ret->start = region->start;
-	ret->end = region->end;
-	ret->written = was_written(p, region->categories);
-	ret->present = (region->categories & SCAN_PRESENT) != 0;
+	*ret_run = p->runs[p->next++];
 	return 1;
 }
 
-int pagemap__protect(struct pagemap *p, uint64_t start, uint64_t end)
+int pagemap__check(const struct pagemap *p)
+{
+	uint64_t entry;
+
+	/* Once the last user of the address space is gone, the file is empty. */
+	return nocancel__read_at(p->fd, &entry, sizeof(entry), 0) == 0 ? -ESRCH : 0;
+}
+
+int pagemap__protect(const struct pagemap *p, uint64_t start, uint64_t end)
 {
 	struct scan_argument argument = {
-		.size = sizeof(argument),
-		.flags = FLAG_PROTECT | FLAG_CHECK,
-		.start = start,
+		.flags = SCAN_PROTECT | SCAN_CHECK,
 		.end = end,
-		.category_mask = SCAN_WRITTEN,
-		.return_mask = SCAN_WRITTEN,
+		.category_mask = PAGEMAP_WRITTEN,
+		.return_mask = PAGEMAP_WRITTEN,
 	};
+	int err = 0;
 
-	while (ioctl(p->fd, SCAN_IOCTL, &argument) < 0) {
-		if (errno != EINTR)
-			return -errno;
-		argument.start =
-			argument.walk_end > argument.start ? argument.walk_end : argument.start;
-	}
-	return 0;
+	while (start < end && err >= 0)
+		err = scan_once(p->fd, &argument, &start);
+	return err < 0 ? err : 0;
 }

@@ -1,63 +1,74 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * Which pages of the calling process hold data, and which of them were written since the last look.
- * Usable inside a signal handler: system calls and memory of the caller's alone.
- * Source: Documentation/admin-guide/mm/pagemap.rst, mm/soft-dirty.rst.
+ * Which pages of a process hold data, and what else the kernel knows about them: /proc/PID/pagemap.
+ * PAGEMAP_SCAN (Linux 6.7) skips what is not there; an older kernel is asked page by page. Usable
+ * inside a signal handler: no memory but the caller's, and only system calls.
+ * Source: Documentation/admin-guide/mm/pagemap.rst.
  */
 #ifndef PAGES_PAGEMAP_H
 #define PAGES_PAGEMAP_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
-/* How writes are seen. */
-enum pagemap_tracking {
-	PAGEMAP_NONE,       /* not: every page counts as written */
-	PAGEMAP_SOFT_DIRTY, /* bit 55 of pagemap; CONFIG_MEM_SOFT_DIRTY */
-	PAGEMAP_UFFD,       /* asynchronous write protection, PAGEMAP_SCAN; Linux 6.7 */
+/* What is known about a page. The numbers are those of PAGEMAP_SCAN. */
+enum pagemap_category {
+	PAGEMAP_TRACKED = 1 << 0, /* write_protect.h has registered its mapping; scan only */
+	PAGEMAP_WRITTEN = 1 << 1, /* since pagemap__protect; scan only */
+	PAGEMAP_PRESENT = 1 << 3, /* in memory */
+	PAGEMAP_SWAPPED = 1 << 4, /* in swap */
+	PAGEMAP_ZERO = 1 << 5,    /* it is the kernel's page of zeros; scan only */
+	PAGEMAP_SOFT_DIRTY = 1 << 7, /* written since soft_dirty__clear */
 };
 
+/* Pages that are alike, as PAGEMAP_SCAN returns them. */
 struct pagemap_run {
 	uint64_t start, end; /* addresses, page-aligned */
-	uint64_t written;    /* since the last pagemap__protect; 1 if that is not known */
-	int present;         /* 0: swapped out */
+	uint64_t categories; /* enum pagemap_category */
 };
 
-/* As PAGEMAP_SCAN returns it. */
-struct pagemap_region {
-	uint64_t start, end, categories;
-};
+enum { PAGEMAP_RUNS = 512, PAGEMAP_ENTRIES = 4096 };
 
-enum { PAGEMAP_REGIONS = 512, PAGEMAP_ENTRIES = 4096 };
-
-/* About 45 KiB: allocate it. All fields are its own. */
+/* About 45 KiB, too much for the stack of a handler. */
 struct pagemap {
-	int fd;
-	int can_scan;
-	int knows_guards; /* else guards (MADV_GUARD_INSTALL, Linux 6.13) look as if swapped out */
-	enum pagemap_tracking tracking;
-	uint64_t at, end; /* what is still to be looked at */
+	int fd;        /* of /proc/PID/pagemap; borrowed */
+	bool can_scan; /* does the kernel have PAGEMAP_SCAN? */
+	/* Does it know guards (MADV_GUARD_INSTALL, Linux 6.13)? If not, they look swapped out. */
+	bool knows_guards;
+	/* ---- the walk ---- */
+	uint64_t categories;
+	uint64_t at, end; /* what has not been looked at yet */
 	size_t next, count;
-	struct pagemap_region regions[PAGEMAP_REGIONS];
+	struct pagemap_run runs[PAGEMAP_RUNS];
 	uint64_t entries[PAGEMAP_ENTRIES];
 };
 
-/* Opens /proc/self/pagemap. p: all of it is set. Returns 0 or -errno. */
-int pagemap__open(struct pagemap *p, enum pagemap_tracking tracking);
-void pagemap__close(struct pagemap *p);
-
-/* Begins a walk over [start, end). */
-void pagemap__begin(struct pagemap *p, uint64_t start, uint64_t end);
+/* Sets all of *pagemap, and tries what the kernel can do. fd: /proc/PID/pagemap of any process. */
+void pagemap__init(struct pagemap *pagemap, int fd);
 
 /*
- * The next run of pages that are in memory or swapped out and alike; between two runs are pages
- * that were never used, or given back, and guards. Only of private anonymous memory does that mean
- * that they are zeros. Returns 1 with *ret, 0 at the end, or -errno.
+ * Begins a walk over the pages of [start, end), which are page-aligned, that hold data: that are in
+ * memory or in swap. categories: what the caller wants to know beside that.
  */
-int pagemap__next(struct pagemap *p, struct pagemap_run *ret);
+void pagemap__begin(struct pagemap *pagemap, uint64_t start, uint64_t end, uint64_t categories);
 
-/* Write-protects all pages of [start, end), which is registered for that with a userfaultfd: they
- * count as clean until they are next written. Returns 0 or -errno. */
-int pagemap__protect(struct pagemap *p, uint64_t start, uint64_t end);
+/*
+ * The next run of pages that hold data and are alike in PRESENT, SWAPPED and the categories of the
+ * walk. Two runs may touch. Pages between two runs were never used, or were given back, or are
+ * guards; in private anonymous memory they are zeros.
+ * Returns 1 with *ret_run; 0 at the end; -ESRCH when the process is gone, which a scan does not
+ * always notice (pagemap__check does); -EFAULT for addresses that no process has; or another -errno.
+ */
+int pagemap__next(struct pagemap *pagemap, struct pagemap_run *ret_run);
+
+/* Returns 0, or -ESRCH when the process, or the address space that it had, is gone. */
+int pagemap__check(const struct pagemap *pagemap);
+
+/*
+ * Write-protects the pages of [start, end) that are written: they are clean until the next write.
+ * What write_protect.h has not registered is left alone. Returns 0 or -errno.
+ */
+int pagemap__protect(const struct pagemap *pagemap, uint64_t start, uint64_t end);
 
 #endif

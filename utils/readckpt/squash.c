@@ -138,8 +138,10 @@ static int plan(struct squash *s)
 
 static int fail_writing(const struct squash *s, int err)
 {
-	(void)snprintf(s->message, IMAGE_MESSAGE_BYTES, "%s %s: %s", s->writer->step, s->path,
-		       image_output__reason(&s->writer->output, err));
+	const struct image_failure *failure = &s->writer->failure;
+
+	(void)snprintf(s->message, IMAGE_MESSAGE_BYTES, "%s %s: %s", failure->step, s->path,
+		       image_failure__reason(failure, err));
 	return err;
 }
 

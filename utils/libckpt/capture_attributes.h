@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * What the kernel keeps for the calling process beside memory, threads and files: limits, groups,
+ * oom_score_adj, and the registrations of membarrier(2). Usable inside a signal handler.
+ */
+#ifndef LIBCKPT_CAPTURE_ATTRIBUTES_H
+#define LIBCKPT_CAPTURE_ATTRIBUTES_H
+
+#include "libckpt/capture_threads.h"
+
+/* Fills in attributes and groups of the image. threads: all of them. Returns 0, -ENOMEM or -errno. */
+int capture_attributes__add(struct capture *capture, const struct stopped_thread *threads);
+
+#endif

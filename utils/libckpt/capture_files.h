@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * The open files of the calling process: /proc/self/fd and fdinfo. Usable inside a signal handler.
+ */
+#ifndef LIBCKPT_CAPTURE_FILES_H
+#define LIBCKPT_CAPTURE_FILES_H
+
+#include <sys/types.h>
+
+#include "libckpt/capture_strings.h"
+
+/*
+ * Fills in the open files of the image.
+ * capture: its image->files has room for them; NULL: they are only counted. hidden: numbers that are
+ * left out, -1 at its end. Returns how many there are, or -errno.
+ */
+ssize_t capture_files__add(struct capture *capture, const int *hidden);
+
+#endif

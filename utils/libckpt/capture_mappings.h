@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * The mappings of the calling process: the lines of /proc/self/maps. Usable inside a signal handler.
+ */
+#ifndef LIBCKPT_CAPTURE_MAPPINGS_H
+#define LIBCKPT_CAPTURE_MAPPINGS_H
+
+#include "libckpt/capture_strings.h"
+
+/*
+ * Fills in the mappings of the image.
+ * text: /proc/self/maps. own: own_count ranges of our own, in address order, which are marked as
+ * scratch: a mapping that contains one is cut in up to three. Returns 0 or -ENOMEM.
+ */
+int capture_mappings__add(struct capture *capture, const char *text, const struct image_run *own,
+			  size_t own_count);
+
+#endif

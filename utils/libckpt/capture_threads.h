@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * The threads of the calling process: which there are, their registers, and what each has registered
+ * with the kernel. Usable inside a signal handler.
+ */
+#ifndef LIBCKPT_CAPTURE_THREADS_H
+#define LIBCKPT_CAPTURE_THREADS_H
+
+#include <stdbool.h>
+#include <sys/types.h>
+#include <ucontext.h>
+
+#include "libckpt/capture_strings.h"
+
+/* A thread that stands still in the handler; on its own stack. */
+struct stopped_thread {
+	struct stopped_thread *next;
+	const ucontext_t *interrupted; /* the kernel's signal frame: the program's registers */
+	ucontext_t resume;             /* by getcontext(3), inside the handler */
+	struct image_thread thread;
+	bool rseq_is_unknown; /* registered by the program itself; ask_rseq.h finds out where */
+};
+
+/* Lists the threads of this process that have not ended, at most max of them. Returns how many there
+ * are, or -errno. */
+ssize_t capture_threads__list(pid_t *tids, size_t max);
+
+/* Fills in thread->thread for the calling thread, all but the resume point. */
+void capture_threads__describe(struct stopped_thread *thread);
+
+/* Fills in the threads and registers of the image. threads: all of them, the first one first; their
+ * resume points are set. Returns 0 or -ENOMEM. */
+int capture_threads__add(struct capture *capture, struct stopped_thread *threads);
+
+#endif

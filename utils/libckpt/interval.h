@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * CKPT_INTERVAL: a timer of the kernel's that sends our signal, once each time it is set. A timer that
+ * goes on by itself would leave the program no time, if an image takes longer than the interval.
+ */
+#ifndef LIBCKPT_INTERVAL_H
+#define LIBCKPT_INTERVAL_H
+
+#include <stdbool.h>
+#include <sys/types.h>
+
+#include "libckpt/settings.h"
+
+struct interval {
+	pid_t owner; /* the process that has the timer; a fork does not copy it. 0: nobody */
+	int timer;   /* the kernel's number */
+};
+
+/* Makes the timer, if the settings ask for one: at the start, and in a process that was brought back,
+ * since no image has one. Says on standard error if that fails. */
+void interval__start(struct interval *interval, const struct settings *settings);
+
+/* Sets it anew, after each request, whatever came of that. */
+void interval__rearm(const struct interval *interval, const struct settings *settings);
+
+/* Does the calling process have the timer? */
+bool interval__is_running(const struct interval *interval);
+
+#endif

@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * Which memory of the calling process goes into an image: the segments of a full image, and what those
+ * of an increment (dirty.h) have in common with them. Usable inside a signal handler.
+ */
+#ifndef LIBCKPT_SEGMENTS_H
+#define LIBCKPT_SEGMENTS_H
+
+#include <stdbool.h>
+
+#include "image/image.h"
+#include "libckpt/own_memory.h"
+
+/* Are the contents of this mapping part of an image? Not those of the kernel's, nor our own. */
+bool segments__is_saved(const struct image_mapping *mapping);
+
+/* Is it private and of no file? Then pages that do not hold data are zeros. */
+bool segments__is_anonymous(const struct image_mapping *mapping);
+
+/* Makes room for segments and missing runs. Returns 0 or -ENOMEM. */
+int segments__make_room(struct image *image, struct arena *arena);
+
+/* Notes that [start, end) cannot be read. Returns 0, or -EFBIG if there are too many such runs. */
+int segments__add_missing(struct image *image, uint64_t start, uint64_t end);
+
+/* Fills in the segments of a full image: all that is saved of each mapping. Returns 0, -ENOMEM;
+ * -EFBIG if they are too many; or -errno. */
+int segments__choose_all(struct image *image, struct own_memory *memory, struct arena *arena);
+
+#endif
