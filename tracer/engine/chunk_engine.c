@@ -46,12 +46,16 @@ static int doom(struct chunk_engine *chunks, uint64_t start, uint64_t end)
 	struct intervals range = {0}, hit = {0};
 	int err = intervals__add(&range, start, end);
 
-	if (!err)
-		err = intervals__intersect(&range, &chunks->engine.ranges, &hit);
-	if (!err)
-		err = intervals__unite(&chunks->doomed, &hit);
-	if (!err)
-		err = intervals__remove(&chunks->engine.ranges, start, end);
+	if (err)
+		goto out;
+	err = intervals__intersect(&range, &chunks->engine.ranges, &hit);
+	if (err)
+		goto out;
+	err = intervals__unite(&chunks->doomed, &hit);
+	if (err)
+		goto out;
+	err = intervals__remove(&chunks->engine.ranges, start, end);
+out:
 	intervals__clear(&range);
 	intervals__clear(&hit);
 	return err;
@@ -61,9 +65,10 @@ static int doom_all(struct chunk_engine *chunks)
 {
 	int err = intervals__unite(&chunks->doomed, &chunks->engine.ranges);
 
-	if (!err)
-		intervals__clear(&chunks->engine.ranges);
-	return err;
+	if (err)
+		return err;
+	intervals__clear(&chunks->engine.ranges);
+	return 0;
 }
 
 /* The chunks of a new range found no room. With more room the next range will, and this one is
@@ -142,8 +147,9 @@ static int keep_only(struct chunk_engine *chunks, const struct intervals *wanted
 		return err;
 	intervals__clear(&chunks->doomed);
 	err = drop_all(chunks, &chunks->engine.ranges, wanted);
-	if (!err)
-		err = intervals__intersect(&chunks->engine.ranges, wanted, &kept);
+	if (err)
+		return err;
+	err = intervals__intersect(&chunks->engine.ranges, wanted, &kept);
 	if (err)
 		return err;
 	intervals__clear(&chunks->engine.ranges);
@@ -160,14 +166,12 @@ static int place(struct engine *engine, const struct intervals *wanted,
 
 	(void)reserved;
 	chunks->refused = 0;
-	if (!err) {
-		err = chunk_stores__reserve(chunks->stores, chunk_engine__chunks(wanted));
-		if (err ==
-		    -REASON_CHUNK_LIMIT) /* as much as there is room for is registered all the same */
-			err = 0;
-	}
-	if (!err)
-		err = intervals__subtract(wanted, &engine->ranges, &missing);
+	if (err)
+		return err;
+	err = chunk_stores__reserve(chunks->stores, chunk_engine__chunks(wanted));
+	if (err && err != -REASON_CHUNK_LIMIT) /* then as much as fits is registered */
+		return err;
+	err = intervals__subtract(wanted, &engine->ranges, &missing);
 	for (size_t i = 0; i < missing.count && !err; i++) {
 		uint64_t start = missing.items[i].start, done;
 
@@ -256,9 +260,9 @@ static int repair(struct engine *engine, struct target *target, struct engine_re
 		err = chunk_snapshot__restore(chunks->snapshot, &engine->ranges,
 					      hooks__differences(chunks->hooks),
 					      operation->differences, target->memory, result);
-	if (!err && operation->suspects)
-		err = with_suspects(chunks, target->memory, repair_suspects, result);
-	return err;
+	if (err || !operation->suspects)
+		return err;
+	return with_suspects(chunks, target->memory, repair_suspects, result);
 }
 
 /* ---- the engine ---- */
@@ -315,8 +319,10 @@ int chunk_engine__open(const struct hooks *hooks, struct state *state, uint64_t 
 	chunks->hooks = hooks;
 	err = chunk_stores__open(hooks__chunk_stores_fd(hooks), hooks__chunks_fd(hooks),
 				 hooks__stream_fd(hooks), ready, limit, state, &chunks->stores);
-	if (!err)
-		err = chunk_snapshot__create(chunks->stores, &chunks->snapshot);
+	if (err)
+		goto out;
+	err = chunk_snapshot__create(chunks->stores, &chunks->snapshot);
+out:
 	if (err) {
 		close_engine(&chunks->engine);
 		return err;

@@ -291,16 +291,18 @@ int chunk_snapshot__restore(struct chunk_snapshot *snapshot, const struct interv
 
 	if (count > DIFFERENCES) {
 		err = flatten(snapshot, ranges);
-		if (!err)
-			mark_due(snapshot, memory);
+		if (err)
+			return err;
+		mark_due(snapshot, memory);
 	} else {
 		err = lay_out(snapshot, ranges);
-		for (uint64_t i = 0; i < count && !err; i++)
+		if (err)
+			return err;
+		for (uint64_t i = 0; i < count; i++)
 			flatten_chunk(differences[i].address, CHUNK_PRESENT, differences[i].bytes,
 				      snapshot);
 	}
-	if (!err)
-		err = collect_batch(snapshot, &chunks);
+	err = collect_batch(snapshot, &chunks);
 	if (err)
 		return err;
 	err = write_batch__write(&snapshot->batch, memory, &bytes, &forced, &failed);

@@ -199,8 +199,10 @@ int page_maps__open(uint32_t pages_per_poll, bool restore_in_bpf, int continuati
 	err = bcc__compile(PAGE_PROGRAM, flags, restore_in_bpf ? 2 : 1, &bcc);
 	for (int i = 0; i < TABLES && !err; i++)
 		err = open_table(maps, bcc, i);
-	if (!err)
-		err = link_programs(maps, bcc, continuations_fd, moved_fd);
+	if (err)
+		goto out;
+	err = link_programs(maps, bcc, continuations_fd, moved_fd);
+out:
 	bcc__free(bcc);
 	if (err) {
 		page_maps__free(maps);
@@ -239,17 +241,19 @@ int page_maps__reserve(struct page_maps *maps, const struct intervals *pages)
 
 	if (is_unfit(&maps->tables[DATA], count)) {
 		err = has_memory_for(count) ? fit(maps, DATA, count) : -ENOMEM;
-		if (!err)
-			intervals__clear(&maps->saved);
+		if (err)
+			return err;
+		intervals__clear(&maps->saved);
 	} else {
 		err = intervals__subtract(&maps->saved, pages, &gone);
-		if (!err)
-			err = delete_all(maps, &gone);
+		if (err)
+			return err;
+		err = delete_all(maps, &gone);
 		intervals__clear(&gone);
+		if (err)
+			return err;
 	}
-	for (size_t i = 0; i < pages->count && !err; i++)
-		err = intervals__add(&maps->saved, pages->items[i].start, pages->items[i].end);
-	return err;
+	return intervals__unite(&maps->saved, pages);
 }
 
 int page_maps__get(const struct page_maps *maps, uint64_t address, uint8_t *ret_bytes)
@@ -261,9 +265,10 @@ int page_maps__put(struct page_maps *maps, uint64_t address, const uint8_t *byte
 {
 	int err = intervals__add(&maps->saved, address, address + SLAB_BYTES);
 
-	if (!err && bpf_map_update_elem(maps->tables[DATA].inner_fd, &address, bytes, BPF_ANY))
-		err = -errno;
-	return err;
+	if (err)
+		return err;
+	return bpf_map_update_elem(maps->tables[DATA].inner_fd, &address, bytes, BPF_ANY) ? -errno
+											  : 0;
 }
 
 int page_maps__drop(struct page_maps *maps, uint64_t start, uint64_t end)
@@ -271,12 +276,16 @@ int page_maps__drop(struct page_maps *maps, uint64_t start, uint64_t end)
 	struct intervals range = {0}, gone = {0};
 	int err = intervals__add(&range, start, end);
 
-	if (!err)
-		err = intervals__intersect(&maps->saved, &range, &gone);
-	if (!err)
-		err = delete_all(maps, &gone);
-	if (!err)
-		err = intervals__remove(&maps->saved, start, end);
+	if (err)
+		goto out;
+	err = intervals__intersect(&maps->saved, &range, &gone);
+	if (err)
+		goto out;
+	err = delete_all(maps, &gone);
+	if (err)
+		goto out;
+	err = intervals__remove(&maps->saved, start, end);
+out:
 	intervals__clear(&range);
 	intervals__clear(&gone);
 	return err;
@@ -332,8 +341,9 @@ int page_maps__end_walk(struct page_maps *maps, enum operation_kind kind, uint32
 		return 0;
 	}
 	err = fit(maps, AREAS, maps->walk_areas + 1);
-	if (!err)
-		err = fit(maps, CODES, maps->walk_pages);
+	if (err)
+		return err;
+	err = fit(maps, CODES, maps->walk_pages);
 	if (err)
 		return err;
 	areas = maps->tables[AREAS].values;

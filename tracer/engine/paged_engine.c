@@ -97,20 +97,24 @@ static int drop_saved(struct paged_engine *paged, uint64_t start, uint64_t end)
 			slab->state = SLAB_GONE;
 	}
 	err = intervals__remove(&paged->saved, start, end);
-	if (!err)
-		err = intervals__remove(&paged->known, start, end);
-	if (!err && paged->ops->drop)
-		err = paged->ops->drop(paged, start, end);
-	return err;
+	if (err)
+		return err;
+	err = intervals__remove(&paged->known, start, end);
+	if (err)
+		return err;
+	return paged->ops->drop ? paged->ops->drop(paged, start, end) : 0;
 }
 
 static int drop(struct paged_engine *paged, uint64_t start, uint64_t end)
 {
 	int err = drop_saved(paged, start, end);
 
-	if (!err)
-		err = intervals__remove(&paged->engine.reserved, start, end);
-	return err ? err : intervals__remove(&paged->engine.ranges, start, end);
+	if (err)
+		return err;
+	err = intervals__remove(&paged->engine.reserved, start, end);
+	if (err)
+		return err;
+	return intervals__remove(&paged->engine.ranges, start, end);
 }
 
 int paged_engine__reset(struct engine *engine)
@@ -142,11 +146,11 @@ int paged_engine__place(struct engine *engine, const struct intervals *wanted,
 	struct intervals ranges = {0}, rest = {0};
 	int err = intervals__copy(wanted, &ranges);
 
-	if (!err)
-		err = intervals__copy(reserved, &rest);
+	if (err)
+		return err;
+	err = intervals__copy(reserved, &rest);
 	if (err) {
 		intervals__clear(&ranges);
-		intervals__clear(&rest);
 		return err;
 	}
 	intervals__clear(&engine->ranges);
@@ -164,12 +168,15 @@ int paged_engine__prune(struct engine *engine, const struct intervals *wanted,
 	struct intervals mapped = {0}, gone = {0};
 	int err = intervals__copy(wanted, &mapped);
 
-	if (!err)
-		err = intervals__unite(&mapped, reserved);
-	if (!err)
-		err = intervals__subtract(&paged->saved, &mapped, &gone);
+	if (err)
+		goto out;
+	err = intervals__unite(&mapped, reserved);
+	if (err)
+		goto out;
+	err = intervals__subtract(&paged->saved, &mapped, &gone);
 	for (size_t i = 0; i < gone.count && !err; i++)
 		err = drop(paged, gone.items[i].start, gone.items[i].end);
+out:
 	intervals__clear(&mapped);
 	intervals__clear(&gone);
 	return err;
@@ -183,10 +190,12 @@ static int begin_checkpoint(struct paged_engine *paged, struct memory *memory)
 
 	clear(paged);
 	err = intervals__copy(&paged->engine.ranges, &paged->saved);
-	if (!err)
-		err = intervals__unite(&paged->saved, &paged->engine.reserved);
-	if (!err)
-		err = find_pages(memory, &paged->saved, &paged->known);
+	if (err)
+		goto out;
+	err = intervals__unite(&paged->saved, &paged->engine.reserved);
+	if (err)
+		goto out;
+	err = find_pages(memory, &paged->saved, &paged->known);
 	if (err)
 		goto out;
 	err = -REASON_SLAB_LIMIT;
@@ -210,12 +219,16 @@ static int begin_restore(struct paged_engine *paged, struct memory *memory)
 	struct intervals now = {0}, since = {0};
 	int err = find_pages(memory, &paged->saved, &now);
 
-	if (!err)
-		err = intervals__subtract(&now, &paged->known, &since);
-	if (!err)
-		err = append_all(paged, &since, SLAB_ZERO);
-	if (!err)
-		err = intervals__unite(&paged->known, &since);
+	if (err)
+		goto out;
+	err = intervals__subtract(&now, &paged->known, &since);
+	if (err)
+		goto out;
+	err = append_all(paged, &since, SLAB_ZERO);
+	if (err)
+		goto out;
+	err = intervals__unite(&paged->known, &since);
+out:
 	intervals__clear(&now);
 	intervals__clear(&since);
 	return err;
@@ -229,12 +242,16 @@ int paged_engine__begin(struct engine *engine, struct target *target, enum opera
 	if (!engine->state->has_slabs && !engine->state->slabs)
 		return 0;
 	err = target__look_again(target);
-	if (!err && kind == OPERATION_CHECKPOINT)
+	if (err)
+		goto out;
+	if (kind == OPERATION_CHECKPOINT)
 		err = begin_checkpoint(paged, target->memory);
-	else if (!err)
+	else
 		err = begin_restore(paged, target->memory);
-	if (!err)
-		err = paged->ops->lay_out(paged, kind);
+	if (err)
+		goto out;
+	err = paged->ops->lay_out(paged, kind);
+out:
 	if (err && kind == OPERATION_CHECKPOINT)
 		clear(paged);
 	return err;
@@ -342,7 +359,7 @@ static int repair_restore(struct paged_engine *paged, struct memory *memory,
 			  struct engine_result *result)
 {
 	uint32_t fetched = 0;
-	int err = 0;
+	int err;
 
 	write_batch__forget(&paged->batch); /* of a restore that has failed */
 	for (uint32_t i = 0; i < paged->engine.state->slabs; i++) {
@@ -353,12 +370,14 @@ static int repair_restore(struct paged_engine *paged, struct memory *memory,
 			continue;
 		if (paged->places && fetched == paged->places) {
 			err = write_batch(paged, memory, result);
+			if (err)
+				return err;
 			fetched = 0;
 		}
-		if (!err)
-			err = saved_bytes(paged, slab, fetched++, &bytes);
-		if (!err)
-			err = write_batch__add(&paged->batch, bytes, slab->address, SLAB_BYTES);
+		err = saved_bytes(paged, slab, fetched++, &bytes);
+		if (err)
+			return err;
+		err = write_batch__add(&paged->batch, bytes, slab->address, SLAB_BYTES);
 		if (err)
 			return err;
 	}

@@ -39,12 +39,15 @@ int snapshot__open(const struct snapshot_settings *settings, const struct hooks 
 	snapshot->slab_threshold = settings->slab_threshold;
 	err = chunk_engine__open(hooks, state, settings->ready_chunks, settings->max_chunks,
 				 &snapshot->small);
-	if (!err && settings->pages_per_poll)
+	if (err)
+		goto out;
+	if (settings->pages_per_poll)
 		err = page_engine__open(hooks, state, settings->pages_per_poll,
 					settings->restore_in_bpf, settings->verify,
 					&snapshot->large);
-	else if (!err)
+	else
 		err = slab_engine__open(hooks, state, settings->verify, &snapshot->large);
+out:
 	if (err) {
 		if (!settings->pages_per_poll)
 			log__error("cannot set up a snapshot: %s", strerror(-err));
@@ -122,14 +125,19 @@ static int place(struct snapshot *snapshot, const struct intervals *wanted,
 	struct intervals small = {0}, large = {0}, rest = {0};
 	int err = sort(snapshot, wanted, &small, &large);
 
-	if (!err)
-		err = intervals__subtract(reserved, wanted, &rest);
-	if (!err)
-		err = snapshot->small->ops->place(snapshot->small, &small, &rest);
-	if (!err)
-		err = snapshot->large->ops->place(snapshot->large, &large, &rest);
-	if (!err)
-		snapshot->state->unplaced = 0;
+	if (err)
+		goto out;
+	err = intervals__subtract(reserved, wanted, &rest);
+	if (err)
+		goto out;
+	err = snapshot->small->ops->place(snapshot->small, &small, &rest);
+	if (err)
+		goto out;
+	err = snapshot->large->ops->place(snapshot->large, &large, &rest);
+	if (err)
+		goto out;
+	snapshot->state->unplaced = 0;
+out:
 	intervals__clear(&small);
 	intervals__clear(&large);
 	intervals__clear(&rest);
@@ -143,10 +151,12 @@ static int look_for_unplaced(struct snapshot *snapshot, const struct intervals *
 	struct intervals ranges = {0}, missing = {0};
 	int err = snapshot__ranges(snapshot, false, &ranges);
 
-	if (!err)
-		err = intervals__subtract(wanted, &ranges, &missing);
+	if (err)
+		goto out;
+	err = intervals__subtract(wanted, &ranges, &missing);
 	if (missing.count)
 		snapshot->state->unplaced = 1;
+out:
 	intervals__clear(&ranges);
 	intervals__clear(&missing);
 	return err;
@@ -183,17 +193,21 @@ int snapshot__reconcile(struct snapshot *snapshot, struct target *target, enum o
 	bool forgotten = lost != snapshot->events_lost;
 	int err = forgotten ? reset(snapshot) : 0;
 
-	if (!err)
-		err = snapshot__ranges(snapshot, false, &ranges);
-	if (!err)
-		err = target__wanted(target, &ranges, &wanted, &reserved);
+	if (err)
+		goto out;
+	err = snapshot__ranges(snapshot, false, &ranges);
+	if (err)
+		goto out;
+	err = target__wanted(target, &ranges, &wanted, &reserved);
 	if (err)
 		goto out;
 	if (kind == OPERATION_CHECKPOINT || forgotten)
 		err = place(snapshot, &wanted, &reserved);
 	else
 		err = prune(snapshot, &wanted, &reserved);
-	if (!err && kind == OPERATION_RESTORE)
+	if (err)
+		goto out;
+	if (kind == OPERATION_RESTORE)
 		err = look_for_unplaced(snapshot, &wanted);
 	if (err)
 		goto out;
@@ -246,13 +260,16 @@ int snapshot__repair(struct snapshot *snapshot, struct target *target,
 	if (err || !snapshot__is_left(snapshot))
 		return err;
 	err = target__look_again(target);
-	if (!err && snapshot->state->operation.differences)
+	if (err)
+		return err;
+	if (snapshot->state->operation.differences)
 		err = fault__pass("restore", target->pid);
 	for (int i = 0; !err && (engine = next(snapshot, &i));) {
 		if (engine->ops->is_left(engine, target))
 			err = hold(target);
-		if (!err)
-			err = engine->ops->repair(engine, target, ret_result);
+		if (err)
+			return err;
+		err = engine->ops->repair(engine, target, ret_result);
 	}
 	return err;
 }
@@ -291,13 +308,16 @@ static int count_pages(const struct snapshot *snapshot, struct target *target, u
 	int err = target__wanted(target, &snapshot->large->ranges, &wanted, NULL);
 
 	target->changed = changed; /* the next copy looks again, when the target stands still */
-	if (!err)
-		err = sort(snapshot, &wanted, &small, &large);
+	if (err)
+		goto out;
+	err = sort(snapshot, &wanted, &small, &large);
 	for (size_t i = 0; i < large.count && !err; i++)
 		err = memory__data_pages(target->memory, large.items[i].start, large.items[i].end,
 					 &pages);
-	if (!err)
-		*ret_pages = intervals__bytes(&pages) / PAGE_BYTES;
+	if (err)
+		goto out;
+	*ret_pages = intervals__bytes(&pages) / PAGE_BYTES;
+out:
 	intervals__clear(&wanted);
 	intervals__clear(&small);
 	intervals__clear(&large);

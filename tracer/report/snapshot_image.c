@@ -145,8 +145,9 @@ int snapshot_image__remember(struct snapshot_image *s, const struct target *targ
 
 	forget(s);
 	err = procfs__mappings(target->pid, &s->mappings);
-	if (!err)
-		err = remember_ranges(s, target, snapshot);
+	if (err)
+		return err;
+	err = remember_ranges(s, target, snapshot);
 	if (err) {
 		forget(s);
 		return err;
@@ -406,13 +407,16 @@ static int write_image(struct making *m, struct image_writer *writer, const char
 	size_t at = 0;
 	int err = image_writer__open(writer, path);
 
-	if (!err)
-		err = image_elf__begin(writer, &m->image);
+	if (err)
+		goto out;
+	err = image_elf__begin(writer, &m->image);
 	for (size_t i = 0; i < m->image.segment_count && !err; i++)
 		if (m->image.segments[i].bytes)
 			err = write_segment(writer, &m->image.segments[i], &m->pages, &at);
-	if (!err)
-		err = image_writer__commit(writer);
+	if (err)
+		goto out;
+	err = image_writer__commit(writer);
+out:
 	image_writer__abort(writer);
 	return err;
 }
@@ -429,20 +433,27 @@ int snapshot_image__write(struct snapshot_image *s, const char *path, struct sna
 	if (!state->valid || !s->mappings.count)
 		return -ENODATA;
 	err = snapshot_pages__collect(&m.pages, snapshot, s->heads, s->head_count);
-	if (!err)
-		err = describe(&m, s);
-	if (!err)
-		err = find_ranges(s, snapshot, &ranges);
-	if (!err)
-		err = make_mappings(&m, s, &ranges);
-	if (!err)
-		err = plan_segments(&m);
-	if (!err) {
-		writer = calloc(1, sizeof(*writer));
-		err = writer ? write_image(&m, writer, path) : -ENOMEM;
-		if (writer)
-			*ret_step = writer->failure.step;
-	}
+	if (err)
+		goto out;
+	err = describe(&m, s);
+	if (err)
+		goto out;
+	err = find_ranges(s, snapshot, &ranges);
+	if (err)
+		goto out;
+	err = make_mappings(&m, s, &ranges);
+	if (err)
+		goto out;
+	err = plan_segments(&m);
+	if (err)
+		goto out;
+	err = -ENOMEM;
+	writer = calloc(1, sizeof(*writer));
+	if (!writer)
+		goto out;
+	err = write_image(&m, writer, path);
+	*ret_step = writer->failure.step;
+out:
 	free(writer);
 	intervals__clear(&ranges);
 	snapshot_pages__free(&m.pages);
