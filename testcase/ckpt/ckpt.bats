@@ -991,6 +991,13 @@ socket), descriptor 45 (/proc/[0-9]*/stat, which cannot be opened), descriptor 4
 	start holdings
 	take_image
 	expect_missing 'file locks, file leases, System V shared memory'
+	"$BUILD/readckpt" image >table
+	grep '^ *[0-9]* /.*/locked .*, locked$' table
+	grep '^ *[0-9]* /.*/leased .*, leased$' table
+	grep '^  limits .*NOFILE [0-9]' table
+	"$BUILD/readckpt" --json image >json
+	grep '"oom_score_adj": ' json
+	grep '"locked": true' json
 }
 
 @test 'restart names more descriptors than fit a line by their number' {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * The line that says how far loading is, without a C library: when it is drawn, what it says, and that
- * it is erased.
+ * The line that says how far loading is, without a C library: when it is drawn, what it says, and
+ * that it is erased.
  */
 #include <unistd.h>
 

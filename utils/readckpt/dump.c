@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <stdbool.h>
 #include <string.h>
 
 enum { LINE = 16, BLOCK = 1 << 16 };
@@ -13,7 +14,7 @@ enum { LINE = 16, BLOCK = 1 << 16 };
 struct dump {
 	FILE *out;
 	unsigned char before[LINE]; /* the line that was shown last */
-	int has_before, in_repeat;
+	bool has_before, in_repeat;
 	uint64_t end; /* address behind what was shown */
 };
 
@@ -44,11 +45,11 @@ static void put_block(struct dump *d, uint64_t address, const unsigned char *byt
 		if (part == LINE && d->has_before && memcmp(d->before, bytes + at, LINE) == 0) {
 			if (!d->in_repeat)
 				(void)fputs("*\n", d->out);
-			d->in_repeat = 1;
+			d->in_repeat = true;
 			continue;
 		}
 		put_line(d, address + at, bytes + at, part);
-		d->in_repeat = 0;
+		d->in_repeat = false;
 		d->has_before = part == LINE;
 		if (d->has_before)
 			memcpy(d->before, bytes + at, LINE);
@@ -68,7 +69,7 @@ static int check(const struct image *image, uint64_t start, uint64_t end, char *
 }
 
 /* How much of [at, at + bytes) is one piece, and whether it was missing. */
-static size_t measure(const struct image_chain *chain, uint64_t at, size_t bytes, int *ret_missing)
+static size_t measure(const struct image_chain *chain, uint64_t at, size_t bytes, bool *ret_missing)
 {
 	struct image_extent piece;
 	const struct image *image;
@@ -92,7 +93,8 @@ static int put_memory(struct dump *d, const struct image_chain *chain, uint64_t 
 
 	while (at < end || held) {
 		size_t room = end - at < BLOCK - held ? (size_t)(end - at) : BLOCK - held, part;
-		int is_missing = 0, err;
+		bool is_missing = false;
+		int err;
 
 		part = room ? measure(chain, at, room, &is_missing) : 0;
 		if (part == 0 || held == BLOCK) {

@@ -6,13 +6,14 @@
 #include "readckpt/json.h"
 
 #include <inttypes.h>
+#include <stdbool.h>
 
 #include "readckpt/text.h"
 
 struct json {
 	FILE *out;
 	int depth;
-	int first; /* nothing is before the next value in its object or array */
+	bool first; /* nothing is before the next value in its object or array */
 };
 
 /* ---- JSON ---- */
@@ -26,7 +27,7 @@ static void begin(struct json *j, const char *key)
 		(void)fprintf(j->out, "\n%*s", 2 * j->depth, "");
 	if (key)
 		(void)fprintf(j->out, "\"%s\": ", key);
-	j->first = 0;
+	j->first = false;
 }
 
 static void open_with(struct json *j, const char *key, char bracket)
@@ -34,7 +35,7 @@ static void open_with(struct json *j, const char *key, char bracket)
 	begin(j, key);
 	(void)fputc(bracket, j->out);
 	j->depth++;
-	j->first = 1;
+	j->first = true;
 }
 
 static void close_with(struct json *j, char bracket)
@@ -43,7 +44,7 @@ static void close_with(struct json *j, char bracket)
 	if (!j->first)
 		(void)fprintf(j->out, "\n%*s", 2 * j->depth, "");
 	(void)fputc(bracket, j->out);
-	j->first = 0;
+	j->first = false;
 }
 
 static void put_text(struct json *j, const char *key, const char *text)
@@ -72,7 +73,7 @@ static void put_hex(struct json *j, const char *key, uint64_t value)
 	(void)fprintf(j->out, "\"0x%" PRIx64 "\"", value);
 }
 
-static void put_bool(struct json *j, const char *key, int value)
+static void put_bool(struct json *j, const char *key, bool value)
 {
 	begin(j, key);
 	(void)fputs(value ? "true" : "false", j->out);
@@ -141,6 +142,43 @@ static void put_process(struct json *j, const struct image *image)
 	put_hex(j, "start_stack", process->start_stack);
 	put_number(j, "monotonic_ns", process->monotonic_ns);
 	put_number(j, "boottime_ns", process->boottime_ns);
+	close_with(j, '}');
+}
+
+/* null: there is none. */
+static void put_bound(struct json *j, const char *key, uint64_t value)
+{
+	if (value != UINT64_MAX) {
+		put_number(j, key, value);
+		return;
+	}
+	begin(j, key);
+	(void)fputs("null", j->out);
+}
+
+static void put_attributes(struct json *j, const struct image *image)
+{
+	const struct image_attributes *attributes = &image->attributes;
+
+	open_with(j, "attributes", '{');
+	if (attributes->flags & IMAGE_HAS_LIMITS) {
+		open_with(j, "limits", '{');
+		for (int i = 0; i < IMAGE_LIMITS; i++) {
+			open_with(j, text__limit(i), '{');
+			put_bound(j, "soft", attributes->limits[i].soft);
+			put_bound(j, "hard", attributes->limits[i].hard);
+			close_with(j, '}');
+		}
+		close_with(j, '}');
+		open_with(j, "groups", '[');
+		for (size_t i = 0; i < image->group_count; i++)
+			put_number(j, NULL, image->groups[i]);
+		close_with(j, ']');
+	}
+	if (attributes->flags & IMAGE_HAS_OOM)
+		put_signed(j, "oom_score_adj", attributes->oom_score_adj);
+	put_hex(j, "membarrier", attributes->membarrier);
+	put_bool(j, "lacks_rseq", (attributes->flags & IMAGE_LOST_RSEQ) != 0);
 	close_with(j, '}');
 }
 
@@ -270,6 +308,8 @@ static void put_files(struct json *j, const struct image *image)
 		(void)snprintf(mode, sizeof(mode), "%07o", file->mode);
 		put_text(j, "mode", mode);
 		put_signed(j, "same_as", file->same_as);
+		put_bool(j, "locked", (file->held & IMAGE_LOCKED) != 0);
+		put_bool(j, "leased", (file->held & IMAGE_LEASED) != 0);
 		close_with(j, '}');
 	}
 	close_with(j, ']');
@@ -285,7 +325,7 @@ static void put_faults(struct json *j, const struct survey *survey)
 
 void json__write(FILE *out, const struct image_chain *chain, const struct survey *survey)
 {
-	struct json j = {.out = out, .first = 1};
+	struct json j = {.out = out, .first = true};
 	const struct image *image = chain->images[0];
 
 	open_with(&j, NULL, '{');
@@ -296,6 +336,7 @@ void json__write(FILE *out, const struct image_chain *chain, const struct survey
 	put_bool(&j, "compressed", image->compressed);
 	put_info(&j, image);
 	put_process(&j, image);
+	put_attributes(&j, image);
 	open_with(&j, "total", '{');
 	put_pages(&j, &survey->total);
 	close_with(&j, '}');
@@ -314,11 +355,11 @@ void json__write(FILE *out, const struct image_chain *chain, const struct survey
 
 void json__write_error(FILE *out, const char *path, const char *message)
 {
-	struct json j = {.out = out, .first = 1};
+	struct json j = {.out = out, .first = true};
 
 	open_with(&j, NULL, '{');
 	put_text(&j, "file", path);
-	put_bool(&j, "intact", 0);
+	put_bool(&j, "intact", false);
 	open_with(&j, "faults", '[');
 	put_text(&j, NULL, message);
 	close_with(&j, ']');

@@ -32,7 +32,7 @@ struct options {
 	const char *path;
 	const char *squash; /* NULL: not asked */
 	uint64_t address, bytes;
-	int json, dump;
+	bool json, dump;
 };
 
 const char *argp_program_version = "readckpt " TRACER_VERSION;
@@ -61,7 +61,7 @@ static void read_dump(struct argp_state *state, char *text, struct options *opti
 	if (parse__u64(comma + 1, 1, DUMP_BYTES_MAX, &options->bytes))
 		argp_error(state, "--dump: '%s' is no length from 1 to %llu", comma + 1,
 			   DUMP_BYTES_MAX);
-	options->dump = 1;
+	options->dump = true;
 }
 
 static error_t parse_option(int key, char *argument, struct argp_state *state)
@@ -70,7 +70,7 @@ static error_t parse_option(int key, char *argument, struct argp_state *state)
 
 	switch (key) {
 	case OPTION_JSON:
-		options->json = 1;
+		options->json = true;
 		return 0;
 	case OPTION_DUMP:
 		read_dump(state, argument, options);
@@ -105,7 +105,7 @@ static const struct argp argp = {
 	       "readckpt was called wrongly.",
 };
 
-static int use_colours(void)
+static bool use_colours(void)
 {
 	const char *no_color = getenv("NO_COLOR"); /* https://no-color.org: set and not empty */
 
@@ -116,18 +116,19 @@ static int use_colours(void)
  * An image whose parent is damaged or not there can be shown all the same; *ret_broken says why it
  * is alone. Returns 0 or -errno with a message.
  */
-static int open_to_show(const char *path, struct image_chain *chain, int *ret_broken, char *message)
+static int open_to_show(const char *path, struct image_chain *chain, bool *ret_broken,
+			char *message)
 {
 	static char other[IMAGE_MESSAGE_BYTES];
 	int err = image_chain__open(path, chain, message);
 
-	*ret_broken = 0;
+	*ret_broken = false;
 	if (!err)
 		return 0;
 	if (image__open(path, &chain->images[0], other))
 		return err;
 	chain->count = 1;
-	*ret_broken = 1;
+	*ret_broken = true;
 	return 0;
 }
 
@@ -135,7 +136,8 @@ static int show(const struct options *options, char *message)
 {
 	struct image_chain chain = {.count = 0};
 	struct survey survey;
-	int broken, status, err = open_to_show(options->path, &chain, &broken, message);
+	bool broken;
+	int status, err = open_to_show(options->path, &chain, &broken, message);
 
 	if (err) {
 		if (options->json)

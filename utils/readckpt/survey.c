@@ -5,7 +5,6 @@
 #include "readckpt/survey.h"
 
 #include <errno.h>
-#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -129,7 +128,7 @@ int survey__make(const struct image_chain *chain, const char *broken, struct sur
 
 	*ret = (struct survey){0};
 	ret->regions = calloc(image->mapping_count + 1, sizeof(*ret->regions));
-	ret->segment_ok = calloc(image->segment_count + 1, 1);
+	ret->segment_ok = calloc(image->segment_count + 1, sizeof(*ret->segment_ok));
 	if (!ret->regions || !ret->segment_ok) {
 		survey__free(ret);
 		return -ENOMEM;

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * What is in the memory of an image: all of it is read once, which counts its
- * pages and verifies its checksums.
+ * What is in the memory of an image. All of it is read once, to count its pages and to verify its
+ * checksums.
  */
 #ifndef READCKPT_SURVEY_H
 #define READCKPT_SURVEY_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -25,11 +26,11 @@ enum { SURVEY_FAULTS = 23 }; /* messages that are kept; all are counted */
 struct survey {
 	struct survey_pages *regions; /* one for each mapping of the first image */
 	struct survey_pages total;
-	unsigned char *segment_ok;   /* one for each segment of it: its checksum is right */
+	bool *segment_ok;            /* one for each segment of it: its checksum is right */
 	uint64_t segments, bytes;    /* that were read and found right, of all images */
 	char *faults[SURVEY_FAULTS]; /* messages that name the file */
 	size_t fault_count;
-	int is_broken; /* the first fault is no checksum: the image is shown without its parents */
+	bool is_broken; /* the first fault is no checksum: the image is shown without its parents */
 };
 
 /*

@@ -19,7 +19,7 @@ struct table {
 	FILE *out;
 	const struct image *image;
 	const struct survey *survey;
-	int in_colours;
+	bool in_colours;
 };
 
 static void put_coloured(const struct table *t, const char *colour, const char *text)
@@ -104,6 +104,24 @@ static void put_process(const struct table *t)
 	(void)fprintf(t->out, "%#" PRIx64 " to %#" PRIx64 "\n", process->start_brk, process->brk);
 }
 
+static void put_limits(const struct table *t)
+{
+	const struct image_attributes *attributes = &t->image->attributes;
+	const char *before = "";
+
+	if (!(attributes->flags & IMAGE_HAS_LIMITS))
+		return;
+	put_label(t, "limits");
+	for (int i = 0; i < IMAGE_LIMITS; i++) {
+		if (attributes->limits[i].soft == UINT64_MAX)
+			continue;
+		(void)fprintf(t->out, "%s%s %" PRIu64, before, text__limit(i),
+			      attributes->limits[i].soft);
+		before = ", ";
+	}
+	(void)fprintf(t->out, "%s\n", *before ? "" : "none");
+}
+
 static void put_head(const struct table *t)
 {
 	const struct image *image = t->image;
@@ -118,6 +136,7 @@ static void put_head(const struct table *t)
 			      ? ", memory without registers: restart refuses it"
 			      : "");
 	put_process(t);
+	put_limits(t);
 	put_origin(t);
 	put_missing(t);
 }
@@ -246,6 +265,8 @@ static void put_files(const struct table *t)
 		(void)fprintf(t->out, " %s", text__open_flags(file->flags, flags));
 		if (file->same_as >= 0)
 			(void)fprintf(t->out, ", the same as %d", file->same_as);
+		if (file->held)
+			(void)fputs(file->held & IMAGE_LOCKED ? ", locked" : ", leased", t->out);
 		(void)fputc('\n', t->out);
 	}
 }
@@ -297,7 +318,7 @@ static void put_checksums(const struct table *t)
 }
 
 void table__write(FILE *out, const struct image_chain *chain, const struct survey *survey,
-		  int in_colours)
+		  bool in_colours)
 {
 	struct table t = {
 		.out = out, .image = chain->images[0], .survey = survey, .in_colours = in_colours};

@@ -5,6 +5,7 @@
 #ifndef READCKPT_TABLE_H
 #define READCKPT_TABLE_H
 
+#include <stdbool.h>
 #include <stdio.h>
 
 #include "image/image.h"
@@ -13,6 +14,6 @@
 /* Writes what is in the first image of chain to out, whose errors are the caller's to see; in
  * colours if asked. */
 void table__write(FILE *out, const struct image_chain *chain, const struct survey *survey,
-		  int in_colours);
+		  bool in_colours);
 
 #endif

@@ -6,6 +6,7 @@
 
 #include <fcntl.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <string.h>
 #include <time.h>
 
@@ -50,7 +51,7 @@ uint32_t text__next(const char **at)
 	return value;
 }
 
-static int is_control(uint32_t c)
+static bool is_control(uint32_t c)
 {
 	return c < 0x20 || (c >= 0x7f && c < 0xa0);
 }
@@ -183,6 +184,16 @@ const char *text__signal(int number, char *buffer)
 	else
 		return NULL;
 	return buffer;
+}
+
+const char *text__limit(int resource)
+{
+	static const char *const names[IMAGE_LIMITS] = {
+		"CPU",     "FSIZE", "DATA",  "STACK",      "CORE",     "RSS",  "NPROC",  "NOFILE",
+		"MEMLOCK", "AS",    "LOCKS", "SIGPENDING", "MSGQUEUE", "NICE", "RTPRIO", "RTTIME",
+	};
+
+	return names[resource];
 }
 
 const char *text__open_flags(uint32_t flags, char *buffer)

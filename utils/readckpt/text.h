@@ -51,6 +51,9 @@ const char *text__missing(unsigned int bit);
 enum { TEXT_SIGNAL_BYTES = 16 };
 const char *text__signal(int number, char *buffer);
 
+/* "NOFILE" of RLIMIT_NOFILE; resource: below IMAGE_LIMITS. */
+const char *text__limit(int resource);
+
 /* Flags of open(2): "O_RDWR|O_APPEND". Returns buffer, of TEXT_FLAGS_BYTES. */
 enum { TEXT_FLAGS_BYTES = 256 };
 const char *text__open_flags(uint32_t flags, char *buffer);
