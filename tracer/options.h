@@ -39,7 +39,7 @@ struct options {
  */
 void options__parse(int argc, char **argv, struct options *ret);
 
-/* Writes the mask as users do ("mmap,heap,bss") to buffer, which has at least 32 bytes; returns it. */
+/* Writes the mask as users do ("mmap,heap,bss") to buffer, of at least 32 bytes. Returns buffer. */
 char *options__regions_name(uint32_t regions, char *buffer);
 
 #endif
