@@ -53,12 +53,15 @@ LINT_PACKAGES  := cppcheck clang-tidy clang-format shellcheck valgrind
 .DELETE_ON_ERROR:
 .SECONDARY:
 .SUFFIXES:
-.PHONY: all tests run run-vm test test-unit test-e2e test-vm test-large bench bench-quick bench-vm bench-ckpt \
+.PHONY: all build tests check run run-vm test test-quick test-unit test-e2e test-vm test-large bench bench-quick bench-vm bench-ckpt \
 	deps install uninstall lint sanitize valgrind fuzz format clean help
 
 #: all         everything that is installed (the default)
 all: $(BUILD)/tracer $(BUILD)/testcase $(BUILD)/slabsim $(BUILD)/client.o $(BUILD)/libckpt.so \
 	$(BUILD)/restart $(BUILD)/readckpt
+
+#: build       the same
+build: all
 
 help:
 	@sed -n 's/^#: //p' Makefile
@@ -249,7 +252,17 @@ VM_SUITES   := $(wildcard testcase/vm/*.tap.sh)
 
 #: test        everything that CI runs: unit, end to end here and in both VMs
 test: tests
-	testcase/run.sh --beside $(VM_SUITES) $(UNIT_SUITES) $(E2E_SUITES)
+	testcase/run.sh --beside $(firstword $(VM_SUITES)) $(UNIT_SUITES) $(E2E_SUITES) \
+		$(wordlist 2,9,$(VM_SUITES))
+
+#: check       the same
+check: test
+
+SLOW_SUITES := $(foreach name,workloads/% ckpt/% bench/% e2e/faults.bats e2e/page.bats e2e/docs.bats,testcase/$(name))
+
+#: test-quick  without machines and slow suites, in less than three minutes (as root)
+test-quick: tests
+	testcase/run.sh $(UNIT_SUITES) testcase/ckpt/vm_scenes.sh $(filter-out $(SLOW_SUITES),$(E2E_SUITES))
 
 #: test-unit   modules alone; no root needed
 test-unit: tests
