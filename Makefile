@@ -19,8 +19,8 @@ SYSTEM_INCLUDES = /usr/include/$(shell $(CC) -print-multiarch 2>/dev/null)
 Q   := $(if $(V),,@)
 say  = $(if $(V),,@printf '  %-6s %s\n' $(1) $@)
 
-# Objects come in three kinds: for programs (obj), for libckpt.so (pic), for restart (plain). Of what
-# utils/ has for everybody a program takes what it needs, from an archive of the same kind.
+# Objects come in three kinds: for programs (obj), for libckpt.so (pic), for restart (plain). Of
+# what utils/ has for everybody a program takes what it needs, from an archive of the same kind.
 objects   = $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard $(1)))
 LIBRARY_SOURCES := $(wildcard $(foreach folder,base image pages slab client,utils/$(folder)/*.c))
 TRACER   := $(call objects,tracer/*.c tracer/*/*.c)
@@ -42,8 +42,8 @@ BENCH    := $(call programs,bench)
 WORKLOADS := $(filter-out %/rollback,$(call programs,workloads)) $(BUILD)/workloads/asan \
 	$(BUILD)/workloads/rollback.so
 
-# What is needed from the distribution (Debian's names): to build; to test; for reports; for the fuzzer;
-# for lint.
+# What is needed from the distribution (Debian's names): to build; to test; for
+# reports; for the fuzzer; for lint.
 BUILD_PACKAGES := gcc make clang bpftool libbpf-dev libelf-dev zlib1g-dev libc6-dev
 TEST_PACKAGES  := bats parallel binutils llvm qemu-system-x86 busybox-static libbpfcc gdb elfutils jq
 BENCH_PACKAGES := gnuplot-nox libbpfcc
@@ -104,9 +104,9 @@ $(BCC_HEADERS:%=$(BUILD)/%): $(BUILD)/%: bpf/%
 	$(Q)mkdir -p $(@D)
 	$(Q)cp $< $@
 
-# libckpt.so is compiled apart: its code may lie anywhere (PIC), and binds its calls when it is loaded,
-# not in the signal handler. Nothing of it is seen by the program. So is restart, which is static. No
-# sanitizer works in either: their memory and their stacks are not those of the program.
+# libckpt.so is compiled apart: its code may lie anywhere (PIC), and binds its calls when it is
+# loaded, not in the signal handler. Nothing of it is seen by the program. So is restart, which is
+# static. No sanitizer works in either: their memory and their stacks are not those of the program.
 PLAIN_CFLAGS = $(filter-out -fsanitize% -fno-sanitize%,$(CFLAGS))
 $(BUILD)/pic/%: override CFLAGS := $(PLAIN_CFLAGS) -U_FORTIFY_SOURCE -fPIC -fvisibility=hidden
 $(BUILD)/plain/%: override CFLAGS := $(PLAIN_CFLAGS) -fno-stack-protector
@@ -325,6 +325,7 @@ bench-ckpt: all $(BENCH)
 
 SOURCES := $(wildcard bpf/*.[ch] tracer/*.[ch] tracer/*/*.[ch] utils/*/*.[ch] testcase/*.[ch] testcase/*/*.[ch] \
 	docs/examples/*.[ch])
+BATS    := $(wildcard testcase/*/*.bats testcase/*/*.bash)
 SCRIPTS := $(wildcard utils/*.sh testcase/*.sh testcase/*/*.sh testcase/vm/init testcase/vm/large.tap \
 	.ci/run)
 
@@ -332,7 +333,7 @@ SCRIPTS := $(wildcard utils/*.sh testcase/*.sh testcase/*/*.sh testcase/vm/init 
 lint: all
 	$(Q)utils/deps.sh $(LINT_PACKAGES)
 	$(Q)clang-format --dry-run -Werror $(SOURCES)
-	$(Q)utils/layout.sh $(SOURCES)
+	$(Q)utils/layout.sh $(SOURCES) $(SCRIPTS) $(BATS) Makefile
 	$(Q)cppcheck --quiet -j "$$(nproc)" --std=c11 --enable=warning,performance,portability --inline-suppr \
 		--error-exitcode=1 -D_GNU_SOURCE -Iutils -Itracer -Ibpf \
 		tracer utils testcase $(filter-out %.bpf.c,$(wildcard docs/examples/*.c))

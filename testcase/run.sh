@@ -1,11 +1,11 @@
 #!/bin/sh
 # SPDX-License-Identifier: BSD-2-Clause
 #
-# run.sh [--beside PROGRAM] FILE...: runs each FILE, a program or .bats file that emits TAP, one after
-# the other; PROGRAM, which emits TAP, runs at the same time and is shown last.
-# Shows what they write as they write it, then the ten slowest tests, the failed and the skipped ones,
-# and as the last line alone: "N passed, N failed, N skipped". Exit status: 0, 1 if anything failed, 2
-# if called wrongly. Always holds: a FILE that ran no test, died, or did not do what it planned is
+# run.sh [--beside PROGRAM] FILE...: runs each FILE, a program or .bats file that emits TAP, one
+# after the other; PROGRAM, which emits TAP, runs at the same time and is shown last. Shows what
+# they write as they write it, then the ten slowest tests, the failed and the skipped ones, and as
+# the last line alone: "N passed, N failed, N skipped". Exit status: 0, 1 if anything failed, 2 if
+# called wrongly. Always holds: a FILE that ran no test, died, or did not do what it planned is
 # never green; all of that together counts as one failed test of it.
 
 set -u
@@ -71,11 +71,12 @@ why_not() {
 	fi
 }
 
-# run_file FILE: its own output, then its exit status in $tmp/status
+# run_file FILE: prints what FILE prints; its exit status is in $tmp/status
 run_file() {
 	case $1 in
 	*.bats)
-		# Most of an end-to-end test is waiting, so several run at once, where bats can do that.
+		# End-to-end tests wait most of the time, so several run at once. bats needs
+		# parallel for that.
 		if command -v parallel >/dev/null 2>&1; then
 			bats --tap --timing --jobs 3 "$1" </dev/null
 		else
@@ -87,9 +88,9 @@ run_file() {
 	echo $? >"$tmp/status"
 }
 
-# take_times FILE: copies stdin line by line, and appends to $tmp/times how long each test took. A file
-# says that itself, as bats does, by "in Nms" behind the name, which is not copied; or it is the time
-# since the test before.
+# take_times FILE: copies stdin line by line, and appends to $tmp/times how long each test took.
+# A file says that itself, as bats does, by "in Nms" behind the name, which is not copied; or it
+# is the time since the test before.
 take_times() {
 	perl -MTime::HiRes=time -e '
 	my ($file, $times) = @ARGV;
@@ -112,8 +113,8 @@ take_times() {
 }
 
 # count FILE STATUS <TAP: prints "PASSED FAILED SKIPPED", appends to $tmp/failed and $tmp/skipped.
-# Indented lines belong to subtests, whose sum is another line. Where several TAP streams follow
-# each other (a virtual machine that ran several files) their plans add up.
+# Indented lines belong to subtests, whose sum is another line. The plans of several TAP streams in
+# one file (of two virtual machines) add up.
 count() {
 	FILE=$1 STATUS=$2 FAILED=$tmp/failed SKIPPED=$tmp/skipped awk '
 	function fail(text) { print file ": " text >>failures; failed++ }
@@ -179,7 +180,7 @@ count() {
 
 # sum FILE: adds what FILE has written ($tmp/output) and its status ($tmp/status) to the sums
 sum() {
-	# a file that died inside a line must not swallow the next one
+	# FILE may have died inside a line
 	[ -z "$(tail -c 1 "$tmp/output" | tr '\000' '?')" ] || echo
 	read -r status <"$tmp/status"
 	count "$1" "$status" <"$tmp/output" >"$tmp/counts"
@@ -200,7 +201,7 @@ path_of() {
 	esac
 }
 
-# can_run FILE: says so if not
+# can_run FILE: false if not, which is a failure
 can_run() {
 	reason=$(why_not "$1")
 	[ -n "$reason" ] || return 0

@@ -1,8 +1,9 @@
 #!/bin/sh
 # SPDX-License-Identifier: BSD-2-Clause
 #
-# Links objects, and what they need of archives, into one object, and checks which symbols that still
-# needs. So the build keeps code to its rule that runs in a signal handler or without a C library.
+# Links objects, and what they need of archives, into one object, and checks which
+# symbols that still needs. So the build keeps code to its rule that runs in a
+# signal handler or without a C library.
 #
 #	allowed_symbols.sh LIST OUTPUT OBJECT... [ARCHIVE...]
 #

@@ -1,9 +1,9 @@
 #!/bin/bash
 #
-# Measures the tracer beside memcpy, process_vm_readv and process_vm_writev, fork, and criu and memcr
-# where they work, on the same bytes and in the same run; writes results/bench-TIME.csv with plots
-# beside it, and prints its tables. docs/performance.md explains the figures. `make bench` builds
-# what this needs; measure.sh has the measurements, peers.sh those of criu and memcr.
+# Measures the tracer beside memcpy, process_vm_readv and process_vm_writev, fork, and criu and
+# memcr where they work, on the same bytes and in the same run; writes results/bench-TIME.csv with
+# plots beside it, and prints its tables. docs/performance.md explains the figures. `make bench`
+# builds what this needs; measure.sh has the measurements, peers.sh those of criu and memcr.
 # Everything is measured in several passes, so that a noisy minute spoils a part of each figure and
 # not all of one. Only an error makes it fail, never a clock. For an emulated machine it writes
 # ratios alone: its times mean nothing.

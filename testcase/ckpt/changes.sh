@@ -1,10 +1,10 @@
 #!/bin/bash
 # SPDX-License-Identifier: BSD-2-Clause
 #
-# changes.sh SCENE TIMES [COMMAND...]: the scene "changes" or "scattered" of work.c, started by COMMAND:
-# an image at each of its steps, each but the first an increment; then it is killed, and brought back
-# from all of them. Exit status 0 if its memory was right, and an increment so many times smaller than
-# the full image.
+# changes.sh SCENE TIMES [COMMAND...]: the scene "changes" or "scattered" of work.c, started by
+# COMMAND: an image at each of its steps, each but the first an increment; then it is killed, and
+# brought back from all of them. Exit status 0 if its memory was right, and an increment so many
+# times smaller than the full image.
 set -u
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd -P)

@@ -49,7 +49,8 @@ wait_for()
 	done
 }
 
-# start [NAME=VALUE...] 'SCENE [NUMBER]': work.c with libckpt in the background; its number is in pid.
+# start [NAME=VALUE...] 'SCENE [NUMBER]': work.c with libckpt in the background; its
+# number is in pid.
 start()
 {
 	local scene
@@ -72,8 +73,8 @@ take_image()
 	wait "$pid" || true
 }
 
-# next_image: asks for one, and waits for it; the one before has another name now, so no inode is used
-# twice
+# next_image: asks for one, and waits for it; the one before has another name now,
+# so no inode is used twice
 next_image()
 {
 	kill -USR2 "$pid"
@@ -325,8 +326,8 @@ flip()
 	scene "$WORK" clocks
 }
 
-# start_ahead SCENE: as start, where the clocks are so far ahead that those of this machine seem to be
-# of another life of it; the image is taken, and the program is gone
+# start_ahead SCENE: as start, where the clocks are so far ahead that those of this machine seem to
+# be of another life of it; the image is taken, and the program is gone
 start_ahead()
 {
 	local program
@@ -963,8 +964,8 @@ os.wait()' >out 2>err
 	TMPDIR=/tmp setpriv --reuid nobody --regid nogroup --clear-groups "$SCENE" "$WORK" attributes
 }
 
-# expect_missing PATTERN [COMMAND...]: restart, begun by COMMAND, brings the process back, and says in
-# one line, and nothing else, that PATTERN is missing.
+# expect_missing PATTERN [COMMAND...]: restart, begun by COMMAND, brings the process back, and says
+# in one line, and nothing else, that PATTERN is missing.
 expect_missing()
 {
 	local pattern=$1

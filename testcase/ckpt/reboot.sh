@@ -44,8 +44,8 @@ save()
 	pid=
 }
 
-# The clocks are saved last and brought back first: so they are behind then, as after any reboot of a
-# machine that had run longer.
+# The clocks are saved last and brought back first: so they are behind then, as after any reboot
+# of a machine that had run longer.
 case $1 in
 save)
 	mkdir -p "${image%/*}"

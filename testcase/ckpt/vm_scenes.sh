@@ -1,9 +1,9 @@
 #!/bin/bash
 # SPDX-License-Identifier: BSD-2-Clause
 #
-# vm_scenes.sh [NUMBER]: programs that are killed and brought back, as far as another kernel may make a
-# difference to them, in TAP. In a VM, where bats is slow, ../vm/scenes.sh ends with them: NUMBER is
-# that of the first test, and the plan is that of both.
+# vm_scenes.sh [NUMBER]: programs that are killed and brought back, as far as another kernel may
+# make a difference to them, in TAP. In a VM, where bats is slow, ../vm/scenes.sh ends with them:
+# NUMBER is that of the first test, and the plan is that of both.
 set -u
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd -P)

@@ -3,10 +3,10 @@
 #
 # The commands of docs/learn.md are run in one shell, in order.
 # A fence that begins with "sh test" is run. A fence "text" that follows at once is its output. More
-# words after "test": numbers (they may differ), fails (the last command must), bcc and lockdown (run
-# only where there is BCC, or where BPF may not write). In the output, a line "..." stands for any
-# lines. Where output depends on the kernel, comments "<!-- key: TEXT -->" between the two fences say
-# what both the document and the machine must show; nothing else is compared then.
+# words after "test": numbers (they may differ), fails (the last command must), bcc and lockdown
+# (run only where there is BCC, or where BPF may not write). In the output, a line "..." stands for
+# any lines. Where output depends on the kernel, comments "<!-- key: TEXT -->" between the two
+# fences say what both the document and the machine must show; nothing else is compared then.
 #
 # shellcheck disable=SC2016,SC2154 # code of another shell; dir is set in common
 
@@ -84,8 +84,8 @@ run_blocks()
 	cd "$dir" || return 1
 }
 
-# is_like WANT OUT NUMBERS: the same lines but for those that "..." stands for; with NUMBERS, also but
-# for numbers and the white space around them
+# is_like WANT OUT NUMBERS: the same lines but for those that "..." stands for; with NUMBERS, also
+# but for numbers and the white space around them
 is_like()
 {
 	awk -v numbers="$3" '

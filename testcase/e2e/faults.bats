@@ -276,8 +276,8 @@ has_asked_again()
 		{ [ -e "$control/ready_to_checkpoint" ] || [ -e "$control/ready_to_restore" ]; }
 }
 
-# A request from the same thread while the tracer still prepares the first one: it is told at once (-5),
-# and neither left to its timeout (-110) nor answered by what was prepared for the first one.
+# A request from the same thread while the tracer still prepares the first one: it is told at once
+# (-5), and neither left to its timeout (-110) nor answered by what was prepared for the first one.
 @test 'a target that gives a request up and asks for something else' {
 	for order in 'save restore' 'restore save' 'save save'; do
 		start_tracer "$E2E/steps" save touch="$dir/ready" await="$dir/go" \

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: BSD-2-Clause
-# What becomes of mappings (ranges.c), memory of all kinds (kinds.c), and programs of more than one thread or process (process.c).
+# What becomes of mappings (ranges.c), memory of all kinds (kinds.c), and programs of more than
+# one thread or process (process.c).
 
 load common
 

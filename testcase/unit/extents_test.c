@@ -81,8 +81,7 @@ static void test_ends(void)
 	struct extents extents;
 	uint32_t last = EXTENTS * EXTENT_SLABS - 1;
 
-	tap__ok(extents__open(&extents, -1, -1) == 0 &&
-			extents__need_slab(&extents, last) == 0 &&
+	tap__ok(extents__open(&extents, -1, -1) == 0 && extents__need_slab(&extents, last) == 0 &&
 			extents__memory(&extents) == TABLE_BYTES,
 		"the last table alone");
 	extents__slab(&extents, last)->address = 23;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
  * Tests of pages: the pages of this process that hold data, by PAGEMAP_SCAN and by the entries of
- * pagemap, which must agree; a process that is gone; and write tracking, where every write to one of
- * many pages must be seen, and no other.
+ * pagemap, which must agree; a process that is gone; and write tracking, where every write to one
+ * of many pages must be seen, and no other.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -104,9 +104,9 @@ static void test_guard(const char *way)
 	}
 	tap__ok(walk(0, found) == 0 && (!found[0] || !pagemap.knows_guards) && found[1],
 		"%s: a guard holds no data, if the kernel knows guards", way);
-	must(munmap(area, PAGE_BYTES) || mmap(area, PAGE_BYTES, PROT_READ | PROT_WRITE,
-					      MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1,
-					      0) != area);
+	must(munmap(area, PAGE_BYTES) ||
+	     mmap(area, PAGE_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED,
+		  -1, 0) != area);
 }
 
 static void test_zeros(void)

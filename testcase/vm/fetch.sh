@@ -1,10 +1,9 @@
 #!/bin/bash
 #
-# Fetches a Debian kernel for run.sh and prints the directory it was unpacked to. Nothing is
-# installed: the package is downloaded with apt (which checks its signature) and unpacked into a
-# cache outside the source tree. A directory in the cache is always a whole kernel: unpacking
-# happens under a temporary name, in which a half-finished download stays, and one rename ends it.
-# A lock keeps two runs at once from fetching the same thing.
+# Fetches a Debian kernel for run.sh and prints its directory. Nothing is installed: apt downloads
+# the package and checks its signature, and it is unpacked into a cache outside the source tree.
+# Always holds: a directory in the cache is a whole kernel, for it is unpacked under a temporary
+# name and then renamed. A lock keeps two runs from fetching the same kernel.
 
 set -euo pipefail
 
@@ -29,8 +28,8 @@ die()
 	exit "$1"
 }
 
-# Reads names, prints the newest one that is a generic signed kernel of this series (so no cloud
-# kernel, which lacks 9p, no rt kernel, and not the meta package, which holds no files).
+# newest: of the package names on stdin, the newest generic signed kernel of this series. Others are
+# left out: cloud kernels lack 9p, and the meta package holds no files.
 newest()
 {
 	grep -E "^linux-image-${series//./\\.}\.[0-9]+(-[0-9]+|\+deb[0-9]+)-amd64(_|\$)" |
@@ -42,7 +41,7 @@ cached()
 	find "$cache" -mindepth 1 -maxdepth 1 -type d -name 'linux-image-*' -printf '%f\n' | newest
 }
 
-# The kernel package to fetch, empty if apt knows none.
+# candidate: the kernel package to fetch; empty if apt knows none
 candidate()
 {
 	apt-cache pkgnames "linux-image-$series" | newest
@@ -54,11 +53,11 @@ update_lists()
 	apt-get -q update >&2
 }
 
-# download PACKAGE: into the current directory, with new package lists where the old ones name a
-# version that the archive has replaced since.
+# download PACKAGE: into the current directory. Old package lists may name a version that the
+# archive no longer has, so it tries again with new lists.
 download()
 {
-	# As root apt wants to fetch as the user _apt, who may not write here, and warns.
+	# By default apt drops root for the user _apt, who may not write here.
 	local get=(apt-get -q -o APT::Sandbox::User=root download)
 
 	"${get[@]}" "$1" >&2 && return
@@ -85,7 +84,7 @@ cache=${TRACER_VM_CACHE:-${XDG_CACHE_HOME:-${HOME:-}/.cache}/tracer-vm}
 mkdir -p "$cache" || die 125 "cannot make the kernel cache $cache"
 cache=$(cd "$cache" && pwd -P)
 
-# A cached kernel is used without asking apt, so that runs are quick and work without a network.
+# With a cached kernel apt is not asked: runs are quick and need no network.
 found=$(cached) || true
 if [ -n "$found" ] && [ -z "$refresh" ]; then
 	printf '%s\n' "$cache/$found"
@@ -100,7 +99,7 @@ done
 exec {lock}>"$cache/lock"
 flock "$lock"
 
-# Whoever held the lock may have fetched what is needed here.
+# Another run may have fetched the kernel while it held the lock.
 found=$(cached) || true
 if [ -n "$found" ] && [ -z "$refresh" ]; then
 	printf '%s\n' "$cache/$found"
@@ -116,8 +115,7 @@ fi
 [ -n "$package" ] || die 125 "apt offers no linux-image-$series.*-amd64: add bookworm-security to \
 its sources"
 
-# What an earlier run was killed in the middle of is of no use, and nobody else is at it: we hold
-# the lock.
+# Left behind by a run that was killed; nobody uses it, because we hold the lock.
 rm -rf "$cache"/new.*
 new=$(mktemp -d "$cache/new.XXXXXX")
 trap 'rm -rf "$new"' EXIT
@@ -132,7 +130,7 @@ if [ ! -d "$cache/$name" ]; then
 	printf 'fetch.sh: unpacking %s\n' "$name" >&2
 	mkdir "$new/root"
 	dpkg-deb -x "${deb[0]}" "$new/root" || die 125 "cannot unpack $name"
-	# The package leaves modules.dep to its installation; modprobe in the VM needs it.
+	# modprobe in the VM needs modules.dep, which is usually made when the package is installed.
 	release=${package#linux-image-}
 	if [ ! -d "$new/root/lib/modules/$release" ] || [ ! -e "$new/root/boot/vmlinuz-$release" ]; then
 		die 125 "$name does not hold a kernel $release"

@@ -1,16 +1,16 @@
 #!/bin/bash
 # SPDX-License-Identifier: BSD-2-Clause
 #
-# kernels.tap.sh [KERNEL...]: scenes.sh on other kernels (default: 6.1 and 6.12), in TAP. The machines
-# run at the same time, each on one processor. A kernel that cannot be fetched is skipped, with the
-# reason; a machine that dies is a failure.
+# kernels.tap.sh [KERNEL...]: scenes.sh on other kernels (default: 6.1 and 6.12), in TAP. The
+# machines run at the same time. A kernel that cannot be fetched is skipped, with the reason;
+# a machine that dies is a failure.
 set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd -P)
 # shellcheck source=testcase/vm/machines.sh
 . "$here/machines.sh" "${TMPDIR:-/tmp}/tracer-vm-kernels.XXXXXX"
 
-# run KERNEL: TAP with the kernel in front of each name
+# run KERNEL: with the kernel in front of each name
 run()
 {
 	local kernel=$1 status=0 count

@@ -1,9 +1,9 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: BSD-2-Clause
 #
-# machines.sh TEMPLATE: for suites that run several machines at the same time. Makes a folder, which is
-# in scratch; at the end, or when somebody ends the suite, the processes in pids go, with those that
-# they have started, and the folder. The suite must wait with `wait`: bash runs a trap at once only there.
+# machines.sh TEMPLATE: for suites that run several machines at the same time. Makes the folder
+# $scratch. At the end, or when a signal ends the suite, the folder is removed and the process
+# groups in pids are killed. The suite must wait with `wait`, where bash runs a trap at once.
 
 set -m # each process in the background leads a group
 scratch=$(mktemp -d "$1")
@@ -22,7 +22,7 @@ trap cleanup EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM HUP
 
-# has_kernel KERNEL: fetches it
+# has_kernel KERNEL: fetches it; false if that fails
 has_kernel()
 {
 	"$(dirname "${BASH_SOURCE[0]}")/fetch.sh" "$1" >/dev/null 2>"$scratch/$1.fetch"
@@ -34,8 +34,8 @@ why_not()
 	echo "the kernel cannot be fetched: $(tail -n 1 "$scratch/$1.fetch")"
 }
 
-# play_each NAME COMMAND KERNEL...: runs `COMMAND KERNEL` for all of them at the same time. In TAP: it
-# must succeed, and print a line "ok".
+# play_each NAME COMMAND KERNEL...: runs `COMMAND KERNEL` for all kernels at the same time, in TAP.
+# A test passes if COMMAND succeeds and prints a line "ok".
 play_each()
 {
 	local name=$1 command=$2 kernel number=0

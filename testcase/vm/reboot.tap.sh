@@ -1,9 +1,9 @@
 #!/bin/bash
 # SPDX-License-Identifier: BSD-2-Clause
 #
-# reboot.tap.sh [KERNEL...]: an image outlives the machine (default: 6.1 and 6.12). In one life of a
-# machine it is taken, in the next one the process is brought back, in TAP. The machines run at the same
-# time. A kernel that cannot be fetched is skipped, with the reason.
+# reboot.tap.sh [KERNEL...]: an image is taken, the machine is started anew, and the process is
+# brought back (default: 6.1 and 6.12), in TAP. The machines run at the same time. A kernel that
+# cannot be fetched is skipped, with the reason.
 set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd -P)
@@ -11,9 +11,9 @@ tree=$(cd "$here/../.." && pwd -P)
 build=${TRACER_BUILD:-$tree/build}
 mkdir -p "$build"
 # shellcheck source=testcase/vm/machines.sh
-. "$here/machines.sh" "$build/vm-reboot.XXXXXX" # in the tree, which machines see
+. "$here/machines.sh" "$build/vm-reboot.XXXXXX" # in the tree, which the machines see
 
-# live KERNEL ARG...: one life of a machine
+# live KERNEL ARG...: from one start of a machine to its end
 live()
 {
 	local kernel=$1

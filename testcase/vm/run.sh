@@ -1,10 +1,10 @@
 #!/bin/bash
 #
-# Runs one command as root in a virtual machine with a Debian kernel, on the files of this host and
-# in this source tree, and ends with the command's exit status. Emulation only: it needs no /dev/kvm
-# and works wherever qemu does. Nothing that the command does reaches the host's files: they are
-# shared read-only, below a tmpfs. The status file begins as a failure and is written last by the
-# VM, so that a VM that dies on the way is never taken for a success.
+# Runs one command as root in a virtual machine with a Debian kernel, and ends with the command's
+# exit status. The command sees the files of this host, and starts in this source tree. Emulation
+# only: it needs no /dev/kvm and works wherever qemu does. Always holds: nothing that the command
+# writes reaches the host, for files are shared read-only, below a tmpfs; and a machine that dies is
+# no success, for the status file begins as a failure and is written last.
 
 set -euo pipefail
 
@@ -20,8 +20,8 @@ usage()
 	                      or after twenty times as long in all
 	  --memory MIB        memory of the machine (default 1024)
 	  --cpus N            processors of the machine, emulated by one thread (default 1)
-	  --parallel          emulate each processor by a thread of its own: for measurements with
-	                      several, since kernels have been seen to panic that way
+	  --parallel          emulate each processor in a thread of its own. For measurements only:
+	                      kernels have been seen to panic that way
 	  --swap MIB          give it a swap disk of this size (default none)
 	  --env NAME=VALUE    set a variable for COMMAND (may be repeated)
 	  --results DIR       copy the files that COMMAND leaves in results/ to DIR
@@ -47,7 +47,7 @@ number()
 	[[ $2 =~ ^[1-9][0-9]{0,8}$ ]] || die 2 "$1 takes a whole number above 0, not '$2'"
 }
 
-# Prints its argument so that sh reads it back as one word, whatever is in it.
+# quote TEXT: as a word of sh
 quote()
 {
 	local replacement="'\\''"
@@ -55,7 +55,7 @@ quote()
 	printf "'%s'" "${1//\'/"$replacement"}"
 }
 
-# Prints a path for use in a qemu option, where a comma ends the value.
+# qemu_path PATH: as the value of a qemu option, which a comma would end
 qemu_path()
 {
 	printf '%s' "${1//,/,,}"
@@ -113,7 +113,7 @@ for tool in qemu-system-x86_64 busybox setpriv; do
 	command -v "$tool" >/dev/null || die 125 "$tool not found: install the packages $packages"
 done
 busybox=$(command -v busybox)
-# In the VM's first moments there is no C library.
+# init runs before there is a C library.
 if ldd "$busybox" >/dev/null 2>&1; then
 	die 125 "$busybox is not a static program: install the package busybox-static"
 fi
@@ -148,7 +148,7 @@ trap 'exit 143' TERM
 kernel_dir=$("$here/fetch.sh" "$kernel") || die 125 "no $kernel kernel to run"
 release=$(basename "$kernel_dir"/lib/modules/*)
 
-# The control share: what to run goes in, what came of it comes out.
+# The control share: the command goes in; status, kernel log and results come out.
 control=$work/control
 mkdir "$control"
 echo none >"$control/status"
@@ -170,8 +170,9 @@ echo none >"$control/status"
 	printf '\n'
 } >"$control/command"
 
-# The modules in the order in which they need each other. One that a kernel has built in, or has no
-# more (fscache is part of netfs since 6.8), is left out; if it was needed, init stops at the mount.
+# Each module comes after those that it needs. One that is built in, or is part of
+# another (fscache of netfs since 6.8), is not found and left out. If it was needed
+# after all, init stops at the mount.
 modules=(virtio_ring virtio virtio_pci_legacy_dev virtio_pci_modern_dev virtio_pci virtio_console
 	netfs fscache 9pnet 9pnet_virtio 9p overlay ${swap:+virtio_blk})
 mkdir -p "$work/initramfs/bin" "$work/initramfs/modules"
@@ -190,15 +191,15 @@ done
 (cd "$work/initramfs" && find . | busybox cpio -o -H newc 2>/dev/null) >"$work/initramfs.cpio"
 rm -rf "$work/initramfs"
 
-# The reports of the kernel that fail a run. They are looked for at the start of a message only, so
-# that "Spectre V2 : WARNING: ..." or "[Firmware Bug]: ..." of a normal boot is none of them.
+# The kernel's reports of bugs, which fail a run. Only the start of a message counts: "Spectre V2 :
+# WARNING: ..." and "[Firmware Bug]: ..." are part of a normal boot.
 splats='^(\[[ 0-9.]+\] )?(\[ *[TC][0-9]+\] )?(-+\[ cut here|WARNING: |'
 splats+='(watchdog: )?BUG: |kernel BUG|Oops: |general protection fault[,:]|'
 splats+='Kernel panic|Call Trace:|UBSAN: |(rcu: )?INFO: .*(stall|starved)|'
 splats+='INFO: task .* blocked for)'
 
-# Shows the first such report; false if there is none. The console has what the log lost when the
-# machine died, the log what a command kept off the console.
+# Shows the first such report; false if there is none. Both logs are searched: the kernel log is
+# lost when the machine dies, and a command can silence the console.
 kernel_bug()
 {
 	local log line
@@ -223,17 +224,16 @@ console_tail()
 	fi
 }
 
-# share TAG PATH [OPTION]: adds a 9p share to the qemu arguments. The host's root holds more than
-# one file system, whose inode numbers would clash.
+# share TAG PATH [OPTION]: adds a 9p share to the qemu arguments. Shares of several file systems
+# need multidevs=remap, or their inode numbers clash.
 share()
 {
 	qemu+=(-virtfs "local,path=$(qemu_path "$2"),mount_tag=$1,security_model=none${3:-}")
 }
 
-# One thread, for multi-threaded emulation has been seen to panic the guest. panic=-1 with
-# -no-reboot ends a panicking VM at once. The timer check of the kernel's boot fails at times on a
-# busy host, where the emulated clock is late, and says nothing of interest here.
-# shellcheck disable=SC2054 # the commas are qemu's
+# panic=-1 with -no-reboot ends a VM that panics at once. no_timer_check: the check
+# fails at times on a busy host, where the emulated clock is late. shellcheck
+# disable=SC2054 # the commas are qemu's
 qemu=(qemu-system-x86_64 -accel "tcg,thread=$threads" -cpu max -m "$memory" -smp "$cpus"
 	-nodefaults -no-user-config -no-reboot -display none -vga none -nic none
 	-kernel "$kernel_dir/boot/vmlinuz-$release" -initrd "$work/initramfs.cpio"
@@ -251,8 +251,8 @@ if [ -n "$swap" ]; then
 	qemu+=(-drive "file=$(qemu_path "$work/swap"),if=virtio,format=raw,cache=unsafe")
 fi
 
-# qemu opens the file of a descriptor anew and truncates it: harmless to a pipe, not to what stdout
-# may be. setpriv has the kernel end both processes when this script is killed and cannot do it.
+# qemu truncates the file that it opens, so it gets a pipe: stdout may be a file. setpriv lets the
+# kernel end qemu when this script is killed.
 exec 3> >(exec tee "$work/output")
 pump_pid=$!
 setpriv --pdeathsig KILL -- "${qemu[@]}" </dev/null >"$work/qemu.log" 2>&1 &
@@ -296,8 +296,7 @@ if ! [[ $status =~ ^[0-9]+$ ]]; then
 	exit 125
 fi
 
-# Bits of the taint mask that say the same as a report in the log, should that be lost: bad page,
-# oops, warning, soft lockup.
+# In case the report was lost: the taint bits for bad page, oops, warning, soft lockup.
 if (($(cat "$control/tainted") & (1 << 5 | 1 << 7 | 1 << 9 | 1 << 14))); then
 	die 125 "$release: the kernel is tainted by a bug, but its log does not say which"
 fi

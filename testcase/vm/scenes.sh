@@ -1,13 +1,13 @@
 #!/bin/sh
 # SPDX-License-Identifier: BSD-2-Clause
 #
-# scenes.sh: runs inside a VM, where a fork takes 30 ms and bats would take half an hour: programs of
-# the end-to-end suites and workloads that check themselves, each under the tracer, in TAP. A test is
-# ok when program and tracer end with 0 (77: the program says why it cannot be played here).
+# scenes.sh: runs inside a VM, where a fork takes 30 ms and bats would take half an hour: programs
+# of the end-to-end suites and workloads that check themselves, each under the tracer, in TAP. A
+# test is ok when program and tracer end with 0 (77: the program says why it cannot be played here).
 #
-# A scene is here if another kernel may make a difference to it: a call that is hooked, how the kernel
-# changes or tells of memory, what BPF may do and what its verifier takes. Each engine plays what its
-# own code can get wrong. What only user space decides is tested on the host alone.
+# A scene is here if another kernel may make a difference to it: a call that is hooked, how the
+# kernel changes or tells of memory, what BPF may do and what its verifier takes. Each engine plays
+# what its own code can get wrong. What only user space decides is tested on the host alone.
 set -u
 
 cd "$(dirname "$0")/../../build" || exit 1

@@ -1,8 +1,8 @@
 #!/bin/bash
 #
-# Tests run.sh itself, in TAP, on the kernels named as arguments (default: all). What matters most
-# is that no broken VM is ever taken for a success, so most of the runs here have to fail. Each run
-# boots a machine, which takes 5 to 10 seconds.
+# Tests run.sh itself, in TAP, on the kernels named as arguments (default: all). No broken VM may be
+# taken for a success, so most of the runs here have to fail. Each run boots a
+# machine, which takes 5 to 10 seconds.
 
 set -euo pipefail
 
@@ -21,15 +21,15 @@ trap cleanup EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM HUP
 
-# All that run.sh leaves behind, it leaves here.
+# Whatever run.sh leaves behind is here.
 mkdir "$scratch/tmp"
 export TMPDIR=$scratch/tmp
 
 count=0
 failed=0
 
-# check NAME COMMAND...: one test, passed if the command succeeds; the output of the last run is
-# shown if not.
+# check NAME COMMAND...: one test, passed if the command succeeds; otherwise the
+# output of the last run is shown
 check()
 {
 	local name=$1
@@ -61,7 +61,7 @@ vm()
 	run --kernel "$kernel" "$@"
 }
 
-# No process has the scratch directory in its arguments any more.
+# no_machine_left: no process has the scratch directory in its arguments
 no_machine_left()
 {
 	local file
@@ -114,7 +114,7 @@ lines><><--help>"
 	check "$kernel: the tree of the host is untouched" test ! -e "$tree/results/sub/file"
 	rm -rf "$scratch/results"
 
-	# Lines like those that boots of healthy machines have.
+	# Lines as healthy machines have them when they boot.
 	# shellcheck disable=SC2016
 	vm --swap 64 --cpus 2 --memory 768 -- sh -c '
 		echo "<4>Spectre V2 : WARNING: Unprivileged eBPF is enabled" >/dev/kmsg
@@ -144,8 +144,8 @@ test_failures()
 	check "$kernel: output before the timeout is kept" test "$out" = started
 }
 
-# The machine is ended in the middle of its work, first by a signal that run.sh can handle, then by
-# one that it cannot.
+# run.sh is ended in the middle of its work, first by a signal that it can handle,
+# then by one that it cannot.
 test_kill()
 {
 	local signal tries

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * The order matters. The phase is IDLE before the client can see the completion file, or the request
- * file gone, for it may ask again at once; and the target goes on last.
+ * The order matters. The phase is IDLE before the client can see the completion file, or the
+ * request file gone, for it may ask again at once; and the target goes on last.
  */
 #include <errno.h>
 #include <stdarg.h>

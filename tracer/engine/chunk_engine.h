@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * The chunk engine from user space: bpf/chunk.bpf.h draws the stores. The hooks register chunks while
- * the target runs; the engine mirrors that from their events and does what they leave to it.
+ * The chunk engine from user space: bpf/chunk.bpf.h draws the stores. The hooks register chunks
+ * while the target runs; the engine mirrors that from their events and does what they leave to it.
  */
 #ifndef TRACER_ENGINE_CHUNK_ENGINE_H
 #define TRACER_ENGINE_CHUNK_ENGINE_H

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * The snapshot of the chunk engine as user space sees it: the chunk stores (chunk_stores.h), and a flat
- * copy of them, made when user space itself must restore or show the bytes:
+ * The snapshot of the chunk engine as user space sees it: the chunk stores (chunk_stores.h), and a
+ * flat copy of them, made when user space itself must restore or show the bytes:
  *
  *	ranges:  [0x1000,0x1800)            [0x7f00,0x8000)
  *	bytes:   |256|256|256|256|256|256|256|256|256|
@@ -25,8 +25,8 @@ int chunk_snapshot__create(struct chunk_stores *stores, struct chunk_snapshot **
 /*
  * Registers the chunks of [start, end), empty. start may lie inside a chunk: only bytes from there
  * on are then ever written.
- * Returns 0; -REASON_CHUNK_LIMIT when the limit is reached; -ENOMEM. On failure the chunks from *ret_done on are
- * not registered.
+ * Returns 0; -REASON_CHUNK_LIMIT when the limit is reached; -ENOMEM. On failure the chunks from
+ * *ret_done on are not registered.
  */
 int chunk_snapshot__add(struct chunk_snapshot *snapshot, uint64_t start, uint64_t end,
 			uint64_t *ret_done);
@@ -38,8 +38,8 @@ int chunk_snapshot__drop(struct chunk_snapshot *snapshot, uint64_t start, uint64
 int chunk_snapshot__drop_all(struct chunk_snapshot *snapshot);
 
 /*
- * After a copy: reads into the store, or writes, the pages that BPF could not reach (pages[count], from
- * the suspects map). The target must stand still if chunk_snapshot__needs_repair() said true.
+ * After a copy: reads into the store, or writes, the pages that BPF could not reach (pages[count],
+ * from the suspects map). The target must stand still if chunk_snapshot__needs_repair() said true.
  * Adds to *result. Returns 0 (chunks that failed are counted), -ESRCH or -errno.
  */
 int chunk_snapshot__repair_checkpoint(struct chunk_snapshot *snapshot, struct memory *memory,

@@ -56,8 +56,8 @@ struct engine_account { /* one kind of store, for the summary */
 typedef void account_visitor(const struct engine_account *account, void *argument);
 
 /*
- * All return 0, -errno (-ESRCH: the target is gone) or -REASON_... (reason.h), unless they say otherwise. What may be NULL is
- * not needed by every engine.
+ * All return 0, -errno (-ESRCH: the target is gone) or -REASON_... (reason.h), unless they say
+ * otherwise. What may be NULL is not needed by every engine.
  */
 struct engine_ops {
 	/* An event of the kernel side: it keeps the engine's ranges true between two copies. */
@@ -82,8 +82,8 @@ struct engine_ops {
 	 * checkpoint drops what was saved before. May be NULL. */
 	int (*begin)(struct engine *engine, struct target *target, enum operation_kind kind);
 
-	/* After a copy: adds to the counts of the operation what the kernel side has not counted. May
-	 * be NULL. */
+	/* After a copy: adds to the counts of the operation what the kernel side has not
+	 * counted. May be NULL. */
 	int (*collect)(struct engine *engine);
 
 	/* After a copy: is anything left for which the target must stand still? */
@@ -103,8 +103,8 @@ struct engine_ops {
 	 * have found since. */
 	int (*visit)(struct engine *engine, block_visitor *each, void *argument);
 
-	/* The bytes of a block with SLAB_BYTES, by its address; valid until the next call. May be NULL
-	 * for an engine of chunks. */
+	/* The bytes of a block with SLAB_BYTES, by its address; valid until the next call. May be
+	 * NULL for an engine of chunks. */
 	int (*read)(struct engine *engine, uint64_t address, const uint8_t **ret_bytes);
 
 	/* Blocks that restores have added to the snapshot, in chunks. May be NULL. */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * Tables and extents, see extents.h for the picture. They are made one by one, and given back from the
- * highest number down: making one takes longer than filling it, so some to spare are kept.
+ * Tables and extents, see extents.h for the picture. They are made one by one, and given back from
+ * the highest number down: making one takes longer than filling it, so some to spare are kept.
  */
 #include <bpf/bpf.h>
 #include <errno.h>
@@ -134,8 +134,8 @@ static uint32_t extents_for(uint64_t values)
 	return count < EXTENTS ? (uint32_t)count : EXTENTS;
 }
 
-/* Has the machine memory for the extents that are missing? The kernel would rather end processes, the
- * target among them, than not give it. */
+/* Has the machine memory for the extents that are missing? The kernel would rather end processes,
+ * the target among them, than not give it. */
 static bool has_memory_for(const struct extents *extents, uint32_t count)
 {
 	uint64_t missing = 0;

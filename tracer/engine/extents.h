@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * What the slab table and its slots lie in: BPF arrays of EXTENT_SLABS values, mapped here, that hang
- * in two outer arrays under the same numbers (bpf/slab.bpf.h draws them):
+ * What the slab table and its slots lie in: BPF arrays of EXTENT_SLABS values, mapped here, that
+ * hang in two outer arrays under the same numbers (bpf/slab.bpf.h draws them):
  *
  *	items:  [0] |table|slots|  [1] |table|slots|  [2] |table|  -  |  ...  [made - 1]
  *	               |     |
  *	               |     `--> EXTENT_SLABS slots of SLAB_BYTES
  *	               `--------> EXTENT_SLABS of struct slab
  *
- * Always holds: what is not NULL is mapped and hangs in its outer array; from made on all is NULL. No
- * file descriptor is kept, for there may be thousands. Slabs and slots are plain memory: no system
- * call looks at them. paged_engine.c knows which of them are in use.
+ * Always holds: what is not NULL is mapped and hangs in its outer array; from made on all is NULL.
+ * No file descriptor is kept, for there may be thousands. Slabs and slots are plain memory: no
+ * system call looks at them. paged_engine.c knows which of them are in use.
  */
 #ifndef TRACER_ENGINE_EXTENTS_H
 #define TRACER_ENGINE_EXTENTS_H
@@ -66,9 +66,9 @@ static inline int extents__need_slot(struct extents *extents, uint32_t slot)
 	return extents__need_slots(extents, slot / EXTENT_SLABS);
 }
 
-/* Makes the extents for so many slots, and gives back those that are too many, as extents__trim_slots
- * does. 0, or -ENOMEM or another -errno: some are then missing. -ENOMEM, too, if the machine would
- * have hardly any memory left. */
+/* Makes the extents for so many slots, and gives back those that are too many, as
+ * extents__trim_slots does. 0, or -ENOMEM or another -errno: some are then missing. -ENOMEM, too,
+ * if the machine would have hardly any memory left. */
 int extents__fit_slots(struct extents *extents, uint64_t slots);
 
 /* Give back what is more than enough for so many slots, or slabs: a few to spare are kept. */
@@ -76,9 +76,9 @@ void extents__trim_slots(struct extents *extents, uint64_t slots);
 void extents__trim_slabs(struct extents *extents, uint64_t slabs);
 
 /*
- * Makes extents for so many slots, and their tables, but no more than 8 MiB of slots in one call, so
- * that the caller is not kept long. Returns whether more are wanted; where there is no memory it wants
- * no more.
+ * Makes extents for so many slots, and their tables, but no more than 8 MiB of slots in
+ * one call, so that the caller is not kept long. Returns whether more are wanted; where
+ * there is no memory it wants no more.
  */
 bool extents__provide(struct extents *extents, uint64_t slots);
 

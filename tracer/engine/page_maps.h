@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * The tables of the page engine (bpf/page.bcc.c draws them), and its programs, which BCC compiles when
- * they are opened. The bytes of the snapshot are in one of the tables; which pages there are is known
- * to page_engine.c.
+ * The tables of the page engine (bpf/page.bcc.c draws them), and its programs, which BCC
+ * compiles when they are opened. The bytes of the snapshot are in one of the tables; which pages
+ * there are is known to page_engine.c.
  */
 #ifndef TRACER_ENGINE_PAGE_MAPS_H
 #define TRACER_ENGINE_PAGE_MAPS_H

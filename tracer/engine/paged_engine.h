@@ -6,8 +6,8 @@
  *	         ^ sorted: found by the    ^ appended by restores since: they
  *	           checkpoint                were zeros at the checkpoint
  *
- * Always holds: known has the pages of the table that are not gone, each of them once, and they lie in
- * the ranges that were saved. Where the bytes of a page are is the business of each engine.
+ * Always holds: known has the pages of the table that are not gone, each of them once, and they lie
+ * in the ranges that were saved. Where the bytes of a page are is the business of each engine.
  */
 #ifndef TRACER_ENGINE_PAGED_ENGINE_H
 #define TRACER_ENGINE_PAGED_ENGINE_H
@@ -25,8 +25,8 @@ struct paged_ops { /* where the bytes are; all return 0 or -errno */
 	/* Before a copy, with the table filled: tells the kernel side what to visit. */
 	int (*lay_out)(struct paged_engine *paged, enum operation_kind kind);
 
-	/* The bytes of a page that is present. place: which of paged->places to fetch them into, if they
-	 * are not in memory. */
+	/* The bytes of a page that is present. place: which of paged->places to fetch them into, if
+	 * they are not in memory. */
 	int (*fetch)(struct paged_engine *paged, const struct slab *slab, uint32_t place,
 		     uint8_t **ret_bytes);
 

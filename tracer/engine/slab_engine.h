@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * The slab engine from user space: bpf/slab.bpf.h draws table and extents. BPF moves the bytes; here is
- * found which pages there are, and moved what BPF could not. Both are shared memory: no system call
- * looks at them.
+ * The slab engine from user space: bpf/slab.bpf.h draws table and extents. BPF moves the
+ * bytes; here is found which pages there are, and moved what BPF could not. Both are shared
+ * memory: no system call looks at them.
  */
 #ifndef TRACER_ENGINE_SLAB_ENGINE_H
 #define TRACER_ENGINE_SLAB_ENGINE_H
@@ -10,8 +10,8 @@
 #include "engine/engine.h"
 #include "kernel/hooks.h"
 
-/* hooks, state: borrowed. verify: keep checksums of what is read here, as BPF does of what it reads.
- * 0 and *ret_engine (its close), or -errno. */
+/* hooks, state: borrowed. verify: keep checksums of what is read here, as BPF does of what it
+ * reads. 0 and *ret_engine (its close), or -errno. */
 int slab_engine__open(const struct hooks *hooks, struct state *state, bool verify,
 		      struct engine **ret_engine);
 

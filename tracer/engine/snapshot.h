@@ -1,15 +1,16 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * The snapshot of the target: what a checkpoint has saved, and which engine keeps it. Whole pages go to
- * the slab or the page engine. What is smaller, such as the start of a bss inside a page, goes to the
- * chunk engine; with --engine chunk that is all but data in mappings without access:
+ * The snapshot of the target: what a checkpoint has saved, and which engine keeps it. Whole pages
+ * go to the slab or the page engine. What is smaller, such as the start of a bss inside a page,
+ * goes to the chunk engine; with --engine chunk that is all but data in mappings without access:
  *
  *	wanted:   [0x1a40,0x5000)               [0x7f0000,0x9f0000)
  *	chunks:   [0x1a40,0x2000)
  *	pages:                   [0x2000,0x5000) [0x7f0000,0x9f0000)
  *
- * The hooks keep ranges true between two copies, by events; snapshot__reconcile() makes them equal to
- * what /proc/PID/maps says is wanted, and runs before every copy for which the kernel side asked it to.
+ * The hooks keep ranges true between two copies, by events; snapshot__reconcile() makes
+ * them equal to what /proc/PID/maps says is wanted, and runs before every copy for
+ * which the kernel side asked it to.
  */
 #ifndef TRACER_ENGINE_SNAPSHOT_H
 #define TRACER_ENGINE_SNAPSHOT_H
@@ -23,20 +24,21 @@
 struct snapshot;
 
 struct snapshot_settings {
-	uint64_t
-		slab_threshold; /* bytes; ranges from there on are kept in pages. UINT64_MAX: none */
-	uint64_t ready_chunks;  /* room for so many chunks at first */
-	uint64_t max_chunks;    /* and at most */
+	uint64_t slab_threshold; /* bytes; longer ranges are kept in pages. UINT64_MAX: none */
+	uint64_t ready_chunks;   /* room for so many chunks at first */
+	uint64_t max_chunks;     /* and at most */
 	uint32_t pages_per_poll; /* with the page engine, else 0 */
 	bool restore_in_bpf;
 	bool verify; /* keep checksums of pages */
 };
 
-/* hooks, state: borrowed. 0 and *ret_snapshot (snapshot__free), or -errno after saying why on stderr. */
+/* hooks, state: borrowed. 0 and *ret_snapshot (snapshot__free), or -errno after
+ * saying why on stderr. */
 int snapshot__open(const struct snapshot_settings *settings, const struct hooks *hooks,
 		   struct state *state, struct snapshot **ret_snapshot);
 
-/* To be called with each event that concerns ranges, and EVENT_EXEC, in their order. 0 or -errno. */
+/* To be called with each event that concerns ranges, and EVENT_EXEC, in their
+ * order. 0 or -errno. */
 int snapshot__note(struct snapshot *snapshot, const struct event *event);
 
 /*
@@ -47,17 +49,16 @@ int snapshot__note(struct snapshot *snapshot, const struct event *event);
  */
 int snapshot__reconcile(struct snapshot *snapshot, struct target *target, enum operation_kind kind);
 
-/* Before each copy: finds the pages to be copied. The snapshot before a checkpoint is lost. 0; -ENOMEM;
- * -REASON_SLAB_LIMIT; -ESRCH; -errno. */
+/* Before each copy: finds the pages to be copied. The snapshot before a checkpoint is lost. 0;
+ * -ENOMEM; -REASON_SLAB_LIMIT; -ESRCH; -errno. */
 int snapshot__begin(struct snapshot *snapshot, struct target *target, enum operation_kind kind);
 
 /*
  * After each copy: does what the kernel side has left. Makes the target stand still
- * (target__hold(); the caller releases it) only if a page that is left can hold data. Where BPF may not
- * write, the caller has held it since BPF compared.
- * ret_result: zeroed by the caller; on failure, what was done until then.
- * Returns 0 (chunks that could not be moved are counted); -ENOMEM; -ESRCH; -errno. Memory, or the
- * snapshot, is then made good in part.
+ * (target__hold(); the caller releases it) only if a page that is left can hold data. Where BPF may
+ * not write, the caller has held it since BPF compared. ret_result: zeroed by the caller; on
+ * failure, what was done until then. Returns 0 (chunks that could not be moved are counted);
+ * -ENOMEM; -ESRCH; -errno. Memory, or the snapshot, is then made good in part.
  */
 int snapshot__repair(struct snapshot *snapshot, struct target *target,
 		     struct engine_result *ret_result);
@@ -75,7 +76,8 @@ uint64_t snapshot__count_gone(const struct snapshot *snapshot, uint64_t met);
  * hold. Returns whether to call it again soon. */
 bool snapshot__provide(struct snapshot *snapshot, struct target *target);
 
-/* Adds every range, with_reserved: also mappings without access that may hold data. 0 or -ENOMEM. */
+/* Adds every range, with_reserved: also mappings without access that may hold
+ * data. 0 or -ENOMEM. */
 int snapshot__ranges(const struct snapshot *snapshot, bool with_reserved, struct intervals *ranges);
 size_t snapshot__range_count(const struct snapshot *snapshot);
 

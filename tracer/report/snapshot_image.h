@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * The snapshot as an image (docs/image-format.md): --save. Its memory alone, for there are no registers in
- * a snapshot; so restart refuses it, and readckpt, gdb and readelf read it.
+ * The snapshot as an image (docs/image-format.md): --save. Its memory alone, for there are no
+ * registers in a snapshot; so restart refuses it, and readckpt, gdb and readelf read it.
  */
 #ifndef TRACER_REPORT_SNAPSHOT_IMAGE_H
 #define TRACER_REPORT_SNAPSHOT_IMAGE_H
@@ -23,11 +23,10 @@ int snapshot_image__remember(struct snapshot_image *image, const struct target *
 			     const struct snapshot *snapshot);
 
 /*
- * Writes the snapshot to path, safely (image_writer in image/image.h); gzip if it ends in ".gz". Memory
- * that the target has unmapped since is not in it.
- * Returns 0; -ENODATA if there is no snapshot; -EFBIG if it would have too many segments; -ENOMEM; or
- * as image_writer__open and the others do. path is then as it was. *ret_step is what was being done:
- * "cannot write", ...
+ * Writes the snapshot to path, safely (image_writer in image/image.h); gzip if it ends in ".gz".
+ * Memory that the target has unmapped since is not in it. Returns 0; -ENODATA if there is no
+ * snapshot; -EFBIG if it would have too many segments; -ENOMEM; or as image_writer__open and the
+ * others do. path is then as it was. *ret_step is what was being done: "cannot write", ...
  */
 int snapshot_image__write(struct snapshot_image *image, const char *path, struct snapshot *snapshot,
 			  const struct state *state, const char **ret_step);

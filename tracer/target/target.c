@@ -23,8 +23,8 @@ static void read_comm(struct target *target)
 	target->comm[length > 0 ? length - 1 : 0] = '\0'; /* without its newline */
 }
 
-/* valgrind keeps the registers of the program that it runs in its own memory: rolled back, the program
- * would go on where it was at the checkpoint, on a stack that is another one by now. */
+/* valgrind keeps the registers of the program that it runs in its own memory: rolled back, the
+ * program would go on where it was at the checkpoint, on a stack that is another one by now. */
 static bool is_emulated(pid_t pid)
 {
 	char name[PATH_MAX];

@@ -434,9 +434,9 @@ struct image_writer {
 
 /*
  * Begins an image: opens its file, a temporary one beside path.
- * writer: all of it is set; it must not be moved until commit or abort. path: where the image will be
- * in the end; compressed if it ends in ".gz".
- * Returns 0 or -errno as image_output__open does. On failure nothing is left behind.
+ * writer: all of it is set; it must not be moved until commit or abort. path: where the image will
+ * be in the end; compressed if it ends in ".gz". Returns 0 or -errno as image_output__open does. On
+ * failure nothing is left behind.
  */
 int image_writer__open(struct image_writer *writer, const char *path);
 

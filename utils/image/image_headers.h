@@ -18,7 +18,6 @@ int image_headers__check_elf(const struct image *image, const Elf64_Ehdr *header
  * is verified. *ret_offset, *ret_bytes: where the notes are in image->notes.
  * Returns 0, or as image__open does, with a message.
  */
-int image_headers__read(struct image *image, size_t *ret_offset, size_t *ret_bytes,
-			char *message);
+int image_headers__read(struct image *image, size_t *ret_offset, size_t *ret_bytes, char *message);
 
 #endif

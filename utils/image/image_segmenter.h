@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * Cuts the mappings of an image into segments, as few as can be, but so that zeros of 16 MiB or more
- * take no place in the file. Needs no memory.
+ * Cuts the mappings of an image into segments, as few as can be, but so that zeros of 16 MiB or
+ * more take no place in the file. Needs no memory.
  *
  *	mapping   |  data  .. data  ..........................  data ...|
  *	segments  | with bytes     | without bytes             | with   |
@@ -21,8 +21,8 @@ struct image_segmenter {
 	int err;
 };
 
-/* Begins a mapping. image: has room for IMAGE_SEGMENTS_MAX segments, which are added to it. Both are
- * borrowed up to image_segmenter__end. */
+/* Begins a mapping. image: has room for IMAGE_SEGMENTS_MAX segments, which are added to it. Both
+ * are borrowed up to image_segmenter__end. */
 void image_segmenter__begin(struct image_segmenter *segmenter, struct image *image,
 			    const struct image_mapping *mapping);
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * Describing the calling process as a struct image: everything but its memory. Usable inside a signal
- * handler, while all other threads stand still in theirs.
+ * Describing the calling process as a struct image: everything but its memory. Usable inside a
+ * signal handler, while all other threads stand still in theirs.
  */
 #ifndef LIBCKPT_CAPTURE_H
 #define LIBCKPT_CAPTURE_H
@@ -12,20 +12,20 @@
 
 /*
  * Describes the process.
- * image: filled in, but for its segments, unchanged and missing runs, info.id and parent. arena: has all
- * that the image points to. threads: all of them, the first one first. own: memory of our own, own_count
- * ranges in address order, which is marked as scratch. hidden_fds: files of our own, -1 at its end.
- * step: what was being done when it failed.
- * Returns 0; -ENOMEM if the arena is too small; or the -errno of reading /proc.
+ * image: filled in, but for its segments, unchanged and missing runs, info.id and parent. arena:
+ * has all that the image points to. threads: all of them, the first one first. own: memory of our
+ * own, own_count ranges in address order, which is marked as scratch. hidden_fds: files of our own,
+ * -1 at its end. step: what was being done when it failed. Returns 0; -ENOMEM if the arena is too
+ * small; or the -errno of reading /proc.
  */
 int capture__process(struct image *image, struct arena *arena, struct stopped_thread *threads,
 		     const struct image_run *own, size_t own_count, const int *hidden_fds,
 		     const char **step);
 
 /*
- * Which children, pending signals and timers the process has, as IMAGE_MISSING_ bits: no image holds
- * them. To be asked in the process itself, for a forked child has none of them. own_timers: the number
- * of timers that are our own.
+ * Which children, pending signals and timers the process has, as IMAGE_MISSING_ bits: no image
+ * holds them. To be asked in the process itself, for a forked child has none of them. own_timers:
+ * the number of timers that are our own.
  */
 uint64_t capture__missing(unsigned int own_timers);
 

@@ -11,8 +11,8 @@
 
 /*
  * Fills in the open files of the image.
- * capture: its image->files has room for them; NULL: they are only counted. hidden: numbers that are
- * left out, -1 at its end. Returns how many there are, or -errno.
+ * capture: its image->files has room for them; NULL: they are only counted. hidden: numbers that
+ * are left out, -1 at its end. Returns how many there are, or -errno.
  */
 ssize_t capture_files__add(struct capture *capture, const int *hidden);
 

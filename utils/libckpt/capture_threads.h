@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * The threads of the calling process: which there are, their registers, and what each has registered
- * with the kernel. Usable inside a signal handler.
+ * The threads of the calling process: which there are, their registers, and what each has
+ * registered with the kernel. Usable inside a signal handler.
  */
 #ifndef LIBCKPT_CAPTURE_THREADS_H
 #define LIBCKPT_CAPTURE_THREADS_H
@@ -21,8 +21,8 @@ struct stopped_thread {
 	bool rseq_is_unknown; /* registered by the program itself; ask_rseq.h finds out where */
 };
 
-/* Lists the threads of this process that have not ended, at most max of them. Returns how many there
- * are, or -errno. */
+/* Lists the threads of this process that have not ended, at most max of them. Returns
+ * how many there are, or -errno. */
 ssize_t capture_threads__list(pid_t *tids, size_t max);
 
 /* Fills in thread->thread for the calling thread, all but the resume point. */

@@ -17,8 +17,8 @@
 #include "libckpt/message.h"
 #include "libckpt/save.h"
 
-/* A write beyond RLIMIT_FSIZE makes a signal that would end the program later. It is pending, for all
- * signals are blocked here. */
+/* A write beyond RLIMIT_FSIZE makes a signal that would end the program later. It is pending, for
+ * all signals are blocked here. */
 static void drop_file_size_signal(void)
 {
 	const struct timespec at_once = {0};
@@ -41,8 +41,8 @@ static void note_failure(struct checkpoint *c)
 }
 
 /*
- * The child sends no signal when it ends, so the program's own wait(2) never meets it. In a process that
- * was forked since then it is no child, and nothing is known of its image.
+ * The child sends no signal when it ends, so the program's own wait(2) never meets it. In a process
+ * that was forked since then it is no child, and nothing is known of its image.
  */
 bool checkpoint__is_busy(struct checkpoint *c, const struct settings *settings)
 {
@@ -179,8 +179,8 @@ static int describe_image(struct saving *saving, struct save_request *request)
 	return describe_with_pages(saving, request);
 }
 
-/* With CKPT_FORK and no increments, the child finds the pages too. The open files are always described
- * here, for the child has other offsets. */
+/* With CKPT_FORK and no increments, the child finds the pages too. The open files are always
+ * described here, for the child has other offsets. */
 static int save(struct checkpoint *c, const struct settings *settings, struct saving *saving,
 		struct save_request *request, uint64_t start_ns)
 {

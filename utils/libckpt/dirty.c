@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * See dirty.h. Write tracking is only asked about pages that hold data: a page that was given back is
- * neither in the image nor in its parent, whatever it was before.
+ * See dirty.h. Write tracking is only asked about pages that hold data: a page that was given back
+ * is neither in the image nor in its parent, whatever it was before.
  */
 #include "libckpt/dirty.h"
 
@@ -21,8 +21,8 @@ enum {
 	GAPS_TRIED = 6,
 };
 
-/* Are checksums kept for this mapping? With soft-dirty bits too: a huge page has one bit, which says
- * that some of its 512 pages may have been written. */
+/* Are checksums kept for this mapping? With soft-dirty bits too: a huge page has one bit, which
+ * says that some of its 512 pages may have been written. */
 static bool is_summed(const struct dirty *dirty, const struct image_mapping *m)
 {
 	return segments__is_saved(m) &&
@@ -151,8 +151,8 @@ static int compare_by_copy(struct choice *c, uint64_t start, uint64_t end)
 	return err;
 }
 
-/* Swapped out, or guards on a kernel that does not know them. A guard is neither changed nor unchanged,
- * but nothing. */
+/* Swapped out, or guards on a kernel that does not know them. A guard is neither
+ * changed nor unchanged, but nothing. */
 static int compare_absent(struct choice *c, uint64_t start, uint64_t end)
 {
 	int err = 0;

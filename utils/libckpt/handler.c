@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * See handler.h. What a thread needs to be brought back is in the image: it stands in visit(), behind
- * getcontext(3). There it goes on, in this process or in another one, and returns from its handler as
- * from any other.
+ * See handler.h. What a thread needs to be brought back is in the image: it stands in
+ * visit(), behind getcontext(3). There it goes on, in this process or in another one, and
+ * returns from its handler as from any other.
  */
 #include "libckpt/handler.h"
 
@@ -80,7 +80,8 @@ static void lead(struct stopped_thread *leader)
 	message__pause(&self.settings, clock__now_ns() - start_ns);
 }
 
-/* In a process that was brought back. No thread uses restart's memory any more when all have met. */
+/* In a process that was brought back. No thread uses restart's memory any more
+ * when all have met. */
 static void come_back(const struct stopped_thread *thread, bool leads)
 {
 	stop_threads__meet_again(thread);
@@ -101,9 +102,9 @@ static void come_back(const struct stopped_thread *thread, bool leads)
 }
 
 /*
- * The thread goes on from getcontext twice if the image is brought back. What this function needs then
- * is in its arguments, which do not change in between. restart has set the FS register, on which errno
- * and all that is thread-local depend.
+ * The thread goes on from getcontext twice if the image is brought back. What this function needs
+ * then is in its arguments, which do not change in between. restart has set the FS register, on
+ * which errno and all that is thread-local depend.
  */
 __attribute__((noinline)) static void visit(struct stopped_thread *thread, bool leads)
 {
@@ -166,9 +167,9 @@ static void answer(siginfo_t *info, void *context)
 
 /*
  * Many of our system calls are cancellation points, and the signal of pthread_cancel(3) cannot be
- * blocked: a leader that it ends leaves all others waiting. The type counts as well: glibc 2.36 ends a
- * thread of the asynchronous type although its state is disabled, if the signal was on its way then.
- * A cancellation that arrived meanwhile takes effect when the type is restored, last.
+ * blocked: a leader that it ends leaves all others waiting. The type counts as well: glibc 2.36
+ * ends a thread of the asynchronous type although its state is disabled, if the signal was on its
+ * way then. A cancellation that arrived meanwhile takes effect when the type is restored, last.
  */
 void handler__on_signal(int signal, siginfo_t *info, void *context)
 {

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * CKPT_INTERVAL: a timer of the kernel's that sends our signal, once each time it is set. A timer that
- * goes on by itself would leave the program no time, if an image takes longer than the interval.
+ * CKPT_INTERVAL: a timer of the kernel's that sends our signal, once each time it is
+ * set. A timer that goes on by itself would leave the program no time, if an image
+ * takes longer than the interval.
  */
 #ifndef LIBCKPT_INTERVAL_H
 #define LIBCKPT_INTERVAL_H
@@ -16,8 +17,8 @@ struct interval {
 	int timer;   /* the kernel's number */
 };
 
-/* Makes the timer, if the settings ask for one: at the start, and in a process that was brought back,
- * since no image has one. Says on standard error if that fails. */
+/* Makes the timer, if the settings ask for one: at the start, and in a process that was brought
+ * back, since no image has one. Says on standard error if that fails. */
 void interval__start(struct interval *interval, const struct settings *settings);
 
 /* Sets it anew, after each request, whatever came of that. */

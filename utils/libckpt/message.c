@@ -81,9 +81,9 @@ void message__absent_thread(const struct settings *settings, pid_t tid)
 	add_path(&line, settings);
 	stderr_line__text(&line, "thread ");
 	stderr_line__number(&line, (uint64_t)tid);
-	stderr_line__text(&line,
-			  " did not come within 5 seconds: it has ended alone, a handler of it runs "
-			  "on too small a stack of its own, or it blocks signal ");
+	stderr_line__text(
+		&line, " did not come within 5 seconds: it has ended alone, a handler of it runs "
+		       "on too small a stack of its own, or it blocks signal ");
 	stderr_line__number(&line, (uint64_t)settings->signal);
 	stderr_line__text(&line, " (choose another one with CKPT_SIGNAL)");
 	add_end(&line);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * See own_memory.h. /proc/self/mem reads what the program itself may not, and says where nothing can
- * be read instead of a fault.
+ * See own_memory.h. /proc/self/mem reads what the program itself may not, and says where nothing
+ * can be read instead of a fault.
  */
 #include "libckpt/own_memory.h"
 

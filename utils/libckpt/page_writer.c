@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * See page_writer.h. Private anonymous memory is written straight from its pages, and pages that hold
- * no data are not touched. The rest goes through the block of own_memory.h: memory of files, whose
- * pages may be beyond the end of the file; memory without read permission; pages that are swapped
- * out, which may be guards; and unstable pages.
+ * See page_writer.h. Private anonymous memory is written straight from its pages, and pages that
+ * hold no data are not touched. The rest goes through the block of own_memory.h: memory of files,
+ * whose pages may be beyond the end of the file; memory without read permission; pages that are
+ * swapped out, which may be guards; and unstable pages.
  */
 #include "libckpt/page_writer.h"
 
@@ -52,8 +52,8 @@ static int write_directly(struct writing *w, uint64_t start, uint64_t end)
 	return err;
 }
 
-/* Swapped out, or guards on a kernel that does not know them. A guard has no contents: it comes back as
- * zeros. */
+/* Swapped out, or guards on a kernel that does not know them. A guard has no
+ * contents: it comes back as zeros. */
 static int write_absent(struct writing *w, const struct pagemap_run *run)
 {
 	int err = 0;

@@ -9,9 +9,9 @@
 #include "libckpt/own_memory.h"
 
 /*
- * Writes all segments of an image that was begun. *ret_bytes: of the pages that hold data; set in any
- * case. Returns 0; -EIO if memory that could be read before cannot be read any more; or the -errno of
- * writing. writer->step says which.
+ * Writes all segments of an image that was begun. *ret_bytes: of the pages that hold data; set in
+ * any case. Returns 0; -EIO if memory that could be read before cannot be read any more; or the
+ * -errno of writing. writer->step says which.
  */
 int page_writer__write(struct image_writer *writer, const struct image *image,
 		       struct own_memory *memory, uint64_t *ret_bytes);

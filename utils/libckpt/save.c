@@ -104,8 +104,8 @@ static struct image_run pages_of(uint64_t start, uint64_t end)
 
 /*
  * Lists what changes while an image is written, though all threads stand still: our variables, our
- * stack, the stacks of threads that are about to sleep, errno, and the area of each thread where the
- * kernel writes which processor it runs on (rseq).
+ * stack, the stacks of threads that are about to sleep, errno, and the area of each thread where
+ * the kernel writes which processor it runs on (rseq).
  */
 static int list_unstable(struct saving *s, struct image_run **ret_runs, size_t *ret_count)
 {

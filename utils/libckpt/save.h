@@ -44,8 +44,8 @@ struct saving {
 	bool failure_names_path;      /* is the path the object of the step? "cannot create PATH" */
 };
 
-/* Describes the process, all but its pages, while it stands still. saving: all of it is set. Returns 0
- * or -errno; call save__close in any case. */
+/* Describes the process, all but its pages, while it stands still. saving: all of it is set.
+ * Returns 0 or -errno; call save__close in any case. */
 int save__describe(struct saving *saving, const struct save_request *request);
 
 /* Finds the pages that go into the image. Returns 0; -EFBIG if they need too many segments; or
@@ -56,7 +56,8 @@ int save__choose_pages(struct saving *saving);
  * success call one of save__write, save__release and save__abort. */
 int save__open(struct saving *saving);
 
-/* Opens the files of /proc again, in a child of the process that was described. Returns 0 or -errno. */
+/* Opens the files of /proc again, in a child of the process that was described.
+ * Returns 0 or -errno. */
 int save__reopen(struct saving *saving);
 
 /* Leaves the file to a child, which writes it. */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * See stop_threads.h. Threads wait on words of one struct, which is a part of the image: a process that
- * was brought back finds it as it was while all stood still. A private futex(2) is only an address, so
- * nothing else of a wait has to be restored.
+ * See stop_threads.h. Threads wait on words of one struct, which is a part of the image: a process
+ * that was brought back finds it as it was while all stood still. A private futex(2) is only an
+ * address, so nothing else of a wait has to be restored.
  */
 #include "libckpt/stop_threads.h"
 
@@ -25,8 +25,8 @@ enum {
 };
 
 static struct {
-	/* The first member. The generation is in the upper bits, which no address uses: a member that
-	 * comes too late must not get into the list of the next generation. */
+	/* The first member. The generation is in the upper bits, which no address uses: a member
+	 * that comes too late must not get into the list of the next generation. */
 	atomic_uintptr_t members;
 	struct stopped_thread *leader;
 	atomic_int leading;     /* the process that has a leader now, or 0; a fork copies it */
@@ -39,7 +39,8 @@ static struct {
 
 static pid_t tids[STOP_THREADS_MAX]; /* the leader's; too large for a stack */
 
-/* The process whose memory this is. A fork clears the page: 0 in a child that has not claimed it. */
+/* The process whose memory this is. A fork clears the page: 0 in a child that
+ * has not claimed it. */
 static atomic_int *owner;
 
 static uintptr_t generation_tag(unsigned int generation)
@@ -75,7 +76,8 @@ void stop_threads__own(void)
 			return; /* a child of vfork is then taken for one of fork */
 		owner = page;
 	}
-	/* Each time, for an image does not know it. Without it, a child would see its parent's number. */
+	/* Each time, for an image does not know it. Without it, a child would see
+	 * its parent's number. */
 	if (madvise(owner, PAGE_BYTES, MADV_WIPEONFORK) < 0)
 		owner = NULL;
 	else
@@ -99,7 +101,8 @@ enum stop_role stop_threads__role(const siginfo_t *info)
 	if (!is_owner(self))
 		return STOP_NOBODY;
 	if (info->si_code == SI_QUEUE && info->si_pid == getpid() && info->si_ptr == &gathering) {
-		/* Our own call. It is out of date if it was pending while the thread came already. */
+		/* Our own call. It is out of date if it was pending while the thread
+		 * came already. */
 		return gathering.leading && (unsigned int)info->si_errno == gathering.generation &&
 				       gathering.released != gathering.generation
 			       ? STOP_MEMBER

@@ -14,11 +14,11 @@
 
 /* What is known about a page. The numbers are those of PAGEMAP_SCAN. */
 enum pagemap_category {
-	PAGEMAP_TRACKED = 1 << 0, /* write_protect.h has registered its mapping; scan only */
-	PAGEMAP_WRITTEN = 1 << 1, /* since pagemap__protect; scan only */
-	PAGEMAP_PRESENT = 1 << 3, /* in memory */
-	PAGEMAP_SWAPPED = 1 << 4, /* in swap */
-	PAGEMAP_ZERO = 1 << 5,    /* it is the kernel's page of zeros; scan only */
+	PAGEMAP_TRACKED = 1 << 0,    /* write_protect.h has registered its mapping; scan only */
+	PAGEMAP_WRITTEN = 1 << 1,    /* since pagemap__protect; scan only */
+	PAGEMAP_PRESENT = 1 << 3,    /* in memory */
+	PAGEMAP_SWAPPED = 1 << 4,    /* in swap */
+	PAGEMAP_ZERO = 1 << 5,       /* it is the kernel's page of zeros; scan only */
 	PAGEMAP_SOFT_DIRTY = 1 << 7, /* written since soft_dirty__clear */
 };
 
@@ -58,7 +58,8 @@ void pagemap__begin(struct pagemap *pagemap, uint64_t start, uint64_t end, uint6
  * walk. Two runs may touch. Pages between two runs were never used, or were given back, or are
  * guards; in private anonymous memory they are zeros.
  * Returns 1 with *ret_run; 0 at the end; -ESRCH when the process is gone, which a scan does not
- * always notice (pagemap__check does); -EFAULT for addresses that no process has; or another -errno.
+ * always notice (pagemap__check does); -EFAULT for addresses that no process
+ * has; or another -errno.
  */
 int pagemap__next(struct pagemap *pagemap, struct pagemap_run *ret_run);
 

@@ -14,13 +14,14 @@
  * Returns its descriptor or -errno; -EOPNOTSUPP if the kernel is too old. */
 int write_protect__open(void);
 
-/* Does this number of the calling process belong to a userfaultfd still? The program may have closed
- * it, and opened another file. */
+/* Does this number of the calling process belong to a userfaultfd still? The program may have
+ * closed it, and opened another file. */
 bool write_protect__is_open(int uffd);
 
 /*
  * Registers [start, end), which is page-aligned. All its pages are written until pagemap__protect.
- * Returns 0 or -errno: a mapping of another userfaultfd, of a kind that cannot be registered, or none.
+ * Returns 0 or -errno: a mapping of another userfaultfd, of a kind that cannot
+ * be registered, or none.
  */
 int write_protect__register(int uffd, uint64_t start, uint64_t end);
 

@@ -24,8 +24,8 @@ static int ask(const struct write_tracking *t, struct pagemap *p, uint64_t addre
 /* Does a page get clean when it is armed, and dirty when it is written? */
 static bool works(const struct write_tracking *t, struct pagemap *p)
 {
-	volatile unsigned char *page = mmap(NULL, PAGE_BYTES, PROT_READ | PROT_WRITE,
-					    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	volatile unsigned char *page =
+		mmap(NULL, PAGE_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	const uint64_t address = (uintptr_t)page;
 	bool result = false;
 

@@ -35,16 +35,16 @@ struct write_tracking {
  */
 void write_tracking__open(struct write_tracking *tracking, struct pagemap *pagemap);
 
-/* Ends all protection. The number of the userfaultfd may be another file's by now, which stays open.
- * The way is then WRITE_TRACKING_NONE. */
+/* Ends all protection. The number of the userfaultfd may be another file's by now, which stays
+ * open. The way is then WRITE_TRACKING_NONE. */
 void write_tracking__close(struct write_tracking *tracking);
 
 /* Begins anew: soft-dirty arms all pages here. Returns 0; -EBADF if the program has closed the
  * userfaultfd; or another -errno. */
 int write_tracking__begin_round(const struct write_tracking *tracking);
 
-/* Arms the pages of [start, end) if that is done by range. Returns 0 or -errno: then these pages count
- * as written for ever. */
+/* Arms the pages of [start, end) if that is done by range. Returns 0 or -errno: then these
+ * pages count as written for ever. */
 int write_tracking__arm(const struct write_tracking *tracking, const struct pagemap *pagemap,
 			uint64_t start, uint64_t end);
 
