@@ -231,9 +231,9 @@ share()
 	qemu+=(-virtfs "local,path=$(qemu_path "$2"),mount_tag=$1,security_model=none${3:-}")
 }
 
-# panic=-1 with -no-reboot ends a VM that panics at once. no_timer_check: the check
-# fails at times on a busy host, where the emulated clock is late. shellcheck
-# disable=SC2054 # the commas are qemu's
+# panic=-1 with -no-reboot ends a VM that panics at once. no_timer_check: the check fails at times
+# on a busy host, where the emulated clock is late.
+# shellcheck disable=SC2054 # the commas are qemu's
 qemu=(qemu-system-x86_64 -accel "tcg,thread=$threads" -cpu max -m "$memory" -smp "$cpus"
 	-nodefaults -no-user-config -no-reboot -display none -vga none -nic none
 	-kernel "$kernel_dir/boot/vmlinuz-$release" -initrd "$work/initramfs.cpio"
