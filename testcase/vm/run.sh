@@ -232,13 +232,15 @@ share()
 }
 
 # panic=-1 with -no-reboot ends a VM that panics at once. no_timer_check: the check fails at times
-# on a busy host, where the emulated clock is late.
+# on a busy host, where the emulated clock is late. The kernel takes a busy host for a stall of its
+# own, so it waits longer before it reports one.
 # shellcheck disable=SC2054 # the commas are qemu's
 qemu=(qemu-system-x86_64 -accel "tcg,thread=$threads" -cpu max -m "$memory" -smp "$cpus"
 	-nodefaults -no-user-config -no-reboot -display none -vga none -nic none
 	-kernel "$kernel_dir/boot/vmlinuz-$release" -initrd "$work/initramfs.cpio"
 	-append 'console=ttyS0 loglevel=5 log_buf_len=4M panic=-1 oops=panic no_timer_check
-mitigations=off random.trust_cpu=on'
+mitigations=off random.trust_cpu=on rcupdate.rcu_cpu_stall_timeout=300 watchdog_thresh=60
+sysctl.kernel.hung_task_timeout_secs=1000'
 	-chardev "file,id=console,path=$(qemu_path "$work/console.log")" -serial chardev:console
 	-chardev file,id=output,path=/proc/self/fd/3
 	-device virtio-serial-pci -device virtserialport,chardev=output,name=output)
