@@ -6,8 +6,9 @@
 #include <string.h>
 #include "target/reason.h"
 
-#define TEXT(reason) [reason - REASON_TRACED]
+#define TEXT(reason) [(reason) - REASON_TRACED]
 
+/* NOLINTBEGIN(bugprone-suspicious-missing-comma): some texts have two lines */
 static const char *const texts[] = {
 	TEXT(REASON_TRACED) = "another process traces the target (gdb, strace?)",
 	TEXT(REASON_PTRACE_FORBIDDEN) = "ptrace of the target is forbidden",
@@ -28,6 +29,7 @@ static const char *const texts[] = {
 	TEXT(REASON_COPY_BROKEN) = "the copy in the kernel broke off",
 	TEXT(REASON_NO_SNAPSHOT) = "there is no snapshot; ask for a checkpoint first",
 };
+/* NOLINTEND(bugprone-suspicious-missing-comma) */
 _Static_assert(sizeof(texts) / sizeof(*texts) == REASONS_END - REASON_TRACED,
 	       "a text for each reason");
 

@@ -46,7 +46,7 @@ static int reserve(struct intervals *set, size_t count)
 {
 	struct interval *items;
 
-	if (count <= set->capacity)
+	if (set->items && count <= set->capacity)
 		return 0;
 	if (count < 2 * set->capacity)
 		count = 2 * set->capacity;
