@@ -35,7 +35,7 @@ enum {
 
 struct session {
 	const struct options *options;
-	const struct control *control;
+	struct control *control;
 	struct hooks *hooks;
 	struct report *report;
 	struct reply reply;
@@ -91,7 +91,7 @@ static int on_event(void *context, void *data, size_t size)
 	return 0;
 }
 
-int session__create(const struct options *options, const struct control *control,
+int session__create(const struct options *options, struct control *control,
 		    struct hooks *hooks, struct report *report, bool restore_in_bpf,
 		    struct session **ret_session)
 {

@@ -18,9 +18,8 @@ struct session;
 
 /* Everything is borrowed and must outlive the session. restore_in_bpf: the kernel lets BPF write.
  * 0 and *ret_session, or -errno after saying why on stderr. */
-int session__create(const struct options *options, const struct control *control,
-		    struct hooks *hooks, struct report *report, bool restore_in_bpf,
-		    struct session **ret_session);
+int session__create(const struct options *options, struct control *control, struct hooks *hooks,
+		    struct report *report, bool restore_in_bpf, struct session **ret_session);
 
 /* Becomes readable when the kernel side has something to say. */
 int session__fd(const struct session *session);

@@ -5,6 +5,7 @@
  * Works in a folder of its own below TMPDIR, removed at the end. The lock of a folder is in /run,
  * so without root there is nothing to test but the folders that are refused before it.
  */
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -18,7 +19,7 @@
 #include "talk.h"
 #include "tap.h"
 
-#define TESTS      56
+#define TESTS      61
 #define OTHER_USER 54321
 
 #define CHECKPOINT OPERATION_CHECKPOINT
@@ -245,6 +246,53 @@ static void test_completions(struct control *control)
 	must(rmdir("checkpoint_complete"));
 }
 
+/* Counts the files that have no name in that folder: what control__provide() has made. */
+static int nameless(void)
+{
+	DIR *files = opendir("/proc/self/fd");
+	struct dirent *entry;
+	int count = 0;
+
+	while (files && (entry = readdir(files))) {
+		struct stat status;
+
+		count += !fstatat(dirfd(files), entry->d_name, &status, 0) &&
+			 S_ISREG(status.st_mode) && !status.st_nlink;
+	}
+	if (files)
+		closedir(files);
+	return count;
+}
+
+static void test_provided(struct control *control)
+{
+	int before = nameless();
+
+	must(chmod(".", 02755));
+	must(chown(".", 0, OTHER_USER + 7)); /* new files get that group */
+	control__provide(control, OTHER_USER, OTHER_USER + 1);
+	control__provide(control, OTHER_USER, OTHER_USER + 1);
+	tap__ok(nameless() - before <= 1 && !exists("checkpoint_complete"),
+		"provided: once, and nobody sees it");
+	make_file("checkpoint_complete", OTHER_USER);
+	tap__ok(control__complete(control, CHECKPOINT, OTHER_USER, OTHER_USER + 1) == 0 &&
+			is_new("checkpoint_complete", OTHER_USER, OTHER_USER + 1),
+		"provided: it takes the place of an old one, with its user and group");
+	tap__equal(nameless(), before, "provided: it is used up");
+	must(unlink("checkpoint_complete"));
+	control__provide(control, OTHER_USER, OTHER_USER + 1);
+	tap__ok(control__complete(control, CHECKPOINT, OTHER_USER + 1, OTHER_USER + 1) == 0 &&
+			is_new("checkpoint_complete", OTHER_USER + 1, OTHER_USER + 1),
+		"provided for another user: it is not used");
+	must(unlink("checkpoint_complete"));
+	must(symlink("victim", "checkpoint_complete"));
+	tap__equal(control__complete(control, CHECKPOINT, OTHER_USER, OTHER_USER + 1), -EEXIST,
+		   "provided: a link is not replaced");
+	must(unlink("checkpoint_complete"));
+	must(chown(".", 0, 0));
+	must(chmod(".", 0755));
+}
+
 static void test_begin(struct control *control)
 {
 	make_file("restore_complete", OTHER_USER);
@@ -289,6 +337,7 @@ static void run_tests(void)
 	must(control__open(folder, &control));
 	test_requests(control);
 	test_completions(control);
+	test_provided(control);
 	test_begin(control);
 	test_free(control);
 }

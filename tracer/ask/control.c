@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -26,6 +27,9 @@ struct control {
 	char lock_path[96];
 	int folder_fd;
 	int lock_fd;
+	int spare_fd; /* the next completion file, still without a name; -1: none */
+	uid_t spare_uid;
+	gid_t spare_gid;
 };
 
 /* Removes name if it is a plain file; says what else it is. 0, also when there is none. */
@@ -126,7 +130,7 @@ int control__open(const char *folder, struct control **ret_control)
 
 	if (!control)
 		return -ENOMEM;
-	control->folder_fd = control->lock_fd = -1;
+	control->folder_fd = control->lock_fd = control->spare_fd = -1;
 	err = set_paths(control, folder);
 	if (err)
 		goto out;
@@ -196,25 +200,69 @@ void control__forget(const struct control *control, enum operation_kind kind, ui
 	(void)remove_old(control, completions[kind], uid); /* control__complete() tells */
 }
 
-int control__complete(const struct control *control, enum operation_kind kind, uid_t uid, gid_t gid)
+void control__provide(struct control *control, uid_t uid, gid_t gid)
 {
-	const char *name = completions[kind];
-	int fd = -1, err = 0;
+	int fd;
 
-	for (int attempt = 0; attempt < 2 && fd < 0 && !err; attempt++) {
-		fd = openat(control->folder_fd, name,
-			    O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0644);
-		if (fd < 0)
-			err = errno == EEXIST ? remove_old(control, name, uid) : -errno;
+	if (control->spare_fd >= 0)
+		return;
+	fd = openat(control->folder_fd, ".", O_WRONLY | O_TMPFILE | O_CLOEXEC, 0644);
+	if (fd >= 0 && fchown(fd, uid, gid)) { /* always: a setgid folder gives it another group */
+		close(fd);
+		fd = -1;
 	}
+	control->spare_fd = fd;
+	control->spare_uid = uid;
+	control->spare_gid = gid;
+}
+
+/* Gives the spare file the name. -ENOENT when there is none for that user. */
+static int name_spare(struct control *control, const char *name, uid_t uid, gid_t gid)
+{
+	int err;
+
+	if (control->spare_fd < 0 || control->spare_uid != uid || control->spare_gid != gid)
+		return -ENOENT;
+	err = linkat(control->spare_fd, "", control->folder_fd, name, AT_EMPTY_PATH) ? -errno : 0;
+	if (err != -EEXIST) {
+		close(control->spare_fd);
+		control->spare_fd = -1;
+	}
+	return err;
+}
+
+static int create(const struct control *control, const char *name, uid_t uid, gid_t gid)
+{
+	int err = 0, fd = openat(control->folder_fd, name,
+				 O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0644);
+
 	if (fd < 0)
-		return err ? err : -EEXIST;
-	if (fchown(fd, uid, gid)) { /* always: a setgid folder has given it another group */
+		return -errno;
+	if (fchown(fd, uid, gid)) {
 		err = -errno;
 		(void)unlinkat(control->folder_fd, name, 0); /* it would only mislead */
 	}
 	close(fd);
 	return err;
+}
+
+int control__complete(struct control *control, enum operation_kind kind, uid_t uid, gid_t gid)
+{
+	const char *name = completions[kind];
+	bool replaced = false;
+
+	for (;;) {
+		int err = name_spare(control, name, uid, gid);
+
+		if (err && err != -EEXIST)
+			err = create(control, name, uid, gid);
+		if (err != -EEXIST || replaced)
+			return err;
+		err = remove_old(control, name, uid);
+		if (err)
+			return err;
+		replaced = true;
+	}
 }
 
 void control__refuse(const struct control *control, enum operation_kind kind, uid_t uid)
@@ -237,6 +285,8 @@ void control__free(struct control *control)
 			    S_ISREG(status.st_mode))
 				(void)unlinkat(control->folder_fd, names[i], 0); /* best effort */
 	}
+	if (control->spare_fd >= 0)
+		close(control->spare_fd);
 	close(control->folder_fd);
 	(void)unlink(control->lock_path); /* while we hold it */
 	close(control->lock_fd);

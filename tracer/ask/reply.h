@@ -16,7 +16,7 @@
 #include "engine/snapshot.h"
 
 struct reply { /* all pointers are borrowed */
-	const struct control *control;
+	struct control *control;
 	struct report *report;
 	struct target *target;
 	const struct snapshot *snapshot;
