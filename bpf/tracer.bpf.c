@@ -274,6 +274,50 @@ int on_openat2_exit(struct trace_event_raw_sys_exit *ctx)
 
 /* ---- polls ---- */
 
+struct wait { /* of a poll for user space */
+	__u64 deadline_ns;
+	__u64 sequence; /* until this operation is answered; 0: until the phase is not PREPARING */
+};
+
+static bool is_waiting(const struct wait *wait)
+{
+	const volatile struct state *now = &state;
+
+	return wait->sequence ? now->answered < wait->sequence
+			      : now->operation.phase == PHASE_PREPARING;
+}
+
+static long wait_step(__u32 index, struct wait *wait)
+{
+	return !is_waiting(wait) || bpf_ktime_get_ns() > wait->deadline_ns;
+}
+
+/* Stays in this poll while user space is at work on another processor. */
+static void wait_for_tracer(__u64 sequence)
+{
+	struct wait wait = {.sequence = sequence};
+
+	if (!__sync_fetch_and_add(&state.awake, 0))
+		return;
+	if (state.waits_to_skip) {
+		state.waits_to_skip--;
+		return;
+	}
+	wait.deadline_ns = bpf_ktime_get_ns() + POLL_WAIT_NS;
+	bpf_loop(1 << 16, wait_step, &wait, 0);
+	if (!is_waiting(&wait))
+		state.waits_skipped /= 2;
+	else if (state.waits_skipped < WAITS_SKIPPED_MOST)
+		state.waits_skipped = state.waits_skipped * 2 + 1;
+	state.waits_to_skip = state.waits_skipped;
+}
+
+/* Is the target to be held at the end of the poll that has copied? */
+static bool is_held_after(const struct operation *operation)
+{
+	return operation->kind == OPERATION_RESTORE && !restore_in_bpf;
+}
+
 /* Ends a poll's share of the copy. While slabs are left, the next poll goes on. */
 static void finish_copy(bool failed)
 {
@@ -297,6 +341,8 @@ static void finish_copy(bool failed)
 	operation->failed = failed;
 	operation->phase = PHASE_COPIED;
 	send(EVENT_COPIED, 0, 0);
+	if (!is_held_after(operation))
+		wait_for_tracer(operation->sequence);
 }
 
 /* Goes on in another program, which does not come back. */
@@ -433,8 +479,7 @@ static bool needs_tracer(const struct operation *operation)
 {
 	if (operation->kind == OPERATION_RESTORE && !state.valid)
 		return true;
-	if (!state.stopped &&
-	    (thread_count() > 1 || (operation->kind == OPERATION_RESTORE && !restore_in_bpf)))
+	if (!state.stopped && (thread_count() > 1 || is_held_after(operation)))
 		return true;
 	if (operation->kind == OPERATION_CHECKPOINT && state.unplaced)
 		return true;
@@ -445,6 +490,25 @@ static bool needs_tracer(const struct operation *operation)
 static bool move_phase(__u32 from, __u32 to)
 {
 	return __sync_val_compare_and_swap(&state.operation.phase, from, to) == from;
+}
+
+/* Hands the operation over to user space if that must act, and waits for it. Other threads cannot
+ * be stopped quickly: with them nobody waits. Not static, as walk_chunks(). */
+__noinline bool must_prepare(__u32 phase)
+{
+	struct operation *operation = &state.operation;
+
+	look_for_changes();
+	if (!needs_tracer(operation))
+		return false;
+	state.waiting = thread_count() < 2;
+	if (move_phase(phase, PHASE_PREPARING)) {
+		send(EVENT_PREPARE, 0, 0);
+		if (state.waiting)
+			wait_for_tracer(0);
+	}
+	__sync_fetch_and_and(&state.waiting, 0);
+	return true;
 }
 
 /* Goes on in the program poll if the path is that of the completion file. */
@@ -481,11 +545,10 @@ int poll(void *ctx)
 	if (phase != PHASE_REQUESTED && phase != PHASE_READY)
 		return 0;
 	operation->tid = visible_ids().pid;
-	look_for_changes();
-	if (needs_tracer(operation)) {
-		if (move_phase(phase, PHASE_PREPARING))
-			send(EVENT_PREPARE, 0, 0);
-		return 0;
+	if (must_prepare(phase)) {
+		if (operation->phase != PHASE_READY || must_prepare(PHASE_READY))
+			return 0;
+		phase = PHASE_READY;
 	}
 	if (!move_phase(phase, PHASE_COPYING))
 		return 0;

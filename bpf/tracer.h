@@ -10,6 +10,9 @@
  *	REQUESTED --poll, tracer must act (BPF)--> PREPARING --tracer--> READY
  *	READY --poll (BPF)--> COPYING, or PREPARING again
  *	any --tracer gives up--> IDLE
+ *
+ * While the tracer is awake, a poll waits for its arrows, at most POLL_WAIT_NS for each. Then one
+ * poll goes all the way.
  */
 #ifndef BPF_TRACER_H
 #define BPF_TRACER_H
@@ -44,6 +47,12 @@
 /* Most pages that one poll copies with the page engine (4 MiB, about 1 ms). The verifier of 6.1
  * takes no loop of 2048: it remembers 8192 jumps, and a page has several. */
 #define PAGE_BATCH 1024
+
+/* How long a poll waits for user space: less than going to sleep and being woken takes. */
+#define POLL_WAIT_NS 100000
+
+/* Waits that are left out after waits in vain, at most: the machine is busy. */
+#define WAITS_SKIPPED_MOST 255
 
 #define PATH_BYTES 256 /* longest control file path, with its NUL */
 #define NAME_BYTES 64  /* longest name of --wait, with its NUL */
@@ -205,13 +214,15 @@ struct state { /* shared memory between both sides: the BPF object's .bss */
 	 * would remove calls of callbacks, and 6.18 then fails to compile ("No program to jit"). */
 	__u64 slab_threshold;
 	__u64 mappings_version; /* of the target's mappings, at the last poll of a request */
+	__u64 answered;         /* sequence of the last operation that has its answer */
 	__u32 target;  /* thread group id as the kernel sees it; 0: none yet; NO_TARGET: no more */
 	__u32 child;   /* run mode: the child's pid in the tracer's PID namespace */
 	__u32 valid;   /* the chunks hold a whole snapshot */
 	__u32 stopped; /* user space holds the target's threads, all but the one that polls */
 	__u32 always_prepare; /* the target has mappings that grow by themselves */
 	__u32 stores;         /* chunk stores in use, at least 1 */
-	__u32 awake;          /* user space looks at the ring by itself */
+	__u32 awake;          /* user space looks at the ring by itself, on another processor */
+	__u32 waiting;        /* the thread that polls stays in its poll until the phase is READY */
 	__u32 slabs;          /* entries of the slab table */
 	__u32 slots;          /* of the extents, taken by the snapshot */
 	__u32 visits;         /* slabs that polls must visit before a copy is done */
@@ -220,9 +231,10 @@ struct state { /* shared memory between both sides: the BPF object's .bss */
 	__u32 ignored;        /* bit of each kind of request that came while another was served */
 	__u32 ignored_tid;    /* who asked for the last of them, in the tracer's PID namespace */
 	__u32 unplaced;       /* a restore has seen ranges that a checkpoint has yet to register */
-	__u32 padding;
+	__u32 waits_to_skip;  /* a wait of a poll that was in vain makes the next ones rarer */
+	__u32 waits_skipped;  /* after the last one in vain */
 };
-_Static_assert(sizeof(struct state) == 960, "struct state crosses the border");
+_Static_assert(sizeof(struct state) == 976, "struct state crosses the border");
 
 /* Programs that a poll goes on in, by a tail call. */
 enum continuation {

@@ -242,12 +242,12 @@ static int make_ready(struct session *session)
 	return 0;
 }
 
-/* For a restore from user space: stops the target, lets it poll once more so that BPF compares, and
- * leaves it standing in that poll. The phase is then COPIED. */
+/* For a restore from user space: stops the target, lets BPF compare in this poll or in the next
+ * ones, and leaves the target standing in the last one. The phase is then COPIED. */
 static int hold_and_compare(struct session *session)
 {
 	struct operation *operation = &session->state->operation;
-	int err = target__stop(&session->target, 0);
+	int err = target__stop_in_poll(&session->target);
 
 	for (int idle = 0; !err && operation->phase != PHASE_COPIED; idle++) {
 		uint64_t cursor = operation->slab_cursor;
@@ -259,7 +259,9 @@ static int hold_and_compare(struct session *session)
 			if (!err)
 				err = make_ready(session);
 		}
-		if (!err)
+		if (!err && idle == 0)
+			err = target__finish_poll(&session->target);
+		if (!err && operation->phase != PHASE_COPIED)
 			err = target__step(&session->target);
 		if (operation->slab_cursor > cursor)
 			idle = 0;

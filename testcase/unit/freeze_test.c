@@ -6,13 +6,16 @@
  * Every child is killed by its pid and reaped; no test asserts on a clock.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/ptrace.h>
 #include <sys/syscall.h>
+#include <sys/user.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -29,6 +32,7 @@ static struct shared { /* with the children */
 	volatile __u64 counts[THREADS];
 	volatile __u64 born, traced;
 	volatile pid_t tid;
+	char path[64]; /* of a file that is not there yet */
 } * shared;
 
 static struct freeze *freeze;
@@ -74,6 +78,16 @@ static void poll_for_ever(void)
 		(void)access("/no/such/file", F_OK);
 		shared->counts[0]++;
 	}
+}
+
+/* Counts its polls until there is the file, and then says how many they were. */
+static void poll_for_file(void)
+{
+	do
+		shared->counts[0]++;
+	while (access(shared->path, F_OK));
+	shared->counts[1] = shared->counts[0];
+	(void)pause();
 }
 
 static void *count_in_thread(void *counter)
@@ -238,6 +252,48 @@ static void test_step(void)
 	end(child);
 }
 
+static void test_interrupt(void)
+{
+	pid_t child = start(poll_for_ever);
+
+	tap__ok(freeze__interrupt(freeze, child) == 0 && freeze__stop(freeze, 0) == 0 &&
+			stands_still(),
+		"interrupted, then waited for: it stands still");
+	freeze__release(freeze);
+	tap__ok(moves(), "released, it runs");
+	end(child);
+}
+
+/* The child stands still at the end of a poll that has found nothing; then the file is made. */
+static void test_repeat(void)
+{
+	struct user_regs_struct registers;
+	__u64 polls;
+	pid_t child;
+	int fd;
+
+	memset(shared, 0, sizeof(*shared));
+	(void)snprintf(shared->path, sizeof(shared->path), "/tmp/freeze_test.%d", getpid());
+	child = child__start(poll_for_file);
+	must(child < 0 || !moves());
+	must(freeze__create(child, true, &freeze));
+	must(freeze__stop(freeze, 0));
+	do {
+		must(ptrace(PTRACE_SYSCALL, child, NULL, NULL));
+		must(waitpid(child, NULL, __WALL) != child);
+		must(ptrace(PTRACE_GETREGS, child, NULL, &registers));
+	} while ((long)registers.rax != -ENOENT);
+	polls = shared->counts[0];
+	fd = open(shared->path, O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, 0600);
+	must(fd < 0 || close(fd));
+	freeze__repeat_poll(freeze, child);
+	freeze__release(freeze);
+	must(!child__wait_count(&shared->counts[1], 1));
+	tap__equal(shared->counts[1], polls, "a poll that is repeated finds the file");
+	must(unlink(shared->path));
+	end(child);
+}
+
 static void test_killed(void)
 {
 	pid_t child = start(count_in_threads);
@@ -330,11 +386,13 @@ int main(void)
 	shared = mmap(NULL, sizeof(*shared), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1,
 		      0);
 	must(shared == MAP_FAILED);
-	tap__plan(30);
+	tap__plan(33);
 	test_stop();
 	test_threads();
 	test_births();
 	test_step();
+	test_interrupt();
+	test_repeat();
 	test_killed();
 	test_killed_foreign();
 	test_traced();

@@ -104,9 +104,62 @@ static void test_storage(void)
 		"another process: nothing is done");
 }
 
+/* ---- polls ---- */
+
+/* The tracer, as far as a poll sees it: prepares, and answers. */
+static void play_tracer(void)
+{
+	if (state.operation.phase == PHASE_PREPARING)
+		state.operation.phase = PHASE_READY;
+	state.prepared = state.deferred;
+	if (state.operation.phase != PHASE_COPIED)
+		return;
+	state.operation.phase = PHASE_IDLE;
+	state.answered = state.operation.sequence;
+}
+
+static void stop_and_play_tracer(void)
+{
+	state.stopped = 1;
+	play_tracer();
+}
+
+/* Asks, polls once, and returns the phase after that. */
+static uint32_t poll_once(enum operation_kind kind, int threads, bool awake, void (*tracer)(void))
+{
+	begin(TARGET, threads, UINT64_MAX);
+	state.valid = 1;
+	state.deferred = 1; /* the tracer must look at the mappings */
+	state.awake = awake;
+	start_operation(kind);
+	kernel_side.user_space = tracer;
+	poll(NULL);
+	return state.operation.phase;
+}
+
+static void test_polls(void)
+{
+	tap__equal(poll_once(OPERATION_CHECKPOINT, 1, true, play_tracer), PHASE_IDLE,
+		   "the tracer is awake: one poll gets the answer to a checkpoint");
+	tap__ok(state.answered == 1 && state.operation.polls == 1 && !state.waiting,
+		"and waits for nothing more");
+	tap__equal(poll_once(OPERATION_RESTORE, 1, true, stop_and_play_tracer), PHASE_COPIED,
+		   "restored from user space: the poll ends when it has compared, to be held");
+	tap__equal(poll_once(OPERATION_RESTORE, 1, true, play_tracer), PHASE_READY,
+		   "and it does not compare before the target is about to be held");
+	tap__equal(poll_once(OPERATION_CHECKPOINT, 1, false, play_tracer), PHASE_PREPARING,
+		   "the tracer sleeps: the poll does not wait");
+	tap__equal(poll_once(OPERATION_CHECKPOINT, 2, true, play_tracer), PHASE_PREPARING,
+		   "other threads must be stopped: the poll does not wait");
+	tap__equal(poll_once(OPERATION_CHECKPOINT, 1, true, NULL), PHASE_PREPARING,
+		   "the tracer does nothing: the poll ends all the same");
+	tap__ok(kernel_side.now_ns > POLL_WAIT_NS && kernel_side.now_ns < 2 * POLL_WAIT_NS,
+		"after its time");
+}
+
 int main(void)
 {
-	tap__plan(15);
+	tap__plan(23);
 	test_opens();
 	test_request();
 	test_mremap(1, UINT64_MAX, "chunks alone, one thread");
@@ -114,5 +167,6 @@ int main(void)
 	test_mremap(2, 1 << 20, "chunks and slabs, two threads");
 	test_marks();
 	test_storage();
+	test_polls();
 	return tap__done();
 }

@@ -37,9 +37,11 @@ static struct kernel_side {
 	struct mm_struct mm;
 	struct cred cred;
 	struct task_struct task;
-	char storage[64]; /* of the task */
-	char event[64];   /* the one sent last */
-	const char *text; /* what user memory holds, at any address */
+	char storage[64];         /* of the task */
+	char event[64];           /* the one sent last */
+	const char *text;         /* what user memory holds, at any address */
+	void (*user_space)(void); /* plays what runs on another processor */
+	uint64_t now_ns;
 	uint32_t tgid;
 	unsigned int steps;    /* of bpf_loop() */
 	unsigned int paths;    /* that were read */
@@ -76,6 +78,14 @@ static void *bpf_task_storage_get(void *map, struct task_struct *task, void *val
 {
 	kernel_side.storages++;
 	return kernel_side.storage;
+}
+
+/* A microsecond later each time: time enough for user space to do something. */
+static uint64_t bpf_ktime_get_ns(void)
+{
+	if (kernel_side.user_space)
+		kernel_side.user_space();
+	return kernel_side.now_ns += 1000;
 }
 
 static long bpf_loop(uint32_t number, void *step, void *context, uint64_t flags)
@@ -117,7 +127,6 @@ static int bpf_strncmp(const char *a, uint32_t size, const char *b)
 #define bpf_map_delete_elem(map, key)                    ((void)(map), (void)(key), -1L)
 #define bpf_for_each_map_elem(map, step, context, flags) ((void)(map), (void)(step), 0L)
 #define bpf_ringbuf_query(map, what)                     0ULL
-#define bpf_ktime_get_ns()                               1ULL
 #define bpf_tail_call(context, map, index)               ((void)(context))
 #define bpf_probe_read_user(to, size, from)              ((void)(to), (void)(from), -EFAULT)
 #define bpf_probe_read_kernel(to, size, from)            ((void)(to), (void)(from), -EFAULT)

@@ -29,6 +29,12 @@ static void set_idle(struct reply *reply)
 	__atomic_store_n(&reply->state->operation.phase, PHASE_IDLE, __ATOMIC_RELEASE);
 }
 
+/* The poll that waits for the answer goes on, and finds it. */
+static void set_answered(struct reply *reply, uint64_t sequence)
+{
+	__atomic_store_n(&reply->state->answered, sequence, __ATOMIC_RELEASE);
+}
+
 static void fill_row(const struct reply *reply, struct operation_row *row)
 {
 	const struct operation *operation = &reply->state->operation;
@@ -64,6 +70,7 @@ void reply__fail(struct reply *reply, struct operation_row *row, const char *for
 		reply->state->valid = 0;
 	set_idle(reply);
 	control__refuse(reply->control, kind, operation->uid);
+	set_answered(reply, row->sequence);
 	target__release(reply->target);
 	report__add(reply->report, row);
 	reply->has_failed = true;
@@ -115,9 +122,12 @@ void reply__complete(struct reply *reply, struct operation_row *row)
 				    : "");
 		return;
 	}
+	target__repeat_poll(reply->target);
+	set_answered(reply, row->sequence);
 	row->latency_ns = clock__now_ns() - request_ns;
 	target__release(reply->target);
 	report__add(reply->report, row);
+	control__provide(reply->control, operation->uid, operation->gid);
 	log__debug("%s %lu: %lu chunks, %lu bytes, %lu absent, %lu repaired, %lu polls, %.1f us",
 		   reply__name(kind), (unsigned long)row->sequence, (unsigned long)row->chunks,
 		   (unsigned long)row->bytes, (unsigned long)row->absent,

@@ -10,6 +10,8 @@
 #include <stdlib.h>
 #include <sys/ptrace.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/user.h>
 #include <sys/wait.h>
 #include <time.h>
 #include "base/clock.h"
@@ -105,10 +107,10 @@ static void append(struct freeze *freeze, struct held *held)
 	freeze->count++;
 }
 
-static int hold(struct freeze *freeze, pid_t tid)
+int freeze__interrupt(struct freeze *freeze, pid_t tid)
 {
 	struct held *held = malloc(sizeof(*held));
-	int err, status;
+	int err;
 
 	if (!held)
 		return -ENOMEM;
@@ -119,14 +121,29 @@ static int hold(struct freeze *freeze, pid_t tid)
 	}
 	*held = (struct held){.tid = tid, .running = true};
 	append(freeze, held);
-	if (ptrace(PTRACE_INTERRUPT, tid, NULL, NULL))
-		return -errno;
-	err = wait_stop(tid, clock__now_ns() + DEADLINE_SECONDS * 1000000000ULL, &status);
+	return ptrace(PTRACE_INTERRUPT, tid, NULL, NULL) ? -errno : 0;
+}
+
+/* Waits until a thread that was interrupted stands still. */
+static int settle(struct held *held)
+{
+	int err, status;
+
+	if (!held->running)
+		return 0;
+	err = wait_stop(held->tid, clock__now_ns() + DEADLINE_SECONDS * 1000000000ULL, &status);
 	if (err)
 		return err;
 	held->running = false;
 	held->signal = signal_of(status);
 	return 0;
+}
+
+static int hold(struct freeze *freeze, pid_t tid)
+{
+	int err = freeze__interrupt(freeze, tid);
+
+	return err ? err : settle(find(freeze, tid));
 }
 
 /* The number of threads, from the link count of /proc/PID/task, at a fifth of the cost of a
@@ -143,7 +160,9 @@ int freeze__stop(struct freeze *freeze, pid_t except)
 	bool grown = true;
 	int err = 0;
 
-	if (!except && !freeze->count && count_threads(freeze->pid) == 1)
+	for (struct held *held = freeze->held; held && !err; held = held->next)
+		err = settle(held);
+	if (!err && !except && !freeze->count && count_threads(freeze->pid) == 1)
 		err = hold(freeze, freeze->pid);
 	while (grown && !err) { /* until a round finds no new thread */
 		pid_t *tids = NULL;
@@ -195,6 +214,24 @@ int freeze__step_to_poll(struct freeze *freeze, pid_t tid, const volatile __u64 
 		held->signal = signal_of(status);
 	}
 	return -REASON_NOT_POLLING;
+}
+
+/* As the kernel does it for -ERESTARTNOINTR (arch/x86/kernel/signal.c): back to the instruction,
+ * which has two bytes. */
+void freeze__repeat_poll(const struct freeze *freeze, pid_t tid)
+{
+	struct held *held = find(freeze, tid);
+	struct user_regs_struct registers;
+
+	if (!held || held->running || ptrace(PTRACE_GETREGS, tid, NULL, &registers))
+		return;
+	if ((long)registers.rax != -ENOENT ||
+	    (registers.orig_rax != SYS_access && registers.orig_rax != SYS_faccessat &&
+	     registers.orig_rax != SYS_faccessat2))
+		return;
+	registers.rax = registers.orig_rax;
+	registers.rip -= 2;
+	(void)ptrace(PTRACE_SETREGS, tid, NULL, &registers); /* else the thread polls by itself */
 }
 
 /* The tracer must wait for a thread that ended while it was traced, or its parent is never told. */

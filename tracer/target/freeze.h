@@ -24,6 +24,10 @@ int freeze__create(pid_t pid, bool child, struct freeze **ret_freeze);
  */
 int freeze__stop(struct freeze *freeze, pid_t except);
 
+/* Makes thread tid stop as soon as it leaves the kernel; freeze__stop() then waits for it. Returns
+ * 0 or what freeze__stop() does; on failure call freeze__release(). */
+int freeze__interrupt(struct freeze *freeze, pid_t tid);
+
 /*
  * Lets the stopped thread tid run from system call to system call until *polls has changed. The
  * kernel side counts polls there, so the thread is then stopped at the end of a poll. Signals reach
@@ -32,6 +36,10 @@ int freeze__stop(struct freeze *freeze, pid_t except);
  * (it is stopped again); or -errno.
  */
 int freeze__step_to_poll(struct freeze *freeze, pid_t tid, const volatile __u64 *polls);
+
+/* Makes thread tid, which stands still at the end of a poll that has found nothing, poll once more
+ * when it runs again: before it has to find out that there is an answer by now. */
+void freeze__repeat_poll(const struct freeze *freeze, pid_t tid);
 
 /*
  * Lets every stopped thread run again. Harmless when none is stopped. A thread that did not stop in

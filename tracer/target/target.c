@@ -89,6 +89,31 @@ int target__stop(struct target *target, pid_t except)
 	return err;
 }
 
+int target__stop_in_poll(struct target *target)
+{
+	const struct state *state = target->state;
+	int err;
+
+	if (!__atomic_load_n(&state->waiting, __ATOMIC_SEQ_CST))
+		return target__stop(target, 0);
+	err = freeze__interrupt(target->freeze, target->pid);
+	if (err)
+		freeze__release(target->freeze);
+	else if (!__atomic_load_n(&state->waiting, __ATOMIC_SEQ_CST))
+		err = freeze__stop(target->freeze, 0);
+	target->state->stopped = !err;
+	return err;
+}
+
+int target__finish_poll(struct target *target)
+{
+	int err = target__stop(target, 0);
+
+	if (!err && target->state->operation.phase == PHASE_COPIED)
+		target->held = true;
+	return err;
+}
+
 int target__step(struct target *target)
 {
 	struct operation *operation = &target->state->operation;
@@ -98,6 +123,12 @@ int target__step(struct target *target)
 	if (!err)
 		target->held = true;
 	return err;
+}
+
+void target__repeat_poll(const struct target *target)
+{
+	if (target->held)
+		freeze__repeat_poll(target->freeze, (pid_t)target->state->operation.tid);
 }
 
 int target__hold(struct target *target)

@@ -51,6 +51,15 @@ int target__check_userfault(const struct target *target, const struct intervals 
  * as freeze__stop(): all threads then run. */
 int target__stop(struct target *target, pid_t except);
 
+/* Stops every thread of a target that has polled for a restore. A thread that still waits in its
+ * poll executes nothing more until it stops at the end of it; target__finish_poll() waits for
+ * that. 0 or as above. */
+int target__stop_in_poll(struct target *target);
+
+/* Waits until a thread that waits in its poll stands still at the end of it. If that poll has
+ * copied, the target is held. 0 or as above. */
+int target__finish_poll(struct target *target);
+
 /* Lets the thread that asked, which stands still, run to the end of its next poll: the target is
  * then held. 0, or -errno as freeze__step_to_poll(). */
 int target__step(struct target *target);
@@ -58,6 +67,9 @@ int target__step(struct target *target);
 /* Makes it stand still, the thread that asked inside a poll, where it expects its memory to change.
  * Harmless when it is held. 0, or -errno as the two above; then call target__release(). */
 int target__hold(struct target *target);
+
+/* The answer is there: a thread that is held in a poll finds it in that poll. */
+void target__repeat_poll(const struct target *target);
 
 /* Lets every thread run again. Harmless when none stands still. */
 void target__release(struct target *target);
