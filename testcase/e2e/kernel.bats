@@ -97,6 +97,6 @@ in_namespace()
 		--control-dir "$control" -o "$csv" "$E2E/steps" save fill=1 restore verify
 	expect_status 125
 	expect_steps 'save: 0' 'restore: -5' 'verify: ok'
-	expect_text "$err" 'cannot be stopped'
+	expect_text "$err" 'ptrace of the target is forbidden'
 	expect_column status ok failed
 }
