@@ -218,6 +218,7 @@ for ((pass = 1; pass <= passes; pass++)); do
 	done
 	progress 'pairs of save and recover'
 	measure_pairs "$pass"
+	measure_files "$pass"
 	progress 'system calls'
 	measure_calls "$pass" maps
 	measure_calls "$pass" churn

@@ -133,6 +133,15 @@ measure_pairs()
 	printf 'pairs,-,auto,4096,0,%s\n' "$pairs" >"$stem.samples"
 }
 
+# A program in the style of the first ones, beside what it cannot do without.
+measure_files()
+{
+	local stem=$work/files-$1
+
+	"${tracer[@]}" --engine auto --output "$stem.report" -q "$bench/bench_files" \
+		"$stem.samples" auto
+}
+
 # untraced SAMPLES KIND: bench_calls without a tracer. Hooks of another tracer would slow it down,
 # so samples beside one are not kept. On a machine that always has one no sample is left, and the
 # ratio is left out.
