@@ -92,7 +92,8 @@ make_group()
 		bytes=134217728 save verify restore verify unmap \
 		bytes=1048576 save scramble restore verify >"$dir/steps" 3>&-
 	finish_tracer
-	rmdir "$group"
+	tracer_pid=
+	wait_until 'the end of the helper that takes the hooks away' rmdir "$group" 2>/dev/null
 	grep -v -e '^pid' -e '^buffer' "$dir/steps" >"$dir/said"
 	diff "$dir/said" - <<-'END'
 		save: 0
