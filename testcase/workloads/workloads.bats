@@ -54,6 +54,7 @@ load common
 @test 'pages of zeros take no store, and what is unmapped gives its store back' {
 	play size zeros
 	engine=slab
+	options=(--stats)
 	run_workload size zeros
 	[ "$(awk '$1 == "slabs" { print $3 }' "$err")" -le 4096 ] # 3 extents, and one of them spare
 }
