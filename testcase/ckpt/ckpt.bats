@@ -984,7 +984,8 @@ expect_missing()
 	take_image
 	expect_missing "descriptors 40, 41, 42 (pipes), descriptor 43 (an eventfd), descriptor 44 (a \
 socket), descriptor 45 (/proc/[0-9]*/stat, which cannot be opened), descriptor 46 \
-(/proc/[0-9]*/mountinfo, which cannot be opened), descriptor 47 (the deleted file $dir/unlinked)"
+(/proc/[0-9]*/mountinfo, which cannot be opened), descriptor 47 (the deleted file $dir/unlinked), descriptor 48 \
+(an epoll instance)"
 	: >finish
 	"$RESTART" -q image 2>restart.err </dev/null
 	[ ! -s restart.err ]

@@ -9,6 +9,7 @@
 #include <linux/membarrier.h>
 #include <linux/rseq.h>
 #include <pthread.h>
+#include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/file.h>
 #include <sys/ipc.h>
@@ -55,7 +56,23 @@ static void open_files_of_a_child(void)
 	must(close(gate[0]) == 0 && close(gate[1]) == 0 && waitpid(pid, NULL, 0) == pid);
 }
 
-/* Descriptors of all kinds: 40 to 47 cannot come back, 50 and 51 do. */
+/* More is in it than a page of /proc/self/fdinfo has room for: each copy of fd stays in it, as long as
+ * fd is open. */
+static void make_epoll(int fd, int number)
+{
+	struct epoll_event event = {.events = EPOLLIN};
+	int copies[60];
+
+	put_at(epoll_create1(0), number);
+	for (size_t i = 0; i < 60; i++) {
+		copies[i] = dup(fd);
+		must(copies[i] >= 0 && epoll_ctl(number, EPOLL_CTL_ADD, copies[i], &event) == 0);
+	}
+	for (size_t i = 0; i < 60; i++)
+		must(close(copies[i]) == 0);
+}
+
+/* Descriptors of all kinds: 40 to 48 cannot come back, 50 and 51 do. */
 static void descriptors(void)
 {
 	int both[2];
@@ -71,11 +88,12 @@ static void descriptors(void)
 	open_files_of_a_child();
 	put_at(open("unlinked", O_CREAT | O_RDWR, 0600), 47);
 	must(unlink("unlinked") == 0);
+	make_epoll(43, 48);
 	put_at(open("/dev/zero", O_RDONLY), 50);
 	put_at(open("/proc/self/ns/uts", O_RDONLY), 51);
 	say("ready");
 	wait_for_finish();
-	for (int fd = 40; fd <= 47; fd++)
+	for (int fd = 40; fd <= 48; fd++)
 		check(fcntl(fd, F_GETFD) == -1 && errno == EBADF);
 	check(read(50, &byte, 1) == 1 && byte == 0);
 	check(fcntl(51, F_GETFD) == 0);

@@ -19,6 +19,12 @@ static bool begins(const char *text, const char *with)
 	return strncmp(text, with, strlen(with)) == 0;
 }
 
+/* The file system of "(unreachable)/name" has been unmounted. */
+static bool has_path(const char *path)
+{
+	return path[0] == '/' || begins(path, "(unreachable)");
+}
+
 /* The kernel adds " (deleted)" to the name of a file that has none any more. */
 static bool is_deleted(const char *path)
 {
@@ -78,7 +84,7 @@ enum file_reopening file_kind__reopening(const struct image *image, const struct
 	char buffer[PATH_MAX];
 	int pid;
 
-	if (path[0] != '/')
+	if (!has_path(path))
 		return is_own_namespace(path, buffer) ? REOPEN_IF_CLOSED : REOPEN_NEVER;
 	if (S_ISCHR(file->mode))
 		return is_memory_device(path) ? REOPEN_IF_CLOSED : REOPEN_NEVER;
@@ -94,7 +100,7 @@ const char *file_kind__find_path(const struct image *image, const struct image_f
 	int pid;
 	const char *rest = in_proc(path, &pid);
 
-	if (path[0] != '/' && is_own_namespace(path, buffer))
+	if (!has_path(path) && is_own_namespace(path, buffer))
 		return buffer;
 	if (!rest || pid != image->process.pid ||
 	    (size_t)snprintf(buffer, PATH_MAX, "/proc/self%s", rest) >= PATH_MAX)
@@ -132,7 +138,7 @@ static void name_path(const struct image_file *file, const char *path, char buff
 {
 	int pid;
 
-	if (path[0] != '/')
+	if (!has_path(path))
 		(void)snprintf(buffer, FILE_KIND_BYTES, "the namespace %s", path);
 	else if (in_proc(path, &pid))
 		(void)snprintf(buffer, FILE_KIND_BYTES, "%s, which cannot be opened", path);
