@@ -56,8 +56,8 @@ static void open_files_of_a_child(void)
 	must(close(gate[0]) == 0 && close(gate[1]) == 0 && waitpid(pid, NULL, 0) == pid);
 }
 
-/* More is in it than a page of /proc/self/fdinfo has room for: each copy of fd stays in it, as long as
- * fd is open. */
+/* More is in it than a page of /proc/self/fdinfo has room for: each copy of fd stays in it, as long
+ * as fd is open. */
 static void make_epoll(int fd, int number)
 {
 	struct epoll_event event = {.events = EPOLLIN};

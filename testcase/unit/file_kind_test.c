@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * What restart makes of an open file by its path and mode: whether it can be opened again, and what it
- * is called.
+ * What restart makes of an open file by its path and mode: whether it can be opened again, and what
+ * it is called.
  */
 #include <sys/stat.h>
 #include <unistd.h>

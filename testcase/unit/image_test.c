@@ -35,6 +35,7 @@ struct parts {
 	struct image_segment segments[4];
 	unsigned char xstate[XSTATE];
 	uint64_t auxv[4];
+	uint32_t groups[3];
 };
 
 static void fill_memory(unsigned int seed)
@@ -70,6 +71,8 @@ static void make_parts(struct parts *p)
 		p->registers[i].xstate = p->xstate;
 		p->registers[i].xstate_bytes = XSTATE;
 	}
+	for (uint32_t i = 0; i < 3; i++)
+		p->groups[i] = 23 + i;
 	p->image = (struct image){
 		.info = {.id = 23, .version = IMAGE_VERSION, .page_bytes = PAGE, .writer = 21},
 		.process = {.pid = 2300,
@@ -79,6 +82,12 @@ static void make_parts(struct parts *p)
 			    .brk = 23,
 			    .monotonic_ns = 2300,
 			    .boottime_ns = 2323},
+		.attributes = {.limits[7] = {230, 2300},
+			       .flags = IMAGE_HAS_LIMITS | IMAGE_HAS_OOM,
+			       .oom_score_adj = -23,
+			       .membarrier = 1 << 4},
+		.groups = p->groups,
+		.group_count = 3,
 		.mappings = p->mappings,
 		.mapping_count = 4,
 		.threads = p->threads,
@@ -198,6 +207,10 @@ static void test_same(const char *name)
 			image->auxv_bytes == sizeof(p.auxv) &&
 			!strcmp(image__string(image, image->mappings[1].path), "[heap]"),
 		"%s: the rest", name);
+	tap__ok(!memcmp(&image->attributes, &p.image.attributes, sizeof(image->attributes)) &&
+			image->group_count == 3 &&
+			!memcmp(image->groups, p.groups, sizeof(p.groups)),
+		"%s: attributes and groups", name);
 	tap__ok(!image__read(image, START + 0x1000000 + 5, back, sizeof(back) - 5) &&
 			!memcmp(back, memory + 5, sizeof(back) - 5),
 		"%s: memory", name);
@@ -359,7 +372,7 @@ int main(void)
 		      -1, 0);
 	must(writer == MAP_FAILED);
 	fill_memory(23);
-	tap__plan(44);
+	tap__plan(46);
 	test_same("plain");
 	test_same("packed.gz");
 	test_holes();

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * See become.h. The order is: everything but restart's program and the plan goes away; the mappings
- * of the image come, and their contents; then what the kernel keeps for the process; then the
- * threads, each of which jumps to its resume point. There the process itself unmaps what is left of
- * restart (come_back in libckpt/handler.c).
+ * See become.h. First everything but restart's program and the plan goes away. Then come the
+ * mappings of the image and their contents, what the kernel keeps for the process, and the threads.
+ * Each jumps to its resume point. There the process itself unmaps what is left of restart
+ * (come_back in libckpt/handler.c).
  *
  * The C library's state was in memory that is gone. Only its system call wrappers and memory
  * functions are used, with a thread area (FS) and a stack of our own.
@@ -96,7 +96,7 @@ static void tell_process(const struct plan *plan)
 	told->restarted = 1;
 }
 
-/* Not earlier: restart may need more than the process. */
+/* Done late, since restart may need more than the process. */
 static void set_limits(const struct plan *plan)
 {
 	for (int i = 0; i < IMAGE_LIMITS; i++)
@@ -119,12 +119,12 @@ __attribute__((noreturn, used)) static void run(struct plan *plan)
 
 /* ---- leaving the C library ---- */
 
-/* The thread area moves into the program, and rseq, which the kernel writes to, goes. */
+/* Moves the thread area into the program, and unregisters what the kernel would write to. */
 static void leave_library(const struct plan *plan)
 {
 	unsigned char *old = __builtin_thread_pointer();
 	unsigned char *new = thread_area + AREA_BYTES / 2;
-	const uint64_t address = (uintptr_t) new; /* which is at 0 and 16 of it */
+	const uint64_t address = (uintptr_t) new; /* it is also in the area, at 0 and at 16 */
 
 	memcpy(new, old, THREAD_HEAD);
 	memcpy(new, &address, sizeof(address));

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * The contents of a process, from its image to their addresses, on all processors: a page is taken
- * from the kernel, copied and verified, and no page needs another one.
+ * Reading the contents of a process from its image to their addresses, on all processors. A page is
+ * taken from the kernel, copied and verified; no page needs another one.
  * The helpers are processes that share this memory, not threads: when they have been waited for,
  * their numbers are free again for the threads of the process.
  */

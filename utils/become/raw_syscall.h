@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * System calls without errno, which is in a thread area that all threads of restart share once the
- * memory of its C library is gone.
+ * System calls without errno. Once the memory of the C library is gone, all threads of restart
+ * share one thread area, and so one errno.
  */
 #ifndef BECOME_RAW_SYSCALL_H
 #define BECOME_RAW_SYSCALL_H

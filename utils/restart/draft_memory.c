@@ -45,7 +45,7 @@ static int add_piece(struct draft *d, const struct plan_piece *piece)
 	return 0;
 }
 
-/* The checksum of the segment that begins there, in the only image. */
+/* There is one image. Returns the checksum of its segment that begins at address. */
 static uint32_t find_checksum(const struct draft *d, uint64_t address)
 {
 	size_t low = 0, high = d->image->segment_count;
@@ -78,8 +78,9 @@ static int add_run(struct draft *d, const struct plan_piece *segment, uint64_t f
 	return err;
 }
 
-/* What image has for addresses from start on. A mapping of the same file has the file's bytes
- * before, so holes count there. Holes of some file systems are smaller than a page. */
+/* Adds what image has in its file for addresses from start on. Holes can be skipped where the new
+ * memory is zeros, not where it is of a file. Holes of some file systems are smaller than a page.
+ *  */
 static int add_data(struct draft *d, uint64_t start, const struct image_extent *data,
 		    const struct image *image, bool skip_holes)
 {
@@ -106,7 +107,7 @@ static int add_data(struct draft *d, uint64_t start, const struct image_extent *
 	return add_piece(d, &end);
 }
 
-/* All of the mapping that is in a file. */
+/* Adds all pages of the mapping that are in a file of an image. */
 static int add_pieces(struct draft *d, const struct image_mapping *m, bool skip_holes)
 {
 	uint64_t at = m->start;
@@ -127,25 +128,25 @@ static int add_pieces(struct draft *d, const struct image_mapping *m, bool skip_
 /* ---- files of mappings ---- */
 
 /* Is the file of a mapping what it was? */
-enum file_state {
-	FILE_USABLE,
-	FILE_NONE, /* it had none, or the file was deleted */
-	FILE_UNREADABLE,
-	FILE_NOT_PLAIN,
-	FILE_SHORTER,
+enum mapped_state {
+	MAPPED_USABLE,
+	MAPPED_NONE, /* it had none, or the file was deleted */
+	MAPPED_UNREADABLE,
+	MAPPED_NOT_PLAIN,
+	MAPPED_SHORTER,
 };
 
 struct mapped_file {
-	enum file_state state;
-	int fd;  /* of FILE_USABLE; else -1 */
-	int err; /* of FILE_UNREADABLE: what open(2) said, -errno */
+	enum mapped_state state;
+	int fd;  /* of MAPPED_USABLE; else -1 */
+	int err; /* of MAPPED_UNREADABLE: what open(2) said, -errno */
 };
 
 /* Opens it if it is there, plain, and long enough for all pages of the mapping. */
 static struct mapped_file open_file_of(const struct draft *d, const struct image_mapping *m,
 				       int flags)
 {
-	struct mapped_file file = {.state = FILE_NONE, .fd = -1};
+	struct mapped_file file = {.state = MAPPED_NONE, .fd = -1};
 	struct stat st;
 	int fd;
 
@@ -153,18 +154,18 @@ static struct mapped_file open_file_of(const struct draft *d, const struct image
 		return file;
 	fd = open(image__string(d->image, m->path), flags | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
 	if (fd < 0 || fstat(fd, &st) < 0) {
-		file.state = FILE_UNREADABLE;
+		file.state = MAPPED_UNREADABLE;
 		file.err = -errno;
 	} else if (!S_ISREG(st.st_mode)) {
-		file.state = FILE_NOT_PLAIN;
+		file.state = MAPPED_NOT_PLAIN;
 	} else if ((uint64_t)st.st_size + PAGE_BYTES <= m->offset + (m->end - m->start)) {
-		file.state = FILE_SHORTER;
+		file.state = MAPPED_SHORTER;
 	} else {
 		file.fd = own_files__move_one(fd, d->plan.first_fd);
-		file.state = file.fd < 0 ? FILE_UNREADABLE : FILE_USABLE;
+		file.state = file.fd < 0 ? MAPPED_UNREADABLE : MAPPED_USABLE;
 		file.err = file.fd < 0 ? file.fd : 0;
 	}
-	if (fd >= 0 && file.state != FILE_USABLE)
+	if (fd >= 0 && file.state != MAPPED_USABLE)
 		(void)close(fd);
 	return file;
 }
@@ -172,15 +173,15 @@ static struct mapped_file open_file_of(const struct draft *d, const struct image
 static const char *reason_text(const struct mapped_file *file)
 {
 	static const char *const texts[] = {
-		[FILE_NONE] = "it was deleted",
-		[FILE_NOT_PLAIN] = "it is no plain file now",
-		[FILE_SHORTER] = "it is shorter now",
+		[MAPPED_NONE] = "it was deleted",
+		[MAPPED_NOT_PLAIN] = "it is no plain file now",
+		[MAPPED_SHORTER] = "it is shorter now",
 	};
 
-	return file->state == FILE_UNREADABLE ? strerror(-file->err) : texts[file->state];
+	return file->state == MAPPED_UNREADABLE ? strerror(-file->err) : texts[file->state];
 }
 
-/* Has the file the bytes of the image? The rest of its last page is zeros in memory. */
+/* Does the file have the bytes of the image? Behind its end, the last page is zeros in memory. */
 static bool is_same(const struct draft *d, const struct image_mapping *m, int fd)
 {
 	static unsigned char there[COMPARE_BYTES], here[COMPARE_BYTES];
@@ -207,22 +208,22 @@ static bool is_made(const struct image_mapping *m)
 	return !(m->flags & (IMAGE_VDSO | IMAGE_VVAR | IMAGE_VSYSCALL | IMAGE_SCRATCH));
 }
 
-/* Memory that others may have as well: the file as it is now, or, without a file, memory that only
- * this process has, with the contents of the image. */
+/* Others may share it. A file is mapped as it is now. Without one, the memory has the contents of
+ * the image, and this process has it alone. */
 static void plan_shared(struct draft *d, const struct image_mapping *m, struct plan_mapping *p)
 {
 	const struct mapped_file file =
 		open_file_of(d, m, m->flags & IMAGE_WRITE ? O_RDWR : O_RDONLY);
 
 	p->flags = MAP_SHARED;
-	if (file.state == FILE_USABLE) {
+	if (file.state == MAPPED_USABLE) {
 		p->fd = file.fd;
 		p->offset = m->offset;
 		p->is_loaded = false;
 		return;
 	}
 	p->flags |= MAP_ANONYMOUS;
-	/* What the kernel calls /dev/zero never had a file. */
+	/* The kernel names shared memory without a file /dev/zero. */
 	if ((m->flags & IMAGE_FILE) && !missing__is_sysv(d->image, m) &&
 	    strcmp(image__string(d->image, m->path), "/dev/zero") != 0)
 		log__warn("%s was shared memory of a file that cannot be mapped any more (%s); it "
@@ -281,7 +282,7 @@ int draft__add_memory(struct draft *d)
 {
 	int err = 0;
 
-	/* A checksum is of a segment as a whole, which in a chain others may cover in part. */
+	/* A checksum is of a whole segment. In a chain, later images may replace a part of it. */
 	d->verify_later = d->chain->count == 1;
 	if (!d->verify_later)
 		err = image_chain__check(d->chain, d->message);

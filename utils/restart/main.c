@@ -155,30 +155,40 @@ static int restart(const struct options *options)
 	image = chain.images[0];
 	first_fd = own_files__first(image);
 	err = attributes__read_limits(limits); /* before they are raised for restart itself */
-	if (!err)
-		err = own_files__move(&chain, first_fd);
-	if (!err)
-		err = plan_memory(&chain, first_fd, &plan);
-	if (!err)
-		err = missing__open(&missing);
-	if (!err)
-		err = files__check(image, &missing, &files);
-	if (!err && options->same_pid)
-		err = same_pid__take(image->process.pid);
+	if (err)
+		goto out;
+	err = own_files__move(&chain, first_fd);
+	if (err)
+		goto out;
+	err = plan_memory(&chain, first_fd, &plan);
 	if (err)
 		goto out;
 	memcpy(plan->limits, limits, sizeof(limits));
+	err = missing__open(&missing);
+	if (err)
+		goto out;
+	err = files__check(image, &missing, &files);
+	if (err)
+		goto out;
+	if (options->same_pid)
+		err = same_pid__take(image->process.pid);
+	if (err)
+		goto out;
+
 	warn_of_strangers(&chain);
 	carry_clocks_on(image);
 	missing__add_image(&missing, image);
 	attributes__set(image, plan, &missing);
 	missing__say(&missing, image);
-	err = own_files__keep_stderr(first_fd, &plan->messages_fd);
+
 	plan->shows_progress = log__level() != LOG_LEVEL_QUIET && isatty(STDERR_FILENO);
-	if (!err)
-		err = files__open(&files, first_fd, plan->messages_fd);
-	if (!err)
-		become__process(plan);
+	err = own_files__keep_stderr(first_fd, &plan->messages_fd);
+	if (err)
+		goto out;
+	err = files__open(&files, first_fd, plan->messages_fd);
+	if (err)
+		goto out;
+	become__process(plan);
 out:
 	files__free(&files);
 	missing__close(&missing);

@@ -101,7 +101,7 @@ static int check_machine(struct draft *d)
 
 /* ---- the block ---- */
 
-/* The lowest gap of so many bytes above restart itself that no list has anything in. */
+/* Finds the lowest gap of so many bytes, from an address on, that is free in both lists. */
 static int find_hole(const struct image *image, const struct mappings *maps, uint64_t from,
 		     uint64_t bytes, uint64_t *ret)
 {
@@ -131,7 +131,7 @@ static int find_hole(const struct image *image, const struct mappings *maps, uin
 	}
 }
 
-/* Copies to the block, from *at on, which then is behind it. */
+/* Copies to the block, to *at, and moves that behind the copy. NULL: only takes the room. */
 static void *place(uint64_t *at, const void *from, size_t bytes)
 {
 	void *to = (void *)*at; /* NOLINT: an address that we have chosen */
@@ -244,12 +244,16 @@ int make_plan__of(const struct image_chain *chain, int first_fd, struct plan **r
 	if (err)
 		return image__fail(message, err, d.image->path, "%s", strerror(-err));
 	err = check_machine(&d);
-	if (!err)
-		err = vdso__plan(chain, &d.plan, message);
-	if (!err)
-		err = draft__add_memory(&d);
-	if (!err)
-		err = make_block(&d, ret);
+	if (err)
+		goto out;
+	err = vdso__plan(chain, &d.plan, message);
+	if (err)
+		goto out;
+	err = draft__add_memory(&d);
+	if (err)
+		goto out;
+	err = make_block(&d, ret);
+out:
 	slab_heap__destroy(d.heap);
 	return err;
 }

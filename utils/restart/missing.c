@@ -15,7 +15,10 @@ int missing__open(struct missing *m)
 {
 	*m = (struct missing){0};
 	m->out = open_memstream(&m->text, &m->bytes);
-	return m->out ? 0 : -ENOMEM;
+	if (m->out)
+		return 0;
+	log__error("%s", strerror(ENOMEM));
+	return -ENOMEM;
 }
 
 void missing__add(struct missing *m, const char *format, ...)

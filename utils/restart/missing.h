@@ -17,7 +17,7 @@ struct missing {
 	size_t bytes;
 };
 
-/* Begins with nothing. Returns 0 or -ENOMEM. */
+/* Begins with nothing. Returns 0; or -ENOMEM, and it has said so. */
 int missing__open(struct missing *missing);
 
 /* Adds what the program may miss, in words: "descriptor 3 (a pipe)". */

@@ -9,7 +9,7 @@
 #include "become/plan.h"
 
 /*
- * Fills in plan->moves: where the parts of this process are, and where those of the image were.
+ * Fills in plan->moves: where the parts of this process are, and where they were in the image.
  * Returns 0, also if the image has none; or -errno with a message, if they are not the same code or
  * cannot be read.
  */
