@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * The chunk engine, kernel side: a hash from a chunk's address to its 256 bytes. A hash that is to
- * take elements without allocating them is as large at its first entry as at its last, and a visit
- * walks all its buckets; so there are several, and user space adds one when those before are full:
+ * The chunk engine, kernel side: hashes from a chunk's address to its 256 bytes. The elements of a
+ * hash are allocated when it is made, and a visit walks all its buckets. So there are several, and
+ * user space adds one when all are full:
  *
  *	chunk_stores:  [0] chunks 2048   [1] 2048   [2] 4096   [3] ...
  *
@@ -74,7 +74,7 @@ enum chunk_action { CHUNK_ADD, CHUNK_DROP, CHUNK_MARK, CHUNK_UNMARK, CHUNK_DROP_
 struct chunk_walk {
 	__u64 start;
 	enum chunk_action action;
-	__u32 done; /* chunks that the action was carried out on, in a row from start */
+	__u32 done; /* chunks from start on that are dealt with */
 };
 
 static __always_inline void *store_at(__u32 index)
@@ -165,8 +165,9 @@ static long walk_step(__u32 index, struct chunk_walk *walk)
 	return 0;
 }
 
-/* Carries an action out on the chunks of [start, end), at most HOOK_CHUNKS of them. Returns the
- * end of what was done. Not static: the verifier looks at it once, not at each of its calls. */
+/* Carries out an action on the chunks of [start, end), at most HOOK_CHUNKS of them. Returns the
+ * end of the part that is done. Not static: the verifier looks at it once, not at each of its
+ * calls. */
 __noinline __u64 walk_chunks(__u64 start, __u64 end, enum chunk_action action)
 {
 	struct chunk_walk walk = {.start = start, .action = action};
@@ -180,8 +181,8 @@ __noinline __u64 walk_chunks(__u64 start, __u64 end, enum chunk_action action)
 
 /* ---- copying ---- */
 
-/* The callbacks count in state.operation, not in a context on the stack: a verifier that sees a
- * counter start at a known 0 and serve as an index follows the loop one value at a time. */
+/* The callbacks count in state.operation, not in a context on the stack: if the verifier knows
+ * that an index starts at 0, it follows the loop value by value. */
 
 static struct failed_page *slot_of(__u64 suspect)
 {
@@ -236,7 +237,7 @@ static long read_chunk(struct bpf_map *map, const __u64 *key, struct chunk *chun
 	return 0;
 }
 
-struct tail { /* the part of a chunk that is ours, if that is not all of it */
+struct tail { /* the part of a chunk that is in the range, where it is not all of it */
 	__u64 address;
 	const struct chunk *chunk;
 	long err;
@@ -253,7 +254,7 @@ static long write_byte(__u32 index, struct tail *tail)
 	return tail->err != 0;
 }
 
-/* Writes a chunk but for the bytes before chunk->first, which are rarely more than none. */
+/* Writes the bytes of a chunk from chunk->first on. It is rarely above 0. */
 static long write_bytes(__u64 address, const struct chunk *chunk)
 {
 	struct tail tail = {.address = address, .chunk = chunk};
@@ -274,7 +275,7 @@ static bool is_zero(const __u64 *words)
 	return !any;
 }
 
-/* Was the chunk absent at the checkpoint, and is it, or does it read, the same now? */
+/* The chunk was absent at the checkpoint. Is it absent now, or zero? */
 static bool still_absent(__u64 address)
 {
 	__u64 suspect = suspect_of(address, SUSPECT_ABSENT);

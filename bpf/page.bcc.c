@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * The page engine, kernel side, compiled by BCC when the engine is chosen. A poll of the
- * target goes on here (bpf/tracer.bpf.c calls it): it takes up the walk where the last one
- * left it and copies PAGES_PER_POLL pages.
+ * The page engine, kernel side, compiled by BCC when the engine is chosen. A poll of the target
+ * continues here, called by bpf/tracer.bpf.c. It copies PAGES_PER_POLL pages, from where the last
+ * poll has ended.
  *
  *	store_map, restore_map:  pid -> cursor           the walk of a checkpoint, of a restore
  *	areas:                   |start,end| ...         what it walks, made by user space
@@ -10,10 +10,10 @@
  *	data_maps:               address -> 4096 bytes   the snapshot; a restore takes nothing out
  *	codes:                   |code|code| ...         what became of each page of the walk
  *
- * User space makes the tables whose size depends on the target, and hangs them into outer maps of
- * one entry. BCC relocates no callbacks, subprograms or global variables. Whatever is missing, a
- * poll ends in the main object: a page that was not reached keeps the code that user space has put
- * there, which says so. The verifier follows the loops page by page, hence PAGE_BATCH.
+ * User space makes the tables whose size depends on the target, and puts them into outer maps of
+ * one entry. BCC relocates no callbacks, subprograms or global variables. A poll always ends in
+ * the main object, also when a map is missing. Before a walk, user space sets each code to "not
+ * reached". The verifier follows the loops page by page, hence PAGE_BATCH.
  */
 #include "tracer.h"
 
@@ -21,7 +21,7 @@ struct page {
 	u64 words[SLAB_BYTES / 8];
 };
 
-/* Only how the inner maps look: these are never used. */
+/* Templates of the inner maps; never used themselves. */
 BPF_F_TABLE("array", u32, struct page_area, area_list, 1, BPF_F_MMAPABLE | BPF_F_INNER_MAP);
 BPF_F_TABLE("array", u32, s64, code_list, 1, BPF_F_MMAPABLE | BPF_F_INNER_MAP);
 BPF_HASH(data_map, u64, struct page, 1);
@@ -33,7 +33,7 @@ BPF_ARRAY(copy_map, struct page, 1);
 BPF_HASH(store_map, u32, struct page_cursor, 1);
 BPF_PROG_ARRAY(finishers, 1);
 
-/* Takes the walk to its next page; false at its end. */
+/* Moves the cursor to the next page; false at the end of the walk. */
 static inline __attribute__((always_inline)) bool advance(struct page_cursor *cursor, void *list)
 {
 	u32 index = cursor->area;
@@ -82,7 +82,7 @@ out:
 	return 0;
 }
 
-/* A kernel that forbids bpf_probe_write_user must not be shown it. */
+/* Left out where the kernel forbids bpf_probe_write_user: it would refuse the program. */
 #ifdef RESTORE_IN_BPF
 BPF_HASH(restore_map, u32, struct page_cursor, 1);
 BPF_ARRAY(blank_map, struct page, 1);

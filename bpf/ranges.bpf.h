@@ -42,7 +42,7 @@ static struct call *call_enter(struct trace_event_raw_sys_enter *ctx)
 	return call;
 }
 
-/* What its enter has remembered of the call that ends now; all zero if that was nothing. */
+/* What the enter of this call has remembered; all zero if it was nothing. */
 static struct call call_exit(struct trace_event_raw_sys_exit *ctx)
 {
 	struct call *call = bpf_task_storage_get(&calls, bpf_get_current_task_btf(), NULL, 0);
@@ -143,7 +143,7 @@ int on_mmap_enter(struct trace_event_raw_sys_enter *ctx)
 	return 0;
 }
 
-/* What was at the fixed address is gone, also when memory ran out after it was unmapped. */
+/* The old range at a fixed address is gone if the call succeeds. With ENOMEM it may be gone too. */
 static void end_fixed(__u64 start, __u64 end, long result, bool marked)
 {
 	if (!is_error(result) || result == -ENOMEM)
@@ -266,7 +266,7 @@ int on_mremap_exit(struct trace_event_raw_sys_exit *ctx)
 	return 0;
 }
 
-/* Memory that was reserved without access (PROT_NONE) is registered from the day it gets some. */
+/* Memory without access (PROT_NONE) is not registered; it is when it gets access. */
 SEC("tp/syscalls/sys_exit_mprotect")
 int on_mprotect_exit(struct trace_event_raw_sys_exit *ctx)
 {

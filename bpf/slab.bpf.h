@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * The slab engine, kernel side. User space makes the table, one entry for each page that may hold
- * data, in address order, and the extents, arrays of slots that it maps; BPF fills them:
+ * The slab engine, kernel side. User space makes the table, which has an entry for each page that
+ * may hold data, in address order. It makes and maps the extents, which are arrays of slots. BPF
+ * fills both:
  *
  *	slab_tables:  [0] |page|page|page| ...  1024 entries each
  *	                     |         \
  *	extents:      [0] |slot|slot|slot| ...  1024 pages each (4 MiB)
  *
- * A page that reads as zeros takes no slot, so slots follow each other in the order of the table
- * but not one for one. One poll copies SLAB_BATCH pages at most; the next one goes on.
+ * Slots are in the order of the table. A page of zeros takes none. One poll copies SLAB_BATCH
+ * pages at most; the next one goes on.
  */
 #ifndef BPF_SLAB_BPF_H
 #define BPF_SLAB_BPF_H
@@ -159,8 +160,8 @@ static __always_inline struct slab_page *saved_page(const struct slab *slab)
 	return NULL;
 }
 
-/* Is there nothing to restore? What cannot be read now counts as different, but for a page that was
- * zero: it may be absent, which user space finds out. */
+/* Is there nothing to restore? A page that cannot be read counts as different. If it was zero, it
+ * may be absent: user space finds out. */
 static __always_inline bool is_slab_clean(struct slab *slab, const struct slab_page *saved)
 {
 	__u32 zero = 0;
@@ -177,7 +178,7 @@ static __always_inline bool is_slab_clean(struct slab *slab, const struct slab_p
 	return slab->state == SLAB_ZERO ? is_zero_page(now) : is_same_page(now, saved);
 }
 
-/* Does the slab have bytes to be written? Counts it if not. */
+/* The bytes to write; NULL when there are none, and the slab is counted. */
 static __always_inline struct slab_page *dirty_page(struct slab *slab)
 {
 	struct slab_page *saved = saved_page(slab);

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * The kernel side of tracer, one object: an execve hook finds the target, the mmap family keeps
- * its ranges (ranges.bpf.h), an open of a request file starts an operation, and the poll of its
- * completion file carries it out (chunk.bpf.h), in the target's own context.
+ * The kernel side of tracer, one object. A hook of execve finds the target. Hooks of the mmap
+ * family follow its ranges (ranges.bpf.h). The open of a request file starts an operation, and a
+ * poll of the completion file copies (chunk.bpf.h, slab.bpf.h), in the target's own context.
  *
- * Every program leaves at once for a process that is not the target. The restore program is the
- * only one that writes to user memory and is optional: a locked-down kernel refuses to load it.
+ * Every program returns at once in a process that is not the target. Only the program restore
+ * writes to user memory. It is optional: a locked-down kernel refuses to load it.
  */
 #include <stdbool.h>
 #include "kernel.h"
@@ -115,11 +115,11 @@ static bool put_event(enum event_kind kind, __u64 start, __u64 end, __u32 pid, _
 	return true;
 }
 
-/* What only concerns the ranges waits in the ring until the next request wakes the tracer, or until
- * the ring is half full. A wake-up costs interrupts on two processors, so none is sent to a tracer
- * that is awake. User space sets `awake` before polling the ring and clears it before the final
- * poll; so the event is put first and `awake` is read after it (the atomic operation between them
- * is a barrier). */
+/* An event that only concerns ranges wakes nobody: it is read at the next request, or when the
+ * ring is half full. Nor is a tracer woken that is awake, because a wake-up costs interrupts on
+ * two processors. User space sets `awake` before polling the ring and clears it before the final
+ * poll. So the event is put first and `awake` is read after it (the atomic operation is a
+ * barrier). */
 static void send_from(enum event_kind kind, __u64 start, __u64 end, __u32 pid)
 {
 	bool urgent = kind != EVENT_ADDED && kind != EVENT_DROPPED && kind != EVENT_DOOMED;
@@ -143,8 +143,8 @@ static void send(enum event_kind kind, __u64 start, __u64 end)
 
 /* ---- the target ---- */
 
-/* The name is compared from the end of the path, whose length the record holds: a search for the
- * last slash would be a loop that the verifier follows one path at a time. */
+/* Compares the name with the end of the path, whose length is in the record. A search for the last
+ * slash would be a loop, of which the verifier would follow each path. */
 static bool is_waited_for(struct trace_event_raw_sched_process_exec *ctx)
 {
 	__u32 location = ctx->__data_loc_filename;
@@ -274,7 +274,7 @@ int on_openat2_exit(struct trace_event_raw_sys_exit *ctx)
 
 /* ---- polls ---- */
 
-struct wait { /* of a poll for user space */
+struct wait { /* of a poll, for user space */
 	__u64 deadline_ns;
 	__u64 sequence; /* until this operation is answered; 0: until the phase is not PREPARING */
 };
@@ -312,7 +312,7 @@ static void wait_for_tracer(__u64 sequence)
 	state.waits_to_skip = state.waits_skipped;
 }
 
-/* Is the target to be held at the end of the poll that has copied? */
+/* Must the target stand still at the end of the poll that has copied? */
 static bool is_held_after(const struct operation *operation)
 {
 	return operation->kind == OPERATION_RESTORE && !restore_in_bpf;
@@ -361,7 +361,7 @@ int pages_moved(void *ctx)
 	return 0;
 }
 
-/* The slabs that this poll may copy. */
+/* How many slabs this poll may copy. */
 static __u32 batch_size(void)
 {
 	__u64 cursor = state.operation.slab_cursor, left;
@@ -372,7 +372,7 @@ static __u32 batch_size(void)
 	return left < SLAB_BATCH ? left : SLAB_BATCH;
 }
 
-/* The stores that this poll visits: all, and only at the first poll of a copy. */
+/* How many stores this poll visits: the first poll of a copy visits all, the others none. */
 static __u32 stores_due(void)
 {
 	__u32 stores = state.operation.slab_cursor ? 0 : state.stores;
@@ -417,7 +417,7 @@ static __always_inline void checkpoint(void *ctx)
 		finish_copy(failed);
 }
 
-/* Where BPF may not write: finds what user space must. */
+/* Where BPF may not write: finds what user space must write. */
 static void compare(void)
 {
 	bool failed = false;
@@ -445,8 +445,8 @@ int restore(void *ctx)
 	return 0;
 }
 
-/* A number that changes with the target's mappings: since 6.4 with every change of them, before
- * with the number and the sizes of the mappings of each kind. */
+/* A number that changes with the target's mappings. Since 6.4 the kernel counts every change.
+ * Before, it is made of the number of mappings and of their sizes. */
 static __u64 mappings_version(void)
 {
 	struct mm_struct *mm = bpf_get_current_task_btf()->mm;
@@ -462,8 +462,8 @@ static __u64 mappings_version(void)
 	       mm->map_count;
 }
 
-/* Mappings are also changed where no hook sees it: by a process that shares the memory (CLONE_VM),
- * by 32-bit system calls, by the kernel itself. */
+/* Notices changes of mappings that no hook sees: by a process that shares the memory (CLONE_VM), by
+ * 32-bit system calls, by the kernel itself. */
 static void look_for_changes(void)
 {
 	__u64 version = mappings_version();
@@ -492,8 +492,8 @@ static bool move_phase(__u32 from, __u32 to)
 	return __sync_val_compare_and_swap(&state.operation.phase, from, to) == from;
 }
 
-/* Hands the operation over to user space if that must act, and waits for it. Other threads cannot
- * be stopped quickly: with them nobody waits. Not static, as walk_chunks(). */
+/* If user space must act before the copy, hands the operation over and waits. Stopping other
+ * threads takes long, so with them nobody waits. Not static, as walk_chunks(). */
 __noinline bool must_prepare(__u32 phase)
 {
 	struct operation *operation = &state.operation;
@@ -534,7 +534,7 @@ static __always_inline void on_poll(void *ctx, __u64 user_path)
 	count_drop(COUNTER_PROGRAM_MISSING);
 }
 
-/* A program of its own, which all three calls below go on in: the verifier takes 60 ms for it. */
+/* All three calls below go on here by a tail call, so the verifier looks at it once. */
 SEC("?tp/syscalls/sys_enter_access")
 int poll(void *ctx)
 {

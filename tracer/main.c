@@ -36,7 +36,8 @@ struct run { /* everything that is open, for one place to close it */
 	int last_signal; /* the one that ended the tracer, 0 if none did */
 };
 
-/* Chooses who restores and says so, once. 0, or -EOPNOTSUPP when bpf was asked for in vain. */
+/* Chooses who restores, and says so once. 0, or -EOPNOTSUPP when the user wants bpf and the kernel
+ * forbids it. */
 static int choose_restore_path(const struct run *run, bool *ret_in_bpf)
 {
 	enum restore_path wanted = run->options.restore_path;
@@ -102,7 +103,7 @@ static int attach_hooks(struct run *run, bool restore_in_bpf)
 	return hooks__attach(&settings, &run->facts, &run->hooks);
 }
 
-/* Everything up to the moment when the target may run. */
+/* All that must be ready before the target runs. */
 static int set_up(struct run *run)
 {
 	const struct options *options = &run->options;
@@ -153,7 +154,7 @@ static int start_program(struct run *run)
 	return err == -ENOENT || err == -ENOTDIR ? EXIT_NOT_FOUND : EXIT_CANNOT_RUN;
 }
 
-/* Passes on what was sent to the tracer alone: what the terminal sends, the program gets too. */
+/* Passes a signal on to the program, unless it comes from the terminal: that sends it to both. */
 static void on_signal(struct run *run, const struct signalfd_siginfo *info)
 {
 	int number = (int)info->ssi_signo;
@@ -236,7 +237,7 @@ static int exit_status(const struct run *run)
 	return run->program ? program__exit_status(run->program) : 0;
 }
 
-/* The hooks last: a helper that takes them away has then nothing else of the run. */
+/* Frees the hooks last: the helper that takes them away must have nothing else open. */
 static void close_all(struct run *run)
 {
 	session__free(run->session);

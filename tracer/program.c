@@ -40,7 +40,7 @@ static int find_user(const char *user, const struct passwd **ret_user)
 	*ret_user = NULL;
 	if (!user && geteuid() == 0 && caller && !parse__u64(caller, 1, UINT32_MAX - 1, &number)) {
 		*ret_user = getpwuid((uid_t)number);
-		return 0; /* a number without a name: stay who we are */
+		return 0; /* a number without an account: the caller stays */
 	}
 	if (!user)
 		return 0;
@@ -155,7 +155,7 @@ int program__release(struct program *program, const char **ret_what)
 	while (got < 0 && errno == EINTR);
 	if (got != sizeof(failure))
 		return 0;
-	/* until the child is gone it holds what we hold, the lock of the control folder too */
+	/* until the child is gone it holds our files, the lock of the control folder too */
 	if (!waitid(P_PID, (id_t)program->pid, &info, WEXITED))
 		note_end(program, &info);
 	*ret_what = steps[failure.step];

@@ -7,7 +7,7 @@
 #include <unistd.h>
 #include "kernel/inner_map.h"
 
-/* With the type information of the other: 6.1 compares that as well. */
+/* With the type information of the other map, which 6.1 compares as well. */
 int inner_map__create_like(int fd, uint32_t entries)
 {
 	struct bpf_map_info info = {0};

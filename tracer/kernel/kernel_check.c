@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * What this machine allows. Each check stands for one thing the tracer cannot do without, but for
- * bpf_probe_write_user, which is optional: kernel lockdown forbids it.
+ * What this machine allows. The tracer cannot do without any of these, except bpf_probe_write_user,
+ * which kernel lockdown forbids.
  */
 #include <bpf/bpf.h>
 #include <bpf/btf.h>
