@@ -20,6 +20,7 @@
 #define IMAGE_IMAGE_H
 
 #include <limits.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/user.h>
@@ -42,7 +43,7 @@ enum {
 	IMAGE_MESSAGE_BYTES = PATH_MAX + 256,
 };
 
-/* Types of our own notes; their descriptors are the records below, as they are. */
+/* Types of our own notes. The records below are their descriptors. */
 enum image_note {
 	IMAGE_NOTE_INFO = 0x54520001,      /* one struct image_info; the first of our notes */
 	IMAGE_NOTE_PROCESS = 0x54520002,   /* one struct image_process */
@@ -62,7 +63,7 @@ enum image_note {
 /* struct image_info, flags */
 enum {
 	IMAGE_INCREMENT = 1 << 0,    /* unchanged pages are in the parent image */
-	IMAGE_NO_REGISTERS = 1 << 1, /* memory alone: restart refuses it */
+	IMAGE_NO_REGISTERS = 1 << 1, /* memory only: restart refuses it */
 };
 
 /* struct image_info, missing: what the process had and the image has not */
@@ -86,12 +87,12 @@ enum {
 	IMAGE_SHARED = 1 << 3,
 	IMAGE_STACK = 1 << 4,    /* of the main thread: grows downwards */
 	IMAGE_HEAP = 1 << 5,     /* the brk area */
-	IMAGE_VDSO = 1 << 6,     /* code of the kernel's; in the image for comparison and for gdb */
-	IMAGE_VVAR = 1 << 7,     /* data of the kernel's: by name only */
+	IMAGE_VDSO = 1 << 6,     /* the kernel's code; in the image for comparison and for gdb */
+	IMAGE_VVAR = 1 << 7,     /* the kernel's data: by name only */
 	IMAGE_VSYSCALL = 1 << 8, /* by name only */
-	IMAGE_FILE = 1 << 9,     /* of a file, which is at `path` */
-	IMAGE_DELETED = 1 << 10, /* of a file that had no name any more */
-	IMAGE_SCRATCH = 1 << 11, /* the writer's own workspace: its contents do not matter */
+	IMAGE_FILE = 1 << 9,     /* a file, at `path` */
+	IMAGE_DELETED = 1 << 10, /* the file had been deleted */
+	IMAGE_SCRATCH = 1 << 11, /* the writer's own memory: its contents do not matter */
 	IMAGE_MAPPING_FLAGS = (1 << 12) - 1,
 };
 
@@ -105,20 +106,20 @@ struct image_info {
 	uint32_t version;   /* IMAGE_VERSION */
 	uint32_t flags;     /* IMAGE_INCREMENT, ... */
 	uint32_t page_bytes;
-	uint32_t depth;    /* images before this one in the chain; 0: a full image */
+	uint32_t depth;    /* number of images that it depends on; 0: a full image */
 	uint32_t parent;   /* string: absolute path of the image that this one adds to */
 	uint32_t writer;   /* string: the program that wrote it, and its version */
 	uint32_t kernel;   /* string: uname -r */
 	uint32_t reserved; /* 0 */
 };
-_Static_assert(sizeof(struct image_info) == 64, "part of the format");
+_Static_assert(sizeof(struct image_info) == 64, "the format says so");
 
-/* One for the process. All addresses are virtual addresses of it. */
+/* All addresses are virtual addresses of the process. */
 struct image_process {
 	/* As PR_SET_MM_MAP of prctl(2) takes them, in this order. */
 	uint64_t start_code, end_code, start_data, end_data, start_brk, brk, start_stack, arg_start,
 		arg_end, env_start, env_end;
-	uint64_t xcr0;    /* what the processor's extended state had enabled; 0: unknown */
+	uint64_t xcr0;    /* the extended states that the kernel had enabled; 0: unknown */
 	uint64_t restart; /* address of a struct image_restart, which restart fills in; 0: none */
 	int32_t pid, ppid, pgrp, sid;
 	uint32_t uid, gid;
@@ -130,7 +131,7 @@ struct image_process {
 	/* CLOCK_MONOTONIC and CLOCK_BOOTTIME of the process, at a moment when it stood still. */
 	uint64_t monotonic_ns, boottime_ns;
 };
-_Static_assert(sizeof(struct image_process) == 256, "part of the format");
+_Static_assert(sizeof(struct image_process) == 256, "the format says so");
 
 /* What restart tells the process that it brings back, in the process's own memory. */
 struct image_restart {
@@ -139,7 +140,7 @@ struct image_restart {
 	/* Two ranges that restart has left and the process must unmap, each start and end. */
 	uint64_t leftovers[4];
 };
-_Static_assert(sizeof(struct image_restart) == 40, "part of the format");
+_Static_assert(sizeof(struct image_restart) == 40, "the format says so");
 
 /* struct image_attributes, flags */
 enum {
@@ -158,13 +159,13 @@ struct image_attributes {
 	uint32_t membarrier; /* registrations, as MEMBARRIER_CMD_GET_REGISTRATIONS tells them */
 	uint32_t reserved;   /* 0 */
 };
-_Static_assert(sizeof(struct image_attributes) == 272, "part of the format");
+_Static_assert(sizeof(struct image_attributes) == 272, "the format says so");
 
 /* An action as rt_sigaction(2) itself takes it; element 0 is of signal 1. */
 struct image_signal {
 	uint64_t handler, flags, restorer, mask;
 };
-_Static_assert(sizeof(struct image_signal) == 32, "part of the format");
+_Static_assert(sizeof(struct image_signal) == 32, "the format says so");
 
 struct image_mapping {
 	uint64_t start, end;
@@ -174,7 +175,7 @@ struct image_mapping {
 	uint32_t flags; /* IMAGE_READ, ... */
 	uint32_t path;  /* string: as /proc/PID/maps has it, without " (deleted)" */
 };
-_Static_assert(sizeof(struct image_mapping) == 48, "part of the format");
+_Static_assert(sizeof(struct image_mapping) == 48, "the format says so");
 
 /*
  * What the ELF notes do not say of a thread. Where the thread was interrupted is in NT_PRSTATUS.
@@ -196,7 +197,7 @@ struct image_thread {
 	int32_t tid;
 	char name[16]; /* NUL-padded */
 };
-_Static_assert(sizeof(struct image_thread) == 184, "part of the format");
+_Static_assert(sizeof(struct image_thread) == 184, "the format says so");
 
 /* struct image_file, held: what the process holds through the file, and loses with it */
 enum {
@@ -214,21 +215,21 @@ struct image_file {
 	int32_t same_as; /* a lower fd that shares the open file, and so the offset; -1: none */
 	uint32_t held;   /* IMAGE_LOCKED, ...; 0 in older images */
 };
-_Static_assert(sizeof(struct image_file) == 48, "part of the format");
+_Static_assert(sizeof(struct image_file) == 48, "the format says so");
 
 /* Addresses [start, end), page-aligned. */
 struct image_run {
 	uint64_t start, end;
 };
-_Static_assert(sizeof(struct image_run) == 16, "part of the format");
+_Static_assert(sizeof(struct image_run) == 16, "the format says so");
 
 struct image_checksums {
 	uint32_t header;   /* CRC-32 of all bytes of the file before the first segment's */
-	uint32_t segments; /* how many follow: the CRC of each segment, as image__sum */
+	uint32_t segments; /* how many CRCs follow, each by image__sum */
 	uint32_t self;     /* CRC-32 of this record with self = 0, and of what follows */
 	uint32_t reserved; /* 0 */
 };
-_Static_assert(sizeof(struct image_checksums) == 16, "part of the format");
+_Static_assert(sizeof(struct image_checksums) == 16, "the format says so");
 
 /* ---- in memory ---- */
 
@@ -250,12 +251,10 @@ struct image_registers {
 	size_t xstate_bytes;
 };
 
-/*
- * What is in an image, but for the memory. A writer fills it in with arrays of its own; image__open
- * makes one, which image__free frees.
- */
 struct slab_heap;
 
+/* An image without its memory. A writer fills it in with arrays of its own; image__open makes one,
+ * which image__free frees. */
 struct image {
 	struct image_info info;
 	struct image_process process;
@@ -268,30 +267,31 @@ struct image {
 	struct image_run *unchanged; /* in address order, inside mappings, outside of segments */
 	struct image_run *missing;   /* in address order, inside segments */
 	struct image_segment *segments;
-	uint32_t *groups;    /* supplementary ones */
+	uint32_t *groups;    /* supplementary groups */
 	const void *auxv;    /* NT_AUXV */
 	const char *strings; /* begins and ends with a NUL */
 	size_t mapping_count, thread_count, file_count, unchanged_count, missing_count,
 		segment_count, group_count, auxv_bytes, string_bytes;
 
 	/* Only of an image that was opened: */
-	struct slab_heap *heap; /* has all that is allocated for it, and itself */
-	char *path;             /* absolute */
-	void *notes;            /* holds what the pointers above point to */
+	struct slab_heap
+		*heap; /* holds all that is allocated for the image, and the image itself */
+	char *path;    /* absolute */
+	void *notes;   /* holds what the pointers above point to */
 	size_t notes_bytes;
 	uint32_t *filled; /* for each segment: the first from it on that has bytes, or the count */
 	uint64_t file_bytes; /* uncompressed */
 	int fd;              /* the uncompressed file */
-	int compressed;      /* was it with gzip? */
+	bool compressed;     /* was it compressed with gzip? */
 };
 
 /* ---- reading ---- */
 
 /*
- * Opens an image and reads everything but the memory. All that is in the file is checked, so a
- * hostile one does no harm; checksums of the headers are verified, those of the memory are not
- * (image__check). A compressed image is unpacked into memory, pages of zeros taking none.
- * path: the image; what is not a plain file is refused.
+ * Opens an image and reads everything but the memory. All of that is checked, so a hostile file
+ * does no harm. The checksum of the headers is verified; image__check verifies those of the memory.
+ * A compressed image is unpacked into memory; pages of zeros take none.
+ * path: of a plain file; anything else is refused.
  * message: IMAGE_MESSAGE_BYTES; on failure a line without newline that names the file and says what
  * is wrong with it.
  * Returns 0 and the image in *ret, owned by the caller; -ENOEXEC: not an image of ours; -EBADMSG:
@@ -306,40 +306,39 @@ void image__free(struct image *image);
 /* The string at an offset, never NULL; "" if there is none. */
 const char *image__string(const struct image *image, uint32_t at);
 
-/* What an image says of the memory from an address on. */
+/* Where the bytes of some memory are. */
 enum image_kind {
 	IMAGE_UNMAPPED,  /* in no mapping */
 	IMAGE_DATA,      /* in the file, at `offset`; may be zeros */
-	IMAGE_ZERO,      /* zeros, or of the kernel's (vvar), or nobody's (scratch) */
+	IMAGE_ZERO,      /* nowhere: zeros, or the kernel's (vvar), or scratch */
 	IMAGE_UNCHANGED, /* in the parent */
 };
 
+/* Memory that is all of one kind. */
 struct image_extent {
 	enum image_kind kind;
-	uint64_t start, end; /* the address asked for, and where another piece begins */
-	uint64_t offset;     /* of IMAGE_DATA: of start, in the file */
+	uint64_t start, end;                 /* addresses */
+	uint64_t offset;                     /* for IMAGE_DATA: of start, in the file */
 	const struct image_mapping *mapping; /* NULL if unmapped */
 };
 
-/* Fills in *ret with the longest piece from address on (which need not be page-aligned). */
+/* Fills in *ret with the longest extent that begins at address, which need not be page-aligned. */
 void image__locate(const struct image *image, uint64_t address, struct image_extent *ret);
 
-/* Says whether the page at address is in a run of `missing`; the same is true up to *ret_end. */
-int image__is_missing(const struct image *image, uint64_t address, uint64_t *ret_end);
+/* Is the page at address in a run of `missing`? The answer holds up to *ret_end. */
+bool image__is_missing(const struct image *image, uint64_t address, uint64_t *ret_end);
 
 /*
- * Reads bytes of memory as the file has it.
- * Returns 0; -ENXIO if some of it is unmapped or below 0; -ENODATA if some of it is in the parent
- * (see image_chain__read); or the -errno of the read. buffer is undefined on failure.
+ * Reads memory.
+ * Returns 0; -ENXIO if some of it is unmapped; -ENODATA if some of it is in the parent (see
+ * image_chain__read); or the -errno of the read. buffer is undefined on failure.
  */
 int image__read(const struct image *image, uint64_t address, void *buffer, size_t bytes);
 
-/*
- * Where, in the file, the next byte is that is in no hole: from offset on and before limit. limit
- * if there is none. A file system that does not know of holes has none.
- */
+/* Returns the offset in the file of the first byte from offset on that is not in a hole; limit if
+ * there is none before it. Some file systems know no holes. */
 uint64_t image__skip_hole(const struct image *image, uint64_t offset, uint64_t limit);
-/* The same for the first byte that is in a hole, behind offset, where there is data. */
+/* The same for the first byte that is in a hole. There must be data at offset. */
 uint64_t image__skip_data(const struct image *image, uint64_t offset, uint64_t limit);
 
 /*
@@ -354,31 +353,31 @@ int image__scan_segment(const struct image *image, size_t index,
 /* Verifies the checksum of one segment. Returns 0, -EBADMSG with a message, or a read's -errno. */
 int image__check_segment(const struct image *image, size_t index, char *message);
 
-/* The same for all of them; stops at the first that is wrong. */
+/* The same for all segments; stops at the first that is wrong. */
 int image__check(const struct image *image, char *message);
 
-/* An image and, if it is an increment, those that it adds to. */
+/* An image, and the images that it adds to if it is an increment. */
 struct image_chain {
 	struct image *images[IMAGE_CHAIN_MAX]; /* from the one asked for to the full one */
 	size_t count;
 };
 
 /*
- * Opens an image with its parents. A parent is looked for at the path that the image has, and, if
- * it is not there, under the same name in the folder of the image.
- * Returns 0, or as image__open does; -EBADMSG as well if a parent is not the image that it must be
- * (another id, a depth that is not less: such a chain would have no end); -EFBIG if the chain is
- * too long or has too many notes. *ret is untouched on failure.
+ * Opens an image with its parents. A parent is looked for at the path that the image names, and
+ * then under the same name in the folder of the image.
+ * Returns 0, or as image__open does; -EBADMSG also if a parent is the wrong image (it has another
+ * id, or a depth that is not lower, so that the chain might have no end); -EFBIG also if the chain
+ * is too long or has too many notes. *ret is untouched on failure.
  */
 int image_chain__open(const char *path, struct image_chain *ret, char *message);
 void image_chain__free(struct image_chain *chain);
 
-/* As image__locate, through all parents: *ret_image is the image whose file has IMAGE_DATA. The
- * piece is never IMAGE_UNCHANGED. */
+/* As image__locate, through all parents. *ret_image: whose file has the bytes of IMAGE_DATA. The
+ * kind is never IMAGE_UNCHANGED. */
 void image_chain__locate(const struct image_chain *chain, uint64_t address,
 			 struct image_extent *ret, const struct image **ret_image);
 
-/* As image__check, for an image and all parents. Shows progress, see base/progress.h. */
+/* As image__check, for all images of the chain. Shows progress, see base/progress.h. */
 int image_chain__check(const struct image_chain *chain, char *message);
 
 /* As image__read, through all parents; never -ENODATA. */
@@ -388,23 +387,23 @@ int image_chain__read(const struct image_chain *chain, uint64_t address, void *b
 /* ---- checksums ---- */
 
 /* Are all bytes zero? bytes is a multiple of 64, and from is aligned to 8. */
-int image__is_zero(const void *from, size_t bytes);
+bool image__is_zero(const void *from, size_t bytes);
 
-/* Of consecutive pages, from none on: all 0. */
+/* The checksum of consecutive pages. All zeros: of no pages. */
 struct image_sum {
 	uint32_t crc;
-	uint64_t bytes; /* that it is of */
+	uint64_t bytes; /* that the CRC covers */
 };
 
 /*
- * Continues the checksum of a segment over whole pages. It is the CRC-32 of zlib over, for each
- * page that is not all zeros, its address (8 bytes, little endian) and the page. So it is the same
+ * Continues the checksum of a segment over whole pages. It is zlib's CRC-32. For each page that is
+ * not all zeros it covers the address (8 bytes, little endian) and the page, so it does not matter
  * whether a page of zeros is in the file or a hole.
  */
 void image__sum(struct image_sum *sum, uint64_t address, const void *pages, size_t bytes);
-/* Makes *sum that of its pages and of those of next, which come after them. */
+/* Makes *sum the checksum of its pages and of the pages of next, which follow them. */
 void image__add_sum(struct image_sum *sum, const struct image_sum *next);
-/* Continues such a CRC with one page that is known not to be all zeros. */
+/* Continues such a CRC over one page that is not all zeros. */
 uint32_t image__crc_page(uint32_t crc, uint64_t address, const void *page);
 
 /* ---- writing ---- */
@@ -412,21 +411,21 @@ uint32_t image__crc_page(uint32_t crc, uint64_t address, const void *page);
 enum { IMAGE_OUT_BYTES = 1 << 16 };
 
 /*
- * Writes one image. It is used inside a signal handler: it calls no malloc, no stdio, nothing but
- * system calls, memory functions and zlib, which takes its memory from the writer itself. About
- * 460 KiB: allocate it with mmap. The fields are the writer's own, but for `failure` and
+ * Writes one image. Usable inside a signal handler: zlib's memory is a part of it. About 460 KiB:
+ * allocate it with mmap. The fields are the writer's own, but for `failure` and
  * `output.compressed`.
  */
 struct image_writer {
 	struct image_failure failure; /* of the last call that failed */
 	struct image *image;
 	uint64_t address; /* of the next byte of memory */
-	size_t segment;   /* the one being written */
-	uint64_t counted; /* bytes of notes, while they are counted */
+	size_t segment;   /* that is being written */
+	uint64_t counted; /* bytes of notes */
 	uint64_t head_bytes, notes_bytes;
 	uint64_t end; /* of the last segment, in the file */
 	uint32_t header_crc;
-	int counting;
+	bool counting; /* the notes are only counted */
+	int err;       /* of the first byte of headers and notes that could not be added */
 	size_t out_bytes;
 	struct image_output output;
 	_Alignas(16) unsigned char out[IMAGE_OUT_BYTES]; /* headers and notes on their way */
@@ -435,20 +434,21 @@ struct image_writer {
 /*
  * Begins an image: opens its file, a temporary one beside path.
  * writer: all of it is set; it must not be moved until commit or abort. path: where the image will
- * be in the end; compressed if it ends in ".gz". Returns 0 or -errno as image_output__open does. On
- * failure nothing is left behind.
+ * be in the end; compressed if it ends in ".gz".
+ * Returns 0 or -errno as image_output__open does. On failure nothing is left behind.
  */
 int image_writer__open(struct image_writer *writer, const char *path);
 
 /*
- * Writes headers and notes. image: everything in it but offset and crc of the segments, which are
- * set here and by what follows; borrowed until commit or abort. All its rules must hold.
- * Returns 0 or -errno; the caller then calls image_writer__abort. So do the next two.
+ * Writes headers and notes. image: complete but for offset and crc of the segments, which are set
+ * here and by what follows; borrowed until commit or abort. All that is said above must hold for
+ * it.
+ * Returns 0 or -errno, as the next two do; on failure the caller calls image_writer__abort.
  */
 int image_writer__begin(struct image_writer *writer, struct image *image);
 
-/* Adds the next whole pages of the segments that have bytes, in address order, from segment to
- * segment; one call is for one segment. Pages of zeros become holes. */
+/* Adds the next whole pages of the segments that have bytes, in address order. All pages of a call
+ * belong to one segment. Pages of zeros become holes. */
 int image_writer__pages(struct image_writer *writer, const void *pages, size_t bytes);
 /* The same for pages that are all zeros. */
 int image_writer__zeros(struct image_writer *writer, uint64_t bytes);
@@ -456,7 +456,7 @@ int image_writer__zeros(struct image_writer *writer, uint64_t bytes);
 /*
  * Ends the image: checksums, fsync, rename to its path, fsync of the folder.
  * Returns 0, -EPROTO if pages are missing, or -errno. On failure path is as it was, and the
- * temporary file is gone; only if the fsync of the folder failed is the new image there.
+ * temporary file is gone; but if only the fsync of the folder failed, the new image is there.
  */
 int image_writer__commit(struct image_writer *writer);
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * An increment and the images that it adds to, see image.h. Always holds: the depth falls from each
- * image to the next, and there are limits for all of them together, so a hostile chain ends.
+ * An increment and the images that it adds to, see image.h. The depth falls from each image to the
+ * next, and the whole chain has limits, so a hostile chain ends.
  */
 #include "image/image.h"
 
@@ -35,7 +35,7 @@ static int open_parent(const struct image *image, struct image **ret, char *mess
 				  path);
 	if (err)
 		return err;
-	/* A depth that falls with each image ends, so no chain is a circle. */
+	/* So no chain is a circle. */
 	if (parent->info.depth >= image->info.depth) {
 		(void)image__fail(message, -EBADMSG, image->path,
 				  "it is an increment of depth %u, and the image that it adds to "
@@ -105,16 +105,16 @@ void image_chain__free(struct image_chain *chain)
 void image_chain__locate(const struct image_chain *chain, uint64_t address,
 			 struct image_extent *ret, const struct image **ret_image)
 {
-	struct image_extent piece;
+	struct image_extent extent;
 
 	image__locate(chain->images[0], address, ret);
 	*ret_image = chain->images[0];
 	for (size_t i = 1; i < chain->count && ret->kind == IMAGE_UNCHANGED; i++) {
-		image__locate(chain->images[i], address, &piece);
-		ret->kind = piece.kind == IMAGE_UNMAPPED ? IMAGE_ZERO : piece.kind;
-		ret->offset = piece.offset;
-		if (piece.end < ret->end)
-			ret->end = piece.end;
+		image__locate(chain->images[i], address, &extent);
+		ret->kind = extent.kind == IMAGE_UNMAPPED ? IMAGE_ZERO : extent.kind;
+		ret->offset = extent.offset;
+		if (extent.end < ret->end)
+			ret->end = extent.end;
 		*ret_image = chain->images[i];
 	}
 	/* The last one is a full image and has no such runs; image__open sees to it. */
@@ -126,18 +126,18 @@ int image_chain__read(const struct image_chain *chain, uint64_t address, void *b
 {
 	unsigned char *to = buffer;
 	const struct image *image;
-	struct image_extent piece;
+	struct image_extent extent;
 	int err = 0;
 
 	while (bytes > 0 && !err) {
 		size_t part;
 
-		image_chain__locate(chain, address, &piece, &image);
-		if (piece.kind == IMAGE_UNMAPPED)
+		image_chain__locate(chain, address, &extent, &image);
+		if (extent.kind == IMAGE_UNMAPPED)
 			return -ENXIO;
-		part = piece.end - address < bytes ? (size_t)(piece.end - address) : bytes;
-		if (piece.kind == IMAGE_DATA)
-			err = image__read_at(image->fd, to, part, piece.offset);
+		part = extent.end - address < bytes ? (size_t)(extent.end - address) : bytes;
+		if (extent.kind == IMAGE_DATA)
+			err = image__read_at(image->fd, to, part, extent.offset);
 		else
 			memset(to, 0, part);
 		to += part;

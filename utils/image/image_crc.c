@@ -1,21 +1,21 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * Checksums of memory, see image.h. All who write or read images share them; they need no memory.
+ * Checksums of memory, see image.h. Usable inside a signal handler.
  */
 #include "image/image.h"
 
 #include <zlib.h>
 
-int image__is_zero(const void *from, size_t bytes)
+bool image__is_zero(const void *from, size_t bytes)
 {
 	const uint64_t *words = from;
 
 	for (size_t i = 0; i < bytes / sizeof(*words); i += 8) {
 		if (words[i] | words[i + 1] | words[i + 2] | words[i + 3] | words[i + 4] |
 		    words[i + 5] | words[i + 6] | words[i + 7])
-			return 0;
+			return false;
 	}
-	return 1;
+	return true;
 }
 
 uint32_t image__crc_page(uint32_t crc, uint64_t address, const void *page)

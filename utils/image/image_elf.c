@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * See image_elf.h. libelf makes the ELF header and the program headers, which are
- * all of ELF that it can write: it knows no notes to be written, and would want the
- * whole memory of the image at once.
+ * See image_elf.h. libelf makes the ELF header and the program headers. It has no function for
+ * notes, and for segments it would need the whole memory of the image at once.
  */
 #include "image/image_elf.h"
 
@@ -15,7 +14,7 @@
 
 enum { BLOCK_BYTES = 1 << 12 };
 
-/* Does a call of libelf work? errno says why not, or it was memory. */
+/* Writes the headers to the file of elf. If libelf fails without an errno, there was no memory. */
 static int fill(Elf *elf, const struct image_writer *w)
 {
 	const size_t count = image_writer__count_headers(w);

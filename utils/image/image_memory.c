@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * The memory in an image that was opened, see image.h: where an address is, its
- * bytes, and whether the checksum of a segment is right. What image__open has
- * accepted holds, so it is not checked again.
+ * The memory of an image that was opened, see image.h. Nothing is checked here that image__open has
+ * checked.
  */
 #include "image/image.h"
 
@@ -15,8 +14,8 @@
 
 #define BLOCK_BYTES ((size_t)1 << 18) /* memory is read and checked in these */
 
-/* The first item of count whose end is beyond address; all are in order. Each begins with start and
- * end and is size bytes long. */
+/* Finds the first of count items, which are in order, that ends above address. An item is size
+ * bytes long and begins with start and end. */
 static size_t find(const void *items, size_t count, size_t size, uint64_t address)
 {
 	size_t low = 0, high = count;
@@ -58,7 +57,7 @@ void image__locate(const struct image *image, uint64_t address, struct image_ext
 		ret->offset = segment->offset + (address - segment->start);
 		return;
 	}
-	/* To the next segment that has bytes, one run of the parent's pages or one between them. */
+	/* Not in the file: in the parent, or zeros; up to the next segment that has bytes. */
 	i = i < image->segment_count ? image->filled[i] : i;
 	if (i < image->segment_count && image->segments[i].start < ret->end)
 		ret->end = image->segments[i].start;
@@ -75,24 +74,24 @@ void image__locate(const struct image *image, uint64_t address, struct image_ext
 		ret->end = run->end;
 }
 
-int image__is_missing(const struct image *image, uint64_t address, uint64_t *ret_end)
+bool image__is_missing(const struct image *image, uint64_t address, uint64_t *ret_end)
 {
 	size_t i = find(image->missing, image->missing_count, sizeof(*image->missing), address);
 	const struct image_run *run = &image->missing[i];
 
 	*ret_end = UINT64_MAX;
 	if (i == image->missing_count)
-		return 0;
+		return false;
 	*ret_end = run->start > address ? run->start : run->end;
 	return run->start <= address;
 }
 
-/* A piece of one of the two kinds that have bytes. */
-static int read_piece(const struct image *image, const struct image_extent *piece, void *to,
-		      size_t bytes)
+/* Reads from an extent of data or zeros. */
+static int read_extent(const struct image *image, const struct image_extent *extent, void *to,
+		       size_t bytes)
 {
-	if (piece->kind == IMAGE_DATA)
-		return image__read_at(image->fd, to, bytes, piece->offset);
+	if (extent->kind == IMAGE_DATA)
+		return image__read_at(image->fd, to, bytes, extent->offset);
 	memset(to, 0, bytes);
 	return 0;
 }
@@ -100,19 +99,19 @@ static int read_piece(const struct image *image, const struct image_extent *piec
 int image__read(const struct image *image, uint64_t address, void *buffer, size_t bytes)
 {
 	unsigned char *to = buffer;
-	struct image_extent piece;
+	struct image_extent extent;
 	int err = 0;
 
 	while (bytes > 0 && !err) {
 		size_t part;
 
-		image__locate(image, address, &piece);
-		if (piece.kind == IMAGE_UNMAPPED)
+		image__locate(image, address, &extent);
+		if (extent.kind == IMAGE_UNMAPPED)
 			return -ENXIO;
-		if (piece.kind == IMAGE_UNCHANGED)
+		if (extent.kind == IMAGE_UNCHANGED)
 			return -ENODATA;
-		part = piece.end - address < bytes ? (size_t)(piece.end - address) : bytes;
-		err = read_piece(image, &piece, to, part);
+		part = extent.end - address < bytes ? (size_t)(extent.end - address) : bytes;
+		err = read_extent(image, &extent, to, part);
 		to += part;
 		address += part;
 		bytes -= part;
@@ -135,12 +134,11 @@ uint64_t image__skip_data(const struct image *image, uint64_t offset, uint64_t l
 {
 	off_t hole = lseek(image->fd, (off_t)offset, SEEK_HOLE);
 
-	/* Not behind offset, it would be no end of what is there, and a loop
-	 * over both none either. */
+	/* A hole at offset or before it would make a loop over both endless. */
 	return hole > (off_t)offset && (uint64_t)hole < limit ? (uint64_t)hole : limit;
 }
 
-/* One block of memory from address on: its checksum, and each for its pages. */
+/* Adds one block of memory to the checksum, and calls each for its pages. */
 static void scan_block(struct image_sum *sum, uint64_t address, const unsigned char *block,
 		       size_t bytes,
 		       void (*each)(uint64_t address, const void *page, void *argument),

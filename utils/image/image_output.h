@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * The file that an image is written to. It has a temporary name until it is complete, so a
- * crash never leaves half an image under the name that was asked for. With a name that ends in
- * ".gz" the bytes go through zlib.
+ * The file that an image is written to. It has a temporary name until it is complete, so a crash
+ * never leaves half an image under the name that was asked for. With a name that ends in ".gz" the
+ * bytes go through zlib.
  *
  *	open --> NAME.XXXXXXXXXXXXXXXX --put, zeros--> ... --commit: fsync, rename--> NAME
  *

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * See image_unpack.h. A few bytes of gzip can become a thousand times as many, so the data
- * is checked as it is unpacked: it must begin like an image, end where its headers say, and
- * fit into the memory that is free.
+ * See image_unpack.h. A few bytes of gzip can become a thousand times as many, so the data is
+ * checked as it is unpacked: it must begin like an image, end where its headers say, and fit into
+ * the memory that is free.
  */
 #include "image/image_unpack.h"
 

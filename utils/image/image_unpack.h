@@ -8,10 +8,11 @@
 #include "image/image.h"
 
 /*
- * Replaces image->fd by a file in memory that holds what was in it, and sets file_bytes
- * and compressed. memory_max: how many bytes it may take; pages of zeros take none.
- * Returns 0; -EBADMSG; -EFBIG above memory_max or 1 TiB; or -errno, with a message;
- * image->fd is as before on failure.
+ * Replaces image->fd by a file in memory that holds what was in it, and sets file_bytes and
+ * compressed.
+ * memory_max: how many bytes it may take; pages of zeros take none.
+ * Returns 0; -EBADMSG; -EFBIG above memory_max or 1 TiB; or -errno, with a message; image->fd is as
+ * before on failure.
  */
 int image_unpack__replace(struct image *image, uint64_t memory_max, char *message);
 

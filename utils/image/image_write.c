@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * Writing an image, see image.h. All of this runs inside a signal handler of a program that may be
- * in the middle of malloc: it calls only memory functions, crc32() and image_output, which is as
- * careful. libelf allocates: who may use it takes image_elf.c for the headers.
- * What is written goes in file order, so that it can go through zlib. The headers need to know how
- * long the notes will be: these are counted first, and then written by the same functions.
+ * Writing an image, see image.h. The file is written from its beginning to its end, so that it can
+ * go through zlib. The headers must say how long the notes are, so the functions that write the
+ * notes run twice: first they only count. image_elf.c has libelf make the headers, where malloc is
+ * allowed.
  * Source: elf(5); fs/binfmt_elf.c for the notes of a core file.
  */
 #include "image/image_write.h"
 
 #include <elf.h>
 #include <errno.h>
+#include <stdbool.h>
 #include <string.h>
 #include <sys/procfs.h>
 #include <zlib.h>
@@ -23,24 +23,22 @@ int image_writer__open(struct image_writer *w, const char *path)
 
 /* ---- headers and notes, through w->out ---- */
 
-static int flush_out(struct image_writer *w)
+static void flush_out(struct image_writer *w)
 {
-	int err;
-
+	if (w->err)
+		return;
 	w->header_crc = (uint32_t)crc32(w->header_crc, w->out, (unsigned int)w->out_bytes);
-	err = image_output__put(&w->output, w->out, w->out_bytes);
+	w->err = image_output__put(&w->output, w->out, w->out_bytes);
 	w->out_bytes = 0;
-	return err;
 }
 
-/* Adds bytes, or only counts them. NULL is zeros. */
-static int add(struct image_writer *w, const void *bytes, size_t count)
+/* Adds bytes, or only counts them. NULL is zeros. Does nothing after an error. */
+static void add(struct image_writer *w, const void *bytes, size_t count)
 {
 	const unsigned char *from = bytes;
-	int err = 0;
 
 	w->counted += count;
-	while (!w->counting && count > 0 && !err) {
+	while (!w->counting && count > 0 && !w->err) {
 		size_t room = sizeof(w->out) - w->out_bytes;
 		size_t part = count < room ? count : room;
 
@@ -53,14 +51,14 @@ static int add(struct image_writer *w, const void *bytes, size_t count)
 		w->out_bytes += part;
 		count -= part;
 		if (w->out_bytes == sizeof(w->out))
-			err = flush_out(w);
+			flush_out(w);
 	}
-	return err;
 }
 
 int image_writer__add(struct image_writer *w, const void *bytes, size_t count)
 {
-	return add(w, bytes, count);
+	add(w, bytes, count);
+	return w->err;
 }
 
 static size_t padding_of(uint64_t bytes, uint64_t unit)
@@ -68,39 +66,31 @@ static size_t padding_of(uint64_t bytes, uint64_t unit)
 	return (size_t)((unit - bytes % unit) % unit);
 }
 
-/* The head of a note; its descriptor and pad_note follow. */
-static int add_note_head(struct image_writer *w, const char *name, uint32_t type, size_t bytes)
+/* The descriptor follows, and zeros up to a multiple of 4. */
+static void add_note_head(struct image_writer *w, const char *name, uint32_t type, size_t bytes)
 {
 	size_t length = strlen(name) + 1;
 	Elf64_Nhdr head = {(uint32_t)length, (uint32_t)bytes, type};
-	int err = add(w, &head, sizeof(head));
 
-	if (!err)
-		err = add(w, name, length);
-	if (!err)
-		err = add(w, NULL, padding_of(length, 4));
-	return err;
+	add(w, &head, sizeof(head));
+	add(w, name, length);
+	add(w, NULL, padding_of(length, 4));
 }
 
-static int add_note(struct image_writer *w, const char *name, uint32_t type, const void *bytes,
-		    size_t count)
+static void add_note(struct image_writer *w, const char *name, uint32_t type, const void *bytes,
+		     size_t count)
 {
-	int err = add_note_head(w, name, type, count);
-
-	if (!err)
-		err = add(w, bytes, count);
-	if (!err)
-		err = add(w, NULL, padding_of(count, 4));
-	return err;
+	add_note_head(w, name, type, count);
+	add(w, bytes, count);
+	add(w, NULL, padding_of(count, 4));
 }
 
-static int add_thread_notes(struct image_writer *w, size_t i)
+static void add_thread_notes(struct image_writer *w, size_t i)
 {
 	const struct image_thread *thread = &w->image->threads[i];
 	const struct image_registers *registers = &w->image->registers[i];
 	const struct image_process *process = &w->image->process;
 	struct elf_prstatus status;
-	int err;
 
 	memset(&status, 0, sizeof(status));
 	status.pr_pid = thread->tid;
@@ -111,18 +101,14 @@ static int add_thread_notes(struct image_writer *w, size_t i)
 	status.pr_fpvalid = registers->xstate != NULL;
 	_Static_assert(sizeof(status.pr_reg) == sizeof(registers->user), "the same registers");
 	memcpy(&status.pr_reg, &registers->user, sizeof(status.pr_reg));
-	err = add_note(w, "CORE", NT_PRSTATUS, &status, sizeof(status));
-	if (err || !registers->xstate)
-		return err;
-	err = add_note(w, "CORE", NT_FPREGSET, registers->xstate,
-		       sizeof(struct user_fpregs_struct));
-	if (!err)
-		err = add_note(w, "LINUX", NT_X86_XSTATE, registers->xstate,
-			       registers->xstate_bytes);
-	return err;
+	add_note(w, "CORE", NT_PRSTATUS, &status, sizeof(status));
+	if (!registers->xstate)
+		return;
+	add_note(w, "CORE", NT_FPREGSET, registers->xstate, sizeof(struct user_fpregs_struct));
+	add_note(w, "LINUX", NT_X86_XSTATE, registers->xstate, registers->xstate_bytes);
 }
 
-static int add_process_note(struct image_writer *w)
+static void add_process_note(struct image_writer *w)
 {
 	const struct image_process *process = &w->image->process;
 	struct elf_prpsinfo info;
@@ -139,21 +125,20 @@ static int add_process_note(struct image_writer *w)
 	_Static_assert(sizeof(info.pr_psargs) == sizeof(process->arguments), "as long");
 	memcpy(info.pr_fname, process->name, sizeof(info.pr_fname));
 	memcpy(info.pr_psargs, process->arguments, sizeof(info.pr_psargs));
-	return add_note(w, "CORE", NT_PRPSINFO, &info, sizeof(info));
+	add_note(w, "CORE", NT_PRPSINFO, &info, sizeof(info));
 }
 
-static int is_in_file_note(const struct image_mapping *mapping)
+static bool is_in_file_note(const struct image_mapping *mapping)
 {
 	return (mapping->flags & IMAGE_FILE) != 0;
 }
 
 /* NT_FILE: how many, the unit of offsets, three numbers for each, then the names. */
-static int add_file_note(struct image_writer *w)
+static void add_file_note(struct image_writer *w)
 {
 	const struct image *image = w->image;
 	uint64_t head[2] = {0, PAGE_BYTES};
 	size_t names = 0, bytes;
-	int err;
 
 	for (size_t i = 0; i < image->mapping_count; i++) {
 		if (!is_in_file_note(&image->mappings[i]))
@@ -162,28 +147,25 @@ static int add_file_note(struct image_writer *w)
 		names += strlen(image->strings + image->mappings[i].path) + 1;
 	}
 	bytes = sizeof(head) + head[0] * 3 * sizeof(uint64_t) + names;
-	err = add_note_head(w, "CORE", NT_FILE, bytes);
-	if (!err)
-		err = add(w, head, sizeof(head));
-	for (size_t i = 0; i < image->mapping_count && !err; i++) {
+	add_note_head(w, "CORE", NT_FILE, bytes);
+	add(w, head, sizeof(head));
+	for (size_t i = 0; i < image->mapping_count; i++) {
 		const struct image_mapping *m = &image->mappings[i];
 		uint64_t item[3] = {m->start, m->end, m->offset / PAGE_BYTES};
 
 		if (is_in_file_note(m))
-			err = add(w, item, sizeof(item));
+			add(w, item, sizeof(item));
 	}
-	for (size_t i = 0; i < image->mapping_count && !err; i++) {
+	for (size_t i = 0; i < image->mapping_count; i++) {
 		const char *path = image->strings + image->mappings[i].path;
 
 		if (is_in_file_note(&image->mappings[i]))
-			err = add(w, path, strlen(path) + 1);
+			add(w, path, strlen(path) + 1);
 	}
-	if (!err)
-		err = add(w, NULL, padding_of(bytes, 4));
-	return err;
+	add(w, NULL, padding_of(bytes, 4));
 }
 
-static int add_own_notes(struct image_writer *w)
+static void add_own_notes(struct image_writer *w)
 {
 	const struct image *image = w->image;
 	const struct {
@@ -206,33 +188,27 @@ static int add_own_notes(struct image_writer *w)
 		{IMAGE_NOTE_ATTRIBUTES, &image->attributes, sizeof(image->attributes)},
 		{IMAGE_NOTE_GROUPS, image->groups, image->group_count * sizeof(*image->groups)},
 	};
-	int err = 0;
 
-	for (size_t i = 0; i < sizeof(notes) / sizeof(notes[0]) && !err; i++)
-		err = add_note(w, IMAGE_NOTE_NAME, notes[i].type, notes[i].bytes, notes[i].count);
-	return err;
+	for (size_t i = 0; i < sizeof(notes) / sizeof(notes[0]); i++)
+		add_note(w, IMAGE_NOTE_NAME, notes[i].type, notes[i].bytes, notes[i].count);
 }
 
-/* As the kernel does: the first thread, then what is of the process, then the other threads. */
-static int add_notes(struct image_writer *w)
+/* In the kernel's order: the first thread, the process, the other threads. */
+static void add_notes(struct image_writer *w)
 {
 	const struct image *image = w->image;
-	int err = 0;
 
 	if (image->thread_count > 0)
-		err = add_thread_notes(w, 0);
-	if (!err)
-		err = add_process_note(w);
-	if (!err)
-		err = add_note(w, "CORE", NT_AUXV, image->auxv, image->auxv_bytes);
-	if (!err)
-		err = add_file_note(w);
-	for (size_t i = 1; i < image->thread_count && !err; i++)
-		err = add_thread_notes(w, i);
-	return err ? err : add_own_notes(w);
+		add_thread_notes(w, 0);
+	add_process_note(w);
+	add_note(w, "CORE", NT_AUXV, image->auxv, image->auxv_bytes);
+	add_file_note(w);
+	for (size_t i = 1; i < image->thread_count; i++)
+		add_thread_notes(w, i);
+	add_own_notes(w);
 }
 
-/* How long the note at the end is. */
+/* The length of the note at the end. */
 static size_t checksum_note_bytes(const struct image *image)
 {
 	return sizeof(Elf64_Nhdr) + sizeof(IMAGE_NOTE_NAME) +
@@ -283,7 +259,7 @@ Elf64_Phdr image_writer__program_header(const struct image_writer *w, size_t i)
 				       (segment->flags & IMAGE_EXEC ? PF_X : 0)};
 }
 
-/* As libelf makes them, without memory. */
+/* The same bytes as libelf makes, without malloc. */
 static int add_headers(struct image_writer *w)
 {
 	const size_t count = image_writer__count_headers(w);
@@ -298,21 +274,20 @@ static int add_headers(struct image_writer *w)
 		.e_phentsize = sizeof(Elf64_Phdr),
 		.e_phnum = (uint16_t)count,
 	};
-	int err = add(w, &header, sizeof(header));
 
-	for (size_t i = 0; i < count && !err; i++) {
+	add(w, &header, sizeof(header));
+	for (size_t i = 0; i < count; i++) {
 		Elf64_Phdr program_header = image_writer__program_header(w, i);
 
-		err = add(w, &program_header, sizeof(program_header));
+		add(w, &program_header, sizeof(program_header));
 	}
-	return err;
+	return w->err;
 }
 
 int image_writer__begin_with(struct image_writer *w, struct image *image,
 			     int (*headers)(struct image_writer *writer))
 {
 	uint64_t data;
-	int err;
 
 	w->failure.step = "cannot write";
 	if (image->segment_count > IMAGE_SEGMENTS_MAX) {
@@ -320,22 +295,19 @@ int image_writer__begin_with(struct image_writer *w, struct image *image,
 		return -EFBIG;
 	}
 	w->image = image;
-	w->counting = 1;
+	w->counting = true;
 	w->counted = 0;
-	err = add_notes(w);
-	if (err)
-		return err;
-	w->counting = 0;
+	add_notes(w);
+	w->counting = false;
 	w->notes_bytes = w->counted;
 	w->head_bytes = sizeof(Elf64_Ehdr) + image_writer__count_headers(w) * sizeof(Elf64_Phdr);
 	data = w->head_bytes + w->notes_bytes;
 	w->end = place_segments(image, data + padding_of(data, PAGE_BYTES));
-	err = headers(w);
-	if (!err)
-		err = add_notes(w);
-	if (!err)
-		err = add(w, NULL, padding_of(data, PAGE_BYTES));
-	return err ? err : flush_out(w);
+	w->err = headers(w);
+	add_notes(w);
+	add(w, NULL, padding_of(data, PAGE_BYTES));
+	flush_out(w);
+	return w->err;
 }
 
 int image_writer__begin(struct image_writer *w, struct image *image)
@@ -345,7 +317,7 @@ int image_writer__begin(struct image_writer *w, struct image *image)
 
 /* ---- memory ---- */
 
-/* The segment that the next bytes belong to, or NULL if they are too many. */
+/* The segment of the next bytes, or NULL if it has fewer. */
 static struct image_segment *next_segment(struct image_writer *w, uint64_t bytes)
 {
 	struct image *image = w->image;
@@ -380,7 +352,7 @@ int image_writer__pages(struct image_writer *w, const void *pages, size_t bytes)
 
 	if (!segment)
 		return -EPROTO;
-	/* In turns: pages of zeros, and pages with something in them, which go out as one. */
+	/* In turns: pages of zeros, and pages that are not, which are written together. */
 	while (at < bytes && !err) {
 		size_t from = at;
 
@@ -414,18 +386,17 @@ static int add_checksums(struct image_writer *w)
 				       .segments = (uint32_t)image->segment_count};
 	size_t bytes = sizeof(head) + image->segment_count * sizeof(uint32_t);
 	uint32_t self = (uint32_t)crc32(0, (const unsigned char *)&head, sizeof(head));
-	int err;
 
 	for (size_t i = 0; i < image->segment_count; i++)
 		self = (uint32_t)crc32(self, (const unsigned char *)&image->segments[i].crc,
 				       sizeof(uint32_t));
 	head.self = self;
-	err = add_note_head(w, IMAGE_NOTE_NAME, IMAGE_NOTE_CHECKSUMS, bytes);
-	if (!err)
-		err = add(w, &head, sizeof(head));
-	for (size_t i = 0; i < image->segment_count && !err; i++)
-		err = add(w, &image->segments[i].crc, sizeof(uint32_t));
-	return err ? err : flush_out(w);
+	add_note_head(w, IMAGE_NOTE_NAME, IMAGE_NOTE_CHECKSUMS, bytes);
+	add(w, &head, sizeof(head));
+	for (size_t i = 0; i < image->segment_count; i++)
+		add(w, &image->segments[i].crc, sizeof(uint32_t));
+	flush_out(w);
+	return w->err;
 }
 
 int image_writer__commit(struct image_writer *w)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * Between the parts of the writer of images: image_write.c and image_elf.c. Nobody else needs it.
+ * What image_write.c does for image_elf.c. Who writes images needs image.h only.
  */
 #ifndef IMAGE_IMAGE_WRITE_H
 #define IMAGE_IMAGE_WRITE_H

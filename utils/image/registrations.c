@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * See thread.h. The kernel tells what was given to set_tid_address(2) and set_robust_list(2), but
- * not what was given to rseq(2): for that the C library has to be asked.
+ * See registrations.h. The kernel tells what was given to set_tid_address(2) and
+ * set_robust_list(2). What was given to rseq(2) only the C library tells.
  */
 #include "image/registrations.h"
 
@@ -19,7 +19,7 @@ extern const unsigned int __rseq_size __attribute__((weak)); /* NOLINT */
 
 enum {
 	RSEQ_SIGNATURE = 0x53053053,
-	RSEQ_BYTES = 32,            /* the first size there was, and the least */
+	RSEQ_BYTES = 32,            /* the original size, and the smallest */
 	FEATURE_SIZE = 27,          /* AT_RSEQ_FEATURE_SIZE, since Linux 6.3 */
 	CONTROL_BLOCK_BYTES = 2304, /* where the tid is looked for; glibc 2.36 has it at 720 */
 };
@@ -35,7 +35,7 @@ void registrations__find_tid(struct image_thread *thread)
 		thread->tid_address = (uintptr_t)address;
 		return;
 	}
-	/* glibc gives the kernel the address of its own copy; other libraries keep it near. */
+	/* glibc gives the kernel the address of its own copy; other libraries have it nearby. */
 	address = (int *)thread->fs_base; /* NOLINT: the thread control block */
 	for (size_t i = 0; address && i < CONTROL_BLOCK_BYTES / sizeof(*address); i++) {
 		if (address[i] == thread->tid) {
@@ -53,8 +53,8 @@ void registrations__find_rseq(struct image_thread *thread)
 		return;
 	thread->rseq = thread->fs_base + (uint64_t)__rseq_offset;
 	thread->rseq_signature = RSEQ_SIGNATURE;
-	/* glibc 2.40 and newer register as much as the kernel has, older ones 32 bytes. They say
-	 * the first by a size that is not 32. */
+	/* glibc 2.40 and newer register as much as the kernel has, and then __rseq_size is not 32.
+	 * Older ones register 32 bytes. */
 	thread->rseq_bytes = RSEQ_BYTES;
 	if (__rseq_size != RSEQ_BYTES && bytes > RSEQ_BYTES)
 		thread->rseq_bytes = (uint32_t)(bytes + 31) / 32 * 32;

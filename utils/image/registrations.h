@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * What a thread has registered with the kernel, and how to ask for it. Only system calls.
+ * What a thread has registered with the kernel. Usable inside a signal handler.
  */
 #ifndef IMAGE_REGISTRATIONS_H
 #define IMAGE_REGISTRATIONS_H
@@ -18,11 +18,11 @@ enum {
 	REGISTRATIONS_GET_GS
 };
 
-/* Sets thread->clear_tid and thread->tid_address for the calling thread, whose tid and fs_base are
- * known. 0 where nothing was found. */
+/* Sets thread->clear_tid and thread->tid_address for the calling thread; 0 if nothing was found.
+ * Its tid and fs_base must be set. */
 void registrations__find_tid(struct image_thread *thread);
 
-/* Sets thread->rseq, rseq_bytes and rseq_signature for the calling thread: what the C library has
+/* Sets thread->rseq, rseq_bytes and rseq_signature for the calling thread to what the C library has
  * registered; 0 if it has not. */
 void registrations__find_rseq(struct image_thread *thread);
 
@@ -32,8 +32,7 @@ bool registrations__has_rseq(void);
 /* The extended states that the kernel has enabled, XCR0; 0 without XSAVE. */
 uint64_t registrations__xcr0(void);
 
-/* In a handler: lets the thread read memory whatever protection keys (pkeys(7)) the program has.
- * The return from the handler sets them as they were. */
+/* Lets the thread read memory in spite of protection keys (pkeys(7)), until the handler returns. */
 void registrations__open_keys(void);
 
 #endif

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * See arena.h. The heap gets its slabs from the mapping, one behind the other. Nothing is freed
- * one by one, so memory is never handed out twice, and is still as the kernel gave it: zeros.
+ * See arena.h. The heap takes its slabs from the mapping, one behind the other. Nothing is freed,
+ * so no memory is handed out twice, and large objects are zeros as the kernel gave them.
  */
 #include "libckpt/arena.h"
 
@@ -15,17 +15,17 @@
 /* The next bytes of the mapping, for a slab or a large object. */
 static void *get(size_t bytes, size_t alignment, void *argument)
 {
-	struct arena *w = argument;
-	uintptr_t start = (uintptr_t)w->base + w->used;
+	struct arena *arena = argument;
+	uintptr_t start = (uintptr_t)arena->base + arena->used;
 	size_t padding = (alignment - start % alignment) % alignment;
 
-	if (padding > w->bytes - w->used || bytes > w->bytes - w->used - padding)
+	if (padding > arena->bytes - arena->used || bytes > arena->bytes - arena->used - padding)
 		return NULL;
-	w->used += padding + bytes;
-	return w->base + w->used - bytes;
+	arena->used += padding + bytes;
+	return arena->base + arena->used - bytes;
 }
 
-/* All of it goes at the end. */
+/* arena__close gives all of it back. */
 static int put(void *start, size_t bytes, void *argument)
 {
 	(void)start;
@@ -34,37 +34,37 @@ static int put(void *start, size_t bytes, void *argument)
 	return 0;
 }
 
-int arena__open(struct arena *w, size_t bytes)
+int arena__open(struct arena *arena, size_t bytes)
 {
-	const struct slab_memory memory = {.get = get, .put = put, .argument = w};
+	const struct slab_memory memory = {.get = get, .put = put, .argument = arena};
 	void *base = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
 			  MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	int err;
 
-	*w = (struct arena){0};
+	*arena = (struct arena){0};
 	if (base == MAP_FAILED)
 		return -errno;
-	w->base = base;
-	w->bytes = bytes;
-	err = slab_heap__create(&memory, 0, &w->heap);
+	arena->base = base;
+	arena->bytes = bytes;
+	err = slab_heap__create(&memory, 0, &arena->heap);
 	if (err)
-		arena__close(w);
+		arena__close(arena);
 	return err;
 }
 
-void *arena__take(struct arena *w, size_t bytes)
+void *arena__take(struct arena *arena, size_t bytes)
 {
-	void *taken = slab_heap__alloc(w->heap, bytes);
+	void *taken = slab_heap__alloc(arena->heap, bytes);
 
-	/* Large objects come from get() as they are. */
+	/* A small one may have been part of the heap's own data. */
 	if (taken && bytes <= SLAB_HEAP_MAX_CACHED)
 		memset(taken, 0, bytes);
 	return taken;
 }
 
-void arena__close(struct arena *w)
+void arena__close(struct arena *arena)
 {
-	if (w->base)
-		(void)munmap(w->base, w->bytes);
-	*w = (struct arena){0};
+	if (arena->base)
+		(void)munmap(arena->base, arena->bytes);
+	*arena = (struct arena){0};
 }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
  * Memory for the time of one image: a heap of slabs in one mapping, which is given back as a whole.
- * It is used inside a signal handler, where malloc may be locked by the very thread that was
- * interrupted, and it is one range of addresses, so that it can be left out of the image.
+ * As one range of addresses it can be left out of the image. Usable inside a signal handler, where
+ * malloc may be locked by the thread that was interrupted.
  */
 #ifndef LIBCKPT_ARENA_H
 #define LIBCKPT_ARENA_H
@@ -17,14 +17,14 @@ struct arena {
 	struct slab_heap *heap;
 };
 
-/* Reserves bytes of address space; memory is taken as it is used. w stays where it is until
- * arena__close. Returns 0 or -errno; *w is then empty. */
-int arena__open(struct arena *w, size_t bytes);
+/* Reserves bytes of address space; memory is taken as it is used. arena must not be moved until
+ * arena__close. Returns 0 or -errno; *arena is then empty. */
+int arena__open(struct arena *arena, size_t bytes);
 
 /* bytes of zeros, aligned to 16, which live until arena__close; NULL if there is no more. */
-void *arena__take(struct arena *w, size_t bytes);
+void *arena__take(struct arena *arena, size_t bytes);
 
 /* Gives all of it back; harmless on an empty one. */
-void arena__close(struct arena *w);
+void arena__close(struct arena *arena);
 
 #endif

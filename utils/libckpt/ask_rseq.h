@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * Which memory a thread has registered with rseq(2), where the C library does not know because the
- * program has done it itself. The kernel tells it only to a process that traces the thread, so a
- * child does that for a moment. Needs Linux 5.13, and a kernel that lets a child trace its parent.
+ * Which memory a thread has registered with rseq(2), if the program has done that itself and the C
+ * library does not know. The kernel tells only a process that traces the thread, so a child traces
+ * it for a moment. Usable inside a signal handler. Needs Linux 5.13, and a kernel that lets a child
+ * trace its parent.
  */
 #ifndef LIBCKPT_ASK_RSEQ_H
 #define LIBCKPT_ASK_RSEQ_H
@@ -10,9 +11,9 @@
 #include "libckpt/capture_threads.h"
 
 /*
- * Called in a signal handler by one of the threads, all of which stand still.
- * threads: rseq, rseq_bytes and rseq_signature of those with rseq_is_unknown are filled in, and the
- * flag is cleared. On any failure they are left as they are.
+ * To be called by one thread while all stand still.
+ * threads: where rseq_is_unknown, it is cleared, and rseq, rseq_bytes and rseq_signature are filled
+ * in. On failure they are left as they are.
  */
 void ask_rseq__of(struct stopped_thread *threads);
 

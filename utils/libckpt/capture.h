@@ -15,8 +15,9 @@
  * image: filled in, but for its segments, unchanged and missing runs, info.id and parent. arena:
  * has all that the image points to. threads: all of them, the first one first. own: memory of our
  * own, own_count ranges in address order, which is marked as scratch. hidden_fds: files of our own,
- * -1 at its end. step: what was being done when it failed. Returns 0; -ENOMEM if the arena is too
- * small; or the -errno of reading /proc.
+ * -1 at its end.
+ * step: what was being done when it failed.
+ * Returns 0; -ENOMEM if the arena is too small; or the -errno of reading /proc.
  */
 int capture__process(struct image *image, struct arena *arena, struct stopped_thread *threads,
 		     const struct image_run *own, size_t own_count, const int *hidden_fds,

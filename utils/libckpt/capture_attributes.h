@@ -8,8 +8,8 @@
 
 #include "libckpt/capture_threads.h"
 
-/* Fills in attributes and groups of the image. threads: all of them. Returns 0,
- * -ENOMEM or -errno. */
+/* Fills in attributes and groups of the image. threads: all of them. Returns 0, -ENOMEM or
+ * -errno. */
 int capture_attributes__add(struct capture *capture, const struct stopped_thread *threads);
 
 #endif

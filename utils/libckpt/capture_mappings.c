@@ -35,9 +35,9 @@ static uint32_t add_path(struct capture *c, uint32_t before, const char *text, s
 	return capture_strings__add(c, text, length);
 }
 
-/* /proc/self/maps writes a newline in a name as "\012", and these four characters
- * themselves as they are. Returns the exact name, and its length in *length; or name,
- * if the kernel does not tell. */
+/* /proc/self/maps writes a newline in a name as "\012", and these four characters themselves as
+ * they are. Returns the exact name, and its length in *length; or name, if the kernel does not
+ * tell. */
 static const char *find_exact(const struct image_mapping *m, const char *name, size_t *length)
 {
 	static char exact[PATH_MAX];
@@ -96,8 +96,8 @@ static bool overlaps(const struct image_mapping *m, const struct image_run *run)
 	return m->start < run->end && run->start < m->end;
 }
 
-/* Cuts a mapping in up to three: the kernel shows neighbours of the same kind
- * as one. Returns into how many. */
+/* Cuts a mapping in up to three: the kernel shows neighbours of the same kind as one. Returns
+ * into how many. */
 static size_t mark_own(struct image_mapping *items, size_t i, const struct image_run *run)
 {
 	struct image_mapping whole = items[i];

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * The mappings of the calling process: the lines of /proc/self/maps. Usable
- * inside a signal handler.
+ * The mappings of the calling process: the lines of /proc/self/maps. Usable inside a signal
+ * handler.
  */
 #ifndef LIBCKPT_CAPTURE_MAPPINGS_H
 #define LIBCKPT_CAPTURE_MAPPINGS_H

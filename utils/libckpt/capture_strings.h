@@ -22,8 +22,8 @@ int capture_strings__open(struct capture *capture, size_t bytes);
 /* Adds a string. Returns its offset; or 0, which is the empty string, if there is no room. */
 uint32_t capture_strings__add(struct capture *capture, const char *text, size_t length);
 
-/* Adds a string (shorter than PATH_MAX) to an image that is complete but for
- * that. There is room for two. */
+/* Adds a string (shorter than PATH_MAX) to an image that is complete but for that. There is room
+ * for two. */
 uint32_t capture_strings__add_late(struct image *image, const char *text);
 
 #endif

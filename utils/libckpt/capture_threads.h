@@ -21,8 +21,8 @@ struct stopped_thread {
 	bool rseq_is_unknown; /* registered by the program itself; ask_rseq.h finds out where */
 };
 
-/* Lists the threads of this process that have not ended, at most max of them. Returns
- * how many there are, or -errno. */
+/* Lists the threads of this process that have not ended, at most max of them. Returns how many
+ * there are, or -errno. */
 ssize_t capture_threads__list(pid_t *tids, size_t max);
 
 /* Fills in thread->thread for the calling thread, all but the resume point. */

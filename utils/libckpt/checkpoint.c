@@ -17,8 +17,8 @@
 #include "libckpt/message.h"
 #include "libckpt/save.h"
 
-/* A write beyond RLIMIT_FSIZE makes a signal that would end the program later. It is pending, for
- * all signals are blocked here. */
+/* A write beyond RLIMIT_FSIZE makes a signal that would end the program later. It is pending,
+ * for all signals are blocked here. */
 static void drop_file_size_signal(void)
 {
 	const struct timespec at_once = {0};

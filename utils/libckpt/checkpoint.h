@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * One request for a checkpoint: which kind of image comes next, and who writes
- * it, the process itself or a child (CKPT_FORK). Usable inside a signal handler,
- * while all other threads stand still.
+ * One request for a checkpoint: which kind of image comes next, and who writes it, the process
+ * itself or a child (CKPT_FORK). Usable inside a signal handler, while all other threads stand
+ * still.
  */
 #ifndef LIBCKPT_CHECKPOINT_H
 #define LIBCKPT_CHECKPOINT_H

@@ -151,8 +151,8 @@ static int compare_by_copy(struct choice *c, uint64_t start, uint64_t end)
 	return err;
 }
 
-/* Swapped out, or guards on a kernel that does not know them. A guard is neither
- * changed nor unchanged, but nothing. */
+/* Swapped out, or guards on a kernel that does not know them. A guard is neither changed nor
+ * unchanged, but nothing. */
 static int compare_absent(struct choice *c, uint64_t start, uint64_t end)
 {
 	int err = 0;

@@ -35,9 +35,9 @@ int dirty__begin(struct dirty *dirty, const struct image *image);
 int dirty__note_sums(struct dirty *dirty, struct own_memory *memory, const struct image *image);
 
 /*
- * Fills in an increment: segments for what has changed since the last image, runs of
- * unchanged pages for the rest. Returns 0; -EFBIG if they are too many, but a full
- * image may do; -ENOMEM; or -errno.
+ * Fills in an increment: segments for what has changed since the last image, runs of unchanged
+ * pages for the rest. Returns 0; -EFBIG if they are too many, but a full image may do; -ENOMEM; or
+ * -errno.
  */
 int dirty__choose(struct dirty *dirty, struct own_memory *memory, struct image *image,
 		  struct arena *arena);

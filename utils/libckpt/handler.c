@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * See handler.h. What a thread needs to be brought back is in the image: it stands in
- * visit(), behind getcontext(3). There it goes on, in this process or in another one, and
- * returns from its handler as from any other.
+ * See handler.h. What a thread needs to be brought back is in the image: it stands in visit(),
+ * behind getcontext(3). There it goes on, in this process or in another one, and returns from its
+ * handler as from any other.
  */
 #include "libckpt/handler.h"
 
@@ -80,8 +80,8 @@ static void lead(struct stopped_thread *leader)
 	message__pause(&self.settings, clock__now_ns() - start_ns);
 }
 
-/* In a process that was brought back. No thread uses restart's memory any more
- * when all have met. */
+/* In a process that was brought back. No thread uses restart's memory any more when all have
+ * met. */
 static void come_back(const struct stopped_thread *thread, bool leads)
 {
 	stop_threads__meet_again(thread);

@@ -36,7 +36,7 @@ const struct history_item *history__newest(struct history *h)
 	return h->count ? &h->items[h->count - 1] : NULL;
 }
 
-/* Which file this is, before it is complete and after: the time is that of its birth. */
+/* Identifies a file by what does not change while it is written: the time is that of its birth. */
 static int identify_for_life(struct history_item *item, int fd, const char *path)
 {
 	const int flags = *path ? AT_SYMLINK_NOFOLLOW : AT_EMPTY_PATH;
@@ -66,8 +66,7 @@ static int check_file(const struct history_item *item, const char *path)
 	return err;
 }
 
-/* Gives what is at path a second name, which is in h->parent then. Some may be there already, of
- * another run. */
+/* Gives what is at path a second name, h->parent. Names of an earlier run may be taken. */
 static int add_name(struct history *h, const char *path)
 {
 	for (uint32_t tries = 0; tries < NAMES_TRIED; tries++) {
@@ -100,7 +99,7 @@ int history__name(struct history *h, const char *path)
 		return err;
 	err = check_file(item, h->parent);
 	if (err)
-		(void)unlink(h->parent); /* it has its own name still */
+		(void)unlink(h->parent); /* its first name stays */
 	else
 		item->name = h->last_name;
 	return err;
@@ -108,14 +107,14 @@ int history__name(struct history *h, const char *path)
 
 void history__begin(struct history *h, int fd)
 {
-	(void)identify_for_life(&h->written, fd, ""); /* on failure the file 0, which none is */
+	(void)identify_for_life(&h->written, fd, ""); /* on failure all zeros, which is no file */
 }
 
 void history__come_back(struct history *h)
 {
 	history__forget(h);
 	h->origin = h->written;
-	h->is_back = 1;
+	h->is_back = true;
 }
 
 int history__spare(struct history *h, const char *path)
@@ -131,11 +130,11 @@ int history__spare(struct history *h, const char *path)
 		err = add_name(h, path);
 	if (err && err != -ENOENT)
 		return err;
-	h->is_back = 0;
+	h->is_back = false;
 	return 0;
 }
 
-/* The first item that is still needed: of the newest keep ones, and of what these add to. */
+/* The oldest item that is needed: one of the newest keep, or what these add to. */
 static uint32_t first_needed(const struct history *h, unsigned int keep)
 {
 	uint32_t first = h->count > keep ? h->count - keep : 0;
@@ -164,7 +163,7 @@ void history__add(struct history *h, const char *path, const struct history_item
 	for (uint32_t i = 0; i < first; i++) {
 		if (h->items[i].name && make_name(name, path, h->items[i].name) == 0 &&
 		    check_file(&h->items[i], name) == 0)
-			(void)unlink(name); /* somebody else may have done so */
+			(void)unlink(name); /* it may be gone already */
 	}
 	h->count -= first;
 	memmove(h->items, h->items + first, h->count * sizeof(h->items[0]));

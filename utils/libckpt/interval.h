@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * CKPT_INTERVAL: a timer of the kernel's that sends our signal, once each time it is
- * set. A timer that goes on by itself would leave the program no time, if an image
- * takes longer than the interval.
+ * CKPT_INTERVAL: a timer of the kernel's that sends our signal, once each time it is set. A timer
+ * that goes on by itself would leave the program no time, if an image takes longer than the
+ * interval.
  */
 #ifndef LIBCKPT_INTERVAL_H
 #define LIBCKPT_INTERVAL_H

@@ -4,8 +4,8 @@
  * Usable inside a signal handler.
  *
  * Pages are unstable that change while the image is written, though all threads stand still (save.c
- * lists them). They are copied to a block first, so that the checksum is that
- * of the bytes that were written.
+ * lists them). They are copied to a block first, so that the checksum is that of the bytes that
+ * were written.
  */
 #ifndef LIBCKPT_OWN_MEMORY_H
 #define LIBCKPT_OWN_MEMORY_H

@@ -52,8 +52,8 @@ static int write_directly(struct writing *w, uint64_t start, uint64_t end)
 	return err;
 }
 
-/* Swapped out, or guards on a kernel that does not know them. A guard has no
- * contents: it comes back as zeros. */
+/* Swapped out, or guards on a kernel that does not know them. A guard has no contents: it comes
+ * back as zeros. */
 static int write_absent(struct writing *w, const struct pagemap_run *run)
 {
 	int err = 0;

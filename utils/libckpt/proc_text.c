@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * Text of /proc, see proc_text.h.
+ * See proc_text.h.
  */
 #include "libckpt/proc_text.h"
 

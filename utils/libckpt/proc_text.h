@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * Reading what the kernel says in /proc inside a signal handler: no malloc, no stdio, no locale, so
- * numbers are read and written by hand.
+ * Reading the text of /proc. Usable inside a signal handler: no malloc, no stdio, no locale.
  */
 #ifndef LIBCKPT_PROC_TEXT_H
 #define LIBCKPT_PROC_TEXT_H
@@ -14,22 +13,22 @@
  * if it does not fit, or -errno. */
 ssize_t proc_text__read(const char *path, char *buffer, size_t bytes);
 
-/* The number, of base 10 or less or 16 (small letters), that *p points to; *p is moved
- * behind it. 0 if there is none. */
+/* Reads the number at *p, and moves *p behind it. base: at most 10, or 16 (small letters). 0 if
+ * there is none. */
 uint64_t proc_text__take_number(const char **p, unsigned int base);
 
-/* The number after the first place of a word such as "flags:", and blanks; 0 if there is none. */
+/* The number behind the first occurrence of a word such as "flags:" and blanks; 0 if there is
+ * none. */
 uint64_t proc_text__find_number(const char *text, const char *word, unsigned int base);
 
-/* Writes "PREFIX NUMBER SUFFIX" without the blanks to path, which has room for
- * it. base: 10 or 16. */
+/* Writes prefix, number and suffix to path, which has room for them. base: 10 or 16. */
 void proc_text__make_path(char *path, const char *prefix, uint64_t number, unsigned int base,
 			  const char *suffix);
 
 enum { PROC_TEXT_MAP_PATH = 64 };
 
-/* Writes the name of the link to the file of a mapping, whose name in
- * /proc/self/maps is not exact. */
+/* Writes the path of the link to the file of a mapping, whose name in /proc/self/maps is not
+ * exact. */
 void proc_text__map_path(char path[PROC_TEXT_MAP_PATH], uint64_t start, uint64_t end);
 
 #endif

@@ -3,9 +3,10 @@
  * Writing the image of the calling process, whose threads stand still. Usable inside a signal
  * handler.
  *
- *	save__describe, choose_pages, open, write    an image that the process writes itself
- *	save__describe, open | fork | reopen, choose_pages, write    in a child; the parent: release
- *	save__close                                  at the end, in both
+ *	one process   save__describe, save__choose_pages, save__open, save__write, save__close
+ *	with a child  save__describe, save__open, fork
+ *	    child     save__reopen, save__choose_pages unless that was before, save__write
+ *	    parent    save__release, save__close
  */
 #ifndef LIBCKPT_SAVE_H
 #define LIBCKPT_SAVE_H
@@ -56,8 +57,8 @@ int save__choose_pages(struct saving *saving);
  * success call one of save__write, save__release and save__abort. */
 int save__open(struct saving *saving);
 
-/* Opens the files of /proc again, in a child of the process that was described.
- * Returns 0 or -errno. */
+/* Opens the files of /proc again, in a child of the process that was described. Returns 0 or
+ * -errno. */
 int save__reopen(struct saving *saving);
 
 /* Leaves the file to a child, which writes it. */

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * See shm_holes.h. /proc/self/map_files is for root. For others the kernel says which pages of
- * memory without a file are there, but not which are swapped out, so that is of use only while
- * nothing is. Source: proc(5), mincore(2), sysinfo(2).
+ * See shm_holes.h. The file behind a mapping tells its holes, but only root may open it, below
+ * /proc/self/map_files. For others, mincore(2) tells which pages of memory without a file are in
+ * memory. It does not tell which are swapped out, so it is used only while nothing is.
+ * Source: proc(5), mincore(2), sysinfo(2).
  */
 #include "libckpt/shm_holes.h"
 
@@ -19,26 +20,26 @@
 
 enum { CORE_PAGES = 4096 };
 
-static int is_memory(const char *path)
+static bool is_memory(const char *path)
 {
 	static const char *const kinds[] = {"/dev/zero", "/memfd:", "/SYSV", "/dev/shm/"};
 
 	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
 		if (strncmp(path, kinds[i], strlen(kinds[i])) == 0)
-			return 1;
+			return true;
 	}
-	return 0;
+	return false;
 }
 
-/* To open a device could do something. */
-static int is_plain(const char *path)
+/* A device may act when it is opened. */
+static bool is_plain(const char *path)
 {
 	struct stat st;
 
 	return stat(path, &st) == 0 && S_ISREG(st.st_mode);
 }
 
-static int is_swap_unused(void)
+static bool is_swap_unused(void)
 {
 	struct sysinfo info;
 
@@ -66,27 +67,27 @@ void shm_holes__close(struct shm_holes *s)
 	s->fd = -1;
 }
 
-/* By the file. What it cannot say, or is behind its end, counts as data. */
-static int next_by_file(const struct shm_holes *s, uint64_t start, uint64_t end,
-			struct image_run *ret)
+/* What the file does not tell, and what is behind its end, counts as data. */
+static bool next_by_file(const struct shm_holes *s, uint64_t start, uint64_t end,
+			 struct image_run *ret_run)
 {
 	const uint64_t shift = s->mapping->start - s->mapping->offset; /* may wrap, and back */
 	off_t data = lseek(s->fd, (off_t)(start - shift), SEEK_DATA), hole;
 
 	if (data < 0 && errno == ENXIO)
-		return 0;
+		return false;
 	hole = data < 0 ? data : lseek(s->fd, data, SEEK_HOLE);
-	*ret = (struct image_run){start, end};
+	*ret_run = (struct image_run){start, end};
 	if (hole < 0)
-		return 1;
-	ret->start = page__start((uint64_t)data + shift);
+		return true;
+	ret_run->start = page__start((uint64_t)data + shift);
 	if ((uint64_t)hole + shift < end)
-		ret->end = page__round_up((uint64_t)hole + shift);
-	return ret->start < end;
+		ret_run->end = page__round_up((uint64_t)hole + shift);
+	return ret_run->start < end;
 }
 
-/* One block of pages at a time, so a run may be less than there is. */
-static int next_by_memory(uint64_t start, uint64_t end, struct image_run *ret)
+/* By blocks of pages, so that a run may be cut in two. */
+static bool next_by_memory(uint64_t start, uint64_t end, struct image_run *ret_run)
 {
 	static unsigned char core[CORE_PAGES];
 
@@ -94,30 +95,31 @@ static int next_by_memory(uint64_t start, uint64_t end, struct image_run *ret)
 		uint64_t left = (end - start) / PAGE_BYTES, i = 0;
 		uint64_t count = left < CORE_PAGES ? left : CORE_PAGES;
 
-		*ret = (struct image_run){start, start + count * PAGE_BYTES};
+		*ret_run = (struct image_run){start, start + count * PAGE_BYTES};
 		if (mincore((void *)start, count * PAGE_BYTES, core) < 0) /* NOLINT: our memory */
-			return 1;
+			return true;
 		while (i < count && !(core[i] & 1))
 			i++;
 		if (i == count)
 			continue;
-		ret->start += i * PAGE_BYTES;
+		ret_run->start += i * PAGE_BYTES;
 		while (i < count && (core[i] & 1))
 			i++;
-		ret->end = start + i * PAGE_BYTES;
-		return 1;
+		ret_run->end = start + i * PAGE_BYTES;
+		return true;
 	}
-	return 0;
+	return false;
 }
 
-int shm_holes__next(const struct shm_holes *s, uint64_t start, uint64_t end, struct image_run *ret)
+bool shm_holes__next(const struct shm_holes *s, uint64_t start, uint64_t end,
+		     struct image_run *ret_run)
 {
 	if (start >= end)
-		return 0;
+		return false;
 	if (s->fd >= 0)
-		return next_by_file(s, start, end, ret);
+		return next_by_file(s, start, end, ret_run);
 	if (s->in_memory)
-		return next_by_memory(start, end, ret);
-	*ret = (struct image_run){start, end};
-	return 1;
+		return next_by_memory(start, end, ret_run);
+	*ret_run = (struct image_run){start, end};
+	return true;
 }

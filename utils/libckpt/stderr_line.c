@@ -43,6 +43,6 @@ void stderr_line__end(struct stderr_line *line)
 
 	line->text[line->length++] = '\n';
 	if (nocancel__write(STDERR_FILENO, line->text, line->length) < 0)
-		errno = kept; /* nobody is there to be told */
+		errno = kept; /* there is nobody to tell */
 	errno = kept;
 }

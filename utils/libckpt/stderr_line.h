@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * A line on stderr from inside a signal handler: no stdio, one write(2) for each line.
+ * A line on standard error, by one write(2). Usable inside a signal handler.
  */
 #ifndef LIBCKPT_STDERR_LINE_H
 #define LIBCKPT_STDERR_LINE_H

@@ -39,8 +39,8 @@ static struct {
 
 static pid_t tids[STOP_THREADS_MAX]; /* the leader's; too large for a stack */
 
-/* The process whose memory this is. A fork clears the page: 0 in a child that
- * has not claimed it. */
+/* The process whose memory this is. A fork clears the page: 0 in a child that has not claimed
+ * it. */
 static atomic_int *owner;
 
 static uintptr_t generation_tag(unsigned int generation)
@@ -76,8 +76,8 @@ void stop_threads__own(void)
 			return; /* a child of vfork is then taken for one of fork */
 		owner = page;
 	}
-	/* Each time, for an image does not know it. Without it, a child would see
-	 * its parent's number. */
+	/* Each time, for an image does not know it. Without it, a child would see its parent's
+	 * number. */
 	if (madvise(owner, PAGE_BYTES, MADV_WIPEONFORK) < 0)
 		owner = NULL;
 	else
@@ -101,8 +101,8 @@ enum stop_role stop_threads__role(const siginfo_t *info)
 	if (!is_owner(self))
 		return STOP_NOBODY;
 	if (info->si_code == SI_QUEUE && info->si_pid == getpid() && info->si_ptr == &gathering) {
-		/* Our own call. It is out of date if it was pending while the thread
-		 * came already. */
+		/* Our own call. It is out of date if it was pending while the thread came
+		 * already. */
 		return gathering.leading && (unsigned int)info->si_errno == gathering.generation &&
 				       gathering.released != gathering.generation
 			       ? STOP_MEMBER

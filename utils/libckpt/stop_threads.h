@@ -23,19 +23,21 @@ enum stop_role {
 	STOP_MEMBER,
 };
 
-/* Claims the memory for this process: when the program starts, after a fork(3), and in a
- * process that was brought back. */
+/* Claims the memory for this process: when the program starts, after a fork(3), and in a process
+ * that was brought back. */
 void stop_threads__own(void);
 
-/* Returns the role of the calling thread, which got the signal that info describes. A leader stays
- * one until stop_threads__release. A child of vfork(2) is nobody: its memory is its parent's. */
+/* Returns the role of the calling thread, which got the signal that info describes. A leader
+ * stays one until stop_threads__release. A child of vfork(2) is nobody: its memory is its
+ * parent's. */
 enum stop_role stop_threads__role(const siginfo_t *info);
 
 /*
  * The leader makes all others stop. first: the leader itself; it is the head of the list
- * afterwards. Returns 0; -ETIMEDOUT if a thread did not come, whose tid is then in *ret_tid;
- * -EFBIG if there are too many; or the -errno of reading /proc. On failure too, those that came
- * wait for stop_threads__release.
+ * afterwards.
+ * Returns 0; -ETIMEDOUT if a thread did not come, whose tid is then in *ret_tid; -EFBIG if there
+ * are too many; or the -errno of reading /proc. On failure too, those that came wait for
+ * stop_threads__release.
  */
 int stop_threads__gather(int signal, struct stopped_thread *first, pid_t *ret_tid);
 

@@ -32,8 +32,8 @@ enum {
 #define ENTRY_GUARD      (1ULL << 58) /* Linux 6.15 */
 #define ENTRY_SOFT_DIRTY (1ULL << 55)
 
-/* One call, from *start on. *start becomes where the kernel has stopped. Returns
- * the number of runs, or -errno. */
+/* One call, from *start on. *start becomes where the kernel has stopped. Returns the number of
+ * runs, or -errno. */
 static int scan_once(int fd, struct scan_argument *argument, uint64_t *start)
 {
 	int count;

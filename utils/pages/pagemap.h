@@ -58,8 +58,8 @@ void pagemap__begin(struct pagemap *pagemap, uint64_t start, uint64_t end, uint6
  * walk. Two runs may touch. Pages between two runs were never used, or were given back, or are
  * guards; in private anonymous memory they are zeros.
  * Returns 1 with *ret_run; 0 at the end; -ESRCH when the process is gone, which a scan does not
- * always notice (pagemap__check does); -EFAULT for addresses that no process
- * has; or another -errno.
+ * always notice (pagemap__check does); -EFAULT for addresses that no process has; or another
+ * -errno.
  */
 int pagemap__next(struct pagemap *pagemap, struct pagemap_run *ret_run);
 

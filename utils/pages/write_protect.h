@@ -20,8 +20,8 @@ bool write_protect__is_open(int uffd);
 
 /*
  * Registers [start, end), which is page-aligned. All its pages are written until pagemap__protect.
- * Returns 0 or -errno: a mapping of another userfaultfd, of a kind that cannot
- * be registered, or none.
+ * Returns 0 or -errno: a mapping of another userfaultfd, of a kind that cannot be registered, or
+ * none.
  */
 int write_protect__register(int uffd, uint64_t start, uint64_t end);
 

@@ -43,8 +43,8 @@ void write_tracking__close(struct write_tracking *tracking);
  * userfaultfd; or another -errno. */
 int write_tracking__begin_round(const struct write_tracking *tracking);
 
-/* Arms the pages of [start, end) if that is done by range. Returns 0 or -errno: then these
- * pages count as written for ever. */
+/* Arms the pages of [start, end) if that is done by range. Returns 0 or -errno: then these pages
+ * count as written for ever. */
 int write_tracking__arm(const struct write_tracking *tracking, const struct pagemap *pagemap,
 			uint64_t start, uint64_t end);
 
