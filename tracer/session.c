@@ -551,19 +551,12 @@ int session__write_map_log(struct session *session, const char *path)
 
 int session__save(struct session *session, const char *path)
 {
-	const char *step = "";
+	struct image_failure failure;
 	int err = snapshot_image__write(session->image, path, session->snapshot, session->state,
-					&step);
+					&failure);
 
-	if (err == -ENODATA)
-		log__error("cannot save %s: there is no snapshot; the program has not asked for a "
-			   "checkpoint, or the last one has failed",
-			   path);
-	else if (err)
-		log__error("%s %s: %s", step, path,
-			   err == -EEXIST  ? "it is there and is no plain file"
-			   : err == -EFBIG ? "the snapshot has too many gaps for an image"
-					   : strerror(-err));
+	if (err)
+		log__error("%s %s: %s", failure.step, path, image_failure__reason(&failure, err));
 	return err;
 }
 

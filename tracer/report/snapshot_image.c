@@ -422,16 +422,19 @@ out:
 }
 
 int snapshot_image__write(struct snapshot_image *s, const char *path, struct snapshot *snapshot,
-			  const struct state *state, const char **ret_step)
+			  const struct state *state, struct image_failure *ret_failure)
 {
 	struct image_writer *writer = NULL;
 	struct intervals ranges = {0};
 	struct making m = {.err = 0};
 	int err;
 
-	*ret_step = "cannot save";
-	if (!state->valid || !s->mappings.count)
+	*ret_failure = (struct image_failure){.step = "cannot save"};
+	if (!state->valid || !s->mappings.count) {
+		ret_failure->reason = "there is no snapshot; the program has not asked for a "
+				      "checkpoint, or the last one has failed";
 		return -ENODATA;
+	}
 	err = snapshot_pages__collect(&m.pages, snapshot, s->heads, s->head_count);
 	if (err)
 		goto out;
@@ -445,6 +448,8 @@ int snapshot_image__write(struct snapshot_image *s, const char *path, struct sna
 	if (err)
 		goto out;
 	err = plan_segments(&m);
+	if (err == -EFBIG)
+		ret_failure->reason = "the snapshot has too many gaps for an image";
 	if (err)
 		goto out;
 	err = -ENOMEM;
@@ -452,7 +457,7 @@ int snapshot_image__write(struct snapshot_image *s, const char *path, struct sna
 	if (!writer)
 		goto out;
 	err = write_image(&m, writer, path);
-	*ret_step = writer->failure.step;
+	*ret_failure = writer->failure;
 out:
 	free(writer);
 	intervals__clear(&ranges);

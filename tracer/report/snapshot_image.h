@@ -7,6 +7,7 @@
 #define TRACER_REPORT_SNAPSHOT_IMAGE_H
 
 #include "engine/snapshot.h"
+#include "image/image_output.h"
 
 struct snapshot_image; /* what is known of the process at its last checkpoint */
 
@@ -24,12 +25,13 @@ int snapshot_image__remember(struct snapshot_image *image, const struct target *
 
 /*
  * Writes the snapshot to path, safely (image_writer in image/image.h); gzip if it ends in ".gz".
- * Memory that the target has unmapped since is not in it. Returns 0; -ENODATA if there is no
- * snapshot; -EFBIG if it would have too many segments; -ENOMEM; or as image_writer__open and the
- * others do. path is then as it was. *ret_step is what was being done: "cannot write", ...
+ * Writes the snapshot to path, safely (image_writer in image/image.h); gzip if it ends in ".gz".
+ * Memory that the target has unmapped since is not in it.
+ * Returns 0; -ENODATA if there is no snapshot; -EFBIG if it would have too many segments; -ENOMEM;
+ * or as image_writer__open and the others do. path is then as it was. *ret_failure is always set.
  */
 int snapshot_image__write(struct snapshot_image *image, const char *path, struct snapshot *snapshot,
-			  const struct state *state, const char **ret_step);
+			  const struct state *state, struct image_failure *ret_failure);
 
 /* snapshot_image__free(NULL) is harmless. */
 void snapshot_image__free(struct snapshot_image *image);
