@@ -264,6 +264,20 @@ void hooks__for_each_map(const struct hooks *hooks,
 			     procfs__map_memory(bpf_map__fd(map)), argument);
 }
 
+/* In reverse order: a tracer that starts meanwhile attaches in the other order, and the kernel
+ * waits for no tracepoint that has another perf event by then. */
+static void detach_all(struct tracer_bpf *object)
+{
+	struct bpf_object_skeleton *skeleton = object->skeleton;
+
+	for (int i = skeleton->prog_cnt; i-- > 0;) {
+		struct bpf_link **link = skeleton->progs[i].link;
+
+		(void)bpf_link__destroy(*link);
+		*link = NULL;
+	}
+}
+
 void hooks__free(struct hooks *hooks)
 {
 	struct detach detach;
@@ -275,6 +289,7 @@ void hooks__free(struct hooks *hooks)
 	if (attached) {
 		hooks__state(hooks)->target = NO_TARGET;
 		is_helper = detach__begin(&detach);
+		detach_all(hooks->object);
 	}
 	if (hooks->suspects)
 		munmap(hooks->suspects, SUSPECT_PAGES * sizeof(*hooks->suspects));
