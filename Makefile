@@ -166,6 +166,7 @@ $(BUILD)/readckpt: $(READCKPT) $(BUILD)/obj/library.a
 $(BUILD)/client.o: $(CLIENT)
 	$(Q)cp $< $@
 
+$(BUILD)/libckpt-handler.o $(BUILD)/restart-become.o: utils/allowed_symbols.sh
 $(BUILD)/libckpt-handler.o: utils/libckpt/allowed-symbols $(LIBCKPT_HANDLER) $(BUILD)/pic/library.a
 	$(link_allowed)
 
