@@ -294,11 +294,11 @@ struct image {
  * path: of a plain file; anything else is refused.
  * message: IMAGE_MESSAGE_BYTES; on failure a line without newline that names the file and says what
  * is wrong with it.
- * Returns 0 and the image in *ret, owned by the caller; -ENOEXEC: not an image of ours; -EBADMSG:
- * damaged; -EPROTONOSUPPORT: of another version or machine; -EFBIG: beyond the limits above;
- * -ENOMEM; or the -errno of a system call. *ret is untouched on failure.
+ * Returns 0 and the image in *ret_image, owned by the caller; -ENOEXEC: not an image of ours;
+ * -EBADMSG: damaged; -EPROTONOSUPPORT: of another version or machine; -EFBIG: beyond the limits
+ * above; -ENOMEM; or the -errno of a system call. *ret_image is untouched on failure.
  */
-int image__open(const char *path, struct image **ret, char *message);
+int image__open(const char *path, struct image **ret_image, char *message);
 
 /* Frees what image__open made; image__free(NULL) is harmless. */
 void image__free(struct image *image);
@@ -322,8 +322,9 @@ struct image_extent {
 	const struct image_mapping *mapping; /* NULL if unmapped */
 };
 
-/* Fills in *ret with the longest extent that begins at address, which need not be page-aligned. */
-void image__locate(const struct image *image, uint64_t address, struct image_extent *ret);
+/* Fills in *ret_extent with the longest extent that begins at address, which need not be
+ * page-aligned. */
+void image__locate(const struct image *image, uint64_t address, struct image_extent *ret_extent);
 
 /* Is the page at address in a run of `missing`? The answer holds up to *ret_end. */
 bool image__is_missing(const struct image *image, uint64_t address, uint64_t *ret_end);
@@ -367,15 +368,15 @@ struct image_chain {
  * then under the same name in the folder of the image.
  * Returns 0, or as image__open does; -EBADMSG also if a parent is the wrong image (it has another
  * id, or a depth that is not lower, so that the chain might have no end); -EFBIG also if the chain
- * is too long or has too many notes. *ret is untouched on failure.
+ * is too long or has too many notes. *ret_chain is untouched on failure.
  */
-int image_chain__open(const char *path, struct image_chain *ret, char *message);
+int image_chain__open(const char *path, struct image_chain *ret_chain, char *message);
 void image_chain__free(struct image_chain *chain);
 
 /* As image__locate, through all parents. *ret_image: whose file has the bytes of IMAGE_DATA. The
  * kind is never IMAGE_UNCHANGED. */
 void image_chain__locate(const struct image_chain *chain, uint64_t address,
-			 struct image_extent *ret, const struct image **ret_image);
+			 struct image_extent *ret_extent, const struct image **ret_image);
 
 /* As image__check, for all images of the chain. Shows progress, see base/progress.h. */
 int image_chain__check(const struct image_chain *chain, char *message);

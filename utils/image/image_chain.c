@@ -15,7 +15,7 @@
 enum { CHAIN_NOTES_MAX = 512 << 20 }; /* bytes of notes, of all images of a chain */
 
 /* The parent of image: where it says, or beside it. */
-static int open_parent(const struct image *image, struct image **ret, char *message)
+static int open_parent(const struct image *image, struct image **ret_parent, char *message)
 {
 	const char *path = image__string(image, image->info.parent);
 	const char *slash = strrchr(image->path, '/'), *name = strrchr(path, '/');
@@ -52,7 +52,7 @@ static int open_parent(const struct image *image, struct image **ret, char *mess
 		image__free(parent);
 		return -EBADMSG;
 	}
-	*ret = parent;
+	*ret_parent = parent;
 	return 0;
 }
 
@@ -72,7 +72,7 @@ static int check_limits(const struct image_chain *chain, uint64_t notes_bytes, c
 	return -EFBIG;
 }
 
-int image_chain__open(const char *path, struct image_chain *ret, char *message)
+int image_chain__open(const char *path, struct image_chain *ret_chain, char *message)
 {
 	struct image_chain chain = {.count = 0};
 	uint64_t notes_bytes = 0;
@@ -84,7 +84,7 @@ int image_chain__open(const char *path, struct image_chain *ret, char *message)
 		chain.images[chain.count++] = last;
 		notes_bytes += last->notes_bytes;
 		if (!(last->info.flags & IMAGE_INCREMENT)) {
-			*ret = chain;
+			*ret_chain = chain;
 			return 0;
 		}
 		err = check_limits(&chain, notes_bytes, message);
@@ -103,23 +103,23 @@ void image_chain__free(struct image_chain *chain)
 }
 
 void image_chain__locate(const struct image_chain *chain, uint64_t address,
-			 struct image_extent *ret, const struct image **ret_image)
+			 struct image_extent *ret_extent, const struct image **ret_image)
 {
 	struct image_extent extent;
 
-	image__locate(chain->images[0], address, ret);
+	image__locate(chain->images[0], address, ret_extent);
 	*ret_image = chain->images[0];
-	for (size_t i = 1; i < chain->count && ret->kind == IMAGE_UNCHANGED; i++) {
+	for (size_t i = 1; i < chain->count && ret_extent->kind == IMAGE_UNCHANGED; i++) {
 		image__locate(chain->images[i], address, &extent);
-		ret->kind = extent.kind == IMAGE_UNMAPPED ? IMAGE_ZERO : extent.kind;
-		ret->offset = extent.offset;
-		if (extent.end < ret->end)
-			ret->end = extent.end;
+		ret_extent->kind = extent.kind == IMAGE_UNMAPPED ? IMAGE_ZERO : extent.kind;
+		ret_extent->offset = extent.offset;
+		if (extent.end < ret_extent->end)
+			ret_extent->end = extent.end;
 		*ret_image = chain->images[i];
 	}
 	/* The last one is a full image and has no such runs; image__open sees to it. */
-	if (ret->kind == IMAGE_UNCHANGED)
-		ret->kind = IMAGE_ZERO;
+	if (ret_extent->kind == IMAGE_UNCHANGED)
+		ret_extent->kind = IMAGE_ZERO;
 }
 
 int image_chain__read(const struct image_chain *chain, uint64_t address, void *buffer, size_t bytes)

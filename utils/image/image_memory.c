@@ -32,46 +32,47 @@ static size_t find(const void *items, size_t count, size_t size, uint64_t addres
 	return low;
 }
 
-void image__locate(const struct image *image, uint64_t address, struct image_extent *ret)
+void image__locate(const struct image *image, uint64_t address, struct image_extent *ret_extent)
 {
 	size_t i = find(image->mappings, image->mapping_count, sizeof(*image->mappings), address);
 	const struct image_mapping *mapping = &image->mappings[i];
 	const struct image_segment *segment;
 	const struct image_run *run;
 
-	*ret = (struct image_extent){.kind = IMAGE_UNMAPPED, .start = address, .end = UINT64_MAX};
+	*ret_extent =
+		(struct image_extent){.kind = IMAGE_UNMAPPED, .start = address, .end = UINT64_MAX};
 	if (i == image->mapping_count)
 		return;
 	if (address < mapping->start) {
-		ret->end = mapping->start;
+		ret_extent->end = mapping->start;
 		return;
 	}
-	ret->kind = IMAGE_ZERO;
-	ret->end = mapping->end;
-	ret->mapping = mapping;
+	ret_extent->kind = IMAGE_ZERO;
+	ret_extent->end = mapping->end;
+	ret_extent->mapping = mapping;
 	i = find(image->segments, image->segment_count, sizeof(*segment), address);
 	segment = &image->segments[i];
 	if (i < image->segment_count && segment->start <= address && segment->bytes) {
-		ret->kind = IMAGE_DATA;
-		ret->end = segment->end;
-		ret->offset = segment->offset + (address - segment->start);
+		ret_extent->kind = IMAGE_DATA;
+		ret_extent->end = segment->end;
+		ret_extent->offset = segment->offset + (address - segment->start);
 		return;
 	}
 	/* Not in the file: in the parent, or zeros; up to the next segment that has bytes. */
 	i = i < image->segment_count ? image->filled[i] : i;
-	if (i < image->segment_count && image->segments[i].start < ret->end)
-		ret->end = image->segments[i].start;
+	if (i < image->segment_count && image->segments[i].start < ret_extent->end)
+		ret_extent->end = image->segments[i].start;
 	i = find(image->unchanged, image->unchanged_count, sizeof(*run), address);
 	run = &image->unchanged[i];
-	if (i == image->unchanged_count || run->start >= ret->end)
+	if (i == image->unchanged_count || run->start >= ret_extent->end)
 		return;
 	if (run->start > address) {
-		ret->end = run->start;
+		ret_extent->end = run->start;
 		return;
 	}
-	ret->kind = IMAGE_UNCHANGED;
-	if (run->end < ret->end)
-		ret->end = run->end;
+	ret_extent->kind = IMAGE_UNCHANGED;
+	if (run->end < ret_extent->end)
+		ret_extent->end = run->end;
 }
 
 bool image__is_missing(const struct image *image, uint64_t address, uint64_t *ret_end)

@@ -45,7 +45,7 @@ static int bad(const struct reading *r, const char *what)
 
 /* Copies an array of records, size bytes each, at most max of them. */
 static int copy_records(const struct reading *r, const struct note *note, size_t size, size_t max,
-			void **ret, size_t *ret_count)
+			void **ret_records, size_t *ret_count)
 {
 	if (note->count % size)
 		return bad(r, "a note has half a record");
@@ -53,10 +53,10 @@ static int copy_records(const struct reading *r, const struct note *note, size_t
 		return image__fail(r->message, -EFBIG, r->image->path,
 				   "a note has %zu records, and %zu are the most",
 				   note->count / size, max);
-	*ret = image__alloc(r->image, note->count + 1, 1);
-	if (!*ret)
+	*ret_records = image__alloc(r->image, note->count + 1, 1);
+	if (!*ret_records)
 		return image__fail(r->message, -ENOMEM, r->image->path, "%s", strerror(ENOMEM));
-	memcpy(*ret, note->bytes, note->count);
+	memcpy(*ret_records, note->bytes, note->count);
 	*ret_count = note->count / size;
 	return 0;
 }
@@ -204,7 +204,7 @@ static int read_standard(struct reading *r, const struct note *note, size_t *thr
 }
 
 /* Takes the note at *at of the notes, and moves *at behind it. */
-static int take_note(const unsigned char *notes, size_t bytes, size_t *at, struct note *ret)
+static int take_note(const unsigned char *notes, size_t bytes, size_t *at, struct note *ret_note)
 {
 	Elf64_Nhdr head;
 	size_t name, descriptor, left = bytes - *at;
@@ -220,12 +220,12 @@ static int take_note(const unsigned char *notes, size_t bytes, size_t *at, struc
 	descriptor = ((size_t)head.n_descsz + 3) / 4 * 4;
 	if (descriptor > left)
 		return -EBADMSG;
-	ret->name = (const char *)notes + *at + sizeof(head);
-	if (ret->name[head.n_namesz - 1] != '\0')
+	ret_note->name = (const char *)notes + *at + sizeof(head);
+	if (ret_note->name[head.n_namesz - 1] != '\0')
 		return -EBADMSG;
-	ret->bytes = notes + *at + sizeof(head) + name;
-	ret->type = head.n_type;
-	ret->count = head.n_descsz;
+	ret_note->bytes = notes + *at + sizeof(head) + name;
+	ret_note->type = head.n_type;
+	ret_note->count = head.n_descsz;
 	*at += sizeof(head) + name + descriptor;
 	return 0;
 }
