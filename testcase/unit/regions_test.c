@@ -38,6 +38,10 @@ static const char made_up[] =
 	"430000-440000 rw-s 00000000 08:01 24 /tmp/file\n"
 	"440000-450000 rw-s 00000000 00:01 96 /memfd:name (deleted)\n"
 	"450000-460000 rw-s 00000000 00:05 95 /dev/zero\n"
+	"500000-510000 rw-p 00001000 08:01 25 /lib/libc.so.6\n"
+	"520000-530000 rw-p 00001000 08:01 26 /lib64/ld-linux-x86-64.so.2\n"
+	"540000-550000 rw-p 00001000 08:01 27 /lib/libpthread-2.31.so\n"
+	"560000-570000 rw-p 00001000 08:01 28 /lib/ld-musl-x86_64.so.1\n"
 	"700000-710000 rw-p 00000000 00:00 0 [stack]\n"
 	"720000-724000 r--p 00000000 00:00 0 [vvar]\n"
 	"724000-726000 r-xp 00000000 00:00 0 [vdso]\n"
@@ -82,11 +86,15 @@ static void test_made_up(void)
 	(void)intervals__add(&set, 1, 2);
 	tap__ok(find_made_up(0, &nothing, &set) == 0 && set.count == 0,
 		"no region: nothing; what the set held is dropped");
-	tap__ok(find_made_up(REGION_HEAP, &nothing, &set) == 0 && HOLDS(&set, 0x200000, 0x210000),
-		"heap");
+	tap__ok(find_made_up(REGION_HEAP, &nothing, &set) == 0 &&
+			HOLDS(&set, 0x200000, 0x210000, 0x500000, 0x510000, 0x520000, 0x530000,
+			      0x540000, 0x550000, 0x560000, 0x570000),
+		"heap, and what the C library and the dynamic linker keep");
 	tap__ok(find_made_up(REGION_STACK, &nothing, &set) == 0 && HOLDS(&set, 0x700000, 0x710000),
 		"stack");
-	tap__ok(find_made_up(REGION_DATA, &nothing, &set) == 0 && HOLDS(&set, 0x110000, 0x120000),
+	tap__ok(find_made_up(REGION_DATA, &nothing, &set) == 0 &&
+			HOLDS(&set, 0x110000, 0x120000, 0x500000, 0x510000, 0x520000, 0x530000,
+			      0x540000, 0x550000, 0x560000, 0x570000),
 		"data: private and writable, of a file");
 	tap__ok(find_made_up(REGION_BSS, &nothing, &set) == 0 && set.count == 0,
 		"bss: none without an ELF file");
@@ -95,7 +103,8 @@ static void test_made_up(void)
 		"mmap: anonymous, private or shared; no mere reservation, no file, no memfd");
 	tap__ok(find_made_up(ALL, &nothing, &set) == 0 &&
 			HOLDS(&set, 0x110000, 0x120000, 0x200000, 0x210000, 0x300000, 0x310000,
-			      0x320000, 0x340000, 0x400000, 0x430000, 0x700000, 0x710000),
+			      0x320000, 0x340000, 0x400000, 0x430000, 0x500000, 0x510000, 0x520000,
+			      0x530000, 0x540000, 0x550000, 0x560000, 0x570000, 0x700000, 0x710000),
 		"all of them");
 	(void)intervals__add(&tracked, 0x308000, 0x312000);
 	(void)intervals__add(&tracked, 0x31f000, 0x320000);

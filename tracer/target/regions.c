@@ -173,14 +173,20 @@ static bool is_anonymous(const struct mapping *mapping)
 	return !*path || !strncmp(path, "[anon:", 6);
 }
 
-/* The C library keeps the state of the heap (malloc's main arena, the buffers of stdio) in its own
- * data. If the heap were rolled back without it, malloc would hand out memory twice. */
+/* The C library keeps the state of the heap (malloc's main arena, the buffers of stdio) in its
+ * own data. If the heap were rolled back without it, malloc would hand out memory twice. The
+ * same is true of the lists of thread stacks and of libraries: the dynamic linker has them in
+ * its data, and before glibc 2.34 libpthread had the first. */
 static bool is_c_library(const struct mapping *mapping)
 {
+	static const char *const names[] = {"libc.so",  "libc-", "libpthread.so", "libpthread-",
+					    "ld-linux", "ld-2.", "ld-musl-",      "ld.so"};
 	const char *slash = strrchr(mapping->path, '/'), *name = slash ? slash + 1 : "";
 
-	return !strncmp(name, "libc.so", 7) || !strncmp(name, "libc-", 5) ||
-	       !strncmp(name, "ld-musl-", 8);
+	for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++)
+		if (!strncmp(name, names[i], strlen(names[i])))
+			return true;
+	return false;
 }
 
 static uint32_t region_of(const struct mapping *mapping)
