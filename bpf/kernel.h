@@ -39,7 +39,7 @@ struct seqcount { /* include/linux/seqlock_types.h */
 } CORE;
 
 struct mm_struct { /* include/linux/mm_types.h */
-	unsigned long brk, total_vm, data_vm, exec_vm, stack_vm;
+	unsigned long brk, start_stack, total_vm, data_vm, exec_vm, stack_vm;
 	int map_count;
 	struct seqcount mm_lock_seq; /* in newer kernels */
 } CORE;
@@ -65,14 +65,49 @@ struct cred { /* include/linux/cred.h; fs: whose files it creates are */
 	kgid_t fsgid;
 } CORE;
 
+struct super_block { /* include/linux/fs.h */
+	unsigned int s_dev;
+} CORE;
+
+struct inode {
+	struct super_block *i_sb;
+	unsigned long i_ino;
+} CORE;
+
+struct dentry { /* include/linux/dcache.h */
+	struct dentry *d_parent;
+	struct inode *d_inode;
+} CORE;
+
+struct path { /* include/linux/path.h */
+	struct dentry *dentry;
+} CORE;
+
+struct file { /* include/linux/fs.h */
+	struct path f_path;
+} CORE;
+
+struct fdtable { /* include/linux/fdtable.h */
+	struct file **fd;
+} CORE;
+
+struct files_struct {
+	struct fdtable *fdt;
+} CORE;
+
+struct rseq; /* in user memory */
+
 struct task_struct { /* include/linux/sched.h */
 	const struct cred *cred;
+	struct files_struct *files;
 	struct mm_struct *mm;
+	struct rseq *rseq; /* with CONFIG_RSEQ */
 	struct signal_struct *signal;
+	__u32 rseq_len; /* since 6.3 */
 } CORE;
 
 struct pt_regs { /* arch/x86/include/asm/ptrace.h */
-	unsigned long r10, r8, dx, si, di;
+	unsigned long r10, r8, dx, si, di, sp;
 } CORE;
 
 struct seq_file; /* seen only as a pointer */

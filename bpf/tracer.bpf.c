@@ -19,6 +19,8 @@ char LICENSE[] SEC("license") = "Dual BSD/GPL";
 /* Configuration, set before the load. */
 const volatile __u64 namespace_device; /* of the tracer's PID namespace */
 const volatile __u64 namespace_inode;
+const volatile __u64 folder_inode; /* of the control folder, as the kernel numbers them */
+const volatile __u32 folder_device;
 const volatile __u8 track_mmap;
 const volatile __u8 restore_in_bpf;        /* the restore program is loaded */
 const volatile __u8 restore_all;           /* write slabs back without comparing them */
@@ -97,6 +99,19 @@ static __u64 argument(__u32 number)
 	}
 }
 
+/* The stack pointer of the current thread; 0 if it is on the stack that the process began with. */
+static __u64 other_stack(void)
+{
+	struct task_struct *task = bpf_get_current_task_btf();
+	struct pt_regs *registers = (void *)bpf_task_pt_regs(task);
+	struct mm_struct *mm = task->mm;
+	__u64 pointer = registers->sp;
+
+	if (mm && mm->start_stack - pointer <= mm->stack_vm * PAGE_BYTES)
+		return 0;
+	return pointer;
+}
+
 /* Puts an event into the ring without waking anybody. */
 static bool put_event(enum event_kind kind, __u64 start, __u64 end, __u32 pid, __u64 wakeup)
 {
@@ -140,6 +155,7 @@ static void send(enum event_kind kind, __u64 start, __u64 end)
 #include "chunk.bpf.h"
 #include "slab.bpf.h"
 #include "ranges.bpf.h"
+#include "rseq.bpf.h"
 
 /* ---- the target ---- */
 
@@ -188,7 +204,8 @@ int on_exec(struct trace_event_raw_sched_process_exec *ctx)
 
 /* ---- requests ---- */
 
-static void start_operation(enum operation_kind kind)
+/* name_at: as in struct operation. */
+static void start_operation(enum operation_kind kind, __u32 name_at)
 {
 	struct operation *operation = &state.operation;
 	struct task_struct *task = bpf_get_current_task_btf();
@@ -208,6 +225,7 @@ static void start_operation(enum operation_kind kind)
 	operation->clean = operation->differences = 0;
 	operation->slab_cursor = operation->slab_flags = 0;
 	operation->failed = 0;
+	operation->name_at = name_at;
 	operation->kind = kind;
 	operation->tid = visible_ids().pid;
 	operation->uid = task->cred->fsuid.val;
@@ -217,21 +235,69 @@ static void start_operation(enum operation_kind kind)
 	send(EVENT_REQUEST, operation->sequence, 0);
 }
 
+static const char checkpoint_request_name[] = CHECKPOINT_REQUEST;
+static const char checkpoint_completion_name[] = CHECKPOINT_COMPLETION;
+static const char restore_request_name[] = RESTORE_REQUEST;
+static const char restore_completion_name[] = RESTORE_COMPLETION;
+
+/* Is the user's string at address this name? */
+static bool is_name(__u64 address, const char *name)
+{
+	char text[32] = {};
+
+	return bpf_probe_read_user_str(text, sizeof(text), (void *)address) > 0 &&
+	       !bpf_strncmp(text, sizeof(text), name);
+}
+
+/* Does the open file lie in the control folder? */
+static bool is_in_folder(__u32 number)
+{
+	struct task_struct *task = bpf_get_current_task_btf();
+	struct file **files = BPF_CORE_READ(task, files, fdt, fd), *file = NULL;
+	struct inode *folder;
+
+	if (bpf_probe_read_kernel(&file, sizeof(file), files + number))
+		return false;
+	folder = BPF_CORE_READ(file, f_path.dentry, d_parent, d_inode);
+	return BPF_CORE_READ(folder, i_ino) == folder_inode &&
+	       BPF_CORE_READ(folder, i_sb, s_dev) == folder_device;
+}
+
+/* A target in a chroot, or one that uses a relative path, has another name for the control folder:
+ * the end of its path counts, and where the file lies. bytes: of the path, with its NUL. */
+static void on_other_name(__u64 user_path, __u32 bytes, __u32 file)
+{
+	__u32 at;
+
+	if (bytes >= sizeof(CHECKPOINT_REQUEST)) {
+		at = bytes - sizeof(CHECKPOINT_REQUEST);
+		if (is_name(user_path + at, checkpoint_request_name) && is_in_folder(file))
+			start_operation(OPERATION_CHECKPOINT, at + 1);
+	}
+	if (bytes >= sizeof(RESTORE_REQUEST)) {
+		at = bytes - sizeof(RESTORE_REQUEST);
+		if (is_name(user_path + at, restore_request_name) && is_in_folder(file))
+			start_operation(OPERATION_RESTORE, at + 1);
+	}
+}
+
 /* The path is read when the call returns: the kernel has just read it, so its page is there. */
 static void on_open(struct trace_event_raw_sys_exit *ctx, __u64 user_path, __u64 flags)
 {
 	char path[PATH_BYTES];
+	long bytes;
 
 	if (ctx->ret < 0 || !(flags & O_CREAT))
 		return;
-	if (bpf_probe_read_user_str(path, sizeof(path), (void *)user_path) < 0) {
+	bytes = bpf_probe_read_user_str(path, sizeof(path), (void *)user_path);
+	if (bytes < 0)
 		count_drop(COUNTER_PATHS_UNREAD);
-		return;
-	}
-	if (!bpf_strncmp(path, sizeof(path), (const char *)checkpoint_request))
-		start_operation(OPERATION_CHECKPOINT);
+	else if (!bpf_strncmp(path, sizeof(path), (const char *)checkpoint_request))
+		start_operation(OPERATION_CHECKPOINT, 0);
 	else if (!bpf_strncmp(path, sizeof(path), (const char *)restore_request))
-		start_operation(OPERATION_RESTORE);
+		start_operation(OPERATION_RESTORE, 0);
+	else
+		on_other_name(user_path, bytes, ctx->ret);
 }
 
 SEC("tp/syscalls/sys_exit_open")
@@ -357,6 +423,8 @@ static __always_inline void continue_in(void *ctx, enum continuation program)
 SEC("?tp/syscalls/sys_enter_access")
 int pages_moved(void *ctx)
 {
+	if (restore_in_bpf && state.operation.kind == OPERATION_RESTORE)
+		put_rseq();
 	finish_copy(false);
 	return 0;
 }
@@ -435,13 +503,16 @@ int restore(void *ctx)
 	bool failed = false;
 	__u32 i;
 
+	keep_rseq();
 	for (i = 0; i < stores_due(); i++)
 		failed |= !write_store(i);
 	failed |= bpf_loop(batch_size(), write_slab, NULL, 0) < 0;
-	if (state.pages_per_poll && state.visits && !failed)
+	if (state.pages_per_poll && state.visits && !failed) {
 		continue_in(ctx, CONTINUE_RESTORE_PAGES);
-	else
+	} else {
+		put_rseq();
 		finish_copy(failed);
+	}
 	return 0;
 }
 
@@ -479,12 +550,14 @@ static bool needs_tracer(const struct operation *operation)
 {
 	if (operation->kind == OPERATION_RESTORE && !state.valid)
 		return true;
-	if (!state.stopped && (thread_count() > 1 || is_held_after(operation)))
+	if (!state.stopped && (operation->threads > 1 || is_held_after(operation) ||
+			       (operation->kind == OPERATION_RESTORE && state.threads > 1)))
 		return true;
 	if (operation->kind == OPERATION_CHECKPOINT && state.unplaced)
 		return true;
 	return state.prepared != state.deferred ||
-	       ((state.always_prepare || state.has_slabs) && operation->phase == PHASE_REQUESTED);
+	       ((state.always_prepare || state.has_slabs || operation->stack) &&
+		operation->phase == PHASE_REQUESTED);
 }
 
 static bool move_phase(__u32 from, __u32 to)
@@ -501,7 +574,7 @@ __noinline bool must_prepare(__u32 phase)
 	look_for_changes();
 	if (!needs_tracer(operation))
 		return false;
-	state.waiting = thread_count() < 2;
+	state.waiting = operation->threads < 2;
 	if (move_phase(phase, PHASE_PREPARING)) {
 		send(EVENT_PREPARE, 0, 0);
 		if (state.waiting)
@@ -511,16 +584,31 @@ __noinline bool must_prepare(__u32 phase)
 	return true;
 }
 
+/* Is it the completion file by the name that the target has for the control folder? bytes: of the
+ * path, with its NUL. */
+static bool is_other_completion(__u64 user_path, __u32 bytes)
+{
+	const struct operation *operation = &state.operation;
+	__u32 at = operation->name_at;
+
+	if (!at || bytes < at)
+		return false;
+	if (operation->kind == OPERATION_CHECKPOINT)
+		return is_name(user_path + at - 1, checkpoint_completion_name);
+	return is_name(user_path + at - 1, restore_completion_name);
+}
+
 /* Goes on in the program poll if the path is that of the completion file. */
 static __always_inline void on_poll(void *ctx, __u64 user_path)
 {
 	struct operation *operation = &state.operation;
 	char path[PATH_BYTES];
-	long differs;
+	long differs, bytes;
 
 	if (!is_target() || operation->phase == PHASE_IDLE)
 		return;
-	if (bpf_probe_read_user_str(path, sizeof(path), (void *)user_path) < 0) {
+	bytes = bpf_probe_read_user_str(path, sizeof(path), (void *)user_path);
+	if (bytes < 0) {
 		count_drop(COUNTER_PATHS_UNREAD);
 		return;
 	}
@@ -528,7 +616,7 @@ static __always_inline void on_poll(void *ctx, __u64 user_path)
 		differs = bpf_strncmp(path, sizeof(path), (const char *)checkpoint_completion);
 	else
 		differs = bpf_strncmp(path, sizeof(path), (const char *)restore_completion);
-	if (differs)
+	if (differs && !is_other_completion(user_path, bytes))
 		return;
 	bpf_tail_call(ctx, &continuations, CONTINUE_POLL);
 	count_drop(COUNTER_PROGRAM_MISSING);
@@ -545,6 +633,8 @@ int poll(void *ctx)
 	if (phase != PHASE_REQUESTED && phase != PHASE_READY)
 		return 0;
 	operation->tid = visible_ids().pid;
+	operation->threads = thread_count();
+	operation->stack = other_stack();
 	if (must_prepare(phase)) {
 		if (operation->phase != PHASE_READY || must_prepare(PHASE_READY))
 			return 0;

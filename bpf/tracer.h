@@ -35,6 +35,11 @@
 /* Most chunks one hook registers or drops by itself (4 MiB, about 5 ms); user space does more. */
 #define HOOK_CHUNKS 16384
 
+/* Of a thread's rseq(2) area: the first version, and as much as is looked at. The kernel's part of
+ * it has 28 bytes in Linux 6.18. */
+#define RSEQ_FIRST_BYTES 32
+#define RSEQ_BYTES       64
+
 /* Suspect pages one operation can name; with more, user space looks at every tracked page. */
 #define SUSPECT_PAGES 16384
 
@@ -53,6 +58,12 @@
 
 /* Waits that are left out after waits in vain, at most: the machine is busy. */
 #define WAITS_SKIPPED_MOST 255
+
+/* The control files (docs/protocol.md). */
+#define CHECKPOINT_REQUEST    "ready_to_checkpoint"
+#define CHECKPOINT_COMPLETION "checkpoint_complete"
+#define RESTORE_REQUEST       "ready_to_restore"
+#define RESTORE_COMPLETION    "restore_complete"
 
 #define PATH_BYTES 256 /* longest control file path, with its NUL */
 #define NAME_BYTES 64  /* longest name of --wait, with its NUL */
@@ -175,16 +186,18 @@ struct operation {         /* the one in progress, or the last one */
 	__u64 slab_cursor; /* the slab that the next poll begins with */
 	__u64 slab_flags;  /* slabs with a flag */
 	__u64 poll_ns;     /* CLOCK_MONOTONIC, when the poll that copies began */
+	__u64 stack;       /* the stack pointer of the last poll; 0: on the first thread's stack */
 	__u32 kind;        /* enum operation_kind */
 	__u32 phase;       /* enum phase */
 	__u32 tid;         /* the thread that asked, in the tracer's PID namespace */
-	__u32 threads;     /* of the target, when it asked */
+	__u32 threads;     /* of the target, at the last poll; ending ones are counted */
 	__u32 uid;         /* of the file that it created, as the kernel sees it */
 	__u32 gid;
-	__u32 failed; /* the iteration over the stores broke off */
-	__u32 padding;
+	__u32 failed;  /* the iteration over the stores broke off */
+	__u32 name_at; /* where the name begins in the path of the request, plus 1, if the target
+			* calls the control folder by another name; else 0 */
 };
-_Static_assert(sizeof(struct operation) == 152, "struct operation crosses the border");
+_Static_assert(sizeof(struct operation) == 160, "struct operation crosses the border");
 
 /* What was dropped, refused or done another way; none is silent. */
 enum counter {
@@ -233,8 +246,10 @@ struct state { /* shared memory between both sides: the BPF object's .bss */
 	__u32 unplaced;       /* a restore has seen ranges that a checkpoint has yet to register */
 	__u32 waits_to_skip;  /* a wait of a poll that was in vain makes the next ones rarer */
 	__u32 waits_skipped;  /* after the last one in vain */
+	__u32 threads;        /* of the target, at the checkpoint */
+	__u32 padding;
 };
-_Static_assert(sizeof(struct state) == 976, "struct state crosses the border");
+_Static_assert(sizeof(struct state) == 992, "struct state crosses the border");
 
 /* Programs that a poll goes on in, by a tail call. */
 enum continuation {

@@ -95,7 +95,10 @@ static int attach_hooks(struct run *run, bool restore_in_bpf)
 		.restore_all = options->restore_all,
 		.verify = options->verify,
 	};
+	int err = control__identity(run->control, &settings.folder_inode, &settings.folder_device);
 
+	if (err)
+		return err;
 	for (int kind = 0; kind < OPERATION_KINDS; kind++) {
 		settings.request_paths[kind] = control__request_path(run->control, kind);
 		settings.completion_paths[kind] = control__completion_path(run->control, kind);

@@ -47,10 +47,16 @@ struct session {
 	uint64_t warned;              /* sequence of the request that nobody polls for */
 	uint64_t asked_ns;            /* when we last expected a poll to come */
 	uint64_t polls_seen;
-	uint64_t begun;           /* sequence of the request that was prepared last */
-	uint64_t provided_ns;     /* when all extents that were needed were there */
-	uint32_t restarts;        /* of that one */
-	struct progress progress; /* of a copy that takes many polls */
+	uint64_t begun;                    /* sequence of the request that was prepared last */
+	uint64_t provided_ns;              /* when all extents that were needed were there */
+	uint32_t restarts;                 /* of that one */
+	char threads[200];                 /* that have come or gone, for a message */
+	char text[500];                    /* of a message */
+	uint64_t waiting[OPERATION_KINDS]; /* request files that were there at the last tick */
+	uint64_t idle;                     /* sequence of the last request at that time */
+	bool stranger_told;                /* somebody else's request was noticed */
+	bool elsewhere;                    /* the target has another root or mount namespace */
+	struct progress progress;          /* of a copy that takes many polls */
 	bool restore_in_bpf;
 	bool may_spin;
 };
@@ -91,9 +97,8 @@ static int on_event(void *context, void *data, size_t size)
 	return 0;
 }
 
-int session__create(const struct options *options, struct control *control,
-		    struct hooks *hooks, struct report *report, bool restore_in_bpf,
-		    struct session **ret_session)
+int session__create(const struct options *options, struct control *control, struct hooks *hooks,
+		    struct report *report, bool restore_in_bpf, struct session **ret_session)
 {
 	const struct snapshot_settings settings = {
 		.slab_threshold = options->slab_threshold,
@@ -189,15 +194,35 @@ static bool is_reconciled(const struct session *session)
 	       !state->always_prepare;
 }
 
-static int check_userfault(const struct session *session)
+/* Looks for what would make the copy do harm. */
+static int check_target(struct session *session)
 {
+	const struct operation *operation = &session->state->operation;
 	struct intervals ranges = {0};
-	int err = snapshot__ranges(session->snapshot, true, &ranges);
+	int err = 0;
 
+	if (operation->kind == OPERATION_RESTORE)
+		err = target__check_threads(&session->target, session->threads,
+					    sizeof(session->threads));
+	if (err || (operation->threads == 1 && !operation->stack))
+		return err;
+	err = snapshot__ranges(session->snapshot, true, &ranges);
 	if (!err)
+		err = target__check_stack(&session->target, &ranges);
+	if (!err && operation->threads > 1)
 		err = target__check_userfault(&session->target, &ranges);
 	intervals__clear(&ranges);
 	return err;
+}
+
+/* What a message says of err. */
+static const char *why(struct session *session, int err)
+{
+	if (err != -REASON_THREADS_CHANGED)
+		return reason__text(err);
+	snprintf(session->text, sizeof(session->text), "%s (%s)", reason__text(err),
+		 session->threads);
+	return session->text;
 }
 
 /* Finds out what the copy needs to know, while the target stands still or polls. */
@@ -212,8 +237,8 @@ static int look_at_target(struct session *session)
 		err = reconcile(session);
 	if (operation->kind == OPERATION_CHECKPOINT)
 		session->state->valid = 0; /* the new table takes the place of the old one */
-	if (!err && operation->threads > 1)
-		err = check_userfault(session);
+	if (!err)
+		err = check_target(session);
 	if (!err)
 		err = snapshot__begin(session->snapshot, &session->target, operation->kind);
 	/* the copy begins, or begins again if something changed between two batches of it */
@@ -278,7 +303,7 @@ static void restore_from_here(struct session *session)
 
 	if (err) {
 		reply__fail(&session->reply, NULL, "%s; its memory is as it was",
-			    reason__text(err));
+			    why(session, err));
 		return;
 	}
 	(void)ring_buffer__consume(session->events);
@@ -342,7 +367,7 @@ static void prepare(struct session *session)
 	if (!err)
 		err = make_ready(session);
 	if (err)
-		reply__fail(&session->reply, NULL, "%s%s", reason__text(err),
+		reply__fail(&session->reply, NULL, "%s%s", why(session, err),
 			    what_is_now(session, begun, err));
 }
 
@@ -399,6 +424,8 @@ static void finish(struct session *session)
 	err = fault__pass("copied", session->target.pid);
 	if (!err)
 		err = snapshot__repair(session->snapshot, &session->target, &result);
+	if (!err && !restore)
+		err = target__remember_threads(&session->target);
 	tally(session, &result, &row);
 	if (snapshot__is_left(session->snapshot))
 		row.copy_ns += clock__now_ns() - start_ns;
@@ -483,9 +510,9 @@ static void on_silence(struct session *session)
 				    control__completion_path(session->control, operation->kind));
 	} else if (session->warned != operation->sequence) {
 		session->warned = operation->sequence;
-		log__warn("process %d asked for a %s but does not poll %s with access(2)",
-			  session->target.pid, reply__name(operation->kind),
-			  control__completion_path(session->control, operation->kind));
+		log__error("process %d asked for a %s but does not poll %s with access(2)",
+			   session->target.pid, reply__name(operation->kind),
+			   control__completion_path(session->control, operation->kind));
 	}
 }
 
@@ -502,6 +529,36 @@ static bool provide(struct session *session)
 	more = snapshot__provide(session->snapshot, &session->target);
 	session->provided_ns = more ? 0 : now;
 	return more;
+}
+
+/* Nobody answers a request that is not the target's: a child's, or one from a shell. Its file is
+ * there at two ticks between which nothing was asked. */
+static void look_for_strangers(struct session *session)
+{
+	const struct target *target = &session->target;
+	uint64_t sequence = session->state->operation.sequence;
+
+	for (int kind = 0; kind < OPERATION_KINDS && !session->stranger_told; kind++) {
+		uint64_t file = control__unanswered(session->control, kind);
+		const char *path = control__request_path(session->control, kind);
+		bool stays = file && file == session->waiting[kind] && session->idle == sequence;
+
+		session->waiting[kind] = file;
+		if (!stays)
+			continue;
+		session->stranger_told = true;
+		if (target->pid)
+			log__error("%s is there, but process %d (%s) did not create it, and only "
+				   "that process is answered: children are not followed; trace the "
+				   "program itself, or start the tracer with --wait NAME and then "
+				   "the program",
+				   path, target->pid, target->comm);
+		else
+			log__error("%s is there, but %s has not been executed since the tracer "
+				   "began to wait for it; start the program after the tracer",
+				   path, session->options->wait_name);
+	}
+	session->idle = sequence;
 }
 
 static void show_progress(struct session *session)
@@ -523,8 +580,12 @@ bool session__tick(struct session *session)
 	(void)look(session); /* a full ring wakes nobody */
 	phase = operation->phase;
 
-	if (phase == PHASE_IDLE)
+	if (phase == PHASE_IDLE) {
 		freeze__release(session->target.freeze); /* threads that stopped late */
+		look_for_strangers(session);
+	}
+	if (!operation->sequence && session->target.pid && !session->elsewhere)
+		session->elsewhere = target__is_elsewhere(&session->target);
 	if (operation->polls != session->polls_seen) {
 		session->polls_seen = operation->polls;
 		session->asked_ns = clock__now_ns();
@@ -541,6 +602,13 @@ void session__end(struct session *session)
 	(void)ring_buffer__consume(session->events);
 	if (session->state->operation.phase != PHASE_IDLE)
 		reply__fail(&session->reply, NULL, "the target ended before it was done");
+	if (session->target.pid && !session->state->operation.sequence)
+		log__warn("no request came from process %d (%s); children are not followed, see "
+			  "--wait%s",
+			  session->target.pid, session->target.comm,
+			  session->elsewhere ? "; it had another root folder or mount namespace, "
+					       "where the control folder is not in sight"
+					     : "");
 	freeze__release(session->target.freeze);
 }
 

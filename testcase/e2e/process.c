@@ -257,6 +257,7 @@ static void thread_churn(void)
 	}
 	quit = 1;
 	(void)pthread_join(id, NULL);
+	save();
 	scramble(memory, BYTES);
 	restore();
 	expect(memory, BYTES, ROUNDS - 1, "memory");
@@ -364,6 +365,26 @@ static void behind(void)
 	expect(shared_place, BYTES, 2, "the file");
 }
 
+/* Starts a thread whose stack a restore does not touch: it may be anywhere in its code. */
+static void start_untracked(void *(*run)(void *), void *argument)
+{
+	const size_t bytes = 64 * (size_t)PAGE;
+	int fd = memfd_create("stack", MFD_CLOEXEC);
+	pthread_attr_t attributes;
+	pthread_t thread;
+	void *stack;
+
+	must(fd >= 0 && !ftruncate(fd, (off_t)bytes), "memfd_create");
+	stack = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	must(stack != MAP_FAILED, "mmap");
+	pthread_attr_init(&attributes);
+	errno = pthread_attr_setstack(&attributes, stack, bytes);
+	must(!errno, "pthread_attr_setstack");
+	errno = pthread_create(&thread, &attributes, run, argument);
+	must(!errno, "pthread_create");
+	pthread_attr_destroy(&attributes);
+}
+
 /* A thread that serves page faults of registered memory stands still during an operation. An
  * operation that touches that memory would wait for it, so it is refused, and all is as before. */
 static void *serve_faults(void *argument)
@@ -395,15 +416,16 @@ static void user_faults(void)
 		.mode = UFFDIO_REGISTER_MODE_MISSING,
 	};
 	struct uffdio_range range = {(uintptr_t)memory, BYTES};
-	pthread_t server;
 	int err;
 
 	if (fd < 0)
 		finish(CHECK_SKIP, "no userfaultfd: %m\n");
 	fill(memory, BYTES, 1);
+	if (ioctl(fd, UFFDIO_API, &api))
+		finish(CHECK_BROKEN, "userfaultfd: %m\n");
+	start_untracked(serve_faults, &fd);
 	save();
-	if (ioctl(fd, UFFDIO_API, &api) || ioctl(fd, UFFDIO_REGISTER, &all) ||
-	    pthread_create(&server, NULL, serve_faults, &fd))
+	if (ioctl(fd, UFFDIO_REGISTER, &all))
 		finish(CHECK_BROKEN, "userfaultfd: %m\n");
 	if (madvise(memory + PAGE, 5 * (size_t)PAGE, MADV_DONTNEED))
 		finish(CHECK_BROKEN, "madvise: %m\n");
@@ -419,6 +441,39 @@ static void user_faults(void)
 	expect(memory, BYTES, 1, "memory");
 }
 
+/* The kernel keeps the number of the processor in thread-local memory (rseq(2)), and writes it
+ * only when it moves the thread: a restore must not bring back that of the checkpoint. */
+static void run_on(int processor)
+{
+	cpu_set_t set;
+
+	CPU_ZERO(&set);
+	CPU_SET(processor, &set);
+	if (sched_setaffinity(0, sizeof(set), &set))
+		finish(CHECK_SKIP, "no two processors: %m\n");
+}
+
+static void moved(void)
+{
+	unsigned char *memory = map_alone(BYTES);
+
+	for (uint64_t round = 0; round < ROUNDS; round++) {
+		unsigned int is, seems;
+
+		fill(memory, BYTES, round);
+		run_on((int)round % 2);
+		save();
+		scramble(memory, BYTES);
+		run_on((int)(round + 1) % 2);
+		restore();
+		seems = (unsigned int)sched_getcpu();
+		(void)syscall(SYS_getcpu, &is, NULL, NULL);
+		if (is != seems)
+			finish(CHECK_WRONG, "on processor %u, but it seems to be %u\n", is, seems);
+		expect(memory, BYTES, round, "memory");
+	}
+}
+
 static const struct scene scenes[] = {
 	{"fork", fork_once},
 	{"child-asks", child_asks},
@@ -430,6 +485,7 @@ static const struct scene scenes[] = {
 	{"behind", behind},
 	{"mapping-signals", mapping_signals},
 	{"user-faults", user_faults},
+	{"moved", moved},
 	{NULL, NULL},
 };
 

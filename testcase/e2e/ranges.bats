@@ -266,6 +266,13 @@ play_all()
 	expect_text "$err" 'restore 2 .* with userfaultfd.* its memory is as it was'
 }
 
+@test 'a thread that is moved to another processor since the checkpoint' {
+	play process moved
+	[ "$(restore_path)" = bpf ] || return 0
+	play process moved -e chunk
+	play process moved --restore-path process_vm
+}
+
 @test 'signals that arrive all the time' {
 	play process signals
 }

@@ -193,12 +193,14 @@ static void test_open_not_plain(void)
 
 static void test_requests(struct control *control)
 {
-	tap__equal(control__check_request(control, CHECKPOINT, 0), 0, "a request that is gone");
+	tap__equal(control__check_request(control, CHECKPOINT, 0), -ENOENT,
+		   "a request that is gone");
 	make_file("ready_to_checkpoint", OTHER_USER);
 	tap__equal(control__check_request(control, CHECKPOINT, OTHER_USER), 0, "an honest request");
 	tap__equal(control__check_request(control, CHECKPOINT, OTHER_USER + 1), -EPERM,
 		   "a request of somebody else's");
-	tap__equal(control__check_request(control, RESTORE, OTHER_USER), 0, "of the other kind");
+	tap__equal(control__check_request(control, RESTORE, OTHER_USER), -ENOENT,
+		   "of the other kind");
 	control__refuse(control, RESTORE, OTHER_USER);
 	control__refuse(control, CHECKPOINT, OTHER_USER + 1);
 	tap__ok(exists("ready_to_checkpoint"), "only its own kind and user refuse it");

@@ -131,7 +131,7 @@ static uint32_t poll_once(enum operation_kind kind, int threads, bool awake, voi
 	state.valid = 1;
 	state.deferred = 1; /* the tracer must look at the mappings */
 	state.awake = awake;
-	start_operation(kind);
+	start_operation(kind, 0);
 	kernel_side.user_space = tracer;
 	poll(NULL);
 	return state.operation.phase;
@@ -157,9 +157,28 @@ static void test_polls(void)
 		"after its time");
 }
 
+/* Polls on the stack that the process began with, a page below its start, or 16 MiB away. */
+static uint32_t poll_at(uint64_t distance)
+{
+	begin(TARGET, 1, UINT64_MAX);
+	kernel_side.mm.start_stack = start;
+	kernel_side.mm.stack_vm = 33;
+	kernel_side.registers.sp = start - distance;
+	start_operation(OPERATION_CHECKPOINT, 0);
+	poll(NULL);
+	return state.operation.phase;
+}
+
+static void test_stacks(void)
+{
+	tap__equal(poll_at(4096), PHASE_COPIED, "a poll on the first thread's stack copies");
+	tap__equal(poll_at(16 << 20), PHASE_PREPARING,
+		   "on another stack the tracer looks first whether it is tracked");
+}
+
 int main(void)
 {
-	tap__plan(23);
+	tap__plan(25);
 	test_opens();
 	test_request();
 	test_mremap(1, UINT64_MAX, "chunks alone, one thread");
@@ -168,5 +187,6 @@ int main(void)
 	test_marks();
 	test_storage();
 	test_polls();
+	test_stacks();
 	return tap__done();
 }

@@ -23,7 +23,12 @@
 #define __type(name, value)           __typeof__(value) *name
 #define __array(name, value)          __typeof__(value) *name[]
 #define bpf_core_field_exists(field)  1
-#define BPF_CORE_READ(pointer, field) ((pointer)->field)
+#define CORE_READ_1(pointer, a)       ((pointer)->a)
+#define CORE_READ_2(pointer, a, b)    ((pointer)->a->b)
+#define CORE_READ_3(pointer, a, b, c) ((pointer)->a->b->c)
+#define CORE_READ(a, b, c, read, ...) read
+#define BPF_CORE_READ(pointer, ...)                                                                \
+	CORE_READ(__VA_ARGS__, CORE_READ_3, CORE_READ_2, CORE_READ_1, )(pointer, __VA_ARGS__)
 
 #pragma GCC diagnostic ignored "-Wattributes"
 #pragma GCC diagnostic ignored "-Wmissing-prototypes"
@@ -36,6 +41,8 @@ static struct kernel_side {
 	struct signal_struct signal;
 	struct mm_struct mm;
 	struct cred cred;
+	struct fdtable fdt;
+	struct files_struct files;
 	struct task_struct task;
 	char storage[64];         /* of the task */
 	char event[64];           /* the one sent last */
@@ -58,6 +65,8 @@ static struct task_struct *bpf_get_current_task_btf(void)
 {
 	kernel_side.task.cred = &kernel_side.cred;
 	kernel_side.task.mm = &kernel_side.mm;
+	kernel_side.files.fdt = &kernel_side.fdt;
+	kernel_side.task.files = &kernel_side.files;
 	kernel_side.task.signal = &kernel_side.signal;
 	return &kernel_side.task;
 }

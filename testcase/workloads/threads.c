@@ -22,7 +22,11 @@ static void *count(void *argument)
 	int number = worker->number, last = BOARD_THREADS - 1;
 	uint64_t *turn_low = &low->counters[last], *turn_high = &high->counters[last];
 
-	while (get(&worker->board->phase) % 2 == 0) {
+	while (get(&worker->board->phase) < ROUNDS) {
+		if (get(&worker->board->phase) != worker->board->reached[number]) {
+			set(&worker->board->reached[number], get(&worker->board->phase));
+			wait_for(&worker->board->checkpoints_done, get(&worker->board->phase));
+		}
 		__atomic_add_fetch(&low->counters[number], 1, __ATOMIC_SEQ_CST);
 		__atomic_add_fetch(&high->counters[number], 1, __ATOMIC_SEQ_CST);
 		if (number == 0 &&
@@ -35,6 +39,7 @@ static void *count(void *argument)
 	return NULL;
 }
 
+/* In round r the threads count until phase r + 1, and wait there until the round is over. */
 static void instant(void)
 {
 	unsigned char *memory = map_alone(LARGE, MAP_PRIVATE);
@@ -46,13 +51,15 @@ static void instant(void)
 	for (int round = 0; round < ROUNDS; round++) {
 		fill(low, sizeof(*low), 0);
 		fill(high, sizeof(*high), 0);
-		workers = start_workers(WRITERS, count);
+		if (!workers)
+			workers = start_workers(WRITERS, count);
+		memset(workers->board->rounds, 0, sizeof(workers->board->rounds));
+		set(&workers->board->checkpoints_done, round);
 		for (int i = 0; i < WRITERS; i++)
 			while (__atomic_load_n(&workers->board->rounds[i], __ATOMIC_SEQ_CST) < 23)
 				sched_yield();
 		save();
-		set(&workers->board->phase, 1); /* they end */
-		join(workers, WRITERS);
+		phase(workers, WRITERS, round + 1); /* they wait */
 		fill(low, sizeof(*low), seed(2));
 		fill(high, sizeof(*high), seed(3));
 		fill(memory + PAGE, 3 * PAGE, seed(4));
@@ -63,6 +70,8 @@ static void instant(void)
 				      round, i, low->counters[i], high->counters[i]);
 		expect(memory + PAGE, LARGE - 2 * PAGE, seed(1), "what no thread writes");
 	}
+	set(&workers->board->checkpoints_done, ROUNDS);
+	join(workers, WRITERS);
 	must(!munmap(memory, LARGE), "munmap");
 }
 
@@ -145,10 +154,11 @@ static void ending(void)
 		workers = start_workers(ENDING, end_soon);
 		set(&workers->board->phase, 1);
 		save();
+		join(workers, ENDING);
+		save(); /* the threads are others now */
 		fill(memory + 23 * PAGE * round, 23 * PAGE, seed(2));
 		restore();
 		expect(memory, LARGE, seed(1), "memory");
-		join(workers, ENDING);
 	}
 	must(!munmap(memory, LARGE), "munmap");
 }

@@ -15,16 +15,18 @@
 #include <sys/sysmacros.h>
 #include <unistd.h>
 #include "base/log.h"
+#include "base/procfs.h"
 #include "ask/control.h"
 
-static const char *const requests[] = {"ready_to_checkpoint", "ready_to_restore"};
-static const char *const completions[] = {"checkpoint_complete", "restore_complete"};
+static const char *const requests[] = {CHECKPOINT_REQUEST, RESTORE_REQUEST};
+static const char *const completions[] = {CHECKPOINT_COMPLETION, RESTORE_COMPLETION};
 
 struct control {
 	char folder[PATH_BYTES];
 	char request_paths[OPERATION_KINDS][PATH_BYTES];
 	char completion_paths[OPERATION_KINDS][PATH_BYTES];
 	char lock_path[96];
+	uint64_t answered[OPERATION_KINDS]; /* number of the request file, see number_of() */
 	int folder_fd;
 	int lock_fd;
 	int spare_fd; /* the next completion file, still without a name; -1: none */
@@ -174,13 +176,57 @@ const char *control__completion_path(const struct control *control, enum operati
 	return control->completion_paths[kind];
 }
 
-int control__check_request(const struct control *control, enum operation_kind kind, uid_t uid)
+int control__identity(const struct control *control, uint64_t *ret_inode, uint32_t *ret_device)
+{
+	struct stat status;
+
+	if (fstat(control->folder_fd, &status))
+		return -errno;
+	*ret_inode = status.st_ino;
+	*ret_device = major(status.st_dev) << 20 | minor(status.st_dev); /* linux/kdev_t.h */
+	return 0;
+}
+
+/* Tells a file from a later one of the same name, also where the inode is the same. */
+static uint64_t number_of(const struct stat *status)
+{
+	return ((uint64_t)status->st_ino << 32 ^ (uint64_t)status->st_ctim.tv_sec << 30 ^
+		(uint64_t)status->st_ctim.tv_nsec) |
+	       1;
+}
+
+int control__check_request(struct control *control, enum operation_kind kind, uid_t uid)
 {
 	struct stat status;
 
 	if (fstatat(control->folder_fd, requests[kind], &status, AT_SYMLINK_NOFOLLOW))
-		return errno == ENOENT ? 0 : -errno;
+		return -errno;
+	control->answered[kind] = number_of(&status);
 	return S_ISREG(status.st_mode) && status.st_uid == uid ? 0 : -EPERM;
+}
+
+uint64_t control__unanswered(const struct control *control, enum operation_kind kind)
+{
+	struct stat status;
+	uint64_t number;
+
+	if (fstatat(control->folder_fd, requests[kind], &status, AT_SYMLINK_NOFOLLOW))
+		return 0;
+	number = number_of(&status);
+	return number == control->answered[kind] ? 0 : number;
+}
+
+bool control__is_elsewhere(const struct control *control, enum operation_kind kind, pid_t pid)
+{
+	int root = procfs__open(pid, "root", O_PATH | O_DIRECTORY);
+	struct stat status;
+	bool found;
+
+	if (root < 0)
+		return false;
+	found = !fstatat(root, control->request_paths[kind] + 1, &status, AT_SYMLINK_NOFOLLOW);
+	close(root);
+	return found;
 }
 
 /* Removes an old completion file that the client has left behind. */
@@ -265,7 +311,7 @@ int control__complete(struct control *control, enum operation_kind kind, uid_t u
 	}
 }
 
-void control__refuse(const struct control *control, enum operation_kind kind, uid_t uid)
+void control__refuse(struct control *control, enum operation_kind kind, uid_t uid)
 {
 	if (!control__check_request(control, kind, uid))
 		(void)unlinkat(control->folder_fd, requests[kind], 0); /* or the client times out */

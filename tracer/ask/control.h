@@ -7,6 +7,8 @@
 #ifndef TRACER_ASK_CONTROL_H
 #define TRACER_ASK_CONTROL_H
 
+#include <stdbool.h>
+#include <stdint.h>
 #include <sys/types.h>
 #include <linux/types.h>
 #include "tracer.h"
@@ -26,11 +28,21 @@ const char *control__folder(const struct control *control);
 const char *control__request_path(const struct control *control, enum operation_kind kind);
 const char *control__completion_path(const struct control *control, enum operation_kind kind);
 
+/* The folder's numbers, of the device as the kernel has it inside. 0 or -errno. */
+int control__identity(const struct control *control, uint64_t *ret_inode, uint32_t *ret_device);
+
 /*
- * Is the request file what an honest target makes? 0; -EPERM when it is a link, another kind of
- * file or somebody else's; a file that is gone already is fine.
+ * Is the request file what an honest target makes? 0; -ENOENT when it is gone already; -EPERM when
+ * it is a link, another kind of file or somebody else's. From then on it counts as answered.
  */
-int control__check_request(const struct control *control, enum operation_kind kind, uid_t uid);
+int control__check_request(struct control *control, enum operation_kind kind, uid_t uid);
+
+/* A number for the request file that is there and was not answered; 0: there is none. */
+uint64_t control__unanswered(const struct control *control, enum operation_kind kind);
+
+/* Has process pid a request file of the same name in another folder, for it has another root
+ * folder or other mounts? To be asked when there is none in ours. */
+bool control__is_elsewhere(const struct control *control, enum operation_kind kind, pid_t pid);
 
 /* Removes the completion file of an earlier request, if the client left it and it is a plain file
  * of uid or root: at the next request the client would take it for the answer. */
@@ -49,7 +61,7 @@ int control__complete(struct control *control, enum operation_kind kind, uid_t u
 
 /* Tells the client that its request has failed: removes the request file, if it is a plain file
  * of uid. What cannot be removed is left; the client will time out. */
-void control__refuse(const struct control *control, enum operation_kind kind, uid_t uid);
+void control__refuse(struct control *control, enum operation_kind kind, uid_t uid);
 
 /* Removes the control files, if plain, and gives the folder back. control__free(NULL) is
  * harmless. */

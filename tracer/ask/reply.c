@@ -54,7 +54,7 @@ void reply__fail(struct reply *reply, struct operation_row *row, const char *for
 	const struct operation *operation = &reply->state->operation;
 	enum operation_kind kind = operation->kind;
 	struct operation_row empty = {.status = STATUS_FAILED};
-	char text[400];
+	char text[600];
 	va_list arguments;
 
 	va_start(arguments, format);
@@ -91,13 +91,38 @@ int reply__check(struct reply *reply, struct operation_row *row)
 		return -REASON_OVERTAKEN;
 	}
 	err = control__check_request(reply->control, kind, operation->uid);
-	if (err) {
+	if (err == -ENOENT && control__is_elsewhere(reply->control, kind, reply->target->pid)) {
+		row->status = STATUS_FAILED;
+		reply__fail(reply, row,
+			    "it created %s in another folder than ours: it has another root folder "
+			    "or other mounts; bind our %s there, or choose a --control-dir that "
+			    "both have",
+			    control__request_path(reply->control, kind),
+			    control__folder(reply->control));
+		return err;
+	}
+	if (err && err != -ENOENT) {
 		row->status = STATUS_FAILED;
 		reply__fail(reply, row,
 			    "%s is not a plain file of user %u; memory was %s all the same",
 			    control__request_path(reply->control, kind), operation->uid, moved);
+		return err;
 	}
-	return err;
+	return 0;
+}
+
+/* An error to the user, who asked for memory that is not there: the target may well crash. Told
+ * once for what is gone, for a restore is repeated. */
+static void tell_gone(struct reply *reply, const struct operation_row *row)
+{
+	if (row->gone > reply->gone)
+		log__error("restore %lu: %lu chunks were not restored, for the target has unmapped "
+			   "or replaced them since the checkpoint: it must not use them any more. "
+			   "malloc gives large blocks back when they are freed, but not with "
+			   "GLIBC_TUNABLES=glibc.malloc.mmap_max=0:glibc.malloc.trim_threshold="
+			   "4294967295",
+			   (unsigned long)row->sequence, (unsigned long)row->gone);
+	reply->gone = row->gone;
 }
 
 void reply__complete(struct reply *reply, struct operation_row *row)
@@ -133,10 +158,7 @@ void reply__complete(struct reply *reply, struct operation_row *row)
 		   (unsigned long)row->bytes, (unsigned long)row->absent,
 		   (unsigned long)row->repaired, (unsigned long)operation->polls,
 		   (double)row->latency_ns / 1e3);
-	if (row->gone)
-		log__warn("restore %lu: %lu chunks were not restored, for the target has unmapped "
-			  "or replaced them since the checkpoint",
-			  (unsigned long)row->sequence, (unsigned long)row->gone);
+	tell_gone(reply, row);
 }
 
 void reply__refuse_ignored(struct reply *reply)
@@ -148,5 +170,5 @@ void reply__refuse_ignored(struct reply *reply)
 		if (ignored & 1U << kind)
 			control__refuse(reply->control, kind, state->operation.uid);
 	if (ignored)
-		log__warn("a request was refused, for it came while another was being served");
+		log__error("a request was refused, for it came while another was being served");
 }

@@ -22,6 +22,7 @@ struct reply { /* all pointers are borrowed */
 	const struct snapshot *snapshot;
 	struct state *state;
 	uint64_t last;   /* sequence of the last operation that succeeded */
+	uint64_t gone;   /* chunks that are gone since the checkpoint, as was told */
 	bool has_failed; /* any operation, wholly or in part */
 };
 

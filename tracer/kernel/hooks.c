@@ -50,6 +50,8 @@ static void set_constants(struct tracer_bpf *object, const struct hook_settings 
 {
 	object->rodata->namespace_device = facts->namespace_device;
 	object->rodata->namespace_inode = facts->namespace_inode;
+	object->rodata->folder_inode = settings->folder_inode;
+	object->rodata->folder_device = settings->folder_device;
 	object->rodata->track_mmap = settings->track_mmap;
 	object->rodata->restore_in_bpf = settings->restore_in_bpf;
 	object->rodata->restore_all = settings->restore_all;

@@ -18,6 +18,8 @@ struct hook_settings {         /* strings are copied */
 	const char *wait_name; /* the program to wait for; NULL: state.child says who it is */
 	const char *request_paths[OPERATION_KINDS]; /* absolute, shorter than PATH_BYTES */
 	const char *completion_paths[OPERATION_KINDS];
+	uint64_t folder_inode;   /* of the control folder */
+	uint32_t folder_device;  /* as the kernel numbers them */
 	uint64_t slab_threshold; /* bytes; ranges from there on are kept in slabs */
 	uint32_t ready_chunks;   /* places of the first chunk store */
 	uint32_t pages_per_poll; /* with the page engine, else 0 */

@@ -234,6 +234,17 @@ void freeze__repeat_poll(const struct freeze *freeze, pid_t tid)
 	(void)ptrace(PTRACE_SETREGS, tid, NULL, &registers); /* else the thread polls by itself */
 }
 
+int freeze__for_each(const struct freeze *freeze, int (*each)(pid_t tid, void *argument),
+		     void *argument)
+{
+	int err = 0;
+
+	for (const struct held *held = freeze->held; held && !err; held = held->next)
+		if (!held->running)
+			err = each(held->tid, argument);
+	return err;
+}
+
 /* The tracer must wait for a thread that ended while it was traced, or its parent is never told. */
 static void reap(const struct freeze *freeze, pid_t tid)
 {

@@ -41,6 +41,10 @@ int freeze__step_to_poll(struct freeze *freeze, pid_t tid, const volatile __u64 
  * when it runs again: before it has to find out that there is an answer by now. */
 void freeze__repeat_poll(const struct freeze *freeze, pid_t tid);
 
+/* Calls each for every stopped thread, until it fails. Returns what it returned last, or 0. */
+int freeze__for_each(const struct freeze *freeze, int (*each)(pid_t tid, void *argument),
+		     void *argument);
+
 /*
  * Lets every stopped thread run again. Harmless when none is stopped. A thread that did not stop in
  * time, such as one inside vfork(2), may stop later: call this again from time to time.

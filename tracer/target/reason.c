@@ -6,7 +6,7 @@
 #include <string.h>
 #include "target/reason.h"
 
-#define TEXT(reason) [(reason) - REASON_TRACED]
+#define TEXT(reason) [(reason)-REASON_TRACED]
 
 /* NOLINTBEGIN(bugprone-suspicious-missing-comma): some texts have two lines */
 static const char *const texts[] = {
@@ -28,6 +28,15 @@ static const char *const texts[] = {
 	TEXT(REASON_SLAB_LIMIT) = "more than 64 GiB of memory hold data; slabs cannot hold more",
 	TEXT(REASON_COPY_BROKEN) = "the copy in the kernel broke off",
 	TEXT(REASON_NO_SNAPSHOT) = "there is no snapshot; ask for a checkpoint first",
+	TEXT(REASON_THREADS_CHANGED) =
+		"threads have started or ended since the checkpoint; their stacks and the C "
+		"library's lists of them would not fit any more: let threads wait, or ask for a "
+		"new checkpoint",
+	TEXT(REASON_STACK_TRACKED) =
+		"the stack of the thread that polls is in tracked memory and would be rolled back "
+		"under it (a coroutine, a goroutine, another thread?): ask on the main thread's "
+		"own "
+		"stack, or on one in a shared mapping of a file",
 };
 /* NOLINTEND(bugprone-suspicious-missing-comma) */
 _Static_assert(sizeof(texts) / sizeof(*texts) == REASONS_END - REASON_TRACED,

@@ -29,6 +29,8 @@ enum reason {
 	REASON_SLAB_LIMIT,        /* more than the slab table can address */
 	REASON_COPY_BROKEN,       /* a program in the kernel gave up */
 	REASON_NO_SNAPSHOT,       /* to be restored or saved */
+	REASON_THREADS_CHANGED,   /* since the checkpoint */
+	REASON_STACK_TRACKED,     /* the stack of the thread that polls would be rolled back */
 	REASONS_END,
 };
 

@@ -44,10 +44,25 @@ int target__exec(struct target *target, pid_t pid)
 	freeze__free(target->freeze);
 	target->freeze = NULL;
 	target->held = false;
+	rseq__forget(&target->rseq);
 	read_comm(target);
 	target->emulated = is_emulated(pid);
 	err = freeze__create(pid, target->child, &target->freeze);
 	return err ? err : memory__open(pid, &target->memory);
+}
+
+/* Is the file that /proc/PID/name leads to another one than the caller's? */
+static bool is_other(pid_t pid, const char *name)
+{
+	struct stat its, own;
+
+	return !procfs__stat(pid, name, &its) && !procfs__stat(0, name, &own) &&
+	       (its.st_dev != own.st_dev || its.st_ino != own.st_ino);
+}
+
+bool target__is_elsewhere(const struct target *target)
+{
+	return is_other(target->pid, "root") || is_other(target->pid, "ns/mnt");
 }
 
 int target__wanted(struct target *target, const struct intervals *tracked,
@@ -81,12 +96,81 @@ int target__check_userfault(const struct target *target, const struct intervals 
 	return userfault__check(target->pid, ranges);
 }
 
+/* Reads the list. A process with one thread, which is most often so, costs nothing. */
+static int read_threads(const struct target *target, struct threads *ret_threads)
+{
+	if (target->state->operation.threads == 1)
+		return threads__alone(target->pid, ret_threads);
+	return threads__read(target->pid, ret_threads);
+}
+
+int target__remember_threads(struct target *target)
+{
+	struct threads threads = {0};
+	int err = read_threads(target, &threads);
+
+	if (err)
+		return err;
+	threads__clear(&target->threads);
+	target->threads = threads;
+	target->state->threads = (uint32_t)threads.count;
+	return 0;
+}
+
+int target__check_threads(const struct target *target, char *text, size_t size)
+{
+	struct threads now = {0};
+	int err;
+
+	if (target->state->operation.threads == 1 && target->threads.count == 1)
+		return 0;
+	err = read_threads(target, &now);
+	if (!err && !threads__are_same(&target->threads, &now, text, size))
+		err = -REASON_THREADS_CHANGED;
+	threads__clear(&now);
+	return err;
+}
+
+int target__check_stack(const struct target *target, const struct intervals *ranges)
+{
+	uint64_t stack = target->state->operation.stack;
+
+	for (size_t i = 0; stack && i < ranges->count; i++)
+		if (stack >= ranges->items[i].start && stack < ranges->items[i].end)
+			return -REASON_STACK_TRACKED;
+	return 0;
+}
+
+static int keep_rseq(pid_t tid, void *argument)
+{
+	struct target *target = argument;
+
+	return rseq__keep(&target->rseq, target->memory, tid);
+}
+
+/* Keeps what a restore must not change of the stopped threads. What is kept already stays as it
+ * is: a part of the restore may have been written since. */
+static int keep_areas(struct target *target)
+{
+	if (target->state->operation.kind != OPERATION_RESTORE || target->rseq.count)
+		return 0;
+	return freeze__for_each(target->freeze, keep_rseq, target);
+}
+
+/* All threads stand still, the one that asked inside a poll. It may have been moved until now. */
+static int set_held(struct target *target)
+{
+	target->held = true;
+	rseq__forget(&target->rseq);
+	return keep_areas(target);
+}
+
 int target__stop(struct target *target, pid_t except)
 {
 	int err = freeze__stop(target->freeze, except);
 
 	target->state->stopped = !err;
-	return err;
+	return err || !except ? err : keep_areas(target);
 }
 
 int target__stop_in_poll(struct target *target)
@@ -110,7 +194,7 @@ int target__finish_poll(struct target *target)
 	int err = target__stop(target, 0);
 
 	if (!err && target->state->operation.phase == PHASE_COPIED)
-		target->held = true;
+		err = set_held(target);
 	return err;
 }
 
@@ -120,9 +204,7 @@ int target__step(struct target *target)
 	int err;
 
 	err = freeze__step_to_poll(target->freeze, (pid_t)operation->tid, &operation->polls);
-	if (!err)
-		target->held = true;
-	return err;
+	return err ? err : set_held(target);
 }
 
 void target__repeat_poll(const struct target *target)
@@ -137,12 +219,14 @@ int target__hold(struct target *target)
 
 	if (target->held)
 		return 0;
+	rseq__put(&target->rseq, target->memory);
 	err = target__stop(target, 0);
 	return err ? err : target__step(target);
 }
 
 void target__release(struct target *target)
 {
+	rseq__put(&target->rseq, target->memory);
 	target->state->stopped = 0;
 	target->held = false;
 	freeze__release(target->freeze);
@@ -153,5 +237,7 @@ void target__close(struct target *target)
 	freeze__free(target->freeze);
 	memory__free(target->memory);
 	regions__free(target->regions);
+	threads__clear(&target->threads);
+	rseq__clear(&target->rseq);
 	*target = (struct target){0};
 }

@@ -13,17 +13,21 @@
 #include "target/freeze.h"
 #include "target/memory.h"
 #include "target/regions.h"
+#include "target/rseq.h"
+#include "target/threads.h"
 
 struct target {
 	struct memory *memory; /* NULL until it has execed */
 	struct freeze *freeze;
 	struct regions *regions;
-	struct state *state; /* shared with the kernel side */
-	pid_t pid;           /* 0: not there yet */
-	bool child;          /* of the caller */
-	bool held;           /* all threads stand still, the one that asked inside a poll */
-	bool changed;        /* its mappings, since memory was last refreshed */
-	bool emulated;       /* it runs under valgrind */
+	struct threads threads; /* at the checkpoint */
+	struct rseq_areas rseq; /* of stopped threads, while a restore writes */
+	struct state *state;    /* shared with the kernel side */
+	pid_t pid;              /* 0: not there yet */
+	bool child;             /* of the caller */
+	bool held;              /* all threads stand still, the one that asked inside a poll */
+	bool changed;           /* its mappings, since memory was last refreshed */
+	bool emulated;          /* it runs under valgrind */
 	char comm[17];
 };
 
@@ -33,6 +37,10 @@ int target__open(struct target *target, struct state *state, uint32_t regions, b
 
 /* It has execed, for the first time or again. 0 or -errno. */
 int target__exec(struct target *target, pid_t pid);
+
+/* Does it have another root folder or another mount namespace than the caller? False if that
+ * cannot be found out. */
+bool target__is_elsewhere(const struct target *target);
 
 /* Reads its mappings anew and finds what is wanted of them, see regions__wanted(). Returns 0;
  * -REASON_EMULATED; -ESRCH; -errno. */
@@ -47,8 +55,22 @@ int target__look_again(struct target *target);
  * -REASON_USERFAULT; or -errno. */
 int target__check_userfault(const struct target *target, const struct intervals *ranges);
 
-/* Stops every thread but the one called except (0: all), and tells the kernel side so. 0, or -errno
- * as freeze__stop(): all threads then run. */
+/* For a checkpoint, while the copy is not answered: remembers the threads that there are, and
+ * tells the kernel side how many. 0, -ESRCH or another -errno. */
+int target__remember_threads(struct target *target);
+
+/* For a restore, when the other threads stand still: are the threads those of the checkpoint? 0;
+ * -REASON_THREADS_CHANGED, text (of that size) then names some of them; -ESRCH or another
+ * -errno. */
+int target__check_threads(const struct target *target, char *text, size_t size);
+
+/* Is the stack of the thread that polls in ranges, so that a restore would change it? The main
+ * thread's own stack does not count: who wants it tracked knows. 0 or -REASON_STACK_TRACKED. */
+int target__check_stack(const struct target *target, const struct intervals *ranges);
+
+/* Stops every thread but the one called except (0: all), and tells the kernel side so. For a
+ * restore, keeps what it must not change of them (rseq.h). 0, or -errno as freeze__stop(): all
+ * threads then run. */
 int target__stop(struct target *target, pid_t except);
 
 /* Stops every thread of a target that has polled for a restore. A thread that still waits in its
@@ -71,7 +93,7 @@ int target__hold(struct target *target);
 /* The answer is there: a thread that is held in a poll finds it in that poll. */
 void target__repeat_poll(const struct target *target);
 
-/* Lets every thread run again. Harmless when none stands still. */
+/* Puts back what was kept, and lets every thread run again. Harmless when none stands still. */
 void target__release(struct target *target);
 
 /* Frees what it holds; harmless on a zeroed struct. */

@@ -1,0 +1,144 @@
+# SPDX-License-Identifier: BSD-2-Clause
+# What a copy of memory alone would break is refused before a byte is written (refused.c), with a message
+# that says why and what to do; and requests that nobody would answer are noticed.
+
+load common
+
+# play SCENE STATUS...: with each engine, the scene must end well, and the operations as given.
+play()
+{
+	local scene=$1 expected=0
+
+	shift
+	[ "$*" = "${*//failed/}" ] || expected=125
+	for engine in auto chunk; do
+		rm -f "$csv"
+		trace -q -e "$engine" "$E2E/refused" "$scene"
+		expect_status $expected
+		expect_text "$out" "$scene: ok"
+		expect_column status "$@"
+		expect_no_control_files
+	done
+}
+
+@test 'every scene is played here' {
+	for scene in $("$E2E/refused" list); do
+		expect_text "$BATS_TEST_FILENAME" "	play $scene "
+	done
+}
+
+# ---- threads ----
+
+@test 'a thread has started since the checkpoint: the restore is refused, and names it' {
+	play thread-started ok failed ok ok
+	expect_text "$err" 'restore 2 of .*new checkpoint (started: [0-9]* (refused)); its memory is'
+}
+
+@test 'a thread has ended since the checkpoint: the restore is refused, and names it' {
+	play thread-ended ok failed ok ok
+	expect_text "$err" 'restore 2 of .*new checkpoint (ended: [0-9]* (refused)); its memory is'
+}
+
+@test 'a thread has been replaced since the checkpoint: the restore is refused, and names both' {
+	play thread-replaced ok failed ok ok
+	expect_text "$err" '(started: [0-9]* (refused); ended: [0-9]* (refused)); its memory is'
+}
+
+@test 'threads that come and go between checkpoint and restore' {
+	play threads-between ok ok ok ok ok ok ok ok ok ok ok ok ok ok
+	[ ! -s "$err" ]
+}
+
+# ---- stacks ----
+
+@test 'a coroutine that asks, with its stack in the heap, is refused' {
+	play coroutine failed failed ok ok
+	expect_text "$err" 'checkpoint 1 of .* the stack of the thread that polls is in tracked memory'
+}
+
+@test 'a coroutine that asks, with its stack in untracked memory' {
+	play coroutine-untracked ok ok
+	[ ! -s "$err" ]
+}
+
+@test 'a thread that asks, with its stack in tracked memory, is refused' {
+	play other-thread failed failed ok ok
+	expect_text "$err" 'checkpoint 1 of .* the stack of the thread that polls is in tracked memory'
+}
+
+# ---- memory that is gone ----
+
+@test 'memory that is gone is told once, also with -q' {
+	trace -q "$E2E/steps" save unmap restore restore restore save restore
+	expect_status 0
+	[ "$(grep -c 'chunks were not restored, for the target has unmapped' "$err")" = 1 ]
+	expect_text "$err" '^tracer: restore 2: .*GLIBC_TUNABLES='
+}
+
+# ---- requests that are not the target's ----
+
+@test 'a request of a child is noticed, also with -q, and told once' {
+	trace -q sh -c 'TRACER_TIMEOUT_MS=5000 "$@"; true' sh "$E2E/steps" save save
+	expect_status 0
+	expect_text "$out" 'save: -110'
+	[ "$(wc -l <"$err")" = 1 ]
+	expect_text "$err" "$control/ready_to_checkpoint is there, but process [0-9]* (sh) did not" \
+		'children are not followed; .* --wait'
+}
+
+@test 'a request that comes before the program that is waited for' {
+	start_tracer -q --wait waited-for
+	wait_until 'the tracer' test -e "$csv"
+	: >"$control/ready_to_restore"
+	wait_until 'the message' says "$err" 'ready_to_restore is there, but waited-for has not been'
+	kill -INT "$tracer_pid"
+	finish_tracer
+}
+
+@test 'no request at all is told at the end' {
+	trace sh -c 'true'
+	expect_status 0
+	expect_text "$err" 'no request came from process [0-9]* (sh); children are not followed, see --wait$'
+	trace "$E2E/steps" save
+	expect_no_text "$err" 'no request came'
+}
+
+# ---- other folders ----
+
+@test 'a target in a chroot that calls the control folder by another name' {
+	cp "$E2E/foreign-static" "$control/foreign"
+	for engine in auto chunk; do
+		trace -q -e "$engine" env TRACER_CONTROL_DIR=/ chroot "$control" /foreign -r 3
+		expect_status 0
+		expect_text "$out" 'every byte is right'
+		[ ! -s "$err" ]
+	done
+	rm "$control/foreign"
+	expect_no_control_files
+}
+
+@test 'a target that calls the control folder by a relative path, or through a link' {
+	ln -s "$control" "$dir/link"
+	for name in control ./control/../control "$dir/link"; do
+		trace -q env TRACER_CONTROL_DIR="$name" "$E2E/foreign" -r 3
+		expect_status 0
+		expect_text "$out" 'every byte is right'
+		[ ! -s "$err" ]
+	done
+	expect_no_control_files
+}
+
+@test 'a target that has mounts of its own, the control folder among them, is told so' {
+	# shellcheck disable=SC2016 # for that shell
+	trace -q unshare --mount sh -c 'mount -t tmpfs none "$TRACER_CONTROL_DIR" && exec "$@"' sh \
+		"$E2E/steps" wait=3000 save
+	expect_status 125
+	expect_steps 'save: -110'
+	expect_text "$err" 'checkpoint 1 .* in another folder than ours: .* --control-dir'
+}
+
+@test 'a program that has mounts of its own and asks for nothing' {
+	trace unshare --mount sleep 3
+	expect_status 0
+	expect_text "$err" 'no request came .*; it had another root folder or mount namespace'
+}

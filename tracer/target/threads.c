@@ -1,0 +1,143 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * See threads.h. What it reads is in /proc/PID/task/TID/stat, proc_pid_stat(5).
+ */
+#include "target/threads.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include "base/procfs.h"
+
+/* Flags of a thread, from include/linux/sched.h. */
+enum { ENDING = 0x4, IO_WORKER = 0x10, USER_WORKER = 0x4000, NAMED = 4 };
+
+int threads__alone(pid_t pid, struct threads *ret_threads)
+{
+	struct thread *first = calloc(1, sizeof(*first));
+
+	if (!first)
+		return -ENOMEM;
+	first->tid = pid;
+	*ret_threads = (struct threads){first, 1};
+	return 0;
+}
+
+/* Reads one thread. *ret_counts: it is not one that is left out. */
+static int read_thread(pid_t pid, pid_t tid, struct thread *ret_thread, bool *ret_counts)
+{
+	char name[40], text[1024], *open, *close;
+	unsigned int flags;
+	uint64_t start;
+	ssize_t length;
+
+	snprintf(name, sizeof(name), "task/%d/stat", tid);
+	length = procfs__read(pid, name, text, sizeof(text) - 1);
+	if (length < 0)
+		return (int)length;
+	text[length] = '\0';
+	open = strchr(text, '(');
+	close = strrchr(text, ')'); /* a name may have one, too */
+	if (!open || !close || close < open ||
+	    sscanf(close + 1,
+		   " %*c %*d %*d %*d %*d %*d %u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %*d %*d "
+		   "%" SCNu64,
+		   &flags, &start) != 2)
+		return -EBADMSG;
+	*close = '\0';
+	*ret_thread = (struct thread){.tid = tid, .start = tid == pid ? 0 : start};
+	snprintf(ret_thread->name, sizeof(ret_thread->name), "%s", open + 1);
+	*ret_counts = !(flags & (ENDING | IO_WORKER | USER_WORKER));
+	return 0;
+}
+
+static int compare_ids(const void *a, const void *b)
+{
+	const struct thread *left = a, *right = b;
+
+	return (left->tid > right->tid) - (left->tid < right->tid);
+}
+
+int threads__read(pid_t pid, struct threads *ret_threads)
+{
+	struct threads threads = {0};
+	pid_t *tids = NULL;
+	size_t count = 0;
+	int err = procfs__threads(pid, &tids, &count);
+
+	if (err)
+		return err;
+	threads.items = calloc(count, sizeof(*threads.items));
+	err = threads.items ? 0 : -ENOMEM;
+	for (size_t i = 0; i < count && !err; i++) {
+		bool counts = false;
+
+		err = read_thread(pid, tids[i], &threads.items[threads.count], &counts);
+		if (err == -ESRCH)
+			err = 0; /* it was ending */
+		threads.count += counts;
+	}
+	free(tids);
+	if (err) {
+		threads__clear(&threads);
+		return err;
+	}
+	qsort(threads.items, threads.count, sizeof(*threads.items), compare_ids);
+	*ret_threads = threads;
+	return 0;
+}
+
+static bool has(const struct threads *threads, const struct thread *thread)
+{
+	const struct thread *found = threads->count
+					     ? bsearch(thread, threads->items, threads->count,
+						       sizeof(*thread), compare_ids)
+					     : NULL;
+
+	return found && found->start == thread->start;
+}
+
+/* Appends " VERB TID (NAME), ..." of the threads that the other list does not have; returns their
+ * number. */
+static size_t name_others(const struct threads *threads, const struct threads *others,
+			  const char *verb, char *text, size_t size)
+{
+	size_t count = 0, used = strlen(text);
+
+	for (size_t i = 0; i < threads->count; i++) {
+		const struct thread *thread = &threads->items[i];
+
+		if (has(others, thread))
+			continue;
+		count++;
+		if (count > NAMED || used >= size)
+			continue;
+		used += (size_t)snprintf(text + used, size - used, "%s%s%d (%s)",
+					 count > 1 ? ", "
+					 : *text   ? "; "
+						   : "",
+					 count > 1 ? "" : verb, thread->tid, thread->name);
+	}
+	if (count > NAMED && used < size)
+		snprintf(text + used, size - used, " and %zu more", count - NAMED);
+	return count;
+}
+
+bool threads__are_same(const struct threads *before, const struct threads *now, char *text,
+		       size_t size)
+{
+	size_t changes;
+
+	*text = '\0';
+	changes = name_others(now, before, "started: ", text, size);
+	changes += name_others(before, now, "ended: ", text, size);
+	return !changes;
+}
+
+void threads__clear(struct threads *threads)
+{
+	free(threads->items);
+	*threads = (struct threads){0};
+}
