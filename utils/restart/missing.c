@@ -28,7 +28,7 @@ void missing__add(struct missing *m, const char *format, ...)
 	if (ftell(m->out) > 0)
 		(void)fputs(", ", m->out);
 	va_start(args, format);
-	(void)vfprintf(m->out, format, args); /* NOLINT: args is initialized */
+	(void)vfprintf(m->out, format, args);
 	va_end(args);
 }
 
