@@ -179,9 +179,10 @@ $(BUILD)/libckpt.so: $(LIBCKPT) $(BUILD)/pic/library.a
 $(BUILD)/restart-become.o: utils/become/allowed-symbols $(RESTART_BECOME) $(BUILD)/plain/library.a
 	$(link_allowed)
 
-# restart must not lie where a process wants to be that it brings back: below 4 MiB no program is.
-# Static, for a shared library lies where the kernel likes.
-$(BUILD)/restart: FORM := -static -no-pie -Wl,-Ttext-segment=0x100000,-z,norelro
+# restart must not lie where a process wants to be that it brings back. lld links programs that are
+# not PIE to 2 MiB, ld to 4 MiB; 64 KiB is the lowest address that a kernel gives to users
+# (vm.mmap_min_addr). Static, for a shared library lies where the kernel likes.
+$(BUILD)/restart: FORM := -static -no-pie -Wl,-Ttext-segment=0x10000,-z,norelro
 $(BUILD)/restart: LIBS := -lz
 $(BUILD)/restart: override CFLAGS := $(PLAIN_CFLAGS)
 $(BUILD)/restart: $(RESTART) $(BUILD)/plain/library.a

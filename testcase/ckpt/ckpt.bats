@@ -294,6 +294,25 @@ flip()
 	scene "$WORK-no-pie" brk
 }
 
+@test 'brought back: a program where lld puts it' {
+	for tool in clang ld.lld; do
+		command -v $tool >/dev/null || skip "$tool is not installed"
+	done
+	clang -w -D_GNU_SOURCE -fuse-ld=lld -no-pie -fno-pie -pthread -o work "$TREE"/testcase/ckpt/work*.c
+	readelf -lW work | grep -m 1 'LOAD.* 0x0000000000200000 '
+	scene "$dir/work" count
+}
+
+@test 'brought back: threads, where clone3 is refused' {
+	start cancel
+	take_image
+	cp out out.then
+	touch finish
+	for error in 1 38; do # EPERM, ENOSYS
+		expect_end "$BUILD/e2e/deny" clone3 $error
+	done
+}
+
 @test 'brought back: a static program with libckpt linked in' {
 	scene "$WORK-static" threads
 	scene "$WORK-static" tls

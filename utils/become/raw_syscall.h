@@ -6,6 +6,7 @@
 #ifndef BECOME_RAW_SYSCALL_H
 #define BECOME_RAW_SYSCALL_H
 
+#include <errno.h>
 #include <linux/sched.h>
 #include <stdint.h>
 #include <sys/syscall.h>
@@ -23,25 +24,37 @@ static inline long raw_syscall__call(long number, uint64_t a, uint64_t b, uint64
 	return result;
 }
 
-/* clone3(2). args must name a stack; the new task begins in begin(argument), which never returns.
- * Returns its number, or -errno. */
+/* clone3(2), and clone(2) where that is refused: filters of containers answer ENOSYS or EPERM, since
+ * they cannot look at its arguments. args must name a stack, and no number (set_tid) for clone(2).
+ * The new task begins in begin(argument), which never returns. Returns its number, or -errno. */
 static inline long raw_syscall__clone(const struct clone_args *args, void (*begin)(void *),
 				      void *argument)
 {
 	register void *to __asm__("r12") = argument;
 	register void (*start)(void *) __asm__("r13") = begin;
+	register uint64_t r10 __asm__("r10") = 0;
 	long result;
 
-	__asm__ volatile("syscall\n\t"
-			 "test %%rax, %%rax\n\t"
-			 "jnz 1f\n\t"
-			 "xor %%ebp, %%ebp\n\t"
-			 "mov %%r12, %%rdi\n\t"
-			 "call *%%r13\n"
-			 "1:"
+#define RAW_SYSCALL_NEW_TASK                                                                       \
+	"syscall\n\t"                                                                              \
+	"test %%rax, %%rax\n\t"                                                                    \
+	"jnz 1f\n\t"                                                                               \
+	"xor %%ebp, %%ebp\n\t"                                                                     \
+	"mov %%r12, %%rdi\n\t"                                                                     \
+	"call *%%r13\n"                                                                            \
+	"1:"
+	__asm__ volatile(RAW_SYSCALL_NEW_TASK
 			 : "=a"(result)
 			 : "0"(SYS_clone3), "D"(args), "S"(sizeof(*args)), "r"(to), "r"(start)
 			 : "rcx", "r11", "memory");
+	if ((result != -ENOSYS && result != -EPERM) || args->set_tid_size)
+		return result;
+	__asm__ volatile(RAW_SYSCALL_NEW_TASK
+			 : "=a"(result)
+			 : "0"(SYS_clone), "D"(args->flags), "S"(args->stack + args->stack_size),
+			   "d"(0), "r"(r10), "r"(to), "r"(start)
+			 : "rcx", "r8", "r11", "memory");
+#undef RAW_SYSCALL_NEW_TASK
 	return result;
 }
 

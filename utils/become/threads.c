@@ -106,7 +106,7 @@ void threads__start(const struct plan *plan)
 		if (i == plan->main)
 			continue;
 		tid = start_thread(&plan->threads[i], stack, true);
-		if (tid == -EPERM || tid == -EEXIST || tid == -EINVAL)
+		if (tid == -EPERM || tid == -EEXIST || tid == -EINVAL || tid == -ENOSYS)
 			tid = start_thread(&plan->threads[i], stack, false);
 		if (tid < 0)
 			die__of("cannot start a thread", (int)tid);

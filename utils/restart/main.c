@@ -3,10 +3,10 @@
  * restart [FILE]: brings a process back from its image, see restart(1). This folder has what runs
  * while there is a C library; become/ goes on without it.
  *
- * restart is linked statically at a fixed address, 1 MiB, so the kernel chooses no place for any of
- * its code. Programs lie at 4 MiB (fixed) or far above; all else that the kernel has put into this
- * process (stack, heap, vdso) is unmapped or moved before the image comes. It fails, with a
- * message, only for a program that is linked there.
+ * restart is linked statically at a fixed address, 64 KiB, so the kernel chooses no place for any
+ * of its code. Programs lie from 2 MiB on; all else that the kernel has put into this process
+ * (stack, heap, vdso) is unmapped or moved before the image comes. It fails, with a message, only
+ * for a program that is linked below 2 MiB.
  */
 #include <argp.h>
 #include <inttypes.h>
