@@ -33,7 +33,7 @@ LIBCKPT_HANDLER := $(filter-out $(LIBCKPT_START),$(patsubst %.c,$(BUILD)/pic/%.o
 LIBCKPT  := $(LIBCKPT_START) $(BUILD)/libckpt-handler.o
 RESTART_BECOME := $(patsubst %.c,$(BUILD)/plain/%.o,$(wildcard utils/become/*.c))
 RESTART  := $(patsubst %.c,$(BUILD)/plain/%.o,$(wildcard utils/restart/*.c)) $(BUILD)/restart-become.o
-MODULES  := $(filter-out %/main.o %/start.o,$(TRACER) $(READCKPT) \
+MODULES  := $(filter-out %/main.o %/start.o %/start_interpose.o,$(TRACER) $(READCKPT) \
 	$(call objects,utils/restart/*.c utils/become/*.c utils/libckpt/*.c))
 programs  = $(patsubst testcase/%.c,$(BUILD)/%,$(wildcard testcase/$(1)/*.c))
 UNIT     := $(call programs,unit)
@@ -198,7 +198,7 @@ WORKS := $(addprefix $(BUILD)/ckpt/,work work-no-pie work-static)
 $(BUILD)/ckpt/work-no-pie: FORM := -fno-pie -no-pie
 $(BUILD)/ckpt/work-static: FORM := -static
 $(WORKS): LIBS = -pthread $(if $(filter -static,$(FORM)),-lz)
-$(BUILD)/ckpt/work-static: $(LIBCKPT) $(BUILD)/pic/library.a
+$(BUILD)/ckpt/work-static: $(filter-out %/start_interpose.o,$(LIBCKPT)) $(BUILD)/pic/library.a
 $(WORKS): $(wildcard testcase/ckpt/work*.[ch])
 
 # Its crc32() takes the place of zlib's in libckpt.

@@ -651,11 +651,105 @@ restart_in_background()
 	expect_unharmed
 }
 
-@test 'one of two threads that does not take the signal' {
-	start deaf
-	expect_message 'thread [0-9]* did not come within 5 seconds: .* it blocks signal 12'
+@test 'a helper thread of the C library that blocks all signals' {
+	start helper
+	expect_message 'thread [0-9]* blocks signal 12, as helpers of the C library do'
 	[ ! -e image ]
 	expect_unharmed
+}
+
+@test 'brought back: threads that block all signals, or wait for all' {
+	scene "$WORK" deaf
+	scene "$WORK" blocked
+}
+
+@test 'a program that takes the signal for itself' {
+	for way in 1 2 3; do
+		rm -f finish
+		start CKPT_INTERVAL=1s "taken $way"
+		[ "$(cat err)" = 'libckpt: the program uses signal 12 itself, so there will be no image; choose another one with CKPT_SIGNAL, such as 64' ]
+		kill -USR2 "$pid"
+		sleep 1.2
+		[ ! -e image ]
+		expect_unharmed
+	done
+	rm -f finish
+	scene "$WORK" taken # it only sets the default action of each
+	start CKPT_SIGNAL=64 'taken 1'
+	kill -64 "$pid"
+	wait_for 'an image' test -e image
+	[ ! -s err ]
+	expect_unharmed
+}
+
+@test 'a program that restricts its system calls' {
+	for way in 0 1; do
+		rm -f finish
+		start CKPT_INTERVAL=100ms "locked-in $way"
+		grep -x 'libckpt: the program restricts its system calls with seccomp(2), so there will be no image from now on' err
+		rm -f image
+		kill -USR2 "$pid"
+		sleep 0.3
+		[ ! -e image ]
+		expect_unharmed
+	done
+}
+
+@test 'brought back: a program that root was before' {
+	[ "$(id -u)" -eq 0 ] || skip 'needs root'
+	chmod 777 .
+	for options in CKPT_FORK=0 CKPT_FORK=1 CKPT_INCREMENTAL=1; do
+		rm -f finish image* alive
+		start "$options" dropped
+		next_image
+		kill -KILL "$pid"
+		wait "$pid" || true
+		touch finish
+		timeout -k 5 "$LIMIT" "$RESTART" image </dev/null
+		[ "$(tail -n 1 out)" = ok ]
+	done
+}
+
+@test 'an image each 100 ms, of a child that goes into the background' {
+	start CKPT_FILE="$dir/image-%p" CKPT_INTERVAL=100ms background
+	child=$(awk '/^child/ { print $2 }' out)
+	wait_for 'an image of the child' test -e "image-$child"
+	expect_unharmed
+}
+
+@test 'brought back: files under all numbers, that of libckpt among them' {
+	for limit in 64 256 1024; do
+		rm -f finish image* file*
+		(ulimit -n "$limit" && start CKPT_INCREMENTAL=1 numbers && echo "$pid" >number)
+		pid=$(cat number)
+		next_image
+		wait_for 'it to have opened all' grep -q opened out
+		next_image
+		next_image
+		kill -KILL "$pid"
+		wait_for 'its end' sh -c "! kill -0 $pid 2>/dev/null"
+		touch finish
+		timeout -k 5 "$LIMIT" "$RESTART" image </dev/null
+		[ "$(tail -n 1 out)" = ok ]
+	done
+	pid=
+}
+
+@test 'brought back: memory that is moved as a whole between increments' {
+	for options in CKPT_FORK=0 CKPT_FORK=1; do
+		rm -f finish go image*
+		start CKPT_INCREMENTAL=1 "$options" moves
+		next_image
+		touch go
+		wait_for 'it to have moved' grep -q moved out
+		next_image
+		next_image
+		kill -KILL "$pid"
+		wait "$pid" || true
+		touch finish
+		timeout -k 5 "$LIMIT" "$RESTART" image </dev/null
+		[ "$(tail -n 1 out)" = ok ]
+	done
 }
 
 @test 'a handler on a stack of its own that is too small' {
@@ -737,16 +831,12 @@ assert len(json.load(sys.stdin)["threads"]) >= 9'
 	[ ! -e image.1 ]
 }
 
-@test 'a program that does not take the signal' {
-	start signals
+@test 'a program that blocks the signal' {
+	start CKPT_SIGNAL=15 signals # which that scene does
+	kill -TERM "$pid"
+	wait_for 'an image' test -e image
 	kill -KILL "$pid"
 	wait "$pid" || true
-	: >out
-	start CKPT_SIGNAL=15 signals # which that scene blocks
-	kill -TERM "$pid"
-	sleep 0.3
-	[ ! -e image ]
-	expect_unharmed
 }
 
 @test 'wrong settings are named, and the program runs' {

@@ -23,7 +23,8 @@ struct work_scene {
 	void (*play)(void);
 };
 
-extern const struct work_scene work_alone[], work_kernel[], work_threads[], work_missing[];
+extern const struct work_scene work_alone[], work_kernel[], work_threads[], work_missing[],
+	work_daemon[];
 
 extern unsigned long work_number; /* from the command line; 0: none */
 

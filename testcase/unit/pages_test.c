@@ -201,7 +201,7 @@ static void test_tracking(void)
 		tap__skip(3, "it is by soft-dirty bits");
 		return;
 	}
-	tap__ok(write_protect__is_open(tracking.uffd), "the userfaultfd is open");
+	tap__ok(write_tracking__has_uffd(&tracking), "the userfaultfd is open");
 	must(close(tracking.uffd));
 	other = fcntl(STDOUT_FILENO, F_DUPFD, tracking.uffd);
 	must(other != tracking.uffd);

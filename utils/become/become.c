@@ -114,6 +114,8 @@ __attribute__((noreturn, used)) static void run(struct plan *plan)
 	threads__start(plan);
 	die__unless(syscall(SYS_close_range, plan->first_fd, UINT32_MAX, 0), "cannot close files");
 	set_limits(plan);
+	if (plan->is_undumpable)
+		die__unless(prctl(PR_SET_DUMPABLE, 0, 0, 0, 0), "cannot hide /proc/self");
 	threads__become(&plan->threads[plan->main]);
 }
 

@@ -73,6 +73,7 @@ struct plan {
 	struct image_process process;
 	uint64_t rseq; /* what restart's own C library has registered */
 	uint32_t rseq_bytes, rseq_signature;
+	bool is_undumpable; /* PR_SET_DUMPABLE of prctl(2) */
 	int first_fd;    /* files from there on are restart's own, not the process's */
 	int messages_fd; /* where to say what goes wrong; from first_fd on as well; -1: nowhere */
 	int program_fd;  /* the file that the process was started from; -1: restart's stays */

@@ -147,6 +147,7 @@ enum {
 	IMAGE_HAS_LIMITS = 1 << 0, /* limits and groups are known */
 	IMAGE_HAS_OOM = 1 << 1,    /* oom_score_adj is known */
 	IMAGE_LOST_RSEQ = 1 << 2,  /* a thread has a registration of rseq(2) that is not known */
+	IMAGE_UNDUMPABLE = 1 << 3, /* as PR_SET_DUMPABLE of prctl(2) has it */
 };
 
 /* What the kernel keeps for the process beside memory, threads and files. */

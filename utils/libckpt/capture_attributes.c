@@ -10,6 +10,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "libckpt/dumpable.h"
 #include "libckpt/proc_text.h"
 
 enum { GET_REGISTRATIONS = 1 << 9 }; /* of membarrier(2), Linux 6.3 */
@@ -86,6 +87,8 @@ int capture_attributes__add(struct capture *c, const struct stopped_thread *thre
 		return err;
 	capture_oom(&c->image->attributes);
 	capture_membarrier(&c->image->attributes);
+	if (!dumpable__was())
+		c->image->attributes.flags |= IMAGE_UNDUMPABLE;
 	for (; threads; threads = threads->next) {
 		if (threads->rseq_is_unknown)
 			c->image->attributes.flags |= IMAGE_LOST_RSEQ;

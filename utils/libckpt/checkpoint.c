@@ -14,6 +14,7 @@
 
 #include "base/clock.h"
 #include "base/nocancel.h"
+#include "libckpt/dumpable.h"
 #include "libckpt/message.h"
 #include "libckpt/save.h"
 
@@ -105,6 +106,7 @@ static int work_of_child(struct saving *saving, bool pages_chosen)
 {
 	int err = save__reopen(saving);
 
+	dumpable__end();
 	if (!err && !pages_chosen)
 		err = save__choose_pages(saving);
 	if (!err)

@@ -367,6 +367,11 @@ void dirty__open(struct dirty *dirty)
 	open_tracking(&dirty->tracking);
 }
 
+bool dirty__stop_watching(struct dirty *dirty)
+{
+	return dirty->owner == getpid() && write_tracking__let_go(&dirty->tracking);
+}
+
 static int arm_all(const struct dirty *dirty, const struct pagemap *pagemap,
 		   const struct image *image)
 {
@@ -386,6 +391,10 @@ void dirty__commit(struct dirty *dirty, const struct own_memory *memory, const s
 	page_sums__free(&dirty->old);
 	dirty->old = dirty->next;
 	dirty->next = (struct page_sums){0};
+	if (arm_all(dirty, memory->pagemap, image) == 0)
+		return;
+	/* The program has closed the userfaultfd, as daemons close all files. */
+	open_tracking(&dirty->tracking);
 	if (arm_all(dirty, memory->pagemap, image)) {
 		/* From now on by checksums; there are none of anonymous memory yet. */
 		dirty->tracking = (struct write_tracking){.uffd = -1};

@@ -7,6 +7,7 @@
 #ifndef LIBCKPT_DIRTY_H
 #define LIBCKPT_DIRTY_H
 
+#include <stdbool.h>
 #include <sys/types.h>
 
 #include "image/image.h"
@@ -24,6 +25,10 @@ struct dirty {
 /* Starts write tracking, at the first call in a process. A forked child is another process: its
  * parent's userfaultfd does not watch its memory. */
 void dirty__open(struct dirty *dirty);
+
+/* Lets the kernel forget which pages were written, until the next image: to watch memory keeps
+ * mappings apart that were one. Returns whether they were. */
+bool dirty__stop_watching(struct dirty *dirty);
 
 /* Forgets everything, in a process that was brought back: its kernel knows nothing of it. */
 void dirty__forget(struct dirty *dirty);

@@ -19,6 +19,7 @@
 #include "image/registrations.h"
 #include "libckpt/ask_rseq.h"
 #include "libckpt/checkpoint.h"
+#include "libckpt/dumpable.h"
 #include "libckpt/interval.h"
 #include "libckpt/message.h"
 #include "libckpt/stop_threads.h"
@@ -38,7 +39,14 @@ static struct {
 	struct ldso_locks locks;
 	struct interval interval;
 	struct checkpoint checkpoint;
+	volatile bool holds_timer, is_locked_in;
 } self;
+
+static void start_timer(void)
+{
+	if (!self.holds_timer)
+		interval__start(&self.interval, &self.settings);
+}
 
 static void take_checkpoint(struct stopped_thread *leader, uint64_t start_ns)
 {
@@ -54,13 +62,11 @@ static void take_checkpoint(struct stopped_thread *leader, uint64_t start_ns)
 	checkpoint__take(&self.checkpoint, &self.settings, &context, start_ns);
 }
 
-static void lead(struct stopped_thread *leader)
+static void lead_dumpable(struct stopped_thread *leader, uint64_t start_ns)
 {
-	uint64_t start_ns = clock__now_ns();
 	pid_t tid = 0;
 	int err;
 
-	registrations__open_keys();
 	settings__set_pid(&self.settings, getpid());
 	if (checkpoint__is_busy(&self.checkpoint, &self.settings)) {
 		message__text(&self.settings, "the one before is still being written", 0);
@@ -70,6 +76,8 @@ static void lead(struct stopped_thread *leader)
 	err = stop_threads__gather(self.settings.signal, leader, &tid);
 	if (err == -ETIMEDOUT)
 		message__absent_thread(&self.settings, tid);
+	else if (err == -EDEADLK)
+		message__deaf_thread(&self.settings, tid);
 	else if (err == -EFBIG)
 		message__many_threads(&self.settings);
 	else if (err)
@@ -78,6 +86,16 @@ static void lead(struct stopped_thread *leader)
 		take_checkpoint(leader, start_ns);
 	stop_threads__release();
 	message__pause(&self.settings, clock__now_ns() - start_ns);
+}
+
+static void lead(struct stopped_thread *leader)
+{
+	uint64_t start_ns = clock__now_ns();
+
+	registrations__open_keys();
+	dumpable__begin();
+	lead_dumpable(leader, start_ns);
+	dumpable__end();
 }
 
 /* In a process that was brought back. No thread uses restart's memory any more when all have
@@ -97,7 +115,7 @@ static void come_back(const struct stopped_thread *thread, bool leads)
 	stop_threads__own();
 	ldso_locks__renumber(&self.locks, thread);
 	checkpoint__come_back(&self.checkpoint);
-	interval__start(&self.interval, &self.settings);
+	start_timer();
 	stop_threads__release();
 }
 
@@ -176,6 +194,8 @@ void handler__on_signal(int signal, siginfo_t *info, void *context)
 	int kept = errno, type = 0, state = 0;
 
 	(void)signal;
+	if (self.is_locked_in)
+		return;
 	(void)pthread_setcanceltype(PTHREAD_CANCEL_DEFERRED, &type);
 	(void)pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &state);
 	answer(info, context);
@@ -193,5 +213,31 @@ void handler__prepare(const struct settings *settings, const struct ldso_locks *
 
 void handler__start_timer(void)
 {
-	interval__start(&self.interval, &self.settings);
+	start_timer();
+}
+
+void handler__start_in_child(void)
+{
+	stop_threads__own();
+	settings__set_pid(&self.settings, getpid());
+	start_timer();
+}
+
+void handler__hold_timer(bool hold)
+{
+	self.holds_timer = hold;
+	if (hold)
+		interval__stop(&self.interval);
+	else
+		start_timer();
+}
+
+void handler__lock_in(void)
+{
+	self.is_locked_in = true;
+}
+
+bool handler__stop_watching(void)
+{
+	return dirty__stop_watching(&self.checkpoint.dirty);
 }

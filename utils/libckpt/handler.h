@@ -7,6 +7,7 @@
 #define LIBCKPT_HANDLER_H
 
 #include <signal.h>
+#include <stdbool.h>
 
 #include "libckpt/ldso_locks.h"
 #include "libckpt/settings.h"
@@ -19,5 +20,20 @@ void handler__on_signal(int signal, siginfo_t *info, void *context);
 
 /* Starts the timer for CKPT_INTERVAL, if that is set, once the signal is handled. */
 void handler__start_timer(void);
+
+/* In a child of fork(3), which has the memory of its parent and no timer. */
+void handler__start_in_child(void);
+
+/* The program takes the signal for itself: no timer shall send it; or it has given it back. */
+void handler__hold_timer(bool hold);
+
+/* From now on the handler does nothing, not even a system call: the next one may end the program,
+ * see seccomp(2). */
+void handler__lock_in(void);
+
+/* Ends the write tracking of the calling process until the next image, if that is by userfaultfd(2):
+ * a call of the program may have failed only because its memory is watched. Returns whether that
+ * changes anything. */
+bool handler__stop_watching(void);
 
 #endif

@@ -38,6 +38,13 @@ void interval__start(struct interval *interval, const struct settings *settings)
 		interval->owner = getpid();
 }
 
+void interval__stop(struct interval *interval)
+{
+	if (interval__is_running(interval))
+		(void)syscall(SYS_timer_delete, interval->timer);
+	interval->owner = 0;
+}
+
 void interval__rearm(const struct interval *interval, const struct settings *settings)
 {
 	if (interval__is_running(interval) && set(interval, settings) < 0)

@@ -21,6 +21,9 @@ struct interval {
  * back, since no image has one. Says on standard error if that fails. */
 void interval__start(struct interval *interval, const struct settings *settings);
 
+/* Removes it. */
+void interval__stop(struct interval *interval);
+
 /* Sets it anew, after each request, whatever came of that. */
 void interval__rearm(const struct interval *interval, const struct settings *settings);
 

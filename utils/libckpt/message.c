@@ -89,6 +89,21 @@ void message__absent_thread(const struct settings *settings, pid_t tid)
 	add_end(&line);
 }
 
+void message__deaf_thread(const struct settings *settings, pid_t tid)
+{
+	struct stderr_line line;
+
+	stderr_line__begin(&line);
+	add_path(&line, settings);
+	stderr_line__text(&line, "thread ");
+	stderr_line__number(&line, (uint64_t)tid);
+	stderr_line__text(&line, " blocks signal ");
+	stderr_line__number(&line, (uint64_t)settings->signal);
+	stderr_line__text(&line, ", as helpers of the C library do (timers with SIGEV_THREAD, "
+				 "aio), or it is the main thread and has ended");
+	add_end(&line);
+}
+
 void message__many_threads(const struct settings *settings)
 {
 	struct stderr_line line;

@@ -25,6 +25,9 @@ void message__pause(const struct settings *settings, uint64_t paused_ns);
 /* stop_threads__gather has waited for that thread in vain. */
 void message__absent_thread(const struct settings *settings, pid_t tid);
 
+/* That thread blocks the signal, or has ended though it is the main one, and will never come. */
+void message__deaf_thread(const struct settings *settings, pid_t tid);
+
 /* There are more threads than STOP_THREADS_MAX. */
 void message__many_threads(const struct settings *settings);
 

@@ -81,7 +81,7 @@ static int fill_image(struct saving *s)
 	size_t own_count = list_own(s, own);
 	int err;
 
-	if (dirty)
+	if (dirty && write_tracking__has_uffd(&dirty->tracking))
 		hidden_fds[2] = dirty->tracking.uffd;
 	err = fill_info(s);
 	if (err)

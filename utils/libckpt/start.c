@@ -15,7 +15,7 @@
 #include "libckpt/handler.h"
 #include "libckpt/start_locks.h"
 #include "libckpt/start_settings.h"
-#include "libckpt/stop_threads.h"
+#include "libckpt/start_interpose.h"
 
 /* The answer to the signal if a setting is wrong: without a handler it would end the program. */
 static char refusal[SETTINGS_MESSAGE_BYTES + 64];
@@ -39,6 +39,15 @@ static int handle_signal(int signal, struct sigaction *action)
 	return -1;
 }
 
+/* A static program does not have it. */
+static void interpose(int signal, const struct sigaction *action)
+{
+	extern __typeof__(start_interpose__begin) start_interpose__begin __attribute__((weak));
+
+	if (start_interpose__begin)
+		start_interpose__begin(signal, action);
+}
+
 __attribute__((constructor)) static void start(void)
 {
 	char message[SETTINGS_MESSAGE_BYTES];
@@ -58,9 +67,11 @@ __attribute__((constructor)) static void start(void)
 	start_locks__find(&locks);
 	handler__prepare(&settings, &locks);
 	/* If this fails, stop_threads__role finds out in the child. */
-	(void)pthread_atfork(NULL, NULL, stop_threads__own);
+	(void)pthread_atfork(NULL, NULL, handler__start_in_child);
 	action.sa_sigaction = handler__on_signal;
 	action.sa_flags = SA_SIGINFO;
-	if (handle_signal(settings.signal, &action) == 0)
+	if (handle_signal(settings.signal, &action) == 0) {
 		handler__start_timer();
+		interpose(settings.signal, &action);
+	}
 }

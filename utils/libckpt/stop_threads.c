@@ -17,10 +17,12 @@
 #include <unistd.h>
 
 #include "base/page.h"
+#include "libckpt/proc_text.h"
 
 enum {
 	ROUND_MS = 20, /* after which those that are missing are called again */
 	ROUNDS = 250,  /* 5 seconds */
+	PATIENCE = 3,  /* the C library blocks all signals for a moment now and then */
 	ADDRESS_BITS = 48,
 };
 
@@ -161,6 +163,26 @@ static int call_missing(int signal, pid_t self, pid_t *ret_tid)
 	return missing;
 }
 
+/* Will the thread never come? It is asleep with the signal blocked, or a zombie. */
+static bool is_deaf(pid_t tid, int signal)
+{
+	static char text[4096]; /* the leader's */
+	char path[64];
+	const char *state;
+
+	proc_text__make_path(path, "/proc/self/task/", (uint64_t)tid, 10, "/status");
+	if (proc_text__read(path, text, sizeof(text)) <= 0)
+		return false;
+	state = strstr(text, "\nState:\t");
+	if (!state)
+		return false;
+	state += strlen("\nState:\t");
+	if (*state == 'Z')
+		return true;
+	return *state == 'S' &&
+	       (proc_text__find_number(text, "SigBlk:", 16) >> (signal - 1) & 1);
+}
+
 int stop_threads__gather(int signal, struct stopped_thread *first, pid_t *ret_tid)
 {
 	gathering.leader = first;
@@ -178,6 +200,8 @@ int stop_threads__gather(int signal, struct stopped_thread *first, pid_t *ret_ti
 			first->next = first_member(gathering.members);
 			return 0;
 		}
+		if (round >= PATIENCE && is_deaf(*ret_tid, signal))
+			return -EDEADLK;
 		/* Until all have come that were called, or none comes any more. */
 		while (gathering.arrivals - arrivals < (unsigned int)missing) {
 			unsigned int seen = gathering.arrivals;

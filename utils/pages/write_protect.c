@@ -7,8 +7,9 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/userfaultfd.h>
-#include <string.h>
 #include <sys/ioctl.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -21,13 +22,29 @@
 #define FEATURE_WP_UNPOPULATED (1ULL << 13)
 #define FEATURE_WP_ASYNC       (1ULL << 15)
 
-enum { UFFD_NUMBER = 700 }; /* out of the way of the program's own files */
+enum {
+	NUMBER = 700, /* out of the way of the program's own files */
+	FROM_LIMIT = 8,
+};
 
-int write_protect__open(void)
+/* The number that is asked for, or the next free one: a high one, but far below the limit, for the
+ * kernel's table is as long as the highest number. */
+static int find_number(void)
+{
+	struct rlimit limit;
+
+	if (syscall(SYS_prlimit64, 0, RLIMIT_NOFILE, NULL, &limit) == 0 &&
+	    limit.rlim_cur < NUMBER + FROM_LIMIT && limit.rlim_cur > FROM_LIMIT)
+		return (int)limit.rlim_cur - FROM_LIMIT;
+	return NUMBER;
+}
+
+int write_protect__open(uint64_t *ret_inode)
 {
 	struct uffdio_api api = {.api = UFFD_API,
 				 .features = FEATURE_WP_ASYNC | FEATURE_WP_UNPOPULATED};
 	int fd = (int)syscall(SYS_userfaultfd, O_CLOEXEC | O_NONBLOCK | UFFD_USER_MODE_ONLY);
+	struct stat st;
 	int moved;
 
 	if (fd < 0)
@@ -36,30 +53,22 @@ int write_protect__open(void)
 		(void)nocancel__close(fd);
 		return -EOPNOTSUPP;
 	}
-	moved = (int)syscall(SYS_fcntl, fd, F_DUPFD_CLOEXEC, UFFD_NUMBER);
-	if (moved < 0)
-		return fd; /* the limit of file numbers is lower */
-	(void)nocancel__close(fd);
-	return moved;
+	moved = (int)syscall(SYS_fcntl, fd, F_DUPFD_CLOEXEC, find_number());
+	if (moved >= 0) {
+		(void)nocancel__close(fd);
+		fd = moved;
+	}
+	*ret_inode = fstat(fd, &st) == 0 ? st.st_ino : 0;
+	return fd;
 }
 
-bool write_protect__is_open(int uffd)
+bool write_protect__is_open(int uffd, uint64_t inode)
 {
-	static const char expected[] = "anon_inode:[userfaultfd]";
-	char path[32] = "/proc/self/fd/", text[sizeof(expected)], digits[12];
-	size_t i = sizeof(digits), length = strlen(path);
-	ssize_t n;
+	struct stat st;
 
-	if (uffd < 0)
-		return false;
-	digits[--i] = '\0';
-	do {
-		digits[--i] = (char)('0' + uffd % 10);
-		uffd /= 10;
-	} while (uffd);
-	memcpy(path + length, digits + i, sizeof(digits) - i);
-	n = readlink(path, text, sizeof(text));
-	return n == (ssize_t)sizeof(expected) - 1 && memcmp(text, expected, (size_t)n) == 0;
+	/* It is of none of the kinds of S_IFMT. */
+	return uffd >= 0 && inode && fstat(uffd, &st) == 0 && st.st_ino == inode &&
+	       (st.st_mode & S_IFMT) == 0;
 }
 
 int write_protect__register(int uffd, uint64_t start, uint64_t end)

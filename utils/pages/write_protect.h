@@ -11,12 +11,13 @@
 #include <stdint.h>
 
 /* Makes a userfaultfd for the memory of the calling process. To close it ends all protection.
- * Returns its descriptor or -errno; -EOPNOTSUPP if the kernel is too old. */
-int write_protect__open(void);
+ * Returns its descriptor, with its inode in *ret_inode; or -errno; -EOPNOTSUPP if the kernel is too
+ * old. */
+int write_protect__open(uint64_t *ret_inode);
 
-/* Does this number of the calling process belong to a userfaultfd still? The program may have
- * closed it, and opened another file. */
-bool write_protect__is_open(int uffd);
+/* Does this number of the calling process belong to that userfaultfd still? The program may have
+ * closed it, and opened another file, or made a userfaultfd of its own. */
+bool write_protect__is_open(int uffd, uint64_t inode);
 
 /*
  * Registers [start, end), which is page-aligned. All its pages are written until pagemap__protect.

@@ -48,7 +48,8 @@ out:
 
 void write_tracking__open(struct write_tracking *t, struct pagemap *p)
 {
-	*t = (struct write_tracking){.way = WRITE_TRACKING_PROTECT, .uffd = write_protect__open()};
+	*t = (struct write_tracking){.way = WRITE_TRACKING_PROTECT};
+	t->uffd = write_protect__open(&t->inode);
 	if (t->uffd >= 0 && works(t, p))
 		return;
 	write_tracking__close(t);
@@ -59,17 +60,32 @@ void write_tracking__open(struct write_tracking *t, struct pagemap *p)
 
 void write_tracking__close(struct write_tracking *t)
 {
-	if (write_protect__is_open(t->uffd))
+	if (write_tracking__has_uffd(t))
 		(void)nocancel__close(t->uffd);
 	t->uffd = -1;
 	t->way = WRITE_TRACKING_NONE;
+}
+
+bool write_tracking__has_uffd(const struct write_tracking *t)
+{
+	return write_protect__is_open(t->uffd, t->inode);
+}
+
+bool write_tracking__let_go(struct write_tracking *t)
+{
+	const int uffd = __atomic_exchange_n(&t->uffd, -1, __ATOMIC_SEQ_CST);
+
+	if (!write_protect__is_open(uffd, t->inode))
+		return false;
+	(void)nocancel__close(uffd);
+	return true;
 }
 
 int write_tracking__begin_round(const struct write_tracking *t)
 {
 	if (t->way == WRITE_TRACKING_SOFT_DIRTY)
 		return soft_dirty__clear();
-	if (t->way == WRITE_TRACKING_PROTECT && !write_protect__is_open(t->uffd))
+	if (t->way == WRITE_TRACKING_PROTECT && !write_tracking__has_uffd(t))
 		return -EBADF;
 	return 0;
 }

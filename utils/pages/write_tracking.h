@@ -26,7 +26,8 @@ enum write_tracking_way {
 
 struct write_tracking {
 	enum write_tracking_way way;
-	int uffd; /* -1: none */
+	int uffd;       /* -1: none */
+	uint64_t inode; /* of the userfaultfd */
 };
 
 /*
@@ -38,6 +39,13 @@ void write_tracking__open(struct write_tracking *tracking, struct pagemap *pagem
 /* Ends all protection. The number of the userfaultfd may be another file's by now, which stays
  * open. The way is then WRITE_TRACKING_NONE. */
 void write_tracking__close(struct write_tracking *tracking);
+
+/* Does the number of the userfaultfd belong to it, and not to a file of the program? */
+bool write_tracking__has_uffd(const struct write_tracking *tracking);
+
+/* Ends all protection, but not the way: begin_round then says -EBADF. May be called by several
+ * threads. Returns whether there was any. */
+bool write_tracking__let_go(struct write_tracking *tracking);
 
 /* Begins anew: soft-dirty arms all pages here. Returns 0; -EBADF if the program has closed the
  * userfaultfd; or another -errno. */

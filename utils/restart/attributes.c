@@ -136,6 +136,7 @@ void attributes__set(const struct image *image, struct plan *plan, struct missin
 	}
 	if ((attributes->flags & IMAGE_HAS_OOM) && !set_oom(attributes->oom_score_adj))
 		missing__add(missing, "oom_score_adj (it was %d)", attributes->oom_score_adj);
+	plan->is_undumpable = (attributes->flags & IMAGE_UNDUMPABLE) != 0;
 	if (!register_membarrier(attributes->membarrier))
 		missing__add(missing, "registrations of membarrier(2)");
 	plan->program_fd = program_file__open(image, plan->first_fd);

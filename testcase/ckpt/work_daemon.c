@@ -1,0 +1,249 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * Scenes of programs that do what daemons and servers do: close all files, drop their rights, lock
+ * themselves in, move their memory, take signals for themselves.
+ */
+#include "work.h"
+
+#include <fcntl.h>
+#include <linux/audit.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <pthread.h>
+#include <sched.h>
+#include <signal.h>
+#include <stddef.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <time.h>
+
+/* ---- numbers of files ---- */
+
+static int last_number(void)
+{
+	struct rlimit limit;
+
+	must(getrlimit(RLIMIT_NOFILE, &limit) == 0);
+	return (int)limit.rlim_cur - 1;
+}
+
+/* With few numbers: a file takes each that is free, or with a number all from that on are closed
+ * once an image is there. What each of them had must be there later. */
+static void numbers(void)
+{
+	int last = last_number(), first = work_number ? (int)work_number : 3;
+	char text[32];
+
+	say("ready");
+	while (access("image", F_OK) != 0 && !must_finish())
+		(void)usleep(10000);
+	for (int fd = first; fd <= last; fd++) {
+		(void)snprintf(text, sizeof(text), "file %d", fd);
+		(void)close(fd);
+		if (fd % 23 != 0 && fd < last - 20)
+			continue;
+		must(open(text, O_CREAT | O_TRUNC | O_RDWR, 0600) == first);
+		must(fd == first || (dup2(first, fd) == fd && close(first) == 0));
+		must(write(fd, text, sizeof(text)) == sizeof(text));
+	}
+	(void)close(first);
+	say("opened");
+	wait_for_finish();
+	for (int fd = first + 1; fd <= last; fd++) {
+		char back[sizeof(text)] = {0};
+
+		(void)snprintf(text, sizeof(text), "file %d", fd);
+		if (fd % 23 != 0 && fd < last - 20)
+			check(fcntl(fd, F_GETFD) < 0);
+		else
+			check(pread(fd, back, sizeof(back), 0) == sizeof(back) &&
+			      strcmp(back, text) == 0);
+	}
+}
+
+/* ---- moving memory ---- */
+
+/* What libckpt does for increments to see writes must not be seen: mappings that were one stay one,
+ * whatever is done to a part of them between two images. */
+static void moves(void)
+{
+	enum { AREAS = 5, BETWEEN = 64 };
+	const int both = PROT_READ | PROT_WRITE, flags = MAP_PRIVATE | MAP_ANONYMOUS;
+	unsigned char *areas[AREAS];
+
+	for (size_t i = 0; i < AREAS; i++) {
+		areas[i] = mmap(NULL, 8 * PAGE, both, flags, -1, 0);
+		must(areas[i] != MAP_FAILED);
+		must(mmap(NULL, BETWEEN * PAGE, PROT_NONE, flags, -1, 0) != MAP_FAILED);
+		fill(areas[i], 8 * PAGE, i);
+	}
+	say("ready");
+	while (access("go", F_OK) != 0)
+		(void)usleep(10000);
+	for (size_t i = 0; i < AREAS; i++) {
+		must(mmap(areas[i] + 2 * PAGE, 2 * PAGE, both, flags | MAP_FIXED, -1, 0) !=
+		     MAP_FAILED);
+		areas[i] = mremap(areas[i], 8 * PAGE, (16 + i) * PAGE, MREMAP_MAYMOVE);
+		check(areas[i] != MAP_FAILED);
+		fill(areas[i] + 9 * PAGE, PAGE, i + 23);
+	}
+	say("moved");
+	wait_for_finish();
+	for (size_t i = 0; i < AREAS; i++) {
+		check(is_filled(areas[i], 2 * PAGE, i));
+		check(is_filled(areas[i] + 4 * PAGE, 4 * PAGE, i + 4 * PAGE / 8));
+		check(is_filled(areas[i] + 9 * PAGE, PAGE, i + 23));
+		for (size_t k = 2 * PAGE; k < 4 * PAGE; k++)
+			check(areas[i][k] == 0);
+	}
+}
+
+/* ---- rights ---- */
+
+/* Not dumpable: the files of /proc/self are root's. */
+static void dropped(void)
+{
+	must(setgid(65534) == 0 && setuid(65534) == 0);
+	must(prctl(PR_GET_DUMPABLE) == 0);
+	say("ready");
+	wait_for_finish();
+	check(prctl(PR_GET_DUMPABLE) == 0);
+}
+
+/* ---- children ---- */
+
+/* Forks into the background, and asks for nothing. */
+static void background(void)
+{
+	int status = 0;
+	pid_t child = fork();
+
+	must(child >= 0);
+	if (child > 0) {
+		must(waitpid(child, &status, 0) == child);
+		check(status == 0);
+		return;
+	}
+	printf("child %d\n", (int)getpid());
+	say("ready");
+	wait_for_finish();
+	_exit(0);
+}
+
+/* ---- seccomp(2) ---- */
+
+#define ALLOW(number)                                                                              \
+	BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (number), 0, 1),                                       \
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW)
+
+/* A call that is not in its list ends the program. */
+static void locked_in(void)
+{
+	struct sock_filter filter[] = {
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+		ALLOW(SYS_write),
+		ALLOW(SYS_rt_sigreturn),
+		ALLOW(SYS_clock_nanosleep),
+		ALLOW(SYS_exit_group),
+		ALLOW(SYS_access),
+		ALLOW(SYS_symlink),
+		ALLOW(SYS_fstat),
+		ALLOW(SYS_newfstatat),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS),
+	};
+	struct sock_fprog program = {sizeof(filter) / sizeof(*filter), filter};
+
+	must(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0);
+	if (work_number)
+		must(syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &program) == 0);
+	else
+		must(prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) == 0);
+	say("ready");
+	wait_for_finish();
+}
+
+/* ---- signals ---- */
+
+static void ignore_it(int signal)
+{
+	(void)signal;
+}
+
+/* Takes the signal for itself, in one of the ways that there are. */
+static void taken(void)
+{
+	const struct sigaction action = {.sa_handler = ignore_it};
+
+	for (int number = 1; number < 32; number++) { /* as daemons begin */
+		if (number != SIGKILL && number != SIGSTOP)
+			must(signal(number, SIG_DFL) != SIG_ERR);
+	}
+	if (work_number == 1)
+		must(signal(SIGUSR2, ignore_it) == SIG_DFL);
+	else if (work_number == 2)
+		must(sigaction(SIGUSR2, &action, NULL) == 0);
+	else if (work_number == 3)
+		must(signal(SIGUSR2, SIG_IGN) == SIG_DFL);
+	say("ready");
+	wait_for_finish();
+}
+
+/* A thread of the C library's own that blocks all signals. */
+static void tick(union sigval value)
+{
+	(void)value;
+}
+
+static void helper(void)
+{
+	struct sigevent event = {.sigev_notify = SIGEV_THREAD, .sigev_notify_function = tick};
+	timer_t timer;
+
+	must(timer_create(CLOCK_MONOTONIC, &event, &timer) == 0);
+	say("ready");
+	wait_for_finish();
+}
+
+static void *wait_for_signals(void *argument)
+{
+	sigset_t all;
+	int number;
+
+	(void)sigfillset(&all);
+	while (sigwait(&all, &number) == 0 && number != SIGTERM)
+		continue;
+	return argument;
+}
+
+/* All threads block all signals, and one waits for them. */
+static void blocked(void)
+{
+	sigset_t all, mask;
+	pthread_t id;
+
+	(void)sigfillset(&all);
+	must(pthread_sigmask(SIG_BLOCK, &all, NULL) == 0);
+	must(sigprocmask(SIG_SETMASK, &all, NULL) == 0);
+	must(pthread_create(&id, NULL, wait_for_signals, NULL) == 0);
+	say("ready");
+	wait_for_finish();
+	must(pthread_sigmask(SIG_BLOCK, NULL, &mask) == 0);
+	check(sigismember(&mask, SIGTERM) == 1 && sigismember(&mask, SIGUSR1) == 1);
+	must(pthread_kill(id, SIGTERM) == 0);
+	check(pthread_join(id, NULL) == 0);
+}
+
+const struct work_scene work_daemon[] = {
+	{"numbers", numbers},
+	{"moves", moves},
+	{"dropped", dropped},
+	{"background", background},
+	{"locked-in", locked_in},
+	{"taken", taken},
+	{"helper", helper},
+	{"blocked", blocked},
+	{NULL, NULL},
+};

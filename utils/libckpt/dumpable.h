@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * A process that has dropped the rights of root is not dumpable: its files of /proc/self are root's.
+ * It is made dumpable for as long as an image is written. Usable inside a signal handler.
+ */
+#ifndef LIBCKPT_DUMPABLE_H
+#define LIBCKPT_DUMPABLE_H
+
+#include <stdbool.h>
+
+/* Makes the process dumpable, and the same in reverse. One thread at a time. */
+void dumpable__begin(void);
+void dumpable__end(void);
+
+/* Was it dumpable before dumpable__begin? */
+bool dumpable__was(void);
+
+#endif

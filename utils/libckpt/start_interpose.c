@@ -1,0 +1,305 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * See start_interpose.h. These functions take the place of those of the C library, in libckpt.so
+ * only: a static program that has libckpt linked in calls the C library's own. They run outside of
+ * our handler, but maybe in one of the program's: nothing here takes a lock or memory, once the
+ * function behind has been found.
+ */
+#include "libckpt/start_interpose.h"
+
+#include <dlfcn.h>
+#include <errno.h>
+#include <linux/seccomp.h>
+#include <poll.h>
+#include <pthread.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/select.h>
+#include <sys/signalfd.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "libckpt/handler.h"
+#include "libckpt/stderr_line.h"
+
+#define EXPORTED __attribute__((visibility("default")))
+
+/* The function of that name behind ours. */
+#define NEXT(name)                                                                                 \
+	({                                                                                         \
+		static __typeof__(&(name)) next;                                                   \
+		if (!next)                                                                         \
+			*(void **)&next = dlsym(RTLD_NEXT, #name);                                 \
+		next;                                                                              \
+	})
+
+static struct {
+	int number; /* of our signal; 0: nothing is done here */
+	bool is_taken;
+	bool is_said;
+	bool is_locked_in;
+	struct sigaction action; /* ours */
+} self;
+
+void start_interpose__begin(int number, const struct sigaction *action)
+{
+	self.action = *action;
+	self.number = number;
+}
+
+/* ---- who has the signal ---- */
+
+static void say_taken(void)
+{
+	struct stderr_line line;
+
+	if (self.is_said)
+		return;
+	self.is_said = true;
+	stderr_line__begin(&line);
+	stderr_line__text(&line, "the program uses signal ");
+	stderr_line__number(&line, (uint64_t)self.number);
+	stderr_line__text(&line, " itself, so there will be no image; choose another one with "
+				 "CKPT_SIGNAL, such as 64");
+	stderr_line__end(&line);
+}
+
+/* What the program sees of our action. */
+static void hide(struct sigaction *old)
+{
+	if (!old || old->sa_sigaction != self.action.sa_sigaction)
+		return;
+	memset(old, 0, sizeof(*old));
+	old->sa_handler = SIG_DFL;
+}
+
+/* The default action is nothing that a program needs, so the signal is ours again. */
+static int set_action(const struct sigaction *action, struct sigaction *old)
+{
+	const bool is_default = !(action->sa_flags & SA_SIGINFO) && action->sa_handler == SIG_DFL;
+	int result;
+
+	if (!is_default)
+		say_taken();
+	if (is_default == self.is_taken)
+		handler__hold_timer(!is_default);
+	result = NEXT(sigaction)(self.number, is_default ? &self.action : action, old);
+	if (result == 0)
+		self.is_taken = !is_default;
+	hide(old);
+	return result;
+}
+
+EXPORTED int sigaction(int number, const struct sigaction *action, struct sigaction *old)
+{
+	int result;
+
+	if (self.number && number == self.number && action)
+		return set_action(action, old);
+	result = NEXT(sigaction)(number, action, old);
+	if (result == 0 && self.number && number == self.number)
+		hide(old);
+	return result;
+}
+
+static sighandler_t set_handler(sighandler_t handler, int flags)
+{
+	struct sigaction action = {.sa_handler = handler, .sa_flags = flags}, old;
+
+	return set_action(&action, &old) < 0 ? SIG_ERR : old.sa_handler;
+}
+
+EXPORTED sighandler_t signal(int number, sighandler_t handler)
+{
+	return self.number && number == self.number ? set_handler(handler, SA_RESTART)
+						    : NEXT(signal)(number, handler);
+}
+
+EXPORTED sighandler_t sysv_signal(int number, sighandler_t handler)
+{
+	return self.number && number == self.number
+		       ? set_handler(handler, (int)(SA_RESETHAND | SA_NODEFER))
+		       : NEXT(sysv_signal)(number, handler);
+}
+
+EXPORTED sighandler_t __sysv_signal(int number, sighandler_t handler) /* NOLINT: glibc's name */
+	__attribute__((alias("sysv_signal")));
+
+/* ---- who blocks the signal, or waits for it ---- */
+
+/* The set without our signal. */
+static const sigset_t *without_ours(const sigset_t *set, sigset_t *copy)
+{
+	if (!set || !self.number || self.is_taken || sigismember(set, self.number) != 1)
+		return set;
+	*copy = *set;
+	(void)sigdelset(copy, self.number);
+	return copy;
+}
+
+EXPORTED int pthread_sigmask(int how, const sigset_t *set, sigset_t *old)
+{
+	sigset_t copy;
+
+	if (how != SIG_UNBLOCK)
+		set = without_ours(set, &copy);
+	return NEXT(pthread_sigmask)(how, set, old);
+}
+
+EXPORTED int sigprocmask(int how, const sigset_t *set, sigset_t *old)
+{
+	sigset_t copy;
+
+	if (how != SIG_UNBLOCK)
+		set = without_ours(set, &copy);
+	return NEXT(sigprocmask)(how, set, old);
+}
+
+EXPORTED int sigsuspend(const sigset_t *set)
+{
+	sigset_t copy;
+
+	return NEXT(sigsuspend)(without_ours(set, &copy));
+}
+
+EXPORTED int ppoll(struct pollfd *fds, nfds_t count, const struct timespec *time,
+		   const sigset_t *set)
+{
+	sigset_t copy;
+
+	return NEXT(ppoll)(fds, count, time, without_ours(set, &copy));
+}
+
+EXPORTED int pselect(int count, fd_set *to_read, fd_set *to_write, fd_set *others,
+		     const struct timespec *time, const sigset_t *set)
+{
+	sigset_t copy;
+
+	return NEXT(pselect)(count, to_read, to_write, others, time, without_ours(set, &copy));
+}
+
+EXPORTED int epoll_pwait(int fd, struct epoll_event *events, int count, int ms,
+			 const sigset_t *set)
+{
+	sigset_t copy;
+
+	return NEXT(epoll_pwait)(fd, events, count, ms, without_ours(set, &copy));
+}
+
+EXPORTED int sigwait(const sigset_t *set, int *number)
+{
+	sigset_t copy;
+
+	return NEXT(sigwait)(without_ours(set, &copy), number);
+}
+
+EXPORTED int sigwaitinfo(const sigset_t *set, siginfo_t *info)
+{
+	sigset_t copy;
+
+	return NEXT(sigwaitinfo)(without_ours(set, &copy), info);
+}
+
+EXPORTED int sigtimedwait(const sigset_t *set, siginfo_t *info, const struct timespec *time)
+{
+	sigset_t copy;
+
+	return NEXT(sigtimedwait)(without_ours(set, &copy), info, time);
+}
+
+EXPORTED int signalfd(int fd, const sigset_t *set, int flags)
+{
+	sigset_t copy;
+
+	return NEXT(signalfd)(fd, without_ours(set, &copy), flags);
+}
+
+/* ---- memory ---- */
+
+/* The kernel merges no mapping that is watched with one that is not, and moves no two at once. */
+EXPORTED void *mremap(void *address, size_t bytes, size_t new_bytes, int flags, ...)
+{
+	void *to = NULL, *result;
+	va_list arguments;
+
+	va_start(arguments, flags);
+	if (flags & ~MREMAP_MAYMOVE)
+		to = va_arg(arguments, void *);
+	va_end(arguments);
+	result = NEXT(mremap)(address, bytes, new_bytes, flags, to);
+	if (result == MAP_FAILED && (errno == EFAULT || errno == EINVAL)) {
+		const int kept = errno;
+
+		if (self.number && handler__stop_watching())
+			return NEXT(mremap)(address, bytes, new_bytes, flags, to);
+		errno = kept;
+	}
+	return result;
+}
+
+/* ---- seccomp(2) ---- */
+
+/* Said before, since the filter may not even let us write; the handler then makes no call. */
+static void before_filter(void)
+{
+	struct stderr_line line;
+
+	if (!self.number || self.is_locked_in)
+		return;
+	self.is_locked_in = true;
+	handler__hold_timer(true);
+	handler__lock_in();
+	stderr_line__begin(&line);
+	stderr_line__text(&line, "the program restricts its system calls with seccomp(2), so there "
+				 "will be no image from now on");
+	stderr_line__end(&line);
+}
+
+EXPORTED int prctl(int option, ...)
+{
+	unsigned long a[4];
+	va_list arguments;
+
+	va_start(arguments, option);
+	for (int i = 0; i < 4; i++)
+		a[i] = va_arg(arguments, unsigned long);
+	va_end(arguments);
+	if (option == PR_SET_SECCOMP)
+		before_filter();
+	return (int)syscall(SYS_prctl, option, a[0], a[1], a[2], a[3]);
+}
+
+/* As it is called by libseccomp. Without a filter it only asks what the kernel has. */
+EXPORTED long syscall(long number, ...)
+{
+	long a[6], result;
+	va_list arguments;
+
+	va_start(arguments, number);
+	for (int i = 0; i < 6; i++)
+		a[i] = va_arg(arguments, long);
+	va_end(arguments);
+	if (number == SYS_seccomp &&
+	    (a[0] == SECCOMP_SET_MODE_STRICT || (a[0] == SECCOMP_SET_MODE_FILTER && a[2])))
+		before_filter();
+	{
+		register long r10 __asm__("r10") = a[3];
+		register long r8 __asm__("r8") = a[4];
+		register long r9 __asm__("r9") = a[5];
+
+		__asm__ volatile("syscall"
+				 : "=a"(result)
+				 : "0"(number), "D"(a[0]), "S"(a[1]), "d"(a[2]), "r"(r10), "r"(r8),
+				   "r"(r9)
+				 : "rcx", "r11", "memory");
+	}
+	if (result < 0 && result >= -4095) {
+		errno = (int)-result;
+		return -1;
+	}
+	return result;
+}

@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * Calls of the C library that libckpt answers in the program's place, so that the two do not get
+ * into each other's way: calls that take our signal away or block it, calls that fail only because
+ * the memory is watched, and calls after which system calls of ours would end the program.
+ */
+#ifndef LIBCKPT_START_INTERPOSE_H
+#define LIBCKPT_START_INTERPOSE_H
+
+#include <signal.h>
+
+/* The signal is ours from now on. action: how it is handled. */
+void start_interpose__begin(int number, const struct sigaction *action);
+
+#endif
