@@ -106,7 +106,7 @@ static int attach_hooks(struct run *run, bool restore_in_bpf)
 	return hooks__attach(&settings, &run->facts, &run->hooks);
 }
 
-/* All that must be ready before the target runs. */
+/* All that must be ready before the target runs. What a failure leaves open, close_all() closes. */
 static int set_up(struct run *run)
 {
 	const struct options *options = &run->options;
@@ -116,22 +116,27 @@ static int set_up(struct run *run)
 	int err;
 
 	err = kernel_check__run(&run->facts);
-	if (!err)
-		err = choose_restore_path(run, &in_bpf);
-	if (!err)
-		err = control__open(options->control_dir, &run->control);
-	if (!err)
-		err = report__create(options->output, name, options->engine,
-				     options__regions_name(options->regions, regions),
-				     run->facts.release, &run->report);
-	if (!err)
-		err = open_signals(run);
-	if (!err)
-		err = attach_hooks(run, in_bpf);
-	if (!err)
-		err = session__create(options, run->control, run->hooks, run->report, in_bpf,
-				      &run->session);
-	return err;
+	if (err)
+		return err;
+	err = choose_restore_path(run, &in_bpf);
+	if (err)
+		return err;
+	err = control__open(options->control_dir, &run->control);
+	if (err)
+		return err;
+	err = report__create(options->output, name, options->engine,
+			     options__regions_name(options->regions, regions), run->facts.release,
+			     &run->report);
+	if (err)
+		return err;
+	err = open_signals(run);
+	if (err)
+		return err;
+	err = attach_hooks(run, in_bpf);
+	if (err)
+		return err;
+	return session__create(options, run->control, run->hooks, run->report, in_bpf,
+			       &run->session);
 }
 
 /* Returns 0, or the exit status. */

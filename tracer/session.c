@@ -133,13 +133,16 @@ int session__create(const struct options *options, struct control *control, stru
 					.snapshot = session->snapshot,
 					.state = session->state};
 	err = target__open(&session->target, session->state, options->regions, !options->wait_name);
-	if (!err && options->save)
+	if (err)
+		goto out;
+	if (options->save)
 		err = snapshot_image__create(&session->image);
-	if (!err) {
-		session->events =
-			ring_buffer__new(hooks__events_fd(hooks), on_event, session, NULL);
-		err = session->events ? 0 : -errno;
-	}
+	if (err)
+		goto out;
+	session->events = ring_buffer__new(hooks__events_fd(hooks), on_event, session, NULL);
+	if (!session->events)
+		err = -errno;
+out:
 	if (err) {
 		log__error("cannot set up the session: %s", strerror(-err));
 		session__free(session);
@@ -207,10 +210,14 @@ static int check_target(struct session *session)
 	if (err || (operation->threads == 1 && !operation->stack))
 		return err;
 	err = snapshot__ranges(session->snapshot, true, &ranges);
-	if (!err)
-		err = target__check_stack(&session->target, &ranges);
-	if (!err && operation->threads > 1)
+	if (err)
+		goto out;
+	err = target__check_stack(&session->target, &ranges);
+	if (err)
+		goto out;
+	if (operation->threads > 1)
 		err = target__check_userfault(&session->target, &ranges);
+out:
 	intervals__clear(&ranges);
 	return err;
 }
@@ -237,15 +244,16 @@ static int look_at_target(struct session *session)
 		err = reconcile(session);
 	if (operation->kind == OPERATION_CHECKPOINT)
 		session->state->valid = 0; /* the new table takes the place of the old one */
-	if (!err)
-		err = check_target(session);
-	if (!err)
-		err = snapshot__begin(session->snapshot, &session->target, operation->kind);
 	/* the copy begins, or begins again if something changed between two batches of it */
 	operation->copied = operation->absent = operation->unwritten = operation->newer = 0;
 	operation->lost = operation->suspects = operation->clean = operation->differences = 0;
 	operation->slab_cursor = operation->slab_flags = 0;
-	return err;
+	if (err)
+		return err;
+	err = check_target(session);
+	if (err)
+		return err;
+	return snapshot__begin(session->snapshot, &session->target, operation->kind);
 }
 
 /* Hands over to the next poll, unless something has overtaken the operation. -REASON_OVERTAKEN when
@@ -360,12 +368,16 @@ static void prepare(struct session *session)
 	}
 	if (operation->threads > 1 || session->state->stopped)
 		err = target__stop(target, (pid_t)operation->tid);
-	if (!err)
-		err = count_restart(session);
-	if (!err)
-		err = look_at_target(session);
-	if (!err)
-		err = make_ready(session);
+	if (err)
+		goto out;
+	err = count_restart(session);
+	if (err)
+		goto out;
+	err = look_at_target(session);
+	if (err)
+		goto out;
+	err = make_ready(session);
+out:
 	if (err)
 		reply__fail(&session->reply, NULL, "%s%s", why(session, err),
 			    what_is_now(session, begun, err));

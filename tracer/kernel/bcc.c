@@ -84,18 +84,14 @@ static int open_library(struct bcc *bcc)
 			   dlerror());
 		return -ENOENT;
 	}
-	err = find(bcc, "bpf_module_create_c_from_string", &bcc->create);
-	if (!err)
-		err = find(bcc, "bpf_module_destroy", &bcc->destroy);
-	if (!err)
-		err = find(bcc, "bpf_function_start", &bcc->function_start);
-	if (!err)
-		err = find(bcc, "bpf_function_size", &bcc->function_size);
-	if (!err)
-		err = find(bcc, "bpf_table_fd", &bcc->table_fd);
-	if (!err)
-		err = find(bcc, "bcc_func_load", &bcc->load);
-	return err;
+	if ((err = find(bcc, "bpf_module_create_c_from_string", &bcc->create)) ||
+	    (err = find(bcc, "bpf_module_destroy", &bcc->destroy)) ||
+	    (err = find(bcc, "bpf_function_start", &bcc->function_start)) ||
+	    (err = find(bcc, "bpf_function_size", &bcc->function_size)) ||
+	    (err = find(bcc, "bpf_table_fd", &bcc->table_fd)) ||
+	    (err = find(bcc, "bcc_func_load", &bcc->load)))
+		return err;
+	return 0;
 }
 
 /* The library reads the variable only now; what the user has not set, the target must not see. */
@@ -133,8 +129,10 @@ int bcc__compile(const char *text, const char *const *flags, int count, struct b
 	if (!bcc)
 		return -ENOMEM;
 	err = open_library(bcc);
-	if (!err)
-		err = compile(bcc, text, flags, count);
+	if (err)
+		goto out;
+	err = compile(bcc, text, flags, count);
+out:
 	if (err) {
 		bcc__free(bcc);
 		return err;

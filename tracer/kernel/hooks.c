@@ -170,16 +170,21 @@ int hooks__attach(const struct hook_settings *settings, const struct kernel_fact
 		goto out;
 	step = "load";
 	err = tracer_bpf__load(object);
-	if (!err)
-		err = install(object, object->progs.poll, CONTINUE_POLL);
-	if (!err && settings->restore_in_bpf)
+	if (err)
+		goto out;
+	err = install(object, object->progs.poll, CONTINUE_POLL);
+	if (err)
+		goto out;
+	if (settings->restore_in_bpf)
 		err = install(object, object->progs.restore, CONTINUE_RESTORE);
 	if (err)
 		goto out;
 	step = "map the arrays of";
 	err = map_array(object->maps.suspects, SUSPECT_PAGES * sizeof(*hooks->suspects),
 			(void **)&hooks->suspects);
-	if (!err && !settings->restore_in_bpf)
+	if (err)
+		goto out;
+	if (!settings->restore_in_bpf)
 		err = map_array(object->maps.differences, DIFFERENCES * sizeof(*hooks->differences),
 				(void **)&hooks->differences);
 	if (err)

@@ -137,12 +137,15 @@ int kernel_check__run(struct kernel_facts *ret_facts)
 	int err;
 
 	err = check_capabilities();
-	if (!err)
-		err = check_btf();
-	if (!err)
-		err = check_tracepoints();
-	if (!err)
-		err = check_bpf(&facts.can_write_user);
+	if (err)
+		return err;
+	err = check_btf();
+	if (err)
+		return err;
+	err = check_tracepoints();
+	if (err)
+		return err;
+	err = check_bpf(&facts.can_write_user);
 	if (err)
 		return err;
 	if (uname(&name) || stat("/proc/self/ns/pid", &status)) {
