@@ -22,7 +22,7 @@ static void *count(void *argument)
 	int number = worker->number, last = BOARD_THREADS - 1;
 	uint64_t *turn_low = &low->counters[last], *turn_high = &high->counters[last];
 
-	while (get(&worker->board->phase) < ROUNDS) {
+	while (get(&worker->board->checkpoints_done) < ROUNDS) {
 		if (get(&worker->board->phase) != worker->board->reached[number]) {
 			set(&worker->board->reached[number], get(&worker->board->phase));
 			wait_for(&worker->board->checkpoints_done, get(&worker->board->phase));
@@ -39,7 +39,8 @@ static void *count(void *argument)
 	return NULL;
 }
 
-/* In round r the threads count until phase r + 1, and wait there until the round is over. */
+/* In round r the threads count until phase r + 1, and wait there until the round is over: a restore
+ * wants the threads of its checkpoint. */
 static void instant(void)
 {
 	unsigned char *memory = map_alone(LARGE, MAP_PRIVATE);
