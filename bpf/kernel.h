@@ -99,11 +99,11 @@ struct rseq; /* in user memory */
 
 struct task_struct { /* include/linux/sched.h */
 	const struct cred *cred;
-	struct files_struct *files;
 	struct mm_struct *mm;
-	struct rseq *rseq; /* with CONFIG_RSEQ */
 	struct signal_struct *signal;
-	__u32 rseq_len; /* since 6.3 */
+	struct files_struct *files;
+	struct rseq *rseq; /* with CONFIG_RSEQ */
+	__u32 rseq_len;    /* since 6.3 */
 } CORE;
 
 struct pt_regs { /* arch/x86/include/asm/ptrace.h */

@@ -12,9 +12,8 @@
 
 struct kept_rseq {
 	__u64 address; /* 0: there is none */
+	__u64 rest;    /* the second half is kept, too */
 	__u8 bytes[RSEQ_BYTES];
-	__u32 length;
-	__u32 padding;
 };
 
 struct {
@@ -24,37 +23,44 @@ struct {
 	__type(value, struct kept_rseq);
 } kept_rseqs SEC(".maps");
 
+/* Lengths are multiples of 32 bytes. In halves, all sizes are constants, which every verifier
+ * takes. */
 static void keep_rseq(void)
 {
 	struct task_struct *task = bpf_get_current_task_btf();
 	__u32 zero = 0, length = RSEQ_FIRST_BYTES;
 	struct kept_rseq *kept = bpf_map_lookup_elem(&kept_rseqs, &zero);
+	__u64 address;
 
 	if (!kept)
 		return;
-	kept->address = 0;
-	if (!bpf_core_field_exists(task->rseq) || !task->rseq)
+	kept->address = kept->rest = 0;
+	if (!bpf_core_field_exists(task->rseq))
 		return;
+	address = (__u64)BPF_CORE_READ(task, rseq);
 	if (bpf_core_field_exists(task->rseq_len))
-		length = task->rseq_len;
-	if (length > RSEQ_BYTES)
-		length = RSEQ_BYTES;
-	if (bpf_probe_read_user(kept->bytes, length, (void *)task->rseq))
+		length = BPF_CORE_READ(task, rseq_len);
+	if (!address || bpf_probe_read_user(kept->bytes, RSEQ_FIRST_BYTES, (void *)address))
 		return; /* not in memory: no restore in BPF reaches it */
-	kept->length = length;
-	kept->address = (__u64)task->rseq;
+	kept->address = address;
+	kept->rest =
+		length > RSEQ_FIRST_BYTES &&
+		!bpf_probe_read_user(kept->bytes + RSEQ_FIRST_BYTES, RSEQ_BYTES - RSEQ_FIRST_BYTES,
+				     (void *)(address + RSEQ_FIRST_BYTES));
 }
 
 static __always_inline void put_rseq(void)
 {
-	__u32 zero = 0, length;
+	__u32 zero = 0;
 	struct kept_rseq *kept = bpf_map_lookup_elem(&kept_rseqs, &zero);
 
 	if (!kept || !kept->address)
 		return;
-	length = kept->length;
-	if (length > 0 && length <= RSEQ_BYTES)
-		(void)bpf_probe_write_user((void *)kept->address, kept->bytes, length);
+	(void)bpf_probe_write_user((void *)kept->address, kept->bytes, RSEQ_FIRST_BYTES);
+	if (kept->rest)
+		(void)bpf_probe_write_user((void *)(kept->address + RSEQ_FIRST_BYTES),
+					   kept->bytes + RSEQ_FIRST_BYTES,
+					   RSEQ_BYTES - RSEQ_FIRST_BYTES);
 }
 
 #endif
