@@ -260,7 +260,8 @@ test: tests
 #: check       the same
 check: test
 
-SLOW_SUITES := $(foreach name,workloads/% ckpt/% bench/% e2e/faults.bats e2e/page.bats e2e/docs.bats,testcase/$(name))
+SLOW_SUITES := $(foreach name,workloads/% ckpt/% bench/% \
+	e2e/faults.bats e2e/page.bats e2e/ranges.bats e2e/docs.bats,testcase/$(name))
 
 #: test-quick  without machines and slow suites, in less than three minutes (as root)
 test-quick: tests

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-2-Clause
-# What a copy of memory alone would break is refused before a byte is written (refused.c), with a message
-# that says why and what to do; and requests that nobody would answer are noticed.
+# What a copy of memory alone would break is refused before a byte is written (refused.c), with a
+# message that says why and what to do; and requests that nobody would answer are noticed.
 
 load common
 
