@@ -25,19 +25,26 @@ struct hooks {
 /* What libbpf has said last, for the message if the load fails. */
 static char diagnostics[2048];
 
+/* Keeps the end: there a verifier log says what is wrong. */
 static int keep_diagnostics(enum libbpf_print_level level, const char *format, va_list arguments)
 {
-	size_t used = strlen(diagnostics), room = sizeof(diagnostics) - used;
+	size_t used = strlen(diagnostics), length, kept;
+	char *text;
 
-	if (level == LIBBPF_DEBUG)
+	if (level == LIBBPF_DEBUG || vasprintf(&text, format, arguments) < 0)
 		return 0;
-	if (room < 512) { /* the end of a verifier log says what is wrong, not its beginning */
-		used = sizeof(diagnostics) / 2;
-		memmove(diagnostics, diagnostics + used, sizeof(diagnostics) - used);
-		used = strlen(diagnostics);
-		room = sizeof(diagnostics) - used;
+	length = strlen(text);
+	if (length >= sizeof(diagnostics) - used) {
+		kept = length < sizeof(diagnostics) / 2 ? sizeof(diagnostics) / 2 : 0;
+		if (used > kept) {
+			memmove(diagnostics, diagnostics + used - kept, kept + 1);
+			used = kept;
+		}
 	}
-	return vsnprintf(diagnostics + used, room, format, arguments);
+	kept = sizeof(diagnostics) - used - 1;
+	snprintf(diagnostics + used, kept + 1, "%s", length > kept ? text + length - kept : text);
+	free(text);
+	return 0;
 }
 
 static void set_path(const volatile char *variable, const char *path)
