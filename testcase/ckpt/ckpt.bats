@@ -216,6 +216,12 @@ flip()
 	TMPDIR=/tmp setpriv --reuid nobody --regid nogroup --clear-groups "$SCENE" "$WORK" sparse
 }
 
+@test 'brought back: shared memory of the same moment as private memory' {
+	scene "$WORK" together 23
+	scene -o CKPT_FORK=1 "$WORK" together 64
+	scene -o CKPT_FORK=1 -o CKPT_INCREMENTAL=1 "$WORK" together 64
+}
+
 @test 'brought back: guards are not touched' {
 	(cd "$dir" && : >finish && "$WORK" guards | grep -q '^no guards$') &&
 		skip 'the kernel has no MADV_GUARD_INSTALL (since 6.13)'

@@ -358,6 +358,29 @@ static void sparse(void)
 		check(memory[0][places[1] + i] == 0);
 }
 
+/* Shared memory that changes with private memory all the time: an image has both of one moment. */
+static void together(void)
+{
+	const int both = PROT_READ | PROT_WRITE;
+	const size_t bytes = work_number << 20; /* so that to write them takes a while */
+	volatile uint64_t *shared = mmap(NULL, PAGE, both, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	int fd = memfd_create("together", MFD_CLOEXEC);
+	volatile uint64_t *named, count = 0;
+	void *heap = malloc(bytes + 1);
+
+	must(shared != MAP_FAILED && fd >= 0 && ftruncate(fd, PAGE) == 0 && heap);
+	named = mmap(NULL, PAGE, both, MAP_SHARED, fd, 0);
+	must(named != MAP_FAILED && close(fd) == 0);
+	fill(heap, bytes, 1);
+	say("ready");
+	do {
+		check(*shared == count && *named == count);
+		*named = *shared = ++count;
+	} while (count % 23 || !must_finish());
+	check(is_filled(heap, bytes, 1));
+	free(heap);
+}
+
 /* Memory that a protection key closes, as it does in each signal handler. */
 static void keys(void)
 {
@@ -406,6 +429,7 @@ const struct work_scene work_kernel[] = {
 	{"mappings", mappings},
 	{"newline", newline},
 	{"sparse", sparse},
+	{"together", together},
 	{"guards", guards},
 	{"keys", keys},
 	{"interrupts", interrupted_once},

@@ -115,13 +115,15 @@ static int work_of_child(struct saving *saving, bool pages_chosen)
 	return err;
 }
 
-/* A child has the memory of this moment, as copy-on-write, and one thread. */
+/* A child has the private memory of this moment, as copy-on-write, and one thread. */
 static int write_in_child(struct checkpoint *c, const struct settings *settings,
 			  struct saving *saving, bool pages_chosen, uint64_t start_ns)
 {
-	int err = open_file(c, saving);
+	int err = save__copy_shared(saving);
 	long child;
 
+	if (!err)
+		err = open_file(c, saving);
 	if (err)
 		return report(settings, saving, err, start_ns);
 	child = syscall(SYS_clone, 0, NULL, NULL, NULL, NULL);

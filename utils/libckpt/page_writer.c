@@ -15,6 +15,7 @@
 struct writing {
 	struct image_writer *writer;
 	struct own_memory *memory;
+	const struct shared_copy *shared;
 	uint64_t bytes; /* of pages that hold data */
 };
 
@@ -111,15 +112,41 @@ static int write_anonymous(struct writing *w, const struct image_mapping *mappin
 	return more < 0 ? more : write_zeros(w, at, segment->end);
 }
 
+/* Shared memory as it was copied. */
+static int write_copied(struct writing *w, const struct image_mapping *mapping,
+			const unsigned char *copy, const struct image_segment *segment)
+{
+	const uint64_t shift = (uintptr_t)copy - mapping->start;
+	uint64_t at = segment->start;
+	struct pagemap_run run;
+	int more, err;
+
+	pagemap__begin(w->memory->pagemap, segment->start + shift, segment->end + shift, 0);
+	while ((more = pagemap__next(w->memory->pagemap, &run)) > 0) {
+		err = write_zeros(w, at, run.start - shift);
+		if (err)
+			return err;
+		err = write_directly(w, run.start, run.end);
+		if (err)
+			return err;
+		w->bytes += run.end - run.start;
+		at = run.end - shift;
+	}
+	return more < 0 ? more : write_zeros(w, at, segment->end);
+}
+
 /* Files and shared memory, whose holes stay holes. */
 static int write_other(struct writing *w, const struct image *image,
 		       const struct image_mapping *mapping, const struct image_segment *segment)
 {
+	const unsigned char *copy = shared_copy__find(w->shared, image, mapping);
 	uint64_t at = segment->start;
 	struct shm_holes holes;
 	struct image_run run;
 	int err = 0;
 
+	if (copy)
+		return write_copied(w, mapping, copy, segment);
 	shm_holes__open(&holes, mapping, image->strings);
 	while (shm_holes__next(&holes, at, segment->end, &run)) {
 		err = write_zeros(w, at, run.start);
@@ -138,9 +165,10 @@ out:
 }
 
 int page_writer__write(struct image_writer *writer, const struct image *image,
-		       struct own_memory *memory, uint64_t *ret_bytes)
+		       struct own_memory *memory, const struct shared_copy *shared,
+		       uint64_t *ret_bytes)
 {
-	struct writing w = {.writer = writer, .memory = memory};
+	struct writing w = {.writer = writer, .memory = memory, .shared = shared};
 	const struct image_mapping *mapping = image->mappings;
 	int err = 0;
 

@@ -181,6 +181,12 @@ int save__choose_pages(struct saving *s)
 }
 _Static_assert(IMAGE_SEGMENTS_MAX == 60000, "the text above says it");
 
+int save__copy_shared(struct saving *s)
+{
+	begin_step(s, "cannot copy shared memory");
+	return shared_copy__make(&s->shared, &s->memory, s->image);
+}
+
 int save__open(struct saving *s)
 {
 	int err = image_writer__open(s->writer, s->request->path);
@@ -216,7 +222,7 @@ int save__write(struct saving *s)
 	err = image_writer__begin(writer, s->image);
 	if (err)
 		goto out;
-	err = page_writer__write(writer, s->image, &s->memory, &s->written_bytes);
+	err = page_writer__write(writer, s->image, &s->memory, &s->shared, &s->written_bytes);
 	if (err)
 		goto out;
 	err = image_writer__commit(writer);
@@ -230,5 +236,6 @@ out:
 void save__close(struct saving *s)
 {
 	own_memory__close(&s->memory);
+	shared_copy__free(&s->shared);
 	arena__close(&s->arena);
 }

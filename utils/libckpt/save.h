@@ -17,6 +17,7 @@
 #include "libckpt/dirty.h"
 #include "libckpt/history.h"
 #include "libckpt/own_memory.h"
+#include "libckpt/shared_copy.h"
 
 /* What is to be written. All pointers are borrowed until save__close. */
 struct save_request {
@@ -36,6 +37,7 @@ struct save_request {
 struct saving {
 	struct arena arena;
 	struct own_memory memory;
+	struct shared_copy shared;
 	const struct save_request *request;
 	struct image_writer *writer;
 	/* ---- */
@@ -52,6 +54,10 @@ int save__describe(struct saving *saving, const struct save_request *request);
 /* Finds the pages that go into the image. Returns 0; -EFBIG if they need too many segments; or
  * -errno. */
 int save__choose_pages(struct saving *saving);
+
+/* Copies shared memory, before a child is made that shall write it as it is now. Returns 0 or
+ * -errno. */
+int save__copy_shared(struct saving *saving);
 
 /* Makes the file, and tells the history which it is. Returns 0, or -errno without a file; after a
  * success call one of save__write, save__release and save__abort. */
