@@ -657,6 +657,57 @@ restart_in_background()
 	expect_unharmed
 }
 
+@test 'brought back: advice of madvise, processors, settings of prctl' {
+	for options in CKPT_FORK=0 CKPT_INCREMENTAL=1; do
+		scene -o "$options" "$WORK" settings
+	done
+}
+
+@test 'brought back: memory that is mapped twice' {
+	for options in CKPT_FORK=0 CKPT_FORK=1 CKPT_INCREMENTAL=1; do
+		scene -o "$options" "$WORK" views
+	done
+}
+
+@test 'a file that was replaced, or cut off' {
+	start files
+	take_image
+	cp out out.then
+	cp log other
+	mv log log.1
+	cp other log
+	expect_refused 'had .*/log open, .* it is another file now, of the same name; .* --changed-files' image
+	touch finish
+	restart_options=(--changed-files)
+	expect_end
+	grep '^restart: warning: .*/log is another file now, of the same name; file ' restart.err
+	restart_options=()
+	mv log.1 log
+	truncate -s 2 log
+	expect_refused 'had .*/log open, .* it is shorter now; .* --changed-files' image
+	cat other >log
+	expect_end
+}
+
+@test 'another root folder, or another mount namespace' {
+	[ "$(id -u)" -eq 0 ] || skip 'needs root'
+	unshare --mount true || skip 'there are no mount namespaces here'
+	start count
+	take_image
+	mkdir jail
+	cp "$RESTART" image jail
+	launch=(chroot "$dir/jail")
+	RESTART=/restart expect_refused 'had another root folder .*; run restart there, or accept it' image
+	launch=(unshare --mount)
+	expect_refused 'had another mount namespace .*; run restart there, or accept it' image
+	launch=()
+	cp out out.then
+	touch finish
+	restart_options=(--changed-files)
+	expect_end unshare --mount
+	grep '^restart: warning: the process had another mount namespace' restart.err
+}
+
 @test 'a helper thread of the C library that blocks all signals' {
 	start helper
 	expect_message 'thread [0-9]* blocks signal 12, as helpers of the C library do'
@@ -1033,7 +1084,7 @@ os.wait()' >out 2>err
 	take_image
 	touch finish
 	truncate -s 4096 data
-	timeout -k 5 "$LIMIT" "$RESTART" image 2>restart.err </dev/null
+	timeout -k 5 "$LIMIT" "$RESTART" --changed-files image 2>restart.err </dev/null
 	grep '^restart: warning: .*/data was shared memory .* (it is shorter now); it is brought back' restart.err
 	rm data
 	mkfifo data
@@ -1147,7 +1198,7 @@ socket), descriptor 45 (/proc/[0-9]*/stat, which cannot be opened), descriptor 4
 	pid=$!
 	wait_for 'it to be ready' grep -qs ready out
 	take_image
-	expect_missing 'registrations of rseq(2)'
+	expect_missing 'registrations of rseq(2), its filter of system calls (seccomp)'
 }
 
 @test 'brought back: the name of the program file' {

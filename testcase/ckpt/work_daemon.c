@@ -12,10 +12,13 @@
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stddef.h>
+#include <sys/ipc.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/shm.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -111,6 +114,111 @@ static void dropped(void)
 	say("ready");
 	wait_for_finish();
 	check(prctl(PR_GET_DUMPABLE) == 0);
+}
+
+/* What the kernel keeps beside all that: advice, processors, prctl(2). */
+static bool is_wiped(const unsigned char *page)
+{
+	int status = 0;
+	pid_t child = fork();
+
+	must(child >= 0);
+	if (child == 0)
+		_exit(*page == 0 ? 0 : WRONG);
+	must(waitpid(child, &status, 0) == child);
+	return status == 0;
+}
+
+static void *check_slack(void *argument)
+{
+	must(prctl(PR_SET_TIMERSLACK, 2301, 0, 0, 0) == 0);
+	*(volatile int *)argument = 1;
+	while (access("finish", F_OK) != 0)
+		(void)usleep(10000);
+	check(prctl(PR_GET_TIMERSLACK, 0, 0, 0, 0) == 2301);
+	return argument;
+}
+
+static void settings(void)
+{
+	const int both = PROT_READ | PROT_WRITE, flags = MAP_PRIVATE | MAP_ANONYMOUS;
+	unsigned char *secret = mmap(NULL, PAGE, both, flags, -1, 0), *room, *stack;
+	volatile int is_set = 0;
+	cpu_set_t wanted, all;
+	int answer = 0, first = 0;
+	pthread_t id;
+
+	must(secret != MAP_FAILED && madvise(secret, PAGE, MADV_WIPEONFORK) == 0);
+	*secret = 23;
+	room = mmap(NULL, 64 << 20, PROT_NONE, flags | MAP_NORESERVE, -1, 0);
+	must(room != MAP_FAILED && munmap(room, 64 << 20) == 0);
+	stack = mmap(room + (48 << 20), PAGE, both, flags | MAP_GROWSDOWN | MAP_FIXED, -1, 0);
+	must(stack != MAP_FAILED);
+	*stack = 1;
+	must(sched_getaffinity(0, sizeof(all), &all) == 0);
+	while (!CPU_ISSET(first, &all))
+		first++;
+	CPU_ZERO(&wanted);
+	CPU_SET(first, &wanted);
+	must(sched_setaffinity(0, sizeof(wanted), &wanted) == 0);
+	must(prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) == 0);
+	must(prctl(PR_SET_PDEATHSIG, SIGURG, 0, 0, 0) == 0);
+	must(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0);
+	must(prctl(PR_SET_TIMERSLACK, 12345, 0, 0, 0) == 0);
+	must(prctl(PR_SET_THP_DISABLE, 1, 0, 0, 0) == 0);
+	must(pthread_create(&id, NULL, check_slack, (void *)&is_set) == 0);
+	while (!is_set)
+		(void)usleep(1000);
+	say("ready");
+	wait_for_finish();
+	check(*secret == 23 && is_wiped(secret));
+	for (int i = 1; i < 230; i++)
+		stack[-(long)PAGE * i] = 1;
+	must(sched_getaffinity(0, sizeof(all), &all) == 0);
+	check(CPU_EQUAL(&all, &wanted));
+	check(prctl(PR_GET_CHILD_SUBREAPER, &answer, 0, 0, 0) == 0 && answer == 1);
+	check(prctl(PR_GET_PDEATHSIG, &answer, 0, 0, 0) == 0 && answer == SIGURG);
+	check(prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) == 1);
+	check(prctl(PR_GET_TIMERSLACK, 0, 0, 0, 0) == 12345);
+	check(prctl(PR_GET_THP_DISABLE, 0, 0, 0, 0) == 1);
+	check(pthread_join(id, NULL) == 0);
+}
+
+/* ---- memory that is mapped twice ---- */
+
+static void views(void)
+{
+	enum { KINDS = 4 };
+	const int both = PROT_READ | PROT_WRITE;
+	int memfd = memfd_create("views", MFD_CLOEXEC);
+	int gone = open("gone", O_CREAT | O_RDWR | O_CLOEXEC, 0600);
+	int id = shmget(IPC_PRIVATE, 23 * PAGE, IPC_CREAT | 0600);
+	unsigned char *a[KINDS], *b[KINDS];
+
+	must(memfd >= 0 && gone >= 0 && id >= 0);
+	must(ftruncate(memfd, 23 * PAGE) == 0 && ftruncate(gone, 23 * PAGE) == 0);
+	a[0] = mmap(NULL, 23 * PAGE, both, MAP_SHARED, memfd, 0);
+	b[0] = mmap(NULL, 7 * PAGE, PROT_READ, MAP_SHARED, memfd, 16 * PAGE); /* of its end */
+	a[1] = mmap(NULL, 23 * PAGE, both, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	b[1] = mremap(a[1] + 16 * PAGE, 0, 7 * PAGE, MREMAP_MAYMOVE);
+	a[2] = shmat(id, NULL, 0);
+	b[2] = (unsigned char *)shmat(id, NULL, 0) + 16 * PAGE;
+	a[3] = mmap(NULL, 23 * PAGE, both, MAP_SHARED, gone, 0);
+	b[3] = mmap(NULL, 7 * PAGE, both, MAP_SHARED, gone, 16 * PAGE);
+	must(shmctl(id, IPC_RMID, NULL) == 0 && unlink("gone") == 0);
+	must(close(memfd) == 0 && close(gone) == 0);
+	for (size_t i = 0; i < KINDS; i++) {
+		must(a[i] != MAP_FAILED && b[i] != MAP_FAILED);
+		fill(a[i], 23 * PAGE, i);
+	}
+	say("ready");
+	wait_for_finish();
+	for (size_t i = 0; i < KINDS; i++) {
+		check(is_filled(a[i], 23 * PAGE, i));
+		fill(a[i] + 20 * PAGE, PAGE, i + 23);
+		check(is_filled(b[i], 4 * PAGE, i + 16 * PAGE / 8));
+		check(is_filled(b[i] + 4 * PAGE, PAGE, i + 23));
+	}
 }
 
 /* ---- children ---- */
@@ -240,6 +348,8 @@ const struct work_scene work_daemon[] = {
 	{"numbers", numbers},
 	{"moves", moves},
 	{"dropped", dropped},
+	{"settings", settings},
+	{"views", views},
 	{"background", background},
 	{"locked-in", locked_in},
 	{"taken", taken},

@@ -36,6 +36,9 @@ struct parts {
 	unsigned char xstate[XSTATE];
 	uint64_t auxv[4];
 	uint32_t groups[3];
+	uint64_t sizes[2];
+	uint32_t advice[4];
+	struct image_scheduling scheduling[2];
 };
 
 static void fill_memory(unsigned int seed)
@@ -73,6 +76,9 @@ static void make_parts(struct parts *p)
 	}
 	for (uint32_t i = 0; i < 3; i++)
 		p->groups[i] = 23 + i;
+	p->sizes[1] = 2323;
+	p->advice[1] = IMAGE_ADVICE_WIPE_ON_FORK;
+	p->scheduling[1] = (struct image_scheduling){.processors = {5}, .timer_slack_ns = 23};
 	p->image = (struct image){
 		.info = {.id = 23, .version = IMAGE_VERSION, .page_bytes = PAGE, .writer = 21},
 		.process = {.pid = 2300,
@@ -86,6 +92,10 @@ static void make_parts(struct parts *p)
 			       .flags = IMAGE_HAS_LIMITS | IMAGE_HAS_OOM,
 			       .oom_score_adj = -23,
 			       .membarrier = 1 << 4},
+		.place = {.root_inode = 23, .boot = "this one", .flags = IMAGE_HAS_PLACE},
+		.sizes = p->sizes,
+		.advice = p->advice,
+		.scheduling = p->scheduling,
 		.groups = p->groups,
 		.group_count = 3,
 		.mappings = p->mappings,
@@ -211,6 +221,11 @@ static void test_same(const char *name)
 			image->group_count == 3 &&
 			!memcmp(image->groups, p.groups, sizeof(p.groups)),
 		"%s: attributes and groups", name);
+	tap__ok(!memcmp(&image->place, &p.image.place, sizeof(image->place)) &&
+			!memcmp(image->sizes, p.sizes, sizeof(p.sizes)) &&
+			!memcmp(image->advice, p.advice, sizeof(p.advice)) &&
+			!memcmp(image->scheduling, p.scheduling, sizeof(p.scheduling)),
+		"%s: place, sizes, advice, scheduling", name);
 	tap__ok(!image__read(image, START + 0x1000000 + 5, back, sizeof(back) - 5) &&
 			!memcmp(back, memory + 5, sizeof(back) - 5),
 		"%s: memory", name);
@@ -372,7 +387,7 @@ int main(void)
 		      -1, 0);
 	must(writer == MAP_FAILED);
 	fill_memory(23);
-	tap__plan(46);
+	tap__plan(48);
 	test_same("plain");
 	test_same("packed.gz");
 	test_holes();

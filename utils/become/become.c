@@ -116,7 +116,7 @@ __attribute__((noreturn, used)) static void run(struct plan *plan)
 	set_limits(plan);
 	if (plan->is_undumpable)
 		die__unless(prctl(PR_SET_DUMPABLE, 0, 0, 0, 0), "cannot hide /proc/self");
-	threads__become(&plan->threads[plan->main]);
+	threads__become(plan, plan->main);
 }
 
 /* ---- leaving the C library ---- */

@@ -6,6 +6,8 @@
 
 #include <errno.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include "base/page.h"
 #include "become/die.h"
@@ -77,6 +79,29 @@ static void map(const struct plan_mapping *m)
 		die__of("cannot map memory of the process", -errno);
 }
 
+/* Guides the kernel as before. What this kernel does not have changes no contents. */
+static void advise(const struct plan_mapping *m)
+{
+	static const struct {
+		uint32_t advice;
+		int number;
+	} all[] = {
+		{IMAGE_ADVICE_WIPE_ON_FORK, MADV_WIPEONFORK},
+		{IMAGE_ADVICE_DONT_FORK, MADV_DONTFORK},
+		{IMAGE_ADVICE_DONT_DUMP, MADV_DONTDUMP},
+		{IMAGE_ADVICE_HUGE_PAGES, MADV_HUGEPAGE},
+		{IMAGE_ADVICE_NO_HUGE_PAGES, MADV_NOHUGEPAGE},
+		{IMAGE_ADVICE_MERGEABLE, MADV_MERGEABLE},
+		{IMAGE_ADVICE_RANDOM, MADV_RANDOM},
+		{IMAGE_ADVICE_SEQUENTIAL, MADV_SEQUENTIAL},
+	};
+
+	for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++) {
+		if (m->advice & all[i].advice)
+			(void)syscall(SYS_madvise, m->start, m->end - m->start, all[i].number);
+	}
+}
+
 __attribute__((noreturn)) static void die_of_image(const struct plan *plan,
 						   const struct load_failure *failure)
 {
@@ -103,6 +128,7 @@ void memory__make(const struct plan *plan)
 		if (m->is_loaded && m->protection != (PROT_READ | PROT_WRITE))
 			die__unless(mprotect(at(m->start), m->end - m->start, m->protection),
 				    "cannot protect memory of the process");
+		advise(m);
 	}
 	move_kernel_parts(plan, false);
 }

@@ -24,6 +24,7 @@ struct plan_mapping {
 	int flags;       /* of mmap(2) */
 	int fd;          /* -1: anonymous */
 	bool is_loaded;  /* are there pieces for it? */
+	uint32_t advice; /* IMAGE_ADVICE_... */
 };
 
 /* At most PLAN_PIECE_BYTES of a file that go to an address. A piece without bytes ends a segment:
@@ -63,6 +64,7 @@ struct plan {
 	struct plan_piece *pieces;
 	struct plan_image *images;
 	struct image_thread *threads;
+	struct image_scheduling *scheduling; /* of each thread; NULL: not known */
 	unsigned char *stacks; /* PLAN_STACK_BYTES for each thread and one more */
 	void *auxv;
 	size_t mapping_count, piece_count, image_count, thread_count, auxv_bytes;

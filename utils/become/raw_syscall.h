@@ -15,11 +15,12 @@
 static inline long raw_syscall__call(long number, uint64_t a, uint64_t b, uint64_t c, uint64_t d)
 {
 	register uint64_t r10 __asm__("r10") = d;
+	register uint64_t r8 __asm__("r8") = 0; /* some calls of prctl(2) insist on it */
 	long result;
 
 	__asm__ volatile("syscall"
 			 : "=a"(result)
-			 : "0"(number), "D"(a), "S"(b), "d"(c), "r"(r10)
+			 : "0"(number), "D"(a), "S"(b), "d"(c), "r"(r10), "r"(r8)
 			 : "rcx", "r11", "memory");
 	return result;
 }

@@ -49,15 +49,36 @@ __attribute__((noreturn)) static void jump(const struct image_thread *t)
 	__builtin_unreachable();
 }
 
+/* restart has tried the processors, and has said what is not there. */
+static void set_scheduling(const struct image_scheduling *s)
+{
+	bool is_bound = false;
+
+	for (size_t i = 0; i < sizeof(s->processors) / sizeof(s->processors[0]); i++)
+		is_bound = is_bound || s->processors[i];
+	if (is_bound)
+		(void)raw_syscall__call(SYS_sched_setaffinity, 0, sizeof(s->processors),
+					(uintptr_t)s->processors, 0);
+	if (s->timer_slack_ns)
+		(void)raw_syscall__call(SYS_prctl, PR_SET_TIMERSLACK, s->timer_slack_ns, 0, 0);
+	(void)raw_syscall__call(SYS_prctl, PR_SET_PDEATHSIG, s->death_signal, 0, 0);
+	/* After which the thread gets no rights by execve(2). */
+	if (s->no_new_privs)
+		(void)raw_syscall__call(SYS_prctl, PR_SET_NO_NEW_PRIVS, 1, 0, 0);
+}
+
 /* Sets what the kernel keeps for a thread. The kernel itself had told these values, so it takes
  * them again. Only rseq may fail, and a C library does without it. */
-void threads__become(const struct image_thread *t)
+void threads__become(const struct plan *plan, size_t index)
 {
+	const struct image_thread *t = &plan->threads[index];
 	stack_t stack = {.ss_sp = at(t->altstack),
 			 .ss_size = t->altstack_bytes,
 			 .ss_flags = (int)t->altstack_flags};
 	long tid;
 
+	if (plan->scheduling)
+		set_scheduling(&plan->scheduling[index]);
 	tid = raw_syscall__call(SYS_set_tid_address, t->clear_tid, 0, 0, 0);
 	if (t->tid_address)
 		*(volatile int32_t *)at(t->tid_address) = (int32_t)tid;
@@ -76,15 +97,26 @@ void threads__become(const struct image_thread *t)
 	jump(t);
 }
 
-__attribute__((noreturn)) static void begin(void *thread)
+/* The new thread of a plan, which the next one that is started must not change. */
+struct beginning {
+	const struct plan *plan;
+	size_t index;
+};
+
+__attribute__((noreturn)) static void begin(void *argument)
 {
-	threads__become(thread);
+	const struct beginning *self = argument;
+
+	threads__become(self->plan, self->index);
 }
 
 /* The thread begins in begin(). Returns its tid, or -errno. */
-static long start_thread(struct image_thread *t, unsigned char *stack, bool with_tid)
+static long start_thread(const struct plan *plan, size_t index, bool with_tid)
 {
-	const pid_t tid = t->tid;
+	/* Its stack grows down to this, and far less of it is used. */
+	unsigned char *stack = plan->stacks + (index + 1) * PLAN_STACK_BYTES;
+	struct beginning *beginning = (struct beginning *)stack;
+	const pid_t tid = plan->threads[index].tid;
 	const struct clone_args args = {
 		.flags = CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD |
 			 CLONE_SYSVSEM,
@@ -94,20 +126,20 @@ static long start_thread(struct image_thread *t, unsigned char *stack, bool with
 		.set_tid_size = with_tid ? 1 : 0,
 	};
 
-	return raw_syscall__clone(&args, begin, t);
+	*beginning = (struct beginning){plan, index};
+	return raw_syscall__clone(&args, begin, beginning);
 }
 
 void threads__start(const struct plan *plan)
 {
 	for (size_t i = 0; i < plan->thread_count; i++) {
-		unsigned char *stack = plan->stacks + (i + 1) * PLAN_STACK_BYTES;
 		long tid;
 
 		if (i == plan->main)
 			continue;
-		tid = start_thread(&plan->threads[i], stack, true);
+		tid = start_thread(plan, i, true);
 		if (tid == -EPERM || tid == -EEXIST || tid == -EINVAL || tid == -ENOSYS)
-			tid = start_thread(&plan->threads[i], stack, false);
+			tid = start_thread(plan, i, false);
 		if (tid < 0)
 			die__of("cannot start a thread", (int)tid);
 	}

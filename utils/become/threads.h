@@ -11,7 +11,7 @@
  * allowed to choose it. Ends the program if the kernel starts no thread. */
 void threads__start(const struct plan *plan);
 
-/* The caller becomes that thread, at its resume point. */
-__attribute__((noreturn)) void threads__become(const struct image_thread *thread);
+/* The caller becomes the thread with that index, at its resume point. */
+__attribute__((noreturn)) void threads__become(const struct plan *plan, size_t index);
 
 #endif

@@ -55,9 +55,13 @@ enum image_note {
 	IMAGE_NOTE_MISSING = 0x54520008,   /* struct image_run, each */
 	IMAGE_NOTE_STRINGS = 0x54520009,   /* NUL-terminated strings, one after the other */
 	IMAGE_NOTE_CHECKSUMS = 0x5452000a, /* struct image_checksums, then a CRC for each segment */
-	/* Older images lack these two, and older readers pass over them. */
+	/* Older images lack these, and older readers pass over them. */
 	IMAGE_NOTE_ATTRIBUTES = 0x5452000b, /* one struct image_attributes */
 	IMAGE_NOTE_GROUPS = 0x5452000c,     /* uint32_t, each: supplementary groups */
+	IMAGE_NOTE_PLACE = 0x5452000d,      /* one struct image_place */
+	IMAGE_NOTE_SIZES = 0x5452000e,      /* uint64_t for each of FILES: bytes of the file */
+	IMAGE_NOTE_ADVICE = 0x5452000f,     /* uint32_t for each of MAPPINGS: IMAGE_ADVICE_... */
+	IMAGE_NOTE_SCHEDULING = 0x54520010, /* struct image_scheduling for each of THREADS */
 };
 
 /* struct image_info, flags */
@@ -161,6 +165,47 @@ struct image_attributes {
 	uint32_t reserved;   /* 0 */
 };
 _Static_assert(sizeof(struct image_attributes) == 272, "the format says so");
+
+/* struct image_place, flags */
+enum {
+	IMAGE_HAS_PLACE = 1 << 0,
+	IMAGE_SUBREAPER = 1 << 1,     /* PR_SET_CHILD_SUBREAPER of prctl(2) */
+	IMAGE_NO_HUGE_PAGES = 1 << 2, /* PR_SET_THP_DISABLE of prctl(2) */
+	IMAGE_FILTERED = 1 << 3,      /* seccomp(2) restricted its system calls */
+};
+
+/* Where the process was: what the names and numbers of its files depend on. 0 where not known. */
+struct image_place {
+	uint64_t root_inode, root_device; /* of its root folder, as stat(2) has them */
+	uint64_t mount_namespace;         /* the number of it */
+	char boot[40];                    /* boot_id of the kernel, NUL-padded: numbers of devices and
+					     namespaces hold until the next boot */
+	uint32_t flags;                   /* IMAGE_HAS_PLACE, ... */
+	uint32_t reserved;                /* 0 */
+};
+_Static_assert(sizeof(struct image_place) == 72, "part of the format");
+
+/* What madvise(2) and mmap(2) were told of a mapping, beside its permissions. */
+enum {
+	IMAGE_ADVICE_GROWS_DOWN = 1 << 0,
+	IMAGE_ADVICE_WIPE_ON_FORK = 1 << 1,
+	IMAGE_ADVICE_DONT_FORK = 1 << 2,
+	IMAGE_ADVICE_DONT_DUMP = 1 << 3,
+	IMAGE_ADVICE_HUGE_PAGES = 1 << 4,
+	IMAGE_ADVICE_NO_HUGE_PAGES = 1 << 5,
+	IMAGE_ADVICE_MERGEABLE = 1 << 6,
+	IMAGE_ADVICE_RANDOM = 1 << 7,
+	IMAGE_ADVICE_SEQUENTIAL = 1 << 8,
+};
+
+/* What the kernel keeps for a thread that its image_thread has no room for. */
+struct image_scheduling {
+	uint64_t processors[16]; /* bit N of all: it may use processor N; no bit: it may use any */
+	uint64_t timer_slack_ns;
+	uint32_t death_signal; /* PR_SET_PDEATHSIG of prctl(2); 0: none */
+	uint32_t no_new_privs; /* 1: PR_SET_NO_NEW_PRIVS */
+};
+_Static_assert(sizeof(struct image_scheduling) == 144, "part of the format");
 
 /* An action as rt_sigaction(2) itself takes it; element 0 is of signal 1. */
 struct image_signal {
@@ -269,6 +314,10 @@ struct image {
 	struct image_run *missing;   /* in address order, inside segments */
 	struct image_segment *segments;
 	uint32_t *groups;    /* supplementary groups */
+	struct image_place place;
+	uint64_t *sizes;                     /* of the files, or NULL */
+	uint32_t *advice;                    /* of the mappings, or NULL */
+	struct image_scheduling *scheduling; /* of the threads, or NULL */
 	const void *auxv;    /* NT_AUXV */
 	const char *strings; /* begins and ends with a NUL */
 	size_t mapping_count, thread_count, file_count, unchanged_count, missing_count,

@@ -33,6 +33,7 @@ struct reading {
 	struct image *image;
 	char *message;
 	size_t registers_room;
+	size_t size_count, advice_count, scheduling_count;
 	uint32_t seen; /* bit N: our note IMAGE_NOTE_INFO + N */
 };
 
@@ -107,7 +108,7 @@ static int read_own(struct reading *r, const struct note *note)
 	struct image *image = r->image;
 	uint32_t bit = note->type - IMAGE_NOTE_INFO;
 
-	if (bit > IMAGE_NOTE_GROUPS - IMAGE_NOTE_INFO)
+	if (bit > IMAGE_NOTE_SCHEDULING - IMAGE_NOTE_INFO)
 		return 0; /* a later writer may add notes without a new version */
 	if (r->seen & (1u << bit))
 		return bad(r, "a note is there twice");
@@ -149,6 +150,21 @@ static int read_own(struct reading *r, const struct note *note)
 	case IMAGE_NOTE_GROUPS:
 		return copy_records(r, note, sizeof(*image->groups), IMAGE_GROUPS_MAX,
 				    (void **)&image->groups, &image->group_count);
+	case IMAGE_NOTE_PLACE:
+		if (note->count != sizeof(image->place))
+			return bad(r, "the note PLACE has another size");
+		memcpy(&image->place, note->bytes, sizeof(image->place));
+		image->place.boot[sizeof(image->place.boot) - 1] = '\0';
+		return 0;
+	case IMAGE_NOTE_SIZES:
+		return copy_records(r, note, sizeof(*image->sizes), FD_MAX, (void **)&image->sizes,
+				    &r->size_count);
+	case IMAGE_NOTE_ADVICE:
+		return copy_records(r, note, sizeof(*image->advice), IMAGE_MAPPINGS_MAX,
+				    (void **)&image->advice, &r->advice_count);
+	case IMAGE_NOTE_SCHEDULING:
+		return copy_records(r, note, sizeof(*image->scheduling), IMAGE_THREADS_MAX,
+				    (void **)&image->scheduling, &r->scheduling_count);
 	default:
 		return bad(r, "a note is not where it must be"); /* CHECKSUMS */
 	}
@@ -364,6 +380,24 @@ static int check_files(const struct reading *r)
 	return 0;
 }
 
+/* Each array that goes with another one is empty, which is NULL then, or as long. */
+static int check_companions(const struct reading *r)
+{
+	struct image *image = r->image;
+
+	if ((r->size_count && r->size_count != image->file_count) ||
+	    (r->advice_count && r->advice_count != image->mapping_count) ||
+	    (r->scheduling_count && r->scheduling_count != image->thread_count))
+		return bad(r, "a note has not as many records as the one that it goes with");
+	if (!r->size_count)
+		image->sizes = NULL;
+	if (!r->advice_count)
+		image->advice = NULL;
+	if (!r->scheduling_count)
+		image->scheduling = NULL;
+	return 0;
+}
+
 static int check_all(const struct reading *r, size_t registers)
 {
 	const uint32_t needed = (2u << (IMAGE_NOTE_STRINGS - IMAGE_NOTE_INFO)) - 1;
@@ -392,6 +426,9 @@ static int check_all(const struct reading *r, size_t registers)
 	if (err)
 		return err;
 	err = check_runs(r, image->missing, image->missing_count);
+	if (err)
+		return err;
+	err = check_companions(r);
 	if (err)
 		return err;
 	err = check_threads(r, registers);

@@ -187,6 +187,13 @@ static void add_own_notes(struct image_writer *w)
 		{IMAGE_NOTE_STRINGS, image->strings, image->string_bytes},
 		{IMAGE_NOTE_ATTRIBUTES, &image->attributes, sizeof(image->attributes)},
 		{IMAGE_NOTE_GROUPS, image->groups, image->group_count * sizeof(*image->groups)},
+		{IMAGE_NOTE_PLACE, &image->place, sizeof(image->place)},
+		{IMAGE_NOTE_SIZES, image->sizes,
+		 image->sizes ? image->file_count * sizeof(*image->sizes) : 0},
+		{IMAGE_NOTE_ADVICE, image->advice,
+		 image->advice ? image->mapping_count * sizeof(*image->advice) : 0},
+		{IMAGE_NOTE_SCHEDULING, image->scheduling,
+		 image->scheduling ? image->thread_count * sizeof(*image->scheduling) : 0},
 	};
 
 	for (size_t i = 0; i < sizeof(notes) / sizeof(notes[0]); i++)

@@ -19,6 +19,7 @@
 
 #include "base/clock.h"
 #include "image/registrations.h"
+#include "libckpt/capture_advice.h"
 #include "libckpt/capture_attributes.h"
 #include "libckpt/capture_files.h"
 #include "libckpt/capture_mappings.h"
@@ -191,9 +192,13 @@ int capture__process(struct image *image, struct arena *arena, struct stopped_th
 	if (err)
 		return err;
 	image->files = arena__take(arena, ((size_t)files + 1) * sizeof(*image->files));
-	if (!image->files)
+	image->sizes = arena__take(arena, ((size_t)files + 1) * sizeof(*image->sizes));
+	if (!image->files || !image->sizes)
 		return -ENOMEM;
 	err = capture_mappings__add(&c, maps, own, own_count);
+	if (err)
+		return err;
+	err = capture_advice__add(&c);
 	if (err)
 		return err;
 	err = capture_threads__add(&c, threads);

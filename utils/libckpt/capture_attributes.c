@@ -6,7 +6,10 @@
 
 #include <errno.h>
 #include <linux/membarrier.h>
+#include <string.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -79,6 +82,40 @@ static void capture_membarrier(struct image_attributes *attributes)
 	}
 }
 
+static uint64_t find_number(const char *text, const char *word)
+{
+	return proc_text__find_number(text, word, 10);
+}
+
+static void capture_place(struct image_place *place)
+{
+	char text[4096];
+	struct stat st;
+	int answer = 0;
+	ssize_t n;
+
+	if (stat("/", &st) < 0)
+		return;
+	place->root_inode = st.st_ino;
+	place->root_device = st.st_dev;
+	n = readlink("/proc/self/ns/mnt", text, sizeof(text) - 1);
+	if (n > 0) {
+		text[n] = '\0';
+		place->mount_namespace = find_number(text, "mnt:[");
+	}
+	n = proc_text__read("/proc/sys/kernel/random/boot_id", text, sizeof(text));
+	if (n > 0)
+		memcpy(place->boot, text, strcspn(text, "\n") % sizeof(place->boot));
+	n = proc_text__read("/proc/self/status", text, sizeof(text));
+	if (n > 0 && find_number(text, "Seccomp:"))
+		place->flags |= IMAGE_FILTERED;
+	if (prctl(PR_GET_CHILD_SUBREAPER, &answer, 0, 0, 0) == 0 && answer)
+		place->flags |= IMAGE_SUBREAPER;
+	if (prctl(PR_GET_THP_DISABLE, 0, 0, 0, 0) == 1)
+		place->flags |= IMAGE_NO_HUGE_PAGES;
+	place->flags |= IMAGE_HAS_PLACE;
+}
+
 int capture_attributes__add(struct capture *c, const struct stopped_thread *threads)
 {
 	int err = capture_limits(c);
@@ -87,6 +124,7 @@ int capture_attributes__add(struct capture *c, const struct stopped_thread *thre
 		return err;
 	capture_oom(&c->image->attributes);
 	capture_membarrier(&c->image->attributes);
+	capture_place(&c->image->place);
 	if (!dumpable__was())
 		c->image->attributes.flags |= IMAGE_UNDUMPABLE;
 	for (; threads; threads = threads->next) {

@@ -59,6 +59,7 @@ static void add_file(struct capture *c, int fd)
 		text[sizeof(text) - 1] = '\0';
 	if (fstat(fd, &st) < 0 || (n < 0 && n != -EFBIG))
 		return; /* the folder that is being read */
+	image->sizes[image->file_count] = (uint64_t)st.st_size;
 	file->fd = fd;
 	file->offset = proc_text__find_number(text, "pos:", 10);
 	file->flags = (uint32_t)proc_text__find_number(text, "flags:", 8);

@@ -46,6 +46,56 @@ ssize_t capture_threads__list(pid_t *tids, size_t max)
 	return n < 0 ? n : (ssize_t)count;
 }
 
+/* The kernel tells a thread of itself only. */
+static void describe_scheduling(struct image_scheduling *s)
+{
+	int death_signal = 0;
+
+	memset(s, 0, sizeof(*s));
+	if (syscall(SYS_sched_getaffinity, 0, sizeof(s->processors), s->processors) < 0)
+		memset(s->processors, 0, sizeof(s->processors));
+	s->timer_slack_ns = (uint64_t)syscall(SYS_prctl, PR_GET_TIMERSLACK, 0, 0, 0, 0);
+	if (syscall(SYS_prctl, PR_GET_PDEATHSIG, &death_signal, 0, 0, 0) == 0)
+		s->death_signal = (uint32_t)death_signal;
+	s->no_new_privs = syscall(SYS_prctl, PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) == 1;
+}
+
+/* Which processors there are: "0-3,6". All zeros if that is not known. */
+static void read_online(uint64_t online[16])
+{
+	char text[1024];
+	const char *p = text;
+
+	memset(online, 0, 16 * sizeof(*online));
+	if (proc_text__read("/sys/devices/system/cpu/online", text, sizeof(text)) <= 0)
+		return;
+	while (*p >= '0' && *p <= '9') {
+		uint64_t first = proc_text__take_number(&p, 10), last = first;
+
+		if (*p == '-') {
+			p++;
+			last = proc_text__take_number(&p, 10);
+		}
+		for (; first <= last && first < 1024; first++)
+			online[first / 64] |= 1ULL << first % 64;
+		p += *p == ',';
+	}
+}
+
+/* A thread that may use all that there are may use any: elsewhere there are others. */
+static void forget_all(struct image_scheduling *s, const uint64_t online[16])
+{
+	uint64_t any = 0;
+
+	for (size_t i = 0; i < 16; i++) {
+		any |= online[i];
+		if (online[i] & ~s->processors[i])
+			return;
+	}
+	if (any)
+		memset(s->processors, 0, sizeof(s->processors));
+}
+
 void capture_threads__describe(struct stopped_thread *thread)
 {
 	struct image_thread *t = &thread->thread;
@@ -71,6 +121,7 @@ void capture_threads__describe(struct stopped_thread *thread)
 	registrations__find_rseq(t);
 	thread->rseq_is_unknown = !t->rseq && registrations__has_rseq();
 	(void)prctl(PR_GET_NAME, t->name);
+	describe_scheduling(&thread->scheduling);
 }
 
 static void fill_registers(struct user_regs_struct *user, const struct stopped_thread *thread)
@@ -156,20 +207,25 @@ static void fill_resume(struct image_thread *thread, const ucontext_t *resume)
 int capture_threads__add(struct capture *c, struct stopped_thread *threads)
 {
 	struct image *image = c->image;
+	uint64_t online[16];
 	size_t count = 0;
 	int err = 0;
 
+	read_online(online);
 	for (struct stopped_thread *v = threads; v; v = v->next)
 		count++;
 	image->threads = arena__take(c->arena, count * sizeof(*image->threads));
 	image->registers = arena__take(c->arena, count * sizeof(*image->registers));
-	if (!image->threads || !image->registers)
+	image->scheduling = arena__take(c->arena, count * sizeof(*image->scheduling));
+	if (!image->threads || !image->registers || !image->scheduling)
 		return -ENOMEM;
 	for (struct stopped_thread *v = threads; v && !err; v = v->next) {
 		size_t i = image->thread_count++;
 
 		fill_resume(&v->thread, &v->resume);
 		image->threads[i] = v->thread;
+		image->scheduling[i] = v->scheduling;
+		forget_all(&image->scheduling[i], online);
 		fill_registers(&image->registers[i].user, v);
 		err = fill_xstate(c, v, &image->registers[i]);
 	}

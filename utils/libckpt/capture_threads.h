@@ -18,6 +18,7 @@ struct stopped_thread {
 	const ucontext_t *interrupted; /* the kernel's signal frame: the program's registers */
 	ucontext_t resume;             /* by getcontext(3), inside the handler */
 	struct image_thread thread;
+	struct image_scheduling scheduling;
 	bool rseq_is_unknown; /* registered by the program itself; ask_rseq.h finds out where */
 };
 

@@ -23,6 +23,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "libckpt/capture_advice.h"
 #include "libckpt/handler.h"
 #include "libckpt/stderr_line.h"
 
@@ -47,6 +48,7 @@ static struct {
 
 void start_interpose__begin(int number, const struct sigaction *action)
 {
+	capture_advice__rely();
 	self.action = *action;
 	self.number = number;
 }
@@ -220,6 +222,31 @@ EXPORTED int signalfd(int fd, const sigset_t *set, int flags)
 
 /* ---- memory ---- */
 
+/* Is it advice that a mapping keeps? MADV_DONTNEED and its like are done at once. */
+static bool is_kept(int advice)
+{
+	return advice == MADV_WIPEONFORK || advice == MADV_DONTFORK || advice == MADV_DONTDUMP ||
+	       advice == MADV_HUGEPAGE || advice == MADV_NOHUGEPAGE || advice == MADV_MERGEABLE ||
+	       advice == MADV_RANDOM || advice == MADV_SEQUENTIAL;
+}
+
+EXPORTED int madvise(void *address, size_t bytes, int advice)
+{
+	if (is_kept(advice))
+		capture_advice__note();
+	return (int)syscall(SYS_madvise, address, bytes, advice);
+}
+
+EXPORTED void *mmap(void *address, size_t bytes, int protection, int flags, int fd, off_t offset)
+{
+	if (flags & MAP_GROWSDOWN)
+		capture_advice__note();
+	return (void *)syscall(SYS_mmap, address, bytes, protection, flags, fd, offset); /* NOLINT */
+}
+
+EXPORTED void *mmap64(void *address, size_t bytes, int protection, int flags, int fd,
+		      off64_t offset) __attribute__((alias("mmap")));
+
 /* The kernel merges no mapping that is watched with one that is not, and moves no two at once. */
 EXPORTED void *mremap(void *address, size_t bytes, size_t new_bytes, int flags, ...)
 {
@@ -230,12 +257,13 @@ EXPORTED void *mremap(void *address, size_t bytes, size_t new_bytes, int flags, 
 	if (flags & ~MREMAP_MAYMOVE)
 		to = va_arg(arguments, void *);
 	va_end(arguments);
-	result = NEXT(mremap)(address, bytes, new_bytes, flags, to);
+	result = (void *)syscall(SYS_mremap, address, bytes, new_bytes, flags, to); /* NOLINT */
 	if (result == MAP_FAILED && (errno == EFAULT || errno == EINVAL)) {
 		const int kept = errno;
 
 		if (self.number && handler__stop_watching())
-			return NEXT(mremap)(address, bytes, new_bytes, flags, to);
+			return (void *)syscall(SYS_mremap, address, bytes, new_bytes, /* NOLINT */
+					       flags, to);
 		errno = kept;
 	}
 	return result;

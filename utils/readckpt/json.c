@@ -179,6 +179,15 @@ static void put_attributes(struct json *j, const struct image *image)
 		put_signed(j, "oom_score_adj", attributes->oom_score_adj);
 	put_hex(j, "membarrier", attributes->membarrier);
 	put_bool(j, "lacks_rseq", (attributes->flags & IMAGE_LOST_RSEQ) != 0);
+	put_bool(j, "dumpable", (attributes->flags & IMAGE_UNDUMPABLE) == 0);
+	if (image->place.flags & IMAGE_HAS_PLACE) {
+		put_number(j, "root_inode", image->place.root_inode);
+		put_number(j, "mount_namespace", image->place.mount_namespace);
+		put_text(j, "boot", image->place.boot);
+		put_bool(j, "subreaper", (image->place.flags & IMAGE_SUBREAPER) != 0);
+		put_bool(j, "no_huge_pages", (image->place.flags & IMAGE_NO_HUGE_PAGES) != 0);
+		put_bool(j, "filtered", (image->place.flags & IMAGE_FILTERED) != 0);
+	}
 	close_with(j, '}');
 }
 
@@ -199,6 +208,8 @@ static void put_regions(struct json *j, const struct image *image, const struct 
 		put_text(j, "name", image__string(image, m->path));
 		put_number(j, "offset", m->offset);
 		put_number(j, "inode", m->inode);
+		if (image->advice)
+			put_hex(j, "advice", image->advice[i]);
 		put_pages(j, &survey->regions[i]);
 		close_with(j, '}');
 	}
@@ -304,6 +315,8 @@ static void put_files(struct json *j, const struct image *image)
 		put_signed(j, "fd", file->fd);
 		put_text(j, "path", image__string(image, file->path));
 		put_number(j, "offset", file->offset);
+		if (image->sizes)
+			put_number(j, "size", image->sizes[i]);
 		put_text(j, "flags", text__open_flags(file->flags, flags));
 		(void)snprintf(mode, sizeof(mode), "%07o", file->mode);
 		put_text(j, "mode", mode);

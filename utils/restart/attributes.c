@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/personality.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -112,6 +113,45 @@ static bool register_membarrier(uint32_t commands)
 	return are_set;
 }
 
+/* Each mask is tried: of the processors that there were, this machine may have none. */
+static bool can_bind(struct plan *plan)
+{
+	uint64_t before[16];
+	bool can = true;
+
+	if (!plan->scheduling ||
+	    syscall(SYS_sched_getaffinity, 0, sizeof(before), before) < 0)
+		return true;
+	for (size_t i = 0; i < plan->thread_count; i++) {
+		const uint64_t *wanted = plan->scheduling[i].processors;
+		uint64_t any = 0;
+
+		for (size_t k = 0; k < 16; k++)
+			any |= wanted[k];
+		if (any && syscall(SYS_sched_setaffinity, 0, sizeof(before), wanted) < 0)
+			can = false;
+	}
+	(void)syscall(SYS_sched_setaffinity, 0, sizeof(before), before);
+	return can;
+}
+
+static bool is_filtered(void)
+{
+	return prctl(PR_GET_SECCOMP, 0, 0, 0, 0) > 0;
+}
+
+static void set_place(const struct image *image, struct missing *missing)
+{
+	const uint32_t flags = image->place.flags;
+
+	if ((flags & IMAGE_SUBREAPER) && prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) < 0)
+		missing__add(missing, "being the parent of orphans (PR_SET_CHILD_SUBREAPER)");
+	if ((flags & IMAGE_NO_HUGE_PAGES) && prctl(PR_SET_THP_DISABLE, 1, 0, 0, 0) < 0)
+		missing__add(missing, "PR_SET_THP_DISABLE");
+	if ((flags & IMAGE_FILTERED) && !is_filtered())
+		missing__add(missing, "its filter of system calls (seccomp)");
+}
+
 static void set_surroundings(const struct image *image)
 {
 	const char *cwd = image__string(image, image->process.cwd);
@@ -142,5 +182,8 @@ void attributes__set(const struct image *image, struct plan *plan, struct missin
 	plan->program_fd = program_file__open(image, plan->first_fd);
 	if (plan->program_fd < 0)
 		missing__add(missing, "the name of its program file (/proc/PID/exe)");
+	if (!can_bind(plan))
+		missing__add(missing, "the processors that its threads may use");
+	set_place(image, missing);
 	set_surroundings(image);
 }

@@ -19,6 +19,13 @@ struct draft {
 	struct plan_mapping *mappings;
 	struct plan_piece *pieces;
 	size_t piece_count, piece_room;
+	/* A memfd for each shared memory that is mapped more than once. */
+	struct shared_object {
+		uint64_t inode;
+		uint32_t dev_major, dev_minor;
+		int fd;
+	} *objects;
+	size_t object_count;
 	bool verify_later; /* may checksums be verified while loading? */
 	char *message;
 };

@@ -208,27 +208,108 @@ static bool is_made(const struct image_mapping *m)
 	return !(m->flags & (IMAGE_VDSO | IMAGE_VVAR | IMAGE_VSYSCALL | IMAGE_SCRATCH));
 }
 
+/* Is it of no file that a user could know of? Then its name is the kernel's. */
+static bool is_nameless(const struct draft *d, const struct image_mapping *m)
+{
+	static const char *const names[] = {"/dev/zero", "/memfd:", "/anon_hugepage"};
+	const char *path = image__string(d->image, m->path);
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		if ((m->flags & IMAGE_DELETED) && strncmp(path, names[i], strlen(names[i])) == 0)
+			return true;
+	}
+	return missing__is_sysv(d->image, m);
+}
+
+static bool is_same_memory(const struct image_mapping *a, const struct image_mapping *b)
+{
+	return (b->flags & IMAGE_SHARED) && a->inode == b->inode && a->dev_major == b->dev_major &&
+	       a->dev_minor == b->dev_minor;
+}
+
+/* Makes a file in memory that is as long as all mappings of m's memory need. Returns its
+ * descriptor; or -errno. */
+static int make_object(const struct draft *d, const struct image_mapping *m)
+{
+	const char *name = strrchr(image__string(d->image, m->path), '/');
+	uint64_t bytes = 0;
+	int fd, moved;
+
+	for (size_t i = 0; i < d->image->mapping_count; i++) {
+		const struct image_mapping *other = &d->image->mappings[i];
+		const uint64_t end = other->offset + (other->end - other->start);
+
+		if (is_same_memory(m, other) && end > bytes)
+			bytes = end;
+	}
+	name = name && strncmp(name, "/memfd:", 7) == 0 ? name + 7 : "shared";
+	fd = memfd_create(name, MFD_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	moved = ftruncate(fd, (off_t)bytes) < 0 ? -errno
+						: own_files__move_one(fd, d->plan.first_fd);
+	if (moved < 0)
+		(void)close(fd);
+	return moved;
+}
+
+/* Is that memory mapped elsewhere too? Then both are mapped of one file in memory. Returns 0 and its
+ * descriptor, or -1 as that; or -errno. */
+static int find_object(struct draft *d, const struct image_mapping *m, int *ret_fd)
+{
+	struct shared_object *object;
+	size_t count = 0;
+
+	*ret_fd = -1;
+	for (size_t i = 0; i < d->image->mapping_count && m->inode; i++)
+		count += is_same_memory(m, &d->image->mappings[i]);
+	if (count < 2)
+		return 0;
+	for (size_t i = 0; i < d->object_count; i++) {
+		object = &d->objects[i];
+		if (object->inode == m->inode && object->dev_major == m->dev_major &&
+		    object->dev_minor == m->dev_minor) {
+			*ret_fd = object->fd;
+			return 0;
+		}
+	}
+	object = slab_heap__resize(d->heap, d->objects, (d->object_count + 1) * sizeof(*object));
+	if (!object)
+		return -ENOMEM;
+	d->objects = object;
+	*ret_fd = make_object(d, m);
+	if (*ret_fd < 0)
+		return *ret_fd;
+	d->objects[d->object_count++] =
+		(struct shared_object){m->inode, m->dev_major, m->dev_minor, *ret_fd};
+	return 0;
+}
+
 /* Others may share it. A file is mapped as it is now. Without one, the memory has the contents of
  * the image, and this process has it alone. */
-static void plan_shared(struct draft *d, const struct image_mapping *m, struct plan_mapping *p)
+static int plan_shared(struct draft *d, const struct image_mapping *m, struct plan_mapping *p)
 {
 	const struct mapped_file file =
 		open_file_of(d, m, m->flags & IMAGE_WRITE ? O_RDWR : O_RDONLY);
+	int err;
 
 	p->flags = MAP_SHARED;
 	if (file.state == MAPPED_USABLE) {
 		p->fd = file.fd;
 		p->offset = m->offset;
 		p->is_loaded = false;
-		return;
+		return 0;
 	}
-	p->flags |= MAP_ANONYMOUS;
-	/* The kernel names shared memory without a file /dev/zero. */
-	if ((m->flags & IMAGE_FILE) && !missing__is_sysv(d->image, m) &&
-	    strcmp(image__string(d->image, m->path), "/dev/zero") != 0)
+	if ((m->flags & IMAGE_FILE) && !is_nameless(d, m))
 		log__warn("%s was shared memory of a file that cannot be mapped any more (%s); it "
 			  "is brought back as memory of this process alone",
 			  image__string(d->image, m->path), reason_text(&file));
+	err = find_object(d, m, &p->fd);
+	if (p->fd >= 0)
+		p->offset = m->offset;
+	else
+		p->flags |= MAP_ANONYMOUS;
+	return err;
 }
 
 static void plan_private(struct draft *d, const struct image_mapping *m, struct plan_mapping *p)
@@ -237,7 +318,9 @@ static void plan_private(struct draft *d, const struct image_mapping *m, struct 
 
 	p->flags = MAP_PRIVATE;
 	if (m->flags & IMAGE_STACK)
-		p->flags |= MAP_GROWSDOWN | MAP_STACK;
+		p->flags |= MAP_STACK;
+	if ((m->flags & IMAGE_STACK) || (p->advice & IMAGE_ADVICE_GROWS_DOWN))
+		p->flags |= MAP_GROWSDOWN;
 	if (fd >= 0 && !(m->flags & IMAGE_WRITE)) {
 		p->is_loaded = !is_same(d, m, fd);
 		if (p->is_loaded) {
@@ -264,14 +347,16 @@ static int plan_mapping(struct draft *d, const struct image_mapping *m)
 	p->protection = (m->flags & IMAGE_READ ? PROT_READ : 0) |
 			(m->flags & IMAGE_WRITE ? PROT_WRITE : 0) |
 			(m->flags & IMAGE_EXEC ? PROT_EXEC : 0);
+	p->advice = d->image->advice ? d->image->advice[m - d->image->mappings] : 0;
 	if (m->flags & IMAGE_SHARED)
-		plan_shared(d, m, p);
+		err = plan_shared(d, m, p);
 	else
 		plan_private(d, m, p);
-	if (p->is_loaded) {
+	if (!err && p->is_loaded) {
 		size_t before = d->piece_count;
 
-		err = add_pieces(d, m, p->fd < 0);
+		/* Where nothing is loaded, new memory has zeros, and a file its bytes. */
+		err = add_pieces(d, m, p->fd < 0 || (m->flags & IMAGE_SHARED));
 		p->is_loaded = d->piece_count > before;
 	}
 	d->plan.mapping_count++;

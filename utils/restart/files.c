@@ -11,10 +11,12 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
 #include "base/log.h"
 #include "restart/file_kind.h"
+#include "restart/same_place.h"
 
 enum { NAMED_MAX = 8 }; /* of a kind */
 
@@ -27,7 +29,8 @@ static const char *path_of(const struct image *image, const struct image_file *f
 
 /* Why a file cannot be opened again. */
 struct refusal {
-	const char *change; /* the file is another kind of file now; NULL: a call failed */
+	const char *change; /* the file is not what it was; NULL: a call failed */
+	bool is_acceptable; /* with --changed-files */
 	int err;            /* -errno */
 };
 
@@ -43,10 +46,33 @@ static const char *find_change(const struct image_file *file, const char *path)
 				     : "is now another kind of file";
 }
 
-/* Returns a descriptor; or -1 and *ret_refusal. */
-static int open_again(const struct image *image, const struct image_file *file,
-		      struct refusal *ret_refusal)
+/* Has a plain file been replaced, or cut off? That it has grown is no change: the process may have
+ * written it after its image. In /proc, numbers and sizes mean nothing. */
+static const char *find_replacement(const struct files *files, size_t i, const struct stat *st)
 {
+	const struct image *image = files->image;
+	const struct image_file *file = &image->files[i];
+
+	if (!image->sizes || !S_ISREG(file->mode) ||
+	    strncmp(path_of(image, file), "/proc/", strlen("/proc/")) == 0)
+		return NULL;
+	if (st->st_ino != file->inode ||
+	    (files->is_same_boot && (major(st->st_dev) != file->dev_major ||
+				     minor(st->st_dev) != file->dev_minor)))
+		return "is another file now, of the same name";
+	if ((uint64_t)st->st_size < image->sizes[i])
+		return "is shorter now";
+	return NULL;
+}
+
+/* Returns a descriptor; or -1 and *ret_refusal. Of a file that has changed, which is accepted,
+ * *ret_refusal says how. */
+static int open_again(const struct files *files, size_t i, struct refusal *ret_refusal)
+{
+	const struct image *image = files->image;
+	const struct image_file *file = &image->files[i];
+	uint64_t offset = file->offset;
+	struct stat st;
 	const int created = O_CREAT | O_EXCL | O_TRUNC | O_CLOEXEC;
 	char buffer[PATH_MAX];
 	const char *path = file_kind__find_path(image, file, buffer);
@@ -57,10 +83,21 @@ static int open_again(const struct image *image, const struct image_file *file,
 	if (change)
 		return -1;
 	fd = open(path, ((int)file->flags & ~created) | O_NOCTTY | O_CLOEXEC);
+	if (fd >= 0 && fstat(fd, &st) == 0) {
+		change = find_replacement(files, i, &st);
+		ret_refusal->change = change;
+		ret_refusal->is_acceptable = true;
+		if (change && !files->accept_changes) {
+			(void)close(fd);
+			return -1;
+		}
+		if (change && offset > (uint64_t)st.st_size) /* no hole of zeros */
+			offset = (uint64_t)st.st_size;
+	}
 	/* Not everything can be sought in, as what O_PATH opened; its offset is 0. */
-	if (fd >= 0 && (!file->offset || lseek(fd, (off_t)file->offset, SEEK_SET) >= 0))
+	if (fd >= 0 && (!offset || lseek(fd, (off_t)offset, SEEK_SET) >= 0))
 		return fd;
-	ret_refusal->err = -errno;
+	*ret_refusal = (struct refusal){.err = -errno};
 	if (fd >= 0)
 		(void)close(fd);
 	return -1;
@@ -71,8 +108,10 @@ static int say_refusal(const struct image *image, const struct image_file *file,
 {
 	if (refusal->change)
 		log__error("the process had %s open, as file %d, and it %s; put it back and try "
-			   "again",
-			   path_of(image, file), file->fd, refusal->change);
+			   "again%s",
+			   path_of(image, file), file->fd, refusal->change,
+			   refusal->is_acceptable ? ", or use it as it is with --changed-files"
+						  : "");
 	else
 		log__error("the process had %s open, as file %d, and it cannot be opened: %s; "
 			   "create it, or make it accessible, and try again",
@@ -115,10 +154,13 @@ static int decide(const struct files *files, size_t i, enum file_fate *ret)
 	} else if (file->same_as >= 0 && fate_of_twin(files, i) != FILE_MISSING) {
 		*ret = FILE_COPIED;
 	} else if (can != REOPEN_NEVER) {
-		fd = open_again(image, file, &refusal);
+		fd = open_again(files, i, &refusal);
 		if (fd < 0 && can == REOPEN_ALWAYS)
 			return say_refusal(image, file, &refusal);
 		if (fd >= 0) {
+			if (refusal.change)
+				log__warn("%s %s; file %d of the process", path_of(image, file),
+					  refusal.change, file->fd);
 			*ret = FILE_OPENED;
 			(void)close(fd);
 		}
@@ -166,9 +208,12 @@ out:
 	free(numbers);
 }
 
-int files__check(const struct image *image, struct missing *missing, struct files *ret)
+int files__check(const struct image *image, bool accept_changes, struct missing *missing,
+		 struct files *ret)
 {
-	struct files files = {.image = image};
+	struct files files = {.image = image,
+			      .accept_changes = accept_changes,
+			      .is_same_boot = same_place__is_same_boot(image)};
 	int err = 0;
 
 	files.fates = calloc(image->file_count + 1, sizeof(*files.fates));
@@ -213,9 +258,10 @@ static int place(int fd, const struct image_file *file)
 	return err;
 }
 
-static int open_one(const struct image *image, const struct image_file *file, enum file_fate fate,
-		    struct refusal *ret_refusal)
+static int open_one(const struct files *files, size_t i, struct refusal *ret_refusal)
 {
+	const struct image_file *file = &files->image->files[i];
+	const enum file_fate fate = files->fates[i];
 	int fd;
 
 	*ret_refusal = (struct refusal){0};
@@ -223,7 +269,7 @@ static int open_one(const struct image *image, const struct image_file *file, en
 		fd = dup3(file->same_as, file->fd, (int)file->flags & O_CLOEXEC);
 		ret_refusal->err = fd < 0 ? -errno : 0;
 	} else if (fate == FILE_OPENED) {
-		fd = open_again(image, file, ret_refusal);
+		fd = open_again(files, i, ret_refusal);
 		if (fd >= 0)
 			*ret_refusal = (struct refusal){.err = place(fd, file)};
 	}
@@ -242,7 +288,7 @@ int files__open(const struct files *files, int first_fd, int messages_fd)
 		for (; next < file->fd; next++) /* these are free in the process */
 			(void)close(next);
 		next = file->fd + 1;
-		if (!open_one(image, file, files->fates[i], &refusal))
+		if (!open_one(files, i, &refusal))
 			continue;
 		if (dup2(messages_fd, STDERR_FILENO) >= 0)
 			(void)say_refusal(image, file, &refusal);

@@ -7,6 +7,8 @@
 #ifndef RESTART_FILES_H
 #define RESTART_FILES_H
 
+#include <stdbool.h>
+
 #include "image/image.h"
 #include "restart/missing.h"
 
@@ -19,17 +21,21 @@ enum file_fate {
 
 struct files {
 	const struct image *image;
+	bool accept_changes; /* of plain files, which are another one or shorter now */
+	bool is_same_boot;   /* are numbers of devices what they were? */
 	enum file_fate *fates; /* of each file of the image */
 };
 
 /*
  * Works out what becomes of each file, and opens those that are opened for a moment.
  * image: borrowed until files__free. Numbers that it has are as restart was given them.
+ * accept_changes: a plain file that is another one now, or shorter, is opened with a warning.
  * missing: descriptors that do not come back are added.
  * Returns 0 and *ret; or -errno, and it has said why, if a plain file cannot be opened: the process
  * cannot go on without it.
  */
-int files__check(const struct image *image, struct missing *missing, struct files *ret);
+int files__check(const struct image *image, bool accept_changes, struct missing *missing,
+		 struct files *ret);
 
 /*
  * Opens them, and closes all other numbers below first_fd.

@@ -9,6 +9,7 @@
  * for a program that is linked below 2 MiB.
  */
 #include <argp.h>
+#include <errno.h>
 #include <inttypes.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -23,12 +24,13 @@
 #include "restart/missing.h"
 #include "restart/own_files.h"
 #include "restart/same_pid.h"
+#include "restart/same_place.h"
 
-enum { OPTION_SAME_PID = 256 };
+enum { OPTION_SAME_PID = 256, OPTION_CHANGED_FILES };
 
 struct options {
 	const char *path;
-	bool same_pid;
+	bool same_pid, changed_files;
 };
 
 const char *argp_program_version = "restart " TRACER_VERSION;
@@ -40,6 +42,9 @@ static error_t parse_option(int key, char *argument, struct argp_state *state)
 	switch (key) {
 	case OPTION_SAME_PID:
 		options->same_pid = true;
+		return 0;
+	case OPTION_CHANGED_FILES:
+		options->changed_files = true;
 		return 0;
 	case 'v':
 		log__set_level(LOG_LEVEL_VERBOSE);
@@ -63,6 +68,8 @@ static error_t parse_option(int key, char *argument, struct argp_state *state)
 static const struct argp_option option_table[] = {
 	{"same-pid", OPTION_SAME_PID, NULL, 0,
 	 "give the process the number that it had (as root); refuse if that cannot be", 0},
+	{"changed-files", OPTION_CHANGED_FILES, NULL, 0,
+	 "accept files that were replaced or cut off, and another root folder", 0},
 	{"verbose", 'v', NULL, 0, "say more of what is not brought back", 0},
 	{"quiet", 'q', NULL, 0, "say nothing but errors", 0},
 	{NULL, 'h', NULL, 0, "Give this help list", -1},
@@ -97,6 +104,23 @@ static int plan_memory(const struct image_chain *chain, int first_fd, struct pla
 	if (err)
 		log__error("%s", message);
 	return err;
+}
+
+/* Returns 0; or -errno, and it has said why. */
+static int check_place(const struct image *image, bool accept_changes)
+{
+	const char *difference;
+
+	if (same_place__is(image, &difference))
+		return 0;
+	if (accept_changes) {
+		log__warn("the process had %s", difference);
+		return 0;
+	}
+	log__error("the process had %s, so its files may have other names here; run restart there, "
+		   "or accept it with --changed-files",
+		   difference);
+	return -EXDEV;
 }
 
 /* An image is a program. Who could write it, or once was its user, decides what it does. */
@@ -153,6 +177,9 @@ static int restart(const struct options *options)
 	if (err)
 		return err;
 	image = chain.images[0];
+	err = check_place(image, options->changed_files);
+	if (err)
+		goto out;
 	first_fd = own_files__first(image);
 	err = attributes__read_limits(limits); /* before they are raised for restart itself */
 	if (err)
@@ -167,7 +194,7 @@ static int restart(const struct options *options)
 	err = missing__open(&missing);
 	if (err)
 		goto out;
-	err = files__check(image, &missing, &files);
+	err = files__check(image, options->changed_files, &missing, &files);
 	if (err)
 		goto out;
 	if (options->same_pid)

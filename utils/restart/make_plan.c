@@ -167,6 +167,11 @@ static void place_images(uint64_t *at, const struct image_chain *chain, struct p
 	}
 }
 
+static size_t scheduling_bytes(const struct image *image)
+{
+	return image->scheduling ? image->thread_count * sizeof(*image->scheduling) : 0;
+}
+
 static uint64_t block_bytes(const struct draft *d)
 {
 	const struct image *image = d->image;
@@ -175,6 +180,7 @@ static uint64_t block_bytes(const struct draft *d)
 	       round_up(d->plan.mapping_count * sizeof(*d->mappings), ALIGNMENT) +
 	       round_up(d->piece_count * sizeof(*d->pieces), ALIGNMENT) +
 	       round_up(image->thread_count * sizeof(*image->threads), ALIGNMENT) +
+	       round_up(scheduling_bytes(image), ALIGNMENT) +
 	       round_up(image->auxv_bytes, ALIGNMENT) + image_bytes(d->chain) +
 	       (image->thread_count + 1) * PLAN_STACK_BYTES;
 }
@@ -190,6 +196,8 @@ static struct plan *fill_block(const struct draft *d)
 	plan->piece_count = d->piece_count;
 	plan->threads = place(&at, image->threads, image->thread_count * sizeof(*image->threads));
 	plan->thread_count = image->thread_count;
+	if (image->scheduling)
+		plan->scheduling = place(&at, image->scheduling, scheduling_bytes(image));
 	plan->auxv = place(&at, image->auxv, image->auxv_bytes);
 	plan->auxv_bytes = image->auxv_bytes;
 	place_images(&at, d->chain, plan);

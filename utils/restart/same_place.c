@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * See same_place.h. Source: proc(5), namespaces(7).
+ */
+#include "restart/same_place.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+bool same_place__is_same_boot(const struct image *image)
+{
+	char boot[sizeof(image->place.boot)] = "";
+	FILE *file;
+
+	if (!(image->place.flags & IMAGE_HAS_PLACE) || !image->place.boot[0])
+		return false;
+	file = fopen("/proc/sys/kernel/random/boot_id", "re");
+	if (!file)
+		return false;
+	if (!fgets(boot, sizeof(boot), file))
+		boot[0] = '\0';
+	(void)fclose(file);
+	boot[strcspn(boot, "\n")] = '\0';
+	return strcmp(boot, image->place.boot) == 0;
+}
+
+/* 0 if it is not known. */
+static uint64_t mount_namespace(void)
+{
+	static const char prefix[] = "mnt:[";
+	char text[64] = "";
+	const ssize_t length = readlink("/proc/self/ns/mnt", text, sizeof(text) - 1);
+
+	return length > 0 && strncmp(text, prefix, sizeof(prefix) - 1) == 0
+		       ? strtoull(text + sizeof(prefix) - 1, NULL, 10)
+		       : 0;
+}
+
+bool same_place__is(const struct image *image, const char **ret_difference)
+{
+	const struct image_place *place = &image->place;
+	const bool is_same_boot = same_place__is_same_boot(image);
+	const uint64_t namespace = mount_namespace();
+	struct stat st;
+
+	*ret_difference = NULL;
+	if (!(place->flags & IMAGE_HAS_PLACE))
+		return true;
+	if (stat("/", &st) == 0 && (st.st_ino != place->root_inode ||
+				    (is_same_boot && st.st_dev != place->root_device)))
+		*ret_difference = "another root folder (it was in a chroot, or in a container)";
+	else if (is_same_boot && namespace && place->mount_namespace &&
+		 namespace != place->mount_namespace)
+		*ret_difference = "another mount namespace (nsenter --mount enters it)";
+	return !*ret_difference;
+}
