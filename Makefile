@@ -60,7 +60,7 @@ LINT_PACKAGES  := cppcheck clang-tidy clang-format shellcheck valgrind
 all: $(BUILD)/tracer $(BUILD)/testcase $(BUILD)/slabsim $(BUILD)/client.o $(BUILD)/libckpt.so \
 	$(BUILD)/restart $(BUILD)/readckpt
 
-#: build       the same
+#: build       the same as all
 build: all
 
 help:
@@ -257,7 +257,7 @@ test: tests
 	testcase/run.sh --beside $(firstword $(VM_SUITES)) $(UNIT_SUITES) $(E2E_SUITES) \
 		$(wordlist 2,9,$(VM_SUITES))
 
-#: check       the same
+#: check       the same as test
 check: test
 
 SLOW_SUITES := $(foreach name,workloads/% ckpt/% bench/% \

@@ -18,6 +18,7 @@
 #include "options.h"
 #include "program.h"
 #include "report/report.h"
+#include "restore_path.h"
 #include "session.h"
 
 enum { EXIT_TRACER = 125, EXIT_CANNOT_RUN = 126, EXIT_NOT_FOUND = 127, TICK_MS = 500 };
@@ -35,29 +36,6 @@ struct run { /* everything that is open, for one place to close it */
 	int target_fd;   /* with --wait: a pidfd of the target, once it is there */
 	int last_signal; /* the one that ended the tracer, 0 if none did */
 };
-
-/* Chooses who restores, and says so once. 0, or -EOPNOTSUPP when the user wants bpf and the kernel
- * forbids it. */
-static int choose_restore_path(const struct run *run, bool *ret_in_bpf)
-{
-	enum restore_path wanted = run->options.restore_path;
-
-	*ret_in_bpf = run->facts.can_write_user && wanted != RESTORE_PROCESS_VM;
-	if (*ret_in_bpf || wanted == RESTORE_PROCESS_VM) {
-		log__info("Linux %s: checkpoint in BPF, restore %s", run->facts.release,
-			  *ret_in_bpf ? "in BPF" : "with process_vm_writev, as asked");
-		return 0;
-	}
-	if (wanted == RESTORE_BPF) {
-		log__error("--restore-path bpf: this kernel forbids bpf_probe_write_user "
-			   "(lockdown?); leave the option away to restore with process_vm_writev");
-		return -EOPNOTSUPP;
-	}
-	log__info("Linux %s: checkpoint in BPF; restore with process_vm_writev, for the kernel "
-		  "forbids bpf_probe_write_user (lockdown?)",
-		  run->facts.release);
-	return 0;
-}
 
 static int open_signals(struct run *run)
 {
@@ -118,7 +96,7 @@ static int set_up(struct run *run)
 	err = kernel_check__run(&run->facts);
 	if (err)
 		return err;
-	err = choose_restore_path(run, &in_bpf);
+	err = restore_path__choose(options->restore_path, &run->facts, &in_bpf);
 	if (err)
 		return err;
 	err = control__open(options->control_dir, &run->control);

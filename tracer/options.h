@@ -7,9 +7,8 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include "restore_path.h"
 #include "target/regions.h"
-
-enum restore_path { RESTORE_AUTO, RESTORE_BPF, RESTORE_PROCESS_VM };
 
 struct options {
 	const char *wait_name;   /* NULL: run mode */

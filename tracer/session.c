@@ -615,9 +615,10 @@ void session__end(struct session *session)
 	if (session->state->operation.phase != PHASE_IDLE)
 		reply__fail(&session->reply, NULL, "the target ended before it was done");
 	if (session->target.pid && !session->state->operation.sequence)
-		log__warn("no request came from process %d (%s); children are not followed, see "
+		log__warn("no request came from process %d%s%s%s; children are not followed, see "
 			  "--wait%s",
-			  session->target.pid, session->target.comm,
+			  session->target.pid, *session->target.comm ? " (" : "",
+			  session->target.comm, *session->target.comm ? ")" : "",
 			  session->elsewhere ? "; it had another root folder or mount namespace, "
 					       "where the control folder is not in sight"
 					     : "");

@@ -99,7 +99,9 @@ static int set_paths(struct control *control, const char *folder)
 
 	if (!real) {
 		err = -errno;
-		log__error("control folder %s: %s", folder, strerror(-err));
+		log__error("control folder %s: %s; make it, or choose another one with "
+			   "--control-dir",
+			   folder, strerror(-err));
 		return err;
 	}
 	/* what the target writes must be what we compare: the name as given, if it is absolute */
@@ -139,7 +141,9 @@ int control__open(const char *folder, struct control **ret_control)
 	control->folder_fd = open(control->folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (control->folder_fd < 0) {
 		err = -errno;
-		log__error("control folder %s: %s", folder, strerror(-err));
+		log__error("control folder %s: %s; make it, or choose another one with "
+			   "--control-dir",
+			   folder, strerror(-err));
 		goto out;
 	}
 	err = lock_folder(control);

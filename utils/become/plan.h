@@ -65,7 +65,7 @@ struct plan {
 	struct plan_image *images;
 	struct image_thread *threads;
 	struct image_scheduling *scheduling; /* of each thread; NULL: not known */
-	unsigned char *stacks; /* PLAN_STACK_BYTES for each thread and one more */
+	unsigned char *stacks;               /* PLAN_STACK_BYTES for each thread and one more */
 	void *auxv;
 	size_t mapping_count, piece_count, image_count, thread_count, auxv_bytes;
 	size_t main; /* which thread has the number of the process */
@@ -76,7 +76,7 @@ struct plan {
 	uint64_t rseq; /* what restart's own C library has registered */
 	uint32_t rseq_bytes, rseq_signature;
 	bool is_undumpable; /* PR_SET_DUMPABLE of prctl(2) */
-	int first_fd;    /* files from there on are restart's own, not the process's */
+	int first_fd;       /* files from there on are restart's own, not the process's */
 	int messages_fd; /* where to say what goes wrong; from first_fd on as well; -1: nowhere */
 	int program_fd;  /* the file that the process was started from; -1: restart's stays */
 	bool shows_progress;                    /* is messages_fd a terminal, and talk wanted? */

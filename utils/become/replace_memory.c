@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * See memory.h.
+ * See replace_memory.h.
  */
-#include "become/memory.h"
+#include "become/replace_memory.h"
 
 #include <errno.h>
 #include <sys/mman.h>
@@ -52,7 +52,7 @@ static void unmap(uint64_t start, uint64_t end)
 		die__unless(munmap(at(start), end - start), "cannot leave the old memory");
 }
 
-void memory__leave(const struct plan *plan)
+void replace_memory__leave(const struct plan *plan)
 {
 	const uint64_t top = (1ULL << 47) - PAGE_BYTES;
 
@@ -114,7 +114,7 @@ __attribute__((noreturn)) static void die_of_image(const struct plan *plan,
 	die__about(path, load__reason_text(failure->reason), failure->err);
 }
 
-void memory__make(const struct plan *plan)
+void replace_memory__make(const struct plan *plan)
 {
 	struct load_failure failure;
 
