@@ -321,7 +321,7 @@ static void *wait_for_signals(void *argument)
 	int number;
 
 	(void)sigfillset(&all);
-	while (sigwait(&all, &number) == 0 && number != SIGTERM)
+	while (sigwait(&all, &number) == 0 && number != SIGHUP)
 		continue;
 	return argument;
 }
@@ -340,20 +340,13 @@ static void blocked(void)
 	wait_for_finish();
 	must(pthread_sigmask(SIG_BLOCK, NULL, &mask) == 0);
 	check(sigismember(&mask, SIGTERM) == 1 && sigismember(&mask, SIGUSR1) == 1);
-	must(pthread_kill(id, SIGTERM) == 0);
+	must(pthread_kill(id, SIGHUP) == 0);
 	check(pthread_join(id, NULL) == 0);
 }
 
 const struct work_scene work_daemon[] = {
-	{"numbers", numbers},
-	{"moves", moves},
-	{"dropped", dropped},
-	{"settings", settings},
-	{"views", views},
-	{"background", background},
-	{"locked-in", locked_in},
-	{"taken", taken},
-	{"helper", helper},
-	{"blocked", blocked},
-	{NULL, NULL},
+	{"numbers", numbers},     {"moves", moves}, {"dropped", dropped},
+	{"settings", settings},   {"views", views}, {"background", background},
+	{"locked-in", locked_in}, {"taken", taken}, {"helper", helper},
+	{"blocked", blocked},     {NULL, NULL},
 };

@@ -25,9 +25,10 @@ static inline long raw_syscall__call(long number, uint64_t a, uint64_t b, uint64
 	return result;
 }
 
-/* clone3(2), and clone(2) where that is refused: filters of containers answer ENOSYS or EPERM, since
- * they cannot look at its arguments. args must name a stack, and no number (set_tid) for clone(2).
- * The new task begins in begin(argument), which never returns. Returns its number, or -errno. */
+/* clone3(2), and clone(2) where that is refused: filters of containers cannot look at its
+ * arguments, and answer ENOSYS or EPERM. args must name a stack; with a number (set_tid) clone(2)
+ * is not tried. The new task begins in begin(argument), which never returns. Returns its number, or
+ * -errno. */
 static inline long raw_syscall__clone(const struct clone_args *args, void (*begin)(void *),
 				      void *argument)
 {

@@ -178,10 +178,10 @@ enum {
 struct image_place {
 	uint64_t root_inode, root_device; /* of its root folder, as stat(2) has them */
 	uint64_t mount_namespace;         /* the number of it */
-	char boot[40];                    /* boot_id of the kernel, NUL-padded: numbers of devices and
+	char boot[40];     /* boot_id of the kernel, NUL-padded: numbers of devices and
 					     namespaces hold until the next boot */
-	uint32_t flags;                   /* IMAGE_HAS_PLACE, ... */
-	uint32_t reserved;                /* 0 */
+	uint32_t flags;    /* IMAGE_HAS_PLACE, ... */
+	uint32_t reserved; /* 0 */
 };
 _Static_assert(sizeof(struct image_place) == 72, "part of the format");
 
@@ -313,13 +313,13 @@ struct image {
 	struct image_run *unchanged; /* in address order, inside mappings, outside of segments */
 	struct image_run *missing;   /* in address order, inside segments */
 	struct image_segment *segments;
-	uint32_t *groups;    /* supplementary groups */
+	uint32_t *groups; /* supplementary groups */
 	struct image_place place;
 	uint64_t *sizes;                     /* of the files, or NULL */
 	uint32_t *advice;                    /* of the mappings, or NULL */
 	struct image_scheduling *scheduling; /* of the threads, or NULL */
-	const void *auxv;    /* NT_AUXV */
-	const char *strings; /* begins and ends with a NUL */
+	const void *auxv;                    /* NT_AUXV */
+	const char *strings;                 /* begins and ends with a NUL */
 	size_t mapping_count, thread_count, file_count, unchanged_count, missing_count,
 		segment_count, group_count, auxv_bytes, string_bytes;
 

@@ -33,10 +33,10 @@ static uint32_t take_flags(const char *line)
 		char name[3];
 		uint32_t advice;
 	} names[] = {
-		{"gd", IMAGE_ADVICE_GROWS_DOWN},     {"wf", IMAGE_ADVICE_WIPE_ON_FORK},
-		{"dc", IMAGE_ADVICE_DONT_FORK},	     {"dd", IMAGE_ADVICE_DONT_DUMP},
-		{"hg", IMAGE_ADVICE_HUGE_PAGES},     {"nh", IMAGE_ADVICE_NO_HUGE_PAGES},
-		{"mg", IMAGE_ADVICE_MERGEABLE},	     {"rr", IMAGE_ADVICE_RANDOM},
+		{"gd", IMAGE_ADVICE_GROWS_DOWN}, {"wf", IMAGE_ADVICE_WIPE_ON_FORK},
+		{"dc", IMAGE_ADVICE_DONT_FORK},  {"dd", IMAGE_ADVICE_DONT_DUMP},
+		{"hg", IMAGE_ADVICE_HUGE_PAGES}, {"nh", IMAGE_ADVICE_NO_HUGE_PAGES},
+		{"mg", IMAGE_ADVICE_MERGEABLE},  {"rr", IMAGE_ADVICE_RANDOM},
 		{"sr", IMAGE_ADVICE_SEQUENTIAL},
 	};
 	uint32_t advice = 0;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * What madvise(2) and mmap(2) were told of the mappings of the calling process. /proc/self/smaps has
- * it, which takes the kernel some 70 ms for 1 GiB: it is only read if the program has made such a
- * call. Usable inside a signal handler.
+ * What madvise(2) and mmap(2) were told of the mappings of the calling process. It is in
+ * /proc/self/smaps, which takes the kernel some 70 ms for 1 GiB. So that is only read if the
+ * program has made such a call. Usable inside a signal handler.
  */
 #ifndef LIBCKPT_CAPTURE_ADVICE_H
 #define LIBCKPT_CAPTURE_ADVICE_H
@@ -15,7 +15,7 @@ void capture_advice__rely(void);
 /* The program has made such a call. */
 void capture_advice__note(void);
 
-/* Fills in the advice of the mappings of the image, which are there. Returns 0, -ENOMEM or -errno. */
+/* Fills in the advice of the image, whose mappings are there. Returns 0, -ENOMEM or -errno. */
 int capture_advice__add(struct capture *capture);
 
 #endif

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * A process that has dropped the rights of root is not dumpable: its files of /proc/self are root's.
- * It is made dumpable for as long as an image is written. Usable inside a signal handler.
+ * A process that has dropped the rights of root is not dumpable: /proc/self is root's then. It is
+ * made dumpable for as long as an image is written. Usable inside a signal handler.
  */
 #ifndef LIBCKPT_DUMPABLE_H
 #define LIBCKPT_DUMPABLE_H

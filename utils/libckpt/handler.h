@@ -31,9 +31,9 @@ void handler__hold_timer(bool hold);
  * see seccomp(2). */
 void handler__lock_in(void);
 
-/* Ends the write tracking of the calling process until the next image, if that is by userfaultfd(2):
- * a call of the program may have failed only because its memory is watched. Returns whether that
- * changes anything. */
+/* Ends write tracking by userfaultfd(2) in the calling process, until the next image: a call of the
+ * program may have failed only because its memory is watched. Returns whether that changes
+ * anything. */
 bool handler__stop_watching(void);
 
 #endif

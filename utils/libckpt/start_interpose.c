@@ -184,8 +184,7 @@ EXPORTED int pselect(int count, fd_set *to_read, fd_set *to_write, fd_set *other
 	return NEXT(pselect)(count, to_read, to_write, others, time, without_ours(set, &copy));
 }
 
-EXPORTED int epoll_pwait(int fd, struct epoll_event *events, int count, int ms,
-			 const sigset_t *set)
+EXPORTED int epoll_pwait(int fd, struct epoll_event *events, int count, int ms, const sigset_t *set)
 {
 	sigset_t copy;
 
@@ -241,7 +240,8 @@ EXPORTED void *mmap(void *address, size_t bytes, int protection, int flags, int 
 {
 	if (flags & MAP_GROWSDOWN)
 		capture_advice__note();
-	return (void *)syscall(SYS_mmap, address, bytes, protection, flags, fd, offset); /* NOLINT */
+	return (void *)syscall(SYS_mmap, address, bytes, protection, flags, fd,
+			       offset); /* NOLINT */
 }
 
 EXPORTED void *mmap64(void *address, size_t bytes, int protection, int flags, int fd,
@@ -301,10 +301,27 @@ EXPORTED int prctl(int option, ...)
 	return (int)syscall(SYS_prctl, option, a[0], a[1], a[2], a[3]);
 }
 
+static long call(long number, long a, long b, long c, long d, long e, long f)
+{
+	register long r10 __asm__("r10") = d;
+	register long r8 __asm__("r8") = e;
+	register long r9 __asm__("r9") = f;
+	long result;
+
+	__asm__ volatile("syscall"
+			 : "=a"(result)
+			 : "0"(number), "D"(a), "S"(b), "d"(c), "r"(r10), "r"(r8), "r"(r9)
+			 : "rcx", "r11", "memory");
+	if (result >= 0 || result < -4095)
+		return result;
+	errno = (int)-result;
+	return -1;
+}
+
 /* As it is called by libseccomp. Without a filter it only asks what the kernel has. */
 EXPORTED long syscall(long number, ...)
 {
-	long a[6], result;
+	long a[6];
 	va_list arguments;
 
 	va_start(arguments, number);
@@ -314,20 +331,5 @@ EXPORTED long syscall(long number, ...)
 	if (number == SYS_seccomp &&
 	    (a[0] == SECCOMP_SET_MODE_STRICT || (a[0] == SECCOMP_SET_MODE_FILTER && a[2])))
 		before_filter();
-	{
-		register long r10 __asm__("r10") = a[3];
-		register long r8 __asm__("r8") = a[4];
-		register long r9 __asm__("r9") = a[5];
-
-		__asm__ volatile("syscall"
-				 : "=a"(result)
-				 : "0"(number), "D"(a[0]), "S"(a[1]), "d"(a[2]), "r"(r10), "r"(r8),
-				   "r"(r9)
-				 : "rcx", "r11", "memory");
-	}
-	if (result < 0 && result >= -4095) {
-		errno = (int)-result;
-		return -1;
-	}
-	return result;
+	return call(number, a[0], a[1], a[2], a[3], a[4], a[5]);
 }

@@ -179,8 +179,7 @@ static bool is_deaf(pid_t tid, int signal)
 	state += strlen("\nState:\t");
 	if (*state == 'Z')
 		return true;
-	return *state == 'S' &&
-	       (proc_text__find_number(text, "SigBlk:", 16) >> (signal - 1) & 1);
+	return *state == 'S' && (proc_text__find_number(text, "SigBlk:", 16) >> (signal - 1) & 1);
 }
 
 int stop_threads__gather(int signal, struct stopped_thread *first, pid_t *ret_tid)

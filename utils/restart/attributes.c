@@ -119,8 +119,7 @@ static bool can_bind(struct plan *plan)
 	uint64_t before[16];
 	bool can = true;
 
-	if (!plan->scheduling ||
-	    syscall(SYS_sched_getaffinity, 0, sizeof(before), before) < 0)
+	if (!plan->scheduling || syscall(SYS_sched_getaffinity, 0, sizeof(before), before) < 0)
 		return true;
 	for (size_t i = 0; i < plan->thread_count; i++) {
 		const uint64_t *wanted = plan->scheduling[i].processors;

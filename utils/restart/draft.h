@@ -24,7 +24,7 @@ struct draft {
 		uint64_t inode;
 		uint32_t dev_major, dev_minor;
 		int fd;
-	} *objects;
+	} * objects;
 	size_t object_count;
 	bool verify_later; /* may checksums be verified while loading? */
 	char *message;

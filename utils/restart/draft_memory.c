@@ -253,8 +253,8 @@ static int make_object(const struct draft *d, const struct image_mapping *m)
 	return moved;
 }
 
-/* Is that memory mapped elsewhere too? Then both are mapped of one file in memory. Returns 0 and its
- * descriptor, or -1 as that; or -errno. */
+/* If that memory is mapped elsewhere too, both will be of one file in memory, whose descriptor is
+ * *ret_fd; or else -1. Returns 0 or -errno. */
 static int find_object(struct draft *d, const struct image_mapping *m, int *ret_fd)
 {
 	struct shared_object *object;

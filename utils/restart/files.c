@@ -57,8 +57,8 @@ static const char *find_replacement(const struct files *files, size_t i, const s
 	    strncmp(path_of(image, file), "/proc/", strlen("/proc/")) == 0)
 		return NULL;
 	if (st->st_ino != file->inode ||
-	    (files->is_same_boot && (major(st->st_dev) != file->dev_major ||
-				     minor(st->st_dev) != file->dev_minor)))
+	    (files->is_same_boot &&
+	     (major(st->st_dev) != file->dev_major || minor(st->st_dev) != file->dev_minor)))
 		return "is another file now, of the same name";
 	if ((uint64_t)st->st_size < image->sizes[i])
 		return "is shorter now";

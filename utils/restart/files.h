@@ -21,8 +21,8 @@ enum file_fate {
 
 struct files {
 	const struct image *image;
-	bool accept_changes; /* of plain files, which are another one or shorter now */
-	bool is_same_boot;   /* are numbers of devices what they were? */
+	bool accept_changes;   /* of plain files, which are another one or shorter now */
+	bool is_same_boot;     /* are numbers of devices what they were? */
 	enum file_fate *fates; /* of each file of the image */
 };
 

@@ -49,8 +49,8 @@ bool same_place__is(const struct image *image, const char **ret_difference)
 	*ret_difference = NULL;
 	if (!(place->flags & IMAGE_HAS_PLACE))
 		return true;
-	if (stat("/", &st) == 0 && (st.st_ino != place->root_inode ||
-				    (is_same_boot && st.st_dev != place->root_device)))
+	if (stat("/", &st) == 0 &&
+	    (st.st_ino != place->root_inode || (is_same_boot && st.st_dev != place->root_device)))
 		*ret_difference = "another root folder (it was in a chroot, or in a container)";
 	else if (is_same_boot && namespace && place->mount_namespace &&
 		 namespace != place->mount_namespace)
