@@ -18,8 +18,8 @@ struct slab_page {
 	__u64 words[SLAB_BYTES / 8];
 };
 
-/* Sizes, not types: 6.1 wants template and instance to have the same type
- * information, here none. */
+/* Sizes, not types: 6.1 wants template and instance to have the same type information, here
+ * none. */
 struct slab_extent {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(map_flags, BPF_F_MMAPABLE);

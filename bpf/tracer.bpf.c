@@ -130,11 +130,10 @@ static bool put_event(enum event_kind kind, __u64 start, __u64 end, __u32 pid, _
 	return true;
 }
 
-/* An event that only concerns ranges wakes nobody: it is read at the next request, or when the
- * ring is half full. Nor is a tracer woken that is awake, because a wake-up costs interrupts on
- * two processors. User space sets `awake` before polling the ring and clears it before the final
- * poll. So the event is put first and `awake` is read after it (the atomic operation is a
- * barrier). */
+/* An event that only concerns ranges wakes nobody: it is read at the next request, or when the ring
+ * is half full. Nor is a tracer woken that is awake, because a wake-up costs interrupts on two
+ * processors. User space sets `awake` before polling the ring and clears it before the final poll.
+ * So the event is put first and `awake` is read after it (the atomic operation is a barrier). */
 static void send_from(enum event_kind kind, __u64 start, __u64 end, __u32 pid)
 {
 	bool urgent = kind != EVENT_ADDED && kind != EVENT_DROPPED && kind != EVENT_DOOMED;

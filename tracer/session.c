@@ -332,8 +332,8 @@ static int count_restart(struct session *session)
 	return session->restarts > RESTARTS ? -REASON_MAPPINGS_CHANGING : 0;
 }
 
-/* What a failed operation has left, for its message. moved: something of a
- * restore may be written. */
+/* What a failed operation has left, for its message. moved: something of a restore may be
+ * written. */
 static const char *what_is_now(const struct session *session, bool moved, int err)
 {
 	if (err == -ESRCH)

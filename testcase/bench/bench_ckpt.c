@@ -145,8 +145,8 @@ static void measure_increment(unsigned char *memory, size_t bytes)
 	print("increment_bytes", stored_bytes("image"));
 }
 
-/* Comes back from the call twice: here, and in the process that was brought
- * back, which says when. */
+/* Comes back from the call twice: here, and in the process that was brought back, which says
+ * when. */
 static void measure_restart(void)
 {
 	struct timespec now;

@@ -274,8 +274,8 @@ static void scattered(void)
 	check(is_filled(memory, bytes, 23));
 }
 
-/* Single pages so far apart that each is a segment, and each gap too: more than
- * an image can have. */
+/* Single pages so far apart that each is a segment, and each gap too: more than an image can
+ * have. */
 static void apart(void)
 {
 	const size_t apart_by = 17UL << 20, pages = 33000;

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
  * Repairs the checksums of an image after its headers or notes were changed, so that a test or the
- * fuzzer gets past them. An attacker would do the same.
- * docs/image-format.md draws the file.
+ * fuzzer gets past them. An attacker would do the same. docs/image-format.md draws the file.
  */
 #ifndef FUZZ_RESEAL_H
 #define FUZZ_RESEAL_H

@@ -118,8 +118,8 @@ static void test_no_memory(void)
 	unsigned int count = 0, failed = 0;
 	void *last = NULL, *object;
 
-	/* at each amount of memory up to a few slabs, an alloc fails or works,
-	 * and nothing breaks */
+	/* at each amount of memory up to a few slabs, an alloc fails or works, and nothing
+	 * breaks */
 	for (size_t limit = counted.bytes; limit < counted.bytes + 12 * PAGE; limit += PAGE) {
 		counted.limit_bytes = limit;
 		while ((object = slab_cache__alloc(cache)) != NULL) {

@@ -267,8 +267,8 @@ static void on_alarm(int sig)
 	handler_data.handled++;
 }
 
-/* A constructor is in the middle of alloc: a signal that arrives in it has
- * interrupted the cache. */
+/* A constructor is in the middle of alloc: a signal that arrives in it has interrupted the
+ * cache. */
 static void construct_with_signal(void *object, void *argument)
 {
 	(void)argument;

@@ -37,8 +37,8 @@ struct snapshot_settings {
 int snapshot__open(const struct snapshot_settings *settings, const struct hooks *hooks,
 		   struct state *state, struct snapshot **ret_snapshot);
 
-/* To be called with each event that concerns ranges, and EVENT_EXEC, in their
- * order. 0 or -errno. */
+/* To be called with each event that concerns ranges, and EVENT_EXEC, in their order. 0 or
+ * -errno. */
 int snapshot__note(struct snapshot *snapshot, const struct event *event);
 
 /*
@@ -76,8 +76,8 @@ uint64_t snapshot__count_gone(const struct snapshot *snapshot, uint64_t met);
  * hold. Returns whether to call it again soon. */
 bool snapshot__provide(struct snapshot *snapshot, struct target *target);
 
-/* Adds every range, with_reserved: also mappings without access that may hold
- * data. 0 or -ENOMEM. */
+/* Adds every range, with_reserved: also mappings without access that may hold data. 0 or
+ * -ENOMEM. */
 int snapshot__ranges(const struct snapshot *snapshot, bool with_reserved, struct intervals *ranges);
 size_t snapshot__range_count(const struct snapshot *snapshot);
 

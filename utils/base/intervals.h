@@ -25,8 +25,8 @@ struct intervals {              /* zero-initialised: the empty set */
 /* Adds [start, end); an empty or reversed interval adds nothing. 0 or -ENOMEM (set unchanged). */
 int intervals__add(struct intervals *set, uint64_t start, uint64_t end);
 
-/* Takes [start, end) out and splits intervals that cross its edges. 0 or
- * -ENOMEM (set unchanged). */
+/* Takes [start, end) out and splits intervals that cross its edges. 0 or -ENOMEM (set
+ * unchanged). */
 int intervals__remove(struct intervals *set, uint64_t start, uint64_t end);
 
 /* Adds all of other, which may be the same set. 0 or -ENOMEM (set unchanged). */

@@ -493,8 +493,7 @@ int image_writer__open(struct image_writer *writer, const char *path);
 /*
  * Writes headers and notes. image: complete but for offset and crc of the segments, which are set
  * here and by what follows; borrowed until commit or abort. All that is said above must hold for
- * it.
- * Returns 0 or -errno, as the next two do; on failure the caller calls image_writer__abort.
+ * it. Returns 0 or -errno, as the next two do; on failure the caller calls image_writer__abort.
  */
 int image_writer__begin(struct image_writer *writer, struct image *image);
 

@@ -10,8 +10,8 @@
 
 #include "image/image.h"
 
-/* Puts "PATH: TEXT" in message (IMAGE_MESSAGE_BYTES), control characters as
- * '?', and returns err. */
+/* Puts "PATH: TEXT" in message (IMAGE_MESSAGE_BYTES), control characters as '?', and returns
+ * err. */
 int image__fail(char *message, int err, const char *path, const char *format, ...)
 	__attribute__((format(printf, 4, 5)));
 

@@ -27,9 +27,8 @@ enum stop_role {
  * that was brought back. */
 void stop_threads__own(void);
 
-/* Returns the role of the calling thread, which got the signal that info describes. A leader
- * stays one until stop_threads__release. A child of vfork(2) is nobody: its memory is its
- * parent's. */
+/* Returns the role of the calling thread, which got the signal that info describes. A leader stays
+ * one until stop_threads__release. A child of vfork(2) is nobody: its memory is its parent's. */
 enum stop_role stop_threads__role(const siginfo_t *info);
 
 /*

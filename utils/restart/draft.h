@@ -32,8 +32,7 @@ struct draft {
 
 /*
  * Adds all mappings, with plan.mapping_count, and all pieces. What loading cannot verify is
- * verified.
- * Returns 0; or -errno with a message.
+ * verified. Returns 0; or -errno with a message.
  */
 int draft__add_memory(struct draft *draft);
 

@@ -11,8 +11,7 @@
 int own_files__first(const struct image *image);
 
 /* Raises the limit of open files, as far as it may, and moves the images' files to first_fd or
- * above.
- * Returns 0; or -errno, and it has said why. */
+ * above. Returns 0; or -errno, and it has said why. */
 int own_files__move(struct image_chain *chain, int first_fd);
 
 /* A copy of stderr for messages, since the number is the process's. *ret is -1 if stderr is closed.

@@ -95,9 +95,8 @@ int slab_cache__create(const struct slab_options *options, struct slab_cache **r
 void *slab_cache__alloc(struct slab_cache *cache);
 
 /*
- * Takes an object back. Its slab is given back if it is empty and so are keep_empty others.
- * NULL is no object and does nothing.
- * Returns 0, or
+ * Takes an object back. Its slab is given back if it is empty and so are keep_empty others. NULL is
+ * no object and does nothing. Returns 0, or
  * - -EINVAL: not the start of an object of this cache: foreign memory, the middle of an object,
  *   another cache, or a slab that was given back since;
  * - -EALREADY: this object is free (a double free);

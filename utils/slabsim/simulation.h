@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
  * One slab cache, and every object that it has handed out, by number. Each object is filled with a
- * byte of its own, so that a wrong allocator is noticed.
- * Nothing here prints.
+ * byte of its own, so that a wrong allocator is noticed. Nothing here prints.
  */
 #ifndef SLABSIM_SIMULATION_H
 #define SLABSIM_SIMULATION_H
