@@ -143,6 +143,17 @@ int on_mmap_enter(struct trace_event_raw_sys_enter *ctx)
 	return 0;
 }
 
+/* A new mapping has come to an address that the kernel chose. What was here before is gone, though
+ * no hook may have seen it go: a call that fails can have unmapped its fixed address. Chunks that
+ * a hook visits are renewed by add_range(). */
+static void replace_unseen(__u64 start, __u64 end)
+{
+	if (!is_range(start, end) || !is_long(start, end))
+		return;
+	send(EVENT_DOOMED, start, end);
+	defer();
+}
+
 /* The old range at a fixed address is gone if the call succeeds. With ENOMEM it may be gone too. */
 static void end_fixed(__u64 start, __u64 end, long result, bool marked)
 {
@@ -168,7 +179,11 @@ int on_mmap_exit(struct trace_event_raw_sys_exit *ctx)
 	flags = argument(3);
 	if (flags & MAP_FIXED)
 		end_fixed(start, start + bytes, ctx->ret, call.marks & MARK_FIXED);
-	if (is_error(ctx->ret) || !(flags & MAP_ANONYMOUS) || !track_mmap)
+	if (is_error(ctx->ret))
+		return 0;
+	if (!(flags & MAP_FIXED))
+		replace_unseen(ctx->ret, ctx->ret + bytes);
+	if (!(flags & MAP_ANONYMOUS) || !track_mmap)
 		return 0;
 	if (flags & MAP_GROWSDOWN)
 		state.always_prepare = 1;
@@ -231,6 +246,7 @@ static void move_range(__u64 old, __u64 old_end, __u64 new, __u64 new_end, bool 
 		kept = new_end;
 	revoke_drop(old, kept, marked);
 	drop_range(kept, old_end, marked);
+	replace_unseen(new != old ? new : old_end, new_end);
 	if (is_long(old, old_end) || !tracked)
 		defer();
 	else if (new != old)

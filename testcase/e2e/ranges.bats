@@ -64,6 +64,11 @@ expect_gone()
 	expect_gone 80
 }
 
+@test 'unmapped by a call that failed, and mapped again at the same place' {
+	play ranges replaced-after-failure
+	expect_gone 64
+}
+
 @test 'moved with mremap' {
 	play ranges moved
 	expect_gone 80

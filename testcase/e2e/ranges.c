@@ -6,7 +6,9 @@
  * run, 77 this machine cannot do it.
  */
 #include <fcntl.h>
+#include <linux/perf_event.h>
 #include <sys/shm.h>
+#include <sys/syscall.h>
 #include "scene.h"
 
 enum {
@@ -102,6 +104,32 @@ static void replaced_by_shm(void)
 	restore();
 	check_outer(memory);
 	expect(middle, PART, 2, "what came instead");
+}
+
+/* A file of perf cannot be mapped in this size. The call fails after it has unmapped the range. */
+static void replaced_after_failure(void)
+{
+	struct perf_event_attr attr = {
+		.type = PERF_TYPE_SOFTWARE, .size = sizeof(attr), .config = PERF_COUNT_SW_DUMMY};
+	int fd = (int)syscall(SYS_perf_event_open, &attr, 0, -1, -1, 0);
+	unsigned char *memory, *middle;
+
+	if (fd < 0)
+		finish(CHECK_SKIP, "perf_event_open: %m\n");
+	memory = save_three();
+	middle = memory + PART;
+	must(mmap(middle, PART - PAGE, PROT_READ, MAP_SHARED | MAP_FIXED, fd, 0) == MAP_FAILED,
+	     "a failing mmap");
+	if (is_mapped(middle))
+		finish(CHECK_SKIP, "the old range is still there\n");
+	must(map_at(middle, PART - PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE) == (void *)middle,
+	     "mmap");
+	fill(middle, PART - PAGE, 2);
+	scramble_outer(memory);
+	scramble(memory + WHOLE - PART - PAGE, PAGE);
+	restore();
+	check_outer(memory);
+	expect(middle, PART - PAGE, 2, "what came instead");
 }
 
 static void moved(void)
@@ -337,6 +365,7 @@ static const struct scene scenes[] = {
 	{"replaced-by-hint", replaced_by_hint},
 	{"replaced-by-file", replaced_by_file},
 	{"replaced-by-shm", replaced_by_shm},
+	{"replaced-after-failure", replaced_after_failure},
 	{"moved", moved},
 	{"moved-away", moved_away},
 	{"shrunk", shrunk},
