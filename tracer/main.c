@@ -242,6 +242,7 @@ int main(int argc, char **argv)
 	struct run run = {.signal_fd = -1, .target_fd = -1};
 	int status = EXIT_TRACER;
 
+	log__reserve_descriptors();
 	options__parse(argc, argv, &run.options);
 	log__set_level(run.options.verbosity);
 	if (set_up(&run))

@@ -156,6 +156,17 @@ run_tracer()
 	cmp "$dir/in" "$out"
 }
 
+@test 'closed standard files: the messages go nowhere, and the program finds them closed' {
+	status=0
+	# shellcheck disable=SC2016 # the shell that is traced expands it
+	timeout "$LIMIT_SECONDS" "$TRACER" -v --control-dir "$control" -o "$csv" sh -c \
+		'[ ! -e /proc/$$/fd/0 ] && [ ! -e /proc/$$/fd/1 ] && [ ! -e /proc/$$/fd/2 ]' \
+		<&- >&- 2>&- 3>&- || status=$?
+	expect_status 0
+	[ "$(wc -l <"$csv")" -eq 1 ]
+	expect_text "$csv" '^run_id'
+}
+
 @test 'options after the program are its own' {
 	trace printf '%s ' --help -V -- -o x
 	expect_status 0

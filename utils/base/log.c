@@ -7,6 +7,7 @@
 #include "base/log.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -21,6 +22,17 @@
 static enum log_level shown_level = LOG_LEVEL_NORMAL;
 static const char *line_name = "tracer";
 static bool is_drawn; /* a line without its newline is on the terminal */
+
+void log__reserve_descriptors(void)
+{
+	int fd;
+
+	do
+		fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+	while (fd >= 0 && fd < STDERR_FILENO);
+	if (fd > STDERR_FILENO)
+		close(fd);
+}
 
 void log__set_level(enum log_level level)
 {

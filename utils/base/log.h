@@ -13,6 +13,11 @@ enum log_level {
 	LOG_LEVEL_VERBOSE = 2, /* also each step */
 };
 
+/* For the begin of main(): opens /dev/null as each of the descriptors 0 to 2 that is closed.
+ * Otherwise the next file that the program opens would get the messages. Programs that it executes
+ * find them closed. */
+void log__reserve_descriptors(void);
+
 /* Sets what is shown from now on; LOG_LEVEL_NORMAL before the first call. */
 void log__set_level(enum log_level level);
 enum log_level log__level(void);

@@ -190,6 +190,7 @@ int main(int argc, char **argv)
 	struct options options = {.path = "myckpt"};
 	int status;
 
+	log__reserve_descriptors();
 	log__set_name("readckpt");
 	argp_err_exit_status = EXIT_USAGE;
 	if (argp_parse(&argp, argc, argv, 0, NULL, &options))
