@@ -107,3 +107,13 @@ start_and_look()
 	[ "$most" -le 1 ]
 	wait_until 'the end of the helper' no_helper
 }
+
+@test 'a helper that does not end holds no other tracer up for ever' {
+	mountpoint -q /sys/kernel/tracing || skip 'tracefs is not mounted'
+	(flock 9 && exec sleep "$LIMIT_SECONDS") 3>&- 9</sys/kernel/tracing &
+	started+=("$!")
+	trace -v true
+	expect_status 0
+	expect_text "$err" 'waits until the kernel has taken the hooks away: Connection timed out'
+	[ "$(state_of "${started[0]}")" = S ]
+}

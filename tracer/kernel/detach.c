@@ -11,10 +11,31 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/prctl.h>
+#include <time.h>
 #include <unistd.h>
+#include "base/clock.h"
 #include "base/log.h"
 #include "kernel/detach.h"
 #include "kernel/kernel_check.h"
+
+enum { NAP_NS = 5000000 };
+#define PATIENCE_NS 10000000000ULL
+
+/* Waits for the helper of an earlier tracer, but not for ever: it may have been stopped. */
+static int lock(int fd)
+{
+	const struct timespec nap = {.tv_nsec = NAP_NS};
+	uint64_t deadline_ns = clock__now_ns() + PATIENCE_NS;
+
+	while (flock(fd, LOCK_EX | LOCK_NB)) {
+		if (errno != EWOULDBLOCK && errno != EINTR)
+			return -errno;
+		if (clock__now_ns() > deadline_ns)
+			return -ETIMEDOUT;
+		(void)nanosleep(&nap, NULL);
+	}
+	return 0;
+}
 
 /* Closes the files that the caller has inherited: those that are not close-on-exec. Otherwise a
  * terminal or a pipe would stay open as long as the helper runs. */
@@ -51,13 +72,18 @@ static void wait_for_caller(int fd)
 bool detach__begin(struct detach *ret_detach)
 {
 	struct detach detach = {.lock_fd = -1, .parent_fd = -1};
-	int ends[2] = {-1, -1};
-	pid_t pid = -1;
+	int ends[2], err;
+	pid_t pid;
 
 	detach.lock_fd = open(TRACEFS, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (detach.lock_fd < 0 || flock(detach.lock_fd, LOCK_EX) || pipe2(ends, O_CLOEXEC))
+	err = detach.lock_fd < 0 ? -errno : lock(detach.lock_fd);
+	if (err)
+		goto out;
+	err = pipe2(ends, O_CLOEXEC) ? -errno : 0;
+	if (err)
 		goto out;
 	pid = fork();
+	err = pid < 0 ? -errno : 0;
 	if (!pid) {
 		close(ends[1]);
 		wait_for_caller(ends[0]);
@@ -66,9 +92,9 @@ bool detach__begin(struct detach *ret_detach)
 	close(ends[0]);
 	detach.parent_fd = ends[1];
 out:
-	if (pid < 0)
+	if (err)
 		log__debug("the tracer waits until the kernel has taken the hooks away: %s",
-			   strerror(errno));
+			   strerror(-err));
 	*ret_detach = detach;
 	return false;
 }

@@ -20,11 +20,11 @@ struct detach { /* private */
  * last, when the caller has done it or has died, so the kernel's work is the helper's. It has left
  * the caller's session and working directory, and has closed all files that the caller has
  * inherited. Only one helper exists at a time: before the fork, the caller waits for that of an
- * earlier tracer.
+ * earlier tracer, at most ten seconds.
  *
  * Returns true in the helper; call detach__exit() after closing. Returns false in the caller; call
- * detach__end() after closing. When no helper can be started, only the caller is there, and
- * closing is slow.
+ * detach__end() after closing. When no helper can be started, or the earlier one does not end, only
+ * the caller is there, and closing is slow.
  */
 bool detach__begin(struct detach *ret_detach);
 
