@@ -109,6 +109,7 @@ static long add_chunk(__u64 address)
 {
 	struct chunk *chunk = find_chunk(address);
 	void *store;
+	long err;
 	__u32 i;
 
 	if (chunk) { /* what was mapped here before is gone */
@@ -120,7 +121,8 @@ static long add_chunk(__u64 address)
 		store = store_at(i);
 		if (!store)
 			break;
-		if (!bpf_map_update_elem(store, &address, &empty_chunk, BPF_NOEXIST))
+		err = bpf_map_update_elem(store, &address, &empty_chunk, BPF_NOEXIST);
+		if (!err || err == -EEXIST) /* another thread has just added it */
 			return 0;
 	}
 	count_drop(COUNTER_CHUNKS_REFUSED);

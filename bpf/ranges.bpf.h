@@ -123,9 +123,10 @@ static void drop_range(__u64 start, __u64 end, bool marked)
 		return;
 	if (!is_long(start, end)) {
 		walk_chunks(start, end, marked ? CHUNK_DROP_MARKED : CHUNK_DROP);
-		send(EVENT_DROPPED, start, end);
+		/* another thread's new range may be in there, or have been */
+		send(marked ? EVENT_DOOMED : EVENT_DROPPED, start, end);
 		if (marked)
-			defer(); /* another thread's new range may be in there */
+			defer();
 		return;
 	}
 	if (end - start < state.slab_threshold)
@@ -144,11 +145,10 @@ int on_mmap_enter(struct trace_event_raw_sys_enter *ctx)
 }
 
 /* A new mapping has come to an address that the kernel chose. What was here before is gone, though
- * no hook may have seen it go: a call that fails can have unmapped its fixed address. Chunks that
- * a hook visits are renewed by add_range(). */
+ * no hook may have seen it go: a call that fails can have unmapped its fixed address. */
 static void replace_unseen(__u64 start, __u64 end)
 {
-	if (!is_range(start, end) || !is_long(start, end))
+	if (!is_range(start, end))
 		return;
 	send(EVENT_DOOMED, start, end);
 	defer();

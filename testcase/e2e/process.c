@@ -263,6 +263,45 @@ static void thread_churn(void)
 	expect(memory, BYTES, ROUNDS - 1, "memory");
 }
 
+static unsigned char *contested;
+
+/* Maps and unmaps pages that another thread maps and unmaps at the same time. */
+static void *contest(void *argument)
+{
+	uint64_t random = (uintptr_t)argument;
+
+	while (quit != 1) {
+		unsigned char *at;
+		size_t bytes;
+
+		random = random * 6364136223846793005 + 1442695040888963407;
+		at = contested + (random >> 33) % 16 * PAGE;
+		bytes = (1 + (random >> 40) % 16) * PAGE;
+		if (random >> 63)
+			(void)munmap(at, bytes);
+		else
+			(void)map_at(at, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_FIXED);
+	}
+	return NULL;
+}
+
+/* Whoever comes last, what is saved is what is mapped. */
+static void contested_pages(void)
+{
+	enum { THREADS = 3, CHECKPOINTS = 101 };
+	pthread_t ids[THREADS];
+
+	contested = map_at(NULL, 32 * (size_t)PAGE, PROT_NONE, MAP_PRIVATE);
+	for (uintptr_t i = 0; i < THREADS; i++)
+		if (pthread_create(&ids[i], NULL, contest, (void *)(i + 1)))
+			finish(CHECK_BROKEN, "cannot create a thread\n");
+	for (int i = 0; i < CHECKPOINTS; i++)
+		save();
+	quit = 1;
+	for (int i = 0; i < THREADS; i++)
+		(void)pthread_join(ids[i], NULL);
+}
+
 /* Its signal handlers run as before, also right after the tracer has held it. */
 static volatile int ticks = 1;
 
@@ -481,6 +520,7 @@ static const struct scene scenes[] = {
 	{"allocating", allocating},
 	{"threads", threads},
 	{"thread-churn", thread_churn},
+	{"contested-pages", contested_pages},
 	{"signals", signals},
 	{"behind", behind},
 	{"mapping-signals", mapping_signals},

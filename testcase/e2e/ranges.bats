@@ -247,6 +247,11 @@ play_all()
 	play process thread-churn
 }
 
+@test 'threads that map and unmap the same pages' {
+	play process contested-pages
+	play process contested-pages -e chunk
+}
+
 @test 'a signal handler that maps all the time: the copy ends, well or with an error' {
 	trace "$E2E/process" mapping-signals
 	expect_text "$out" 'mapping-signals: ok'

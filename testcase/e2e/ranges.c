@@ -106,30 +106,36 @@ static void replaced_by_shm(void)
 	expect(middle, PART, 2, "what came instead");
 }
 
-/* A file of perf cannot be mapped in this size. The call fails after it has unmapped the range. */
+enum { REFUSED = 4 * PAGE }; /* no size for a mapping of a file of perf */
+
+/* A call that fails after it has unmapped the range, and a new mapping in its place. */
+static void replace_after_failure(unsigned char *at, int fd)
+{
+	must(mmap(at, REFUSED, PROT_READ, MAP_SHARED | MAP_FIXED, fd, 0) == MAP_FAILED,
+	     "a failing mmap");
+	if (is_mapped(at))
+		finish(CHECK_SKIP, "the old range is still there\n");
+	must(map_at(at, REFUSED, PROT_READ | PROT_WRITE, MAP_PRIVATE) == (void *)at, "mmap");
+	fill(at, REFUSED, 2);
+}
+
 static void replaced_after_failure(void)
 {
 	struct perf_event_attr attr = {
 		.type = PERF_TYPE_SOFTWARE, .size = sizeof(attr), .config = PERF_COUNT_SW_DUMMY};
 	int fd = (int)syscall(SYS_perf_event_open, &attr, 0, -1, -1, 0);
-	unsigned char *memory, *middle;
+	unsigned char *memory, *reserved = map_at(NULL, REFUSED, PROT_NONE, MAP_PRIVATE);
 
 	if (fd < 0)
 		finish(CHECK_SKIP, "perf_event_open: %m\n");
 	memory = save_three();
-	middle = memory + PART;
-	must(mmap(middle, PART - PAGE, PROT_READ, MAP_SHARED | MAP_FIXED, fd, 0) == MAP_FAILED,
-	     "a failing mmap");
-	if (is_mapped(middle))
-		finish(CHECK_SKIP, "the old range is still there\n");
-	must(map_at(middle, PART - PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE) == (void *)middle,
-	     "mmap");
-	fill(middle, PART - PAGE, 2);
+	replace_after_failure(memory + PART, fd);
+	replace_after_failure(reserved, fd);
 	scramble_outer(memory);
-	scramble(memory + WHOLE - PART - PAGE, PAGE);
 	restore();
 	check_outer(memory);
-	expect(middle, PART - PAGE, 2, "what came instead");
+	expect(memory + PART, REFUSED, 2, "what came instead");
+	expect(reserved, REFUSED, 2, "what came instead of reserved memory");
 }
 
 static void moved(void)
