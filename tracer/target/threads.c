@@ -21,7 +21,8 @@ int threads__alone(pid_t pid, struct threads *ret_threads)
 	if (!first)
 		return -ENOMEM;
 	first->tid = pid;
-	*ret_threads = (struct threads){first, 1};
+	ret_threads->items = first;
+	ret_threads->count = 1;
 	return 0;
 }
 

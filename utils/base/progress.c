@@ -20,7 +20,8 @@ void progress__step(struct progress *progress, const char *what, uint64_t done, 
 	progress->drawn_ns = now;
 	if (total)
 		log__draw("%s: %u %%", what,
-			  done < total ? (unsigned int)(100.0 * done / total) : 100);
+			  done < total ? (unsigned int)(100.0 * (double)done / (double)total)
+				       : 100);
 	else
 		log__draw("%s", what);
 }
