@@ -133,7 +133,7 @@ struct bpf_iter__bpf_map_elem { /* kernel/bpf/map_iter.c */
 #define MAP_FIXED_NOREPLACE 0x100000
 #define ENOMEM              12 /* include/uapi/asm-generic/errno-base.h */
 #define EEXIST              17
-#define MREMAP_FIXED        2  /* include/uapi/linux/mman.h */
+#define MREMAP_FIXED        2 /* include/uapi/linux/mman.h */
 #define MREMAP_DONTUNMAP    4
 #define O_CREAT             0100 /* include/uapi/asm-generic/fcntl.h */
 
