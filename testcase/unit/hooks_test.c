@@ -83,7 +83,7 @@ static void test_marks(void)
 	call(on_munmap_enter, on_munmap_exit, -EINVAL, start, SHORT, 0, 0);
 	marked = kernel_side.steps;
 	tap__ok(marked == 2 * steps, "two threads, a munmap that fails: marked, then unmarked");
-	call(on_mmap_enter, on_mmap_exit, start, start, SHORT, PROT_READ, 0);
+	call(on_mmap_enter, on_mmap_exit, (long)start, start, SHORT, PROT_READ, 0);
 	tap__ok(kernel_side.steps == marked,
 		"two threads, an mmap that replaces nothing: no marks");
 }
@@ -95,11 +95,11 @@ static void test_storage(void)
 	call(NULL, on_mprotect_exit, 0, start, SHORT, PROT_READ, 0);
 	tap__ok(kernel_side.storages == 1, "one thread: nothing is remembered of a call");
 	begin(OTHER, 2, UINT64_MAX);
-	call(on_mmap_enter, on_mmap_exit, start, start, SHORT, PROT_READ,
+	call(on_mmap_enter, on_mmap_exit, (long)start, start, SHORT, PROT_READ,
 	     MAP_FIXED | MAP_ANONYMOUS);
 	call(on_munmap_enter, on_munmap_exit, 0, start, SHORT, 0, 0);
-	call(on_mremap_enter, on_mremap_exit, start, start, SHORT, 2 * SHORT, 0);
-	call(on_brk_enter, on_brk_exit, start, start, 0, 0, 0);
+	call(on_mremap_enter, on_mremap_exit, (long)start, start, SHORT, 2UL * SHORT, 0);
+	call(on_brk_enter, on_brk_exit, (long)start, start, 0, 0, 0);
 	tap__ok(!kernel_side.storages && !kernel_side.events && !kernel_side.steps,
 		"another process: nothing is done");
 }
@@ -153,7 +153,7 @@ static void test_polls(void)
 		   "other threads must be stopped: the poll does not wait");
 	tap__equal(poll_once(OPERATION_CHECKPOINT, 1, true, NULL), PHASE_PREPARING,
 		   "the tracer does nothing: the poll ends all the same");
-	tap__ok(kernel_side.now_ns > POLL_WAIT_NS && kernel_side.now_ns < 2 * POLL_WAIT_NS,
+	tap__ok(kernel_side.now_ns > POLL_WAIT_NS && kernel_side.now_ns < 2UL * POLL_WAIT_NS,
 		"after its time");
 }
 
