@@ -195,7 +195,7 @@ static void account(const struct engine *engine, account_visitor *each, void *ar
 {
 	const struct paged_engine *paged = paged_engine__of(engine);
 	const struct page_maps *maps = page_engine_of(paged)->maps;
-	const struct engine_account pages = {.name = "pages",
+	const struct engine_account pages = {.name = "slabs",
 					     .entries = engine->state->slots,
 					     .places = page_maps__places(maps),
 					     .bytes = extents__memory(&paged->extents) +
