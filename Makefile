@@ -29,12 +29,13 @@ CLIENT   := $(call objects,utils/client/*.c)
 SLABSIM  := $(call objects,utils/slabsim/*.c)
 READCKPT := $(call objects,utils/readckpt/*.c)
 LIBCKPT_START   := $(patsubst %.c,$(BUILD)/pic/%.o,$(wildcard utils/libckpt/start*.c))
-LIBCKPT_HANDLER := $(filter-out $(LIBCKPT_START),$(patsubst %.c,$(BUILD)/pic/%.o,$(wildcard utils/libckpt/*.c)))
+LIBCKPT_HANDLER := $(filter-out $(LIBCKPT_START),$(patsubst %.c,$(BUILD)/pic/%.o,\
+	$(wildcard utils/libckpt/*.c utils/capture/*.c)))
 LIBCKPT  := $(LIBCKPT_START) $(BUILD)/libckpt-handler.o
 RESTART_BECOME := $(patsubst %.c,$(BUILD)/plain/%.o,$(wildcard utils/become/*.c))
 RESTART  := $(patsubst %.c,$(BUILD)/plain/%.o,$(wildcard utils/restart/*.c)) $(BUILD)/restart-become.o
 MODULES  := $(filter-out %/main.o %/start.o %/start_interpose.o,$(TRACER) $(READCKPT) \
-	$(call objects,utils/restart/*.c utils/become/*.c utils/libckpt/*.c))
+	$(call objects,utils/restart/*.c utils/become/*.c utils/libckpt/*.c utils/capture/*.c))
 programs  = $(patsubst testcase/%.c,$(BUILD)/%,$(wildcard testcase/$(1)/*.c))
 UNIT     := $(call programs,unit)
 E2E      := $(call programs,e2e)

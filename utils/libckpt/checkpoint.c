@@ -14,7 +14,7 @@
 
 #include "base/clock.h"
 #include "base/nocancel.h"
-#include "libckpt/dumpable.h"
+#include "capture/dumpable.h"
 #include "libckpt/message.h"
 #include "libckpt/save.h"
 

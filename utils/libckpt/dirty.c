@@ -12,8 +12,8 @@
 
 #include "base/nocancel.h"
 #include "image/image_segmenter.h"
-#include "libckpt/segments.h"
-#include "libckpt/shm_holes.h"
+#include "capture/segments.h"
+#include "capture/shm_holes.h"
 
 enum {
 	UNCHANGED_MAX = 1 << 20,

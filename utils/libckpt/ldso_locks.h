@@ -8,7 +8,7 @@
 
 #include <stddef.h>
 
-#include "libckpt/capture_threads.h"
+#include "capture/capture_threads.h"
 
 /* Where they are, as start_locks.h finds it. */
 struct ldso_locks {

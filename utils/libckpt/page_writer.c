@@ -9,8 +9,8 @@
 
 #include <errno.h>
 
-#include "libckpt/segments.h"
-#include "libckpt/shm_holes.h"
+#include "capture/segments.h"
+#include "capture/shm_holes.h"
 
 struct writing {
 	struct image_writer *writer;

@@ -12,12 +12,12 @@
 #define LIBCKPT_SAVE_H
 
 #include "image/image.h"
-#include "libckpt/arena.h"
-#include "libckpt/capture.h"
+#include "capture/arena.h"
+#include "capture/capture.h"
 #include "libckpt/dirty.h"
 #include "libckpt/history.h"
-#include "libckpt/own_memory.h"
-#include "libckpt/shared_copy.h"
+#include "capture/own_memory.h"
+#include "capture/shared_copy.h"
 
 /* What is to be written. All pointers are borrowed until save__close. */
 struct save_request {

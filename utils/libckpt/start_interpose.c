@@ -23,7 +23,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include "libckpt/capture_advice.h"
+#include "capture/capture_advice.h"
 #include "libckpt/handler.h"
 #include "libckpt/stderr_line.h"
 

@@ -17,7 +17,7 @@
 #include <unistd.h>
 
 #include "base/page.h"
-#include "libckpt/proc_text.h"
+#include "capture/proc_text.h"
 
 enum {
 	ROUND_MS = 20, /* after which those that are missing are called again */

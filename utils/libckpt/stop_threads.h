@@ -13,7 +13,7 @@
 #include <signal.h>
 #include <sys/types.h>
 
-#include "libckpt/capture_threads.h"
+#include "capture/capture_threads.h"
 
 enum { STOP_THREADS_MAX = 4096 };
 

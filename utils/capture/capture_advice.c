@@ -2,7 +2,7 @@
  *
  * See capture_advice.h. Source: proc(5), VmFlags of smaps.
  */
-#include "libckpt/capture_advice.h"
+#include "capture/capture_advice.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -10,7 +10,7 @@
 #include <string.h>
 
 #include "base/nocancel.h"
-#include "libckpt/proc_text.h"
+#include "capture/proc_text.h"
 
 enum { BUFFER_BYTES = 1 << 16 };
 

@@ -4,10 +4,10 @@
  * /proc/self/smaps, which takes the kernel some 70 ms for 1 GiB. So that is only read if the
  * program has made such a call. Usable inside a signal handler.
  */
-#ifndef LIBCKPT_CAPTURE_ADVICE_H
-#define LIBCKPT_CAPTURE_ADVICE_H
+#ifndef CAPTURE_CAPTURE_ADVICE_H
+#define CAPTURE_CAPTURE_ADVICE_H
 
-#include "libckpt/capture_strings.h"
+#include "capture/capture_strings.h"
 
 /* Whoever sees the calls of the program will tell of each. */
 void capture_advice__rely(void);

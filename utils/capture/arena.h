@@ -4,8 +4,8 @@
  * As one range of addresses it can be left out of the image. Usable inside a signal handler, where
  * malloc may be locked by the thread that was interrupted.
  */
-#ifndef LIBCKPT_ARENA_H
-#define LIBCKPT_ARENA_H
+#ifndef CAPTURE_ARENA_H
+#define CAPTURE_ARENA_H
 
 #include <stddef.h>
 

@@ -3,7 +3,7 @@
  * See capture.h. This file describes what a process has once; its threads, mappings and open files
  * have files of their own. Source: proc(5); fs/proc/array.c for the fields of stat.
  */
-#include "libckpt/capture.h"
+#include "capture/capture.h"
 
 #include <elf.h>
 #include <errno.h>
@@ -19,11 +19,11 @@
 
 #include "base/clock.h"
 #include "image/registrations.h"
-#include "libckpt/capture_advice.h"
-#include "libckpt/capture_attributes.h"
-#include "libckpt/capture_files.h"
-#include "libckpt/capture_mappings.h"
-#include "libckpt/proc_text.h"
+#include "capture/capture_advice.h"
+#include "capture/capture_attributes.h"
+#include "capture/capture_files.h"
+#include "capture/capture_mappings.h"
+#include "capture/proc_text.h"
 
 enum {
 	SMALL_BYTES = 4096,

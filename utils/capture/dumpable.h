@@ -3,8 +3,8 @@
  * A process that has dropped the rights of root is not dumpable: /proc/self is root's then. It is
  * made dumpable for as long as an image is written. Usable inside a signal handler.
  */
-#ifndef LIBCKPT_DUMPABLE_H
-#define LIBCKPT_DUMPABLE_H
+#ifndef CAPTURE_DUMPABLE_H
+#define CAPTURE_DUMPABLE_H
 
 #include <stdbool.h>
 

@@ -3,14 +3,14 @@
  * The threads of the calling process: which there are, their registers, and what each has
  * registered with the kernel. Usable inside a signal handler.
  */
-#ifndef LIBCKPT_CAPTURE_THREADS_H
-#define LIBCKPT_CAPTURE_THREADS_H
+#ifndef CAPTURE_CAPTURE_THREADS_H
+#define CAPTURE_CAPTURE_THREADS_H
 
 #include <stdbool.h>
 #include <sys/types.h>
 #include <ucontext.h>
 
-#include "libckpt/capture_strings.h"
+#include "capture/capture_strings.h"
 
 /* A thread that stands still in the handler; on its own stack. */
 struct stopped_thread {

@@ -4,8 +4,8 @@
  * it and keeps that: a program that shares much more than it uses could run out of memory. Usable
  * inside a signal handler.
  */
-#ifndef LIBCKPT_SHM_HOLES_H
-#define LIBCKPT_SHM_HOLES_H
+#ifndef CAPTURE_SHM_HOLES_H
+#define CAPTURE_SHM_HOLES_H
 
 #include <stdbool.h>
 

@@ -4,13 +4,13 @@
  * the child has what it was at the fork, but shared memory goes on changing. Usable inside a signal
  * handler.
  */
-#ifndef LIBCKPT_SHARED_COPY_H
-#define LIBCKPT_SHARED_COPY_H
+#ifndef CAPTURE_SHARED_COPY_H
+#define CAPTURE_SHARED_COPY_H
 
 #include <stddef.h>
 
 #include "image/image.h"
-#include "libckpt/own_memory.h"
+#include "capture/own_memory.h"
 
 /* The mappings lie in it one after the other, as far as they are copied. All zeros: none. */
 struct shared_copy {

@@ -2,7 +2,7 @@
  *
  * See capture_mappings.h. Source: proc(5).
  */
-#include "libckpt/capture_mappings.h"
+#include "capture/capture_mappings.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -10,7 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "libckpt/proc_text.h"
+#include "capture/proc_text.h"
 
 static uint32_t kind_of(const char *path, const struct image_mapping *m)
 {

@@ -2,7 +2,7 @@
  *
  * See segments.h.
  */
-#include "libckpt/segments.h"
+#include "capture/segments.h"
 
 #include <errno.h>
 

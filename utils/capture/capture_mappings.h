@@ -3,10 +3,10 @@
  * The mappings of the calling process: the lines of /proc/self/maps. Usable inside a signal
  * handler.
  */
-#ifndef LIBCKPT_CAPTURE_MAPPINGS_H
-#define LIBCKPT_CAPTURE_MAPPINGS_H
+#ifndef CAPTURE_CAPTURE_MAPPINGS_H
+#define CAPTURE_CAPTURE_MAPPINGS_H
 
-#include "libckpt/capture_strings.h"
+#include "capture/capture_strings.h"
 
 /*
  * Fills in the mappings of the image.

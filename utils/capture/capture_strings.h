@@ -3,11 +3,11 @@
  * An image that is being filled in with what the calling process has, and its strings. All memory
  * is of an arena. Usable inside a signal handler.
  */
-#ifndef LIBCKPT_CAPTURE_STRINGS_H
-#define LIBCKPT_CAPTURE_STRINGS_H
+#ifndef CAPTURE_CAPTURE_STRINGS_H
+#define CAPTURE_CAPTURE_STRINGS_H
 
 #include "image/image.h"
-#include "libckpt/arena.h"
+#include "capture/arena.h"
 
 struct capture {
 	struct image *image;

@@ -2,7 +2,7 @@
  *
  * See capture_threads.h.
  */
-#include "libckpt/capture_threads.h"
+#include "capture/capture_threads.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -15,7 +15,7 @@
 #include <unistd.h>
 
 #include "base/nocancel.h"
-#include "libckpt/proc_text.h"
+#include "capture/proc_text.h"
 #include "image/registrations.h"
 
 ssize_t capture_threads__list(pid_t *tids, size_t max)

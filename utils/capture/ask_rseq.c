@@ -4,7 +4,7 @@
  * out goes back through shared memory. If it dies, the kernel lets go of what it traced.
  * Source: ptrace(2), PTRACE_GET_RSEQ_CONFIGURATION; Documentation/admin-guide/LSM/Yama.rst.
  */
-#include "libckpt/ask_rseq.h"
+#include "capture/ask_rseq.h"
 
 #include <errno.h>
 #include <linux/futex.h>
@@ -17,7 +17,7 @@
 #include <unistd.h>
 
 #include "base/nocancel.h"
-#include "libckpt/proc_text.h"
+#include "capture/proc_text.h"
 
 /* In shared memory. */
 struct answers {

@@ -3,12 +3,12 @@
  * Describing the calling process as a struct image: everything but its memory. Usable inside a
  * signal handler, while all other threads stand still in theirs.
  */
-#ifndef LIBCKPT_CAPTURE_H
-#define LIBCKPT_CAPTURE_H
+#ifndef CAPTURE_CAPTURE_H
+#define CAPTURE_CAPTURE_H
 
 #include "image/image.h"
-#include "libckpt/arena.h"
-#include "libckpt/capture_threads.h"
+#include "capture/arena.h"
+#include "capture/capture_threads.h"
 
 /*
  * Describes the process.

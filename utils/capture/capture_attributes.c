@@ -2,7 +2,7 @@
  *
  * See capture_attributes.h.
  */
-#include "libckpt/capture_attributes.h"
+#include "capture/capture_attributes.h"
 
 #include <errno.h>
 #include <linux/membarrier.h>
@@ -13,8 +13,8 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include "libckpt/dumpable.h"
-#include "libckpt/proc_text.h"
+#include "capture/dumpable.h"
+#include "capture/proc_text.h"
 
 enum { GET_REGISTRATIONS = 1 << 9 }; /* of membarrier(2), Linux 6.3 */
 

@@ -2,15 +2,15 @@
  *
  * See shared_copy.h. It is mapped after the image was described, so it is no part of that.
  */
-#include "libckpt/shared_copy.h"
+#include "capture/shared_copy.h"
 
 #include <errno.h>
 #include <stdbool.h>
 #include <string.h>
 #include <sys/mman.h>
 
-#include "libckpt/segments.h"
-#include "libckpt/shm_holes.h"
+#include "capture/segments.h"
+#include "capture/shm_holes.h"
 
 /* A file is mapped as it is then when the process is brought back. */
 static bool is_copied(const struct image_mapping *m)

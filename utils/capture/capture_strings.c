@@ -2,7 +2,7 @@
  *
  * See capture_strings.h.
  */
-#include "libckpt/capture_strings.h"
+#include "capture/capture_strings.h"
 
 #include <errno.h>
 #include <limits.h>

@@ -3,10 +3,10 @@
  * What the kernel keeps for the calling process beside memory, threads and files: limits, groups,
  * oom_score_adj, and the registrations of membarrier(2). Usable inside a signal handler.
  */
-#ifndef LIBCKPT_CAPTURE_ATTRIBUTES_H
-#define LIBCKPT_CAPTURE_ATTRIBUTES_H
+#ifndef CAPTURE_CAPTURE_ATTRIBUTES_H
+#define CAPTURE_CAPTURE_ATTRIBUTES_H
 
-#include "libckpt/capture_threads.h"
+#include "capture/capture_threads.h"
 
 /* Fills in attributes and groups of the image. threads: all of them. Returns 0, -ENOMEM or
  * -errno. */

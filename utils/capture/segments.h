@@ -3,13 +3,13 @@
  * Which memory of the calling process goes into an image: the segments of a full image, and what
  * those of an increment (dirty.h) have in common with them. Usable inside a signal handler.
  */
-#ifndef LIBCKPT_SEGMENTS_H
-#define LIBCKPT_SEGMENTS_H
+#ifndef CAPTURE_SEGMENTS_H
+#define CAPTURE_SEGMENTS_H
 
 #include <stdbool.h>
 
 #include "image/image.h"
-#include "libckpt/own_memory.h"
+#include "capture/own_memory.h"
 
 /* Are the contents of this mapping part of an image? Not those of the kernel's, nor our own. */
 bool segments__is_saved(const struct image_mapping *mapping);

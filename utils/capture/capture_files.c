@@ -2,7 +2,7 @@
  *
  * See capture_files.h. Source: proc(5), kcmp(2).
  */
-#include "libckpt/capture_files.h"
+#include "capture/capture_files.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -15,7 +15,7 @@
 #include <unistd.h>
 
 #include "base/nocancel.h"
-#include "libckpt/proc_text.h"
+#include "capture/proc_text.h"
 
 enum { TEXT_BYTES = 4096 };
 

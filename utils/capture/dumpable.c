@@ -2,7 +2,7 @@
  *
  * See dumpable.h. Source: PR_SET_DUMPABLE(2const), proc(5).
  */
-#include "libckpt/dumpable.h"
+#include "capture/dumpable.h"
 
 #include <sys/prctl.h>
 

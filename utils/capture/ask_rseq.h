@@ -5,10 +5,10 @@
  * it for a moment. Usable inside a signal handler. Needs Linux 5.13, and a kernel that lets a child
  * trace its parent.
  */
-#ifndef LIBCKPT_ASK_RSEQ_H
-#define LIBCKPT_ASK_RSEQ_H
+#ifndef CAPTURE_ASK_RSEQ_H
+#define CAPTURE_ASK_RSEQ_H
 
-#include "libckpt/capture_threads.h"
+#include "capture/capture_threads.h"
 
 /*
  * To be called by one thread while all stand still.

@@ -2,12 +2,12 @@
  *
  * The open files of the calling process: /proc/self/fd and fdinfo. Usable inside a signal handler.
  */
-#ifndef LIBCKPT_CAPTURE_FILES_H
-#define LIBCKPT_CAPTURE_FILES_H
+#ifndef CAPTURE_CAPTURE_FILES_H
+#define CAPTURE_CAPTURE_FILES_H
 
 #include <sys/types.h>
 
-#include "libckpt/capture_strings.h"
+#include "capture/capture_strings.h"
 
 /*
  * Fills in the open files of the image.
