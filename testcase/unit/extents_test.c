@@ -71,6 +71,11 @@ static void test_tables(void)
 		"and more are made again");
 	extents__trim_slabs(&extents, 0);
 	tap__equal(extents_of(&extents), 2, "trimmed to nothing: two stay");
+	tap__ok(extents__fit_slabs(&extents, (uint64_t)TABLES * EXTENT_SLABS - 1) == 0 &&
+			extents_of(&extents) == TABLES,
+		"fitted: all tables are made at once");
+	tap__ok(extents__fit_slabs(&extents, 1) == 0 && extents_of(&extents) == 3,
+		"fitted to less: some go");
 	extents__close(&extents);
 	extents__close(&extents);
 	tap__ok(!extents.items && !extents.made, "closed, twice");
@@ -104,7 +109,7 @@ static void test_failing(void)
 	struct extents extents;
 
 	if (under_valgrind()) {
-		tap__skip(5, "valgrind wants all bytes of a bpf(2) attribute, the kernel does not");
+		tap__skip(6, "valgrind wants all bytes of a bpf(2) attribute, the kernel does not");
 		return;
 	}
 	tap__equal(extents__open(&extents, NO_MAP, NO_MAP), 0, "with BPF arrays for tables");
@@ -113,6 +118,8 @@ static void test_failing(void)
 	tap__ok(!extents_of(&extents) && !extents.made, "nothing is left");
 	tap__ok(extents__fit_slots(&extents, 1) < 0 && !extents__slots(&extents),
 		"an extent that does not fit in: an error");
+	tap__ok(extents__fit_slots(&extents, 2 * EXTENT_SLABS + 1) < 0 && !extents__slots(&extents),
+		"the same with three at once");
 	tap__ok(!extents__provide(&extents, 1) && !extents__slots(&extents),
 		"nor can one be made ahead, and no more are wanted");
 	extents__close(&extents);
@@ -120,7 +127,7 @@ static void test_failing(void)
 
 int main(void)
 {
-	tap__plan(18);
+	tap__plan(21);
 	test_tables();
 	test_ends();
 	test_failing();

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * Tables and extents, see extents.h for the picture. They are made one by one, and given back from
- * the highest number down: making one takes longer than filling it, so some to spare are kept.
+ * Tables and extents, see extents.h for the picture. They are made some at a time, and given back
+ * from the highest number down: making one takes longer than filling it, so some to spare are kept.
  */
 #include <bpf/bpf.h>
 #include <errno.h>
@@ -12,7 +12,9 @@
 #include "base/progress.h"
 #include "engine/extents.h"
 
-enum { SPARE_EXTENTS = 2, SPARE_SHARE = 32, PROVIDE_EXTENTS = 2 };
+enum { SPARE_EXTENTS = 2, SPARE_SHARE = 32 };
+
+enum { BATCH = 32, PROVIDE_BATCH = 8 }; /* made at a time */
 
 enum { UNASKED_EXTENTS = 4 }; /* so few are made without a look at what memory there is */
 
@@ -27,98 +29,173 @@ int extents__open(struct extents *extents, int slots_fd, int tables_fd)
 	return extents->items ? 0 : -ENOMEM;
 }
 
-/* Creates an array of EXTENT_SLABS values, hangs it into outer at index, and maps it. */
-static int create_array(int outer, uint32_t index, const char *name, uint32_t value_bytes,
-			void **ret_values)
-{
-	/* cppcheck-suppress unknownMacro */
-	LIBBPF_OPTS(bpf_map_create_opts, options, .map_flags = BPF_F_MMAPABLE);
-	int err = 0, fd = bpf_map_create(BPF_MAP_TYPE_ARRAY, name, sizeof(uint32_t), value_bytes,
-					 EXTENT_SLABS, &options);
-	void *values;
+enum kind { TABLE, SLOTS };
 
-	if (fd < 0)
-		return fd;
-	values = mmap(NULL, (size_t)EXTENT_SLABS * value_bytes, PROT_READ | PROT_WRITE, MAP_SHARED,
-		      fd, 0);
-	if (values == MAP_FAILED) {
-		err = -errno;
-	} else if (bpf_map_update_elem(outer, &index, &fd, BPF_ANY)) {
-		err = -errno;
-		munmap(values, (size_t)EXTENT_SLABS * value_bytes);
-	} else {
-		*ret_values = values;
-	}
-	close(fd);
-	return err;
+static const struct {
+	const char *name;
+	uint32_t value_bytes;
+} kinds[] = {[TABLE] = {"slab_table", sizeof(struct slab)}, [SLOTS] = {"slab_extent", SLAB_BYTES}};
+
+static int outer_fd(const struct extents *extents, enum kind kind)
+{
+	return kind == SLOTS ? extents->slots_fd : extents->tables_fd;
 }
 
-static void remove_array(int outer, uint32_t index, uint32_t value_bytes, void *values)
+static void *values_at(const struct extents *extents, enum kind kind, uint32_t index)
 {
-	if (!values)
-		return;
-	(void)bpf_map_delete_elem(outer, &index); /* its memory goes with the mapping */
-	munmap(values, (size_t)EXTENT_SLABS * value_bytes);
+	const struct extent *item = &extents->items[index];
+
+	return kind == SLOTS ? (void *)item->slots : (void *)item->table;
 }
 
-/* Keeps made true after something was made or removed at index. */
-static void settle(struct extents *extents, uint32_t index)
+/* Keeps made true. */
+static void set_values(struct extents *extents, enum kind kind, uint32_t index, void *values)
 {
-	const struct extent *items = extents->items;
+	struct extent *items = extents->items;
 
+	if (kind == SLOTS)
+		items[index].slots = values;
+	else
+		items[index].table = values;
 	if (index >= extents->made)
 		extents->made = index + 1;
 	while (extents->made && !items[extents->made - 1].table && !items[extents->made - 1].slots)
 		extents->made--;
 }
 
-static void remove_slots(struct extents *extents, uint32_t index)
+static void unmap(enum kind kind, void *values)
 {
-	remove_array(extents->slots_fd, index, SLAB_BYTES, extents->items[index].slots);
-	extents->items[index].slots = NULL;
-	settle(extents, index);
+	munmap(values, (size_t)EXTENT_SLABS * kinds[kind].value_bytes);
 }
 
-static void remove_table(struct extents *extents, uint32_t index)
+/* Creates an array of EXTENT_SLABS values, and maps it. */
+static int create_array(enum kind kind, int *ret_fd, void **ret_values)
 {
-	struct slab **table = &extents->items[index].table;
+	/* cppcheck-suppress unknownMacro */
+	LIBBPF_OPTS(bpf_map_create_opts, options, .map_flags = BPF_F_MMAPABLE);
+	uint32_t bytes = kinds[kind].value_bytes;
+	int err, fd = bpf_map_create(BPF_MAP_TYPE_ARRAY, kinds[kind].name, sizeof(uint32_t), bytes,
+				     EXTENT_SLABS, &options);
+	void *values;
 
-	if (extents->tables_fd < 0)
-		free(*table);
-	else
-		remove_array(extents->tables_fd, index, sizeof(struct slab), *table);
-	*table = NULL;
-	settle(extents, index);
+	if (fd < 0)
+		return fd;
+	values =
+		mmap(NULL, (size_t)EXTENT_SLABS * bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	if (values == MAP_FAILED) {
+		err = -errno;
+		close(fd);
+		return err;
+	}
+	*ret_fd = fd;
+	*ret_values = values;
+	return 0;
+}
+
+/*
+ * Hangs arrays into an outer one. Each call waits until no processor runs a BPF program, about 10
+ * ms: many at a time wait once (Linux 6.8, maybe_wait_bpf_programs()). Returns 0 or -errno; the
+ * first *ret_count hang in any case.
+ */
+static int hang(int outer, const uint32_t *indices, const int *fds, uint32_t count,
+		uint32_t *ret_count)
+{
+	uint32_t done = count;
+	int err = count > 1 ? bpf_map_update_batch(outer, indices, fds, &done, NULL) : -ENOTSUP;
+
+	if (err && done == count) /* it has not begun */
+		done = 0;
+	for (err = 0; done < count && !err; done += !err)
+		err = bpf_map_update_elem(outer, &indices[done], &fds[done], BPF_ANY);
+	*ret_count = done;
+	return err;
+}
+
+static int make_arrays(struct extents *extents, enum kind kind, const uint32_t *indices,
+		       uint32_t count)
+{
+	int fds[BATCH], err = 0, hang_err;
+	void *values[BATCH];
+	uint32_t made = 0, hung = 0;
+
+	while (made < count && !err) {
+		err = create_array(kind, &fds[made], &values[made]);
+		made += !err;
+	}
+	hang_err = made ? hang(outer_fd(extents, kind), indices, fds, made, &hung) : 0;
+	for (uint32_t i = 0; i < made; i++) {
+		close(fds[i]);
+		if (i < hung)
+			set_values(extents, kind, indices[i], values[i]);
+		else
+			unmap(kind, values[i]);
+	}
+	return err ? err : hang_err;
+}
+
+/* Tables of user space alone. */
+static int allocate_tables(struct extents *extents, const uint32_t *indices, uint32_t count)
+{
+	for (uint32_t i = 0; i < count; i++) {
+		void *table = malloc(TABLE_BYTES);
+
+		if (!table)
+			return -ENOMEM;
+		set_values(extents, TABLE, indices[i], table);
+	}
+	return 0;
+}
+
+static int make(struct extents *extents, enum kind kind, const uint32_t *indices, uint32_t count)
+{
+	if (kind == TABLE && extents->tables_fd < 0)
+		return allocate_tables(extents, indices, count);
+	return make_arrays(extents, kind, indices, count);
+}
+
+/* Makes the missing ones below end, from *at on, but at most limit of them; *at goes on. */
+static int make_missing(struct extents *extents, enum kind kind, uint32_t *at, uint32_t end,
+			uint32_t limit)
+{
+	uint32_t indices[BATCH], count = 0;
+
+	for (; *at < end && count < limit; (*at)++)
+		if (!values_at(extents, kind, *at))
+			indices[count++] = *at;
+	return count ? make(extents, kind, indices, count) : 0;
 }
 
 int extents__need_table(struct extents *extents, uint32_t index)
 {
-	struct slab **table = &extents->items[index].table;
-	int err = 0;
-
-	if (*table)
-		return 0;
-	if (extents->tables_fd < 0) {
-		*table = malloc(TABLE_BYTES);
-		err = *table ? 0 : -ENOMEM;
-	} else {
-		err = create_array(extents->tables_fd, index, "slab_table", sizeof(struct slab),
-				   (void **)table);
-	}
-	settle(extents, index);
-	return err;
+	return extents->items[index].table ? 0 : make(extents, TABLE, &index, 1);
 }
 
 int extents__need_slots(struct extents *extents, uint32_t index)
 {
-	uint8_t **slots = &extents->items[index].slots;
-	int err;
+	return extents->items[index].slots ? 0 : make(extents, SLOTS, &index, 1);
+}
 
-	if (*slots)
-		return 0;
-	err = create_array(extents->slots_fd, index, "slab_extent", SLAB_BYTES, (void **)slots);
-	settle(extents, index);
-	return err;
+/* Only the mapping: what hangs in an outer array stays there. */
+static void forget(struct extents *extents, enum kind kind, uint32_t index)
+{
+	void *values = values_at(extents, kind, index);
+
+	if (!values)
+		return;
+	if (kind == TABLE && extents->tables_fd < 0)
+		free(values);
+	else
+		unmap(kind, values);
+	set_values(extents, kind, index, NULL);
+}
+
+static void give_back(struct extents *extents, enum kind kind, uint32_t index)
+{
+	int outer = outer_fd(extents, kind);
+
+	if (values_at(extents, kind, index) && outer >= 0)
+		(void)bpf_map_delete_elem(outer, &index); /* its memory goes with the mapping */
+	forget(extents, kind, index);
 }
 
 static bool has_slots(const struct extents *extents, uint32_t index)
@@ -146,58 +223,63 @@ static bool has_memory_for(const struct extents *extents, uint32_t count)
 	       missing * EXTENT_BYTES + RESERVE_BYTES < procfs__available_memory();
 }
 
-int extents__fit_slots(struct extents *extents, uint64_t slots)
-{
-	struct progress progress = {0}; /* the kernel takes seconds for some GiB */
-	uint32_t count = extents_for(slots);
-	int err = has_memory_for(extents, count) ? 0 : -ENOMEM;
-
-	for (uint32_t i = 0; i < count && !err; i++) {
-		progress__step(&progress, "making room for the snapshot", i, count);
-		err = extents__need_slots(extents, i);
-	}
-	progress__end(&progress);
-	extents__trim_slots(extents, slots);
-	return err;
-}
-
-static void trim(struct extents *extents, uint64_t values,
-		 void (*remove_one)(struct extents *, uint32_t))
+static void trim(struct extents *extents, enum kind kind, uint64_t values)
 {
 	uint32_t enough = extents_for(values);
 	uint32_t kept = enough + enough / SPARE_SHARE + SPARE_EXTENTS;
 
 	for (uint32_t i = extents->made; i > kept; i--)
-		remove_one(extents, i - 1);
+		give_back(extents, kind, i - 1);
 }
 
 void extents__trim_slots(struct extents *extents, uint64_t slots)
 {
-	trim(extents, slots, remove_slots);
+	trim(extents, SLOTS, slots);
 }
 
 void extents__trim_slabs(struct extents *extents, uint64_t slabs)
 {
-	trim(extents, slabs, remove_table);
+	trim(extents, TABLE, slabs);
+}
+
+static int fit(struct extents *extents, enum kind kind, uint64_t values)
+{
+	struct progress progress = {0}; /* the kernel takes seconds for some GiB */
+	uint32_t at = 0, count = extents_for(values);
+	int err = 0;
+
+	while (at < count && !err) {
+		progress__step(&progress, "making room for the snapshot", at, count);
+		err = make_missing(extents, kind, &at, count, BATCH);
+	}
+	progress__end(&progress);
+	trim(extents, kind, values);
+	return err;
+}
+
+int extents__fit_slots(struct extents *extents, uint64_t slots)
+{
+	if (!has_memory_for(extents, extents_for(slots))) {
+		trim(extents, SLOTS, slots);
+		return -ENOMEM;
+	}
+	return fit(extents, SLOTS, slots);
+}
+
+int extents__fit_slabs(struct extents *extents, uint64_t slabs)
+{
+	return fit(extents, TABLE, slabs);
 }
 
 bool extents__provide(struct extents *extents, uint64_t slots)
 {
-	uint32_t count = extents_for(slots);
-	unsigned int made = 0;
+	uint32_t slots_at = 0, tables_at = 0, count = extents_for(slots);
 
-	if (!has_memory_for(extents, count))
+	if (!has_memory_for(extents, count) ||
+	    make_missing(extents, SLOTS, &slots_at, count, PROVIDE_BATCH) ||
+	    make_missing(extents, TABLE, &tables_at, count, PROVIDE_BATCH))
 		return false;
-	for (uint32_t i = 0; i < count; i++) {
-		if (has_slots(extents, i))
-			continue;
-		if (made == PROVIDE_EXTENTS)
-			return true;
-		if (extents__need_slots(extents, i) || extents__need_table(extents, i))
-			return false;
-		made++;
-	}
-	return false;
+	return slots_at < count || tables_at < count;
 }
 
 uint64_t extents__slots(const struct extents *extents)
@@ -223,8 +305,8 @@ uint64_t extents__memory(const struct extents *extents)
 void extents__close(struct extents *extents)
 {
 	for (uint32_t i = extents->made; i > 0; i--) {
-		remove_slots(extents, i - 1);
-		remove_table(extents, i - 1);
+		forget(extents, SLOTS, i - 1);
+		forget(extents, TABLE, i - 1);
 	}
 	free(extents->items);
 	*extents = (struct extents){0};

@@ -66,19 +66,22 @@ static inline int extents__need_slot(struct extents *extents, uint32_t slot)
 	return extents__need_slots(extents, slot / EXTENT_SLABS);
 }
 
-/* Makes the extents for so many slots, and gives back those that are too many, as
- * extents__trim_slots does. 0, or -ENOMEM or another -errno: some are then missing. -ENOMEM, too,
- * if the machine would have hardly any memory left. */
+/*
+ * Make the extents for so many slots, or the tables for so many slabs, and give back what is more
+ * than enough; a few to spare are kept. 0, or -ENOMEM or another -errno: some are then missing.
+ * Slots: -ENOMEM, too, if the machine would have hardly any memory left.
+ */
 int extents__fit_slots(struct extents *extents, uint64_t slots);
+int extents__fit_slabs(struct extents *extents, uint64_t slabs);
 
-/* Give back what is more than enough for so many slots, or slabs: a few to spare are kept. */
+/* Give back what is more than enough, as extents__fit_... do. */
 void extents__trim_slots(struct extents *extents, uint64_t slots);
 void extents__trim_slabs(struct extents *extents, uint64_t slabs);
 
 /*
- * Makes extents for so many slots, and their tables, but no more than 8 MiB of slots in
- * one call, so that the caller is not kept long. Returns whether more are wanted; where
- * there is no memory it wants no more.
+ * Makes extents for so many slots, and their tables, but no more than 32 MiB of slots in one call,
+ * so that the caller is not kept long. Returns whether more are wanted; where there is no memory it
+ * wants no more.
  */
 bool extents__provide(struct extents *extents, uint64_t slots);
 
@@ -86,7 +89,8 @@ bool extents__provide(struct extents *extents, uint64_t slots);
 uint64_t extents__slots(const struct extents *extents);
 uint64_t extents__memory(const struct extents *extents);
 
-/* Gives everything back. Harmless on one that is zero-initialised, and twice. */
+/* Gives everything back but what hangs in the outer arrays, which goes with them. Harmless on one
+ * that is zero-initialised, and twice. */
 void extents__close(struct extents *extents);
 
 #endif

@@ -204,7 +204,9 @@ static int begin_checkpoint(struct paged_engine *paged, struct memory *memory)
 	err = paged->ops->reserve(paged);
 	if (err)
 		goto out;
-	extents__trim_slabs(&paged->extents, intervals__bytes(&paged->known) / SLAB_BYTES);
+	err = extents__fit_slabs(&paged->extents, intervals__bytes(&paged->known) / SLAB_BYTES);
+	if (err)
+		goto out;
 	err = append_all(paged, &paged->known, SLAB_DUE);
 out:
 	if (err)
