@@ -256,20 +256,22 @@ int page_engine__open(const struct hooks *hooks, struct state *state, uint32_t p
 	if (!page_engine)
 		return -ENOMEM;
 	paged = &page_engine->paged;
-	paged->engine = (struct engine){.ops = &engine_ops, .state = state};
-	paged->ops = &paged_ops;
+	err = paged_engine__open(paged, &engine_ops, &paged_ops, state, -1, -1);
+	if (err)
+		goto out;
 	paged->verify = verify_pages;
 	paged->places = PLACES;
 	page_engine->buffer = malloc((size_t)PLACES * SLAB_BYTES);
-	err = page_engine->buffer ? extents__open(&paged->extents, -1, -1) : -ENOMEM;
-	if (!err)
-		err = page_maps__open(pages_per_poll, restore_in_bpf,
-				      hooks__continuations_fd(hooks), hooks__pages_moved_fd(hooks),
-				      &page_engine->maps);
-	if (err) {
-		close_engine(&paged->engine);
-		return err;
-	}
+	err = -ENOMEM;
+	if (!page_engine->buffer)
+		goto out;
+	err = page_maps__open(pages_per_poll, restore_in_bpf, hooks__continuations_fd(hooks),
+			      hooks__pages_moved_fd(hooks), &page_engine->maps);
+	if (err)
+		goto out;
 	*ret_engine = &paged->engine;
-	return 0;
+out:
+	if (err)
+		close_engine(&paged->engine);
+	return err;
 }

@@ -8,6 +8,15 @@
 #include <string.h>
 #include "target/reason.h"
 
+int paged_engine__open(struct paged_engine *paged, const struct engine_ops *engine_ops,
+		       const struct paged_ops *ops, struct state *state, int slots_fd,
+		       int tables_fd)
+{
+	paged->engine = (struct engine){.ops = engine_ops, .state = state};
+	paged->ops = ops;
+	return extents__open(&paged->extents, slots_fd, tables_fd);
+}
+
 /* ---- the table ---- */
 
 static int append(struct paged_engine *paged, uint64_t address, enum slab_state slab_state)

@@ -68,6 +68,12 @@ static inline void paged_engine__flag(struct paged_engine *paged, struct slab *s
 	paged->engine.state->operation.slab_flags++;
 }
 
+/* Fills in a zero-initialised one. slots_fd, tables_fd: as in extents__open(). 0 or -errno;
+ * then call paged_engine__close() in both cases. */
+int paged_engine__open(struct paged_engine *paged, const struct engine_ops *engine_ops,
+		       const struct paged_ops *ops, struct state *state, int slots_fd,
+		       int tables_fd);
+
 /* For struct engine_ops, see there. */
 int paged_engine__note(struct engine *engine, const struct event *event);
 int paged_engine__reset(struct engine *engine);

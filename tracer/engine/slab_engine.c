@@ -144,15 +144,13 @@ int slab_engine__open(const struct hooks *hooks, struct state *state, bool verif
 	if (!slab_engine)
 		return -ENOMEM;
 	paged = &slab_engine->paged;
-	paged->engine = (struct engine){.ops = &engine_ops, .state = state};
-	paged->ops = &paged_ops;
-	paged->verify = verify;
-	err = extents__open(&paged->extents, hooks__extents_fd(hooks),
-			    hooks__slab_tables_fd(hooks));
+	err = paged_engine__open(paged, &engine_ops, &paged_ops, state, hooks__extents_fd(hooks),
+				 hooks__slab_tables_fd(hooks));
 	if (err) {
 		close_engine(&paged->engine);
 		return err;
 	}
+	paged->verify = verify;
 	*ret_engine = &paged->engine;
 	return 0;
 }

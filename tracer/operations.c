@@ -1,0 +1,410 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * See operations.h. bpf/tracer.h draws the phases. Two of them are ours:
+ *
+ *	PHASE_PREPARING  stop other threads, reconcile the ranges, then hand over to the next poll;
+ *			 where BPF may not write, a restore holds the target in that poll
+ *	PHASE_COPIED     write and repair what BPF could not, then complete
+ *
+ * An operation ends with a reply (reply.h): in reply__complete() or in reply__fail().
+ */
+#include "operations.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include "base/clock.h"
+#include "base/log.h"
+#include "target/fault.h"
+#include "target/reason.h"
+
+enum {
+	RESTARTS = 97,   /* of one copy, because mappings changed between its polls */
+	IDLE_POLLS = 23, /* of a target that is stepped, which bring the copy no further */
+	POLL_TIMEOUT_NS = 2000000000, /* a request whose client does not poll for so long */
+};
+
+/* ---- before the copy ---- */
+
+/* Reads the ring to its end, then reconciles the ranges. */
+static int reconcile(struct operations *operations)
+{
+	uint64_t deferred = __atomic_load_n(&operations->state->deferred, __ATOMIC_ACQUIRE);
+	int err;
+
+	(void)ring_buffer__consume(operations->events);
+	err = snapshot__reconcile(operations->snapshot, operations->target,
+				  operations->state->operation.kind);
+	if (err == -REASON_EVENTS_LOST &&
+	    operations->state->operation.kind == OPERATION_CHECKPOINT) {
+		log__warn("the ring of events was full; ranges were read anew");
+		err = 0;
+	}
+	if (err)
+		return err;
+	__atomic_store_n(&operations->state->prepared, deferred, __ATOMIC_RELEASE);
+	return 0;
+}
+
+static bool is_reconciled(const struct operations *operations)
+{
+	const struct state *state = operations->state;
+
+	if (state->operation.kind == OPERATION_CHECKPOINT && state->unplaced)
+		return false;
+	return state->prepared == __atomic_load_n(&state->deferred, __ATOMIC_ACQUIRE) &&
+	       !state->always_prepare;
+}
+
+/* Refuses a copy that would do harm. */
+static int check_target(struct operations *operations)
+{
+	const struct operation *operation = &operations->state->operation;
+	struct intervals ranges = {0};
+	int err = 0;
+
+	if (operation->kind == OPERATION_RESTORE)
+		err = target__check_threads(operations->target, operations->threads,
+					    sizeof(operations->threads));
+	if (err || (operation->threads == 1 && !operation->stack))
+		return err;
+	err = snapshot__ranges(operations->snapshot, true, &ranges);
+	if (err)
+		goto out;
+	err = target__check_stack(operations->target, &ranges);
+	if (err)
+		goto out;
+	if (operation->threads > 1)
+		err = target__check_userfault(operations->target, &ranges);
+out:
+	intervals__clear(&ranges);
+	return err;
+}
+
+/* The text of err, for a message. */
+static const char *why(struct operations *operations, int err)
+{
+	if (err != -REASON_THREADS_CHANGED)
+		return reason__text(err);
+	snprintf(operations->text, sizeof(operations->text), "%s (%s)", reason__text(err),
+		 operations->threads);
+	return operations->text;
+}
+
+/* Prepares the copy, while the target stands still or polls. */
+static int look_at_target(struct operations *operations)
+{
+	struct operation *operation = &operations->state->operation;
+	int err = 0;
+
+	if (is_reconciled(operations))
+		(void)ring_buffer__consume(operations->events);
+	else
+		err = reconcile(operations);
+	if (operation->kind == OPERATION_CHECKPOINT)
+		operations->state->valid = 0; /* the new table takes the place of the old one */
+	/* the copy begins, or begins again because something changed between two batches */
+	operation->copied = operation->absent = operation->unwritten = operation->newer = 0;
+	operation->lost = operation->suspects = operation->clean = operation->differences = 0;
+	operation->slab_cursor = operation->slab_flags = 0;
+	if (err)
+		return err;
+	err = check_target(operations);
+	if (err)
+		return err;
+	return snapshot__begin(operations->snapshot, operations->target, operation->kind);
+}
+
+/* Hands over to the next poll, unless an exec or a new request has overtaken the operation. Returns
+ * -REASON_OVERTAKEN when the target will not poll. */
+static int make_ready(struct operations *operations)
+{
+	uint32_t *phase = &operations->state->operation.phase;
+	uint32_t preparing = PHASE_PREPARING, ready = PHASE_READY;
+
+	operations->expected_ns = clock__now_ns();
+	if (!__atomic_compare_exchange_n(phase, &preparing, PHASE_READY, false, __ATOMIC_ACQ_REL,
+					 __ATOMIC_RELAXED))
+		return 0;
+	/* a request that comes from now on overtakes this one; one that came before could not */
+	if (!reply__is_wanted(&operations->reply) &&
+	    __atomic_compare_exchange_n(phase, &ready, PHASE_PREPARING, false, __ATOMIC_ACQ_REL,
+					__ATOMIC_RELAXED))
+		return -REASON_OVERTAKEN;
+	return 0;
+}
+
+/* For a restore from user space: stops the target, lets BPF compare in this poll or in the next
+ * ones, and leaves the target standing in the last one. The phase is then COPIED. */
+static int hold_and_compare(struct operations *operations)
+{
+	struct operation *operation = &operations->state->operation;
+	int err = target__stop_in_poll(operations->target);
+
+	if (err)
+		return err;
+	for (int idle = 0; operation->phase != PHASE_COPIED; idle++) {
+		uint64_t cursor = operation->slab_cursor;
+
+		if (idle == IDLE_POLLS)
+			return -REASON_NOT_POLLING;
+		if (operation->phase == PHASE_PREPARING) {
+			err = look_at_target(operations);
+			if (err)
+				return err;
+			err = make_ready(operations);
+			if (err)
+				return err;
+		}
+		if (idle == 0) {
+			err = target__finish_poll(operations->target);
+			if (err)
+				return err;
+		}
+		if (operation->phase != PHASE_COPIED) {
+			err = target__step(operations->target);
+			if (err)
+				return err;
+		}
+		if (operation->slab_cursor > cursor)
+			idle = 0;
+	}
+	return 0;
+}
+
+static void finish(struct operations *operations);
+
+/* A restore where BPF may not write. */
+static void restore_from_here(struct operations *operations)
+{
+	int err = hold_and_compare(operations);
+
+	if (err) {
+		reply__fail(&operations->reply, NULL, "%s; its memory is as it was",
+			    why(operations, err));
+		return;
+	}
+	(void)ring_buffer__consume(operations->events);
+	finish(operations);
+}
+
+/* Limits how often one copy begins again: a signal handler that maps and unmaps between any two
+ * polls would let a long copy never end. */
+static int count_restart(struct operations *operations)
+{
+	const struct operation *operation = &operations->state->operation;
+
+	if (operations->begun != operation->sequence)
+		operations->restarts = 0;
+	else
+		operations->restarts++;
+	operations->begun = operation->sequence;
+	return operations->restarts > RESTARTS ? -REASON_MAPPINGS_CHANGING : 0;
+}
+
+/* The state that a failed operation leaves, for its message. moved: a restore may have written
+ * something. */
+static const char *what_is_now(const struct operations *operations, bool moved, int err)
+{
+	if (err == -ESRCH)
+		return "";
+	if (operations->state->operation.kind == OPERATION_CHECKPOINT)
+		return "; there is no snapshot now";
+	return moved ? "; memory is partly restored" : "; its memory is as it was";
+}
+
+static void prepare(struct operations *operations)
+{
+	struct operation *operation = &operations->state->operation;
+	struct target *target = operations->target;
+	bool begun = operation->copied > 0; /* something has changed between two batches */
+	int err = 0;
+
+	if (operation->phase != PHASE_PREPARING)
+		return; /* another exec or request has overtaken it */
+	err = fault__pass("prepare", target->pid);
+	if (err) {
+		reply__fail(&operations->reply, NULL, "%s", reason__text(err));
+		return;
+	}
+	if (operation->kind == OPERATION_RESTORE && !operations->state->valid) {
+		reply__fail(&operations->reply, NULL,
+			    "there is no snapshot to restore; ask for a checkpoint first");
+		return;
+	}
+	if (operation->kind == OPERATION_RESTORE && !operations->restore_in_bpf) {
+		restore_from_here(operations);
+		return;
+	}
+	if (operation->threads > 1 || operations->state->stopped)
+		err = target__stop(target, (pid_t)operation->tid);
+	if (err)
+		goto out;
+	err = count_restart(operations);
+	if (err)
+		goto out;
+	err = look_at_target(operations);
+	if (err)
+		goto out;
+	err = make_ready(operations);
+out:
+	if (err)
+		reply__fail(&operations->reply, NULL, "%s%s", why(operations, err),
+			    what_is_now(operations, begun, err));
+}
+
+/* ---- after the copy ---- */
+
+/* Adds up what the copy and its repair have done. */
+static void tally(const struct operations *operations, const struct engine_result *repaired,
+		  struct operation_row *row)
+{
+	const struct operation *operation = &operations->state->operation;
+	bool restore = operation->kind == OPERATION_RESTORE;
+
+	if (restore)
+		row->restore_path = operations->restore_in_bpf ? "bpf" : "process_vm";
+	row->chunks = operation->copied + operation->absent + operation->unwritten +
+		      operation->newer + operation->lost + operation->clean +
+		      operation->differences;
+	row->bytes = (operation->copied + repaired->moved) * CHUNK_BYTES;
+	row->absent = operation->absent;
+	if (!restore && repaired->moved + repaired->failed <= row->absent)
+		row->absent -= repaired->moved + repaired->failed; /* they were there, after all */
+	row->repaired = repaired->forced;
+	row->failed = repaired->failed + operation->lost;
+	row->fresh = operation->newer;
+	row->clean = operation->clean;
+	if (restore)
+		row->gone = snapshot__count_gone(operations->snapshot, row->chunks - row->fresh);
+	row->copy_ns = operation->copy_ns;
+}
+
+/* For --save. A failure does not spoil the checkpoint. */
+static void remember_for_image(struct operations *operations)
+{
+	int err;
+
+	if (!operations->image)
+		return;
+	err = snapshot_image__remember(operations->image, operations->target, operations->snapshot);
+	if (err && err != -ESRCH)
+		log__warn("cannot read what --save needs to know of process %d: %s",
+			  operations->target->pid, strerror(-err));
+}
+
+static void finish(struct operations *operations)
+{
+	struct operation *operation = &operations->state->operation;
+	bool restore = operation->kind == OPERATION_RESTORE;
+	struct operation_row row = {.status = STATUS_FAILED};
+	struct engine_result result = {0};
+	uint64_t start_ns = clock__now_ns();
+	int err;
+
+	if (operation->phase != PHASE_COPIED)
+		return; /* an exec has overtaken it, or it is done */
+	err = fault__pass("copied", operations->target->pid);
+	if (!err)
+		err = snapshot__repair(operations->snapshot, operations->target, &result);
+	if (!err && !restore)
+		err = target__remember_threads(operations->target);
+	tally(operations, &result, &row);
+	if (snapshot__is_left(operations->snapshot))
+		row.copy_ns += clock__now_ns() - start_ns;
+	if (err || operation->failed) {
+		reply__fail(&operations->reply, &row, "%s%s",
+			    operation->failed ? "the copy in the kernel broke off"
+					      : reason__text(err),
+			    what_is_now(operations, row.bytes || operations->restore_in_bpf, err));
+		return;
+	}
+	if (row.failed) {
+		bool damaged = restore && operations->verify && operation->lost;
+
+		row.status = STATUS_PARTIAL;
+		reply__fail(&operations->reply, &row, "%lu chunks could not be %s%s",
+			    (unsigned long)row.failed, restore ? "written" : "read",
+			    damaged ? "; of some the checksum is wrong, or they could not be read "
+				      "when they were saved"
+				    : "");
+		return;
+	}
+	row.status = STATUS_OK;
+	if (reply__check(&operations->reply, &row))
+		return;
+	if (!restore) {
+		snapshot__commit(operations->snapshot, row.chunks);
+		remember_for_image(operations);
+	}
+	reply__complete(&operations->reply, &row);
+}
+
+/* ---- phases ---- */
+
+bool operations__step(struct operations *operations)
+{
+	switch (__atomic_load_n(&operations->state->operation.phase, __ATOMIC_ACQUIRE)) {
+	case PHASE_PREPARING:
+		prepare(operations);
+		return true;
+	case PHASE_COPIED:
+		finish(operations);
+		return true;
+	case PHASE_IDLE:
+		if (operations->state->ignored)
+			reply__refuse_ignored(&operations->reply);
+		return false;
+	default:
+		return false;
+	}
+}
+
+void operations__expect_poll(struct operations *operations, uint64_t sequence)
+{
+	const struct operation *operation = &operations->state->operation;
+
+	operations->expected_ns = clock__now_ns();
+	if (sequence > operations->reply.last) /* else the answer is there already */
+		control__forget(operations->reply.control, operation->kind, operation->uid);
+}
+
+/* The target asked, and has not polled for a while. */
+static void on_silence(struct operations *operations)
+{
+	struct operation *operation = &operations->state->operation;
+	const char *path = control__completion_path(operations->reply.control, operation->kind);
+	uint32_t ready = PHASE_READY;
+
+	if (operation->phase == PHASE_READY && operation->threads > 1) {
+		/* its other threads must not stand still for ever */
+		if (__atomic_compare_exchange_n(&operation->phase, &ready, PHASE_PREPARING, false,
+						__ATOMIC_ACQ_REL, __ATOMIC_RELAXED))
+			reply__fail(&operations->reply, NULL,
+				    "the target asked and stopped polling %s", path);
+	} else if (operations->warned != operation->sequence) {
+		operations->warned = operation->sequence;
+		log__error("process %d asked for a %s but does not poll %s with access(2)",
+			   operations->target->pid, reply__name(operation->kind), path);
+	}
+}
+
+void operations__watch_polls(struct operations *operations)
+{
+	const struct operation *operation = &operations->state->operation;
+	uint64_t now = clock__now_ns();
+
+	if (operation->polls != operations->polls_seen) {
+		operations->polls_seen = operation->polls;
+		operations->expected_ns = now;
+	}
+	if ((operation->phase == PHASE_REQUESTED || operation->phase == PHASE_READY) &&
+	    now > operations->expected_ns + POLL_TIMEOUT_NS)
+		on_silence(operations);
+}
+
+void operations__end(struct operations *operations)
+{
+	if (operations->state->operation.phase != PHASE_IDLE)
+		reply__fail(&operations->reply, NULL, "the target ended before it was done");
+}

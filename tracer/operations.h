@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * The target's operations, one after the other: the part of user space in each. The kernel side
+ * copies in the polls of the target. User space prepares that, repairs what it left, and replies.
+ */
+#ifndef TRACER_OPERATIONS_H
+#define TRACER_OPERATIONS_H
+
+#include <bpf/libbpf.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include "tracer.h"
+#include "ask/reply.h"
+#include "engine/snapshot.h"
+#include "report/snapshot_image.h"
+#include "target/target.h"
+
+struct operations { /* all pointers are borrowed */
+	struct state *state;
+	struct ring_buffer *events;
+	struct snapshot *snapshot;
+	struct target *target;
+	struct snapshot_image *image; /* told of each checkpoint; NULL: not wanted */
+	struct reply reply;
+	bool restore_in_bpf; /* the kernel lets BPF write */
+	bool verify;         /* checksums are compared */
+
+	/* for operations.c alone */
+	uint64_t begun;       /* sequence of the request that was prepared last */
+	uint32_t restarts;    /* of that one */
+	uint64_t warned;      /* sequence of the request that nobody polls for */
+	uint64_t expected_ns; /* when we began to wait for a poll */
+	uint64_t polls_seen;
+	char threads[200]; /* that have come or gone, for a message */
+	char text[500];    /* of a message */
+};
+
+/* Prepares or finishes the operation, if it waits for that; the ring must have been read. While
+ * none is under way, refuses requests that came during the last one. Returns whether an operation
+ * has gone on. */
+bool operations__step(struct operations *operations);
+
+/* The target has asked for the operation of that sequence, and will poll. */
+void operations__expect_poll(struct operations *operations, uint64_t sequence);
+
+/* To be called now and then: a target that asks and does not poll is told about, and its threads
+ * are let go. */
+void operations__watch_polls(struct operations *operations);
+
+/* The target has ended: an operation that was under way has failed. */
+void operations__end(struct operations *operations);
+
+#endif
