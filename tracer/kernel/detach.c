@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
  * A pipe that nobody writes to tells the helper when the caller has closed everything, or has
- * died. The lock is on the folder of tracefs, which all tracers of a machine see, whatever their
- * mounts are.
+ * died.
  */
 #include <dirent.h>
 #include <errno.h>
@@ -21,20 +20,42 @@
 enum { NAP_NS = 5000000 };
 #define PATIENCE_NS 10000000000ULL
 
-/* Waits for the helper of an earlier tracer, but not for ever: it may have been stopped. */
-static int lock(int fd)
+/* A lock for each helper that may run at the same time. They are on folders of tracefs, which all
+ * tracers of a machine see, whatever their mounts are. */
+static const char *const slots[] = {TRACEFS, TRACEFS "/events", TRACEFS "/instances",
+				    TRACEFS "/options", TRACEFS "/per_cpu"};
+
+/* Returns the file descriptor that holds the lock; -EWOULDBLOCK: all are taken; or -errno. */
+static int try_lock(void)
+{
+	int err = -ENOENT;
+
+	for (size_t i = 0; i < sizeof(slots) / sizeof(*slots); i++) {
+		int fd = open(slots[i], O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+		if (fd < 0)
+			continue;
+		if (!flock(fd, LOCK_EX | LOCK_NB))
+			return fd;
+		err = errno == EINTR ? -EWOULDBLOCK : -errno;
+		close(fd);
+	}
+	return err;
+}
+
+/* Waits for a helper of an earlier tracer, but not for ever: it may have been stopped. */
+static int lock(void)
 {
 	const struct timespec nap = {.tv_nsec = NAP_NS};
 	uint64_t deadline_ns = clock__now_ns() + PATIENCE_NS;
+	int fd;
 
-	while (flock(fd, LOCK_EX | LOCK_NB)) {
-		if (errno != EWOULDBLOCK && errno != EINTR)
-			return -errno;
+	while ((fd = try_lock()) == -EWOULDBLOCK) {
 		if (clock__now_ns() > deadline_ns)
 			return -ETIMEDOUT;
 		(void)nanosleep(&nap, NULL);
 	}
-	return 0;
+	return fd;
 }
 
 /* Closes the files that the caller has inherited: those that are not close-on-exec. Otherwise a
@@ -75,8 +96,8 @@ bool detach__begin(struct detach *ret_detach)
 	int ends[2], err;
 	pid_t pid;
 
-	detach.lock_fd = open(TRACEFS, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	err = detach.lock_fd < 0 ? -errno : lock(detach.lock_fd);
+	detach.lock_fd = lock();
+	err = detach.lock_fd < 0 ? detach.lock_fd : 0;
 	if (err)
 		goto out;
 	err = pipe2(ends, O_CLOEXEC) ? -errno : 0;

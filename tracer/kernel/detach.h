@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * Closing the hooks in the background. When the last perf event of a tracepoint is closed, the
- * kernel waits until no processor runs the hook: about 70 ms for each tracepoint, one after the
- * other (6.18, tracepoint_synchronize_unregister() in perf_trace_event_unreg()). The user need not
- * wait for that.
+ * Closing the hooks in the background. For each perf event that is closed the kernel waits until no
+ * processor runs the hook: 35 to 70 ms, one after the other (6.18, perf_event_detach_bpf_prog() and
+ * perf_trace_event_unreg()). The user need not wait for that.
  */
 #ifndef TRACER_KERNEL_DETACH_H
 #define TRACER_KERNEL_DETACH_H
@@ -19,11 +18,11 @@ struct detach { /* private */
  * Forks a helper. Both processes then close all BPF objects and perf events. The helper does it
  * last, when the caller has done it or has died, so the kernel's work is the helper's. It has left
  * the caller's session and working directory, and has closed all files that the caller has
- * inherited. Only one helper exists at a time: before the fork, the caller waits for that of an
- * earlier tracer, at most ten seconds.
+ * inherited. Five helpers may exist at a time: before the fork, the caller waits for one of an
+ * earlier tracer to end, at most ten seconds.
  *
  * Returns true in the helper; call detach__exit() after closing. Returns false in the caller; call
- * detach__end() after closing. When no helper can be started, or the earlier one does not end, only
+ * detach__end() after closing. When no helper can be started, or the earlier ones do not end, only
  * the caller is there, and closing is slow.
  */
 bool detach__begin(struct detach *ret_detach);
