@@ -1,16 +1,18 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * Run by bench.sh under the tracer: pairs of checkpoint and restore as a program asks for them
- * without the client library, with fopen(3) and a loop of access(2) and sleep(0). Beside them, in
- * the same process and turn by turn, what no such pair can do without: two files, two sleeps, and
- * two round trips through pipes to another process. The first is the op file_pair "on", the second
- * "off".
+ * Run by bench.sh under the tracer: pairs of checkpoint and restore, as a program asks for them with
+ * the client library (client_pair "on"), and without it, with fopen(3) and a loop of access(2) and
+ * sleep(0) (file_pair "on"). Beside each, in the same process and turn by turn, what no such pair
+ * can do without ("off"): two files, two round trips through pipes to another process, and for the
+ * second two sleeps.
  *
  * A restore rolls the heap back: what must survive it is on the stack.
  */
 #include <limits.h>
+#include <stdbool.h>
 #include <unistd.h>
 #include "bench.h"
+#include "client/client.h"
 
 enum { TURNS = 101, WORDS = 1024, PAIRS_PER_TURN = 10 };
 
@@ -69,37 +71,55 @@ static void ask(const char *request, const char *complete)
 		BENCH_DIE("cannot remove %s", ours);
 }
 
-static void do_without(const struct partner *partner)
+static void do_without(const struct partner *partner, bool sleeps)
 {
 	char path[PATH_MAX], byte = 0;
 
 	path_of("bench_files", path);
 	make_file(path);
-	(void)sleep(0);
+	if (sleeps)
+		(void)sleep(0);
 	if (write(partner->ask_fd, &byte, 1) != 1 || read(partner->answer_fd, &byte, 1) != 1)
 		BENCH_DIE("the other process does not answer");
 	if (remove(path))
 		BENCH_DIE("cannot remove %s", path);
 }
 
-static double time_floor(const struct partner *partner)
+static double time_floor(const struct partner *partner, bool sleeps)
 {
 	uint64_t start_ns = bench__now_ns();
 
 	for (int i = 0; i < PAIRS_PER_TURN * 2; i++)
-		do_without(partner);
+		do_without(partner, sleeps);
 	return (double)(bench__now_ns() - start_ns) / PAIRS_PER_TURN;
 }
 
-static double time_pairs(volatile uint32_t *words)
+static void ask_by_file(bool restore)
+{
+	if (restore)
+		ask("ready_to_restore", "restore_complete");
+	else
+		ask("ready_to_checkpoint", "checkpoint_complete");
+}
+
+static void ask_by_client(bool restore)
+{
+	int err = restore ? client__restore(0) : client__save(0);
+
+	errno = 0;
+	if (err)
+		BENCH_DIE("the tracer does not answer: %s", client__strerror(err));
+}
+
+static double time_pairs(volatile uint32_t *words, void (*ask_for)(bool restore))
 {
 	uint64_t start_ns = bench__now_ns();
 
 	for (int i = 0; i < PAIRS_PER_TURN; i++) {
-		ask("ready_to_checkpoint", "checkpoint_complete");
+		ask_for(false);
 		for (uint32_t k = 0; k < WORDS; k++)
 			words[k] = ~k;
-		ask("ready_to_restore", "restore_complete");
+		ask_for(true);
 		for (uint32_t k = 0; k < WORDS; k++)
 			if (words[k] != k) {
 				errno = 0;
@@ -127,12 +147,17 @@ int main(int argc, char **argv)
 		words[k] = k;
 	partner = start_partner();
 	for (int turn = 0; turn < TURNS; turn++) {
-		double floor_ns = time_floor(&partner), pair_ns = time_pairs(words);
+		double sleepy_ns = time_floor(&partner, true);
+		double file_ns = time_pairs(words, ask_by_file);
+		double floor_ns = time_floor(&partner, false);
+		double client_ns = time_pairs(words, ask_by_client);
 
 		if (!turn)
 			continue; /* the first checkpoint makes the store */
-		bench__emit(samples, "file_pair", "off", argv[2], 4096, 0, floor_ns);
-		bench__emit(samples, "file_pair", "on", argv[2], 4096, 0, pair_ns);
+		bench__emit(samples, "file_pair", "off", argv[2], 4096, 0, sleepy_ns);
+		bench__emit(samples, "file_pair", "on", argv[2], 4096, 0, file_ns);
+		bench__emit(samples, "client_pair", "off", argv[2], 4096, 0, floor_ns);
+		bench__emit(samples, "client_pair", "on", argv[2], 4096, 0, client_ns);
 	}
 	free(words);
 	return 0;

@@ -139,6 +139,8 @@ static void print_figures(const struct table *table, bool markdown)
 		 "per_second", 1, NULL, NULL},
 		{"pair with fopen, access and sleep(0), auto", "us", "file_pair", "on", "auto",
 		 4096, "latency_ns", 1e-3, "latency_to_untraced", "its calls alone"},
+		{"pair with the client library, auto", "us", "client_pair", "on", "auto", 4096,
+		 "latency_ns", 1e-3, "latency_to_untraced", "its calls alone"},
 		{"getppid of another process", "ns", "getppid_other", "on", "-", 0, "latency_ns", 1,
 		 "latency_to_untraced", UNTRACED},
 		{"mmap+munmap of another process", "ns", "map_pair_other", "on", "-", 65536,
