@@ -37,6 +37,12 @@ static const char *const texts[] = {
 		"under it (a coroutine, a goroutine, another thread?): ask on the main thread's "
 		"own "
 		"stack, or on one in a shared mapping of a file",
+	TEXT(REASON_OWN_USERFAULT) = "the target uses userfaultfd itself",
+	TEXT(REASON_CALLS_FILTERED) =
+		"the target filters its system calls with seccomp or syscall user dispatch, which "
+		"could end it for a call that is not its own",
+	TEXT(REASON_CALLS_FOREIGN) = "the target runs 32-bit or x32 code",
+	TEXT(REASON_NO_SYSCALL) = "nothing that the target may execute has a syscall instruction",
 };
 /* NOLINTEND(bugprone-suspicious-missing-comma) */
 _Static_assert(sizeof(texts) / sizeof(*texts) == REASONS_END - REASON_TRACED,

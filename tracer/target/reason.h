@@ -31,6 +31,10 @@ enum reason {
 	REASON_NO_SNAPSHOT,       /* to be restored or saved */
 	REASON_THREADS_CHANGED,   /* since the checkpoint */
 	REASON_STACK_TRACKED,     /* the stack of the thread that polls would be rolled back */
+	REASON_OWN_USERFAULT,     /* it has a userfaultfd of its own */
+	REASON_CALLS_FILTERED,    /* seccomp or syscall user dispatch could end it for a call */
+	REASON_CALLS_FOREIGN,     /* it runs 32-bit or x32 code */
+	REASON_NO_SYSCALL,        /* no place that it may execute has the instruction */
 	REASONS_END,
 };
 

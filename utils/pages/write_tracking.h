@@ -1,14 +1,34 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * Write tracking: which pages of the calling process were written since they were armed, without
- * reading them. Usable inside a signal handler.
+ * Write tracking: which pages of a process may have changed since they were armed, without reading
+ * them. The process is the caller (usable inside a signal handler) or another one.
  *
- *	write_tracking__open                once
- *	write_tracking__begin_round, arm    from now on, writes count
- *	pagemap__begin with write_tracking__categories, pagemap__next, write_tracking__is_written
+ *	write_tracking__open | watch           once
+ *	write_tracking__begin_round, arm       from now on, writes count
+ *	write_tracking__begin, next            asks; as often as wanted
+ *	write_tracking__rearm                  these pages are clean again
  *
- * A page that is not there any more (it was given back, or never used) may look clean, so only runs
- * of pagemap__next are to be asked about.
+ * Promise: a page that is armed and that next does not return holds the bytes that it held when it
+ * was armed. It may return pages that have not changed. It returns a page as well that was given
+ * back (MADV_DONTNEED, MADV_FREE, truncation) or never used, a page of a mapping that is new since,
+ * that was moved here, or that lost its registration, and a page that could not be armed. So the
+ * caller need not know how the mappings have changed. It must know that:
+ *
+ *  - Only private mappings may be armed. Others write to shared memory unnoticed.
+ *  - Where nothing is mapped now, next may return nothing.
+ *  - A page that was pinned before it was armed can be written unnoticed, by a device or by the
+ *    kernel: buffers that are registered with io_uring, a read with O_DIRECT that is under way,
+ *    RDMA, guests of KVM. All but the second are counted by VmPin in /proc/PID/status; if it is not
+ *    0, or such a read may be under way, only comparing finds them.
+ *  - Soft-dirty bits get lost when KSM merges a page: mappings with "mg" among their VmFlags are to
+ *    be compared. (That VMA merges lose the flag of a mapping before Linux 6.19 does not matter
+ *    here: a page of a new mapping has a bit of its own once it is written, and counts as changed
+ *    before that.)
+ *  - To watch memory keeps mappings apart that were one: mremap(2) over a part that is armed and
+ *    one that is not fails with EFAULT. The process cannot register armed memory with a userfaultfd
+ *    of its own (EBUSY).
+ *  - An armed huge page is split at its first write.
+ *  - Writing to a page, to put it back too, makes it dirty: rearm it afterwards.
  */
 #ifndef PAGES_WRITE_TRACKING_H
 #define PAGES_WRITE_TRACKING_H
@@ -19,7 +39,7 @@
 #include "pages/pagemap.h"
 
 enum write_tracking_way {
-	WRITE_TRACKING_NONE,       /* every page counts as written */
+	WRITE_TRACKING_NONE,       /* every page may have changed: the caller compares */
 	WRITE_TRACKING_SOFT_DIRTY, /* soft_dirty.h: arms the whole process */
 	WRITE_TRACKING_PROTECT,    /* write_protect.h: arms ranges of addresses */
 };
@@ -27,14 +47,27 @@ enum write_tracking_way {
 struct write_tracking {
 	enum write_tracking_way way;
 	int uffd;       /* -1: none */
+	int clear_refs; /* of the other process; -1: none */
 	uint64_t inode; /* of the userfaultfd */
 };
 
+/* Does a page of the caller get clean when it is armed in this way, and dirty when it is written?
+ * Tried with a page of the caller. own: the caller's pagemap. */
+bool write_tracking__works(enum write_tracking_way way, struct pagemap *own);
+
+/* Sets *tracking to the best way that works for the calling process. own: its pagemap. */
+void write_tracking__open(struct write_tracking *tracking, struct pagemap *own);
+
 /*
- * Sets *tracking to the best way that works: each is tried with a page that is armed and written.
- * pagemap: of the calling process.
+ * Sets *tracking to watch another process, in a way that works (write_tracking__works).
+ * uffd: a new userfaultfd of that process, for WRITE_TRACKING_PROTECT. clear_refs: its
+ * /proc/PID/clear_refs, open for writing, for WRITE_TRACKING_SOFT_DIRTY. Each is -1 for other ways;
+ * *tracking owns both, on failure too.
+ * Returns 0; -EOPNOTSUPP if the kernel is too old; or another -errno: the way is then
+ * WRITE_TRACKING_NONE.
  */
-void write_tracking__open(struct write_tracking *tracking, struct pagemap *pagemap);
+int write_tracking__watch(struct write_tracking *tracking, enum write_tracking_way way, int uffd,
+			  int clear_refs);
 
 /* Ends all protection. The number of the userfaultfd may be another file's by now, which stays
  * open. The way is then WRITE_TRACKING_NONE. */
@@ -47,19 +80,61 @@ bool write_tracking__has_uffd(const struct write_tracking *tracking);
  * threads. Returns whether there was any. */
 bool write_tracking__let_go(struct write_tracking *tracking);
 
-/* Begins anew: soft-dirty arms all pages here. Returns 0; -EBADF if the program has closed the
- * userfaultfd; or another -errno. */
+/* Begins anew: soft-dirty arms all pages of the process here. Returns 0; -EBADF if the program has
+ * closed the userfaultfd; -ESRCH if the process is gone; or another -errno. */
 int write_tracking__begin_round(const struct write_tracking *tracking);
 
-/* Arms the pages of [start, end) if that is done by range. Returns 0 or -errno: then these pages
- * count as written for ever. */
+/*
+ * Arms the pages of [start, end), which is page-aligned, if that is done by range: those that hold
+ * data are clean from now on, all others count as changed. The range lies in one mapping, or in
+ * several that are all of the right kind: one that refuses fails the call. Arming a part of a
+ * mapping splits it.
+ * Returns 0 or -errno: these pages then count as changed for ever, and the caller compares them.
+ */
 int write_tracking__arm(const struct write_tracking *tracking, const struct pagemap *pagemap,
 			uint64_t start, uint64_t end);
 
-/* What pagemap__begin must ask for. */
+/*
+ * Makes the pages of [start, end) clean again, at the cost of these pages. What arm has not
+ * registered stays as it is, and so do all pages with soft-dirty bits, until the next round.
+ * Returns 0 or -errno: then they may count as changed.
+ */
+int write_tracking__rearm(const struct write_tracking *tracking, const struct pagemap *pagemap,
+			  uint64_t start, uint64_t end);
+
+/* Lets go of [start, end): its pages count as changed, and cost nothing when they are written.
+ * Returns 0 or -errno. */
+int write_tracking__disarm(const struct write_tracking *tracking, uint64_t start, uint64_t end);
+
+/*
+ * Begins to ask for the pages of [start, end), which is page-aligned, that may have changed.
+ * of_file: the range has private mappings of files. There, only pages that the process had written
+ * before they were armed can be clean: others may have written to the file.
+ */
+void write_tracking__begin(const struct write_tracking *tracking, struct pagemap *pagemap,
+			   uint64_t start, uint64_t end, bool of_file);
+
+/*
+ * The next run of pages that may have changed, in address order; two runs may touch. Its categories
+ * have PAGEMAP_PRESENT or PAGEMAP_SWAPPED if the pages hold data. If not, they were never used or
+ * were given back: in private anonymous memory they are zeros.
+ * Returns 1 with *ret_run; 0 at the end; -ESRCH if the process is gone; or another -errno.
+ */
+int write_tracking__next(const struct write_tracking *tracking, struct pagemap *pagemap,
+			 struct pagemap_run *ret_run);
+
+/*
+ * The same, and the run that is returned is clean from now on: rearmed before the caller copies it,
+ * so that no write is lost that comes meanwhile. If the copy then fails, the caller has to remember
+ * the run.
+ */
+int write_tracking__take(const struct write_tracking *tracking, struct pagemap *pagemap,
+			 struct pagemap_run *ret_run);
+
+/* What pagemap__begin must ask for, to walk over all pages that hold data. */
 uint64_t write_tracking__categories(const struct write_tracking *tracking);
 
-/* Were these pages written since they were armed? True also if that is not known. */
+/* May these pages of anonymous memory, from pagemap__next, have changed since they were armed? */
 bool write_tracking__is_written(const struct write_tracking *tracking,
 				const struct pagemap_run *run);
 

@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * System calls that a process makes for us. All its threads are stopped with ptrace(2); the first
+ * one makes the calls, from the vdso or any other place that has the instruction, with all signals
+ * blocked. Afterwards its registers and its signal mask are as before, and a call of its own that
+ * was interrupted goes on or ends as if by a stop and a continue. Nothing is written to its memory.
+ *
+ * If the caller dies between inject__open and inject__close, the thread goes on with registers that
+ * are not its own. inject__userfaultfd works in a process of its own, which outlives its caller.
+ */
+#ifndef TRACER_TARGET_INJECT_H
+#define TRACER_TARGET_INJECT_H
+
+#include <stdint.h>
+#include <sys/types.h>
+
+struct inject;
+
+/*
+ * Stops process pid, which the caller does not trace yet. A process that job control has stopped
+ * remains so.
+ * Returns 0 and *ret_inject; -ESRCH; -ENOMEM; a reason (reason.h): -REASON_TRACED,
+ * -REASON_PTRACE_FORBIDDEN, -REASON_NOT_STOPPED (a parent inside vfork(2)), -REASON_CALLS_FILTERED
+ * (seccomp, or syscall user dispatch, could end it for such a call), -REASON_CALLS_FOREIGN (it runs
+ * 32-bit or x32 code), -REASON_NO_SYSCALL (no place has the instruction); or -errno. On failure it
+ * runs on, as if nothing had happened.
+ */
+int inject__open(pid_t pid, struct inject **ret_inject);
+
+/*
+ * Lets it make the system call nr. Not for calls that sleep, that set the mask, or that end the
+ * thread. *ret_result is what the kernel returned, which is -4095 to -1 for an error. Returns 0;
+ * -ESRCH; or another -errno. On failure, whether the call was made is not known, *ret_result is
+ * untouched, and only inject__close is to follow.
+ */
+int inject__call(struct inject *inject, long nr, const uint64_t args[6], int64_t *ret_result);
+
+/* Puts registers and mask back, lets go of all threads, and frees. inject__close(NULL) is harmless.
+ * Returns 0; -ESRCH; or another -errno: then the registers may not be its own. */
+int inject__close(struct inject *inject);
+
+/*
+ * Makes a userfaultfd(2) for the memory of process pid, of which the process keeps no descriptor.
+ * The caller is suspended until that is done; to kill it meanwhile harms nobody. Only the death of
+ * the helper process itself, within about 0.1 ms, would harm the target: its registers, or a
+ * descriptor that remains (O_CLOEXEC).
+ * Returns the descriptor, which is O_CLOEXEC; -REASON_OWN_USERFAULT if the process has one of its
+ * own; -EMFILE and the like if userfaultfd(2) refuses; or as inject__open.
+ */
+int inject__userfaultfd(pid_t pid);
+
+#endif
