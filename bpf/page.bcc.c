@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
  * The page engine, kernel side, compiled by BCC when the engine is chosen. A poll of the target
- * continues here, called by bpf/tracer.bpf.c. It copies PAGES_PER_POLL pages, from where the last
+ * continues here, called by bpf/poll.bpf.h. It copies PAGES_PER_POLL pages, from where the last
  * poll has ended.
  *
  *	store_map, restore_map:  pid -> cursor           the walk of a checkpoint, of a restore

@@ -5,11 +5,14 @@
  *
  * An operation goes through these phases; the arrow's label says who moves it:
  *
- *	IDLE --open of a request file (BPF)--> REQUESTED
- *	REQUESTED --poll, all is known (BPF)--> COPYING --(BPF)--> COPIED --tracer--> IDLE
- *	REQUESTED --poll, tracer must act (BPF)--> PREPARING --tracer--> READY
- *	READY --poll (BPF)--> COPYING, or PREPARING again
+ *	IDLE --open of a request file (BPF)--> CLAIMED --(BPF)--> REQUESTED
+ *	REQUESTED or READY --poll (BPF)--> CLAIMED
+ *	CLAIMED --tracer must act (BPF)--> PREPARING --tracer--> READY
+ *	CLAIMED --a part is copied (BPF)--> READY
+ *	CLAIMED --all is copied (BPF)--> COPIED --tracer--> IDLE
  *	any --tracer gives up--> IDLE
+ *
+ * In CLAIMED, one thread of the target has the operation for itself: it alone writes to it.
  *
  * While the tracer is awake, a poll waits for its arrows, at most POLL_WAIT_NS for each. Then one
  * poll goes all the way.
@@ -160,7 +163,7 @@ enum phase {
 	PHASE_REQUESTED = 1,
 	PHASE_PREPARING = 2,
 	PHASE_READY = 3,
-	PHASE_COPYING = 4,
+	PHASE_CLAIMED = 4,
 	PHASE_COPIED = 5,
 };
 

@@ -176,9 +176,47 @@ static void test_stacks(void)
 		   "on another stack the tracer looks first whether it is tracked");
 }
 
+/* ---- two threads at the same time ---- */
+
+static void poll_of_another(void)
+{
+	kernel_side.tid = OTHER;
+	kernel_side.registers.sp -= 16 << 20;
+	poll(NULL);
+	kernel_side.tid = 0;
+	kernel_side.registers.sp += 16 << 20;
+}
+
+static void request_of_another(void)
+{
+	kernel_side.tid = OTHER;
+	start_operation(OPERATION_RESTORE, 0);
+	kernel_side.tid = 0;
+}
+
+static void test_races(void)
+{
+	begin(TARGET, 2, UINT64_MAX);
+	start_operation(OPERATION_CHECKPOINT, 0);
+	kernel_side.thread = poll_of_another;
+	poll(NULL);
+	tap__ok(state.operation.phase == PHASE_PREPARING &&
+			state.operation.tid == kernel_side.announced,
+		"two polls at the same time: the thread that hands over is the one on record");
+	tap__equal(state.operation.polls, 2, "both are counted");
+	begin(TARGET, 2, UINT64_MAX);
+	kernel_side.thread = request_of_another;
+	start_operation(OPERATION_CHECKPOINT, 0);
+	tap__ok(state.operation.sequence == 1 && state.operation.kind == OPERATION_CHECKPOINT &&
+			state.operation.tid == TARGET,
+		"two requests at the same time: the record is that of one of them");
+	tap__ok(state.ignored == 1 << OPERATION_RESTORE && state.ignored_tid == OTHER,
+		"and the other is refused");
+}
+
 int main(void)
 {
-	tap__plan(25);
+	tap__plan(29);
 	test_opens();
 	test_request();
 	test_mremap(1, UINT64_MAX, "chunks alone, one thread");
@@ -188,5 +226,6 @@ int main(void)
 	test_storage();
 	test_polls();
 	test_stacks();
+	test_races();
 	return tap__done();
 }

@@ -48,8 +48,10 @@ static struct kernel_side {
 	char event[64];           /* the one sent last */
 	const char *text;         /* what user memory holds, at any address */
 	void (*user_space)(void); /* plays what runs on another processor */
+	void (*thread)(void);     /* likewise, once: another thread of the target */
+	uint32_t announced;       /* the thread that asked, as the last event found it */
 	uint64_t now_ns;
-	uint32_t tgid;
+	uint32_t tgid, tid; /* tid 0: the first thread */
 	unsigned int steps;    /* of bpf_loop() */
 	unsigned int paths;    /* that were read */
 	unsigned int events;   /* that were sent */
@@ -79,7 +81,12 @@ static long bpf_task_pt_regs(struct task_struct *task)
 static long bpf_get_ns_current_pid_tgid(uint64_t device, uint64_t inode, struct bpf_pidns_info *ids,
 					uint32_t size)
 {
-	ids->pid = ids->tgid = kernel_side.tgid;
+	void (*thread)(void) = kernel_side.thread;
+
+	ids->pid = ids->tgid = kernel_side.tid ? kernel_side.tid : kernel_side.tgid;
+	kernel_side.thread = NULL;
+	if (thread)
+		thread();
 	return 0;
 }
 
@@ -113,9 +120,12 @@ static void *bpf_ringbuf_reserve(void *map, uint64_t size, uint64_t flags)
 	return kernel_side.event;
 }
 
+static uint32_t asking_thread(void);
+
 static void bpf_ringbuf_submit(void *event, uint64_t flags)
 {
 	kernel_side.events++;
+	kernel_side.announced = asking_thread();
 }
 
 static long bpf_probe_read_user_str(void *to, uint32_t size, const void *from)
@@ -144,5 +154,10 @@ static int bpf_strncmp(const char *a, uint32_t size, const char *b)
 #define bpf_seq_write(file, data, size)                  ((void)(file), (void)(data), 0L)
 
 #include "tracer.bpf.c"
+
+static uint32_t asking_thread(void)
+{
+	return state.operation.tid;
+}
 
 #endif
