@@ -344,7 +344,7 @@ static void open_tracking(struct write_tracking *tracking)
 				       MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	int fd = nocancel__open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC, 0);
 
-	*tracking = (struct write_tracking){.uffd = -1};
+	*tracking = (struct write_tracking)WRITE_TRACKING_OFF;
 	if (pagemap != MAP_FAILED && fd >= 0) {
 		pagemap__init(pagemap, fd);
 		write_tracking__open(tracking, pagemap);
@@ -397,7 +397,7 @@ void dirty__commit(struct dirty *dirty, const struct own_memory *memory, const s
 	open_tracking(&dirty->tracking);
 	if (arm_all(dirty, memory->pagemap, image)) {
 		/* From now on by checksums; there are none of anonymous memory yet. */
-		dirty->tracking = (struct write_tracking){.uffd = -1};
+		dirty->tracking = (struct write_tracking)WRITE_TRACKING_OFF;
 	}
 }
 

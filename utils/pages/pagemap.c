@@ -26,10 +26,14 @@ enum {
 	CATEGORY_GUARD = 1 << 8, /* PAGE_IS_GUARD, Linux 6.15 */
 };
 
+#define HOLDS_DATA ((uint64_t)PAGEMAP_PRESENT | PAGEMAP_SWAPPED)
+
 /* The entries of pagemap, 8 bytes for each page. */
 #define ENTRY_PRESENT    (1ULL << 63)
 #define ENTRY_SWAPPED    (1ULL << 62)
+#define ENTRY_FILE       (1ULL << 61)
 #define ENTRY_GUARD      (1ULL << 58) /* Linux 6.15 */
+#define ENTRY_OWN        (1ULL << 56)
 #define ENTRY_SOFT_DIRTY (1ULL << 55)
 
 /* One call, from *start on. *start becomes where the kernel has stopped. Returns the number of
@@ -51,17 +55,24 @@ static int scan_once(int fd, struct scan_argument *argument, uint64_t *start)
 	return count;
 }
 
+/* Guards hold no data, but look swapped out. */
+static uint64_t no_data(const struct pagemap *p)
+{
+	return p->knows_guards ? CATEGORY_GUARD : 0;
+}
+
 static int scan(struct pagemap *p)
 {
-	const uint64_t excluded = p->knows_guards ? CATEGORY_GUARD : 0;
+	/* What is asked of one category by the mask is not asked by any_of. */
+	const uint64_t excluded = p->any_of == HOLDS_DATA ? no_data(p) : 0;
 	struct scan_argument argument = {
 		.end = p->end,
 		.vec = (uintptr_t)p->runs,
 		.vec_len = PAGEMAP_RUNS,
-		.category_inverted = excluded,
+		.category_inverted = p->inverted | excluded,
 		.category_mask = excluded,
-		.category_anyof_mask = PAGEMAP_PRESENT | PAGEMAP_SWAPPED,
-		.return_mask = PAGEMAP_PRESENT | PAGEMAP_SWAPPED | p->categories,
+		.category_anyof_mask = p->any_of,
+		.return_mask = HOLDS_DATA | p->categories,
 	};
 
 	return scan_once(p->fd, &argument, &p->at);
@@ -69,10 +80,21 @@ static int scan(struct pagemap *p)
 
 static uint64_t categories_of(uint64_t entry)
 {
-	if ((entry & ENTRY_GUARD) && !(entry & ENTRY_PRESENT))
+	uint64_t categories = 0;
+
+	if (entry & ENTRY_PRESENT)
+		categories |= PAGEMAP_PRESENT;
+	else if (entry & ENTRY_GUARD)
 		return 0; /* a marker in the place of a swap entry */
-	return (entry & ENTRY_PRESENT ? PAGEMAP_PRESENT : 0) |
-	       (entry & ENTRY_SWAPPED ? PAGEMAP_SWAPPED : 0);
+	if (entry & ENTRY_SWAPPED)
+		categories |= PAGEMAP_SWAPPED;
+	if (entry & ENTRY_FILE)
+		categories |= PAGEMAP_FILE;
+	if (entry & ENTRY_OWN)
+		categories |= PAGEMAP_OWN;
+	if (entry & ENTRY_SOFT_DIRTY)
+		categories |= PAGEMAP_SOFT_DIRTY;
+	return categories;
 }
 
 /* Fills the runs as scan does, from the entries of the next pages. */
@@ -97,10 +119,9 @@ static int read_entries(struct pagemap *p)
 		struct pagemap_run *last = &p->runs[count > 0 ? count - 1 : 0];
 		uint64_t categories = categories_of(p->entries[i]);
 
-		if (!categories)
+		if (p->any_of && !((categories ^ p->inverted) & p->any_of))
 			continue;
-		if ((p->categories & PAGEMAP_SOFT_DIRTY) && (p->entries[i] & ENTRY_SOFT_DIRTY))
-			categories |= PAGEMAP_SOFT_DIRTY;
+		categories &= HOLDS_DATA | p->categories;
 		if (count > 0 && last->end == p->at && last->categories == categories) {
 			last->end += PAGE_BYTES;
 			continue;
@@ -128,7 +149,15 @@ void pagemap__init(struct pagemap *p, int fd)
 
 void pagemap__begin(struct pagemap *p, uint64_t start, uint64_t end, uint64_t categories)
 {
+	pagemap__begin_any(p, start, end, 0, HOLDS_DATA, categories);
+}
+
+void pagemap__begin_any(struct pagemap *p, uint64_t start, uint64_t end, uint64_t inverted,
+			uint64_t any_of, uint64_t categories)
+{
 	p->categories = categories;
+	p->inverted = inverted;
+	p->any_of = any_of;
 	p->at = start;
 	p->end = end;
 	p->next = p->count = 0;
@@ -142,8 +171,9 @@ int pagemap__next(struct pagemap *p, struct pagemap_run *ret_run)
 		if (p->at >= p->end)
 			return 0;
 		/* Kernels that have both do not all report soft-dirty by the scan. */
-		count = p->can_scan && !(p->categories & PAGEMAP_SOFT_DIRTY) ? scan(p)
-									     : read_entries(p);
+		count = p->can_scan && !(p->categories & (PAGEMAP_SOFT_DIRTY | PAGEMAP_OWN))
+				? scan(p)
+				: read_entries(p);
 		if (count < 0)
 			return count;
 		p->next = 0;
@@ -166,7 +196,9 @@ int pagemap__protect(const struct pagemap *p, uint64_t start, uint64_t end)
 	struct scan_argument argument = {
 		.flags = SCAN_PROTECT | SCAN_CHECK,
 		.end = end,
-		.category_mask = PAGEMAP_WRITTEN,
+		.category_inverted = no_data(p),
+		.category_mask = PAGEMAP_WRITTEN | no_data(p),
+		.category_anyof_mask = HOLDS_DATA,
 		.return_mask = PAGEMAP_WRITTEN,
 	};
 	int err = 0;

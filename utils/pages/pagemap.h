@@ -16,10 +16,13 @@
 enum pagemap_category {
 	PAGEMAP_TRACKED = 1 << 0,    /* write_protect.h has registered its mapping; scan only */
 	PAGEMAP_WRITTEN = 1 << 1,    /* since pagemap__protect; scan only */
+	PAGEMAP_FILE = 1 << 2,       /* of a file, or of shared memory; slow to ask for */
 	PAGEMAP_PRESENT = 1 << 3,    /* in memory */
 	PAGEMAP_SWAPPED = 1 << 4,    /* in swap */
 	PAGEMAP_ZERO = 1 << 5,       /* it is the kernel's page of zeros; scan only */
-	PAGEMAP_SOFT_DIRTY = 1 << 7, /* written since soft_dirty__clear */
+	PAGEMAP_SOFT_DIRTY = 1 << 7, /* written since soft_dirty__clear; entries only */
+	PAGEMAP_OWN = 1 << 16,       /* no other process has it, nor is it the page of zeros;
+				      * entries only, and not a number of PAGEMAP_SCAN */
 };
 
 /* Pages that are alike, as PAGEMAP_SCAN returns them. */
@@ -37,7 +40,7 @@ struct pagemap {
 	/* Does it know guards (MADV_GUARD_INSTALL, Linux 6.13)? If not, they look swapped out. */
 	bool knows_guards;
 	/* ---- the walk ---- */
-	uint64_t categories;
+	uint64_t categories, inverted, any_of;
 	uint64_t at, end; /* what has not been looked at yet */
 	size_t next, count;
 	struct pagemap_run runs[PAGEMAP_RUNS];
@@ -54,9 +57,16 @@ void pagemap__init(struct pagemap *pagemap, int fd);
 void pagemap__begin(struct pagemap *pagemap, uint64_t start, uint64_t end, uint64_t categories);
 
 /*
- * The next run of pages that hold data and are alike in PRESENT, SWAPPED and the categories of the
- * walk. Two runs may touch. Pages between two runs were never used, or were given back, or are
- * guards; in private anonymous memory they are zeros.
+ * Begins a walk over the pages that have one of any_of, or lack one that is in inverted too; over
+ * all pages for 0. Where nothing is mapped there may be no pages.
+ */
+void pagemap__begin_any(struct pagemap *pagemap, uint64_t start, uint64_t end, uint64_t inverted,
+			uint64_t any_of, uint64_t categories);
+
+/*
+ * The next run of pages of the walk that are alike in PRESENT, SWAPPED and the categories of the
+ * walk. Two runs may touch. Of a walk by pagemap__begin: pages between two runs were never used, or
+ * were given back, or are guards; in private anonymous memory they are zeros.
  * Returns 1 with *ret_run; 0 at the end; -ESRCH when the process is gone, which a scan does not
  * always notice (pagemap__check does); -EFAULT for addresses that no process has; or another
  * -errno.
@@ -67,8 +77,9 @@ int pagemap__next(struct pagemap *pagemap, struct pagemap_run *ret_run);
 int pagemap__check(const struct pagemap *pagemap);
 
 /*
- * Write-protects the pages of [start, end) that are written: they are clean until the next write.
- * What write_protect.h has not registered is left alone. Returns 0 or -errno.
+ * Write-protects the pages of [start, end) that hold data and are written: they are clean until the
+ * next write. Pages without data are left alone, for to protect them takes page tables. Returns 0,
+ * -EPERM if write_protect.h has not registered all of it, or another -errno.
  */
 int pagemap__protect(const struct pagemap *pagemap, uint64_t start, uint64_t end);
 

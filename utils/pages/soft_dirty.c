@@ -9,14 +9,17 @@
 
 #include "base/nocancel.h"
 
-int soft_dirty__clear(void)
+int soft_dirty__clear(int fd)
 {
-	int fd = nocancel__open("/proc/self/clear_refs", O_WRONLY | O_CLOEXEC, 0), err = 0;
+	const int own =
+		fd < 0 ? nocancel__open("/proc/self/clear_refs", O_WRONLY | O_CLOEXEC, 0) : -1;
+	int err = 0;
 
-	if (fd < 0)
+	if (fd < 0 && own < 0)
 		return -errno;
-	if (nocancel__write(fd, "4", 1) != 1)
+	if (nocancel__write(fd < 0 ? own : fd, "4", 1) != 1)
 		err = -errno;
-	(void)nocancel__close(fd);
+	if (own >= 0)
+		(void)nocancel__close(own);
 	return err;
 }

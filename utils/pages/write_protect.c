@@ -5,8 +5,6 @@
 #include "pages/write_protect.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <linux/userfaultfd.h>
 #include <sys/ioctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -16,9 +14,6 @@
 #include "base/nocancel.h"
 
 /* linux/userfaultfd.h of 6.7 */
-#ifndef UFFD_USER_MODE_ONLY
-#define UFFD_USER_MODE_ONLY 1
-#endif
 #define FEATURE_WP_UNPOPULATED (1ULL << 13)
 #define FEATURE_WP_ASYNC       (1ULL << 15)
 
@@ -39,27 +34,34 @@ static int find_number(void)
 	return NUMBER;
 }
 
-int write_protect__open(uint64_t *ret_inode)
+int write_protect__prepare(int uffd, uint64_t *ret_inode)
 {
 	struct uffdio_api api = {.api = UFFD_API,
 				 .features = FEATURE_WP_ASYNC | FEATURE_WP_UNPOPULATED};
-	int fd = (int)syscall(SYS_userfaultfd, O_CLOEXEC | O_NONBLOCK | UFFD_USER_MODE_ONLY);
 	struct stat st;
-	int moved;
+
+	if (ioctl(uffd, UFFDIO_API, &api) < 0)
+		return -EOPNOTSUPP;
+	*ret_inode = fstat(uffd, &st) == 0 ? st.st_ino : 0;
+	return 0;
+}
+
+int write_protect__open(uint64_t *ret_inode)
+{
+	int fd = (int)syscall(SYS_userfaultfd, WRITE_PROTECT_FLAGS), moved, err;
 
 	if (fd < 0)
 		return -errno;
-	if (ioctl(fd, UFFDIO_API, &api) < 0) {
+	err = write_protect__prepare(fd, ret_inode);
+	if (err) {
 		(void)nocancel__close(fd);
-		return -EOPNOTSUPP;
+		return err;
 	}
 	moved = (int)syscall(SYS_fcntl, fd, F_DUPFD_CLOEXEC, find_number());
-	if (moved >= 0) {
-		(void)nocancel__close(fd);
-		fd = moved;
-	}
-	*ret_inode = fstat(fd, &st) == 0 ? st.st_ino : 0;
-	return fd;
+	if (moved < 0)
+		return fd;
+	(void)nocancel__close(fd);
+	return moved;
 }
 
 bool write_protect__is_open(int uffd, uint64_t inode)
@@ -77,4 +79,11 @@ int write_protect__register(int uffd, uint64_t start, uint64_t end)
 					.mode = UFFDIO_REGISTER_MODE_WP};
 
 	return ioctl(uffd, UFFDIO_REGISTER, &range) < 0 ? -errno : 0;
+}
+
+int write_protect__unregister(int uffd, uint64_t start, uint64_t end)
+{
+	struct uffdio_range range = {.start = start, .len = end - start};
+
+	return ioctl(uffd, UFFDIO_UNREGISTER, &range) < 0 ? -errno : 0;
 }

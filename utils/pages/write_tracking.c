@@ -6,6 +6,8 @@
 
 #include <errno.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include "base/nocancel.h"
 #include "base/page.h"
@@ -21,48 +23,99 @@ static int ask(const struct write_tracking *t, struct pagemap *p, uint64_t addre
 	return pagemap__next(p, &run) == 1 ? write_tracking__is_written(t, &run) : -1;
 }
 
-/* Does a page get clean when it is armed, and dirty when it is written? */
+/* Armed, is it clean, and written, dirty? */
+static bool round_trip(const struct write_tracking *t, struct pagemap *p,
+		       volatile unsigned char *page)
+{
+	const uint64_t address = (uintptr_t)page;
+
+	if (write_tracking__begin_round(t) ||
+	    write_tracking__arm(t, p, address, address + PAGE_BYTES) || ask(t, p, address) != 0)
+		return false;
+	*page = 2;
+	return ask(t, p, address) == 1;
+}
+
+/* Before Linux 6.13, a page that mremap(2) has moved keeps its protection, though its mapping loses
+ * the registration. Armed again it looked clean for ever (CVE-2025-21696). */
 static bool works(const struct write_tracking *t, struct pagemap *p)
 {
-	volatile unsigned char *page =
-		mmap(NULL, PAGE_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	const uint64_t address = (uintptr_t)page;
+	unsigned char *pages = mmap(NULL, 2 * PAGE_BYTES, PROT_READ | PROT_WRITE,
+				    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	bool result = false;
 
-	if (page == MAP_FAILED)
+	if (pages == MAP_FAILED)
 		return false;
-	*page = 1;
-	if (ask(t, p, address) != 1) /* no soft-dirty bits: the process need not be armed */
+	*pages = 1;
+	if (ask(t, p, (uintptr_t)pages) != 1) /* no soft-dirty bits: nothing need be armed */
 		goto out;
-	if (write_tracking__begin_round(t) ||
-	    write_tracking__arm(t, p, address, address + PAGE_BYTES))
+	if (!round_trip(t, p, pages) ||
+	    write_tracking__rearm(t, p, (uintptr_t)pages, (uintptr_t)pages + PAGE_BYTES))
 		goto out;
-	if (ask(t, p, address) != 0)
+	if (syscall(SYS_mremap, pages, PAGE_BYTES, PAGE_BYTES, MREMAP_MAYMOVE | MREMAP_FIXED,
+		    pages + PAGE_BYTES) < 0)
 		goto out;
-	*page = 2;
-	result = ask(t, p, address) == 1;
+	pages[PAGE_BYTES] = 2;
+	result = round_trip(t, p, pages + PAGE_BYTES);
 out:
-	(void)munmap((void *)page, PAGE_BYTES);
+	(void)munmap(pages, 2 * PAGE_BYTES);
 	return result;
 }
 
-void write_tracking__open(struct write_tracking *t, struct pagemap *p)
+/* A way for the calling process; it need not work. */
+static void choose(struct write_tracking *t, enum write_tracking_way way)
 {
-	*t = (struct write_tracking){.way = WRITE_TRACKING_PROTECT};
-	t->uffd = write_protect__open(&t->inode);
-	if (t->uffd >= 0 && works(t, p))
+	*t = (struct write_tracking)WRITE_TRACKING_OFF;
+	t->way = way;
+	if (way == WRITE_TRACKING_PROTECT)
+		t->uffd = write_protect__open(&t->inode);
+}
+
+bool write_tracking__works(enum write_tracking_way way, struct pagemap *own)
+{
+	struct write_tracking tracking;
+	bool result;
+
+	choose(&tracking, way);
+	result = way == WRITE_TRACKING_NONE || works(&tracking, own);
+	write_tracking__close(&tracking);
+	return result;
+}
+
+void write_tracking__open(struct write_tracking *t, struct pagemap *own)
+{
+	choose(t, WRITE_TRACKING_PROTECT);
+	if (works(t, own))
 		return;
 	write_tracking__close(t);
-	t->way = WRITE_TRACKING_SOFT_DIRTY;
-	if (!works(t, p))
-		t->way = WRITE_TRACKING_NONE;
+	choose(t, WRITE_TRACKING_SOFT_DIRTY);
+	if (!works(t, own))
+		write_tracking__close(t);
+}
+
+int write_tracking__watch(struct write_tracking *t, enum write_tracking_way way, int uffd,
+			  int clear_refs)
+{
+	int err = 0;
+
+	*t = (struct write_tracking){.way = way, .uffd = uffd, .clear_refs = clear_refs};
+	if (way == WRITE_TRACKING_PROTECT)
+		err = write_protect__prepare(uffd, &t->inode);
+	if (!err)
+		return 0;
+	(void)nocancel__close(uffd);
+	t->uffd = -1;
+	write_tracking__close(t);
+	return err;
 }
 
 void write_tracking__close(struct write_tracking *t)
 {
 	if (write_tracking__has_uffd(t))
 		(void)nocancel__close(t->uffd);
-	t->uffd = -1;
+	if (t->clear_refs >= 0)
+		(void)nocancel__close(t->clear_refs);
+	t->uffd = t->clear_refs = -1;
 	t->way = WRITE_TRACKING_NONE;
 }
 
@@ -84,7 +137,7 @@ bool write_tracking__let_go(struct write_tracking *t)
 int write_tracking__begin_round(const struct write_tracking *t)
 {
 	if (t->way == WRITE_TRACKING_SOFT_DIRTY)
-		return soft_dirty__clear();
+		return soft_dirty__clear(t->clear_refs);
 	if (t->way == WRITE_TRACKING_PROTECT && !write_tracking__has_uffd(t))
 		return -EBADF;
 	return 0;
@@ -101,11 +154,89 @@ int write_tracking__arm(const struct write_tracking *t, const struct pagemap *p,
 	return err ? err : pagemap__protect(p, start, end);
 }
 
+int write_tracking__rearm(const struct write_tracking *t, const struct pagemap *p, uint64_t start,
+			  uint64_t end)
+{
+	return t->way == WRITE_TRACKING_PROTECT ? pagemap__protect(p, start, end) : 0;
+}
+
+int write_tracking__disarm(const struct write_tracking *t, uint64_t start, uint64_t end)
+{
+	return t->way == WRITE_TRACKING_PROTECT ? write_protect__unregister(t->uffd, start, end)
+						: 0;
+}
+
+/*
+ * What can be said by categories is left to the kernel, which so returns few runs: a page may have
+ * changed if it has one of these, or lacks one that is inverted. is_clean() says the rest.
+ */
+void write_tracking__begin(const struct write_tracking *t, struct pagemap *p, uint64_t start,
+			   uint64_t end, bool of_file)
+{
+	const uint64_t file = of_file ? PAGEMAP_FILE : 0;
+	uint64_t any_of = 0, inverted = 0, categories = 0;
+
+	switch (t->way) {
+	case WRITE_TRACKING_PROTECT:
+		inverted = PAGEMAP_TRACKED | PAGEMAP_PRESENT;
+		any_of = PAGEMAP_WRITTEN | inverted | file;
+		categories = PAGEMAP_TRACKED | PAGEMAP_WRITTEN | file;
+		break;
+	case WRITE_TRACKING_SOFT_DIRTY:
+		inverted = PAGEMAP_OWN;
+		any_of = PAGEMAP_SOFT_DIRTY | PAGEMAP_OWN | file;
+		categories = PAGEMAP_SOFT_DIRTY | PAGEMAP_OWN | file;
+		break;
+	default:
+		break;
+	}
+	pagemap__begin_any(p, start, end, inverted, any_of, categories);
+}
+
+/* Of a file, the mark that a page was armed stays when the page is given back, and then looks as if
+ * it were swapped out. */
+static bool is_clean(const struct write_tracking *t, const struct pagemap *p,
+		     const struct pagemap_run *run)
+{
+	return !write_tracking__is_written(t, run) &&
+	       !((p->any_of & PAGEMAP_FILE) &&
+		 (run->categories & (PAGEMAP_FILE | PAGEMAP_SWAPPED)));
+}
+
+int write_tracking__next(const struct write_tracking *t, struct pagemap *p,
+			 struct pagemap_run *ret_run)
+{
+	struct pagemap_run run;
+	int more;
+
+	while ((more = pagemap__next(p, &run)) > 0) {
+		if (is_clean(t, p, &run))
+			continue;
+		*ret_run = run;
+		return 1;
+	}
+	return more < 0 ? more : pagemap__check(p);
+}
+
+int write_tracking__take(const struct write_tracking *t, struct pagemap *p,
+			 struct pagemap_run *ret_run)
+{
+	struct pagemap_run run;
+	int more = write_tracking__next(t, p, &run);
+
+	if (more <= 0)
+		return more;
+	if (run.categories & (PAGEMAP_PRESENT | PAGEMAP_SWAPPED))
+		(void)write_tracking__rearm(t, p, run.start, run.end);
+	*ret_run = run;
+	return 1;
+}
+
 uint64_t write_tracking__categories(const struct write_tracking *t)
 {
 	switch (t->way) {
 	case WRITE_TRACKING_SOFT_DIRTY:
-		return PAGEMAP_SOFT_DIRTY;
+		return PAGEMAP_SOFT_DIRTY | PAGEMAP_OWN;
 	case WRITE_TRACKING_PROTECT:
 		return PAGEMAP_WRITTEN | PAGEMAP_TRACKED;
 	default:
@@ -115,13 +246,19 @@ uint64_t write_tracking__categories(const struct write_tracking *t)
 
 bool write_tracking__is_written(const struct write_tracking *t, const struct pagemap_run *run)
 {
+	const uint64_t has = run->categories;
+
+	if (!(has & (PAGEMAP_PRESENT | PAGEMAP_SWAPPED)))
+		return true;
 	switch (t->way) {
 	case WRITE_TRACKING_SOFT_DIRTY:
-		return run->categories & PAGEMAP_SOFT_DIRTY;
+		/* The page of zeros is clean, and may be there in place of another one. */
+		return (has & PAGEMAP_SOFT_DIRTY) ||
+		       ((has & PAGEMAP_PRESENT) && !(has & PAGEMAP_OWN));
 	case WRITE_TRACKING_PROTECT:
-		/* A mapping loses its registration when the kernel merges it with one that has
-		 * none; its pages then look clean. */
-		return (run->categories & PAGEMAP_WRITTEN) || !(run->categories & PAGEMAP_TRACKED);
+		/* A mapping loses its registration when it is moved, or made anew; its pages then
+		 * look clean. */
+		return (has & PAGEMAP_WRITTEN) || !(has & PAGEMAP_TRACKED);
 	default:
 		return true;
 	}

@@ -50,6 +50,10 @@ struct write_tracking {
 	int clear_refs; /* of the other process; -1: none */
 	uint64_t inode; /* of the userfaultfd */
 };
+#define WRITE_TRACKING_OFF                                                                         \
+	{                                                                                          \
+		.uffd = -1, .clear_refs = -1                                                       \
+	}
 
 /* Does a page of the caller get clean when it is armed in this way, and dirty when it is written?
  * Tried with a page of the caller. own: the caller's pagemap. */
