@@ -708,8 +708,17 @@ restart_in_background()
 	grep '^restart: warning: the process had another mount namespace' restart.err
 }
 
-@test 'a helper thread of the C library that blocks all signals' {
-	start helper
+@test 'brought back: a helper thread of the C library that blocks all signals' {
+	for options in CKPT_FORK=0 CKPT_FORK=1; do
+		scene -o "$options" "$WORK" helper
+	done
+}
+
+@test 'a helper thread that blocks all signals, where nothing may be traced' {
+	env "LD_PRELOAD=$BUILD/libckpt.so" CKPT_FILE="$dir/image" "$BUILD/e2e/deny" ptrace 1 \
+		"$WORK" helper >out 2>err </dev/null 3>&- 4>&- &
+	pid=$!
+	wait_for 'it to be ready' grep -qs ready out
 	expect_message 'thread [0-9]* blocks signal 12, as helpers of the C library do'
 	[ ! -e image ]
 	expect_unharmed

@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <linux/futex.h>
+#include <linux/ptrace.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <string.h>
@@ -18,6 +19,7 @@
 
 #include "base/page.h"
 #include "capture/proc_text.h"
+#include "capture/tracing_child.h"
 
 enum {
 	ROUND_MS = 20, /* after which those that are missing are called again */
@@ -163,8 +165,13 @@ static int call_missing(int signal, pid_t self, pid_t *ret_tid)
 	return missing;
 }
 
-/* Will the thread never come? It is asleep with the signal blocked, or a zombie. */
-static bool is_deaf(pid_t tid, int signal)
+enum hearing {
+	HEARS,
+	BLOCKS, /* it is asleep with the signal blocked */
+	ENDED,  /* a zombie: the main thread, which has ended alone */
+};
+
+static enum hearing find_hearing(pid_t tid, int signal)
 {
 	static char text[4096]; /* the leader's */
 	char path[64];
@@ -172,14 +179,51 @@ static bool is_deaf(pid_t tid, int signal)
 
 	proc_text__make_path(path, "/proc/self/task/", (uint64_t)tid, 10, "/status");
 	if (proc_text__read(path, text, sizeof(text)) <= 0)
-		return false;
+		return HEARS;
 	state = strstr(text, "\nState:\t");
 	if (!state)
-		return false;
+		return HEARS;
 	state += strlen("\nState:\t");
 	if (*state == 'Z')
-		return true;
-	return *state == 'S' && (proc_text__find_number(text, "SigBlk:", 16) >> (signal - 1) & 1);
+		return ENDED;
+	return *state == 'S' && (proc_text__find_number(text, "SigBlk:", 16) >> (signal - 1) & 1)
+		       ? BLOCKS
+		       : HEARS;
+}
+
+static void unblock(size_t i, pid_t tid, void *argument)
+{
+	const int signal = *(const int *)argument;
+	uint64_t mask;
+
+	(void)i;
+	if (tracing_child__ask(PTRACE_GETSIGMASK, tid, sizeof(mask), &mask) < 0)
+		return;
+	mask &= ~((uint64_t)1 << (signal - 1));
+	(void)tracing_child__ask(PTRACE_SETSIGMASK, tid, sizeof(mask), &mask);
+}
+
+/* Unblocks the signal in all threads that block it. Returns false if one is left that will never
+ * come, which is then in *ret_tid. */
+static bool make_hear(int signal, pid_t self, pid_t *ret_tid)
+{
+	ssize_t count = capture_threads__list(tids, STOP_THREADS_MAX), deaf = 0;
+
+	for (ssize_t i = 0; i < count; i++) {
+		const pid_t tid = tids[i];
+
+		if (tid != self && !is_here(tid) && find_hearing(tid, signal) == BLOCKS)
+			tids[deaf++] = tid;
+	}
+	if (deaf > 0)
+		tracing_child__visit(tids, (size_t)deaf, unblock, &signal);
+	for (ssize_t i = 0; i < deaf; i++) {
+		if (is_here(tids[i]) || find_hearing(tids[i], signal) == HEARS)
+			continue;
+		*ret_tid = tids[i];
+		return false;
+	}
+	return is_here(*ret_tid) || find_hearing(*ret_tid, signal) != ENDED;
 }
 
 int stop_threads__gather(int signal, struct stopped_thread *first, pid_t *ret_tid)
@@ -199,7 +243,8 @@ int stop_threads__gather(int signal, struct stopped_thread *first, pid_t *ret_ti
 			first->next = first_member(gathering.members);
 			return 0;
 		}
-		if (round >= PATIENCE && is_deaf(*ret_tid, signal))
+		if (round >= PATIENCE && find_hearing(*ret_tid, signal) != HEARS &&
+		    !make_hear(signal, first->thread.tid, ret_tid))
 			return -EDEADLK;
 		/* Until all have come that were called, or none comes any more. */
 		while (gathering.arrivals - arrivals < (unsigned int)missing) {
