@@ -13,6 +13,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/help.h"
 #include "base/parse.h"
 #include "client/client.h"
 #include "cases.h"
@@ -94,9 +95,6 @@ static error_t read_option(int key, char *text, struct argp_state *state)
 	case OPTION_LIST:
 		arguments->list = 1;
 		return 0;
-	case 'h':
-		argp_state_help(state, stdout, ARGP_HELP_STD_HELP);
-		return 0;
 	case ARGP_KEY_ARG:
 		argp_error(state, "'%s' is not an option; there are no other arguments", text);
 		return EINVAL;
@@ -115,12 +113,12 @@ static void read_arguments(int argc, char **argv, struct arguments *arguments)
 		{"case", OPTION_CASE, "NAME", 0, "The case to run, or 'all' (default idle)", 0},
 		{"list", OPTION_LIST, NULL, 0, "List the cases and exit", 0},
 		{"seed", OPTION_SEED, "N", 0, "Seed of all data (default 23)", 0},
-		{NULL, 'h', NULL, 0, "Give this help list", -1},
 		{0},
 	};
 	const struct argp parser = {
 		.options = options,
 		.parser = read_option,
+		.children = help__options,
 		.doc = "Save and recover this program's own memory through a tracer, and verify "
 		       "every byte of it.\vRun it as: tracer ./testcase\n\nWith --case all, "
 		       "idle and scramble share the SECONDS.\nExit status: 0 every byte is right; "
@@ -128,7 +126,7 @@ static void read_arguments(int argc, char **argv, struct arguments *arguments)
 		       "64 wrong usage. Stopped by SIGINT, SIGTERM or SIGHUP it reports, removes "
 		       "its control files and dies of the signal.",
 	};
-	error_t err = argp_parse(&parser, argc, argv, 0, NULL, arguments);
+	error_t err = argp_parse(&parser, argc, argv, ARGP_NO_HELP, NULL, arguments);
 
 	if (err) {
 		(void)fprintf(stderr, "testcase: cannot read the options: %s\n", strerror(err));

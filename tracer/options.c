@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include "base/help.h"
 #include "base/log.h"
 #include "base/parse.h"
 #include <linux/types.h>
@@ -32,8 +33,9 @@ enum key {
 	KEY_VERIFY,
 	KEY_PAGES_PER_POLL,
 	KEY_STATS,
-	KEY_USAGE,
 };
+
+const char *argp_program_version = "tracer " TRACER_VERSION;
 
 static const struct argp_option option_list[] = {
 	{NULL, 0, NULL, 0, "Snapshots:", 1},
@@ -73,10 +75,6 @@ static const struct argp_option option_list[] = {
 	 3},
 	{"verbose", 'v', NULL, 0, "Tell each step; implies --stats", 3},
 	{"quiet", 'q', NULL, 0, "Print errors only; no summary", 3},
-	{NULL, 0, NULL, 0, "Help:", -1},
-	{"help", 'h', NULL, 0, "Print this text", -1},
-	{"usage", KEY_USAGE, NULL, 0, "Print a short usage message", -1},
-	{"version", 'V', NULL, 0, "Print the version", -1},
 	{0},
 };
 
@@ -214,15 +212,6 @@ static error_t read_option(int key, char *text, struct argp_state *state)
 	case 'q':
 		options->verbosity = LOG_LEVEL_QUIET;
 		break;
-	case 'h':
-		argp_state_help(state, stdout, ARGP_HELP_STD_HELP);
-		break;
-	case KEY_USAGE:
-		argp_state_help(state, stdout, ARGP_HELP_USAGE | ARGP_HELP_EXIT_OK);
-		break;
-	case 'V':
-		fputs("tracer " TRACER_VERSION "\n", stdout);
-		exit(0);
 	case KEY_RESTORE:
 		read_restore(state, text, options);
 		break;
@@ -288,6 +277,7 @@ void options__parse(int argc, char **argv, struct options *ret)
 	static const struct argp argp = {
 		.options = option_list,
 		.parser = read_option,
+		.children = help__options,
 		.args_doc = "[--] PROGRAM [ARG...]\n--wait NAME",
 		.doc = help_text,
 	};

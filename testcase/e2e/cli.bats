@@ -132,18 +132,32 @@ run_tracer()
 	expect_text "$err" '--user'
 }
 
-@test '--help and --version go to stdout' {
-	for option in --help -h; do
-		run_tracer "$option"
-		expect_status 0
-		expect_text "$out" '--control-dir' '--max-chunks' 'Exit status'
-		[ ! -s "$err" ]
+@test '--help names the options and the exit status' {
+	run_tracer --help
+	expect_status 0
+	expect_text "$out" '--control-dir' '--max-chunks' 'Exit status'
+}
+
+@test 'every program answers the same options for help' {
+	local program option
+
+	for program in tracer testcase slabsim restart readckpt; do
+		for option in -h -\? --help --usage; do
+			run_limited "$BUILD/$program" "$option"
+			expect_status 0
+			expect_text "$out" "^Usage: $program "
+			[ ! -s "$err" ]
+			[ "$option" = --usage ] || sed -n '/^ Help:$/,/^$/p' "$out" >>"$dir/$option"
+		done
+		for option in -V --version; do
+			run_limited "$BUILD/$program" "$option"
+			expect_status 0
+			[ "$(cat "$out")" = "$program $(cat "$TREE/VERSION")" ]
+			[ ! -s "$err" ]
+		done
 	done
-	for option in --version -V; do
-		run_tracer "$option"
-		expect_status 0
-		[ "$(cat "$out")" = "tracer $(cat "$TREE/VERSION")" ]
-		[ ! -s "$err" ]
+	for option in -h -\? --help; do
+		[ "$(sort "$dir/$option" | uniq -c | awk '{ print $1 }' | sort -u)" = 5 ]
 	done
 }
 

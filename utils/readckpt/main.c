@@ -9,6 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/help.h"
 #include "base/log.h"
 #include "base/parse.h"
 #include "readckpt/dump.h"
@@ -38,12 +39,11 @@ struct options {
 const char *argp_program_version = "readckpt " TRACER_VERSION;
 
 static const struct argp_option option_table[] = {
-	{"json", OPTION_JSON, NULL, 0, "write JSON, for machines", 0},
+	{"json", OPTION_JSON, NULL, 0, "Write JSON, for machines", 0},
 	{"dump", OPTION_DUMP, "ADDR,LEN", 0,
-	 "write LEN bytes of memory from ADDR on, in hexadecimal (at most 1 GiB)", 0},
+	 "Write LEN bytes of memory from ADDR on, in hexadecimal (at most 1 GiB)", 0},
 	{"squash", OPTION_SQUASH, "OUT", 0,
-	 "write an increment and the images that it adds to as one image OUT", 0},
-	{NULL, 'h', NULL, 0, "Give this help list", -1},
+	 "Merge an increment with its parents into one image OUT", 0},
 	{0},
 };
 
@@ -78,9 +78,6 @@ static error_t parse_option(int key, char *argument, struct argp_state *state)
 	case OPTION_SQUASH:
 		options->squash = argument;
 		return 0;
-	case 'h':
-		argp_state_help(state, stdout, ARGP_HELP_STD_HELP);
-		return 0;
 	case ARGP_KEY_ARG:
 		if (state->arg_num > 0)
 			argp_error(state, "one image at a time");
@@ -98,6 +95,7 @@ static error_t parse_option(int key, char *argument, struct argp_state *state)
 static const struct argp argp = {
 	.options = option_table,
 	.parser = parse_option,
+	.children = help__options,
 	.args_doc = "[FILE]",
 	.doc = "Show what is in the image FILE (default: myckpt) that libckpt or tracer --save "
 	       "wrote, and verify its checksums.\v"
@@ -193,7 +191,7 @@ int main(int argc, char **argv)
 	log__reserve_descriptors();
 	log__set_name("readckpt");
 	argp_err_exit_status = EXIT_USAGE;
-	if (argp_parse(&argp, argc, argv, 0, NULL, &options))
+	if (argp_parse(&argp, argc, argv, ARGP_NO_HELP, NULL, &options))
 		return EXIT_USAGE;
 	if (options.dump || options.squash)
 		status = dump_or_squash(&options, message);

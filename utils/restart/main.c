@@ -15,6 +15,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/help.h"
 #include "base/log.h"
 #include "become/become.h"
 #include "restart/attributes.h"
@@ -52,9 +53,6 @@ static error_t parse_option(int key, char *argument, struct argp_state *state)
 	case 'q':
 		log__set_level(LOG_LEVEL_QUIET);
 		return 0;
-	case 'h':
-		argp_state_help(state, stdout, ARGP_HELP_STD_HELP);
-		return 0;
 	case ARGP_KEY_ARG:
 		if (state->arg_num > 0)
 			argp_error(state, "one image at a time");
@@ -67,21 +65,21 @@ static error_t parse_option(int key, char *argument, struct argp_state *state)
 
 static const struct argp_option option_table[] = {
 	{"same-pid", OPTION_SAME_PID, NULL, 0,
-	 "give the process the number that it had (as root); refuse if that cannot be", 0},
+	 "Give the process the number that it had (as root); refuse if that cannot be", 0},
 	{"changed-files", OPTION_CHANGED_FILES, NULL, 0,
-	 "accept files that were replaced or cut off, and another root folder", 0},
-	{"verbose", 'v', NULL, 0, "say more of what is not brought back", 0},
-	{"quiet", 'q', NULL, 0, "say nothing but errors", 0},
-	{NULL, 'h', NULL, 0, "Give this help list", -1},
+	 "Accept files that were replaced or cut off, and another root folder", 0},
+	{"verbose", 'v', NULL, 0, "Say more of what is not brought back", 0},
+	{"quiet", 'q', NULL, 0, "Print errors only", 0},
 	{0},
 };
 
 static const struct argp argp = {
 	.options = option_table,
 	.parser = parse_option,
+	.children = help__options,
 	.args_doc = "[FILE]",
 	.doc = "Bring a process back from the image FILE (default: myckpt) that libckpt wrote.\v"
-	       "The exit status is that of the process; 125 if it could not be brought back.",
+	       "Exit status: that of the process; 125 if it could not be brought back.",
 };
 
 /* ---- the way ---- */
@@ -229,7 +227,7 @@ int main(int argc, char **argv)
 
 	log__set_name("restart");
 	argp_err_exit_status = RESTART_FAILED;
-	if (argp_parse(&argp, argc, argv, 0, NULL, &options))
+	if (argp_parse(&argp, argc, argv, ARGP_NO_HELP, NULL, &options))
 		return RESTART_FAILED;
 	(void)restart(&options);
 	return RESTART_FAILED;

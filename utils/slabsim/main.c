@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "actions.h"
+#include "base/help.h"
 #include "base/parse.h"
 #include "errors.h"
 #include "menu.h"
@@ -87,9 +88,6 @@ static error_t read_shape(int key, char *text, struct argp_state *state)
 	case OPTION_EVERY:
 		arguments->every = read_number("--every", text, 1, MOST_OPERATIONS, state);
 		return 0;
-	case 'h':
-		argp_state_help(state, stdout, ARGP_HELP_STD_HELP);
-		return 0;
 	case ARGP_KEY_ARG:
 		argp_error(state, "'%s' is not an option; there are no other arguments", text);
 		return EINVAL;
@@ -160,17 +158,17 @@ static void read_arguments(int argc, char **argv, struct arguments *arguments)
 		{NULL, 0, NULL, 0, "For --run:", 3},
 		{"seed", OPTION_SEED, "N", 0, "The same seed does the same (default 23)", 3},
 		{"every", OPTION_EVERY, "N", 0, "Print a picture after every N operations", 3},
-		{NULL, 'h', NULL, 0, "Give this help list", -1},
 		{0},
 	};
 	const struct argp parser = {
 		.options = options,
 		.parser = read_option,
+		.children = help__options,
 		.doc = "Show how a slab allocator works.\vWithout anything to do, a menu is shown."
 		       "\n\nExit status: 0 all went well; 1 the cache refused something; 2 output "
 		       "or memory failed; 64 wrong usage.",
 	};
-	error_t err = argp_parse(&parser, argc, argv, 0, NULL, arguments);
+	error_t err = argp_parse(&parser, argc, argv, ARGP_NO_HELP, NULL, arguments);
 
 	if (err) {
 		(void)fprintf(stderr, "slabsim: cannot read the options: %s\n", strerror(err));
