@@ -30,19 +30,24 @@ int main(int argc, char **argv)
 	}
 	sample__make(&s);
 	err = put(&s, argv[1], "full");
-	if (!err)
-		err = put(&s, argv[1], "full.gz");
+	if (err)
+		goto out;
+	err = put(&s, argv[1], "full.gz");
+	if (err)
+		goto out;
 	s.image.segment_count = s.image.mapping_count = 1;
 	s.image.missing_count = s.image.file_count = 0;
-	if (!err)
-		err = put(&s, argv[1], "one-page");
+	err = put(&s, argv[1], "one-page");
+	if (err)
+		goto out;
 	s.image.thread_count = s.image.segment_count = s.image.mapping_count = 0;
 	s.image.info.flags = IMAGE_NO_REGISTERS;
-	if (!err)
-		err = put(&s, argv[1], "nothing");
+	err = put(&s, argv[1], "nothing");
+	if (err)
+		goto out;
 	sample__make(&s);
 	sample__add_to(&s, "/nowhere/full", SAMPLE_ID);
-	if (!err)
-		err = put(&s, argv[1], "increment");
+	err = put(&s, argv[1], "increment");
+out:
 	return err != 0;
 }

@@ -184,8 +184,9 @@ static inline int sample__write(struct sample *s, const char *path)
 	struct image_writer *writer = calloc(1, sizeof(*writer));
 	int err = writer ? image_writer__open(writer, path) : -ENOMEM;
 
-	if (!err)
-		err = image_writer__begin(writer, &s->image);
+	if (err)
+		goto out;
+	err = image_writer__begin(writer, &s->image);
 	for (size_t i = 0; i < s->image.segment_count && !err; i++) {
 		const struct image_segment *segment = &s->segments[i];
 
@@ -194,8 +195,10 @@ static inline int sample__write(struct sample *s, const char *path)
 						  segment->start == SAMPLE_TEXT ? s->text : s->heap,
 						  segment->bytes);
 	}
-	if (!err)
-		err = image_writer__commit(writer);
+	if (err)
+		goto out;
+	err = image_writer__commit(writer);
+out:
 	if (writer)
 		image_writer__abort(writer);
 	free(writer);

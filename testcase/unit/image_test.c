@@ -120,8 +120,9 @@ static int write_image(struct image *image, const char *path)
 {
 	int err = image_writer__open(writer, path);
 
-	if (!err)
-		err = image_writer__begin(writer, image);
+	if (err)
+		goto out;
+	err = image_writer__begin(writer, image);
 	for (size_t i = 0; i < image->segment_count && !err; i++) {
 		const struct image_segment *segment = &image->segments[i];
 		uint64_t at = segment->start - START - 0x1000000;
@@ -131,8 +132,10 @@ static int write_image(struct image *image, const char *path)
 		else if (segment->bytes)
 			err = image_writer__pages(writer, memory + at, segment->bytes);
 	}
-	if (!err)
-		err = image_writer__commit(writer);
+	if (err)
+		goto out;
+	err = image_writer__commit(writer);
+out:
 	image_writer__abort(writer);
 	return err;
 }

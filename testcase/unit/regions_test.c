@@ -70,10 +70,13 @@ static int find_made_up(uint32_t mask, const struct intervals *tracked, struct i
 	struct regions *regions = NULL;
 	int err = regions__create(mask, &regions);
 
-	if (!err)
-		err = procfs__parse_mappings(made_up, &mappings);
-	if (!err)
-		err = regions__wanted(regions, getpid(), &mappings, tracked, ret, NULL);
+	if (err)
+		goto out;
+	err = procfs__parse_mappings(made_up, &mappings);
+	if (err)
+		goto out;
+	err = regions__wanted(regions, getpid(), &mappings, tracked, ret, NULL);
+out:
 	procfs__free_mappings(&mappings);
 	regions__free(regions);
 	return err;
@@ -124,10 +127,13 @@ static int find_own(uint32_t mask, struct intervals *ret)
 	struct regions *regions = NULL;
 	int err = regions__create(mask, &regions);
 
-	if (!err)
-		err = procfs__mappings(0, &mappings);
-	if (!err)
-		err = regions__wanted(regions, getpid(), &mappings, &nothing, ret, NULL);
+	if (err)
+		goto out;
+	err = procfs__mappings(0, &mappings);
+	if (err)
+		goto out;
+	err = regions__wanted(regions, getpid(), &mappings, &nothing, ret, NULL);
+out:
 	procfs__free_mappings(&mappings);
 	regions__free(regions);
 	return err;
@@ -245,12 +251,16 @@ static int find_bss(char *area, const unsigned char *file, size_t bytes, struct 
 	struct intervals here = {0}, all = {0};
 	int err = map_elf(area, file, bytes);
 
-	if (!err)
-		err = find_own(REGION_BSS, &all);
-	if (!err)
-		err = intervals__add(&here, (uintptr_t)area, (uintptr_t)area + 4 * PAGE);
-	if (!err)
-		err = intervals__intersect(&all, &here, ret);
+	if (err)
+		goto out;
+	err = find_own(REGION_BSS, &all);
+	if (err)
+		goto out;
+	err = intervals__add(&here, (uintptr_t)area, (uintptr_t)area + 4 * PAGE);
+	if (err)
+		goto out;
+	err = intervals__intersect(&all, &here, ret);
+out:
 	intervals__clear(&here);
 	intervals__clear(&all);
 	return err;

@@ -49,20 +49,22 @@ static int lay_out(struct paged_engine *paged, enum operation_kind kind)
 {
 	struct page_engine *page_engine = page_engine_of(paged);
 	struct state *state = paged->engine.state;
-	int err = 0;
 
 	page_maps__begin_walk(page_engine->maps);
-	for (uint32_t i = 0; i < state->slabs && !err; i++) {
+	for (uint32_t i = 0; i < state->slabs; i++) {
 		struct slab *slab = paged_engine__slab(paged, i);
+		int err = 0;
 
 		if (paged->verify && slab->state == SLAB_PRESENT)
 			err = verify(page_engine, slab);
-		if (!err && is_on_walk(slab))
+		if (err)
+			return err;
+		if (is_on_walk(slab))
 			err = page_maps__add(page_engine->maps, slab->address,
 					     slab->state == SLAB_ZERO);
+		if (err)
+			return err;
 	}
-	if (err)
-		return err;
 	return page_maps__end_walk(page_engine->maps, kind, state->target, &state->visits);
 }
 

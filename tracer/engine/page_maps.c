@@ -88,17 +88,16 @@ static int replace(struct table *table, enum table_name name, uint64_t places)
 		return fd;
 	if (bytes) {
 		values = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-		if (values == MAP_FAILED)
+		if (values == MAP_FAILED) {
 			err = -errno;
+			goto out;
+		}
 	}
-	if (!err && bpf_map_update_elem(table->fd, &zero, &fd, BPF_ANY)) {
+	if (bpf_map_update_elem(table->fd, &zero, &fd, BPF_ANY)) {
 		err = -errno;
 		if (bytes)
 			munmap(values, bytes);
-	}
-	if (err) {
-		close(fd);
-		return err;
+		goto out;
 	}
 	unmap(table, name);
 	if (table->inner_fd >= 0)
@@ -106,7 +105,10 @@ static int replace(struct table *table, enum table_name name, uint64_t places)
 	table->inner_fd = fd;
 	table->values = values;
 	table->places = places;
-	return 0;
+out:
+	if (err)
+		close(fd);
+	return err;
 }
 
 /* Is the table too small for that, or far too large? */

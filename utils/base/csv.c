@@ -133,10 +133,10 @@ int csv__end_row(struct csv *csv)
 
 	append_bytes(csv, "\r\n", 2);
 	err = csv->error;
-	if (!err && csv->fields != csv->columns)
-		err = -EINVAL;
-	if (!err)
-		err = write_row(csv);
+	if (err)
+		goto out;
+	err = csv->fields == csv->columns ? write_row(csv) : -EINVAL;
+out:
 	csv->length = 0;
 	csv->fields = 0;
 	csv->error = 0;

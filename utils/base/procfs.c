@@ -467,9 +467,11 @@ int procfs__status_u64(pid_t pid, const char *key, uint64_t *ret_value)
 	if (!p)
 		goto out;
 	err = take_number(&p, 10, UINT64_MAX, &value);
-	if (!err && *p && !strchr(" \t\n", *p))
+	if (err)
+		goto out;
+	if (*p && !strchr(" \t\n", *p))
 		err = -EBADMSG;
-	if (!err)
+	else
 		*ret_value = value;
 out:
 	free(text);

@@ -250,12 +250,15 @@ static int ask(const char *request, const char *complete, unsigned int timeout_m
 	int err;
 
 	err = read_timeout(timeout_ms, &timeout_ns);
-	if (!err)
-		err = build_path(request, paths.request);
-	if (!err)
-		err = build_path(complete, paths.complete);
-	if (!err)
-		err = make_request(&paths);
+	if (err)
+		return err;
+	err = build_path(request, paths.request);
+	if (err)
+		return err;
+	err = build_path(complete, paths.complete);
+	if (err)
+		return err;
+	err = make_request(&paths);
 	if (err)
 		return err;
 	err = wait_for_answer(&paths, timeout_ns);

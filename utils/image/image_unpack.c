@@ -81,8 +81,9 @@ static int read_expected(struct unpacking *u)
 	if (u->bytes < sizeof(header))
 		return 0;
 	err = image__read_at(u->fd, &header, sizeof(header), 0);
-	if (!err)
-		err = image_headers__check_elf(u->image, &header, u->message);
+	if (err)
+		return err;
+	err = image_headers__check_elf(u->image, &header, u->message);
 	at = sizeof(header) + ((uint64_t)header.e_phnum - 1) * sizeof(last);
 	if (err || u->bytes < at + sizeof(last))
 		return err;
@@ -172,11 +173,12 @@ static int unpack_blocks(struct unpacking *u)
 		err = unpack_block(u);
 	}
 	progress__end(&progress);
-	if (!err)
-		err = check_end(u);
-	if (!err && ftruncate(u->fd, (off_t)u->bytes) < 0)
-		err = fail_damaged(u, strerror(errno));
-	return err;
+	if (err)
+		return err;
+	err = check_end(u);
+	if (err)
+		return err;
+	return ftruncate(u->fd, (off_t)u->bytes) < 0 ? fail_damaged(u, strerror(errno)) : 0;
 }
 
 /* zlib's memory. */

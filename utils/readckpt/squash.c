@@ -125,10 +125,10 @@ static int plan(struct squash *s)
 	image->info.flags &= ~(uint32_t)IMAGE_INCREMENT;
 	image->info.missing &= ~(uint64_t)IMAGE_MISSING_PAGES;
 	image->info.parent_id = image->info.depth = image->info.parent = 0;
-	err = image->segments ? 0 : fail(s, -ENOMEM, first->path, strerror(ENOMEM));
 	image->strings = NULL;
-	if (!err)
-		err = make_strings(s);
+	if (!image->segments)
+		return fail(s, -ENOMEM, first->path, strerror(ENOMEM));
+	err = make_strings(s);
 	for (size_t i = 0; i < first->mapping_count && !err; i++)
 		err = plan_mapping(s, &first->mappings[i]);
 	return err;
@@ -240,8 +240,9 @@ int squash__write(const struct image_chain *chain, const char *path, char *messa
 	struct squash s = {.chain = chain, .path = path, .message = message};
 	int err = image_chain__check(chain, message);
 
-	if (!err)
-		err = plan(&s);
+	if (err)
+		goto out;
+	err = plan(&s);
 	if (err)
 		goto out;
 	s.writer = calloc(1, sizeof(*s.writer));
