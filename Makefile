@@ -89,7 +89,7 @@ $(BUILD)/tracer.skel.h: $(BUILD)/tracer.bpf.o
 	$(Q){ echo '/* NOLINTBEGIN */'; $(BPFTOOL) gen skeleton $< name tracer_bpf && \
 		echo '/* NOLINTEND */'; } >$@
 
-$(BUILD)/obj/tracer/kernel/hooks.o: $(BUILD)/tracer.skel.h
+$(BUILD)/obj/tracer/kernel/hooks.o $(BUILD)/obj/tracer/kernel/fault_list.o: $(BUILD)/tracer.skel.h
 
 # The text that BCC compiles when the page engine is chosen, as a C string, and headers for it.
 $(BUILD)/page.bcc.h: bpf/page.bcc.c bpf/tracer.h Makefile | $(BUILD)/packages

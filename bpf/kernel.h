@@ -96,24 +96,32 @@ struct files_struct {
 } CORE;
 
 struct rseq; /* in user memory */
+struct io_uring_task;
 
 struct task_struct { /* include/linux/sched.h */
+	unsigned int flags;
 	const struct cred *cred;
 	struct mm_struct *mm;
 	struct signal_struct *signal;
 	struct files_struct *files;
-	struct rseq *rseq; /* with CONFIG_RSEQ */
-	__u32 rseq_len;    /* since 6.3 */
+	struct rseq *rseq;              /* with CONFIG_RSEQ */
+	__u32 rseq_len;                 /* since 6.3 */
+	struct io_uring_task *io_uring; /* with CONFIG_IO_URING; NULL: it has never used it */
 } CORE;
 
 struct pt_regs { /* arch/x86/include/asm/ptrace.h */
-	unsigned long r10, r8, dx, si, di, sp;
+	unsigned long r10, r8, dx, si, di, orig_ax, sp;
 } CORE;
 
 struct seq_file; /* seen only as a pointer */
 
 struct bpf_iter_meta { /* include/linux/bpf.h */
 	struct seq_file *seq;
+} CORE;
+
+struct bpf_iter__task { /* kernel/bpf/task_iter.c */
+	struct bpf_iter_meta *meta;
+	struct task_struct *task;
 } CORE;
 
 struct bpf_iter__bpf_map_elem { /* kernel/bpf/map_iter.c */
@@ -136,6 +144,11 @@ struct bpf_iter__bpf_map_elem { /* kernel/bpf/map_iter.c */
 #define MREMAP_FIXED        2 /* include/uapi/linux/mman.h */
 #define MREMAP_DONTUNMAP    4
 #define O_CREAT             0100 /* include/uapi/asm-generic/fcntl.h */
+
+#define FAULT_WRITE        (1 << 1)   /* X86_PF_WRITE, arch/x86/include/asm/trap_pf.h */
+#define FAULT_SHADOW_STACK (1 << 6)   /* X86_PF_SHSTK: makes the page writable, as a write does */
+#define PF_IO_WORKER       0x00000010 /* include/linux/sched.h */
+#define PF_USER_WORKER     0x00004000 /* since 6.4 */
 
 #define PAGE_BYTES          4096UL
 #define PAGE_ALIGN(address) (((address) + PAGE_BYTES - 1) & ~(PAGE_BYTES - 1))

@@ -3,7 +3,8 @@
  * The kernel side of tracer, one object. A hook of execve finds the target. Hooks of the mmap
  * family follow its ranges (ranges.bpf.h). The open of a request file starts an operation
  * (request.bpf.h). A poll of the completion file copies, in the target's own context (poll.bpf.h,
- * chunk.bpf.h, slab.bpf.h).
+ * chunk.bpf.h, slab.bpf.h). While the target's memory is armed, its write faults are listed
+ * (faults.bpf.h).
  *
  * Every program returns at once in a process that is not the target. Only the program restore
  * writes to user memory. It is optional: a locked-down kernel refuses to load it.
@@ -157,6 +158,8 @@ static bool move_phase(__u32 from, __u32 to)
 	return __sync_val_compare_and_swap(&state.operation.phase, from, to) == from;
 }
 
+#include "faults.bpf.h"
+
 /* ---- the target ---- */
 
 /* Compares the name with the end of the path, whose length is in the record. A search for the last
@@ -194,6 +197,7 @@ int on_exec(struct trace_event_raw_sched_process_exec *ctx)
 		if (__sync_val_compare_and_swap(&state.target, 0, tgid))
 			return 0;
 	}
+	forget_watched();
 	state.valid = 0;
 	state.always_prepare = 0;
 	state.operation.phase = PHASE_IDLE;

@@ -56,6 +56,13 @@
  * takes no loop of 2048: it remembers 8192 jumps, and a page has several. */
 #define PAGE_BATCH 1024
 
+/* Entries of the list of faults (bpf/faults.bpf.h): 64 MiB of pages. Entry number N is at index
+ * N modulo FAULT_PAGES. It is the page's address, and in the low bits the lap that it belongs to:
+ * 1 at first, so that an entry that nobody has written yet is of no lap. */
+#define FAULT_PAGES                  16384
+#define FAULT_LAP(number)            (((number) / FAULT_PAGES + 1) & (SLAB_BYTES - 1))
+#define FAULT_ENTRY(address, number) (((address) & ~(__u64)(SLAB_BYTES - 1)) | FAULT_LAP(number))
+
 /* How long a poll waits for user space: less than going to sleep and being woken takes. */
 #define POLL_WAIT_NS 100000
 
@@ -216,6 +223,12 @@ enum counter {
 	COUNTERS,
 };
 
+struct fault_mark {   /* a point in the list of faults; both numbers only grow */
+	__u64 writes; /* entries that were made */
+	__u64 hidden; /* signs that pages may have been written or discarded without an entry */
+};
+_Static_assert(sizeof(struct fault_mark) == 16, "struct fault_mark crosses the border");
+
 #define NO_TARGET 0xffffffffU /* no process has this id: the hooks do nothing */
 
 #define LATENCY_BUCKETS 40 /* bucket b counts copies of [2^b, 2^(b+1)) ns */
@@ -224,6 +237,7 @@ struct state { /* shared memory between both sides: the BPF object's .bss */
 	struct operation operation;
 	__u64 counters[COUNTERS];
 	__u64 latency[OPERATION_KINDS][LATENCY_BUCKETS];
+	struct fault_mark faults; /* the end of the list of faults */
 	__u64 deferred; /* grows with each change of mappings that user space must look at */
 	__u64 prepared; /* value of deferred that user space has dealt with */
 	/* Bytes; a range from there on is kept in slabs. Not a constant in rodata: the verifier
@@ -252,7 +266,7 @@ struct state { /* shared memory between both sides: the BPF object's .bss */
 	__u32 threads;        /* of the target, at the checkpoint */
 	__u32 padding;
 };
-_Static_assert(sizeof(struct state) == 992, "struct state crosses the border");
+_Static_assert(sizeof(struct state) == 1008, "struct state crosses the border");
 
 /* Programs that a poll goes on in, by a tail call. */
 enum continuation {

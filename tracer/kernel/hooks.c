@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <unistd.h>
 #include "base/log.h"
 #include "base/procfs.h"
 #include "kernel/detach.h"
@@ -59,6 +60,7 @@ static void set_constants(struct tracer_bpf *object, const struct hook_settings 
 	object->rodata->namespace_inode = facts->namespace_inode;
 	object->rodata->folder_inode = settings->folder_inode;
 	object->rodata->folder_device = settings->folder_device;
+	object->rodata->tracer_pid = (uint32_t)getpid();
 	object->rodata->track_mmap = settings->track_mmap;
 	object->rodata->restore_in_bpf = settings->restore_in_bpf;
 	object->rodata->restore_all = settings->restore_all;
@@ -90,6 +92,12 @@ static int choose_programs(const struct tracer_bpf *object, const struct hook_se
 		{object->progs.stream, true, false},
 		{object->progs.restore, settings->restore_in_bpf, false},
 		{object->progs.pages_moved, settings->pages_per_poll > 0, false},
+		{object->progs.on_user_fault, settings->list_faults, false},
+		{object->progs.on_kernel_fault, settings->list_faults, false},
+		{object->progs.on_unlock, settings->list_faults, false},
+		{object->progs.watch, settings->list_faults, false},
+		{object->progs.on_madvise, settings->list_faults, true},
+		{object->progs.on_process_madvise, settings->list_faults, true},
 		{object->progs.on_brk_enter, settings->track_heap, true},
 		{object->progs.on_brk_exit, settings->track_heap, true},
 		{object->progs.on_mprotect_exit, !facts->counts_mapping_changes, true},
@@ -115,6 +123,8 @@ static int configure(struct tracer_bpf *object, const struct hook_settings *sett
 	err = bpf_map__set_max_entries(object->maps.chunks, settings->ready_chunks);
 	if (!err && !settings->restore_in_bpf)
 		err = bpf_map__set_max_entries(object->maps.differences, DIFFERENCES);
+	if (!err && settings->list_faults)
+		err = bpf_map__set_max_entries(object->maps.fault_pages, FAULT_PAGES);
 	return err ? err : choose_programs(object, settings, facts);
 }
 
@@ -208,6 +218,11 @@ out:
 	}
 	*ret_hooks = hooks;
 	return 0;
+}
+
+struct tracer_bpf *hooks__object(const struct hooks *hooks)
+{
+	return hooks->object;
 }
 
 struct state *hooks__state(const struct hooks *hooks)

@@ -13,6 +13,7 @@
 #include "kernel/kernel_check.h"
 
 struct hooks;
+struct tracer_bpf;
 
 struct hook_settings {         /* strings are copied */
 	const char *wait_name; /* the program to wait for; NULL: state.child says who it is */
@@ -27,6 +28,7 @@ struct hook_settings {         /* strings are copied */
 	bool restore_in_bpf; /* load the restore program */
 	bool restore_all;    /* write everything back, not only what differs */
 	bool verify;         /* keep checksums of slabs */
+	bool list_faults;    /* load the programs of fault_list.h */
 };
 
 /*
@@ -53,6 +55,9 @@ int hooks__continuations_fd(const struct hooks *hooks);
 /* File descriptors of programs, borrowed. pages_moved is only there with the page engine. */
 int hooks__stream_fd(const struct hooks *hooks);
 int hooks__pages_moved_fd(const struct hooks *hooks);
+
+/* The object itself, for the other files of this folder. */
+struct tracer_bpf *hooks__object(const struct hooks *hooks);
 
 /* Calls each for every map but the chunk stores: name, places and kernel memory in bytes. */
 void hooks__for_each_map(const struct hooks *hooks,

@@ -1,0 +1,134 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * The list of faults: which pages of a process were written since they were armed. The first write
+ * to an armed page traps, and the tracepoints of page faults name its address. They are raw
+ * tracepoints, which attach and detach in a millisecond, so they are attached only while the list
+ * is wanted (tracer/kernel/fault_list.h). For another process they compare two numbers.
+ *
+ * The kernel also writes without a trap: get_user_pages() serves process_vm_writev(2), ptrace(2),
+ * /proc/PID/mem, O_DIRECT, io_uring, KVM and more. It makes an armed page writable under the lock
+ * of the memory (mmap_lock), and only there. So whoever releases that lock may have written, which
+ * is counted as a hidden sign. Only a thread that came from user mode by an exception has not: it
+ * had a fault, which is listed. The sign comes after the deed, so a mark taken between the two does
+ * not have it yet. Since 6.16 madvise(2) discards pages without that lock; it is a sign by itself.
+ */
+#ifndef BPF_FAULTS_BPF_H
+#define BPF_FAULTS_BPF_H
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, 1); /* FAULT_PAGES if the list is wanted */
+	__type(key, __u32);
+	__type(value, __u64);
+} fault_pages SEC(".maps");
+
+const volatile __u32 tracer_pid; /* in its PID namespace */
+
+struct mm_struct *watched_memory; /* only compared; NULL: nothing is watched */
+
+static bool is_watched(void)
+{
+	struct mm_struct *memory = bpf_get_current_task_btf()->mm;
+
+	return memory && memory == watched_memory;
+}
+
+static void count_hidden(void)
+{
+	__sync_fetch_and_add(&state.faults.hidden, 1);
+}
+
+/* Entries are written in any order, by all processors at once. The lap in an entry says whether it
+ * is written already. */
+static __always_inline int on_fault(struct bpf_raw_tracepoint_args *ctx)
+{
+	__u64 address = ctx->args[0], error = ctx->args[2], number, *entry;
+	__u32 index;
+
+	if (!is_watched() || !(error & (FAULT_WRITE | FAULT_SHADOW_STACK)) || (__s64)address < 0)
+		return 0;
+	number = __sync_fetch_and_add(&state.faults.writes, 1);
+	index = number % FAULT_PAGES;
+	entry = bpf_map_lookup_elem(&fault_pages, &index);
+	if (entry)
+		*(volatile __u64 *)entry = FAULT_ENTRY(address, number);
+	return 0;
+}
+
+SEC("?raw_tp/page_fault_user")
+int on_user_fault(struct bpf_raw_tracepoint_args *ctx)
+{
+	return on_fault(ctx);
+}
+
+SEC("?raw_tp/page_fault_kernel")
+int on_kernel_fault(struct bpf_raw_tracepoint_args *ctx)
+{
+	return on_fault(ctx);
+}
+
+/* Did the current thread come from user mode by an exception? Only a system call writes by
+ * get_user_pages(), or io_uring, which works in its own threads and whenever its user leaves the
+ * kernel. */
+static bool is_exception(void)
+{
+	struct task_struct *task = bpf_get_current_task_btf();
+	struct pt_regs *registers = (void *)bpf_task_pt_regs(task);
+
+	if (task->flags & (PF_IO_WORKER | PF_USER_WORKER) ||
+	    (bpf_core_field_exists(task->io_uring) && task->io_uring))
+		return false;
+	return (__s64)registers->orig_ax < 0;
+}
+
+SEC("?raw_tp/mmap_lock_released")
+int on_unlock(struct bpf_raw_tracepoint_args *ctx)
+{
+	if (ctx->args[0] != (__u64)watched_memory)
+		return 0;
+	if (is_watched() ? !is_exception() : visible_ids().tgid != tracer_pid)
+		count_hidden();
+	return 0;
+}
+
+SEC("?tp/syscalls/sys_enter_madvise")
+int on_madvise(void *ctx)
+{
+	if (is_watched())
+		count_hidden();
+	return 0;
+}
+
+SEC("?tp/syscalls/sys_enter_process_madvise")
+int on_process_madvise(void *ctx)
+{
+	return on_madvise(ctx);
+}
+
+/* User space names the process by reading from an iterator over it. */
+SEC("?iter/task")
+int watch(struct bpf_iter__task *ctx)
+{
+	struct task_struct *task = ctx->task;
+
+	if (task && task->mm)
+		watched_memory = task->mm;
+	return 0;
+}
+
+/* The memory of the process that execs is another one from now on, which nobody has armed. */
+static void forget_watched(void)
+{
+	watched_memory = NULL;
+	count_hidden();
+}
+
+/* Has nothing been written since the mark? */
+static inline bool is_quiet_since(const struct fault_mark *mark)
+{
+	return watched_memory && state.faults.writes == mark->writes &&
+	       state.faults.hidden == mark->hidden;
+}
+
+#endif

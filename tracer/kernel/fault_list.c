@@ -1,0 +1,294 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * The reader of the list. BPF never waits for it: entries are overwritten after FAULT_PAGES others,
+ * and the lap in an entry tells whether it is the one that is asked for. A mark is all that a round
+ * remembers, so nothing is ever reset.
+ */
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <sys/uio.h>
+#include <unistd.h>
+#include "kernel/fault_list.h"
+#include <tracer.skel.h>
+
+enum {
+	PROGRAMS = 3,   /* on raw tracepoints */
+	LOOKS = 100000, /* at an entry that is about to be written: some milliseconds */
+};
+
+struct fault_list {
+	struct tracer_bpf *object;
+	const uint64_t *entries;
+	struct bpf_link *links[PROGRAMS];
+};
+
+/* ---- the process ---- */
+
+/* Lets the program watch run once for each thread of the process. */
+static int run_watch(const struct tracer_bpf *object, pid_t pid)
+{
+	union bpf_iter_link_info info = {.task.pid = (uint32_t)pid};
+	LIBBPF_OPTS(bpf_link_create_opts, options, .iter_info = &info,
+		    .iter_info_len = sizeof(info));
+	int link, iterator = -1, err = 0;
+	char byte;
+
+	link = bpf_link_create(bpf_program__fd(object->progs.watch), 0, BPF_TRACE_ITER, &options);
+	if (link < 0)
+		return link;
+	iterator = bpf_iter_create(link);
+	if (iterator < 0)
+		err = iterator;
+	else if (read(iterator, &byte, sizeof(byte)) < 0)
+		err = -errno;
+	if (iterator >= 0)
+		close(iterator);
+	close(link);
+	return err;
+}
+
+static bool is_watching(const struct fault_list *list)
+{
+	return __atomic_load_n(&list->object->bss->watched_memory, __ATOMIC_ACQUIRE);
+}
+
+static int watch_process(struct fault_list *list, pid_t pid)
+{
+	int err;
+
+	if (kill(pid, 0) && errno == ESRCH)
+		return -ESRCH;
+	err = run_watch(list->object, pid);
+	if (err)
+		return err;
+	return is_watching(list) ? 0 : -ESRCH;
+}
+
+/* ---- the programs ---- */
+
+int fault_list__attach(struct fault_list *list, pid_t pid)
+{
+	const struct {
+		struct bpf_program *program;
+		const char *tracepoint;
+	} programs[PROGRAMS] = {
+		{list->object->progs.on_user_fault, "page_fault_user"},
+		{list->object->progs.on_kernel_fault, "page_fault_kernel"},
+		{list->object->progs.on_unlock, "mmap_lock_released"},
+	};
+	int err;
+
+	fault_list__detach(list);
+	err = watch_process(list, pid);
+	for (size_t i = 0; !err && i < PROGRAMS; i++) {
+		list->links[i] = bpf_program__attach_raw_tracepoint(programs[i].program,
+								    programs[i].tracepoint);
+		if (!list->links[i])
+			err = -errno;
+	}
+	if (err)
+		fault_list__detach(list);
+	return err;
+}
+
+void fault_list__detach(struct fault_list *list)
+{
+	__atomic_store_n(&list->object->bss->watched_memory, NULL, __ATOMIC_RELEASE);
+	for (size_t i = 0; i < PROGRAMS; i++) {
+		(void)bpf_link__destroy(list->links[i]);
+		list->links[i] = NULL;
+	}
+}
+
+/* ---- the list ---- */
+
+void fault_list__mark(const struct fault_list *list, struct fault_mark *ret_mark)
+{
+	const struct fault_mark *end = &list->object->bss->state.faults;
+
+	ret_mark->writes = __atomic_load_n(&end->writes, __ATOMIC_ACQUIRE);
+	ret_mark->hidden = __atomic_load_n(&end->hidden, __ATOMIC_ACQUIRE);
+}
+
+/* Waits for an entry that another processor is about to write. */
+static int read_entry(const struct fault_list *list, uint64_t number, uint64_t *ret_page)
+{
+	const uint64_t lap = FAULT_LAP(number), before = (lap - 1) & (SLAB_BYTES - 1);
+	uint64_t entry, found;
+
+	for (int looks = 0; looks < LOOKS; looks++) {
+		entry = __atomic_load_n(&list->entries[number % FAULT_PAGES], __ATOMIC_ACQUIRE);
+		found = entry & (SLAB_BYTES - 1);
+		if (found == lap) {
+			*ret_page = entry - found;
+			return 0;
+		}
+		if (found != before)
+			break;
+		__builtin_ia32_pause();
+	}
+	return -EOVERFLOW;
+}
+
+static int compare_pages(const void *a, const void *b)
+{
+	uint64_t page = *(const uint64_t *)a, other = *(const uint64_t *)b;
+
+	return (page > other) - (page < other);
+}
+
+/* In ascending order, each once. Returns how many are left. */
+static size_t sort_pages(uint64_t *pages, size_t count)
+{
+	size_t left = 0;
+
+	qsort(pages, count, sizeof(*pages), compare_pages);
+	for (size_t i = 0; i < count; i++)
+		if (!left || pages[left - 1] != pages[i])
+			pages[left++] = pages[i];
+	return left;
+}
+
+int fault_list__pages(const struct fault_list *list, const struct fault_mark *since,
+		      uint64_t *pages, size_t *ret_count, struct fault_mark *ret_end)
+{
+	struct fault_mark end;
+	size_t count = 0;
+	int err = 0;
+
+	fault_list__mark(list, &end);
+	if (!is_watching(list) || end.hidden != since->hidden)
+		return -ESTALE;
+	if (end.writes - since->writes > FAULT_PAGES)
+		return -EOVERFLOW;
+	for (uint64_t number = since->writes; !err && number != end.writes; number++)
+		err = read_entry(list, number, &pages[count++]);
+	if (err)
+		return err;
+	*ret_count = sort_pages(pages, count);
+	*ret_end = end;
+	return 0;
+}
+
+/* ---- the trial ---- */
+
+/* Was there an entry since the mark, by the kernel's writing for us? */
+static int try_read(const struct fault_list *list, void *page)
+{
+	struct fault_mark before, after;
+	int fd = open("/dev/zero", O_RDONLY | O_CLOEXEC);
+	ssize_t bytes;
+
+	if (fd < 0)
+		return -errno;
+	fault_list__mark(list, &before);
+	bytes = read(fd, page, 1);
+	fault_list__mark(list, &after);
+	close(fd);
+	return bytes == 1 && after.writes != before.writes ? 0 : -EOPNOTSUPP;
+}
+
+static int try_signs(const struct fault_list *list, char *page)
+{
+	struct iovec from = {page, 1}, to = {page + SLAB_BYTES, 1};
+	struct fault_mark before, after;
+
+	fault_list__mark(list, &before);
+	if (process_vm_writev(getpid(), &from, 1, &to, 1, 0) != 1)
+		return -errno;
+	fault_list__mark(list, &after);
+	if (after.hidden == before.hidden)
+		return -EOPNOTSUPP;
+	before = after;
+	if (madvise(page, SLAB_BYTES, MADV_DONTNEED))
+		return -errno;
+	fault_list__mark(list, &after);
+	return after.hidden != before.hidden ? 0 : -EOPNOTSUPP;
+}
+
+/* Writes to the first of the pages, and looks whether it is listed. The mapping is new. */
+static int try_write(const struct fault_list *list, volatile char *page)
+{
+	struct fault_mark mark, end;
+	uint64_t *pages = malloc(FAULT_PAGES * sizeof(*pages));
+	bool found = false;
+	size_t count = 0;
+	int err;
+
+	if (!pages)
+		return -ENOMEM;
+	fault_list__mark(list, &mark);
+	*page = 1;
+	err = fault_list__pages(list, &mark, pages, &count, &end);
+	for (size_t i = 0; i < count; i++)
+		found |= pages[i] == (uintptr_t)page;
+	free(pages);
+	return !err && found ? 0 : -EOPNOTSUPP;
+}
+
+/* Four pages: one that is written, one that is read into, one that is written from, and to. */
+static int try(struct fault_list *list)
+{
+	const size_t bytes = 4UL * SLAB_BYTES;
+	char *pages = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	int err;
+
+	if (pages == MAP_FAILED)
+		return -errno;
+	err = fault_list__attach(list, getpid());
+	if (err)
+		goto out;
+	err = try_write(list, pages);
+	if (err)
+		goto out;
+	err = try_read(list, pages + SLAB_BYTES);
+	if (err)
+		goto out;
+	err = try_signs(list, pages + 2UL * SLAB_BYTES);
+out:
+	fault_list__detach(list);
+	munmap(pages, bytes);
+	return err;
+}
+
+int fault_list__open(const struct hooks *hooks, struct fault_list **ret_list)
+{
+	struct fault_list *list = calloc(1, sizeof(*list));
+	void *entries;
+	int err;
+
+	if (!list)
+		return -ENOMEM;
+	list->object = hooks__object(hooks);
+	entries = mmap(NULL, FAULT_PAGES * sizeof(*list->entries), PROT_READ, MAP_SHARED,
+		       bpf_map__fd(list->object->maps.fault_pages), 0);
+	if (entries == MAP_FAILED) {
+		err = -errno;
+		goto out;
+	}
+	list->entries = entries;
+	err = try(list);
+out:
+	if (err) {
+		fault_list__close(list);
+		return err;
+	}
+	*ret_list = list;
+	return 0;
+}
+
+void fault_list__close(struct fault_list *list)
+{
+	if (!list)
+		return;
+	fault_list__detach(list);
+	if (list->entries)
+		munmap((void *)list->entries, FAULT_PAGES * sizeof(*list->entries));
+	free(list);
+}
