@@ -34,7 +34,7 @@ LIBCKPT_HANDLER := $(filter-out $(LIBCKPT_START),$(patsubst %.c,$(BUILD)/pic/%.o
 LIBCKPT  := $(LIBCKPT_START) $(BUILD)/libckpt-handler.o
 RESTART_BECOME := $(patsubst %.c,$(BUILD)/plain/%.o,$(wildcard utils/become/*.c))
 RESTART  := $(patsubst %.c,$(BUILD)/plain/%.o,$(wildcard utils/restart/*.c)) $(BUILD)/restart-become.o
-MODULES  := $(filter-out %/main.o %/start.o %/start_interpose.o,$(TRACER) $(READCKPT) \
+MODULES  := $(filter-out %/main.o %/start.o %/start_interpose.o %/start_interpose_time.o,$(TRACER) $(READCKPT) \
 	$(call objects,utils/restart/*.c utils/become/*.c utils/libckpt/*.c utils/capture/*.c))
 programs  = $(patsubst testcase/%.c,$(BUILD)/%,$(wildcard testcase/$(1)/*.c))
 UNIT     := $(call programs,unit)
@@ -106,8 +106,9 @@ $(BCC_HEADERS:%=$(BUILD)/%): $(BUILD)/%: bpf/%
 	$(Q)cp $< $@
 
 # libckpt.so is compiled apart: its code may lie anywhere (PIC), and binds its calls when it is
-# loaded, not in the signal handler. Nothing of it is seen by the program. So is restart, which is
-# static. No sanitizer works in either: their memory and their stacks are not those of the program.
+# loaded, not in the signal handler. The program sees nothing of it but libckpt_restarts and what
+# takes the place of functions of the C library. So is restart, which is static. No sanitizer works
+# in either: their memory and their stacks are not those of the program.
 PLAIN_CFLAGS = $(filter-out -fsanitize% -fno-sanitize%,$(CFLAGS))
 $(BUILD)/pic/%: override CFLAGS := $(PLAIN_CFLAGS) -U_FORTIFY_SOURCE -fPIC -fvisibility=hidden
 $(BUILD)/plain/%: override CFLAGS := $(PLAIN_CFLAGS) -fno-stack-protector
@@ -199,7 +200,7 @@ WORKS := $(addprefix $(BUILD)/ckpt/,work work-no-pie work-static)
 $(BUILD)/ckpt/work-no-pie: FORM := -fno-pie -no-pie
 $(BUILD)/ckpt/work-static: FORM := -static
 $(WORKS): LIBS = -pthread $(if $(filter -static,$(FORM)),-lz)
-$(BUILD)/ckpt/work-static: $(filter-out %/start_interpose.o,$(LIBCKPT)) $(BUILD)/pic/library.a
+$(BUILD)/ckpt/work-static: $(filter-out %/start_interpose.o %/start_interpose_time.o,$(LIBCKPT)) $(BUILD)/pic/library.a
 $(WORKS): $(wildcard testcase/ckpt/work*.[ch])
 
 # Its crc32() takes the place of zlib's in libckpt.
@@ -376,6 +377,7 @@ install: all
 		install -D -m 644 bpf/$$header $(DESTDIR)$(PREFIX)/lib/tracer/$$header || exit 1; \
 	done
 	install -m 644 utils/client/client.h $(DESTDIR)$(PREFIX)/include/tracer/client.h
+	install -m 644 utils/libckpt/ckpt.h $(DESTDIR)$(PREFIX)/include/tracer/ckpt.h
 	install -m 644 docs/tracer.8 $(DESTDIR)$(PREFIX)/share/man/man8/tracer.8
 	install -m 644 docs/testcase.1 $(DESTDIR)$(PREFIX)/share/man/man1/testcase.1
 	install -m 644 docs/slabsim.1 $(DESTDIR)$(PREFIX)/share/man/man1/slabsim.1
@@ -390,6 +392,7 @@ uninstall:
 		$(DESTDIR)$(PREFIX)/bin/readckpt \
 		$(DESTDIR)$(PREFIX)/lib/tracer/client.o \
 		$(DESTDIR)$(PREFIX)/include/tracer/client.h \
+		$(DESTDIR)$(PREFIX)/include/tracer/ckpt.h \
 		$(DESTDIR)$(PREFIX)/share/man/man8/tracer.8 \
 		$(DESTDIR)$(PREFIX)/share/man/man1/testcase.1 \
 		$(DESTDIR)$(PREFIX)/share/man/man1/slabsim.1 \

@@ -351,6 +351,63 @@ flip()
 	scene "$WORK" clocks
 }
 
+@test 'brought back: the processor time that it has used' {
+	for options in CKPT_FORK=0 CKPT_FORK=1 CKPT_INCREMENTAL=1; do
+		scene -o "$options" "$WORK" cpu-time
+	done
+}
+
+@test 'brought back: a program is told, by a variable and by a signal' {
+	scene "$WORK" told
+	scene "$WORK-no-pie" told
+	for signal in 10 40; do
+		scene -o CKPT_RESTART_SIGNAL=$signal "$WORK" told $signal
+	done
+	start CKPT_RESTART_SIGNAL=10 'told 10'
+	next_image
+	restart_in_background image
+	next_image
+	kill -KILL "$pid"
+	wait "$pid" || true
+	touch finish
+	"$RESTART" image </dev/null
+	[ "$(cat err)" = 'restarts: 2' ]
+}
+
+@test 'a signal that would end the program is not sent when it is brought back' {
+	start CKPT_RESTART_SIGNAL=10 told
+	take_image
+	touch finish
+	"$RESTART" image </dev/null
+	grep -x 'libckpt: the program was brought back, and has no handler for signal 10 (CKPT_RESTART_SIGNAL), so it is not sent' \
+		err
+	[ "$(tail -n 1 out)" = ok ]
+}
+
+@test 'a hook of restart: runs first, and decides whether the process goes on' {
+	start count
+	take_image
+	expect_refused 'the hook has ended with 23, so the process does not go on: exit 23' \
+		--hook 'exit 23' image
+	expect_refused 'signal 9 has ended the hook, so the process does not go on: kill -9 ' \
+		--hook 'kill -9 $$' image
+	[ ! -e alive ] || rm alive
+	touch finish
+	# shellcheck disable=SC2016 # for the hook
+	"$RESTART" --hook 'echo "$RESTART_PID $RESTART_IMAGE"; test ! -e alive' image >hook.out </dev/null 3>&- 4>&- &
+	pid=$!
+	wait "$pid"
+	[ "$(head -n 1 hook.out)" = "$pid $dir/image" ]
+	[ "$(tail -n 1 out)" = ok ]
+	[ "$(id -u)" -eq 0 ] || return 0
+	rm alive
+	pid=
+	# shellcheck disable=SC2016 # for the hook
+	"$RESTART" --same-pid --hook 'echo "$RESTART_PID"' image >hook.out </dev/null
+	"$BUILD/readckpt" image | grep "process *$(cat hook.out) work"
+	expect_refused 'the hook has ended with 1, ' --same-pid --hook false image
+}
+
 # start_ahead SCENE: as start, where the clocks are so far ahead that those of this machine seem to
 # be of another life of it; the image is taken, and the program is gone
 start_ahead()

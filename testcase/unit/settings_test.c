@@ -34,8 +34,8 @@ static void test_nothing(void)
 			  "the file is myckpt in the current folder");
 	tap__equal(settings.signal, SIGUSR2, "the signal is SIGUSR2");
 	tap__equal(settings.keep, 1, "one image is kept");
-	tap__ok(settings.interval_ns == 0 && !settings.incremental && !settings.fork &&
-			!settings.verbose,
+	tap__ok(settings.interval_ns == 0 && !settings.restart_signal && !settings.incremental &&
+			!settings.fork && !settings.verbose,
 		"everything else is off");
 	tap__equal(read_one("CKPT_KEEP", ""), 0, "an empty variable is as none");
 	tap__equal(settings.keep, 1, "and has the same value");
@@ -59,6 +59,8 @@ static void test_right_values(void)
 			intervals[i].text);
 	}
 	tap__ok(!read_one("CKPT_SIGNAL", "40") && settings.signal == 40, "CKPT_SIGNAL=40");
+	tap__ok(!read_one("CKPT_RESTART_SIGNAL", "10") && settings.restart_signal == 10,
+		"CKPT_RESTART_SIGNAL=10");
 	tap__ok(!read_one("CKPT_KEEP", "1000") && settings.keep == 1000, "CKPT_KEEP=1000");
 	tap__ok(!read_one("CKPT_FORK", "1") && settings.fork == 1, "CKPT_FORK=1");
 	tap__ok(!read_one("CKPT_VERBOSE", "1") && settings.verbose == 1, "CKPT_VERBOSE=1");
@@ -79,6 +81,9 @@ static void test_wrong_values(void)
 		{"CKPT_SIGNAL", "33"},
 		{"CKPT_SIGNAL", "65"},
 		{"CKPT_SIGNAL", "USR1"},
+		{"CKPT_RESTART_SIGNAL", "9"},
+		{"CKPT_RESTART_SIGNAL", "12"}, /* which is CKPT_SIGNAL */
+		{"CKPT_RESTART_SIGNAL", "x"},
 		{"CKPT_INTERVAL", "0"},
 		{"CKPT_INTERVAL", "s"},
 		{"CKPT_INTERVAL", "5m"},
@@ -135,7 +140,7 @@ static void test_paths(void)
 
 int main(void)
 {
-	tap__plan(51);
+	tap__plan(55);
 	folder__enter("settings");
 	test_nothing();
 	test_right_values();

@@ -91,8 +91,8 @@ void tracing_child__visit(const pid_t *tids, size_t count,
 
 	if (count == 0)
 		return;
-	may_begin = mmap(NULL, PAGE_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1,
-			 0);
+	may_begin =
+		mmap(NULL, PAGE_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	if (may_begin == MAP_FAILED)
 		return;
 	run_child(&list, may_begin);

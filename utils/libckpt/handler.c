@@ -19,6 +19,8 @@
 #include "image/registrations.h"
 #include "capture/ask_rseq.h"
 #include "libckpt/checkpoint.h"
+#include "libckpt/ckpt.h"
+#include "libckpt/cpu_time.h"
 #include "capture/dumpable.h"
 #include "libckpt/interval.h"
 #include "libckpt/message.h"
@@ -29,6 +31,8 @@ enum { LEADER_BYTES = 20 << 10, MEMBER_BYTES = 4 << 10 };
 
 /* Its address is in the image; restart writes to it. */
 static volatile struct image_restart restarted;
+
+__attribute__((visibility("default"))) volatile unsigned int libckpt_restarts;
 
 /* From the linker: between them is all that the library changes. */
 extern char __bss_start[] __attribute__((visibility("hidden"))); /* NOLINT: the linker's name */
@@ -57,6 +61,7 @@ static void take_checkpoint(struct stopped_thread *leader, uint64_t start_ns)
 		.own_timers = interval__is_running(&self.interval),
 	};
 
+	cpu_time__note_process();
 	restarted.old_pid = getpid();
 	ask_rseq__of(leader);
 	checkpoint__take(&self.checkpoint, &self.settings, &context, start_ns);
@@ -98,10 +103,34 @@ static void lead(struct stopped_thread *leader)
 	dumpable__end();
 }
 
+/* Does every thread block a signal? Then it waits until one asks for it. */
+static bool is_blocked(const struct stopped_thread *threads, int signal)
+{
+	for (; threads; threads = threads->next) {
+		if (!(threads->thread.signal_mask >> (signal - 1) & 1))
+			return false;
+	}
+	return true;
+}
+
+/* All threads are in our handler, which blocks it: it comes when they leave. */
+static void send_restart_signal(const struct stopped_thread *threads)
+{
+	const int signal = self.settings.restart_signal;
+	struct image_signal action = {0};
+
+	(void)syscall(SYS_rt_sigaction, signal, NULL, &action, sizeof(uint64_t));
+	if (action.handler == (uintptr_t)SIG_DFL && !is_blocked(threads, signal))
+		message__unhandled_signal(signal);
+	else
+		(void)syscall(SYS_kill, getpid(), signal);
+}
+
 /* In a process that was brought back. No thread uses restart's memory any more when all have
  * met. */
 static void come_back(const struct stopped_thread *thread, bool leads)
 {
+	cpu_time__continue_thread();
 	stop_threads__meet_again(thread);
 	if (!leads)
 		return;
@@ -112,10 +141,14 @@ static void come_back(const struct stopped_thread *thread, bool leads)
 			(void)munmap((void *)start, end - start); /* NOLINT: an address */
 	}
 	restarted.restarted = 0;
+	libckpt_restarts++;
 	stop_threads__own();
+	cpu_time__continue_process();
 	ldso_locks__renumber(&self.locks, thread);
 	checkpoint__come_back(&self.checkpoint);
 	start_timer();
+	if (self.settings.restart_signal)
+		send_restart_signal(thread);
 	stop_threads__release();
 }
 
@@ -126,6 +159,7 @@ static void come_back(const struct stopped_thread *thread, bool leads)
  */
 __attribute__((noinline)) static void visit(struct stopped_thread *thread, bool leads)
 {
+	cpu_time__note_thread();
 	capture_threads__describe(thread);
 	(void)getcontext(&thread->resume);
 	if (restarted.restarted) {
@@ -218,6 +252,7 @@ void handler__start_timer(void)
 
 void handler__start_in_child(void)
 {
+	cpu_time__forget();
 	stop_threads__own();
 	settings__set_pid(&self.settings, getpid());
 	start_timer();

@@ -128,6 +128,17 @@ void message__killed_child(const struct settings *settings, int signal)
 	stderr_line__end(&line);
 }
 
+void message__unhandled_signal(int signal)
+{
+	struct stderr_line line;
+
+	stderr_line__begin(&line);
+	stderr_line__text(&line, "the program was brought back, and has no handler for signal ");
+	stderr_line__number(&line, (uint64_t)signal);
+	stderr_line__text(&line, " (CKPT_RESTART_SIGNAL), so it is not sent");
+	stderr_line__end(&line);
+}
+
 void message__text(const struct settings *settings, const char *text, int err)
 {
 	struct stderr_line line;

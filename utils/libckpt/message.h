@@ -34,6 +34,9 @@ void message__many_threads(const struct settings *settings);
 /* That signal has ended the child of CKPT_FORK that wrote the image before. */
 void message__killed_child(const struct settings *settings, int signal);
 
+/* CKPT_RESTART_SIGNAL names that signal, which would end the program. */
+void message__unhandled_signal(int signal);
+
 /* Any other reason; err: its -errno, or 0. */
 void message__text(const struct settings *settings, const char *text, int err);
 

@@ -17,6 +17,7 @@ struct settings {
 	uint64_t interval_ns;   /* CKPT_INTERVAL; 0: only when the signal comes */
 	unsigned int keep;      /* CKPT_KEEP: images, at least 1 */
 	int signal;             /* CKPT_SIGNAL */
+	int restart_signal;     /* CKPT_RESTART_SIGNAL; 0: none */
 	bool incremental;       /* CKPT_INCREMENTAL */
 	bool fork;              /* CKPT_FORK */
 	bool verbose;           /* CKPT_VERBOSE */

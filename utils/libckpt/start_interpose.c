@@ -1,13 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
  * See start_interpose.h. These functions take the place of those of the C library, in libckpt.so
- * only: a static program that has libckpt linked in calls the C library's own. They run outside of
- * our handler, but maybe in one of the program's: nothing here takes a lock or memory, once the
- * function behind has been found.
+ * only: a static program that has libckpt linked in calls the C library's own.
  */
 #include "libckpt/start_interpose.h"
 
-#include <dlfcn.h>
 #include <errno.h>
 #include <linux/seccomp.h>
 #include <poll.h>
@@ -25,18 +22,8 @@
 
 #include "capture/capture_advice.h"
 #include "libckpt/handler.h"
+#include "libckpt/start_next.h"
 #include "libckpt/stderr_line.h"
-
-#define EXPORTED __attribute__((visibility("default")))
-
-/* The function of that name behind ours. */
-#define NEXT(name)                                                                                 \
-	({                                                                                         \
-		static __typeof__(&(name)) next;                                                   \
-		if (!next)                                                                         \
-			*(void **)&next = dlsym(RTLD_NEXT, #name);                                 \
-		next;                                                                              \
-	})
 
 static struct {
 	int number; /* of our signal; 0: nothing is done here */

@@ -68,23 +68,41 @@ static bool is_usable(uint64_t signal)
 	return signal < (uint64_t)SIGRTMIN - INTERNAL_SIGNALS || signal >= (uint64_t)SIGRTMIN;
 }
 
-static int read_signal(int *ret_signal, char *message)
+/* Leaves *ret_signal as it is if the variable is not set, or wrong. */
+static int read_signal(const char *name, int *ret_signal, char *message)
 {
-	uint64_t value = DEFAULT_SIGNAL;
-	int err = read_number("CKPT_SIGNAL", 1, (uint64_t)SIGRTMAX, &value, message);
+	uint64_t value = (uint64_t)*ret_signal;
+	int err = read_number(name, 1, (uint64_t)SIGRTMAX, &value, message);
 
-	*ret_signal = DEFAULT_SIGNAL;
-	if (err)
+	if (err || value == 0)
 		return err;
 	if (!is_usable(value)) {
 		(void)snprintf(message, SETTINGS_MESSAGE_BYTES,
-			       "CKPT_SIGNAL must be a signal that can be handled and that neither "
-			       "faults nor children make, not %llu",
-			       (unsigned long long)value);
+			       "%s must be a signal that can be handled and that neither faults "
+			       "nor children make, not %llu",
+			       name, (unsigned long long)value);
 		return -EINVAL;
 	}
 	*ret_signal = (int)value;
 	return 0;
+}
+
+static int read_signals(struct settings *s, char *message)
+{
+	int err;
+
+	s->signal = DEFAULT_SIGNAL;
+	err = read_signal("CKPT_SIGNAL", &s->signal, message);
+	if (err)
+		return err;
+	err = read_signal("CKPT_RESTART_SIGNAL", &s->restart_signal, message);
+	if (!err && s->restart_signal == s->signal) {
+		(void)snprintf(message, SETTINGS_MESSAGE_BYTES,
+			       "CKPT_RESTART_SIGNAL must be another signal than CKPT_SIGNAL (%d)",
+			       s->signal);
+		err = -EINVAL;
+	}
+	return err;
 }
 
 /* "5s", "5", "250ms" */
@@ -177,7 +195,7 @@ int start_settings__read(struct settings *s, char *message)
 	int err;
 
 	memset(s, 0, sizeof(*s));
-	err = read_signal(&s->signal, message);
+	err = read_signals(s, message);
 	if (err)
 		goto out;
 	err = read_path(s, message);

@@ -33,12 +33,11 @@ enum stop_role stop_threads__role(const siginfo_t *info);
 
 /*
  * The leader makes all others stop. first: the leader itself; it is the head of the list
- * afterwards. Where the kernel lets a child trace its parent, threads that block the signal unblock
- * it, for good.
- * Returns 0; -EDEADLK if a thread cannot come, since it blocks the signal all the same, or has ended
- * though it is the main one; -ETIMEDOUT if one did not come; its tid is then in *ret_tid; -EFBIG if there
- * are too many; or the -errno of reading /proc. On failure too, those that came wait for
- * stop_threads__release.
+ * afterwards. Threads that block the signal unblock it, for good, if a child may trace its parent.
+ * Returns 0; -EDEADLK if a thread cannot come, since it blocks the signal all the same, or has
+ * ended though it is the main one; -ETIMEDOUT if one did not come; its tid is then in *ret_tid;
+ * -EFBIG if there are too many; or the -errno of reading /proc. On failure too, those that came
+ * wait for stop_threads__release.
  */
 int stop_threads__gather(int signal, struct stopped_thread *first, pid_t *ret_tid);
 

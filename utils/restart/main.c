@@ -21,16 +21,17 @@
 #include "restart/attributes.h"
 #include "restart/clocks.h"
 #include "restart/files.h"
+#include "restart/hook.h"
 #include "restart/make_plan.h"
 #include "restart/missing.h"
 #include "restart/own_files.h"
 #include "restart/same_pid.h"
 #include "restart/same_place.h"
 
-enum { OPTION_SAME_PID = 256, OPTION_CHANGED_FILES };
+enum { OPTION_SAME_PID = 256, OPTION_CHANGED_FILES, OPTION_HOOK };
 
 struct options {
-	const char *path;
+	const char *path, *hook;
 	bool same_pid, changed_files;
 };
 
@@ -46,6 +47,9 @@ static error_t parse_option(int key, char *argument, struct argp_state *state)
 		return 0;
 	case OPTION_CHANGED_FILES:
 		options->changed_files = true;
+		return 0;
+	case OPTION_HOOK:
+		options->hook = argument;
 		return 0;
 	case 'v':
 		log__set_level(LOG_LEVEL_VERBOSE);
@@ -68,6 +72,8 @@ static const struct argp_option option_table[] = {
 	 "Give the process the number that it had (as root); refuse if that cannot be", 0},
 	{"changed-files", OPTION_CHANGED_FILES, NULL, 0,
 	 "Accept files that were replaced or cut off, and another root folder", 0},
+	{"hook", OPTION_HOOK, "COMMAND", 0,
+	 "Run a command of sh before the process goes on; refuse if it fails", 0},
 	{"verbose", 'v', NULL, 0, "Say more of what is not brought back", 0},
 	{"quiet", 'q', NULL, 0, "Print errors only", 0},
 	{0},
@@ -197,6 +203,10 @@ static int restart(const struct options *options)
 		goto out;
 	if (options->same_pid)
 		err = same_pid__take(image->process.pid);
+	if (err)
+		goto out;
+	if (options->hook)
+		err = hook__run(options->hook, image);
 	if (err)
 		goto out;
 
