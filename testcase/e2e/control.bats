@@ -147,6 +147,17 @@ expect_obstacle()
 	expect_steps 'save: 0' 'restore: 0' 'verify: ok'
 }
 
+@test 'a tracer that was killed leaves no lock' {
+	start_tracer "$E2E/steps" touch="$dir/ready" await="$dir/go"
+	wait_until 'the first' test -e "$dir/ready"
+	kill -KILL "$tracer_pid"
+	finish_tracer
+	touch "$dir/go"
+	[ -z "$(find /run -maxdepth 1 -name "*tracer*$(stat -c %i "$control")*")" ]
+	trace true
+	expect_status 0
+}
+
 @test 'tracers with different folders do not disturb each other' {
 	for i in 1 2 3; do
 		mkdir "$dir/$i"

@@ -11,7 +11,6 @@
 #include <limits.h>
 #include <stdlib.h>
 #include <sys/stat.h>
-#include <sys/sysmacros.h>
 #include <unistd.h>
 
 #include "ask/control.h"
@@ -346,18 +345,10 @@ static void run_tests(void)
 
 int main(void)
 {
-	struct stat status;
-	char lock[96];
-
 	folder__enter("control_test");
-	must(stat(folder, &status));
 	talk__open();
 	tap__plan(TESTS);
 	run_tests();
-	/* a lock file is made for each folder and stays: this one is of no more use */
-	(void)snprintf(lock, sizeof(lock), "/run/tracer-%u-%u-%lu.lock", major(status.st_dev),
-		       minor(status.st_dev), (unsigned long)status.st_ino);
-	(void)unlink(lock);
 	talk__close();
 	if (rmdir(folder) != 0)
 		tap__note("%s is left behind: %s", folder, strerror(errno));

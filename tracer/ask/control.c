@@ -10,13 +10,16 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 #include <unistd.h>
 #include "base/log.h"
 #include "base/procfs.h"
 #include "ask/control.h"
+
+#define LOCK_PATH     "/run/tracer.lock"
+#define LOCK_PLACES   ((1ULL << 62) - 1)    /* the largest place of a lock */
+#define DEVICE_FACTOR 0x9e3779b97f4a7c15ULL /* spreads devices over them */
 
 static const char *const requests[] = {CHECKPOINT_REQUEST, RESTORE_REQUEST};
 static const char *const completions[] = {CHECKPOINT_COMPLETION, RESTORE_COMPLETION};
@@ -25,7 +28,6 @@ struct control {
 	char folder[PATH_BYTES];
 	char request_paths[OPERATION_KINDS][PATH_BYTES];
 	char completion_paths[OPERATION_KINDS][PATH_BYTES];
-	char lock_path[96];
 	uint64_t answered[OPERATION_KINDS]; /* number of the request file, see number_of() */
 	int folder_fd;
 	int lock_fd;
@@ -60,35 +62,30 @@ static int remove_stale(const struct control *control, const char *name)
 	return 0;
 }
 
-/* Two tracers in one folder would answer each other's targets. The lock is kept where only root
- * can reach it: in the folder itself anybody could hold it. */
+/* Two tracers in one folder would answer each other's targets. The lock is kept where only root can
+ * reach it: in the folder itself anybody could hold it. One file has a byte for each folder, so
+ * nothing is left to be removed when a tracer is killed. */
 static int lock_folder(struct control *control)
 {
+	struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET, .l_len = 1};
 	struct stat status;
-	int err = 0;
+	int err;
 
 	if (fstat(control->folder_fd, &status))
 		return -errno;
-	snprintf(control->lock_path, sizeof(control->lock_path), "/run/tracer-%u-%u-%lu.lock",
-		 major(status.st_dev), minor(status.st_dev), (unsigned long)status.st_ino);
-	do { /* until the file that we have locked is the one that has the name */
-		if (control->lock_fd >= 0)
-			close(control->lock_fd);
-		control->lock_fd =
-			open(control->lock_path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
-		if (control->lock_fd < 0 || flock(control->lock_fd, LOCK_EX | LOCK_NB) ||
-		    fstat(control->lock_fd, &status))
-			err = -errno;
-	} while (!err && !status.st_nlink);
-	if (err == -EWOULDBLOCK) {
+	lock.l_start = (off_t)((status.st_ino + status.st_dev * DEVICE_FACTOR) & LOCK_PLACES);
+	control->lock_fd = open(LOCK_PATH, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+	if (control->lock_fd >= 0 && !fcntl(control->lock_fd, F_OFD_SETLK, &lock))
+		return 0;
+	err = -errno;
+	if (control->lock_fd >= 0 && (err == -EAGAIN || err == -EACCES)) {
 		log__error("another tracer answers the control files in %s; give this one a folder "
 			   "of its own with --control-dir",
 			   control->folder);
 		return -EBUSY;
 	}
-	if (err)
-		log__error("cannot lock %s, which keeps two tracers out of one folder: %s",
-			   control->lock_path, strerror(-err));
+	log__error("cannot lock %s, which keeps two tracers out of one folder: %s", LOCK_PATH,
+		   strerror(-err));
 	return err;
 }
 
@@ -338,7 +335,6 @@ void control__free(struct control *control)
 	if (control->spare_fd >= 0)
 		close(control->spare_fd);
 	close(control->folder_fd);
-	(void)unlink(control->lock_path); /* while we hold it */
 	close(control->lock_fd);
 	free(control);
 }
