@@ -27,13 +27,13 @@ static const char *const kind_names[OPERATION_KINDS] = {
 
 static void print_operations(const struct report *report, FILE *out)
 {
-	fprintf(out, "  %-10s %7s %7s %7s %10s %10s %10s %9s %12s\n", "operation", "ok", "partial",
-		"failed", "min us", "median us", "p99 us", "MiB/s", "bytes");
+	fprintf(out, "  %-10s %7s %7s %7s %10s %10s %10s %11s %12s\n", "operation", "ok", "partial",
+		"failed", "min us", "median us", "p99 us", "copy MiB/s", "bytes");
 	for (int kind = 0; kind < OPERATION_KINDS; kind++) {
 		const struct totals *totals = report__totals(report, kind);
 		const struct histogram *latency = &totals->latency;
 
-		fprintf(out, "  %-10s %7lu %7lu %7lu %10.1f %10.1f %10.1f %9.0f %12lu\n",
+		fprintf(out, "  %-10s %7lu %7lu %7lu %10.1f %10.1f %10.1f %11.0f %12lu\n",
 			kind_names[kind], (unsigned long)totals->ok, (unsigned long)totals->partial,
 			(unsigned long)totals->failed_operations, (double)latency->minimum / 1e3,
 			(double)histogram__quantile(latency, 0.5) / 1e3,
