@@ -18,8 +18,9 @@
 #include "base/procfs.h"
 #include "target/freeze.h"
 #include "target/reason.h"
+#include "target/tracee.h"
 
-enum { DEADLINE_SECONDS = 5, SPINS = 200 };
+enum { DEADLINE_SECONDS = 5 };
 
 struct held {
 	struct held *next;
@@ -48,30 +49,6 @@ int freeze__create(pid_t pid, bool child, struct freeze **ret_freeze)
 	return 0;
 }
 
-/* Waits for a stop of tid. *ret_status: waitid's si_status, signal | event << 8. 0, -ESRCH, or
- * -REASON_NOT_STOPPED at the deadline. */
-static int wait_stop(pid_t tid, uint64_t deadline_ns, int *ret_status)
-{
-	const struct timespec nap = {.tv_nsec = 50000};
-
-	for (unsigned int spin = 0;; spin++) {
-		siginfo_t info = {0};
-
-		if (waitid(P_PID, (id_t)tid, &info, WSTOPPED | WNOHANG | __WALL) && errno != EINTR)
-			return errno == ECHILD ? -ESRCH : -errno;
-		if (info.si_pid == tid) {
-			*ret_status = info.si_status;
-			return 0;
-		}
-		if (clock__now_ns() > deadline_ns)
-			return -REASON_NOT_STOPPED;
-		if (spin < SPINS)
-			sched_yield();
-		else
-			nanosleep(&nap, NULL);
-	}
-}
-
 /* The signal that caused a stop, to be given back; 0 for a stop of another kind. */
 static int signal_of(int status)
 {
@@ -85,18 +62,6 @@ static struct held *find(const struct freeze *freeze, pid_t tid)
 	while (held && held->tid != tid)
 		held = held->next;
 	return held;
-}
-
-/* Why ptrace(2) refused with EPERM. A thread that has ended refuses too, but has no memory. */
-static int refusal(pid_t tid)
-{
-	uint64_t size, tracer = 0;
-	int err = procfs__status_u64(tid, "VmSize", &size);
-
-	if (err == -ESRCH || err == -ENOENT)
-		return -ESRCH;
-	(void)procfs__status_u64(tid, "TracerPid", &tracer);
-	return tracer ? -REASON_TRACED : -REASON_PTRACE_FORBIDDEN;
 }
 
 static void append(struct freeze *freeze, struct held *held)
@@ -117,7 +82,7 @@ int freeze__interrupt(struct freeze *freeze, pid_t tid)
 	if (ptrace(PTRACE_SEIZE, tid, NULL, PTRACE_O_TRACESYSGOOD)) {
 		err = -errno;
 		free(held);
-		return err == -EPERM ? refusal(tid) : err;
+		return err == -EPERM ? tracee__refusal(tid) : err;
 	}
 	*held = (struct held){.tid = tid, .running = true};
 	append(freeze, held);
@@ -131,7 +96,8 @@ static int settle(struct held *held)
 
 	if (!held->running)
 		return 0;
-	err = wait_stop(held->tid, clock__now_ns() + DEADLINE_SECONDS * 1000000000ULL, &status);
+	err = tracee__wait_stop(held->tid, clock__now_ns() + DEADLINE_SECONDS * 1000000000ULL,
+				&status);
 	if (err)
 		return err;
 	held->running = false;
@@ -200,7 +166,7 @@ int freeze__step_to_poll(struct freeze *freeze, pid_t tid, const volatile __u64 
 		if (ptrace(PTRACE_SYSCALL, tid, NULL, (void *)(intptr_t)held->signal))
 			return -errno;
 		held->signal = 0;
-		err = wait_stop(tid, deadline_ns, &status);
+		err = tracee__wait_stop(tid, deadline_ns, &status);
 		if (err)
 			break;
 		held->signal = signal_of(status);
@@ -209,7 +175,7 @@ int freeze__step_to_poll(struct freeze *freeze, pid_t tid, const volatile __u64 
 		return err;
 	held->running = true;
 	if (!ptrace(PTRACE_INTERRUPT, tid, NULL, NULL) &&
-	    !wait_stop(tid, clock__now_ns() + 1000000000ULL, &status)) {
+	    !tracee__wait_stop(tid, clock__now_ns() + 1000000000ULL, &status)) {
 		held->running = false;
 		held->signal = signal_of(status);
 	}
@@ -278,7 +244,7 @@ void freeze__release(struct freeze *freeze)
 
 		next = held->next;
 		if (held->running) {
-			err = wait_stop(held->tid, 0, &status);
+			err = tracee__wait_stop(held->tid, 0, &status);
 			held->signal = signal_of(status);
 		}
 		if (err == -REASON_NOT_STOPPED) {

@@ -23,7 +23,8 @@ struct inject;
  * -REASON_PTRACE_FORBIDDEN, -REASON_NOT_STOPPED (a parent inside vfork(2)), -REASON_CALLS_FILTERED
  * (seccomp, or syscall user dispatch, could end it for such a call), -REASON_CALLS_FOREIGN (it runs
  * 32-bit or x32 code), -REASON_NO_SYSCALL (no place has the instruction); or -errno. On failure it
- * runs on, as if nothing had happened.
+ * runs on, as if nothing had happened; after -REASON_NOT_STOPPED it stops later, and runs on when
+ * the caller has ended.
  */
 int inject__open(pid_t pid, struct inject **ret_inject);
 

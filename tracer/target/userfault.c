@@ -16,8 +16,7 @@
 #include "target/reason.h"
 #include "target/userfault.h"
 
-/* Has it a userfaultfd open? 1 or 0, or -errno. */
-static int has_file(pid_t pid)
+int userfault__is_open(pid_t pid)
 {
 	int fd = procfs__open(pid, "fd", O_RDONLY | O_DIRECTORY), found = 0;
 	struct dirent *entry;
@@ -62,7 +61,7 @@ int userfault__check(pid_t pid, const struct intervals *ranges)
 {
 	struct interval mapping = {0, 0};
 	size_t room = 0;
-	int found = has_file(pid), fd;
+	int found = userfault__is_open(pid), fd;
 	char *line = NULL;
 	FILE *file;
 

@@ -9,6 +9,9 @@
 #include <sys/types.h>
 #include "base/intervals.h"
 
+/* Has the process a userfaultfd open? 1 or 0, or -errno. */
+int userfault__is_open(pid_t pid);
+
 /* Returns 0 if none of ranges is registered with a userfaultfd of the process, -REASON_USERFAULT
  * (reason.h) if some are, -ESRCH or another -errno. */
 int userfault__check(pid_t pid, const struct intervals *ranges);

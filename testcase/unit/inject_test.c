@@ -1,0 +1,930 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * Tests of inject: a child that is blocked in a system call, or computes, must not notice that it
+ * has made another call for us. The call ends as it would have ended, and registers, signal mask,
+ * handlers, descriptors and mappings are as before. The tracer is killed at each system call of its
+ * helper. Every child is killed by its pid and reaped.
+ */
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <linux/filter.h>
+#include <linux/futex.h>
+#include <linux/seccomp.h>
+#include <linux/userfaultfd.h>
+#include <poll.h>
+#include <pthread.h>
+#include <sched.h>
+#include <signal.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/ioctl.h>
+#include <sys/ipc.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/ptrace.h>
+#include <sys/sem.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/time.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/page.h"
+#include "base/procfs.h"
+#include "child.h"
+#include "pages/write_protect.h"
+#include "target/inject.h"
+#include "target/reason.h"
+#include "tap.h"
+#include "valgrind.h"
+
+enum { ROUNDS = 23, THREADS = 7, BYTES = 23 };
+
+static struct shared { /* with the child */
+	volatile __u64 begun, ended, handled, counts[THREADS];
+	volatile int64_t result;
+	volatile int error;
+	volatile int futex, stop;
+	volatile pid_t other;
+	uint64_t mask_before, mask_after;
+	uint64_t page; /* that the child has mapped */
+} * shared;
+
+static int pipe_ends[2], semaphore;
+
+/* ---- what children do ---- */
+
+static void note_signal(int number)
+{
+	(void)number;
+	shared->handled++;
+}
+
+static void handle(int number)
+{
+	const struct sigaction action = {.sa_handler = note_signal};
+
+	must(sigaction(number, &action, NULL));
+}
+
+static void prepare(void)
+{
+	void *page =
+		mmap(NULL, PAGE_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	sigset_t set;
+
+	must(page == MAP_FAILED);
+	shared->page = (uintptr_t)page;
+	handle(SIGUSR1);
+	handle(SIGTRAP);
+	(void)sigemptyset(&set);
+	(void)sigaddset(&set, SIGUSR2);
+	(void)sigprocmask(SIG_BLOCK, &set, NULL);
+}
+
+/* One call that is blocked until the test ends it. */
+static void call_and_stay(int64_t (*call)(void))
+{
+	prepare();
+	(void)syscall(SYS_rt_sigprocmask, SIG_BLOCK, NULL, &shared->mask_before, 8);
+	shared->begun++;
+	shared->result = call();
+	shared->error = errno;
+	(void)syscall(SYS_rt_sigprocmask, SIG_BLOCK, NULL, &shared->mask_after, 8);
+	shared->ended++;
+	for (;;)
+		(void)pause();
+}
+
+static int64_t call_read(void)
+{
+	char bytes[BYTES + 1];
+
+	return read(pipe_ends[0], bytes, sizeof(bytes));
+}
+
+static int64_t call_nanosleep(void)
+{
+	const struct timespec time = {.tv_sec = LIMIT_SECONDS};
+
+	return nanosleep(&time, NULL);
+}
+
+/* It ends by itself, and not before its time. */
+static int64_t call_short_sleep(void)
+{
+	struct timespec time = {.tv_nsec = 230000000}, before, after;
+	int64_t result;
+
+	(void)clock_gettime(CLOCK_MONOTONIC, &before);
+	result = nanosleep(&time, NULL);
+	(void)clock_gettime(CLOCK_MONOTONIC, &after);
+	time.tv_nsec -= after.tv_nsec - before.tv_nsec;
+	return after.tv_sec == before.tv_sec && time.tv_nsec > 0 ? 1 : result;
+}
+
+static int64_t call_futex(void)
+{
+	return syscall(SYS_futex, &shared->futex, FUTEX_WAIT, 0, NULL, NULL, 0);
+}
+
+static int64_t call_futex_timed(void)
+{
+	const struct timespec time = {.tv_sec = LIMIT_SECONDS};
+
+	return syscall(SYS_futex, &shared->futex, FUTEX_WAIT, 0, &time, NULL, 0);
+}
+
+static int64_t call_epoll(void)
+{
+	struct epoll_event event = {.events = EPOLLIN};
+	int fd = epoll_create1(EPOLL_CLOEXEC);
+
+	must(fd < 0 || epoll_ctl(fd, EPOLL_CTL_ADD, pipe_ends[0], &event));
+	return epoll_wait(fd, &event, 1, -1);
+}
+
+static int64_t call_poll(void)
+{
+	struct pollfd fd = {.fd = pipe_ends[0], .events = POLLIN};
+
+	return poll(&fd, 1, LIMIT_SECONDS * 1000);
+}
+
+static int64_t call_ppoll(void)
+{
+	struct pollfd fd = {.fd = pipe_ends[0], .events = POLLIN};
+	sigset_t set;
+
+	(void)sigfillset(&set);
+	return ppoll(&fd, 1, NULL, &set);
+}
+
+static int64_t call_wait(void)
+{
+	pid_t pid = fork();
+
+	if (pid == 0)
+		for (;;)
+			(void)pause();
+	shared->other = pid;
+	return waitpid(pid, NULL, 0) == pid ? 23 : -1;
+}
+
+static int64_t call_sigsuspend(void)
+{
+	sigset_t set;
+
+	(void)sigemptyset(&set);
+	return sigsuspend(&set);
+}
+
+static int64_t call_pause(void)
+{
+	return pause();
+}
+
+static int64_t call_sigwait(void)
+{
+	siginfo_t info;
+	sigset_t set;
+
+	(void)sigemptyset(&set);
+	(void)sigaddset(&set, SIGUSR2);
+	return sigwaitinfo(&set, &info) == SIGUSR2 && info.si_pid == getppid() ? 23 : -1;
+}
+
+static int64_t call_semop(void)
+{
+	struct sembuf take = {.sem_op = -1};
+
+	return semop(semaphore, &take, 1);
+}
+
+static int64_t call_recv(void)
+{
+	const struct timeval time = {.tv_sec = LIMIT_SECONDS};
+	char bytes[BYTES + 1];
+	int ends[2];
+
+	must(socketpair(AF_UNIX, SOCK_STREAM, 0, ends));
+	must(setsockopt(ends[0], SOL_SOCKET, SO_RCVTIMEO, &time, sizeof(time)));
+	if (fork() == 0) {
+		char byte;
+
+		(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+		if (read(pipe_ends[0], &byte, 1) == 1)
+			(void)!write(ends[1], bytes, BYTES);
+		_exit(0);
+	}
+	return recv(ends[0], bytes, sizeof(bytes), 0);
+}
+
+/* ---- how the test ends them ---- */
+
+static void end_by_pipe(pid_t child)
+{
+	char bytes[BYTES] = "";
+
+	(void)child;
+	must(write(pipe_ends[1], bytes, sizeof(bytes)) != sizeof(bytes));
+}
+
+static void end_by_wake(pid_t child)
+{
+	(void)child;
+	(void)syscall(SYS_futex, &shared->futex, FUTEX_WAKE, 1, NULL, NULL, 0);
+}
+
+static void end_by_signal(pid_t child)
+{
+	must(kill(child, SIGUSR1));
+}
+
+static void end_by_other_signal(pid_t child)
+{
+	must(kill(child, SIGUSR2));
+}
+
+static void end_by_death(pid_t child)
+{
+	(void)child;
+	must(kill(shared->other, SIGKILL));
+}
+
+static void end_by_semaphore(pid_t child)
+{
+	struct sembuf give = {.sem_op = 1};
+
+	(void)child;
+	must(semop(semaphore, &give, 1));
+}
+
+static void end_by_itself(pid_t child)
+{
+	(void)child;
+}
+
+static const struct blocked {
+	const char *name;
+	int64_t (*call)(void);
+	void (*end)(pid_t child);
+	int64_t result;
+	int error;
+} blocked[] = {
+	{"read", call_read, end_by_pipe, BYTES, 0},
+	{"nanosleep", call_nanosleep, end_by_signal, -1, EINTR},
+	{"nanosleep to its end", call_short_sleep, end_by_itself, 0, 0},
+	{"futex", call_futex, end_by_wake, 0, 0},
+	{"futex with a timeout", call_futex_timed, end_by_wake, 0, 0},
+	{"futex, by a signal", call_futex_timed, end_by_signal, -1, EINTR},
+	{"epoll_wait", call_epoll, end_by_pipe, 1, 0},
+	{"epoll_wait, by a signal", call_epoll, end_by_signal, -1, EINTR},
+	{"poll", call_poll, end_by_pipe, 1, 0},
+	{"poll, by a signal", call_poll, end_by_signal, -1, EINTR},
+	{"ppoll", call_ppoll, end_by_pipe, 1, 0},
+	{"wait4", call_wait, end_by_death, 23, 0},
+	{"sigsuspend", call_sigsuspend, end_by_signal, -1, EINTR},
+	{"pause", call_pause, end_by_signal, -1, EINTR},
+	{"sigwaitinfo", call_sigwait, end_by_other_signal, 23, 0},
+	{"semop", call_semop, end_by_semaphore, 0, 0},
+	{"recv with a timeout", call_recv, end_by_pipe, BYTES, 0},
+};
+enum { BLOCKED = sizeof(blocked) / sizeof(*blocked) };
+
+/* ---- what can be seen of a process ---- */
+
+struct seen {
+	char maps[1 << 15], status[1 << 12], call[1 << 8];
+	int files;
+};
+
+static void read_whole(pid_t pid, const char *name, char *text, size_t size)
+{
+	ssize_t n = procfs__read(pid, name, text, size - 1);
+
+	text[n > 0 ? n : 0] = '\0';
+}
+
+static int count_files(pid_t pid)
+{
+	char path[64];
+	int count = 0;
+	DIR *folder;
+
+	(void)snprintf(path, sizeof(path), "/proc/%d/fd", (int)pid);
+	folder = opendir(path);
+	while (folder && readdir(folder))
+		count++;
+	if (folder)
+		(void)closedir(folder);
+	return count;
+}
+
+/* The lines of its signals, and that of its tracer. */
+static void look_at_status(pid_t pid, char *text, size_t size)
+{
+	char status[1 << 12], *line, *rest = status;
+	size_t used = 0;
+
+	read_whole(pid, "status", status, sizeof(status));
+	*text = '\0';
+	while ((line = strsep(&rest, "\n")))
+		if ((!strncmp(line, "Sig", 3) && line[3] != 'Q') || !strncmp(line, "TracerPid", 9))
+			used += (size_t)snprintf(text + used, size - used, "%s\n", line);
+}
+
+static void look(pid_t pid, struct seen *seen)
+{
+	read_whole(pid, "maps", seen->maps, sizeof(seen->maps));
+	look_at_status(pid, seen->status, sizeof(seen->status));
+	read_whole(pid, "syscall", seen->call, sizeof(seen->call));
+	seen->files = count_files(pid);
+}
+
+/* Number, arguments, stack and place of the call are in call; a call that is restarted by another
+ * one has another number. */
+static bool looks_same(pid_t pid, const struct seen *before, bool same_call)
+{
+	static struct seen now;
+
+	for (unsigned int i = 0; i < CHILD_LOOKS; i++) {
+		look(pid, &now);
+		if (!same_call || !strcmp(now.call, before->call))
+			break;
+		(void)usleep(1000);
+	}
+	if (strcmp(now.maps, before->maps) || strcmp(now.status, before->status) ||
+	    now.files != before->files)
+		tap__note("before: %s%d files; now: %s%d files", before->status, before->files,
+			  now.status, now.files);
+	return !strcmp(now.maps, before->maps) && !strcmp(now.status, before->status) &&
+	       now.files == before->files && (!same_call || !strcmp(now.call, before->call));
+}
+
+/* Is it a userfaultfd of the memory of the child? Its page is mapped nowhere else. */
+static bool is_of_child(int uffd)
+{
+	uint64_t inode;
+
+	return uffd >= 0 && write_protect__prepare(uffd, &inode) == 0 &&
+	       write_protect__register(uffd, shared->page, shared->page + PAGE_BYTES) == 0;
+}
+
+/* ---- the tests ---- */
+
+static int64_t (*chosen_call)(void);
+
+static void do_chosen(void)
+{
+	call_and_stay(chosen_call);
+}
+
+static pid_t start(void (*work)(void))
+{
+	pid_t child;
+
+	memset(shared, 0, sizeof(*shared));
+	child = child__start(work);
+	must(child < 0 || !child__wait_count(&shared->begun, 1));
+	return child;
+}
+
+/* Waits until it sleeps in its call. */
+static void wait_blocked(pid_t child)
+{
+	child__wait_state(child, 'S');
+}
+
+/* Injects while it is blocked, then lets its call end. */
+static void test_blocked(const struct blocked *b)
+{
+	static struct seen before;
+	unsigned int failed = 0;
+	bool same, right;
+	pid_t child;
+	int uffd = -1;
+
+	must(pipe2(pipe_ends, O_CLOEXEC));
+	semaphore = semget(IPC_PRIVATE, 1, 0600);
+	must(semaphore < 0);
+	chosen_call = b->call;
+	child = start(do_chosen);
+	wait_blocked(child);
+	look(child, &before);
+	for (unsigned int i = 0; i < 3; i++) {
+		uffd = inject__userfaultfd(child);
+		failed += !is_of_child(uffd);
+		if (uffd >= 0)
+			(void)close(uffd);
+	}
+	same = looks_same(child, &before, false);
+	(void)usleep(2300); /* were it to end by mistake */
+	right = b->end == end_by_itself || !shared->ended;
+	b->end(child);
+	right = right && child__wait_count(&shared->ended, 1) && shared->result == b->result &&
+		(b->error == 0 || shared->error == b->error) &&
+		shared->mask_before == shared->mask_after &&
+		shared->handled == (b->end == end_by_signal);
+	tap__ok(!failed && same && right, "%s: three userfaultfds, and it ends as it would have",
+		b->name);
+	if (failed || !same || !right)
+		tap__note("failed %u (%s), same %d, result %lld, errno %d, handled %llu", failed,
+			  uffd < 0 ? reason__text(uffd) : "", same, (long long)shared->result,
+			  shared->error, (unsigned long long)shared->handled);
+	child__end(child);
+	must(semctl(semaphore, 0, IPC_RMID));
+	(void)close(pipe_ends[0]);
+	(void)close(pipe_ends[1]);
+}
+
+/* All registers but the stack pointer have values of their own, and are looked at for ever. */
+static void keep_registers(void)
+{
+	prepare();
+	shared->begun++;
+	__asm__ volatile("push %%rbp\n\t"
+			 "mov %0, %%rdi\n\t"
+			 "mov $2301, %%rax\n\tmov $2302, %%rbx\n\tmov $2303, %%rcx\n\t"
+			 "mov $2304, %%rdx\n\tmov $2305, %%rsi\n\tmov $2306, %%rbp\n\t"
+			 "mov $2307, %%r8\n\tmov $2308, %%r9\n\tmov $2309, %%r10\n\t"
+			 "mov $2310, %%r11\n\tmov $2311, %%r12\n\tmov $2312, %%r13\n\t"
+			 "mov $2313, %%r14\n\tmov $2314, %%r15\n\t"
+			 "1: incq (%%rdi)\n\t"
+			 "cmp $2301, %%rax\n\tjne 2f\n\tcmp $2302, %%rbx\n\tjne 2f\n\t"
+			 "cmp $2303, %%rcx\n\tjne 2f\n\tcmp $2304, %%rdx\n\tjne 2f\n\t"
+			 "cmp $2305, %%rsi\n\tjne 2f\n\tcmp $2306, %%rbp\n\tjne 2f\n\t"
+			 "cmp $2307, %%r8\n\tjne 2f\n\tcmp $2308, %%r9\n\tjne 2f\n\t"
+			 "cmp $2309, %%r10\n\tjne 2f\n\tcmp $2310, %%r11\n\tjne 2f\n\t"
+			 "cmp $2311, %%r12\n\tjne 2f\n\tcmp $2312, %%r13\n\tjne 2f\n\t"
+			 "cmp $2313, %%r14\n\tjne 2f\n\tcmp $2314, %%r15\n\tje 1b\n\t"
+			 "2: pop %%rbp"
+			 :
+			 : "r"(&shared->counts[0])
+			 : "rax", "rbx", "rcx", "rdx", "rsi", "rdi", "r8", "r9", "r10", "r11",
+			   "r12", "r13", "r14", "r15", "cc", "memory");
+	shared->ended++;
+	for (;;)
+		(void)pause();
+}
+
+static unsigned int inject_often(pid_t child)
+{
+	unsigned int failed = 0;
+
+	for (unsigned int i = 0; i < ROUNDS; i++) {
+		const __u64 count = shared->counts[0];
+		int uffd = inject__userfaultfd(child);
+
+		failed += !is_of_child(uffd) || !child__wait_count(&shared->counts[0], count + 1);
+		if (uffd >= 0)
+			(void)close(uffd);
+	}
+	return failed;
+}
+
+static void test_busy(void)
+{
+	static struct seen before;
+	pid_t child = start(keep_registers);
+
+	look(child, &before);
+	tap__equal(inject_often(child), 0, "%d times into a busy loop, which goes on each time",
+		   ROUNDS);
+	tap__ok(!shared->ended, "with all its registers");
+	tap__ok(looks_same(child, &before, false), "mappings, files and signals are as before");
+	child__end(child);
+}
+
+/* A handler that is blocked, with a mask of its own. */
+static void stay_in_handler(int number)
+{
+	char byte;
+
+	(void)number;
+	shared->begun++;
+	shared->result = read(pipe_ends[0], &byte, 1);
+	(void)syscall(SYS_rt_sigprocmask, SIG_BLOCK, NULL, &shared->mask_after, 8);
+}
+
+static void raise_and_stay(void)
+{
+	struct sigaction action = {.sa_handler = stay_in_handler};
+
+	prepare();
+	(void)sigaddset(&action.sa_mask, SIGHUP);
+	must(sigaction(SIGUSR1, &action, NULL));
+	(void)raise(SIGUSR1);
+	(void)syscall(SYS_rt_sigprocmask, SIG_BLOCK, NULL, &shared->mask_before, 8);
+	shared->ended++;
+	for (;;)
+		(void)pause();
+}
+
+static void test_handler(void)
+{
+	static struct seen before;
+	const uint64_t outside = 1ULL << (SIGUSR2 - 1);
+	const uint64_t inside = outside | 1ULL << (SIGUSR1 - 1) | 1ULL << (SIGHUP - 1);
+	pid_t child;
+	int uffd;
+
+	must(pipe2(pipe_ends, O_CLOEXEC));
+	child = start(raise_and_stay);
+	wait_blocked(child);
+	look(child, &before);
+	uffd = inject__userfaultfd(child);
+	tap__ok(is_of_child(uffd) && looks_same(child, &before, true), "inside of a handler");
+	end_by_pipe(child);
+	tap__ok(child__wait_count(&shared->ended, 1) && shared->result == 1 &&
+			shared->mask_after == inside && shared->mask_before == outside,
+		"which ends, and its mask with it");
+	(void)close(uffd);
+	child__end(child);
+	(void)close(pipe_ends[0]);
+	(void)close(pipe_ends[1]);
+}
+
+static void count_for_ever(void)
+{
+	prepare();
+	shared->begun++;
+	for (;;)
+		shared->counts[0]++;
+}
+
+static void test_stopped(void)
+{
+	pid_t child = start(count_for_ever);
+	static struct seen before;
+	int uffd, status = 0;
+	__u64 count;
+
+	must(kill(child, SIGSTOP));
+	must(waitpid(child, &status, WUNTRACED) != child || !WIFSTOPPED(status));
+	look(child, &before);
+	count = shared->counts[0];
+	uffd = inject__userfaultfd(child);
+	child__wait_state(child, 'T');
+	tap__ok(is_of_child(uffd) && child__state(child) == 'T' && shared->counts[0] == count &&
+			looks_same(child, &before, false),
+		"a process that job control has stopped, and that remains so");
+	tap__equal(waitpid(child, &status, WUNTRACED | WCONTINUED | WNOHANG), 0,
+		   "its parent is not told of a stop again");
+	must(kill(child, SIGCONT));
+	tap__ok(child__wait_count(&shared->counts[0], count + 1), "until it is continued");
+	(void)close(uffd);
+	child__end(child);
+}
+
+/* ---- threads and signals ---- */
+
+static void *count_in_thread(void *counter)
+{
+	for (;;)
+		++*(volatile __u64 *)counter;
+	return NULL;
+}
+
+static void count_in_threads(void)
+{
+	pthread_t thread;
+
+	prepare();
+	for (int i = 1; i < THREADS; i++)
+		if (pthread_create(&thread, NULL, count_in_thread, (void *)&shared->counts[i]) != 0)
+			_exit(1);
+	shared->begun++;
+	count_in_thread((void *)&shared->counts[0]);
+}
+
+static void test_threads(void)
+{
+	pid_t child = start(count_in_threads);
+	unsigned int stuck = 0;
+	__u64 counts[THREADS];
+
+	tap__equal(inject_often(child), 0, "%d times into a process with %d threads", ROUNDS,
+		   THREADS);
+	for (int i = 0; i < THREADS; i++)
+		counts[i] = shared->counts[i];
+	for (int i = 0; i < THREADS; i++)
+		stuck += !child__wait_count(&shared->counts[i], counts[i] + 1);
+	tap__equal(stuck, 0, "all of which run on");
+	child__end(child);
+}
+
+static void count_signals(void)
+{
+	prepare();
+	handle(SIGRTMIN);
+	shared->begun++;
+	for (;;) {
+		shared->counts[0]++;
+		(void)sched_yield();
+	}
+}
+
+/* Queued signals come at any moment; each must be handled once. */
+static void test_signals(void)
+{
+	const union sigval value = {.sival_int = 23};
+	pid_t child = start(count_signals), sender = fork();
+	unsigned int failed = 0, rounds = 0;
+
+	if (sender == 0) {
+		for (unsigned int i = 0; i < ROUNDS * ROUNDS; i++) {
+			(void)sigqueue(child, SIGRTMIN, value);
+			(void)usleep(100);
+		}
+		_exit(0);
+	}
+	while (waitpid(sender, NULL, WNOHANG) == 0) {
+		int uffd = inject__userfaultfd(child);
+
+		failed += !is_of_child(uffd);
+		if (uffd >= 0)
+			(void)close(uffd);
+		rounds++;
+	}
+	tap__equal(failed, 0, "%u times, while signals arrive", rounds);
+	tap__ok(child__wait_count(&shared->handled, ROUNDS * ROUNDS) &&
+			shared->handled == ROUNDS * ROUNDS,
+		"each signal is handled once");
+	child__end(child);
+}
+
+/* ---- what is refused ---- */
+
+static void use_userfaultfd(void)
+{
+	(void)syscall(SYS_userfaultfd, UFFD_USER_MODE_ONLY);
+	count_for_ever();
+}
+
+static void allow_little(void)
+{
+	struct sock_filter kill_or_allow[] = {
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_userfaultfd, 0, 1),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+	};
+	const struct sock_fprog program = {4, kill_or_allow};
+
+	prepare();
+	must(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) ||
+	     prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program));
+	shared->begun++;
+	for (;;)
+		shared->counts[0]++;
+}
+
+static void wait_in_vfork(void)
+{
+	prepare();
+	shared->begun++;
+	if (vfork() == 0) {
+		(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+		while (!shared->stop)
+			(void)usleep(1000);
+		_exit(0);
+	}
+	for (;;)
+		shared->counts[0]++;
+}
+
+static void dispatch_calls(void)
+{
+	static volatile char selector; /* calls are allowed now */
+
+	prepare();
+	if (prctl(59 /* PR_SET_SYSCALL_USER_DISPATCH */, 1, 0, 0, &selector))
+		shared->error = errno;
+	shared->begun++;
+	for (;;)
+		shared->counts[0]++;
+}
+
+static bool runs(void)
+{
+	return child__wait_count(&shared->counts[0], shared->counts[0] + 1);
+}
+
+static void test_refused(const char *name, void (*work)(void), int reason)
+{
+	pid_t child = start(work);
+	int uffd = inject__userfaultfd(child);
+
+	tap__equal(uffd, -reason, "%s: refused", name);
+	tap__ok(runs(), "and it runs on");
+	child__end(child);
+}
+
+/* Where the caller may suspend the filter, it is done; where not, it is refused. */
+static void test_seccomp(void)
+{
+	pid_t child = start(allow_little);
+	int uffd = inject__userfaultfd(child);
+
+	tap__ok(is_of_child(uffd) || uffd == -REASON_CALLS_FILTERED,
+		"a filter that would kill for it: %s", uffd < 0 ? "refused" : "it sees nothing");
+	tap__ok(runs() && waitpid(child, NULL, WNOHANG) == 0, "and the process runs on");
+	if (uffd >= 0)
+		(void)close(uffd);
+	child__end(child);
+}
+
+static void test_vfork(void)
+{
+	pid_t child = start(wait_in_vfork);
+
+	child__wait_state(child, 'D');
+	tap__equal(inject__userfaultfd(child), -REASON_NOT_STOPPED, "inside of vfork: refused");
+	shared->stop = 1;
+	tap__ok(runs(), "and it goes on when its child has ended");
+	child__end(child);
+}
+
+static void test_traced(void)
+{
+	pid_t child = start(count_for_ever), tracer = fork();
+
+	if (tracer == 0) {
+		(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+		shared->other = ptrace(PTRACE_SEIZE, child, NULL, NULL) == 0 ? 23 : 1;
+		for (;;)
+			(void)pause();
+	}
+	for (unsigned int i = 0; i < CHILD_LOOKS && !shared->other; i++)
+		(void)usleep(1000);
+	tap__equal(inject__userfaultfd(child), -REASON_TRACED, "another process traces it");
+	tap__ok(runs(), "and it runs on");
+	child__end(tracer);
+	child__end(child);
+	tap__equal(inject__userfaultfd(child), -ESRCH, "it has ended");
+}
+
+static void test_calls(void)
+{
+	pid_t child = start(count_for_ever);
+	struct inject *inject = NULL;
+	int64_t result = 0, closed = 0;
+	unsigned int wrong = 0;
+
+	tap__equal(inject__open(child, &inject), 0, "opened for several calls");
+	for (unsigned int i = 0; i < ROUNDS; i++)
+		wrong += inject__call(inject, SYS_getpid, (const uint64_t[6]){0}, &result) ||
+			 result != child;
+	wrong += inject__call(inject, SYS_close, (const uint64_t[6]){UINT32_MAX}, &closed) ||
+		 closed != -EBADF;
+	wrong += inject__call(inject, SYS_mmap,
+			      (const uint64_t[6]){0, PAGE_BYTES, PROT_READ,
+						  MAP_PRIVATE | MAP_ANONYMOUS, UINT64_MAX, 0},
+			      &result) ||
+		 result <= 0;
+	wrong += inject__call(inject, SYS_munmap, (const uint64_t[6]){(uint64_t)result, PAGE_BYTES},
+			      &closed) ||
+		 closed != 0;
+	tap__equal(wrong, 0, "results, errors and six arguments");
+	tap__ok(inject__close(inject) == 0 && runs(), "closed, it runs on");
+	tap__equal(inject__close(NULL), 0, "nothing to close");
+	inject = NULL;
+	must(inject__open(child, &inject));
+	must(kill(child, SIGKILL));
+	child__wait_state(child, 'Z');
+	wrong = inject__call(inject, SYS_getpid, (const uint64_t[6]){0}, &result) != -ESRCH;
+	wrong += inject__close(inject) != -ESRCH;
+	tap__equal(wrong, 0, "killed meanwhile");
+	(void)waitpid(child, NULL, 0);
+}
+
+/* ---- the tracer is killed ---- */
+
+static pid_t victim;
+
+static void inject_for_ever(void)
+{
+	(void)raise(SIGSTOP);
+	for (;;)
+		(void)close(inject__userfaultfd(victim));
+}
+
+static int wait_for(pid_t pid)
+{
+	int status = 0;
+
+	must(waitpid(pid, &status, __WALL) != pid);
+	return status;
+}
+
+/* Lets the tracer run until it has made its helper, which stops before its first call. */
+static pid_t start_helper(pid_t tracer)
+{
+	unsigned long helper = 0;
+	int status;
+
+	must(waitpid(tracer, &status, WUNTRACED) != tracer || !WIFSTOPPED(status));
+	must(ptrace(PTRACE_SEIZE, tracer, NULL, PTRACE_O_TRACEVFORK | PTRACE_O_TRACESYSGOOD));
+	must(kill(tracer, SIGCONT));
+	do {
+		status = wait_for(tracer);
+		if (status >> 16 != PTRACE_EVENT_VFORK)
+			must(ptrace(PTRACE_CONT, tracer, NULL, NULL));
+	} while (status >> 16 != PTRACE_EVENT_VFORK);
+	must(ptrace(PTRACE_GETEVENTMSG, tracer, NULL, &helper));
+	must(ptrace(PTRACE_CONT, tracer, NULL, NULL));
+	status = wait_for((pid_t)helper);
+	must(!WIFSTOPPED(status));
+	return (pid_t)helper;
+}
+
+/* Kills the tracer once its helper has made so many calls. Returns whether it has made that many:
+ * if not, it has ended before. */
+static bool kill_after(unsigned int calls)
+{
+	pid_t tracer = child__start(inject_for_ever), helper = start_helper(tracer);
+	bool ended = false;
+
+	for (unsigned int stops = 0; stops < 2 * calls && !ended; stops++) {
+		must(ptrace(PTRACE_SYSCALL, helper, NULL, NULL));
+		ended = !WIFSTOPPED(wait_for(helper));
+	}
+	must(kill(tracer, SIGKILL));
+	while (!WIFSIGNALED(wait_for(tracer)))
+		;
+	if (ended)
+		return false;
+	must(ptrace(PTRACE_DETACH, helper, NULL, NULL));
+	child__wait_state(helper, 'Z');
+	must(waitpid(helper, NULL, __WALL) != helper);
+	return true;
+}
+
+static void test_killed(void)
+{
+	static struct seen before;
+	unsigned int calls = 0, wrong = 0;
+	pid_t child = start(keep_registers);
+
+	victim = child;
+	look(child, &before);
+	while (kill_after(calls)) {
+		wrong += !runs() || shared->ended || !looks_same(child, &before, false);
+		calls++;
+	}
+	tap__equal(wrong, 0, "the tracer is killed after each of the %u calls of its helper",
+		   calls);
+	child__end(child);
+	must(pipe2(pipe_ends, O_CLOEXEC));
+	chosen_call = call_epoll;
+	child = start(do_chosen);
+	victim = child;
+	wait_blocked(child);
+	look(child, &before);
+	wrong = 0;
+	for (unsigned int i = 0; i < calls; i += 3) {
+		(void)kill_after(i);
+		wrong += shared->ended || !looks_same(child, &before, true);
+	}
+	end_by_pipe(child);
+	tap__ok(!wrong && child__wait_count(&shared->ended, 1) && shared->result == 1,
+		"likewise, of a process that is blocked in epoll_wait");
+	child__end(child);
+}
+
+int main(void)
+{
+	enum { TESTS = BLOCKED + 30 };
+
+	tap__plan(TESTS);
+	if (under_valgrind()) {
+		tap__skip(TESTS, "valgrind runs the children, and makes calls of its own");
+		return tap__done();
+	}
+	(void)prctl(PR_SET_CHILD_SUBREAPER, 1);
+	shared = mmap(NULL, sizeof(*shared), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1,
+		      0);
+	must(shared == MAP_FAILED);
+	for (int i = 0; i < BLOCKED; i++)
+		test_blocked(&blocked[i]);
+	test_busy();
+	test_handler();
+	test_stopped();
+	test_threads();
+	test_signals();
+	test_refused("a userfaultfd of its own", use_userfaultfd, REASON_OWN_USERFAULT);
+	test_refused("calls that are dispatched", dispatch_calls, REASON_CALLS_FILTERED);
+	test_seccomp();
+	test_vfork();
+	test_traced();
+	test_calls();
+	test_killed();
+	(void)munmap(shared, sizeof(*shared));
+	return tap__done();
+}

@@ -1,0 +1,455 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * See inject.h. Sources: ptrace(2); kernel/signal.c, arch/x86/kernel/signal.c and kernel/rseq.c of
+ * Linux 6.18. The thread is stepped from system call to system call and never by instruction: a
+ * trap whose signal is blocked or ignored makes the kernel drop the program's handler of it.
+ */
+#include "target/inject.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <linux/audit.h>
+#include <linux/rseq.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/ptrace.h>
+#include <sys/syscall.h>
+#include <sys/user.h>
+#include <sys/wait.h>
+#include <unistd.h>
+#include "base/clock.h"
+#include "base/procfs.h"
+#include "pages/write_protect.h"
+#include "target/freeze.h"
+#include "target/reason.h"
+#include "target/tracee.h"
+#include "target/userfault.h"
+
+/* linux/ptrace.h of 6.4 */
+#ifndef PTRACE_GET_SYSCALL_USER_DISPATCH_CONFIG
+#define PTRACE_GET_SYSCALL_USER_DISPATCH_CONFIG 0x4211
+#endif
+struct dispatch_configuration {
+	uint64_t mode, selector, offset, length;
+};
+
+enum {
+	DEADLINE_SECONDS = 2, /* a parent inside vfork(2) does not stop */
+	SYSCALL_STOP = SIGTRAP | 0x80,
+	USER_CODE = 0x33,   /* the code segment of 64-bit programs */
+	STEP_FLAG = 1 << 8, /* of eflags: trap after each instruction */
+	X32_CALL = 1 << 30,
+	SYSCALL_BYTES = 2,
+	BLOCK = 1 << 16,
+	STACK_BYTES = 1 << 18,
+};
+
+struct inject {
+	pid_t pid;
+	struct freeze *freeze; /* of all threads but the first */
+	int memory;            /* /proc/PID/mem */
+	uint64_t site;         /* of a syscall instruction */
+	struct user_regs_struct registers;
+	uint64_t mask;
+	bool is_masked, has_called;
+};
+
+/* ---- stops ---- */
+
+/* Lets the thread run by that request until it stops at a system call, or by PTRACE_INTERRUPT if
+ * event; it gets the signals that come first. Returns 0; -ESRCH; -REASON_NOT_STOPPED; -EFAULT if it
+ * cannot execute what it is to; or another -errno. */
+static int run(pid_t tid, int request, bool event)
+{
+	const uint64_t deadline_ns = clock__now_ns() + DEADLINE_SECONDS * 1000000000ULL;
+	int err, status;
+
+	for (int signal = 0;; signal = status >> 8 ? 0 : status) {
+		if (request && ptrace(request, tid, NULL, (void *)(intptr_t)signal))
+			return -errno;
+		if (!request)
+			request = PTRACE_CONT; /* it runs already */
+		err = tracee__wait_stop(tid, deadline_ns, &status);
+		if (err)
+			return err;
+		if (event ? status >> 8 == PTRACE_EVENT_STOP : status == SYSCALL_STOP)
+			return 0;
+		if (!event && (status == SIGSEGV || status == SIGBUS || status == SIGILL))
+			return -EFAULT;
+		if (status == SYSCALL_STOP)
+			status = 0;
+	}
+}
+
+/* ---- may it be done? ---- */
+
+/* Would a call be one of a program that is no 64-bit program? The kernel restarts calls of other
+ * kinds in other ways. */
+static int check_kind(const struct inject *inject)
+{
+	const struct user_regs_struct *registers = &inject->registers;
+	struct __ptrace_syscall_info info;
+
+	if (ptrace(PTRACE_GET_SYSCALL_INFO, inject->pid, (void *)sizeof(info), &info) < 0)
+		return -errno;
+	if (info.arch != AUDIT_ARCH_X86_64 || registers->cs != USER_CODE ||
+	    ((int64_t)registers->orig_rax >= 0 && (registers->orig_rax & X32_CALL)))
+		return -REASON_CALLS_FOREIGN;
+	return 0;
+}
+
+/* A filter may kill for a call that it does not know: it must never see one. */
+static int check_filters(pid_t pid)
+{
+	struct dispatch_configuration dispatch = {0};
+	uint64_t seccomp = 0;
+	int err = procfs__status_u64(pid, "Seccomp", &seccomp);
+
+	if (err && err != -ENOENT)
+		return err;
+	if (seccomp &&
+	    ptrace(PTRACE_SETOPTIONS, pid, NULL, PTRACE_O_TRACESYSGOOD | PTRACE_O_SUSPEND_SECCOMP))
+		return errno == ESRCH ? -ESRCH : -REASON_CALLS_FILTERED;
+	if (ptrace(PTRACE_GET_SYSCALL_USER_DISPATCH_CONFIG, pid, (void *)sizeof(dispatch),
+		   &dispatch) == 0 &&
+	    dispatch.mode)
+		return -REASON_CALLS_FILTERED;
+	return 0;
+}
+
+/* ---- where ---- */
+
+static bool reads(const struct inject *inject, uint64_t address, void *bytes, size_t size)
+{
+	return pread(inject->memory, bytes, size, (off_t)address) == (ssize_t)size;
+}
+
+static bool is_syscall(const struct inject *inject, uint64_t address)
+{
+	unsigned char bytes[SYSCALL_BYTES];
+
+	return reads(inject, address, bytes, sizeof(bytes)) && bytes[0] == 0x0f && bytes[1] == 0x05;
+}
+
+/* Looks for the instruction in a mapping. */
+static bool find_in(struct inject *inject, const struct mapping *mapping, unsigned char *block)
+{
+	static const unsigned char bytes[SYSCALL_BYTES] = {0x0f, 0x05};
+
+	for (uint64_t at = mapping->start; at < mapping->end; at += BLOCK - 1) {
+		const uint64_t size = mapping->end - at < BLOCK ? mapping->end - at : BLOCK;
+		const ssize_t count = pread(inject->memory, block, size, (off_t)at);
+		const unsigned char *found =
+			count > 0 ? memmem(block, (size_t)count, bytes, sizeof(bytes)) : NULL;
+
+		if (!found)
+			continue;
+		inject->site = at + (uint64_t)(found - block);
+		return true;
+	}
+	return false;
+}
+
+/* In the call that was interrupted; else in the vdso, if it has one; else anywhere. */
+static int find_site(struct inject *inject)
+{
+	const uint64_t before = inject->registers.rip - SYSCALL_BYTES;
+	struct mappings mappings = {0};
+	unsigned char *block = NULL;
+	bool found = false;
+	int err = 0;
+
+	if ((int64_t)inject->registers.orig_rax >= 0 && is_syscall(inject, before)) {
+		inject->site = before;
+		return 0;
+	}
+	err = procfs__mappings(inject->pid, &mappings);
+	if (err)
+		return err;
+	block = malloc(BLOCK);
+	if (!block) {
+		err = -ENOMEM;
+		goto out;
+	}
+	for (size_t i = 0; i < mappings.count && !found; i++)
+		found = !strcmp(mappings.items[i].path, "[vdso]") &&
+			find_in(inject, &mappings.items[i], block);
+	for (size_t i = 0; i < mappings.count && !found; i++)
+		found = (mappings.items[i].flags & MAPPING_EXEC) &&
+			find_in(inject, &mappings.items[i], block);
+	err = found ? 0 : -REASON_NO_SYSCALL;
+out:
+	free(block);
+	procfs__free_mappings(&mappings);
+	return err;
+}
+
+/* ---- what is put back ---- */
+
+/*
+ * A thread that is preempted inside of a restartable sequence (rseq(2)) goes on at its abort
+ * handler. The kernel does that when it returns to the program, unless it finds it elsewhere, as it
+ * will: so we do it.
+ */
+static void abort_sequence(struct inject *inject)
+{
+	struct __ptrace_rseq_configuration configuration = {0};
+	struct rseq_cs sequence;
+	uint64_t pointer = 0;
+
+	if (ptrace(PTRACE_GET_RSEQ_CONFIGURATION, inject->pid, (void *)sizeof(configuration),
+		   &configuration) < 0 ||
+	    !configuration.rseq_abi_pointer)
+		return;
+	if (!reads(inject, configuration.rseq_abi_pointer + offsetof(struct rseq, rseq_cs),
+		   &pointer, sizeof(pointer)) ||
+	    !pointer || !reads(inject, pointer, &sequence, sizeof(sequence)))
+		return;
+	if (inject->registers.rip - sequence.start_ip < sequence.post_commit_offset)
+		inject->registers.rip = sequence.abort_ip;
+}
+
+/*
+ * Some calls end with EINTR at any stop, signal(7). They are made to end as the others do: then the
+ * kernel restarts them, unless a handler of the program was called.
+ */
+static void restart_if_interrupted(struct user_regs_struct *registers)
+{
+	enum { ERESTARTNOHAND = 514 }; /* include/linux/errno.h */
+
+	if ((int64_t)registers->rax != -EINTR)
+		return;
+	switch ((int64_t)registers->orig_rax) {
+	case SYS_epoll_wait:
+	case SYS_epoll_pwait:
+	case SYS_epoll_pwait2:
+	case SYS_semop:
+	case SYS_semtimedop:
+	case SYS_rt_sigtimedwait:
+	case SYS_io_getevents:
+	case SYS_read: /* and what follows: of a socket with SO_RCVTIMEO */
+	case SYS_recvfrom:
+	case SYS_recvmsg:
+	case SYS_accept:
+	case SYS_accept4:
+		registers->rax = (uint64_t)-ERESTARTNOHAND;
+	}
+}
+
+static int keep_state(struct inject *inject)
+{
+	if (ptrace(PTRACE_GETREGS, inject->pid, NULL, &inject->registers) ||
+	    ptrace(PTRACE_GETSIGMASK, inject->pid, (void *)sizeof(inject->mask), &inject->mask))
+		return -errno;
+	restart_if_interrupted(&inject->registers);
+	return 0;
+}
+
+/*
+ * PTRACE_DETACH, which follows, wakes the thread as a signal does (__ptrace_unlink): so the kernel
+ * handles signals first, and only then an interrupted call is restarted, or ends with EINTR if a
+ * handler was called. If it did not look for signals, -ERESTARTSYS would reach the program.
+ */
+static int put_state(const struct inject *inject)
+{
+	const pid_t pid = inject->pid;
+
+	if (inject->has_called && ptrace(PTRACE_SETREGS, pid, NULL, &inject->registers))
+		return -errno;
+	if (inject->is_masked &&
+	    ptrace(PTRACE_SETSIGMASK, pid, (void *)sizeof(inject->mask), &inject->mask))
+		return -errno;
+	return 0;
+}
+
+/* ---- the calls ---- */
+
+/* Stops the first thread, then the others. */
+static int stop(struct inject *inject)
+{
+	const uint64_t all = UINT64_MAX;
+	const pid_t pid = inject->pid;
+	int err = ptrace(PTRACE_INTERRUPT, pid, NULL, NULL) ? -errno : run(pid, 0, true);
+
+	if (!err)
+		err = keep_state(inject);
+	if (!err)
+		err = check_kind(inject);
+	if (!err)
+		err = check_filters(pid);
+	if (!err)
+		err = find_site(inject);
+	if (!err)
+		err = freeze__stop(inject->freeze, pid);
+	if (err)
+		return err;
+	abort_sequence(inject);
+	if (ptrace(PTRACE_SETSIGMASK, pid, (void *)sizeof(all), &all))
+		return -errno;
+	inject->is_masked = true;
+	return 0;
+}
+
+int inject__open(pid_t pid, struct inject **ret_inject)
+{
+	struct inject *inject = calloc(1, sizeof(*inject));
+	int err;
+
+	if (!inject)
+		return -ENOMEM;
+	inject->pid = pid;
+	inject->memory = procfs__open(pid, "mem", O_RDONLY);
+	err = inject->memory < 0 ? inject->memory : freeze__create(pid, false, &inject->freeze);
+	if (!err && ptrace(PTRACE_SEIZE, pid, NULL, PTRACE_O_TRACESYSGOOD)) {
+		err = errno == EPERM ? tracee__refusal(pid) : -errno;
+		inject->pid = 0;
+	}
+	if (!err)
+		err = stop(inject);
+	if (err) {
+		(void)inject__close(inject);
+		return err;
+	}
+	*ret_inject = inject;
+	return 0;
+}
+
+int inject__call(struct inject *inject, long nr, const uint64_t args[6], int64_t *ret_result)
+{
+	struct user_regs_struct registers = inject->registers;
+	const pid_t pid = inject->pid;
+	int err;
+
+	registers.rip = inject->site;
+	registers.rax = (uint64_t)nr;
+	registers.orig_rax = UINT64_MAX; /* no call that the kernel might restart */
+	registers.eflags &= ~(uint64_t)STEP_FLAG;
+	registers.rdi = args[0];
+	registers.rsi = args[1];
+	registers.rdx = args[2];
+	registers.r10 = args[3];
+	registers.r8 = args[4];
+	registers.r9 = args[5];
+	inject->has_called = true;
+	if (ptrace(PTRACE_SETREGS, pid, NULL, &registers))
+		return -errno;
+	err = run(pid, PTRACE_SYSCALL, false); /* it begins */
+	if (!err)
+		err = run(pid, PTRACE_SYSCALL, false); /* it ends */
+	if (!err && ptrace(PTRACE_GETREGS, pid, NULL, &registers))
+		err = -errno;
+	if (!err)
+		*ret_result = (int64_t)registers.rax;
+	return err;
+}
+
+int inject__close(struct inject *inject)
+{
+	int err = 0;
+
+	if (!inject)
+		return 0;
+	if (inject->pid) {
+		err = put_state(inject);
+		if (ptrace(PTRACE_DETACH, inject->pid, NULL, NULL) && !err)
+			err = -errno;
+	}
+	freeze__free(inject->freeze);
+	if (inject->memory >= 0)
+		(void)close(inject->memory);
+	free(inject);
+	return err;
+}
+
+/* ---- a userfaultfd ---- */
+
+/* Takes over what the process has open as number. Returns the descriptor or -errno. */
+static int take_over(pid_t pid, int number)
+{
+	int pidfd = (int)syscall(SYS_pidfd_open, pid, 0), fd;
+
+	if (pidfd < 0)
+		return -errno;
+	fd = (int)syscall(SYS_pidfd_getfd, pidfd, number, 0);
+	if (fd < 0)
+		fd = -errno;
+	(void)close(pidfd);
+	return fd;
+}
+
+static int make_userfaultfd(pid_t pid)
+{
+	const uint64_t flags[6] = {WRITE_PROTECT_FLAGS};
+	struct inject *inject = NULL;
+	int64_t number = -1, closed;
+	int fd = -1, err, closing;
+
+	err = inject__open(pid, &inject);
+	if (err)
+		return err;
+	err = inject__call(inject, SYS_userfaultfd, flags, &number);
+	if (!err && number < 0)
+		err = (int)number;
+	if (err)
+		goto out;
+	fd = take_over(pid, (int)number);
+	err = inject__call(inject, SYS_close, (const uint64_t[6]){(uint64_t)number}, &closed);
+	if (fd < 0)
+		err = fd;
+out:
+	closing = inject__close(inject);
+	if (!err)
+		err = closing;
+	if (err && fd >= 0)
+		(void)close(fd);
+	return err ? err : fd;
+}
+
+struct order {
+	pid_t pid;
+	int result;
+};
+
+static int helper(void *argument)
+{
+	struct order *order = argument;
+
+	order->result = make_userfaultfd(order->pid);
+	return 0;
+}
+
+/*
+ * The helper shares memory and descriptors with the caller, which waits as in vfork(2). If the
+ * caller is killed, the helper goes on to the end, and what it has left is gone with it. No signal
+ * of the caller's group reaches it.
+ */
+int inject__userfaultfd(pid_t pid)
+{
+	struct order order = {.pid = pid, .result = -EINTR};
+	int err = userfault__is_open(pid), process;
+	sigset_t all, mask;
+	char *stack;
+
+	if (err)
+		return err > 0 ? -REASON_OWN_USERFAULT : err;
+	stack = mmap(NULL, STACK_BYTES, PROT_READ | PROT_WRITE,
+		     MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK, -1, 0);
+	if (stack == MAP_FAILED)
+		return -ENOMEM;
+	(void)sigfillset(&all);
+	(void)sigprocmask(SIG_BLOCK, &all, &mask);
+	process = clone(helper, stack + STACK_BYTES, CLONE_VM | CLONE_FILES | CLONE_VFORK, &order);
+	if (process < 0)
+		order.result = -errno;
+	else
+		(void)waitpid(process, NULL, __WALL);
+	(void)sigprocmask(SIG_SETMASK, &mask, NULL);
+	(void)munmap(stack, STACK_BYTES);
+	return order.result;
+}
