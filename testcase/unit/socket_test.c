@@ -1,0 +1,287 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * Tests of the control socket: its file, its answers, and clients that behave badly. Server and
+ * clients are this process: connect(2) and send(2) of a unix socket do not wait.
+ */
+#include <fcntl.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "ask/socket.h"
+#include "base/log.h"
+#include "folder.h"
+#include "tap.h"
+
+static struct socket *server;
+static const char *path;    /* of the socket */
+static unsigned int asked;  /* requests that were carried out */
+static size_t answer_bytes; /* of the answers, at least */
+
+/* Answers with the request. */
+static void echo(void *context, char *line, FILE *out)
+{
+	must(context != &asked);
+	asked++;
+	(void)fprintf(out, "{\"line\":\"%s\"", line);
+	for (size_t i = 0; i < answer_bytes; i++)
+		(void)fputc(' ', out);
+	(void)fputc('}', out);
+}
+
+/* Until nothing is left to do; two rounds, for the second hears of those who have gone. */
+static void serve(void)
+{
+	for (int round = 0; round < 2; round++) {
+		while (socket__serve(server, echo, &asked))
+			;
+	}
+}
+
+static int open_client(void)
+{
+	struct sockaddr_un address = {.sun_family = AF_UNIX};
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+
+	(void)snprintf(address.sun_path, sizeof(address.sun_path), "%s", path);
+	must(fd < 0 || connect(fd, (struct sockaddr *)&address, sizeof(address)));
+	serve();
+	return fd;
+}
+
+static void ask(int fd, const char *text)
+{
+	must(send(fd, text, strlen(text), MSG_NOSIGNAL) != (ssize_t)strlen(text));
+	serve();
+}
+
+/* All that a client can read now; "" for nothing, NULL when it was cut off before anything. */
+static const char *hear(int fd)
+{
+	static char text[1 << 14];
+	ssize_t bytes = recv(fd, text, sizeof(text) - 1, 0);
+
+	if (bytes == 0 || (bytes < 0 && errno != EAGAIN))
+		return NULL;
+	text[bytes > 0 ? bytes : 0] = '\0';
+	return text;
+}
+
+static void test_file(void)
+{
+	struct socket *second = NULL;
+	struct stat status;
+	const char *plain = "plain", *link_path = "link";
+	int fd;
+
+	tap__equal(socket__open(path, 0, &server), 0, "a socket");
+	tap__ok(!lstat(path, &status) && (status.st_mode & 0777) == 0600 &&
+			S_ISSOCK(status.st_mode),
+		"only its user may connect");
+	tap__equal_string(socket__path(server), path, "its path");
+	tap__equal(socket__open(path, 0, &second), -EADDRINUSE, "no second one beside it");
+	tap__ok(!second && !lstat(path, &status), "which leaves the first alone");
+	fd = open(plain, O_CREAT | O_WRONLY, 0600);
+	must(fd < 0 || close(fd) || symlink(path, link_path));
+	tap__equal(socket__open(plain, 0, &second), -EEXIST, "no plain file is replaced");
+	tap__equal(socket__open(link_path, 0, &second), -EEXIST, "nor a link");
+	tap__equal(socket__open("none/socket", 0, &second), -ENOENT, "no folder");
+	tap__equal(socket__open("0123456789012345678901234567890123456789012345678901234567890123"
+				"45678901234567890123456789012345678901234567890",
+				0, &second),
+		   -ENAMETOOLONG, "a path that is too long");
+}
+
+/* A dead tracer leaves its socket behind. */
+static void test_stale(void)
+{
+	struct sockaddr_un address = {.sun_family = AF_UNIX, .sun_path = "stale"};
+	struct socket *heir = NULL;
+	int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+
+	must(fd < 0 || bind(fd, (struct sockaddr *)&address, sizeof(address)) || close(fd));
+	tap__equal(socket__open("stale", 0, &heir), 0, "the socket of a dead tracer is replaced");
+	must(unlink("stale"));
+	fd = open("stale", O_CREAT | O_WRONLY, 0600);
+	must(fd < 0 || close(fd));
+	socket__close(heir);
+	tap__ok(!unlink("stale"), "a file that is not its own stays");
+}
+
+static void test_requests(void)
+{
+	int fd = open_client(), other = open_client();
+
+	tap__equal_string(hear(fd), "", "silence is answered by silence");
+	ask(fd, "status\n");
+	tap__equal_string(hear(fd), "{\"line\":\"status\"}\n", "a line");
+	ask(fd, "check");
+	ask(other, "other\n");
+	tap__equal_string(hear(other), "{\"line\":\"other\"}\n", "half a line keeps nobody up");
+	tap__equal_string(hear(fd), "", "and is not carried out");
+	ask(fd, "point 1\nlist\n\n");
+	tap__equal_string(hear(fd),
+			  "{\"line\":\"checkpoint 1\"}\n{\"line\":\"list\"}\n{\"line\":\"\"}\n",
+			  "its rest, a second one, and an empty one");
+	asked = 0;
+	ask(fd, "never");
+	must(close(fd));
+	serve();
+	tap__equal(asked, 0, "half a line of a client that has gone is not carried out");
+	must(send(other, "last\n", 5, 0) != 5 || close(other));
+	serve();
+	tap__equal(asked, 1, "a whole one is");
+}
+
+static void test_half_close(void)
+{
+	int fd = open_client();
+
+	must(send(fd, "a\nb\nc", 5, 0) != 5 || shutdown(fd, SHUT_WR));
+	serve();
+	tap__equal_string(hear(fd), "{\"line\":\"a\"}\n{\"line\":\"b\"}\n",
+			  "a client that sends nothing more gets its answers");
+	tap__ok(!hear(fd), "and is let go");
+	must(close(fd));
+}
+
+static void test_long_lines(void)
+{
+	static char line[2 * SOCKET_LINE_BYTES];
+	int fd = open_client();
+
+	memset(line, 'x', sizeof(line));
+	line[SOCKET_LINE_BYTES - 1] = '\n';
+	line[SOCKET_LINE_BYTES] = '\0';
+	ask(fd, line);
+	tap__equal(strlen(hear(fd)), SOCKET_LINE_BYTES - 1 + strlen("{\"line\":\"\"}\n"),
+		   "the longest line");
+	line[SOCKET_LINE_BYTES - 1] = 'x';
+	asked = 0;
+	ask(fd, line);
+	tap__ok(strstr(hear(fd), "\"ok\":false"), "a line that is too long is refused");
+	tap__ok(!hear(fd) && !asked, "and the client is let go");
+	must(close(fd));
+	fd = open_client();
+	must(send(fd, "a\0b\nstatus\n", 11, 0) != 11);
+	serve();
+	tap__ok(strstr(hear(fd), "NUL") && !asked, "a NUL byte is refused");
+	must(close(fd));
+}
+
+/* The server must not wait for it, nor take ever more memory. */
+static void test_deaf_client(void)
+{
+	int deaf = open_client(), other;
+	size_t bytes = 0;
+
+	answer_bytes = 1 << 22; /* more than a socket holds */
+	asked = 0;
+	must(send(deaf, "a\nb\n", 4, 0) != 4);
+	serve();
+	tap__equal(asked, 1, "a client that does not read its answer gets no second one");
+	answer_bytes = 0;
+	other = open_client();
+	ask(other, "status\n");
+	tap__equal_string(hear(other), "{\"line\":\"status\"}\n", "the others do");
+	for (const char *text; (text = hear(deaf)) && *text; serve())
+		bytes += strlen(text);
+	tap__ok(bytes > 1 << 22 && asked == 3, "once it reads, it gets both");
+	answer_bytes = 1 << 22;
+	ask(deaf, "a\n");
+	must(close(deaf));
+	serve();
+	answer_bytes = 0;
+	ask(other, "status\n");
+	tap__equal_string(hear(other), "{\"line\":\"status\"}\n", "it goes with an answer owed");
+	must(close(other));
+}
+
+static void test_many_clients(void)
+{
+	int fds[2 * SOCKET_CLIENTS + 1], last = 2 * SOCKET_CLIENTS, cut = 0;
+
+	for (int i = 0; i <= last; i++) {
+		fds[i] = open_client();
+		if (i < last)
+			ask(fds[0], "status\n");
+	}
+	ask(fds[last], "status\n");
+	tap__ok(hear(fds[last]), "a new client is answered, however many are silent");
+	tap__ok(hear(fds[0]), "one that asks now and then stays");
+	for (int i = 1; i < last; i++)
+		cut += !hear(fds[i]);
+	tap__equal(cut, SOCKET_CLIENTS + 1, "those that were silent for longest make room");
+	for (int i = 0; i <= last; i++)
+		must(close(fds[i]));
+	serve();
+}
+
+static void test_stranger(void)
+{
+	pid_t child;
+	int status = 0;
+
+	if (geteuid()) {
+		tap__skip(1, "needs root");
+		return;
+	}
+	must(chmod(path, 0666) || chmod(".", 0711));
+	asked = 0;
+	child = fork();
+	if (!child) {
+		struct sockaddr_un address = {.sun_family = AF_UNIX};
+		char text[256] = "";
+		int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+
+		(void)snprintf(address.sun_path, sizeof(address.sun_path), "%s", path);
+		if (setuid(65534) || connect(fd, (struct sockaddr *)&address, sizeof(address)))
+			_exit(1);
+		(void)send(fd, "status\n", 7, MSG_NOSIGNAL);
+		_exit(recv(fd, text, sizeof(text) - 1, 0) > 0 && strstr(text, "only root") ? 0 : 2);
+	}
+	while (!waitpid(child, &status, WNOHANG))
+		serve();
+	tap__ok(!status && !asked, "another user is refused, even where the file allows it");
+}
+
+static void test_default_path(void)
+{
+	char text[64];
+
+	if (geteuid()) {
+		must(setenv("XDG_RUNTIME_DIR", "/run/user/23", 1));
+		tap__ok(!socket__default_path(42, text, sizeof(text)) &&
+				!strcmp(text, "/run/user/23/tracer/42.sock"),
+			"the default path of a user");
+	} else {
+		tap__ok(!socket__default_path(42, text, sizeof(text)) &&
+				!strcmp(text, "/run/tracer/42.sock"),
+			"the default path of root");
+	}
+	tap__equal(socket__default_path(42, text, 12), -ENAMETOOLONG, "a buffer too small");
+}
+
+int main(void)
+{
+	log__set_level(LOG_LEVEL_QUIET);
+	log__set_name("# socket_test");
+	path = "control.sock";
+	folder__enter("socket_test");
+	tap__plan(35);
+	test_file();
+	test_stale();
+	test_requests();
+	test_half_close();
+	test_long_lines();
+	test_deaf_client();
+	test_many_clients();
+	test_stranger();
+	test_default_path();
+	socket__close(server);
+	tap__ok(access(path, F_OK) && errno == ENOENT, "nothing is left");
+	folder__remove();
+	return tap__done();
+}

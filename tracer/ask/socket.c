@@ -1,0 +1,428 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * See socket.h. A client either owes us the rest of a line, or is owed the rest of an answer:
+ * while it is owed one, nothing more is read from it. So a client takes a bounded amount of memory.
+ */
+#include "ask/socket.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/file.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+#include "base/log.h"
+
+#define RUN_FOLDER "/run"
+#define FOLDER     "tracer"
+
+struct client {
+	int fd;              /* -1: this place is free */
+	bool has_ended;      /* it sends nothing more, or nothing more is wanted of it */
+	uint64_t last_heard; /* the count of struct socket */
+	size_t in_bytes;     /* of in */
+	size_t out_bytes;    /* of out, which is NULL if it is owed nothing */
+	size_t out_sent;
+	char *out;
+	char in[SOCKET_LINE_BYTES];
+};
+
+struct socket {
+	struct sockaddr_un address;
+	dev_t device; /* of the socket's file */
+	ino_t inode;
+	int listener;
+	int epoll;
+	uint64_t heard; /* counts what was heard, of all clients */
+	struct client clients[SOCKET_CLIENTS];
+};
+
+/* What epoll tells about: a client's index, or the listener. */
+enum { LISTENER = SOCKET_CLIENTS };
+
+int socket__default_path(pid_t pid, char *buffer, size_t size)
+{
+	const char *run = geteuid() ? getenv("XDG_RUNTIME_DIR") : RUN_FOLDER;
+	int length;
+
+	if (!run || *run != '/')
+		return -ENOENT;
+	length = snprintf(buffer, size, "%s/" FOLDER "/%d.sock", run, pid);
+	return length < (int)size ? 0 : -ENAMETOOLONG;
+}
+
+/* The folder of a default path: others must not be able to put a socket of theirs in it. */
+static int make_folder(const char *path)
+{
+	char folder[sizeof(((struct sockaddr_un *)NULL)->sun_path)];
+	struct stat status;
+
+	(void)snprintf(folder, sizeof(folder), "%.*s", (int)(strrchr(path, '/') - path), path);
+	if ((mkdir(folder, 0755) && errno != EEXIST) || lstat(folder, &status)) {
+		int err = -errno;
+
+		log__error("cannot make the folder %s for the control socket: %s; name another "
+			   "place with --control-socket PATH",
+			   folder, strerror(-err));
+		return err;
+	}
+	if (S_ISDIR(status.st_mode) && status.st_uid == geteuid() && !(status.st_mode & 022))
+		return 0;
+	log__error("%s is not a folder that only this user may write to; name another place for "
+		   "the control socket with --control-socket PATH",
+		   folder);
+	return -EPERM;
+}
+
+static int bind_at(struct socket *s)
+{
+	mode_t mask = umask(0177);
+	int err =
+		bind(s->listener, (struct sockaddr *)&s->address, sizeof(s->address)) ? -errno : 0;
+
+	(void)umask(mask);
+	return err;
+}
+
+/* Is there a socket to which nobody listens? */
+static int check_stale(const struct socket *s)
+{
+	struct stat status;
+	int fd, err;
+
+	if (lstat(s->address.sun_path, &status))
+		return -errno;
+	if (!S_ISSOCK(status.st_mode))
+		return -EEXIST;
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (fd < 0)
+		return -errno;
+	err = connect(fd, (const struct sockaddr *)&s->address, sizeof(s->address)) ? -errno : 0;
+	close(fd);
+	if (err == -ECONNREFUSED)
+		return 0;
+	return err && err != -EAGAIN ? err : -EADDRINUSE; /* EAGAIN: its queue is full */
+}
+
+/* The lock on the folder keeps a second tracer from removing the socket that the first one makes
+ * now. It ends with the descriptor. */
+static int replace_stale(struct socket *s)
+{
+	char folder[sizeof(s->address.sun_path)];
+	const char *slash = strrchr(s->address.sun_path, '/');
+	int err, fd;
+
+	(void)snprintf(folder, sizeof(folder), "%.*s",
+		       slash ? (int)(slash - s->address.sun_path) + 1 : 1,
+		       slash ? s->address.sun_path : ".");
+	fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	err = flock(fd, LOCK_EX | LOCK_NB) ? -errno : check_stale(s);
+	if (err == -EWOULDBLOCK)
+		err = -EADDRINUSE;
+	if (!err && unlink(s->address.sun_path))
+		err = -errno;
+	if (!err)
+		err = bind_at(s);
+	close(fd);
+	return err;
+}
+
+static int watch(struct socket *s, int operation, int fd, uint32_t events, uint64_t what)
+{
+	struct epoll_event event = {.events = events, .data.u64 = what};
+
+	return epoll_ctl(s->epoll, operation, fd, &event) ? -errno : 0;
+}
+
+static int start_listening(struct socket *s)
+{
+	struct stat status;
+	int err;
+
+	s->listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	s->epoll = epoll_create1(EPOLL_CLOEXEC);
+	if (s->listener < 0 || s->epoll < 0)
+		return -errno;
+	err = bind_at(s);
+	if (err == -EADDRINUSE)
+		err = replace_stale(s);
+	if (err)
+		return err;
+	if (lstat(s->address.sun_path, &status) || listen(s->listener, SOCKET_CLIENTS))
+		return -errno;
+	s->device = status.st_dev;
+	s->inode = status.st_ino;
+	return watch(s, EPOLL_CTL_ADD, s->listener, EPOLLIN, LISTENER);
+}
+
+static const char *text_of(int err)
+{
+	if (err == -EADDRINUSE)
+		return "another tracer listens there";
+	if (err == -EEXIST)
+		return "it is there, and no socket";
+	return strerror(-err);
+}
+
+int socket__open(const char *path, pid_t pid, struct socket **ret_socket)
+{
+	struct socket *s = calloc(1, sizeof(*s));
+	size_t size = sizeof(s->address.sun_path);
+	int err;
+
+	if (!s)
+		return -ENOMEM;
+	s->address.sun_family = AF_UNIX;
+	s->listener = s->epoll = -1;
+	for (int i = 0; i < SOCKET_CLIENTS; i++)
+		s->clients[i].fd = -1;
+	if (!path)
+		err = socket__default_path(pid, s->address.sun_path, size);
+	else
+		err = snprintf(s->address.sun_path, size, "%s", path) < (int)size ? 0
+										  : -ENAMETOOLONG;
+	if (err) {
+		log__error("%s", err == -ENOENT
+					 ? "XDG_RUNTIME_DIR is not set: say where the control "
+					   "socket is to be with --control-socket PATH"
+					 : "the path of the control socket is too long");
+		goto out;
+	}
+	err = path ? 0 : make_folder(s->address.sun_path);
+	if (err)
+		goto out;
+	err = start_listening(s);
+	if (err) {
+		log__error("cannot listen at %s: %s", s->address.sun_path, text_of(err));
+		goto out;
+	}
+	*ret_socket = s;
+	s = NULL;
+out:
+	socket__close(s);
+	return err;
+}
+
+const char *socket__path(const struct socket *socket)
+{
+	return socket->address.sun_path;
+}
+
+int socket__fd(const struct socket *socket)
+{
+	return socket->epoll;
+}
+
+static void drop(struct client *client)
+{
+	if (client->fd < 0)
+		return;
+	close(client->fd); /* which ends the watch of epoll, too */
+	free(client->out);
+	client->fd = -1;
+	client->out = NULL;
+}
+
+/* A client that has read its answer is listened to again; one that has ended goes. */
+static void send_answer(struct socket *s, struct client *client)
+{
+	while (client->out && client->out_sent < client->out_bytes) {
+		ssize_t sent =
+			send(client->fd, client->out + client->out_sent,
+			     client->out_bytes - client->out_sent, MSG_DONTWAIT | MSG_NOSIGNAL);
+
+		if (sent < 0 && errno == EINTR)
+			continue;
+		if (sent < 0 && errno == EAGAIN) {
+			(void)watch(s, EPOLL_CTL_MOD, client->fd, EPOLLOUT,
+				    (uint64_t)(client - s->clients));
+			return;
+		}
+		if (sent < 0) {
+			drop(client);
+			return;
+		}
+		client->out_sent += (size_t)sent;
+	}
+	free(client->out);
+	client->out = NULL;
+	(void)watch(s, EPOLL_CTL_MOD, client->fd, client->has_ended ? 0 : EPOLLIN,
+		    (uint64_t)(client - s->clients));
+}
+
+/* Gives the client the answer that write_answer writes to a stream. */
+static void give(struct socket *s, struct client *client,
+		 void (*write_answer)(void *context, char *line, FILE *out), void *context,
+		 char *line)
+{
+	FILE *out = open_memstream(&client->out, &client->out_bytes);
+	bool is_bad;
+
+	if (!out) {
+		drop(client);
+		return;
+	}
+	write_answer(context, line, out);
+	(void)fputc('\n', out);
+	is_bad = ferror(out);
+	is_bad |= fclose(out) != 0;
+	client->out_sent = 0;
+	if (is_bad)
+		drop(client);
+	else
+		send_answer(s, client);
+}
+
+static void write_refusal(void *context, char *line, FILE *out)
+{
+	(void)line;
+	(void)fprintf(out, "{\"ok\":false,\"error\":\"%s\"}", (const char *)context);
+}
+
+/* Tells why, and hears nothing more. */
+static void refuse(struct socket *s, struct client *client, const char *why)
+{
+	client->has_ended = true;
+	client->in_bytes = 0;
+	give(s, client, write_refusal, (void *)why, NULL);
+}
+
+/* Carries out the first line that the client has sent, if that is whole. */
+static void serve_line(struct socket *s, struct client *client,
+		       void (*answer)(void *context, char *line, FILE *out), void *context)
+{
+	char *newline = memchr(client->in, '\n', client->in_bytes);
+	size_t bytes;
+
+	if (!newline) {
+		if (client->in_bytes == sizeof(client->in))
+			refuse(s, client, "a request has at most 4095 bytes and a newline");
+		return;
+	}
+	bytes = (size_t)(newline - client->in) + 1;
+	*newline = '\0';
+	if (strlen(client->in) + 1 != bytes) {
+		refuse(s, client, "a request is text, without NUL bytes");
+		return;
+	}
+	give(s, client, answer, context, client->in);
+	client->in_bytes -= bytes;
+	memmove(client->in, client->in + bytes, client->in_bytes);
+}
+
+static void hear(struct socket *s, struct client *client)
+{
+	ssize_t bytes;
+
+	if (client->has_ended || client->out || client->in_bytes == sizeof(client->in))
+		return;
+	bytes = recv(client->fd, client->in + client->in_bytes,
+		     sizeof(client->in) - client->in_bytes, MSG_DONTWAIT);
+	if (bytes > 0) {
+		client->in_bytes += (size_t)bytes;
+		client->last_heard = ++s->heard;
+	} else if (!bytes || (errno != EAGAIN && errno != EINTR)) {
+		client->has_ended = true;
+		(void)watch(s, EPOLL_CTL_MOD, client->fd, 0, (uint64_t)(client - s->clients));
+	}
+}
+
+static bool has_line(const struct client *client)
+{
+	return client->fd >= 0 && !client->out && memchr(client->in, '\n', client->in_bytes);
+}
+
+/* A free place. If there is none, the client that has been silent for longest makes room. */
+static struct client *find_place(struct socket *s)
+{
+	struct client *silent = s->clients;
+
+	for (int i = 0; i < SOCKET_CLIENTS; i++) {
+		if (s->clients[i].fd < 0)
+			return &s->clients[i];
+		if (s->clients[i].last_heard < silent->last_heard)
+			silent = &s->clients[i];
+	}
+	drop(silent);
+	return silent;
+}
+
+static void accept_client(struct socket *s)
+{
+	struct ucred peer = {.uid = (uid_t)-1};
+	socklen_t size = sizeof(peer);
+	struct client *client;
+	int fd = accept4(s->listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+
+	if (fd < 0)
+		return;
+	client = find_place(s);
+	*client = (struct client){.fd = fd, .last_heard = ++s->heard};
+	if (watch(s, EPOLL_CTL_ADD, fd, EPOLLIN, (uint64_t)(client - s->clients)))
+		drop(client);
+	else if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) ||
+		 (peer.uid && peer.uid != geteuid()))
+		refuse(s, client, "only root and the user of the tracer may ask");
+}
+
+static void handle(struct socket *s, const struct epoll_event *event)
+{
+	struct client *client;
+
+	if (event->data.u64 == LISTENER) {
+		accept_client(s);
+		return;
+	}
+	client = &s->clients[event->data.u64];
+	if (client->fd < 0)
+		return;
+	hear(s, client);
+	if (client->out)
+		send_answer(s, client);
+}
+
+bool socket__serve(struct socket *socket, void (*answer)(void *context, char *line, FILE *out),
+		   void *context)
+{
+	struct epoll_event events[SOCKET_CLIENTS + 1];
+	int count = epoll_wait(socket->epoll, events, SOCKET_CLIENTS + 1, 0);
+	bool has_more = false;
+
+	for (int i = 0; i < count; i++)
+		handle(socket, &events[i]);
+	for (int i = 0; i < SOCKET_CLIENTS; i++) {
+		struct client *client = &socket->clients[i];
+
+		if (client->fd >= 0 && !client->out)
+			serve_line(socket, client, answer, context);
+		has_more |= has_line(client);
+		if (client->fd >= 0 && client->has_ended && !client->out && !has_line(client))
+			drop(client);
+	}
+	return has_more;
+}
+
+void socket__close(struct socket *socket)
+{
+	struct stat status;
+
+	if (!socket)
+		return;
+	for (int i = 0; i < SOCKET_CLIENTS; i++)
+		drop(&socket->clients[i]);
+	if (socket->inode && !lstat(socket->address.sun_path, &status) &&
+	    status.st_dev == socket->device && status.st_ino == socket->inode)
+		(void)unlink(socket->address.sun_path);
+	if (socket->listener >= 0)
+		close(socket->listener);
+	if (socket->epoll >= 0)
+		close(socket->epoll);
+	free(socket);
+}

@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * The control socket: one line asks, one JSON object in one line answers (docs/socket.md). It is a
+ * unix stream socket of mode 0600, and only root and the user of the tracer are answered. Nothing
+ * here waits for a client: not for the rest of its line, not for it to read its answer.
+ */
+#ifndef TRACER_ASK_SOCKET_H
+#define TRACER_ASK_SOCKET_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <sys/types.h>
+
+enum {
+	SOCKET_LINE_BYTES = 4096, /* of a request, with its newline */
+	SOCKET_CLIENTS = 32,      /* at the same time */
+};
+
+struct socket;
+
+/*
+ * Writes the path of the socket for the target pid: /run/tracer/PID.sock for root, otherwise
+ * $XDG_RUNTIME_DIR/tracer/PID.sock. Returns 0; -ENOENT if that variable is not set; -ENAMETOOLONG.
+ */
+int socket__default_path(pid_t pid, char *buffer, size_t size);
+
+/*
+ * Listens at path; NULL: at the default path for pid, whose folder is made if it is missing. A
+ * socket that a dead tracer has left there is replaced, nothing else is.
+ * Problems are told on stderr. Returns 0 and *ret_socket; -EADDRINUSE if somebody listens there;
+ * -EEXIST if it is no socket; -EPERM if others may write to the folder of a default path; or
+ * another -errno.
+ */
+int socket__open(const char *path, pid_t pid, struct socket **ret_socket);
+
+/* Where it listens. */
+const char *socket__path(const struct socket *socket);
+
+/* A descriptor that is readable when socket__serve has something to do. */
+int socket__fd(const struct socket *socket);
+
+/*
+ * Accepts clients and carries out at most one request of each.
+ * answer: called for each request with its line, which has no newline and may be changed; writes
+ * one JSON object to out, without a newline.
+ * A line that has arrived is carried out even if its client has gone; half a line never is. When a
+ * client comes that is one too many, the one that has been silent for longest goes.
+ * Returns whether more requests have arrived already.
+ */
+bool socket__serve(struct socket *socket, void (*answer)(void *context, char *line, FILE *out),
+		   void *context);
+
+/* Removes it, unless somebody else's is there now. socket__close(NULL) is harmless. */
+void socket__close(struct socket *socket);
+
+#endif
