@@ -208,6 +208,23 @@ EXPORTED int signalfd(int fd, const sigset_t *set, int flags)
 
 /* ---- memory ---- */
 
+static long call(long number, long a, long b, long c, long d, long e, long f)
+{
+	register long r10 __asm__("r10") = d;
+	register long r8 __asm__("r8") = e;
+	register long r9 __asm__("r9") = f;
+	long result;
+
+	__asm__ volatile("syscall"
+			 : "=a"(result)
+			 : "0"(number), "D"(a), "S"(b), "d"(c), "r"(r10), "r"(r8), "r"(r9)
+			 : "rcx", "r11", "memory");
+	if (result >= 0 || result < -4095)
+		return result;
+	errno = (int)-result;
+	return -1;
+}
+
 /* Is it advice that a mapping keeps? MADV_DONTNEED and its like are done at once. */
 static bool is_kept(int advice)
 {
@@ -234,7 +251,29 @@ EXPORTED void *mmap(void *address, size_t bytes, int protection, int flags, int 
 EXPORTED void *mmap64(void *address, size_t bytes, int protection, int flags, int fd,
 		      off64_t offset) __attribute__((alias("mmap")));
 
-/* The kernel merges no mapping that is watched with one that is not, and moves no two at once. */
+/* Of the calling thread, by the kernel: pthread_sigmask of ours leaves our signal out. */
+static uint64_t block(int how, uint64_t mask)
+{
+	uint64_t old = 0;
+
+	(void)call(SYS_rt_sigprocmask, how, (long)&mask, (long)&old, sizeof(mask), 0, 0);
+	return old;
+}
+
+/* A move of several mappings (Linux 6.17) fails at the first that is watched, and those before it
+ * have been moved. So none is watched then, and there is no image until it is done. */
+static void *move_unwatched(void *address, size_t bytes, size_t new_bytes, int flags, void *to)
+{
+	const uint64_t old = block(SIG_BLOCK, 1ULL << (self.number - 1));
+	long result;
+
+	(void)handler__stop_watching();
+	result = syscall(SYS_mremap, address, bytes, new_bytes, flags, to);
+	(void)block(SIG_SETMASK, old);
+	return (void *)result; /* NOLINT */
+}
+
+/* The kernel merges no mapping that is watched with one that is not, and resizes no two at once. */
 EXPORTED void *mremap(void *address, size_t bytes, size_t new_bytes, int flags, ...)
 {
 	void *to = NULL, *result;
@@ -244,6 +283,8 @@ EXPORTED void *mremap(void *address, size_t bytes, size_t new_bytes, int flags, 
 	if (flags & ~MREMAP_MAYMOVE)
 		to = va_arg(arguments, void *);
 	va_end(arguments);
+	if (self.number && (flags & MREMAP_FIXED))
+		return move_unwatched(address, bytes, new_bytes, flags, to);
 	result = (void *)syscall(SYS_mremap, address, bytes, new_bytes, flags, to); /* NOLINT */
 	if (result == MAP_FAILED && (errno == EFAULT || errno == EINVAL)) {
 		const int kept = errno;
@@ -286,23 +327,6 @@ EXPORTED int prctl(int option, ...)
 	if (option == PR_SET_SECCOMP)
 		before_filter();
 	return (int)syscall(SYS_prctl, option, a[0], a[1], a[2], a[3]);
-}
-
-static long call(long number, long a, long b, long c, long d, long e, long f)
-{
-	register long r10 __asm__("r10") = d;
-	register long r8 __asm__("r8") = e;
-	register long r9 __asm__("r9") = f;
-	long result;
-
-	__asm__ volatile("syscall"
-			 : "=a"(result)
-			 : "0"(number), "D"(a), "S"(b), "d"(c), "r"(r10), "r"(r8), "r"(r9)
-			 : "rcx", "r11", "memory");
-	if (result >= 0 || result < -4095)
-		return result;
-	errno = (int)-result;
-	return -1;
 }
 
 /* As it is called by libseccomp. Without a filter it only asks what the kernel has. */

@@ -24,7 +24,10 @@
 enum {
 	ROUND_MS = 20, /* after which those that are missing are called again */
 	ROUNDS = 250,  /* 5 seconds */
-	PATIENCE = 3,  /* the C library blocks all signals for a moment now and then */
+	/* The C library blocks all signals for a moment now and then. After so many rounds, it is
+	 * known that a thread that sleeps, or runs, does not come. */
+	PATIENCE = 3,
+	PATIENCE_RUNNING = 25,
 	ADDRESS_BITS = 48,
 };
 
@@ -167,11 +170,12 @@ static int call_missing(int signal, pid_t self, pid_t *ret_tid)
 
 enum hearing {
 	HEARS,
-	BLOCKS, /* it is asleep with the signal blocked */
+	BLOCKS, /* it has the signal blocked */
 	ENDED,  /* a zombie: the main thread, which has ended alone */
 };
 
-static enum hearing find_hearing(pid_t tid, int signal)
+/* may_run: does a thread block the signal that is not asleep? */
+static enum hearing find_hearing(pid_t tid, int signal, bool may_run)
 {
 	static char text[4096]; /* the leader's */
 	char path[64];
@@ -186,7 +190,8 @@ static enum hearing find_hearing(pid_t tid, int signal)
 	state += strlen("\nState:\t");
 	if (*state == 'Z')
 		return ENDED;
-	return *state == 'S' && (proc_text__find_number(text, "SigBlk:", 16) >> (signal - 1) & 1)
+	return (*state == 'S' || may_run) &&
+			       (proc_text__find_number(text, "SigBlk:", 16) >> (signal - 1) & 1)
 		       ? BLOCKS
 		       : HEARS;
 }
@@ -205,25 +210,25 @@ static void unblock(size_t i, pid_t tid, void *argument)
 
 /* Unblocks the signal in all threads that block it. Returns false if one is left that will never
  * come, which is then in *ret_tid. */
-static bool make_hear(int signal, pid_t self, pid_t *ret_tid)
+static bool make_hear(int signal, pid_t self, bool may_run, pid_t *ret_tid)
 {
 	ssize_t count = capture_threads__list(tids, STOP_THREADS_MAX), deaf = 0;
 
 	for (ssize_t i = 0; i < count; i++) {
 		const pid_t tid = tids[i];
 
-		if (tid != self && !is_here(tid) && find_hearing(tid, signal) == BLOCKS)
+		if (tid != self && !is_here(tid) && find_hearing(tid, signal, may_run) == BLOCKS)
 			tids[deaf++] = tid;
 	}
 	if (deaf > 0)
 		tracing_child__visit(tids, (size_t)deaf, unblock, &signal);
 	for (ssize_t i = 0; i < deaf; i++) {
-		if (is_here(tids[i]) || find_hearing(tids[i], signal) == HEARS)
+		if (is_here(tids[i]) || find_hearing(tids[i], signal, may_run) == HEARS)
 			continue;
 		*ret_tid = tids[i];
 		return false;
 	}
-	return is_here(*ret_tid) || find_hearing(*ret_tid, signal) != ENDED;
+	return is_here(*ret_tid) || find_hearing(*ret_tid, signal, may_run) != ENDED;
 }
 
 int stop_threads__gather(int signal, struct stopped_thread *first, pid_t *ret_tid)
@@ -236,6 +241,7 @@ int stop_threads__gather(int signal, struct stopped_thread *first, pid_t *ret_ti
 	for (unsigned int round = 0; round < ROUNDS; round++) {
 		unsigned int arrivals = gathering.arrivals;
 		int missing = call_missing(signal, first->thread.tid, ret_tid);
+		bool may_run;
 
 		if (missing < 0)
 			return missing;
@@ -243,8 +249,9 @@ int stop_threads__gather(int signal, struct stopped_thread *first, pid_t *ret_ti
 			first->next = first_member(gathering.members);
 			return 0;
 		}
-		if (round >= PATIENCE && find_hearing(*ret_tid, signal) != HEARS &&
-		    !make_hear(signal, first->thread.tid, ret_tid))
+		may_run = round >= PATIENCE_RUNNING;
+		if (round >= PATIENCE && find_hearing(*ret_tid, signal, may_run) != HEARS &&
+		    !make_hear(signal, first->thread.tid, may_run, ret_tid))
 			return -EDEADLK;
 		/* Until all have come that were called, or none comes any more. */
 		while (gathering.arrivals - arrivals < (unsigned int)missing) {
