@@ -8,9 +8,9 @@
  * The kernel also writes without a trap: get_user_pages() serves process_vm_writev(2), ptrace(2),
  * /proc/PID/mem, O_DIRECT, io_uring, KVM and more. It makes an armed page writable under the lock
  * of the memory (mmap_lock), and only there. So whoever releases that lock may have written, which
- * is counted as a hidden sign. Only a thread that came from user mode by an exception has not: it
- * had a fault, which is listed. The sign comes after the deed, so a mark taken between the two does
- * not have it yet. Since 6.16 madvise(2) discards pages without that lock; it is a sign by itself.
+ * is counted as a hidden sign. Only a fault has not, for it is listed. The sign comes after the
+ * deed, so a mark taken between the two does not have it yet. Since 6.16 madvise(2) discards pages
+ * without that lock; it is a sign by itself.
  */
 #ifndef BPF_FAULTS_BPF_H
 #define BPF_FAULTS_BPF_H
@@ -39,34 +39,67 @@ static void count_hidden(void)
 	__sync_fetch_and_add(&state.faults.hidden, 1);
 }
 
+/* ---- faults ---- */
+
+/* Threads in a fault from kernel mode, each at its tid modulo FAULT_THREADS. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1); /* FAULT_THREADS if the list is wanted */
+	__type(key, __u32);
+	__type(value, __u32);
+} fault_threads SEC(".maps");
+
+static __u32 *place_of_thread(__u32 tid)
+{
+	__u32 index = tid % FAULT_THREADS;
+
+	return bpf_map_lookup_elem(&fault_threads, &index);
+}
+
 /* Entries are written in any order, by all processors at once. The lap in an entry says whether it
  * is written already. */
-static __always_inline int on_fault(struct bpf_raw_tracepoint_args *ctx)
+static void list_page(__u64 address)
 {
-	__u64 address = ctx->args[0], error = ctx->args[2], number, *entry;
-	__u32 index;
+	__u64 number = __sync_fetch_and_add(&state.faults.writes, 1), *entry;
+	__u32 index = number % FAULT_PAGES;
 
-	if (!is_watched() || !(error & (FAULT_WRITE | FAULT_SHADOW_STACK)) || (__s64)address < 0)
-		return 0;
-	number = __sync_fetch_and_add(&state.faults.writes, 1);
-	index = number % FAULT_PAGES;
 	entry = bpf_map_lookup_elem(&fault_pages, &index);
 	if (entry)
 		*(volatile __u64 *)entry = FAULT_ENTRY(address, number);
-	return 0;
+}
+
+static __always_inline void on_fault(const struct bpf_raw_tracepoint_args *ctx)
+{
+	if (ctx->args[2] & (FAULT_WRITE | FAULT_SHADOW_STACK))
+		list_page(ctx->args[0]);
 }
 
 SEC("?raw_tp/page_fault_user")
 int on_user_fault(struct bpf_raw_tracepoint_args *ctx)
 {
-	return on_fault(ctx);
+	if (is_watched() && (__s64)ctx->args[0] >= 0)
+		on_fault(ctx);
+	return 0;
 }
 
+/* The fault takes the lock, unless its thread has disabled faults: then it fails at once. */
 SEC("?raw_tp/page_fault_kernel")
 int on_kernel_fault(struct bpf_raw_tracepoint_args *ctx)
 {
-	return on_fault(ctx);
+	__u32 tid = bpf_get_current_pid_tgid(), *place;
+
+	if (!is_watched() || (__s64)ctx->args[0] < 0)
+		return 0;
+	if (!bpf_get_current_task_btf()->pagefault_disabled) {
+		place = place_of_thread(tid);
+		if (place)
+			*place = tid;
+	}
+	on_fault(ctx);
+	return 0;
 }
+
+/* ---- signs ---- */
 
 /* Did the current thread come from user mode by an exception? Only a system call writes by
  * get_user_pages(), or io_uring, which works in its own threads and whenever its user leaves the
@@ -82,12 +115,25 @@ static bool is_exception(void)
 	return (__s64)registers->orig_ax < 0;
 }
 
+/* Is the lock released by the fault that took it? One in kernel mode releases it once, or more
+ * often: then it is a sign. */
+static bool is_end_of_fault(void)
+{
+	__u32 tid = bpf_get_current_pid_tgid(), *place = place_of_thread(tid);
+
+	if (place && *place == tid) {
+		*place = 0;
+		return true;
+	}
+	return is_exception();
+}
+
 SEC("?raw_tp/mmap_lock_released")
 int on_unlock(struct bpf_raw_tracepoint_args *ctx)
 {
 	if (ctx->args[0] != (__u64)watched_memory)
 		return 0;
-	if (is_watched() ? !is_exception() : visible_ids().tgid != tracer_pid)
+	if (is_watched() ? !is_end_of_fault() : visible_ids().tgid != tracer_pid)
 		count_hidden();
 	return 0;
 }
@@ -105,6 +151,8 @@ int on_process_madvise(void *ctx)
 {
 	return on_madvise(ctx);
 }
+
+/* ---- the process ---- */
 
 /* User space names the process by reading from an iterator over it. */
 SEC("?iter/task")

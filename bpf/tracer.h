@@ -63,6 +63,9 @@
 #define FAULT_LAP(number)            (((number) / FAULT_PAGES + 1) & (SLAB_BYTES - 1))
 #define FAULT_ENTRY(address, number) (((address) & ~(__u64)(SLAB_BYTES - 1)) | FAULT_LAP(number))
 
+/* Threads that can be told to be in a fault at the same time, if their ids do not collide. */
+#define FAULT_THREADS 4096
+
 /* How long a poll waits for user space: less than going to sleep and being woken takes. */
 #define POLL_WAIT_NS 100000
 

@@ -125,6 +125,8 @@ static int configure(struct tracer_bpf *object, const struct hook_settings *sett
 		err = bpf_map__set_max_entries(object->maps.differences, DIFFERENCES);
 	if (!err && settings->list_faults)
 		err = bpf_map__set_max_entries(object->maps.fault_pages, FAULT_PAGES);
+	if (!err && settings->list_faults)
+		err = bpf_map__set_max_entries(object->maps.fault_threads, FAULT_THREADS);
 	return err ? err : choose_programs(object, settings, facts);
 }
 
