@@ -19,7 +19,7 @@ utils/restart
 bpf
 tracer/kernel
 tracer/target
-tracer/engine
+tracer/engine tracer/attach
 tracer/report
 tracer/ask
 tracer

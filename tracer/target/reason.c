@@ -43,6 +43,24 @@ static const char *const texts[] = {
 		"could end it for a call that is not its own",
 	TEXT(REASON_CALLS_FOREIGN) = "the target runs 32-bit or x32 code",
 	TEXT(REASON_NO_SYSCALL) = "nothing that the target may execute has a syscall instruction",
+	TEXT(REASON_SELF) = "it is the tracer itself",
+	TEXT(REASON_KERNEL_THREAD) = "it is a thread of the kernel",
+	TEXT(REASON_NOT_A_PROCESS) = "it is a thread; name its process",
+	TEXT(REASON_LEADER_ENDED) = "its first thread has ended, and the kernel no longer shows "
+				    "its memory",
+	TEXT(REASON_PID_NAMESPACE) = "it is in another PID namespace; run the tracer there",
+	TEXT(REASON_OTHER_USER) = "it belongs to another user, or has more rights; run the tracer "
+				  "as root",
+	TEXT(REASON_YAMA) = "the setting kernel.yama.ptrace_scope forbids it; run the tracer as "
+			    "root, or set it to 0",
+	TEXT(REASON_EXECED) = "the target runs another program since the checkpoint",
+	TEXT(REASON_NO_CHECKPOINT) = "there is no checkpoint; take one first",
+	TEXT(REASON_THREAD_ENDED) =
+		"a thread of the checkpoint has ended, and cannot be made again",
+	TEXT(REASON_MEMORY_GONE) = "a mapping of the checkpoint is gone, and cannot be made again",
+	TEXT(REASON_HALF_DONE) =
+		"the rollback broke off half-way; the target is stopped by SIGSTOP "
+		"and not usable any more",
 };
 /* NOLINTEND(bugprone-suspicious-missing-comma) */
 _Static_assert(sizeof(texts) / sizeof(*texts) == REASONS_END - REASON_TRACED,

@@ -35,6 +35,18 @@ enum reason {
 	REASON_CALLS_FILTERED,    /* seccomp or syscall user dispatch could end it for a call */
 	REASON_CALLS_FOREIGN,     /* it runs 32-bit or x32 code */
 	REASON_NO_SYSCALL,        /* no place that it may execute has the instruction */
+	REASON_SELF,              /* the caller itself */
+	REASON_KERNEL_THREAD,     /* a thread of the kernel, without memory of its own */
+	REASON_NOT_A_PROCESS,     /* the id of a thread, not of a process */
+	REASON_LEADER_ENDED,      /* its first thread has ended, and others run on */
+	REASON_PID_NAMESPACE,     /* it is in another PID namespace */
+	REASON_OTHER_USER,        /* it belongs to another user */
+	REASON_YAMA,              /* the setting kernel.yama.ptrace_scope forbids ptrace(2) */
+	REASON_EXECED,            /* it runs another program than at the checkpoint */
+	REASON_NO_CHECKPOINT,     /* to roll back to */
+	REASON_THREAD_ENDED,      /* one that there was at the checkpoint */
+	REASON_MEMORY_GONE,       /* a mapping that cannot be made again */
+	REASON_HALF_DONE,         /* a rollback failed after it had changed something */
 	REASONS_END,
 };
 

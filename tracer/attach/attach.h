@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * Checkpoints of a running process, taken from outside, and the way back to them: its private
+ * memory, its mappings, and the registers of all its threads. The process needs no preparation, and
+ * runs at full speed between two operations: nobody traces it then.
+ *
+ *	attach__open(PID)
+ *	attach__checkpoint(NAME)   stops all threads, saves, lets go
+ *	attach__rollback(NAME)     back to that instant, as often as wanted
+ *	attach__close()            nothing of us remains in the process
+ *
+ * Always holds: a rollback that fails before it has changed anything leaves the process as it was,
+ * and one that fails later leaves it stopped (-REASON_HALF_DONE). If the caller is killed while it
+ * changes the process, the process is killed too: it never runs half restored. If the caller is
+ * killed at any other instant, the process goes on as if it had never been attached.
+ *
+ * All functions are to be called by one thread, for ptrace(2) belongs to threads.
+ */
+#ifndef TRACER_ATTACH_ATTACH_H
+#define TRACER_ATTACH_ATTACH_H
+
+#include <stdint.h>
+#include <sys/types.h>
+#include "base/procfs.h"
+#include "pages/write_tracking.h"
+
+struct attach;
+
+enum { ATTACH_NAME_BYTES = 64 }; /* of a checkpoint, with the NUL */
+
+/*
+ * Attaches to process pid.
+ * best: the best way of write tracking that may be used. If it does not work here, the next one
+ * does: WRITE_TRACKING_PROTECT, _SOFT_DIRTY, _NONE.
+ * Returns 0 and *ret_attach; -ESRCH; -ENOMEM; a reason (target/reason.h): -REASON_SELF,
+ * -REASON_KERNEL_THREAD, -REASON_NOT_A_PROCESS (the id of a thread), -REASON_LEADER_ENDED,
+ * -REASON_PID_NAMESPACE, -REASON_TRACED, -REASON_OTHER_USER, -REASON_YAMA,
+ * -REASON_PTRACE_FORBIDDEN, -REASON_CALLS_FOREIGN (32-bit), -REASON_EMULATED; or -errno.
+ */
+int attach__open(pid_t pid, enum write_tracking_way best, struct attach **ret_attach);
+
+/* What an operation has done. */
+struct attach_result {
+	char name[ATTACH_NAME_BYTES]; /* of the checkpoint */
+	uint64_t pages;               /* saved (pages of zeros are not), or written back */
+	uint64_t bytes;               /* of these pages */
+	uint64_t stop_ns;          /* from the first thread that stops to the last that goes on */
+	uint32_t threads;          /* of the checkpoint */
+	uint32_t ended;            /* threads that the rollback has ended */
+	uint32_t unmapped, mapped; /* mappings that the rollback has taken away, and made */
+};
+
+/*
+ * Takes a checkpoint.
+ * name: letters, digits and "._-", the first no '-', less than ATTACH_NAME_BYTES. NULL: the next
+ * number that is free. A checkpoint that has this name already is replaced.
+ * Returns 0 and *ret_result; -EINVAL for such a name; -ESRCH; -REASON_EXECED; what freeze__stop()
+ * returns; or -errno. On failure all checkpoints are as before.
+ */
+int attach__checkpoint(struct attach *attach, const char *name, struct attach_result *ret_result);
+
+/*
+ * Goes back.
+ * name: NULL is the newest checkpoint.
+ * Returns 0 and *ret_result; -ENOENT: no checkpoint has this name; -REASON_NO_CHECKPOINT; -ESRCH;
+ * -REASON_EXECED; -REASON_THREAD_ENDED, -REASON_MEMORY_GONE (shared memory, or a file, that was
+ * mapped and is not any more), and what inject__open() and freeze__stop() return: nothing has
+ * changed; -REASON_HALF_DONE: the process is stopped by SIGSTOP, half restored; or -errno.
+ */
+int attach__rollback(struct attach *attach, const char *name, struct attach_result *ret_result);
+
+/* More about the last failure: which threads, which mapping. "" if there is nothing to say. Valid
+ * until the next operation. */
+const char *attach__detail(const struct attach *attach);
+
+/* Forgets a checkpoint. The others stay right. Returns 0 or -ENOENT. */
+int attach__delete(struct attach *attach, const char *name);
+
+/* One checkpoint, as attach__visit() shows it. */
+struct attach_checkpoint {
+	const char *name;
+	uint64_t time_ns;   /* CLOCK_REALTIME */
+	uint64_t pages;     /* that hold data */
+	uint64_t own_bytes; /* what goes free when it is deleted */
+	uint32_t threads;
+};
+
+/* Calls each for every checkpoint, oldest first. */
+void attach__visit(const struct attach *attach,
+		   void (*each)(const struct attach_checkpoint *checkpoint, void *argument),
+		   void *argument);
+
+struct attach_status {
+	pid_t pid;
+	enum write_tracking_way way;
+	uint32_t checkpoints;
+	uint64_t store_bytes; /* that all checkpoints take together */
+	uint64_t rollbacks;   /* since attach__open */
+};
+
+struct attach_status attach__status(const struct attach *attach);
+
+/* Calls each for every mapping that is left alone (shared memory, devices) and that no call has
+ * named before. To be called after a checkpoint. */
+void attach__name_left_alone(struct attach *attach,
+			     void (*each)(const struct mapping *mapping, void *argument),
+			     void *argument);
+
+/* A pidfd of the process, which becomes readable when the process ends. Borrowed. */
+int attach__pidfd(const struct attach *attach);
+
+/* Lets go: forgets all checkpoints and ends write tracking. The process runs on. attach__close(NULL)
+ * is harmless. */
+void attach__close(struct attach *attach);
+
+#endif
