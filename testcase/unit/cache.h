@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * Slab caches as their unit tests use them: made or the program ends, with statistics as a value,
- * and written to where nobody may.
+ * Helpers for tests of slab caches. They make a cache or end the program, return statistics as a
+ * value, and write where nobody may write.
  */
 #ifndef UNIT_CACHE_H
 #define UNIT_CACHE_H
@@ -25,8 +25,8 @@ static inline struct slab_stats cache__stats(const struct slab_cache *cache)
 	return stats;
 }
 
-/* What a stray write does: changes the byte, by what is not 0. The address sanitizer would
- * rightly end the program here. */
+/* A stray write. change is not 0, so the byte changes. The address sanitizer would rightly end the
+ * program here. */
 __attribute__((no_sanitize("address"), noinline, unused)) static void
 cache__poke(void *address, long offset, unsigned char change)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * A child of a unit test, which counts in memory that both share: to wait for it, and to end it. A
- * wait for what does not come ends all the same; the test that follows says so.
+ * A child of a unit test, which counts in shared memory. The test can wait for it and end it. A
+ * wait in vain ends after a limit, and the test that follows fails.
  */
 #ifndef UNIT_CHILD_H
 #define UNIT_CHILD_H
@@ -17,7 +17,7 @@
 
 enum { CHILD_LOOKS = LIMIT_SECONDS * 1000 }; /* a millisecond apart */
 
-/* Starts a child that does that for ever, and that ends with us. Returns as fork does. */
+/* Starts a child that runs work for ever, and that ends with us. Returns as fork does. */
 static inline pid_t child__start(void (*work)(void))
 {
 	pid_t pid = fork();

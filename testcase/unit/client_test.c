@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * Unit test of the client library, TAP on stdout. The tracer is played by a forked child, in a
- * private control directory, so that no root and no kernel feature is needed; where a test needs a
- * file of another user, and we are not root, it is skipped with that reason.
+ * Unit test of the client library. A forked child plays the tracer, in a private control directory.
+ * So neither root nor a kernel feature is needed. A test that needs a file of another user is
+ * skipped without root.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -28,13 +28,13 @@
 #define STOPPED_MS 4000
 #define LONG_MS    (LIMIT_SECONDS * 1000) /* never waited for */
 
-/* What the child does about a request. */
+/* What the child does with a request. */
 enum answer {
 	ANSWER_DONE,            /* creates the completion file */
 	ANSWER_FAILED,          /* removes the request */
 	ANSWER_DONE_AND_REMOVE, /* creates the completion file and removes the request at once */
-	ANSWER_SYMLINK,         /* a link to a file that exists in place of the completion file */
-	ANSWER_OTHER_USER,      /* a completion file of somebody else's */
+	ANSWER_SYMLINK,         /* makes a link to a file in place of the completion file */
+	ANSWER_OTHER_USER,      /* creates a completion file of somebody else */
 };
 
 struct test { /* the control directory */
@@ -102,7 +102,7 @@ static uint64_t now_ms(void)
 	return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
 }
 
-/* Waits for a request of the client's: an old one made here is not empty. */
+/* Waits for a request of the client. An old one that the test has made is not empty. */
 static int wait_request(struct test *test, const char *request)
 {
 	struct stat st;
@@ -331,7 +331,7 @@ static void test_hostile(struct test *test)
 	remove_file(test, "victim");
 }
 
-/* A program without privileges in its own directory, a tracer that leaves its files root's. */
+/* A program without privileges, in its own directory; the tracer's files belong to root. */
 static int save_as_other_user(struct test *test)
 {
 	int status = -1;

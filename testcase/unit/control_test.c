@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * Tests of control: each call beside what may lie in its way under the names of the control files:
- * plain files, links, folders, FIFOs, files of other users, another tracer.
- * Works in a folder of its own below TMPDIR, removed at the end. The lock of a folder is in /run,
- * so without root there is nothing to test but the folders that are refused before it.
+ * Tests of control: each call, with plain files, links, folders, FIFOs, files of other users and
+ * another tracer in its way. Works in a folder of its own below TMPDIR, removed at the end. The
+ * lock is in /run, so without root only the folders that are refused before it are tested.
  */
 #include <dirent.h>
 #include <errno.h>
@@ -84,7 +83,7 @@ static void test_refused(const char *path, int wanted, const char *name)
 	tap__ok(control == untouched && *said, "which is said, and no result");
 }
 
-/* As root or not: what is refused before the lock. */
+/* Folders that are refused before the lock, as root or not. */
 static void test_bad_folders(void)
 {
 	static char path[PATH_BYTES + 64];
@@ -157,7 +156,7 @@ static void test_open(void)
 	must(unlink("again"));
 }
 
-/* Something that is no plain file under a name; nothing may happen to it. */
+/* Something else than a plain file has the name; nothing may happen to it. */
 static void test_in_the_way(const char *name, const char *kind)
 {
 	struct control *control = NULL;
@@ -247,7 +246,7 @@ static void test_completions(struct control *control)
 	must(rmdir("checkpoint_complete"));
 }
 
-/* Counts the files that have no name in that folder: what control__provide() has made. */
+/* Counts the files without a name in that folder, which control__provide() has made. */
 static int nameless(void)
 {
 	DIR *files = opendir("/proc/self/fd");

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * What the fuzzer has found, and more of its kind: all files of testcase/fuzz/corpus, and images of
- * which some bytes are others, go through its target, which aborts where something is wrong. No
- * fuzzer is needed here; `make fuzz` runs it.
+ * Gives the fuzzer's target all files of testcase/fuzz/corpus, and images with changed bytes. The
+ * target aborts where something is wrong. No fuzzer is needed here; `make fuzz` runs it.
  */
 #include <dirent.h>
 
@@ -11,7 +10,7 @@
 
 enum { BYTES_MAX = 1 << 16, MUTATIONS = 2300 };
 
-/* testcase/fuzz/corpus, from the folder of this program upwards. */
+/* Looks for testcase/fuzz/corpus, from the folder of this program upwards. */
 static DIR *open_corpus(char *ret_path)
 {
 	char at[PATH_MAX];

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * A source of memory for tests of slab caches and heaps: it counts, it can run dry, and it can
- * refuse to take memory back. What it gives is not zero, and not the same each time.
+ * A source of memory for tests of slab caches and heaps. It counts, it can run dry, and it can
+ * refuse to take memory back. The memory is not zero, and not the same each time.
  */
 #ifndef UNIT_COUNTED_H
 #define UNIT_COUNTED_H
@@ -46,13 +46,13 @@ static inline int counted__put(void *start, size_t bytes, void *argument)
 	return 0;
 }
 
-/* For the options of a cache, or for a heap; counted stays the caller's. */
+/* The source for the options of a cache, or for a heap. counted is borrowed. */
 static inline struct slab_memory counted__memory(struct counted *counted)
 {
 	return (struct slab_memory){counted__get, counted__put, counted};
 }
 
-/* A cache of such objects in the smallest slabs. */
+/* Makes a cache of such objects in the smallest slabs. */
 static inline struct slab_options counted__options(struct counted *counted, size_t object_bytes)
 {
 	return (struct slab_options){

@@ -25,7 +25,7 @@ static const char *const three[] = {"a", "b,c", "d"};
 
 #define HEADER "a,\"b,c\",d\r\n"
 
-/* Makes the file path of one column, appends text as a row, returns all that follows the header. */
+/* Makes a file of one column and appends text as a row. Returns what follows the header. */
 static const char *one_field(const char *path, const char *text)
 {
 	struct csv *csv = NULL;
@@ -162,7 +162,7 @@ static void test_create(void)
 	csv__free(csv);
 }
 
-/* A file that may grow to 40 bytes only: the write of a row ends in its middle. */
+/* A file may grow to 40 bytes only, so the write of a row ends in its middle. */
 static void test_full_file(void)
 {
 	struct rlimit limit, old;
@@ -207,7 +207,7 @@ static void write_rows(const char *path)
 	_exit(0);
 }
 
-/* A child writes row after row and is killed: of the last one there may be the beginning only. */
+/* A child writes row after row and is killed. Only the last row may be cut off. */
 static void test_kill(void)
 {
 	const struct timespec a_while = {0, 2300000};

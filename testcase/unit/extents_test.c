@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * Tests of extents without BPF: tables in memory of user space, which come, keep what is written to
- * them, and go; and what is left when an array cannot be made. Extents are tested end to end.
+ * Tests of extents without BPF. Tables in memory of user space come, keep what is written to them,
+ * and go. A failure to make an array leaves nothing behind. Arrays of BPF are tested end to end.
  */
 #include <stdlib.h>
 #include "engine/extents.h"
@@ -37,7 +37,7 @@ static int are_written(const struct extents *extents, uint32_t tables)
 	return 1;
 }
 
-/* Extents that have a table or slots. */
+/* Counts the extents that have a table or slots. */
 static size_t extents_of(const struct extents *extents)
 {
 	size_t count = 0;
@@ -103,7 +103,7 @@ static int under_valgrind(void)
 	return preload && strstr(preload, "/vgpreload");
 }
 
-/* No file descriptor is a map, and without privileges none can be made. */
+/* The descriptors are no maps, and without privileges none can be made. */
 static void test_failing(void)
 {
 	struct extents extents;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * Tests of fault: what each TRACER_FAULT does at its point, at another point and the second time.
- * A fault that is fatal is passed in a forked child; every child is reaped.
+ * Tests of fault: the effect of each TRACER_FAULT at its point, at another point and the second
+ * time. A forked child passes a fatal fault; every child is reaped.
  */
 #include <errno.h>
 #include <signal.h>
@@ -43,7 +43,7 @@ static void end_child(pid_t child)
 	(void)waitpid(child, NULL, 0);
 }
 
-/* Passes the point copied once, with that fault: nothing may happen. */
+/* Passes the point "copied" once with that fault. Nothing may happen. */
 static void test_nothing(const char *fault, pid_t target, const char *name)
 {
 	if (fault)

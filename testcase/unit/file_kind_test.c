@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * What restart makes of an open file by its path and mode: whether it can be opened again, and what
- * it is called.
+ * Tests of file_kind: by path and mode, can a file be opened again, and what is it called?
  */
 #include <sys/stat.h>
 #include <unistd.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * A folder of its own for a unit test, below TMPDIR or /tmp, which is the current one from then on.
+ * A folder for one unit test, below TMPDIR or /tmp. It becomes the current folder.
  */
 #ifndef UNIT_FOLDER_H
 #define UNIT_FOLDER_H
@@ -15,7 +15,7 @@
 static char folder[PATH_MAX];        /* absolute and without links; "" before folder__enter */
 static char folder_content[1 << 17]; /* of the file that was read last */
 
-/* Makes the folder, empty, with name in its name, and goes there. */
+/* Makes an empty folder with name in its name, and goes there. */
 static inline void folder__enter(const char *name)
 {
 	const char *base = getenv("TMPDIR");
@@ -25,7 +25,7 @@ static inline void folder__enter(const char *name)
 	must(!getcwd(folder, sizeof(folder)));
 }
 
-/* The absolute path of what has that name there; good until the fourth call from now. */
+/* The absolute path of that name in the folder; valid until the fourth call from now. */
 static inline const char *folder__path(const char *name)
 {
 	static char paths[4][PATH_MAX + 64];
@@ -36,7 +36,7 @@ static inline const char *folder__path(const char *name)
 	return path;
 }
 
-/* The text of a file in it: folder_content, at most 131071 bytes. */
+/* Reads a file of the folder into folder_content, at most 131071 bytes. */
 static inline const char *folder__read(const char *name)
 {
 	int fd = open(name, O_RDONLY | O_CLOEXEC);

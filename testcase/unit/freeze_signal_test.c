@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * Tests of freeze: signals at a child that is stopped, stepped and released all the time must be
- * neither lost nor delivered too early, and job control must go on as if nobody had stopped it.
- * The child counts in shared memory. It is killed by its pid and reaped.
+ * Tests of freeze with signals. A child is stopped, stepped and released all the time. Its signals
+ * must be neither lost nor delivered too early, and job control must go on as if nobody had stopped
+ * it. The child counts in shared memory. It is killed by its pid and reaped.
  */
 #include <signal.h>
 #include <stdlib.h>
@@ -23,7 +23,7 @@ static struct shared { /* with the child */
 
 static struct freeze *freeze;
 
-/* A pause in which something that does not stand still would be seen to move. */
+/* A pause, long enough for a thread that runs to be seen to move. */
 static int stands_still(void)
 {
 	__u64 before = shared->polls, signals = shared->signals;

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * Tests of freeze on children that count: a counter in shared memory stands still exactly while its
- * thread does. Threads that are born meanwhile must be caught, and the end of a process must reach
- * its parent. Signals are the subject of freeze_signal_test.
- * Every child is killed by its pid and reaped; no test asserts on a clock.
+ * Tests of freeze on children that count in shared memory. A counter stands still exactly while its
+ * thread does. Threads that start meanwhile must be caught, and a parent must hear of the end of
+ * its child. freeze_signal_test has the signals. Every child is killed by its pid and reaped; no
+ * test asserts on a clock.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -52,7 +52,7 @@ static __u64 total(void)
 	return count_others() + shared->counts[0];
 }
 
-/* A pause in which something that does not stand still would be seen to move. */
+/* A pause, long enough for a thread that runs to be seen to move. */
 static int stands_still(void)
 {
 	__u64 before = total();
@@ -80,7 +80,7 @@ static void poll_for_ever(void)
 	}
 }
 
-/* Counts its polls until there is the file, and then says how many they were. */
+/* Counts its polls until the file is there, then tells their number. */
 static void poll_for_file(void)
 {
 	do
@@ -116,7 +116,7 @@ static void *be_born(void *unused)
 	return unused;
 }
 
-/* Threads that live for a moment: there is always one that is not yet known. */
+/* Threads that live for a moment, so one is always unknown. */
 static void bear_threads(void)
 {
 	pthread_t thread;
@@ -128,7 +128,7 @@ static void bear_threads(void)
 	}
 }
 
-/* Starts a child that does that for ever; returns once its first counter has moved. */
+/* Starts a child that runs work for ever. Returns once its first counter has moved. */
 static pid_t start(void (*work)(void))
 {
 	pid_t child;
@@ -264,7 +264,7 @@ static void test_interrupt(void)
 	end(child);
 }
 
-/* The child stands still at the end of a poll that has found nothing; then the file is made. */
+/* The child stands still at the end of a poll that found no file. Then the file is made. */
 static void test_repeat(void)
 {
 	struct user_regs_struct registers;
@@ -323,7 +323,7 @@ static void test_killed(void)
 	freeze = NULL;
 }
 
-/* The child of somebody else is killed while we hold it: its parent must hear of it. */
+/* A child of another process is killed while we hold it. Its parent must hear of it. */
 static void test_killed_foreign(void)
 {
 	pid_t parent, child = 0;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * Tests of histogram: edges of its buckets, then quantiles of random samples beside the same
- * samples sorted. What it says is never below the true quantile and never more than 1.6 % above it.
- * The seed is printed; run with a seed as argument to repeat.
+ * Tests of histogram: edges of its buckets, then quantiles of random samples, compared with the
+ * sorted samples. A result is never below the true quantile and at most 1.6 % above it. The seed is
+ * printed; run with a seed as argument to repeat.
  */
 #include <stdlib.h>
 
@@ -41,10 +41,8 @@ static void add_samples(size_t count)
 	qsort(samples, count, sizeof(*samples), compare);
 }
 
-/*
- * Of all quantiles in steps of 1/1024, how many are too far off? Where a quantile lies between two
- * samples, either will do.
- */
+/* Counts the quantiles, in steps of 1/1024, that are too far off. Between two samples, either is
+ * right. */
 static unsigned int count_wrong(size_t count)
 {
 	unsigned int wrong = 0;
@@ -83,8 +81,8 @@ static void test_one(uint64_t value)
 		"only %" PRIu64 ": every quantile is exact", value);
 }
 
-/* Both neighbours of each power of two, alone: between a smaller and a larger value, so that
- * minimum and maximum do not help. */
+/* Tests both neighbours of each power of two. A smaller and a larger value are minimum and maximum,
+ * which the histogram knows exactly. */
 static void test_edges(void)
 {
 	unsigned int wrong = 0;
@@ -145,7 +143,7 @@ static void test_random(size_t count, unsigned int bits)
 	tap__equal(count_wrong(count), 0, "and quantiles off by at most 1.6 %%");
 }
 
-/* Durations as they are: of every order of magnitude. */
+/* Random durations of every order of magnitude. */
 static void test_random_magnitudes(void)
 {
 	for (size_t i = 0; i < SAMPLES; i++)

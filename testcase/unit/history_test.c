@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * Tests of ckpt/history: which names images get, which are removed, what increments keep, and what
- * happens to files that are not those of the history. An "image" is a file with a number in it.
+ * Tests of libckpt/history: the names that images get, the images that are removed, the parents
+ * that increments keep, and files that are not of the history. An "image" is a file with a number
+ * in it.
  */
 #include <fcntl.h>
 #include <stdlib.h>
@@ -17,7 +18,7 @@
 
 static struct history history;
 
-/* As libckpt writes: a new file in the place of the old one. */
+/* Writes as libckpt does: a new file replaces the old one. */
 static void write_file(const char *path, uint64_t id, int is_ours)
 {
 	FILE *file = fopen("new", "we");
@@ -40,7 +41,7 @@ static uint64_t read_file(const char *path)
 	return strtoull(digits, NULL, 10);
 }
 
-/* The file of the last history__begin is the image that is added. */
+/* Adds the file of the last history__begin. */
 static void add(uint64_t id, uint32_t depth, unsigned int keep)
 {
 	struct history_item item = history.written;
@@ -50,7 +51,7 @@ static void add(uint64_t id, uint32_t depth, unsigned int keep)
 	history__add(&history, IMAGE, &item, keep);
 }
 
-/* The way of one image: the last one gets a name, the new one takes its place. */
+/* Writes one image: the last one gets a second name, the new one takes its place. */
 static int take(uint64_t id, uint32_t depth, unsigned int keep)
 {
 	int err = history__newest(&history) ? history__name(&history, IMAGE) : 0;
@@ -60,7 +61,7 @@ static int take(uint64_t id, uint32_t depth, unsigned int keep)
 	return err;
 }
 
-/* image.FIRST to image.LAST are there, and none else up to 40. */
+/* Are image.FIRST to image.LAST there, and no others up to 40? */
 static int only(unsigned int first, unsigned int last)
 {
 	char name[32];
@@ -140,7 +141,7 @@ static void test_strange_files(void)
 	remove_all();
 }
 
-/* Another process at the same path may be as quick as that. */
+/* Another process may write to the same path in between. */
 static void test_replaced(void)
 {
 	struct history_item ours;

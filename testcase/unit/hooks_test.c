@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * What the hooks do for a system call of the target, counted: a hook must not do more than its call
- * needs, because every process pays for it and because it cannot be preempted.
+ * Tests of the hooks: counts what they do for a system call of the target. A hook must do no more
+ * than its call needs: every process pays for it, and it cannot be preempted.
  */
 #include "kernel_side.h"
 #include "tap.h"
@@ -55,7 +55,7 @@ static void test_request(void)
 {
 	begin(TARGET, 1, UINT64_MAX);
 	kernel_side.text =
-		""; /* which is the name of the request file as well: nobody has set it */
+		""; /* the name of the request file is empty as well, for nobody has set it */
 	call(NULL, on_creat_exit, 3, start, 0, 0, 0);
 	tap__ok(state.operation.phase == PHASE_REQUESTED && state.operation.sequence == 1,
 		"a request file that was created starts an operation");
@@ -106,7 +106,7 @@ static void test_storage(void)
 
 /* ---- polls ---- */
 
-/* The tracer, as far as a poll sees it: prepares, and answers. */
+/* Plays the tracer as a poll sees it: prepares, and answers. */
 static void play_tracer(void)
 {
 	if (state.operation.phase == PHASE_PREPARING)

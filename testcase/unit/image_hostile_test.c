@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * Images that an enemy has made: each byte changed, each length cut, headers and notes that cannot
- * be, with checksums that are right all the same, chains without an end, and
- * gzip that becomes much.
+ * Images that an enemy has made: each byte changed, each length cut off, impossible headers and
+ * notes with right checksums, chains without an end, and gzip that unpacks to very much.
  */
 #include <fcntl.h>
 #include <stdio.h>
@@ -97,8 +96,8 @@ static void test_cuts(const char *name)
 	tap__equal(open_and_check("longer"), -EBADMSG, "%s: a byte more", name);
 }
 
-/* Some bits of gzip mean nothing, as in its header, or where zeros repeat zeros:
- * then the image must be right. */
+/* Some bits of gzip mean nothing, as in its header, or where zeros repeat zeros. Then the image
+ * must be right. */
 static void test_packed_flips(void)
 {
 	static unsigned char bytes[BYTES_MAX];
@@ -120,7 +119,7 @@ static void test_packed_flips(void)
 
 /* ---- headers ---- */
 
-/* A number of the ELF header or of program header N is another one. */
+/* Changes a number of the ELF header or of program header N. */
 struct header_case {
 	const char *what, *wanted; /* part of the message */
 	int err;
@@ -200,7 +199,7 @@ static void test_headers(void)
 
 /* ---- notes ---- */
 
-/* A number in the descriptor, or head, of a note is another one. */
+/* Changes a number in the descriptor, or head, of a note. */
 struct note_case {
 	const char *what, *wanted;
 	int err;
@@ -284,7 +283,7 @@ static const struct note_case note_cases[] = {
 	 23},
 };
 
-/* Of the first note of that type, in the copy of the image. */
+/* Finds the first note of that type in the copy of the image. */
 static unsigned char *find_note(unsigned char *bytes, uint32_t type)
 {
 	size_t at, end;
@@ -318,7 +317,8 @@ static void test_notes(void)
 		if (!(c->at & HEAD))
 			at += sizeof(Elf64_Nhdr) + 8;
 		memcpy(note + at, &c->value, c->bytes);
-		/* Two would be INFO: to see the order, there must be one PROCESS only. */
+		/* A second INFO would be found first. To test the order, there must be one PROCESS.
+		 * */
 		if (c->type == IMAGE_NOTE_INFO && c->value == IMAGE_NOTE_PROCESS)
 			memcpy(find_note(bytes, IMAGE_NOTE_SIGNALS) + 8,
 			       &(uint32_t){IMAGE_NOTE_INFO}, 4);
@@ -393,7 +393,7 @@ static void test_long_chain(void)
 
 /* ---- gzip ---- */
 
-/* head, and then a lot of one byte, which is little when it is packed. */
+/* Writes head, and then one byte many times, which packs well. */
 static void make_bomb(const unsigned char *head, size_t count, int byte)
 {
 	static unsigned char block[1 << 20];
@@ -441,7 +441,7 @@ static void test_bombs(void)
 
 /* ---- finding memory ---- */
 
-/* Segments without bytes between those that have some: pieces go to the next that has. */
+/* Segments without bytes lie between others. Pieces go to the next segment that has bytes. */
 static void test_locate(void)
 {
 	struct image_extent piece;

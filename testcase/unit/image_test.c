@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * Images: what is written is read back, compressed or not, alone or upon a parent; and each damage,
- * wherever it is, is found.
+ * Tests of images: what is written is read back, compressed or not, alone or upon a parent. Damage
+ * is found wherever it is.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -24,7 +24,7 @@ static unsigned char memory[HEAP_PAGES * PAGE];
 static const char strings[] = "\0/bin/program\0[heap]\0writer\0/nowhere/parent.img";
 static struct image_writer *writer;
 
-/* What the test image is made of; all arrays are here. */
+/* The parts of the test image, with all arrays. */
 struct parts {
 	struct image image;
 	struct image_mapping mappings[4];
@@ -47,7 +47,7 @@ static void fill_memory(unsigned int seed)
 		memory[i] = i / PAGE % 3 ? (unsigned char)((i * 2654435761u + seed) >> 11) : 0;
 }
 
-/* A program with text, a heap of which each third page is zeros, a guard page, and a stack. */
+/* Makes a program with text, a heap whose every third page is zeros, a guard page, and a stack. */
 static void make_parts(struct parts *p)
 {
 	memset(p, 0, sizeof(*p));
@@ -115,7 +115,7 @@ static void make_parts(struct parts *p)
 	p->image.signals[11].handler = 2323;
 }
 
-/* Writes all segments; those of one page with the first page of memory that is not zeros. */
+/* Writes all segments. A segment of one page gets the first page of memory that is not zeros. */
 static int write_image(struct image *image, const char *path)
 {
 	int err = image_writer__open(writer, path);
@@ -140,8 +140,8 @@ out:
 	return err;
 }
 
-/* libelf's headers, of 1 to IMAGE_SEGMENTS_MAX segments, are those that are made by hand: begun
- * either way, an image has the same first bytes. */
+/* The headers by libelf are those made by hand, for 1 to IMAGE_SEGMENTS_MAX segments. Begun either
+ * way, an image has the same first bytes. */
 static void test_libelf(size_t count)
 {
 	static struct image_segment segments[IMAGE_SEGMENTS_MAX];
@@ -252,7 +252,7 @@ static void test_holes(void)
 	tap__equal(st.st_mode & 07777, 0600, "nobody else may read it");
 }
 
-/* A byte of a file changes, at each place where something is and at some others. */
+/* Changes a byte of the file, at each place that is used and at some others. */
 static void test_flips(void)
 {
 	int fd = open(folder__path("plain"), O_RDWR | O_CLOEXEC);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * Tests of intervals: fixed cases at the edges, then a random walk of two sets beside two bitmaps,
- * which are compared after every step. The seed is printed; run with a seed as argument to repeat.
+ * Tests of intervals: fixed cases at the edges, then a random walk of two sets. After every step
+ * the sets are compared with two bitmaps. The seed is printed; run with a seed as argument to
+ * repeat.
  */
 #include <stdlib.h>
 
@@ -160,7 +161,7 @@ static void test_unite(void)
 	intervals__clear(&b);
 }
 
-/* Is the invariant of intervals.h true, and does the set hold just the model's addresses? */
+/* Does the invariant of intervals.h hold, and does the set hold just the model's addresses? */
 static int matches(const struct intervals *set, const uint8_t *model)
 {
 	uint64_t bytes = 0;
@@ -200,7 +201,7 @@ static int change(struct intervals *set, uint8_t *model)
 	return add ? intervals__add(set, start, end) : intervals__remove(set, start, end);
 }
 
-/* The number of steps that went well: all of STEPS, or where the first went wrong. */
+/* Returns how many steps went well: STEPS, or less at the first mistake. */
 static unsigned int walk(void)
 {
 	static uint8_t model[2][MODEL_BITS], common[MODEL_BITS], difference[MODEL_BITS],

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * The kernel side (bpf/tracer.bpf.c) as an ordinary C file: BPF's helpers are played by functions
- * that count what they are asked for. No chunk is in any store, and no memory of a target is there
- * to read. A program includes it once.
+ * The kernel side (bpf/tracer.bpf.c) as an ordinary C file. Functions that count their calls play
+ * the helpers of BPF. The stores have no chunk, and no memory of a target can be read. A program
+ * includes it once.
  */
 #ifndef UNIT_KERNEL_SIDE_H
 #define UNIT_KERNEL_SIDE_H
@@ -51,7 +51,7 @@ static struct kernel_side {
 	void (*thread)(void);     /* likewise, once: another thread of the target */
 	uint32_t announced;       /* the thread that asked, as the last event found it */
 	uint64_t now_ns;
-	uint32_t tgid, tid; /* tid 0: the first thread */
+	uint32_t tgid, tid;    /* tid 0: the first thread */
 	unsigned int steps;    /* of bpf_loop() */
 	unsigned int paths;    /* that were read */
 	unsigned int events;   /* that were sent */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * Reading the memory of an image: its checksum, a file that is cut off, what is not read any more
- * after that; and a file system that answers with places before the one asked for.
+ * Tests of load: the checksum of the memory, a file that is cut off, reads that do not happen after
+ * an error, and a file system that answers with places before the one asked for.
  */
 #include <sys/mman.h>
 #include <unistd.h>
@@ -15,7 +15,7 @@ static _Alignas(PAGE_BYTES) unsigned char memory[PIECES * PIECE_BYTES];
 static unsigned char contents[PIECES * PIECE_BYTES];
 static off_t answer; /* of lseek */
 
-/* Takes the place of that of the C library. */
+/* Replaces the function of the C library. */
 off_t lseek(int fd, off_t offset, int whence)
 {
 	(void)fd;
@@ -24,7 +24,7 @@ off_t lseek(int fd, off_t offset, int whence)
 	return answer;
 }
 
-/* All that is in the file, and the checksum at its end. */
+/* The content of the file, and the checksum at its end. */
 static void make_pieces(struct plan_piece pieces[PIECES + 1], int fd)
 {
 	struct image_sum sum = {0};

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * Tests of base/log: what each level shows, and that a line is one write with nothing odd in it.
- * stderr becomes a packet socket (each write is one message) or a pseudo-terminal for a while; the
- * program's own stderr is always back in place when a test reports.
+ * Tests of base/log: what each level shows, and that a line is one write without control
+ * characters. For a while stderr is a packet socket, where each write is one message, or a
+ * pseudo-terminal. The program's own stderr is back when a test reports.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -41,7 +41,7 @@ static ssize_t take_message(int fd)
 	return n > 0 ? n : 0;
 }
 
-/* How many messages of the four kinds are shown at a level; the last one stays in captured. */
+/* Counts the messages of the four kinds that a level shows. The last one stays in captured. */
 static int count_shown(int sock, int receive, enum log_level level)
 {
 	int shown = 0;
@@ -125,7 +125,7 @@ static void test_errno(int sock, int receive)
 	restore();
 }
 
-/* What an error looks like on the terminal with this master side. */
+/* Reads how an error looks on the terminal with this master side. */
 static void read_terminal(int master, int terminal)
 {
 	ssize_t n;
@@ -137,7 +137,7 @@ static void read_terminal(int master, int terminal)
 	captured[n > 0 ? n : 0] = '\0';
 }
 
-/* A line that is drawn over, with messages and progress__step, on that terminal. */
+/* A progress line is drawn over, with messages and progress__step, on that terminal. */
 static void test_drawn(int master, int terminal)
 {
 	static const char wanted[] =

@@ -2,7 +2,7 @@
  *
  * Tests of memory on a child that stands still: copies to and from memory of every protection,
  * which pages hold data, and a process that is gone. The areas are mapped before the fork, so both
- * sides know their addresses; what the child has written differs from what we have there.
+ * sides know their addresses. The child writes other bytes there than we do.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -43,7 +43,7 @@ static unsigned char *map(int protection, int flags, int fd)
 	return start;
 }
 
-/* What the child writes to its address. */
+/* The byte that the child writes to an address. */
 static unsigned char byte_at(const void *address)
 {
 	return (unsigned char)(((uintptr_t)address * 0x9e3779b97f4a7c15) >> 56 | 1);
@@ -188,7 +188,7 @@ static void test_pieces(struct memory *memory)
 	tap__ok(memory__read(memory, (uintptr_t)area.protected, back, PIECES * PIECE) == 0 &&
 			!memcmp(bytes, back, PIECES * PIECE),
 		"pieces: each to its place");
-	/* two of three pages do not allow it; pieces at the edges count as a whole or in part */
+	/* two of three pages do not allow it; pieces at the edges count wholly or in part */
 	tap__ok(forced > 12 * PAGE && forced < 15 * PAGE && failed == 0,
 		"pieces: what did not go without force: %" PRIu64 " bytes", forced);
 	remote[1150].iov_base = area.unmapped;
@@ -209,7 +209,7 @@ static void test_pieces(struct memory *memory)
 		"pieces: none");
 }
 
-/* Which pages of the area hold data, as a word; holds_data and data_pages must agree. */
+/* The pages of the area that hold data, as a bit mask. holds_data and data_pages must agree. */
 static uint64_t find_data(struct memory *memory, const unsigned char *start)
 {
 	struct intervals pages = {0};
@@ -263,7 +263,7 @@ static void test_data(struct memory *memory)
 	intervals__clear(&pages);
 }
 
-/* Shared memory that only we write: the child's page tables know nothing of it. */
+/* Only we write to this shared memory, so the child's page tables do not show it. */
 static void test_shared(struct memory *memory)
 {
 	if (geteuid() != 0) {
@@ -280,7 +280,7 @@ static void test_shared(struct memory *memory)
 		   "shared: the same memory at another place");
 }
 
-/* What is known of pages is kept until it is asked for anew. */
+/* Knowledge about pages is kept until it is asked for anew. */
 static void test_refresh(struct memory *memory)
 {
 	uint64_t address = (uintptr_t)area.plain + 22 * PAGE;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * Tests of options: defaults, each option, and each mistake. A command line is parsed in a forked
- * child, for a mistake ends the process; what it has read comes back in shared memory, what it
- * says through pipes.
+ * Tests of options: defaults, each option, and each mistake. A mistake ends the process, so a
+ * forked child parses each command line. The options come back in shared memory, its output in
+ * files.
  */
 #include <stdlib.h>
 #include <sys/mman.h>
@@ -31,7 +31,8 @@ static void take_text(FILE *file, char *text, size_t size)
 	(void)fclose(file);
 }
 
-/* Splits at blanks ('~' stands for an empty word) and parses; the child's exit status. */
+/* Splits the line at blanks ('~' begins an empty word) and parses it. Returns the child's exit
+ * status. */
 static int parse(const char *line)
 {
 	FILE *out = tmpfile(), *err = tmpfile();

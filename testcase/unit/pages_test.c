@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * Tests of pages: the pages of this process that hold data, by PAGEMAP_SCAN and by the entries of
- * pagemap, which must agree; a process that is gone; and write tracking, where every write to one
- * of many pages must be seen, and no other.
+ * Tests of pages. PAGEMAP_SCAN and the entries of pagemap must agree on the pages of this process
+ * that hold data. A process may be gone. Write tracking must see every write to one of many pages,
+ * and nothing else.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -57,7 +57,7 @@ static int walk(uint64_t categories, uint64_t found[PAGES])
 	return more;
 }
 
-/* How many pages are not as expected: each n-th from first on holds data. */
+/* Counts the pages that are not as expected: each n-th from first on holds data. */
 static unsigned int count_wrong(const uint64_t found[PAGES], size_t first, size_t n)
 {
 	unsigned int wrong = 0;

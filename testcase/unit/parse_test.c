@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * Tests of base/parse: a table of texts, each with the answer it must get.
- * *ret_value must be untouched by every failure.
+ * Tests of base/parse: a table of texts with their answers. A failure must leave *ret_value
+ * untouched.
  */
 #include <errno.h>
 #include <stddef.h>

@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * Tests of base/procfs: the parser on texts good and bad, then the real /proc of this process, of
- * children that die or exec while they are looked at, and of a kernel thread.
- * The first argument is the number of mappings of the largest test, 60001 unless told (valgrind
- * knows no more than 30000).
+ * Tests of base/procfs: the parser on good and bad texts, then the real /proc of this process, of
+ * children that die or exec meanwhile, and of a kernel thread. The first argument is the number of
+ * mappings of the largest test, by default 60001; valgrind can have 30000.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -102,7 +101,8 @@ static void test_parse_bad(void)
 		"failures leave the result untouched");
 }
 
-/* Every beginning of a good text is good or refused; sanitizers watch the memory. */
+/* A good text is cut off everywhere: each beginning is read or refused. Sanitizers watch the
+ * memory. */
 static void test_parse_cut(void)
 {
 	unsigned int good = 0, refused = 0;
@@ -196,7 +196,7 @@ static void test_own_mappings(void)
 	(void)munmap(area, page_bytes);
 }
 
-/* Makes count mappings, no two alike side by side. The area, or MAP_FAILED. */
+/* Makes count mappings, with neighbours that differ. Returns the area, or MAP_FAILED. */
 static char *make_mappings(size_t count)
 {
 	char *area = mmap(NULL, count * page_bytes, PROT_NONE,
@@ -274,7 +274,7 @@ static void test_dead(void)
 	tap__equal(procfs__mappings(-1, &m), -ESRCH, "a negative pid");
 }
 
-/* Children with many mappings die while they are read: all of their mappings, or -ESRCH. */
+/* Children with many mappings die while they are read. The answer is all mappings, or -ESRCH. */
 static void test_dying(void)
 {
 	const size_t count = 2300;
@@ -312,7 +312,8 @@ static void test_dying(void)
 	(void)munmap(area, count * page_bytes);
 }
 
-/* A child with many mappings execs a program with few: the old list, the new one, or -ESRCH. */
+/* A child with many mappings execs a program with few. The answer is the old list, the new one, or
+ * -ESRCH. */
 static void test_exec(void)
 {
 	const size_t count = 2300;

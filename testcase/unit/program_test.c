@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * Tests of program: that the child is held until it is released, who it is then and with what
- * environment and signal mask it runs, each way to fail, and its exit status.
- * What a shell or another standard tool finds out about itself comes back as its exit status.
+ * Tests of program: the child is held until it is released. Then its user, environment, signal mask
+ * and exit status are right. Each way to fail is tested. A shell tells what it finds out about
+ * itself by its exit status.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -36,7 +36,7 @@ static void pause_ms(long ms)
 		;
 }
 
-/* Waits for the end, or kills when the limit is reached; its status, -1 if it had to be killed. */
+/* Waits for its end, or kills it at the limit. Returns its status, or -1 if it was killed. */
 static int wait_end(struct program *program)
 {
 	for (unsigned int i = 0; i < LIMIT_SECONDS * 1000; i++) {
@@ -221,7 +221,7 @@ static void test_free(void)
 	(void)waitpid(pid, NULL, 0);
 }
 
-/* Somebody kills the child before it is released: the release cannot report success. */
+/* The child is killed before it is released. The release must fail. */
 static void test_killed_early(void)
 {
 	struct program *program = NULL;
@@ -256,7 +256,7 @@ static void test_no_user(void)
 	tap__ok(waitpid(-1, NULL, WNOHANG) < 0 && errno == ECHILD, "and no child behind");
 }
 
-/* In a child of ours that is nobody: becoming root must fail. Exit status 0 if all is well. */
+/* Runs in a child whose user is nobody: becoming root must fail. Exit status 0 if all is well. */
 static int try_to_become_root(uid_t uid, gid_t gid)
 {
 	struct run r;

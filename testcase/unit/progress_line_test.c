@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * The line that says how far loading is, without a C library: when it is drawn, what it says, and
- * that it is erased.
+ * Tests of progress_line, which has no C library: when the line is drawn, what it says, and that it
+ * is erased.
  */
 #include <unistd.h>
 
@@ -14,7 +14,7 @@
 static int out[2]; /* a pipe */
 static char text[256];
 
-/* What was written since the last call. */
+/* Returns the text that was written since the last call. */
 static const char *said(void)
 {
 	ssize_t n;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * Random numbers of unit tests: the same seed gives the same numbers, on each machine. A test that
- * uses them prints the seed in the name of the test, and takes another one as its argument.
+ * Random numbers for unit tests. The same seed gives the same numbers on each machine. A test
+ * prints its seed in its name, and takes another one as its argument.
  */
 #ifndef UNIT_RANDOM_H
 #define UNIT_RANDOM_H
@@ -30,13 +30,13 @@ static inline uint64_t random__next(void)
 	return z ^ (z >> 31);
 }
 
-/* A number from 0 to limit - 1; limit is small, or the lower ones are more frequent. */
+/* A number from 0 to limit - 1. With a large limit, low numbers are more frequent. */
 static inline uint64_t random__below(uint64_t limit)
 {
 	return random__next() % limit;
 }
 
-/* The seed that the first argument of main says, or usual; ends the program if it is no number. */
+/* The seed in the first argument of main, or usual. Ends the program if it is no number. */
 static inline uint64_t random__seed_of(int argc, char **argv, uint64_t usual)
 {
 	uint64_t seed = usual;

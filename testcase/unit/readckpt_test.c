@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * What readckpt makes of an image: text that cannot steer a terminal, counted pages, JSON,
- * hexadecimal lines, and one image out of a chain.
+ * Tests of readckpt: text that cannot steer a terminal, counted pages, JSON, hexadecimal lines, and
+ * a chain that becomes one image.
  */
 #include <stdio.h>
 #include <stdlib.h>

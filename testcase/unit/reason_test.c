@@ -7,7 +7,7 @@
 #include "target/reason.h"
 #include "tap.h"
 
-/* Reasons without a text, or with that of another. */
+/* Counts the reasons without a text, or with that of another. */
 static int count_unclear(void)
 {
 	int unclear = 0;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
  * Tests of regions: kinds of memory from made-up mappings, then this program's own bss, stack and
- * heap, then ELF files made here, good and hostile, mapped as the loader would.
- * ELF headers are read through /proc/PID/map_files, which needs root: without, those are skipped.
+ * heap, then good and hostile ELF files, mapped as the loader would. ELF headers are read through
+ * /proc/PID/map_files, which needs root. Without root those tests are skipped.
  */
 #include <elf.h>
 #include <errno.h>
@@ -63,7 +63,7 @@ static int holds(const struct intervals *set, size_t count, const uint64_t *edge
 	holds(set, sizeof((uint64_t[]){__VA_ARGS__}) / (2 * sizeof(uint64_t)),                     \
 	      (uint64_t[]){__VA_ARGS__})
 
-/* What of the made-up mappings is wanted. */
+/* Finds the wanted part of the made-up mappings. */
 static int find_made_up(uint32_t mask, const struct intervals *tracked, struct intervals *ret)
 {
 	struct mappings mappings = {0};
@@ -195,7 +195,7 @@ static void test_own_bss(void)
 
 enum { DATA_BYTES = 2301, BSS_BYTES = 2 * 4096 };
 
-/* Two pages of file: code, then data; behind it in memory the bss. */
+/* Two pages of file, code and data. The bss follows in memory. */
 static void fill_elf(unsigned char *file)
 {
 	Elf64_Ehdr *header = (Elf64_Ehdr *)(void *)file;
@@ -228,7 +228,7 @@ static void fill_elf(unsigned char *file)
 				   .p_align = PAGE};
 }
 
-/* Maps the file at area as the loader would: two pages of file, two of memory. */
+/* Maps the file at area as the loader would: two pages of the file, two of memory. */
 static int map_elf(char *area, const unsigned char *file, size_t bytes)
 {
 	int fd = memfd_create("regions_test", MFD_CLOEXEC), failed;
@@ -245,7 +245,7 @@ static int map_elf(char *area, const unsigned char *file, size_t bytes)
 	return failed ? -1 : 0;
 }
 
-/* What of [area, area + 4 pages) counts as bss when the file begins with these bytes. */
+/* Finds the bss in [area, area + 4 pages) when the file begins with these bytes. */
 static int find_bss(char *area, const unsigned char *file, size_t bytes, struct intervals *ret)
 {
 	struct intervals here = {0}, all = {0};
@@ -298,7 +298,8 @@ static void test_elf(char *area)
 	intervals__clear(&set);
 }
 
-/* Cut off anywhere in its headers, or with any one bit flipped there: no crash, no failure. */
+/* The file is cut off anywhere in its headers, or has one bit flipped there. Nothing crashes or
+ * fails. */
 static void test_hostile(char *area)
 {
 	static unsigned char file[2 * PAGE];
@@ -352,7 +353,7 @@ static void test_forget(char *area)
 	regions__free(regions);
 }
 
-/* The process is gone when its files are looked for: no bss, no failure. */
+/* The process is gone before its files are read. There is no bss, and no failure. */
 static void test_gone(void)
 {
 	struct mappings mappings = {0};

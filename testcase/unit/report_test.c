@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * Tests of report: the CSV file byte by byte where nothing in it depends on the time, files that
- * cannot be written, lost rows, totals; then where the file is, by default in a source tree and
- * elsewhere, and folders that cannot be written.
- * Works in a folder of its own below TMPDIR, removed at the end.
+ * Tests of report: the bytes of the CSV file, files that cannot be written, lost rows, totals. Then
+ * the place of the file, by default in a source tree and elsewhere, and folders that cannot be
+ * written. Works in a folder of its own below TMPDIR, removed at the end.
  */
 #include <dirent.h>
 #include <errno.h>
@@ -58,7 +57,7 @@ static const char *match(const char *text, const char *pattern)
 	return text;
 }
 
-/* Takes run_id and time out of the row at the start of text, if they look right. */
+/* Takes run_id and time out of the row at the start of text, if their form is right. */
 static const char *timeless(const char *text, uint64_t sequence)
 {
 	static char row[512];
@@ -212,7 +211,7 @@ static void test_lost_rows(void)
 
 /* ---- where the file is ---- */
 
-/* The one file of a folder whose name begins like that, "" if there is none; static. */
+/* The only file of a folder whose name begins so, or ""; static. */
 static const char *find_file(const char *where, const char *start)
 {
 	static char name[NAME_MAX + 1];
@@ -287,7 +286,7 @@ static int create_once(void)
 	return 0;
 }
 
-/* This program once more, as build/NAME: it creates a report and says no more. */
+/* Runs this program again as build/NAME, which creates a report. */
 static int run_copy(void)
 {
 	const char *const argv[] = {"build/copy", "--create", NULL};
@@ -327,7 +326,7 @@ static void test_source_tree(void)
 	must(chdir(".."));
 }
 
-/* In a child of ours that is nobody, in a folder that is root's. 0 if all is well. */
+/* Runs in a child whose user is nobody, in a folder of root. 0 if all is well. */
 static int create_as_nobody(uid_t uid, gid_t gid)
 {
 	struct report *report = NULL;

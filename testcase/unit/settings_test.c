@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * Tests of start_settings and settings: what is read from the environment without any variable,
- * each variable at and beyond its limits, and the path that is made of CKPT_FILE.
+ * Tests of start_settings and settings: defaults, each variable at and beyond its limits, and the
+ * path that CKPT_FILE gives.
  */
 #include <limits.h>
 #include <signal.h>

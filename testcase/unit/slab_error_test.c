@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * Tests of the errors of slab caches: pointers that are wrong, stray writes, no memory, memory that
- * is not taken back. After each of them the cache goes on.
+ * Tests of the errors of slab caches: wrong pointers, stray writes, no memory, memory that is not
+ * taken back. After each error the cache goes on.
  */
 #include <errno.h>
 #include <stdbool.h>
@@ -62,7 +62,7 @@ static void test_wrong_pointers(uint32_t flags)
 	slab_cache__destroy(other);
 }
 
-/* One stray write to an allocated object; says what free does with it. */
+/* Makes one stray write to an allocated object. Returns what free says. */
 static void test_stray(size_t bytes, long offset, int wanted)
 {
 	struct slab_options options = {

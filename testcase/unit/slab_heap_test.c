@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * Tests of heaps of slab caches: sizes, errors and larger objects, then a random walk beside a
- * model. The seed is printed; run with a seed as argument to repeat.
+ * Tests of heaps of slab caches: sizes, errors and larger objects, then a random walk that is
+ * compared with a model. The seed is printed; run with a seed as argument to repeat.
  */
 #include <errno.h>
 #include <stdbool.h>

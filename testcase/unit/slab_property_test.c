@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * Random walks of slab caches of random shapes beside a model, which only knows the objects that
- * are allocated and what must be in them. After each step the numbers are compared, now and then
- * everything is. What goes wrong in the world goes wrong here by chance: no memory, memory that
- * cannot be given back, wrong pointers, and in debug mode stray writes. The seed is printed; run
- * with a seed as argument to repeat.
+ * Random walks of slab caches of random shapes. A model knows the allocated objects and their
+ * content. After each step the numbers are compared, now and then everything. Errors happen at
+ * random: no memory, memory that cannot be given back, wrong pointers, and in debug mode stray
+ * writes. The seed is printed; run with a seed as argument to repeat.
  */
 #include <errno.h>
 #include <stdbool.h>
@@ -25,7 +24,7 @@ struct walk {
 		unsigned char tag; /* each byte of it is that */
 	} live[MOST];
 	size_t count;
-	unsigned char *gone[GONE]; /* some that were freed, NULL until there are */
+	unsigned char *gone[GONE]; /* some that were freed; NULL: none yet */
 	size_t damaged;
 	uint64_t allocs, frees;
 	struct counted memory;
@@ -130,7 +129,7 @@ static bool free_one(struct walk *walk)
 	       after.empty <= before.empty;
 }
 
-/* A pointer that may be anything: refused, unless it happens to be a live object. */
+/* Frees a random pointer, which is refused unless it is a live object. */
 static bool free_wrong(struct walk *walk)
 {
 	unsigned char *object = walk->gone[random__below(GONE)];
@@ -151,7 +150,7 @@ static void poke(unsigned char *object, long offset)
 	cache__poke(object, offset, (unsigned char)(1 + random__below(255)));
 }
 
-/* Each stray write is found: around an object when it is freed, inside a free one by a check. */
+/* Each stray write is found: around an object when it is freed, in a free one by a check. */
 static bool damage_one(struct walk *walk)
 {
 	unsigned char *object;
@@ -171,7 +170,8 @@ static bool damage_one(struct walk *walk)
 		poke(object, (long)random__below(walk->options.object_bytes));
 		if (slab_cache__check(walk->cache, &found) != -EUCLEAN || found != object)
 			return false;
-		/* taken out of use by the alloc that comes upon it: so all free ones are taken */
+		/* the alloc that comes upon it takes it out of use, so all free ones are allocated
+		 * */
 		while (slab_cache__state(walk->cache, object) == SLAB_OBJECT_FREE) {
 			size_t count = walk->count;
 
@@ -228,7 +228,7 @@ static void choose_shape(struct walk *walk, uint32_t flags)
 	walk->pressure = 60;
 }
 
-/* The number of steps that went well: STEPS, or where the first went wrong. */
+/* Returns how many steps went well: STEPS, or less at the first mistake. */
 static unsigned int take_walk(struct walk *walk, uint32_t flags)
 {
 	unsigned int steps = 0;

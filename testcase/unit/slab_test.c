@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * Tests of slab caches: each rule of slab.h, once in the mode that users run and once in debug mode
- * where both have it. Errors are tested by slab_error_test.c;
- * slab_property_test.c tries what nobody thought of.
+ * Tests of slab caches: each rule of slab.h, in normal mode and, where it applies, in debug mode.
+ * slab_error_test.c tests errors; slab_property_test.c tests random sequences.
  */
 #include <errno.h>
 #include <signal.h>
@@ -107,7 +106,7 @@ static void test_reuse(uint32_t flags)
 	slab_cache__destroy(cache);
 }
 
-/* Free objects of any partial slab come before those that were never used. */
+/* Freed objects of any partial slab come before objects that were never used. */
 static void test_order(void)
 {
 	struct slab_options options = {.object_bytes = 256, .slab_bytes = 4096};
@@ -182,7 +181,7 @@ static void test_lists(uint32_t flags)
 	tap__ok(counted.bytes == 0 && counted.gets == counted.puts, "destroy gives back all");
 }
 
-/* What is known of slabs is memory as well, and must not stay when they have gone. */
+/* The records of slabs are memory as well, and must go with them. */
 static void test_records_go(void)
 {
 	struct counted counted = {0};
@@ -267,8 +266,7 @@ static void on_alarm(int sig)
 	handler_data.handled++;
 }
 
-/* A constructor is in the middle of alloc: a signal that arrives in it has interrupted the
- * cache. */
+/* A constructor runs in the middle of alloc, so a signal in it interrupts the cache. */
 static void construct_with_signal(void *object, void *argument)
 {
 	(void)argument;

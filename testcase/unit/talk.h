@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * What a module says on stderr, for tests of its messages. stderr is a file without a name between
- * talk__listen() and talk__hear(), and what it was at all other times.
+ * What a module says on stderr, for tests of its messages. Between talk__listen() and talk__hear(),
+ * stderr is a file without a name.
  */
 #ifndef UNIT_TALK_H
 #define UNIT_TALK_H
@@ -24,7 +24,7 @@ static inline void talk__open(void)
 	must(talk.own_stderr < 0 || talk.file < 0);
 }
 
-/* From here on what is said is kept; what was kept before is forgotten. */
+/* Keeps what is said from now on, and forgets what was kept before. */
 static inline void talk__listen(void)
 {
 	must(ftruncate(talk.file, 0));
@@ -32,7 +32,7 @@ static inline void talk__listen(void)
 	must(dup2(talk.file, STDERR_FILENO) != STDERR_FILENO);
 }
 
-/* Puts stderr back; what was said, at most 4095 bytes, which are talk.text as well. */
+/* Puts stderr back. Returns talk.text: what was said, at most 4095 bytes. */
 static inline const char *talk__hear(void)
 {
 	ssize_t n;

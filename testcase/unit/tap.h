@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * The Test Anything Protocol for unit tests: a plan, one line for each test, a status at the end.
- * A program includes it once, says tap__plan(N), runs N tests and returns tap__done() from main.
- * Always holds: a line leaves when its test ends, so a crash loses none and a fork repeats none;
- * a run that does not match the plan is a failure.
+ * The Test Anything Protocol for unit tests: a plan, one line for each test, a status at the end. A
+ * program includes it once, calls tap__plan(N), runs N tests and returns tap__done() from main.
+ * Always holds: a line is written when its test ends, so a crash loses none and a fork repeats
+ * none. A run that does not match the plan is a failure.
  */
 #ifndef UNIT_TAP_H
 #define UNIT_TAP_H
@@ -72,7 +72,7 @@ tap__result(int ok, const char *file, int line, const char *condition, const cha
 	return ok;
 }
 
-/* One test: tap__ok(condition, "what should %s", "hold"). Its value is the condition's truth. */
+/* One test: tap__ok(condition, "what should %s", "hold"). Its value is that of the condition. */
 #define tap__ok(condition, ...)                                                                    \
 	tap__result(!!(condition), __FILE__, __LINE__, #condition, __VA_ARGS__)
 
@@ -131,8 +131,8 @@ static inline void tap__need(int failed, const char *file, int line, const char 
 	exit(1);
 }
 
-/* For what a test needs but does not test: ends the program, which is then a failure, if the
- * condition is true or the result of the call is not 0. */
+/* For calls that a test needs but does not test. Ends the program, which is a failure, if the
+ * result is not 0. */
 #define must(failed) tap__need(!!(failed), __FILE__, __LINE__, #failed)
 
 /* The exit status for main: 0 if all tests passed and they were as many as planned. */

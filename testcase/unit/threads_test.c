@@ -64,7 +64,7 @@ static void test_own(void)
 	threads__clear(&again);
 }
 
-/* Joined threads are on their way out for a while. */
+/* Joined threads take a while to end. */
 static void test_joined(void)
 {
 	struct threads first = {0}, now = {0};

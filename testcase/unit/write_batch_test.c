@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * Tests of pieces: which become one, and that they arrive. The target is this process itself.
+ * Tests of write_batch: which pieces are merged, and that all arrive. The target is this process.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -50,7 +50,7 @@ static void test_joining(void)
 	tap__ok(!pieces.local && !pieces.remote && !pieces.count && !pieces.room, "cleared, twice");
 }
 
-/* The pieces lie one after the other here, and with a gap between them there. */
+/* The pieces touch each other here, and have gaps between them there. */
 static void test_writing(struct memory *memory)
 {
 	struct write_batch pieces = {0};
