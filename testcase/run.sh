@@ -2,11 +2,10 @@
 # SPDX-License-Identifier: BSD-2-Clause
 #
 # run.sh [--beside PROGRAM] FILE...: runs each FILE, a program or .bats file that emits TAP, one
-# after the other; PROGRAM, which emits TAP, runs at the same time and is shown last. Shows what
-# they write as they write it, then the ten slowest tests, the failed and the skipped ones, and as
-# the last line alone: "N passed, N failed, N skipped". Exit status: 0, 1 if anything failed, 2 if
-# called wrongly. Always holds: a FILE that ran no test, died, or did not do what it planned is
-# never green; all of that together counts as one failed test of it.
+# after the other. PROGRAM, which emits TAP, runs at the same time and is shown last. Shows their
+# output as it comes, then the ten slowest tests, the failed and the skipped ones. The last line is
+# "N passed, N failed, N skipped". Exit status: 0, 1 if anything failed, 2 if called wrongly. Always
+# holds: a FILE that ran no test, died, or missed its plan counts as one failed test.
 
 set -u
 export LC_ALL=C
@@ -88,9 +87,9 @@ run_file() {
 	echo $? >"$tmp/status"
 }
 
-# take_times FILE: copies stdin line by line, and appends to $tmp/times how long each test took.
-# A file says that itself, as bats does, by "in Nms" behind the name, which is not copied; or it
-# is the time since the test before.
+# take_times FILE: copies stdin line by line, and appends to $tmp/times how long each test took. A
+# file can say that itself, as bats does, by "in Nms" behind the name, which is not copied.
+# Otherwise it is the time since the test before.
 take_times() {
 	perl -MTime::HiRes=time -e '
 	my ($file, $times) = @ARGV;
@@ -113,7 +112,7 @@ take_times() {
 }
 
 # count FILE STATUS <TAP: prints "PASSED FAILED SKIPPED", appends to $tmp/failed and $tmp/skipped.
-# Indented lines belong to subtests, whose sum is another line. The plans of several TAP streams in
+# Indented lines are subtests; their sum has a line of its own. The plans of several TAP streams in
 # one file (of two virtual machines) add up.
 count() {
 	FILE=$1 STATUS=$2 FAILED=$tmp/failed SKIPPED=$tmp/skipped awk '

@@ -112,7 +112,7 @@ run_tracer()
 	expect_text "$err" "restore-path: 'magic' is none of auto, bpf, process_vm"
 }
 
-@test 'what is missing or too much is named' {
+@test 'a missing or superfluous argument is named' {
 	run_tracer
 	expect_status 125
 	expect_text "$err" PROGRAM
@@ -170,7 +170,7 @@ run_tracer()
 	cmp "$dir/in" "$out"
 }
 
-@test 'closed standard files: the messages go nowhere, and the program finds them closed' {
+@test 'with standard files closed, messages are lost, and the program finds them closed too' {
 	status=0
 	# shellcheck disable=SC2016 # the shell that is traced expands it
 	timeout "$LIMIT_SECONDS" "$TRACER" -v --control-dir "$control" -o "$csv" sh -c \
@@ -181,7 +181,7 @@ run_tracer()
 	expect_text "$csv" '^run_id'
 }
 
-@test 'options after the program are its own' {
+@test 'options after the program belong to the program' {
 	trace printf '%s ' --help -V -- -o x
 	expect_status 0
 	[ "$(cat "$out")" = '--help -V -- -o x ' ]

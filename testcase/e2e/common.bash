@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # shellcheck shell=bash disable=SC2034 # the suites use what is set here
 #
-# What the end-to-end suites share. Each test has a folder of its own, with its own control folder
-# and its own report, so that no test sees what another left. No process is ended that was not
-# started here.
+# Helpers of the end-to-end suites. Each test has a folder of its own, with a control folder and a
+# report, so no test sees the files of another. Only processes that were started here are ended.
 
 bats_require_minimum_version 1.5.0
 
@@ -52,8 +51,8 @@ teardown()
 	cd / && rm -rf "$dir"
 }
 
-# trace [OPTION...] PROGRAM [ARG...]: runs the tracer to its end; its exit status is in status, what
-# the program said in the file $out, what the tracer said in $err, the report in $csv.
+# trace [OPTION...] PROGRAM [ARG...]: runs the tracer to its end. Its exit status is in status, the
+# output of the program in the file $out, that of the tracer in $err, the report in $csv.
 trace()
 {
 	run_limited "$TRACER" --control-dir "$control" -o "$csv" "$@"
@@ -108,8 +107,8 @@ expect_running()
 	esac
 }
 
-# wait_until WHAT COMMAND...: until COMMAND succeeds; fails when it takes too long, or when a tracer
-# in the background has ended.
+# wait_until WHAT COMMAND...: waits until COMMAND succeeds. Fails when that takes too long, or when
+# a tracer in the background has ended.
 wait_until()
 {
 	local what=$1 tries=$((LIMIT_SECONDS * 20))
@@ -162,7 +161,7 @@ expect_no_text()
 	fi
 }
 
-# expect_steps LINE...: what the program steps said, but for pids and addresses
+# expect_steps LINE...: the output of the program steps, without pids and addresses
 expect_steps()
 {
 	if ! diff <(printf '%s\n' "$@") <(grep -v -e '^pid: ' -e '^buffer: ' "$out"); then
@@ -185,7 +184,7 @@ pid_of_program()
 	sed -n 's/^pid: //p' "$out" | head -n 1
 }
 
-# column NAME: the values of that column of the report, a line for each row
+# column NAME: prints the values of that column of the report, a line for each row
 column()
 {
 	tr -d '\r' <"$csv" | awk -v name="$1" '
@@ -217,7 +216,7 @@ column()
 	{ print at ? fields[at] : "no column " name }'
 }
 
-# expect_column NAME VALUE...: in the rows of the report, no more and no fewer
+# expect_column NAME VALUE...: the rows of the report have exactly these values
 expect_column()
 {
 	local name=$1
@@ -229,7 +228,7 @@ expect_column()
 	fi
 }
 
-# expect_each NAME REGEX: each value of that column, and there is at least one
+# expect_each NAME REGEX: each value of that column matches, and there is at least one
 expect_each()
 {
 	local values

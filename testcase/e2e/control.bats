@@ -11,7 +11,7 @@ load common
 	expect_no_control_files
 }
 
-@test 'something else of the name of a control file is left alone, and told' {
+@test 'something else with the name of a control file is left alone, and told' {
 	echo precious >"$dir/victim"
 	mkdir "$dir/folder"
 	for name in ready_to_checkpoint checkpoint_complete ready_to_restore restore_complete; do
@@ -29,7 +29,7 @@ load common
 	[ ! -e "$dir/ran" ]
 }
 
-@test 'a control folder that is none' {
+@test 'wrong control folders' {
 	control=$dir/nothing
 	trace touch "$dir/ran"
 	expect_status 125
@@ -61,14 +61,14 @@ load common
 	expect_status 0
 }
 
-# blocked WHAT...: WHAT makes the completion file's name before the request; it must still be there.
+# blocked WHAT...: WHAT takes the name of the completion file before the request, and must keep it.
 blocked()
 {
 	trace sh -c '"$@" "$TRACER_CONTROL_DIR/checkpoint_complete" && exec "$STEPS" save verify' \
 		sh "$@"
 }
 
-@test 'the client asks nothing while something else has the name of the answer' {
+@test 'the client does not ask while something else has the name of the completion file' {
 	export STEPS=$E2E/steps
 	echo precious >"$dir/victim"
 	blocked mkdir
@@ -81,8 +81,8 @@ blocked()
 	[ "$(stat -c %u "$dir/victim")" = 0 ]
 }
 
-# obstacle WHAT...: the same with a client that does not look. The tracer must leave it alone, fail
-# and say so, and take the request away.
+# obstacle WHAT...: the same with a client that does not look. The tracer must leave the thing
+# alone, fail with a message, and remove the request.
 obstacle()
 {
 	trace sh -c '"$@" "$TRACER_CONTROL_DIR/checkpoint_complete" && exec "$FOREIGN" -n -g' \
@@ -97,7 +97,7 @@ expect_obstacle()
 	[ ! -e "$control/ready_to_checkpoint" ]
 }
 
-@test 'a symbolic link in place of the answer is not followed' {
+@test 'a symbolic link in place of the completion file is not followed' {
 	export FOREIGN=$E2E/foreign
 	obstacle ln -s "$dir/nothing"
 	expect_obstacle
@@ -106,14 +106,14 @@ expect_obstacle()
 	expect_text "$out" 'ready_to_checkpoint was refused'
 }
 
-@test 'a folder in place of the answer is left alone' {
+@test 'a folder in place of the completion file is left alone' {
 	export FOREIGN=$E2E/foreign
 	obstacle mkdir
 	expect_obstacle
 	[ -d "$control/checkpoint_complete" ]
 }
 
-@test 'a file of another user in place of the answer is left alone' {
+@test 'a file of another user in place of the completion file is left alone' {
 	export FOREIGN=$E2E/foreign
 	obstacle install -m 644 -o 65534 /dev/null
 	expect_obstacle

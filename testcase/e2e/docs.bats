@@ -52,8 +52,8 @@ is_skipped()
 	has_word "$1" lockdown && [ "$(restore_path)" = bpf ]
 }
 
-# run_blocks: all of them in one shell; output and exit status are left in N.out and N.status. What
-# the document starts in the background it calls tracer and first: none survives.
+# run_blocks: runs all of them in one shell; output and exit status are left in N.out and N.status.
+# The document starts programs in the background as tracer and first; both are ended.
 run_blocks()
 {
 	local n=1 run=()
@@ -84,8 +84,8 @@ run_blocks()
 	cd "$dir" || return 1
 }
 
-# is_like WANT OUT NUMBERS: the same lines but for those that "..." stands for; with NUMBERS, also
-# but for numbers and the white space around them
+# is_like WANT OUT NUMBERS: the same lines, where "..." stands for any. With NUMBERS, numbers and
+# the white space around them may differ.
 is_like()
 {
 	awk -v numbers="$3" '
@@ -191,7 +191,7 @@ expect_refused()
 	[ -e "$dir/blocks/20.status" ] # there are that many at least
 }
 
-@test 'a document that says what is not so is found out' {
+@test 'a document that is wrong is found out' {
 	printf '%s\n' '```sh test' 'true; echo 1 2; echo 3; echo 4' '```' '```text' '1 2' '...' '4' '```' \
 		'```sh test fails numbers' 'echo 99; false' '```' '<!-- not a key -->' '```text' '5' '```' \
 		'```sh test numbers' 'echo a 99' '```' '```text' 'a  5' '```' \
@@ -209,7 +209,8 @@ expect_refused()
 	expect_refused 'no command at all'
 }
 
-# "**Where:** `FILE`, `NAME`, ...": each name is in the file before it; and "`NAME` in `FILE`"
+# Two forms are checked: "**Where:** `FILE`, `NAME`, ...", where each name is in the file before it,
+# and "`NAME` in `FILE`".
 @test 'the files, functions and links that docs/learn.md names are there' {
 	local document=$TREE/docs/learn.md line token file count=0
 
@@ -265,7 +266,7 @@ expect_links()
 	[ "$count" -ge 1 ]
 }
 
-# list_paths ROOT: what documents, manual pages and comments name that looks like a path of the tree
+# list_paths ROOT: the paths of the tree that documents, manual pages and comments name
 list_paths()
 {
 	local folders='bpf|tracer|utils|testcase|docs|results'
@@ -350,7 +351,7 @@ expect_program()
 	done
 }
 
-@test 'every document says first whom it is for' {
+@test 'every document begins with its readers' {
 	local document
 
 	while IFS= read -r document; do

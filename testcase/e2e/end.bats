@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-2-Clause
-# What is left when the tracer has ended: soon nothing. The hooks are taken away by a helper in the
-# background. It has the environment of its tracer, by which it is found here among those of others.
+# Soon after its end, nothing is left of the tracer. A helper in the background takes the hooks
+# away. The tests find it by its environment, which is that of its tracer.
 
 load common
 

@@ -14,7 +14,7 @@ restore_point()
 	fi
 }
 
-# expect_dead_target: its end is the failure of the operation, nothing else is left of it.
+# expect_dead_target: the operation has failed because the target ended, and nothing else is left.
 expect_dead_target()
 {
 	expect_status 125
@@ -70,8 +70,8 @@ expect_dead_target()
 	expect_no_control_files
 }
 
-# expect_orphan RESULT LINE...: the tracer was killed by itself; the target goes on, learns that
-# there is no answer, and leaves no file; then another tracer can have the folder.
+# expect_orphan RESULT LINE...: the tracer has killed itself. The target goes on, gets no answer,
+# and leaves no file. Then another tracer can use the folder.
 expect_orphan()
 {
 	expect_status 137
@@ -225,7 +225,7 @@ expect_orphan()
 	expect_steps 'save: 0' 'restore: 0' 'verify: ok'
 }
 
-# The ring of events holds half as many as the calls below make, and the tracer reads none of them.
+# The calls below make twice as many events as the ring holds, and the tracer reads none of them.
 stand_still_while_it_churns()
 {
 	wait_until 'the program' test -e "$dir/ready"
@@ -247,7 +247,7 @@ stand_still_while_it_churns()
 	expect_each status ok
 }
 
-@test 'a full ring of events, after a checkpoint: no restore from what is not sure' {
+@test 'a full ring of events, after a checkpoint: a restore is refused' {
 	start_tracer "$E2E/steps" save touch="$dir/ready" await="$dir/go" churn=30000 \
 		touch="$dir/churned" fill=1 restore verify save scramble restore verify
 	stand_still_while_it_churns
@@ -257,7 +257,7 @@ stand_still_while_it_churns()
 	expect_column status ok failed ok ok
 }
 
-@test 'a tracer that stands still does not lose a request' {
+@test 'a tracer that is stopped for a while does not lose a request' {
 	start_tracer "$E2E/steps" touch="$dir/ready" await="$dir/go" save scramble restore verify
 	wait_until 'the program' test -e "$dir/ready"
 	kill -STOP "$tracer_pid"
@@ -276,8 +276,8 @@ has_asked_again()
 		{ [ -e "$control/ready_to_checkpoint" ] || [ -e "$control/ready_to_restore" ]; }
 }
 
-# A request from the same thread while the tracer still prepares the first one: it is told at once
-# (-5), and neither left to its timeout (-110) nor answered by what was prepared for the first one.
+# The same thread asks again while the tracer still prepares the first request. It is refused at
+# once (-5); it does not time out (-110), and is not answered with the work for the first one.
 @test 'a target that gives a request up and asks for something else' {
 	for order in 'save restore' 'restore save' 'save save'; do
 		start_tracer "$E2E/steps" save touch="$dir/ready" await="$dir/go" \

@@ -3,7 +3,8 @@
 
 load common
 
-# run_foreign ARG...: it must find every byte right, leave no file, and every row must say ok.
+# run_foreign ARG...: the program must find every byte right and leave no file, and every row must
+# say ok.
 run_foreign()
 {
 	run_build foreign "$@"
@@ -90,8 +91,8 @@ run_build()
 }
 
 @test 'a program that never removes completion files and asks again does no harm' {
-	# it may well take the old answer for the new, or wait for ever: for a
-	# second of the processor
+	# the program may take the old answer for the new, or wait for ever, so it gets a second of
+	# the processor
 	trace sh -c 'ulimit -t 1 && exec "$@"' sh "$E2E/foreign" -n -c 3 -r 3
 	case $status in
 	0 | 1 | 125 | 152) ;; # 152: SIGXCPU

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: BSD-2-Clause
-# Machines that cannot do it: each ends with 125 and names what is missing, before the program runs.
+# Machines where the tracer cannot work: it ends with 125 and names what is missing, before the
+# program runs.
 
 load common
 
@@ -85,14 +86,14 @@ in_namespace()
 	[ "$(pid_of_program)" -lt 100 ]
 }
 
-@test 'process_vm_writev that is forbidden is made up for' {
+@test 'where process_vm_writev is forbidden, the tracer writes through /proc/PID/mem' {
 	run_limited "$E2E/deny" process_vm_writev 1 "$TRACER" --restore-path process_vm \
 		--control-dir "$control" -o "$csv" "$TESTCASE" -t 0 --case all
 	expect_status 0
 	expect_text "$out" '9 of 9 cases ok'
 }
 
-@test 'a target that cannot be stopped is not restored by halves' {
+@test 'a target that cannot be stopped is not restored in part' {
 	run_limited "$E2E/deny" ptrace 1 "$TRACER" --restore-path process_vm \
 		--control-dir "$control" -o "$csv" "$E2E/steps" save fill=1 restore verify
 	expect_status 125

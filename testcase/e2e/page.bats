@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-2-Clause
-# The page engine: what is its own. That it passes what the other engines pass is tested where they
-# are (ranges.bats, faults.bats, testcase/workloads).
+# What only the page engine does. ranges.bats, faults.bats and testcase/workloads run with all
+# engines.
 
 load common
 
@@ -20,7 +20,7 @@ run_case()
 	expect_no_control_files
 }
 
-# expect_polls PAGES: no operation that the engine did was done in fewer polls than it takes
+# expect_polls PAGES: no operation of the engine took fewer polls than its pages need
 expect_polls()
 {
 	awk -v pages="$1" '
@@ -122,7 +122,7 @@ expect_refusal()
 	expect_no_control_files
 }
 
-@test 'headers that the user names are taken' {
+@test 'headers that the user names are used' {
 	copy_headers
 	trace -e page "$E2E/steps" save scramble restore verify
 	expect_status 0

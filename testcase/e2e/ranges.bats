@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: BSD-2-Clause
-# What becomes of mappings (ranges.c), memory of all kinds (kinds.c), and programs of more than
-# one thread or process (process.c).
+# Mappings that change (ranges.c), memory of all kinds (kinds.c), and programs of more than one
+# thread or process (process.c).
 
 load common
 
-# play PROGRAM SCENE [OPTION...]: the scene must end well, in a report without a failed operation.
+# play PROGRAM SCENE [OPTION...]: the scene must succeed, and no operation in its report has failed.
 play()
 {
 	local program=$1 scene=$2
@@ -19,7 +19,7 @@ play()
 	expect_no_control_files
 }
 
-# The chunks that the snapshot has and the target has no more.
+# Counts the chunks of the snapshot that the target no longer has.
 expect_gone()
 {
 	expect_column gone_chunks 0 "$1"

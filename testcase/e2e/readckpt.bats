@@ -107,7 +107,7 @@ unmount_small()
 	expect_text "$err" 'empty?"'
 }
 
-@test '--dump, also of what is in a parent' {
+@test '--dump, also of memory in a parent' {
 	make_images
 	readckpt --dump 0x400040,5 increment
 	expect_status 0
@@ -139,7 +139,7 @@ unmount_small()
 	expect_status 0
 }
 
-@test 'libelf, which knows nothing of images, reads the same' {
+@test 'libelf reads the same as our reader' {
 	make_images
 	for image in full one-page nothing increment; do
 		"$E2E/elf_image" $image $image
@@ -149,7 +149,7 @@ unmount_small()
 	readckpt --squash whole increment
 	expect_status 0
 	"$E2E/elf_image" whole whole
-	# and would notice another: number of segments, kind of one, address, registers, memory
+	# it notices a change of: number of segments, kind of one, address, registers, memory
 	for offset in 56 120 138 1300 0x3017; do
 		cp full flipped
 		flip flipped $((offset))
@@ -178,7 +178,7 @@ unmount_small()
 	[ "$(cat left)" = filled ]
 }
 
-@test 'a parent that is gone, and one that is another: what is there is shown' {
+@test 'a parent that is gone, or is another image: the increment alone is shown' {
 	make_images
 	mv full elsewhere
 	readckpt increment
@@ -212,7 +212,7 @@ unmount_small()
 	done
 }
 
-@test 'what is no image' {
+@test 'files that are no images' {
 	printf 'no image\n' >text
 	: >empty
 	mkfifo fifo
@@ -225,7 +225,7 @@ unmount_small()
 	done
 }
 
-@test 'called wrongly' {
+@test 'wrong usage' {
 	for words in '--dump 23' '--dump 23,' '--dump ,23' '--dump 0x,1' '--dump 1,0' \
 		'--dump 1,1073741825' '--dump 281474976710656,1' '--json --dump 1,1' \
 		'--json --squash x' 'one two' '--nothing'; do
@@ -272,7 +272,7 @@ saved()
 	"$READCKPT" --dump "$1,$2" image | sed 's/^[0-9a-f]*  //; s/  |.*//' | tr -d ' \n'
 }
 
-@test '--save keeps what the program had at its last checkpoint' {
+@test '--save writes the memory of the last checkpoint' {
 	for engine in chunk slab page auto; do
 		for name in image image.gz; do
 			rm -f "$csv"
@@ -324,7 +324,7 @@ saved()
 	expect_text elf 'CORE (Core file)' 'LOAD' 'NT_AUXV' 'NT_FILE' 'TRACER'
 	gdb -nx -batch -ex 'print in_data' -ex 'print &in_bss' -ex 'x/8xb &in_bss' \
 		"$E2E/foreign" image >said 2>&1
-	# .data is not tracked; what of it is in the first page of bss is there all the same
+	# .data is not tracked, but its end shares a page with the bss, which is saved
 	expect_text said '^$1 = 23$' '<in_bss>'
 	address=$(sed -n 's/.* \(0x[0-9a-f]*\) <in_bss>$/\1/p' said)
 	[ "$(saved "$address" 8)" = "$(sed -n 's/.*<in_bss>://p' said | sed 's/0x//g' | tr -d '\t ')" ]
@@ -339,7 +339,7 @@ saved()
 	expect_text "$err" 'memory without registers'
 }
 
-@test '--save leaves out what was unmapped since' {
+@test '--save leaves out memory that was unmapped since' {
 	trace --save "$dir/image" "$E2E/steps" bytes=94231 byte=165 save unmap
 	expect_status 0
 	buffer=$(sed -n 's/^buffer: //p' "$out")
@@ -350,7 +350,7 @@ saved()
 	expect_status 0
 }
 
-@test '--save has what was without access, and says what was replaced' {
+@test '--save has memory without access, and says what was replaced' {
 	need jq
 	for engine in chunk slab page; do
 		rm -f "$csv"
@@ -361,7 +361,7 @@ saved()
 		jq -e '[.regions[] | select(.permissions == "---p" and .resident_pages > 0)] |
 			length > 0' "$out" >/dev/null
 	done
-	# with chunks the new mapping is tracked at once, and nothing is known of its pages
+	# with chunks the new mapping is tracked at once, but none of its pages is saved
 	rm "$csv"
 	trace --engine chunk --save "$dir/image" "$E2E/ranges" replaced
 	expect_status 0

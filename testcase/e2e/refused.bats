@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: BSD-2-Clause
-# What a copy of memory alone would break is refused before a byte is written (refused.c), with a
-# message that says why and what to do; and requests that nobody would answer are noticed.
+# Operations that would break the program are refused before a byte is written (refused.c). The
+# message says why and what to do. Requests that nobody would answer are noticed.
 
 load common
 
-# play SCENE STATUS...: with each engine, the scene must end well, and the operations as given.
+# play SCENE STATUS...: with each engine, the scene must succeed, and its operations have these
+# statuses.
 play()
 {
 	local scene=$1 expected=0
@@ -128,7 +129,7 @@ play()
 	expect_no_control_files
 }
 
-@test 'a target that has mounts of its own, the control folder among them, is told so' {
+@test 'a target that has a control folder of its own by its mounts is told so' {
 	# shellcheck disable=SC2016 # for that shell
 	trace -q unshare --mount sh -c 'mount -t tmpfs none "$TRACER_CONTROL_DIR" && exec "$@"' sh \
 		"$E2E/steps" wait=3000 save

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-# slabsim: what options do, what is refused and explained, the menu, and bad input to both.
+# slabsim: its options, errors and their explanations, the menu, and bad input.
 
 load common
 

@@ -1,9 +1,9 @@
 #!/bin/sh
 # SPDX-License-Identifier: BSD-2-Clause
 #
-# includes_test.sh: what a folder may include, in TAP. Folders stand in layers, lowest first; a file
-# includes its own folder and lower layers, so nothing lower knows anything higher and no folders
-# form a circle. A folder that has no layer yet is a failure.
+# includes_test.sh: what a folder may include, in TAP. Folders stand in layers, lowest first. A file
+# includes its own folder and lower layers only, so no folders form a circle. A folder without a
+# layer is a failure.
 set -u
 export LC_ALL=C
 cd "$(dirname "$0")/../.." || exit 1

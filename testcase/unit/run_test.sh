@@ -1,8 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: BSD-2-Clause
 #
-# Tests of run.sh: what each kind of file, good and bad, does to the sums, the lists and the status.
-# Every case writes small programs that emit TAP into a folder of its own and runs run.sh on them.
+# Tests of run.sh: good and bad files, and the sums, lists and status that follow. Every case writes
+# small programs that emit TAP into a folder of its own and runs run.sh on them.
 
 set -u
 run=$(cd "$(dirname "$0")/.." && pwd)/run.sh

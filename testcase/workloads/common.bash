@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # shellcheck shell=bash disable=SC2154 # csv, out, status: of ../e2e/common.bash
 #
-# What the suites of workloads share, on top of what the end-to-end tests have: every workload runs
-# once with each engine of TRACER_ENGINES, in one process that plays all its cases, for an emulated
-# machine takes seconds to start a tracer.
+# Helpers of the workload suites, beside those of the end-to-end tests. Every workload runs once
+# with each engine of TRACER_ENGINES, in one process that plays all its cases: an emulated machine
+# takes seconds to start a tracer.
 
 load ../e2e/common
 

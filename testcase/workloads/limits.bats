@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # Threads at work during the copy, a tracer that stands still, one that has no memory, and a long
-# random sequence of calls after which what is tracked is exactly what is mapped.
+# random sequence of calls. After that, exactly what is mapped is tracked.
 
 load common
 
@@ -35,7 +35,7 @@ fuzz()
 	fuzz 23
 }
 
-@test 'five thousand other random calls: a range of which the chunk store had room for a part' {
+@test 'five thousand other random calls: a range that fits only partly into the chunk store' {
 	[ -z "${TRACER_VM:-}" ] || skip 'one sequence is enough for an emulated machine'
 	fuzz 1049957293
 }
@@ -112,8 +112,8 @@ make_group()
 	expect_text "$err" 'checkpoint 3 .*Cannot allocate memory.*; there is no snapshot now'
 }
 
-# The kernel would end processes to give memory that is not there: so it is asked before.
-@test 'less memory than the snapshot takes: said before any is taken' {
+# The kernel would end processes to make room, so the tracer looks at the free memory first.
+@test 'less memory than the snapshot needs: refused before any is taken' {
 	printf 'MemTotal: 500000 kB\nMemAvailable: 300000 kB\n' >"$dir/meminfo"
 	# shellcheck disable=SC2016 # for that shell
 	run_limited unshare --mount sh -c 'mount --bind "$1" /proc/meminfo; shift; exec "$@"' sh \

@@ -8,7 +8,8 @@
 
 load common
 
-# roll_back NAME PROGRAM...: it passes its checkpoint once and, after rollbacks, 3 times more
+# roll_back NAME PROGRAM...: the program passes its checkpoint once and, after rollbacks, three
+# times more
 roll_back()
 {
 	local engine name=$1
@@ -76,7 +77,7 @@ find_python()
 	expect_no_text "$err" AddressSanitizer
 }
 
-@test 'valgrind: the tracer says that it cannot, and does no harm' {
+@test 'valgrind: the tracer refuses, and does no harm' {
 	command -v valgrind >"$out" || skip 'there is no valgrind'
 	trace valgrind -q --error-exitcode=99 "$WORKLOADS/blocks"
 	expect_status 125

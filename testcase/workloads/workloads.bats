@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: BSD-2-Clause
-# What programs do with their memory: each workload checks itself, with each engine, and a process
-# outside compares its mappings, open files and contents (workload.h).
+# Common uses of memory. Each workload checks itself, with each engine. A process outside compares
+# its mappings, open files and contents (workload.h).
 
 load common
 
-@test 'discarded, free to take, locked, in transparent huge pages' {
+@test 'discarded, lazily freed, locked, in transparent huge pages' {
 	play advice discarded discarded-before removed free-to-take locked transparent-huge
 }
 
@@ -16,7 +16,7 @@ load common
 	play advice guarded
 }
 
-@test 'guard pages over what was saved: that part cannot be restored, which is said' {
+@test 'guard pages over saved memory: that part cannot be restored, which is said' {
 	for engine in $ENGINES; do
 		run_workload advice guarded-since
 		[ "$status" -ne 77 ] || skip "$(why_skipped)"
