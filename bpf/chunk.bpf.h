@@ -239,7 +239,7 @@ static long read_chunk(struct bpf_map *map, const __u64 *key, struct chunk *chun
 	return 0;
 }
 
-struct tail { /* the part of a chunk that is in the range, where it is not all of it */
+struct tail { /* a chunk that begins before its range */
 	__u64 address;
 	const struct chunk *chunk;
 	long err;

@@ -27,8 +27,8 @@ static long wait_step(__u32 index, struct wait *wait)
 	return !is_waiting(wait) || bpf_ktime_get_ns() > wait->deadline_ns;
 }
 
-/* Stays in this poll while user space is at work on another processor. Returns whether it has done
- * what was waited for. Not static, as walk_chunks(). */
+/* Waits in this poll while user space works on another processor. Returns whether user space has
+ * done its part. Not static, as walk_chunks(). */
 __noinline bool wait_for_tracer(__u64 sequence)
 {
 	struct wait wait = {.sequence = sequence};
@@ -57,8 +57,8 @@ static bool is_held_after(const struct operation *operation)
 	return operation->kind == OPERATION_RESTORE && !restore_in_bpf;
 }
 
-/* Ends a poll's share of the copy. While slabs are left, the next poll goes on. Returns whether the
- * copy is done. Not static: 6.1 would look at all that follows once for each bucket. */
+/* Ends this poll's part of the copy. While slabs are left, the next poll goes on. Returns whether
+ * the copy is done. Not static: 6.1 would verify all that follows once for each bucket. */
 __noinline bool finish_copy(bool failed)
 {
 	struct operation *operation = &state.operation;
@@ -86,7 +86,7 @@ __noinline bool finish_copy(bool failed)
 	return true;
 }
 
-/* Goes on in another program, which does not come back. */
+/* Goes on in another program, which does not return. */
 static __always_inline void continue_in(void *ctx, enum continuation program)
 {
 	bpf_tail_call(ctx, &continuations, program);
@@ -219,8 +219,7 @@ static void look_for_changes(void)
 	defer();
 }
 
-/* Must user space act before the copy? first: nothing of the operation has been done. Not static, as
- * walk_chunks(). */
+/* Must user space act before the copy? first: nothing is done yet. Not static, as walk_chunks(). */
 __noinline bool must_prepare(bool first)
 {
 	const struct operation *operation = &state.operation;
@@ -267,8 +266,8 @@ __noinline bool claim(__u32 phase)
 
 /* ---- hooks ---- */
 
-/* Is it the completion file by the name that the target has for the control folder? bytes: of the
- * path, with its NUL. */
+/* Is it the completion file, in the control folder as the target calls it? bytes: of the path, with
+ * its NUL. */
 static bool is_other_completion(__u64 user_path, __u32 bytes)
 {
 	const struct operation *operation = &state.operation;

@@ -70,8 +70,8 @@ static bool is_in_folder(__u32 number)
 	       BPF_CORE_READ(folder, i_sb, s_dev) == folder_device;
 }
 
-/* A target in a chroot, or one that uses a relative path, has another name for the control folder:
- * the end of its path counts, and where the file lies. bytes: of the path, with its NUL. */
+/* A target in a chroot, or with a relative path, calls the control folder by another name. Then the
+ * end of its path and the folder of the file decide. bytes: of the path, with its NUL. */
 static void on_other_name(__u64 user_path, __u32 bytes, __u32 file)
 {
 	__u32 at;

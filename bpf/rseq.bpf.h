@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * The rseq(2) area of the thread that polls. The kernel writes it whenever the thread has been
- * moved to another processor, and only then: a restore that brought an old one back would leave the
- * thread with a wrong processor number for as long as it stays where it is. So the bytes are kept
- * before a restore writes and put back after it. Nothing comes between, for a program cannot be
- * preempted. User space does the same for the other threads, which it has stopped
- * (tracer/target/rseq.h).
+ * The rseq(2) area of the thread that polls. The kernel writes it only when the thread has moved to
+ * another processor. If a restore brought an old area back, the thread would have a wrong processor
+ * number until it moves again. So the bytes are kept before a restore writes and put back after it.
+ * Nothing comes between, for a program cannot be preempted. User space does the same for the other
+ * threads, which it has stopped (tracer/target/rseq.h).
  */
 #ifndef BPF_RSEQ_BPF_H
 #define BPF_RSEQ_BPF_H

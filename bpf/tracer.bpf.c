@@ -163,7 +163,7 @@ static bool move_phase(__u32 from, __u32 to)
 /* ---- the target ---- */
 
 /* Compares the name with the end of the path, whose length is in the record. A search for the last
- * slash would be a loop, of which the verifier would follow each path. */
+ * slash would be a loop, and the verifier would follow each path through it. */
 static bool is_waited_for(struct trace_event_raw_sched_process_exec *ctx)
 {
 	__u32 location = ctx->__data_loc_filename;

@@ -49,7 +49,7 @@
 /* Differences one restore can hand to user space (2 MiB); with more, it reads the whole store. */
 #define DIFFERENCES 8192
 
-/* Slots of the memory of absent pages that spares an operation a fault for each chunk of them. */
+/* Absent pages that an operation remembers, to save a fault for each of their chunks. */
 #define ABSENT_SLOTS 8192
 
 /* Most pages that one poll copies with the page engine (4 MiB, about 1 ms). The verifier of 6.1
@@ -66,7 +66,7 @@
 /* Threads that can be told to be in a fault at the same time, if their ids do not collide. */
 #define FAULT_THREADS 4096
 
-/* How long a poll waits for user space: less than going to sleep and being woken takes. */
+/* How long a poll waits for user space: shorter than a sleep with its wake-up. */
 #define POLL_WAIT_NS 100000
 
 /* Waits that are left out after waits in vain, at most: the machine is busy. */
@@ -130,7 +130,7 @@ enum {                  /* struct slab, flags */
 
 struct slab { /* one page of the target in the slab table */
 	__u64 address;
-	__u64 checksum; /* of what was saved, when present and with --verify; else 0 */
+	__u64 checksum; /* of the saved bytes, when present and with --verify; else 0 */
 	__u32 slot;     /* in the extents, when present */
 	__u8 state;     /* enum slab_state */
 	__u8 flags;
@@ -262,11 +262,11 @@ struct state { /* shared memory between both sides: the BPF object's .bss */
 	__u32 pages_per_poll; /* with the page engine, else 0 */
 	__u32 has_slabs;      /* ranges are kept in slabs: user space must look before each copy */
 	__u32 ignored;        /* bit of each kind of request that came while another was served */
-	__u32 ignored_tid;    /* who asked for the last of them, in the tracer's PID namespace */
-	__u32 unplaced;       /* a restore has seen ranges that a checkpoint has yet to register */
-	__u32 waits_to_skip;  /* a wait of a poll that was in vain makes the next ones rarer */
-	__u32 waits_skipped;  /* after the last one in vain */
-	__u32 threads;        /* of the target, at the checkpoint */
+	__u32 ignored_tid; /* who asked last of them, in the tracer's PID namespace */
+	__u32 unplaced; /* ranges that only the next checkpoint registers were seen by a restore */
+	__u32 waits_to_skip; /* a wait of a poll that was in vain makes the next ones rarer */
+	__u32 waits_skipped; /* after the last one in vain */
+	__u32 threads;       /* of the target, at the checkpoint */
 	__u32 padding;
 };
 _Static_assert(sizeof(struct state) == 1008, "struct state crosses the border");

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
  * testcase: a program that asks its tracer for checkpoints and restores of its own memory, and
- * verifies every byte of what comes back. It speaks the control-file protocol (docs/protocol.md)
+ * verifies every byte that comes back. It speaks the control-file protocol (docs/protocol.md)
  * through the client library, so that any tracer which does can be tried with it.
  * Here are the options and the table of cases only.
  */

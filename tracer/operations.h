@@ -35,16 +35,16 @@ struct operations { /* all pointers are borrowed */
 	char text[500];    /* of a message */
 };
 
-/* Prepares or finishes the operation, if it waits for that; the ring must have been read. While
- * none is under way, refuses requests that came during the last one. Returns whether an operation
- * has gone on. */
+/* Prepares or finishes the operation, if it waits for that. The ring must have been read. When none
+ * is under way, refuses the requests that came during the last one. Returns whether an operation
+ * was prepared or finished. */
 bool operations__step(struct operations *operations);
 
 /* The target has asked for the operation of that sequence, and will poll. */
 void operations__expect_poll(struct operations *operations, uint64_t sequence);
 
-/* To be called now and then: a target that asks and does not poll is told about, and its threads
- * are let go. */
+/* To be called now and then. If the target has asked and does not poll, says so and lets its
+ * threads go. */
 void operations__watch_polls(struct operations *operations);
 
 /* The target has ended: an operation that was under way has failed. */

@@ -31,7 +31,7 @@ struct program {
 	bool ended;
 };
 
-/* Finds who is to run it: *ret_user NULL for nobody else. */
+/* Finds the user to run it as. *ret_user NULL: the caller. */
 static int find_user(const char *user, const struct passwd **ret_user)
 {
 	const char *caller = getenv("SUDO_UID");
@@ -155,7 +155,7 @@ int program__release(struct program *program, const char **ret_what)
 	while (got < 0 && errno == EINTR);
 	if (got != sizeof(failure))
 		return 0;
-	/* until the child is gone it holds our files, the lock of the control folder too */
+	/* until the child is gone it holds our files, and so the lock of the control folder */
 	if (!waitid(P_PID, (id_t)program->pid, &info, WEXITED))
 		note_end(program, &info);
 	*ret_what = steps[failure.step];

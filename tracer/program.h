@@ -12,14 +12,10 @@
 
 struct program;
 
-/*
- * Forks the child, which waits.
- * argv: the program and its arguments, borrowed until program__release.
- * user: name or number of the user to run it as; NULL: under sudo who called it, else the caller.
- * control_dir: what the program finds in its environment as TRACER_CONTROL_DIR.
- * mask: the signal mask to run it with.
- * Returns 0 and *ret_program; -ENOENT when there is no such user; or -errno.
- */
+/* Forks the child, which waits. argv: the program and its arguments, borrowed until
+ * program__release. user: name or number of the user to run it as; NULL: the user who called sudo,
+ * else the caller. control_dir: TRACER_CONTROL_DIR in its environment. mask: its signal mask.
+ * Returns 0 and *ret_program; -ENOENT when there is no such user; or -errno. */
 int program__start(char **argv, const char *user, const char *control_dir, const sigset_t *mask,
 		   struct program **ret_program);
 
@@ -34,7 +30,7 @@ int program__release(struct program *program, const char **ret_what);
 /* Has it ended? Collects its status once it has. */
 bool program__has_ended(struct program *program);
 
-/* As a shell tells it: 0 to 255, 128 + N for signal N. Only after it has ended. */
+/* Its exit status as a shell tells it: 0 to 255, 128 + N for signal N. Only after it has ended. */
 int program__exit_status(const struct program *program);
 
 /* Kills a program that was never released; frees. program__free(NULL) is harmless. */

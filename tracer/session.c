@@ -175,7 +175,7 @@ void session__handle(struct session *session)
 {
 	uint64_t deadline_ns = clock__now_ns() + AWAKE_NS;
 
-	/* see send_from() in bpf/tracer.bpf.c: it does not wake who says to be awake */
+	/* send_from() in bpf/tracer.bpf.c then sends no wake-up */
 	__atomic_store_n(&session->state->awake, session->may_spin, __ATOMIC_SEQ_CST);
 	do {
 		if (look(session))
@@ -186,8 +186,8 @@ void session__handle(struct session *session)
 		;
 }
 
-/* Creating extents takes longer than filling them: what the target has come to need is made
- * while it runs, before it asks. */
+/* Creating extents takes longer than filling them. So missing ones are made while the target runs,
+ * before it asks. */
 static bool provide(struct session *session)
 {
 	uint64_t now = clock__now_ns();
@@ -201,8 +201,8 @@ static bool provide(struct session *session)
 	return more;
 }
 
-/* Nobody answers a request that is not the target's: a child's, or one from a shell. Its file is
- * there at two ticks between which nothing was asked. */
+/* Nobody answers a request of another process, such as a child or a shell. It is noticed by its
+ * file, which is there at two ticks without a request of the target between them. */
 static void look_for_strangers(struct session *session)
 {
 	const struct target *target = &session->target;

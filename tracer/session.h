@@ -21,16 +21,16 @@ struct session;
 int session__create(const struct options *options, struct control *control, struct hooks *hooks,
 		    struct report *report, bool restore_in_bpf, struct session **ret_session);
 
-/* Becomes readable when the kernel side has something to say. */
+/* A descriptor that is readable when the kernel side has sent an event. */
 int session__fd(const struct session *session);
 
-/* Handles what has been said, up to and including whole operations. While the target keeps asking
- * it stays awake and looks again, for a fraction of a millisecond. */
+/* Handles its events, whole operations too. While the target keeps asking, it stays awake and looks
+ * again, for a fraction of a millisecond. */
 void session__handle(struct session *session);
 
-/* To be called now and then, at least every second, and at each SIGCHLD: notices a target that asks
- * and does not poll, and makes room ahead of the next checkpoint. Returns whether it has more to do
- * at once. */
+/* To be called at least every second, and at each SIGCHLD. It notices a target that asks and does
+ * not poll, and makes room ahead of the next checkpoint. Returns whether it has more to do at once.
+ * */
 bool session__tick(struct session *session);
 
 /* The target, in our PID namespace; 0 until it has execed. */

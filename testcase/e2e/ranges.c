@@ -66,7 +66,7 @@ static void replace(int flags, size_t bytes, int fd)
 	expect(middle, bytes, 2, "what came instead");
 	for (size_t i = bytes; i < PART; i++)
 		if (middle[i] != byte_at(1, i))
-			finish(CHECK_WRONG, "byte %zu of what is left of the middle\n", i);
+			finish(CHECK_WRONG, "byte %zu of the rest of the middle\n", i);
 }
 
 static void replaced(void)

@@ -92,7 +92,7 @@ unmount_small()
 	fi
 }
 
-@test 'JSON of what is damaged says so, and is JSON' {
+@test 'JSON of a damaged image says so, and is JSON' {
 	need jq
 	make_images
 	flip full $((0x3000 + 23))

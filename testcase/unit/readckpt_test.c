@@ -139,7 +139,7 @@ static void test_damage(void)
 	survey__free(&survey);
 	out = begin_text();
 	tap__equal(dump__write(out, &chain, SAMPLE_HEAP + 4096, 1, message), -EBADMSG,
-		   "a dump of what is damaged says so");
+		   "a dump of damaged memory says so");
 	(void)fclose(out);
 	tap__equal(squash__write(&chain, folder__path("squashed"), message), -EBADMSG,
 		   "nor is it squashed");

@@ -142,7 +142,7 @@ static void test_totals(void)
 		"chunks of all of them");
 	tap__ok(checkpoints->latency.count == 2 && checkpoints->latency.minimum == 23 &&
 			checkpoints->latency.maximum == 600000001,
-		"latencies of those that were ok");
+		"latencies of the operations that were ok");
 	tap__ok(restores->count == 0 && restores->latency.count == 0, "no restore among them");
 	row.kind = OPERATION_RESTORE;
 	row.status = STATUS_OK;

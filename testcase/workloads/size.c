@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * Ranges of all sizes: a single page, 60,000 of them, 8 GiB and 2 TiB of which five pages are used.
+ * Ranges of all sizes: a single page, 60,000 of them, 8 GiB and 2 TiB with five pages in use.
  * The cost of a checkpoint must grow with the used pages, not with the mapped ones.
  */
 #include "workload.h"

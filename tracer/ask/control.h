@@ -31,26 +31,24 @@ const char *control__completion_path(const struct control *control, enum operati
 /* The folder's numbers, of the device as the kernel has it inside. 0 or -errno. */
 int control__identity(const struct control *control, uint64_t *ret_inode, uint32_t *ret_device);
 
-/*
- * Is the request file what an honest target makes? 0; -ENOENT when it is gone already; -EPERM when
- * it is a link, another kind of file or somebody else's. From then on it counts as answered.
- */
+/* Is the request file a plain file of that user? 0; -ENOENT when it is gone already; -EPERM when it
+ * is a link, another kind of file or somebody else's. From then on it counts as answered. */
 int control__check_request(struct control *control, enum operation_kind kind, uid_t uid);
 
 /* A number for the request file that is there and was not answered; 0: there is none. */
 uint64_t control__unanswered(const struct control *control, enum operation_kind kind);
 
-/* Has process pid a request file of the same name in another folder, for it has another root
- * folder or other mounts? To be asked when there is none in ours. */
+/* Does process pid see a request file of the same name in another folder, because its root folder
+ * or mounts are others? To be asked when there is none in ours. */
 bool control__is_elsewhere(const struct control *control, enum operation_kind kind, pid_t pid);
 
 /* Removes the completion file of an earlier request, if the client left it and it is a plain file
  * of uid or root: at the next request the client would take it for the answer. */
 void control__forget(const struct control *control, enum operation_kind kind, uid_t uid);
 
-/* Makes the next completion file, without a name yet. On a disk that takes 20 to 60 us, which the
- * target need not wait for. Where the file system has no such files (O_TMPFILE, open(2)), nothing
- * is done. */
+/* Makes the next completion file, without a name yet. On a disk that takes 20 to 60 us, and so the
+ * target need not wait. Does nothing where the file system has no such files (O_TMPFILE, open(2)).
+ * */
 void control__provide(struct control *control, uid_t uid, gid_t gid);
 
 /*

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * The order matters. The phase is IDLE before the client can see the completion file, or the
- * request file gone, for it may ask again at once; and the target goes on last.
+ * The order matters. The client may ask again at once, so the phase is IDLE before it can see the
+ * completion file, or the request file gone. The target goes on last.
  */
 #include <errno.h>
 #include <stdarg.h>
@@ -111,8 +111,8 @@ int reply__check(struct reply *reply, struct operation_row *row)
 	return 0;
 }
 
-/* An error to the user, who asked for memory that is not there: the target may well crash. Told
- * once for what is gone, for a restore is repeated. */
+/* An error message: memory that the user wants back is gone, and the target may crash. Told once,
+ * for a restore is repeated. */
 static void tell_gone(struct reply *reply, const struct operation_row *row)
 {
 	if (row->gone > reply->gone)

@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * The answer to a request: how an operation ends, for all who want to know. The client hears of it
- * through the control files, the user on stderr, the report in a row; the kernel side gets
- * the phase IDLE, and the target goes on. Always holds: an operation ends in
- * reply__complete() or in reply__fail(), never in both and never in neither; and only a
- * whole success has a completion file.
+ * The answer to a request. The client gets it through the control files, the user on stderr, the
+ * report in a row. The kernel side gets the phase IDLE, and the target goes on. Always holds: an
+ * operation ends in exactly one of reply__complete() and reply__fail(), and only a whole success
+ * has a completion file.
  */
 #ifndef TRACER_ASK_REPLY_H
 #define TRACER_ASK_REPLY_H
@@ -29,16 +28,14 @@ struct reply { /* all pointers are borrowed */
 /* "checkpoint" or "restore". */
 const char *reply__name(enum operation_kind kind);
 
-/* Does the thread that asked for the operation still want it? It does not if it has given it up and
- * asked anew meanwhile: then it will not poll for this one any more, and would take the answer for
- * that of its new request. */
+/* Does the thread that asked still want the operation? Not if it has given up and asked again
+ * meanwhile: it no longer polls for this one, and would take the answer for that of its new
+ * request. */
 bool reply__is_wanted(const struct reply *reply);
 
-/*
- * May the operation be answered: is it wanted, and is the request file what an honest target makes?
- * To be asked when memory was moved and nothing else is left to do. row: as in reply__complete().
- * Returns 0; or -REASON_OVERTAKEN or -errno after reply__fail().
- */
+/* May the operation be answered: is it still wanted, and is the request file right? To be asked
+ * when memory was moved and nothing else is left to do. row: as in reply__complete(). Returns 0; or
+ * -REASON_OVERTAKEN or -errno after reply__fail(). */
 int reply__check(struct reply *reply, struct operation_row *row);
 
 /*
@@ -47,15 +44,13 @@ int reply__check(struct reply *reply, struct operation_row *row);
  */
 void reply__complete(struct reply *reply, struct operation_row *row);
 
-/*
- * The operation has not succeeded, for the reason that format tells: there is no completion file,
- * and the request file goes, by which the client knows. A checkpoint leaves no snapshot. row: its
- * counts, with STATUS_FAILED or STATUS_PARTIAL; NULL: none, failed.
- */
+/* The operation has failed, and format tells why. There is no completion file; the request file is
+ * removed, so the client knows. A checkpoint leaves no snapshot. row: its counts, with
+ * STATUS_FAILED or STATUS_PARTIAL; NULL: no counts, STATUS_FAILED. */
 void __attribute__((format(printf, 3, 4)))
 reply__fail(struct reply *reply, struct operation_row *row, const char *format, ...);
 
-/* Tells the clients whose requests came while another was served that they are not answered. */
+/* Tells clients that asked during another operation that they are not answered. */
 void reply__refuse_ignored(struct reply *reply);
 
 #endif

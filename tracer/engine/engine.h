@@ -112,7 +112,7 @@ struct engine_ops {
 
 	void (*account)(const struct engine *engine, account_visitor *each, void *argument);
 
-	/* Flips a bit of what is saved, for the fault damage (fault.h). May be NULL. */
+	/* Flips a saved bit, for the fault damage (fault.h). May be NULL. */
 	void (*damage)(struct engine *engine);
 
 	void (*close)(struct engine *engine);

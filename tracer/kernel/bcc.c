@@ -59,7 +59,7 @@ static int find_headers(char *ret_path, size_t size)
 	return -ENOENT;
 }
 
-/* POSIX wants a pointer of dlsym() to do for functions; ISO C has no conversion for that. */
+/* POSIX makes a pointer of dlsym() good for functions, but ISO C has no conversion for that. */
 static int find(const struct bcc *bcc, const char *name, void *ret_function)
 {
 	void *symbol = dlsym(bcc->library, name);
@@ -94,7 +94,8 @@ static int open_library(struct bcc *bcc)
 	return 0;
 }
 
-/* The library reads the variable only now; what the user has not set, the target must not see. */
+/* The library reads the variable only now. If the user has not set it, the target must not see it.
+ * */
 static int compile(struct bcc *bcc, const char *text, const char *const *flags, int count)
 {
 	const char *given = getenv(HEADERS);

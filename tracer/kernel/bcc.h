@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
  * BCC's compiler, as far as it is used here: C text into loaded BPF programs and their maps. The
- * library brings LLVM along, some 100 MiB, so it is opened when somebody asks for it and not
- * before; building needs neither it nor its headers.
+ * library includes LLVM, some 100 MiB, so it is opened only when it is needed. Building needs
+ * neither it nor its headers.
  */
 #ifndef TRACER_KERNEL_BCC_H
 #define TRACER_KERNEL_BCC_H

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * The BPF object (bpf/tracer.bpf.c) loaded and attached: from hooks__attach on, the kernel side is
- * at work, until hooks__free takes every hook away.
+ * The BPF object (bpf/tracer.bpf.c). The kernel side works from hooks__attach() until
+ * hooks__free(), which takes every hook away.
  */
 #ifndef TRACER_KERNEL_HOOKS_H
 #define TRACER_KERNEL_HOOKS_H

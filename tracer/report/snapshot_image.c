@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * The snapshot as an image: what is kept of the process at each checkpoint, and what is made of it
- * and of the pages of the snapshot (snapshot_pages.h) when it is written.
+ * See snapshot_image.h. At each checkpoint the description of the process is kept. With the pages
+ * of the snapshot (snapshot_pages.h) it becomes the image.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -102,7 +102,7 @@ static void read_link(pid_t pid, const char *name, char *ret_path)
 		ret_path[0] = '\0';
 }
 
-/* What cannot be found out is left empty: the memory is what counts. */
+/* Unknown fields stay empty, for the memory is what counts. */
 static void remember_process(struct snapshot_image *s, const struct target *target)
 {
 	struct image_process *process = &s->process;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * The snapshot as an image (docs/image-format.md): --save. Its memory alone, for there are no
- * registers in a snapshot; so restart refuses it, and readckpt, gdb and readelf read it.
+ * The snapshot as an image (docs/image-format.md), for --save. It has memory alone, because a
+ * snapshot has no registers. So restart refuses it; readckpt, gdb and readelf read it.
  */
 #ifndef TRACER_REPORT_SNAPSHOT_IMAGE_H
 #define TRACER_REPORT_SNAPSHOT_IMAGE_H

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * The snapshot as a list of pages in address order: pages stay where their engine keeps
- * them, chunks are put together here.
+ * The snapshot as a list of pages in address order. Pages stay where their engine keeps them;
+ * chunks are joined to pages here.
  */
 #ifndef TRACER_REPORT_SNAPSHOT_PAGES_H
 #define TRACER_REPORT_SNAPSHOT_PAGES_H

@@ -45,7 +45,7 @@ static void print_operations(const struct report *report, FILE *out)
 	}
 }
 
-/* One line of what is not zero, with "; " between; none if all is zero. */
+/* One line that lists all counts but zeros, with "; " between. No line if all are zero. */
 struct note {
 	const char *head; /* what the line begins with */
 	FILE *out;

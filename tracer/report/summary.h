@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * The summary at the end of a run, for people: at most ten lines with the operations, whatever was
- * lost or done another way, and the path of the report. Or, with --stats, a long one.
+ * The summary at the end of a run, for people. It has at most ten lines: the operations, anything
+ * that was lost or done another way, and the path of the report. With --stats it is longer.
  */
 #ifndef TRACER_REPORT_SUMMARY_H
 #define TRACER_REPORT_SUMMARY_H

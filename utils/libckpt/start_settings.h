@@ -10,7 +10,7 @@
 enum { SETTINGS_MESSAGE_BYTES = 256, SETTINGS_KEEP_MAX = 1000 };
 
 /*
- * Reads the environment into *settings, all of which is set. message:
+ * Reads the environment into *settings, and sets all of it. message:
  * SETTINGS_MESSAGE_BYTES; set on failure only, to which variable is wrong, why, and what it
  * may be. Returns 0; -EINVAL or -ERANGE for a value; -ENAMETOOLONG; or the -errno of
  * getcwd(3). On failure only settings->signal may be used.

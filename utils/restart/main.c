@@ -74,7 +74,7 @@ static const struct argp_option option_table[] = {
 	 "Accept files that were replaced or cut off, and another root folder", 0},
 	{"hook", OPTION_HOOK, "COMMAND", 0,
 	 "Run a command of sh before the process goes on; refuse if it fails", 0},
-	{"verbose", 'v', NULL, 0, "Say more of what is not brought back", 0},
+	{"verbose", 'v', NULL, 0, "Tell more about what does not come back", 0},
 	{"quiet", 'q', NULL, 0, "Print errors only", 0},
 	{0},
 };
