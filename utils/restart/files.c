@@ -16,7 +16,7 @@
 
 #include "base/log.h"
 #include "restart/file_kind.h"
-#include "restart/same_place.h"
+#include "restart/same_root.h"
 
 enum { NAMED_MAX = 8 }; /* of a kind */
 
@@ -213,7 +213,7 @@ int files__check(const struct image *image, bool accept_changes, struct missing 
 {
 	struct files files = {.image = image,
 			      .accept_changes = accept_changes,
-			      .is_same_boot = same_place__is_same_boot(image)};
+			      .is_same_boot = same_root__is_same_boot(image)};
 	int err = 0;
 
 	files.fates = calloc(image->file_count + 1, sizeof(*files.fates));

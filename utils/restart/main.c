@@ -26,7 +26,7 @@
 #include "restart/missing.h"
 #include "restart/own_files.h"
 #include "restart/same_pid.h"
-#include "restart/same_place.h"
+#include "restart/same_root.h"
 
 enum { OPTION_SAME_PID = 256, OPTION_CHANGED_FILES, OPTION_HOOK };
 
@@ -115,7 +115,7 @@ static int check_place(const struct image *image, bool accept_changes)
 {
 	const char *difference;
 
-	if (same_place__is(image, &difference))
+	if (same_root__is(image, &difference))
 		return 0;
 	if (accept_changes) {
 		log__warn("the process had %s", difference);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * See same_place.h. Source: proc(5), namespaces(7).
+ * See same_root.h. Source: proc(5), namespaces(7).
  */
-#include "restart/same_place.h"
+#include "restart/same_root.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,7 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-bool same_place__is_same_boot(const struct image *image)
+bool same_root__is_same_boot(const struct image *image)
 {
 	char boot[sizeof(image->place.boot)] = "";
 	FILE *file;
@@ -39,10 +39,10 @@ static uint64_t mount_namespace(void)
 		       : 0;
 }
 
-bool same_place__is(const struct image *image, const char **ret_difference)
+bool same_root__is(const struct image *image, const char **ret_difference)
 {
 	const struct image_place *place = &image->place;
-	const bool is_same_boot = same_place__is_same_boot(image);
+	const bool is_same_boot = same_root__is_same_boot(image);
 	const uint64_t namespace = mount_namespace();
 	struct stat st;
 

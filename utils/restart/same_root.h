@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * Has restart the root folder and the mount namespace of the process? Only then do names of files
+ * mean the same. Numbers of devices and namespaces hold until the next boot.
+ */
+#ifndef RESTART_SAME_ROOT_H
+#define RESTART_SAME_ROOT_H
+
+#include <stdbool.h>
+
+#include "image/image.h"
+
+/* Has the caller the same ones? True as well if the image does not say. Otherwise *ret_difference
+ * tells the difference: "another root folder ...". */
+bool same_root__is(const struct image *image, const char **ret_difference);
+
+/* Has the machine not been booted since the image was written, as far as the image says? */
+bool same_root__is_same_boot(const struct image *image);
+
+#endif
