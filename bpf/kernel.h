@@ -104,8 +104,8 @@ struct task_struct { /* include/linux/sched.h */
 	struct mm_struct *mm;
 	struct signal_struct *signal;
 	struct files_struct *files;
-	struct rseq *rseq;              /* with CONFIG_RSEQ */
-	__u32 rseq_len;                 /* since 6.3 */
+	struct rseq *rseq; /* with CONFIG_RSEQ */
+	__u32 rseq_len;    /* since 6.3 */
 	int pagefault_disabled;
 	struct io_uring_task *io_uring; /* with CONFIG_IO_URING; NULL: it has never used it */
 } CORE;

@@ -262,7 +262,7 @@ struct state { /* shared memory between both sides: the BPF object's .bss */
 	__u32 pages_per_poll; /* with the page engine, else 0 */
 	__u32 has_slabs;      /* ranges are kept in slabs: user space must look before each copy */
 	__u32 ignored;        /* bit of each kind of request that came while another was served */
-	__u32 ignored_tid; /* who asked last of them, in the tracer's PID namespace */
+	__u32 ignored_tid;    /* who asked last of them, in the tracer's PID namespace */
 	__u32 unplaced; /* ranges that only the next checkpoint registers were seen by a restore */
 	__u32 waits_to_skip; /* a wait of a poll that was in vain makes the next ones rarer */
 	__u32 waits_skipped; /* after the last one in vain */

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * Run by bench.sh under the tracer: pairs of checkpoint and restore, as a program asks for them with
+ * Run by bench.sh under the tracer: pairs of checkpoint and restore. A program asks for them with
  * the client library (client_pair "on"), and without it, with fopen(3) and a loop of access(2) and
- * sleep(0) (file_pair "on"). Beside each, in the same process and turn by turn, what no such pair
- * can do without ("off"): two files, two round trips through pipes to another process, and for the
- * second two sleeps.
+ * sleep(0) (file_pair "on"). Beside each, in the same process and turn by turn, stands the least
+ * that such a pair needs ("off"): two files, two round trips through pipes to another process, and
+ * for the second two sleeps.
  *
  * A restore rolls the heap back: what must survive it is on the stack.
  */

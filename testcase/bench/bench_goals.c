@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * Prints the goals that the tracer was built for beside what a file of bench_collect has measured,
- * as text, or with --markdown as in results/reference.md. Each is a ratio of two figures of the same
- * run, for machines differ, and so do hours. It judges and never fails: a clock is no test. On an emulated machine nothing is judged: the goals are those of a real one.
+ * Prints the goals of the tracer beside the figures in a file of bench_collect, as text, or with
+ * --markdown as in results/reference.md. Each goal is a ratio of two figures of the same run, for
+ * machines differ, and so do hours. It judges and never fails: a clock is no test. On an emulated
+ * machine nothing is judged, because the goals are those of a real one.
  */
 #include "bench.h"
 #include "printout.h"

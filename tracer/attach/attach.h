@@ -109,8 +109,8 @@ void attach__name_left_alone(struct attach *attach,
 /* A pidfd of the process, which becomes readable when the process ends. Borrowed. */
 int attach__pidfd(const struct attach *attach);
 
-/* Lets go: forgets all checkpoints and ends write tracking. The process runs on. attach__close(NULL)
- * is harmless. */
+/* Lets go: forgets all checkpoints and ends write tracking. The process runs on.
+ * attach__close(NULL) is harmless. */
 void attach__close(struct attach *attach);
 
 #endif

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * For programs that want to know that restart(1) has brought them back: all processes from one image
- * have the same keys and the same state of random generators. One header for C and C++, nothing to
- * link (before glibc 2.34: -ldl).
+ * For programs that want to know that restart(1) has brought them back. All processes from one
+ * image have the same keys and the same state of random generators. One header for C and C++,
+ * nothing to link (before glibc 2.34: -ldl).
  *
  *	static unsigned int seen;
  *
