@@ -34,6 +34,7 @@ struct fault_list {
 static int run_watch(const struct tracer_bpf *object, pid_t pid)
 {
 	union bpf_iter_link_info info = {.task.pid = (uint32_t)pid};
+	/* cppcheck-suppress unknownMacro */
 	LIBBPF_OPTS(bpf_link_create_opts, options, .iter_info = &info,
 		    .iter_info_len = sizeof(info));
 	int link, iterator = -1, err = 0;
