@@ -200,6 +200,73 @@ void freeze__repeat_poll(const struct freeze *freeze, pid_t tid)
 	(void)ptrace(PTRACE_SETREGS, tid, NULL, &registers); /* else the thread polls by itself */
 }
 
+/* Has the thread's own last instruction caused the signal that it stopped for? */
+static bool is_fault(const struct held *held)
+{
+	siginfo_t info;
+
+	switch (held->signal) {
+	case SIGSEGV:
+	case SIGBUS:
+	case SIGILL:
+	case SIGFPE:
+	case SIGTRAP:
+		return !ptrace(PTRACE_GETSIGINFO, held->tid, NULL, &info) && info.si_code > 0;
+	default:
+		return false;
+	}
+}
+
+int freeze__deliver(struct freeze *freeze, bool drop_faults)
+{
+	const uint64_t deadline_ns = clock__now_ns() + DEADLINE_SECONDS * 1000000000ULL;
+	int status, err;
+
+	for (struct held *held = freeze->held; held; held = held->next) {
+		while (held->signal) {
+			if (drop_faults && is_fault(held))
+				held->signal = 0;
+			if (ptrace(PTRACE_INTERRUPT, held->tid, NULL, NULL) ||
+			    ptrace(PTRACE_CONT, held->tid, NULL, (void *)(intptr_t)held->signal))
+				return -errno;
+			held->running = true;
+			held->signal = 0;
+			err = tracee__wait_stop(held->tid, deadline_ns, &status);
+			if (err)
+				return err;
+			held->running = false;
+			held->signal = signal_of(status);
+		}
+	}
+	return 0;
+}
+
+void freeze__forget(struct freeze *freeze, pid_t tid)
+{
+	struct held **at = &freeze->held, *held;
+
+	while (*at && (*at)->tid != tid)
+		at = &(*at)->next;
+	held = *at;
+	if (!held)
+		return;
+	*at = held->next;
+	if (!held->next)
+		freeze->end = at;
+	freeze->count--;
+	free(held);
+}
+
+int freeze__kill_on_death(const struct freeze *freeze, bool kill)
+{
+	const uintptr_t options = PTRACE_O_TRACESYSGOOD | (kill ? PTRACE_O_EXITKILL : 0);
+
+	for (const struct held *held = freeze->held; held; held = held->next)
+		if (!held->running && ptrace(PTRACE_SETOPTIONS, held->tid, NULL, (void *)options))
+			return -errno;
+	return 0;
+}
+
 int freeze__for_each(const struct freeze *freeze, int (*each)(pid_t tid, void *argument),
 		     void *argument)
 {

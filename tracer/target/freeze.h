@@ -40,6 +40,20 @@ int freeze__step_to_poll(struct freeze *freeze, pid_t tid, const volatile __u64 
  * when it runs again: before it has to find out that there is an answer by now. */
 void freeze__repeat_poll(const struct freeze *freeze, pid_t tid);
 
+/*
+ * Gives each stopped thread the signal that was on its way to it when it stopped; it stops again
+ * before its handler begins. Where drop_faults, a signal that its own last instruction has caused
+ * (SIGSEGV and the like) is dropped. Returns 0; -ESRCH if that ends the process; or -errno.
+ */
+int freeze__deliver(struct freeze *freeze, bool drop_faults);
+
+/* Does not know thread tid any more, which has ended. */
+void freeze__forget(struct freeze *freeze, pid_t tid);
+
+/* Does the death of the caller kill the process as long as it stands still? At first it does not.
+ * Returns 0 or -errno. */
+int freeze__kill_on_death(const struct freeze *freeze, bool kill);
+
 /* Calls each for every stopped thread, until it fails. Returns what it returned last, or 0. */
 int freeze__for_each(const struct freeze *freeze, int (*each)(pid_t tid, void *argument),
 		     void *argument);

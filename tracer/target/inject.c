@@ -10,7 +10,6 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <linux/audit.h>
-#include <linux/rseq.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdbool.h>
@@ -28,6 +27,7 @@
 #include "pages/write_protect.h"
 #include "target/freeze.h"
 #include "target/reason.h"
+#include "target/registers.h"
 #include "target/tracee.h"
 #include "target/userfault.h"
 
@@ -51,10 +51,11 @@ enum {
 };
 
 struct inject {
-	pid_t pid;
-	struct freeze *freeze; /* of all threads but the first */
+	pid_t pid, tid;        /* tid makes the calls; 0: it is not held */
+	struct freeze *freeze; /* of all threads but tid; NULL: the caller holds them */
 	int memory;            /* /proc/PID/mem */
 	uint64_t site;         /* of a syscall instruction */
+	uintptr_t options;     /* of ptrace(2) */
 	struct user_regs_struct registers;
 	uint64_t mask;
 	bool is_masked, has_called;
@@ -96,7 +97,7 @@ static int check_kind(const struct inject *inject)
 	const struct user_regs_struct *registers = &inject->registers;
 	struct __ptrace_syscall_info info;
 
-	if (ptrace(PTRACE_GET_SYSCALL_INFO, inject->pid, (void *)sizeof(info), &info) < 0)
+	if (ptrace(PTRACE_GET_SYSCALL_INFO, inject->tid, (void *)sizeof(info), &info) < 0)
 		return -errno;
 	if (info.arch != AUDIT_ARCH_X86_64 || registers->cs != USER_CODE ||
 	    ((int64_t)registers->orig_rax >= 0 && (registers->orig_rax & X32_CALL)))
@@ -105,18 +106,20 @@ static int check_kind(const struct inject *inject)
 }
 
 /* A filter may kill for a call that it does not know: it must never see one. */
-static int check_filters(pid_t pid)
+static int check_filters(struct inject *inject)
 {
+	const pid_t tid = inject->tid;
 	struct dispatch_configuration dispatch = {0};
 	uint64_t seccomp = 0;
-	int err = procfs__status_u64(pid, "Seccomp", &seccomp);
+	int err = procfs__status_u64(tid, "Seccomp", &seccomp);
 
 	if (err && err != -ENOENT)
 		return err;
-	if (seccomp &&
-	    ptrace(PTRACE_SETOPTIONS, pid, NULL, PTRACE_O_TRACESYSGOOD | PTRACE_O_SUSPEND_SECCOMP))
+	if (seccomp)
+		inject->options |= PTRACE_O_SUSPEND_SECCOMP;
+	if (seccomp && ptrace(PTRACE_SETOPTIONS, tid, NULL, (void *)inject->options))
 		return errno == ESRCH ? -ESRCH : -REASON_CALLS_FILTERED;
-	if (ptrace(PTRACE_GET_SYSCALL_USER_DISPATCH_CONFIG, pid, (void *)sizeof(dispatch),
+	if (ptrace(PTRACE_GET_SYSCALL_USER_DISPATCH_CONFIG, tid, (void *)sizeof(dispatch),
 		   &dispatch) == 0 &&
 	    dispatch.mode)
 		return -REASON_CALLS_FILTERED;
@@ -192,62 +195,12 @@ out:
 
 /* ---- what is put back ---- */
 
-/*
- * A thread that is preempted inside of a restartable sequence (rseq(2)) goes on at its abort
- * handler. The kernel does that when it returns to the program, unless it finds it elsewhere, as it
- * will: so we do it.
- */
-static void abort_sequence(struct inject *inject)
-{
-	struct __ptrace_rseq_configuration configuration = {0};
-	struct rseq_cs sequence;
-	uint64_t pointer = 0;
-
-	if (ptrace(PTRACE_GET_RSEQ_CONFIGURATION, inject->pid, (void *)sizeof(configuration),
-		   &configuration) < 0 ||
-	    !configuration.rseq_abi_pointer)
-		return;
-	if (!reads(inject, configuration.rseq_abi_pointer + offsetof(struct rseq, rseq_cs),
-		   &pointer, sizeof(pointer)) ||
-	    !pointer || !reads(inject, pointer, &sequence, sizeof(sequence)))
-		return;
-	if (inject->registers.rip - sequence.start_ip < sequence.post_commit_offset)
-		inject->registers.rip = sequence.abort_ip;
-}
-
-/*
- * Some calls end with EINTR at any stop, signal(7). They are made to end as the others do: then the
- * kernel restarts them, unless a handler of the program was called.
- */
-static void restart_if_interrupted(struct user_regs_struct *registers)
-{
-	enum { ERESTARTNOHAND = 514 }; /* include/linux/errno.h */
-
-	if ((int64_t)registers->rax != -EINTR)
-		return;
-	switch ((int64_t)registers->orig_rax) {
-	case SYS_epoll_wait:
-	case SYS_epoll_pwait:
-	case SYS_epoll_pwait2:
-	case SYS_semop:
-	case SYS_semtimedop:
-	case SYS_rt_sigtimedwait:
-	case SYS_io_getevents:
-	case SYS_read: /* and what follows: of a socket with SO_RCVTIMEO */
-	case SYS_recvfrom:
-	case SYS_recvmsg:
-	case SYS_accept:
-	case SYS_accept4:
-		registers->rax = (uint64_t)-ERESTARTNOHAND;
-	}
-}
-
 static int keep_state(struct inject *inject)
 {
-	if (ptrace(PTRACE_GETREGS, inject->pid, NULL, &inject->registers) ||
-	    ptrace(PTRACE_GETSIGMASK, inject->pid, (void *)sizeof(inject->mask), &inject->mask))
+	if (ptrace(PTRACE_GETREGS, inject->tid, NULL, &inject->registers) ||
+	    ptrace(PTRACE_GETSIGMASK, inject->tid, (void *)sizeof(inject->mask), &inject->mask))
 		return -errno;
-	restart_if_interrupted(&inject->registers);
+	registers__restart_call(&inject->registers);
 	return 0;
 }
 
@@ -258,60 +211,78 @@ static int keep_state(struct inject *inject)
  */
 static int put_state(const struct inject *inject)
 {
-	const pid_t pid = inject->pid;
+	const pid_t tid = inject->tid;
 
-	if (inject->has_called && ptrace(PTRACE_SETREGS, pid, NULL, &inject->registers))
+	if (inject->has_called && ptrace(PTRACE_SETREGS, tid, NULL, &inject->registers))
 		return -errno;
 	if (inject->is_masked &&
-	    ptrace(PTRACE_SETSIGMASK, pid, (void *)sizeof(inject->mask), &inject->mask))
+	    ptrace(PTRACE_SETSIGMASK, tid, (void *)sizeof(inject->mask), &inject->mask))
 		return -errno;
 	return 0;
 }
 
 /* ---- the calls ---- */
 
-/* Stops the first thread, then the others. */
-static int stop(struct inject *inject)
+/* Keeps its state, and finds out whether and where it may make calls. */
+static int prepare(struct inject *inject)
 {
-	const uint64_t all = UINT64_MAX;
-	const pid_t pid = inject->pid;
-	int err = ptrace(PTRACE_INTERRUPT, pid, NULL, NULL) ? -errno : run(pid, 0, true);
+	int err = keep_state(inject);
 
-	if (!err)
-		err = keep_state(inject);
 	if (!err)
 		err = check_kind(inject);
 	if (!err)
-		err = check_filters(pid);
-	if (!err)
-		err = find_site(inject);
-	if (!err)
-		err = freeze__stop(inject->freeze, pid);
-	if (err)
-		return err;
-	abort_sequence(inject);
-	if (ptrace(PTRACE_SETSIGMASK, pid, (void *)sizeof(all), &all))
-		return -errno;
-	inject->is_masked = true;
+		err = check_filters(inject);
+	return err ? err : find_site(inject);
+}
+
+static int create(pid_t pid, pid_t tid, struct inject **ret_inject)
+{
+	struct inject *inject = calloc(1, sizeof(*inject));
+	int memory;
+
+	if (!inject)
+		return -ENOMEM;
+	memory = procfs__open(pid, "mem", O_RDONLY);
+	if (memory < 0) {
+		free(inject);
+		return memory;
+	}
+	*inject = (struct inject){
+		.pid = pid, .tid = tid, .memory = memory, .options = PTRACE_O_TRACESYSGOOD};
+	*ret_inject = inject;
 	return 0;
+}
+
+/* Stops the first thread, then the others. */
+static int stop(struct inject *inject)
+{
+	const pid_t tid = inject->tid;
+	int err;
+
+	if (ptrace(PTRACE_SEIZE, tid, NULL, (void *)inject->options)) {
+		inject->tid = 0;
+		return errno == EPERM ? tracee__refusal(tid) : -errno;
+	}
+	err = ptrace(PTRACE_INTERRUPT, tid, NULL, NULL) ? -errno : run(tid, 0, true);
+	if (!err)
+		err = prepare(inject);
+	if (!err)
+		err = freeze__create(inject->pid, false, &inject->freeze);
+	if (!err)
+		err = freeze__stop(inject->freeze, tid);
+	if (!err)
+		registers__leave_sequence(tid, inject->memory, &inject->registers);
+	return err;
 }
 
 int inject__open(pid_t pid, struct inject **ret_inject)
 {
-	struct inject *inject = calloc(1, sizeof(*inject));
-	int err;
+	struct inject *inject;
+	int err = create(pid, pid, &inject);
 
-	if (!inject)
-		return -ENOMEM;
-	inject->pid = pid;
-	inject->memory = procfs__open(pid, "mem", O_RDONLY);
-	err = inject->memory < 0 ? inject->memory : freeze__create(pid, false, &inject->freeze);
-	if (!err && ptrace(PTRACE_SEIZE, pid, NULL, PTRACE_O_TRACESYSGOOD)) {
-		err = errno == EPERM ? tracee__refusal(pid) : -errno;
-		inject->pid = 0;
-	}
-	if (!err)
-		err = stop(inject);
+	if (err)
+		return err;
+	err = stop(inject);
 	if (err) {
 		(void)inject__close(inject);
 		return err;
@@ -320,11 +291,31 @@ int inject__open(pid_t pid, struct inject **ret_inject)
 	return 0;
 }
 
-int inject__call(struct inject *inject, long nr, const uint64_t args[6], int64_t *ret_result)
+int inject__open_held(pid_t pid, pid_t tid, struct inject **ret_inject)
+{
+	struct inject *inject;
+	int err = create(pid, tid, &inject);
+
+	if (err)
+		return err;
+	err = prepare(inject);
+	if (err) {
+		inject->tid = 0;
+		(void)inject__close(inject);
+		return err;
+	}
+	registers__leave_sequence(tid, inject->memory, &inject->registers);
+	inject->options |= PTRACE_O_EXITKILL;
+	*ret_inject = inject;
+	return 0;
+}
+
+/* Gives it the registers with which it makes a call, and blocks its signals. */
+static int begin(struct inject *inject, long nr, const uint64_t args[6])
 {
 	struct user_regs_struct registers = inject->registers;
-	const pid_t pid = inject->pid;
-	int err;
+	const uint64_t all = UINT64_MAX;
+	const pid_t tid = inject->tid;
 
 	registers.rip = inject->site;
 	registers.rax = (uint64_t)nr;
@@ -336,16 +327,49 @@ int inject__call(struct inject *inject, long nr, const uint64_t args[6], int64_t
 	registers.r10 = args[3];
 	registers.r8 = args[4];
 	registers.r9 = args[5];
-	inject->has_called = true;
-	if (ptrace(PTRACE_SETREGS, pid, NULL, &registers))
+	if (!inject->is_masked && (ptrace(PTRACE_SETOPTIONS, tid, NULL, (void *)inject->options) ||
+				   ptrace(PTRACE_SETSIGMASK, tid, (void *)sizeof(all), &all)))
 		return -errno;
-	err = run(pid, PTRACE_SYSCALL, false); /* it begins */
+	inject->is_masked = inject->has_called = true;
+	return ptrace(PTRACE_SETREGS, tid, NULL, &registers) ? -errno : 0;
+}
+
+int inject__call(struct inject *inject, long nr, const uint64_t args[6], int64_t *ret_result)
+{
+	struct user_regs_struct registers;
+	const pid_t tid = inject->tid;
+	int err = begin(inject, nr, args);
+
 	if (!err)
-		err = run(pid, PTRACE_SYSCALL, false); /* it ends */
-	if (!err && ptrace(PTRACE_GETREGS, pid, NULL, &registers))
+		err = run(tid, PTRACE_SYSCALL, false); /* it begins */
+	if (!err)
+		err = run(tid, PTRACE_SYSCALL, false); /* it ends */
+	if (!err && ptrace(PTRACE_GETREGS, tid, NULL, &registers))
 		err = -errno;
 	if (!err)
 		*ret_result = (int64_t)registers.rax;
+	return err;
+}
+
+int inject__exit(struct inject *inject)
+{
+	const uint64_t deadline_ns = clock__now_ns() + DEADLINE_SECONDS * 1000000000ULL;
+	const uint64_t none[6] = {0};
+	const pid_t tid = inject->tid;
+	siginfo_t info = {0};
+	int err = begin(inject, SYS_exit, none);
+
+	if (!err && ptrace(PTRACE_CONT, tid, NULL, NULL))
+		err = -errno;
+	while (!err && !info.si_pid) {
+		if (waitid(P_PID, (id_t)tid, &info, WEXITED | WNOHANG | __WALL) && errno != EINTR)
+			break; /* somebody has waited for it: it has ended */
+		if (clock__now_ns() > deadline_ns)
+			err = -REASON_NOT_STOPPED;
+		(void)sched_yield();
+	}
+	inject->tid = 0;
+	(void)inject__close(inject);
 	return err;
 }
 
@@ -355,14 +379,13 @@ int inject__close(struct inject *inject)
 
 	if (!inject)
 		return 0;
-	if (inject->pid) {
+	if (inject->tid)
 		err = put_state(inject);
-		if (ptrace(PTRACE_DETACH, inject->pid, NULL, NULL) && !err)
-			err = -errno;
-	}
+	if (inject->tid && !(inject->options & PTRACE_O_EXITKILL) &&
+	    ptrace(PTRACE_DETACH, inject->tid, NULL, NULL) && !err)
+		err = -errno;
 	freeze__free(inject->freeze);
-	if (inject->memory >= 0)
-		(void)close(inject->memory);
+	(void)close(inject->memory);
 	free(inject);
 	return err;
 }

@@ -29,12 +29,24 @@ struct inject;
 int inject__open(pid_t pid, struct inject **ret_inject);
 
 /*
+ * The same for a process whose threads the caller has stopped (freeze.h) and lets go of after
+ * inject__close; thread tid makes the calls. Until the first call nothing changes. From then on the
+ * death of the caller kills the process (PTRACE_O_EXITKILL), also after inject__close: so it never
+ * goes on with registers that are not its own.
+ */
+int inject__open_held(pid_t pid, pid_t tid, struct inject **ret_inject);
+
+/*
  * Lets it make the system call nr. Not for calls that sleep, that set the mask, or that end the
  * thread. *ret_result is what the kernel returned, which is -4095 to -1 for an error. Returns 0;
  * -ESRCH; or another -errno. On failure, whether the call was made is not known, *ret_result is
  * untouched, and only inject__close is to follow.
  */
 int inject__call(struct inject *inject, long nr, const uint64_t args[6], int64_t *ret_result);
+
+/* Lets the thread of inject__open_held, not the first one of its process, end itself with exit(2),
+ * and frees. Returns 0 when it has ended; or -errno. */
+int inject__exit(struct inject *inject);
 
 /* Puts registers and mask back, lets go of all threads, and frees. inject__close(NULL) is harmless.
  * Returns 0; -ESRCH; or another -errno: then the registers may not be its own. */

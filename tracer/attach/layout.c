@@ -1,0 +1,227 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * See layout.h. Two lists are walked together, from one edge of a mapping to the next:
+ *
+ *	before:  |---- A ----|      |--- B ---|
+ *	now:         |------ A -----|--- C ---|
+ *	pieces:  |map| same  | unmap| unmap,map|
+ */
+#include "attach/layout.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include "target/reason.h"
+
+enum { RIGHTS = MAPPING_READ | MAPPING_WRITE | MAPPING_EXEC, FIRST_ROOM = 16 };
+
+static bool begins(const char *text, const char *start)
+{
+	return !strncmp(text, start, strlen(start));
+}
+
+static bool is_device(const struct mapping *mapping)
+{
+	return begins(mapping->path, "/dev/") && strcmp(mapping->path, "/dev/zero") != 0 &&
+	       !begins(mapping->path, "/dev/shm/");
+}
+
+enum layout_kind layout__kind(const struct mapping *mapping)
+{
+	const char *path = mapping->path;
+
+	if (*path == '[' && strcmp(path, "[heap]") != 0 && strcmp(path, "[stack]") != 0 &&
+	    !begins(path, "[anon:") && !begins(path, "[anon_shmem:"))
+		return LAYOUT_KERNEL;
+	if (mapping->flags & MAPPING_SHARED)
+		return LAYOUT_SHARED;
+	if (!mapping->inode)
+		return LAYOUT_ANONYMOUS;
+	return is_device(mapping) ? LAYOUT_DEVICE : LAYOUT_FILE;
+}
+
+bool layout__is_saved(const struct mapping *mapping)
+{
+	return layout__kind(mapping) <= LAYOUT_FILE;
+}
+
+/* Do both, which overlap, show the same bytes of the same thing? */
+static bool has_same_backing(const struct mapping *a, const struct mapping *b)
+{
+	if (layout__kind(a) != layout__kind(b) || a->inode != b->inode)
+		return false;
+	return !a->inode || (a->dev_major == b->dev_major && a->dev_minor == b->dev_minor &&
+			     a->start - a->offset == b->start - b->offset);
+}
+
+static bool has_same_rights(const struct mapping *a, const struct mapping *b)
+{
+	return (a->flags & RIGHTS) == (b->flags & RIGHTS);
+}
+
+static bool can_be_made(const struct mapping *mapping)
+{
+	static const char deleted[] = " (deleted)";
+	const size_t length = strlen(mapping->path), tail = sizeof(deleted) - 1;
+
+	switch (layout__kind(mapping)) {
+	case LAYOUT_ANONYMOUS:
+		return true;
+	case LAYOUT_FILE:
+	case LAYOUT_SHARED:
+		return *mapping->path == '/' &&
+		       (length < tail || strcmp(mapping->path + length - tail, deleted) != 0);
+	default:
+		return false;
+	}
+}
+
+static int add_part(struct layout_parts *parts, uint64_t start, uint64_t end,
+		    const struct mapping *mapping)
+{
+	if (parts->count == parts->room) {
+		const size_t room = parts->room ? 2 * parts->room : FIRST_ROOM;
+		struct layout_part *larger =
+			reallocarray(parts->items, room, sizeof(*parts->items));
+
+		if (!larger)
+			return -ENOMEM;
+		parts->items = larger;
+		parts->room = room;
+	}
+	parts->items[parts->count++] = (struct layout_part){start, end, mapping};
+	return 0;
+}
+
+/* A piece that lies in a mapping of the first list, of the second, or of both. */
+struct piece {
+	uint64_t start, end;
+	const struct mapping *before, *now;
+};
+
+struct walk {
+	const struct mappings *before, *now;
+	size_t next_before, next_now;
+	uint64_t at;
+};
+
+/* The first mapping of a list that ends above at. */
+static const struct mapping *first_above(const struct mappings *list, size_t *next, uint64_t at)
+{
+	while (*next < list->count && list->items[*next].end <= at)
+		(*next)++;
+	return *next < list->count ? &list->items[*next] : NULL;
+}
+
+static uint64_t min(uint64_t a, uint64_t b)
+{
+	return a < b ? a : b;
+}
+
+/* The end of the piece that begins at at, as far as this mapping says. */
+static uint64_t edge(const struct mapping *mapping, uint64_t at)
+{
+	if (!mapping)
+		return UINT64_MAX;
+	return mapping->start > at ? mapping->start : mapping->end;
+}
+
+/* The next piece that lies in one of both lists. */
+static bool next_piece(struct walk *walk, struct piece *ret)
+{
+	const struct mapping *before = first_above(walk->before, &walk->next_before, walk->at);
+	const struct mapping *now = first_above(walk->now, &walk->next_now, walk->at);
+	const uint64_t start =
+		min(before ? before->start : UINT64_MAX, now ? now->start : UINT64_MAX);
+
+	if (!before && !now)
+		return false;
+	if (start > walk->at)
+		walk->at = start;
+	ret->start = walk->at;
+	ret->end = min(edge(before, walk->at), edge(now, walk->at));
+	ret->before = before && before->start <= walk->at ? before : NULL;
+	ret->now = now && now->start <= walk->at ? now : NULL;
+	walk->at = ret->end;
+	return true;
+}
+
+static int add_piece(struct layout_change *change, const struct piece *piece,
+		     const struct mapping **ret_gone)
+{
+	const struct mapping *before = piece->before, *now = piece->now;
+	int err = 0;
+
+	if (before && now && has_same_backing(before, now))
+		return has_same_rights(before, now) || layout__kind(now) == LAYOUT_KERNEL
+			       ? 0
+			       : add_part(&change->protect, piece->start, piece->end, before);
+	if (now && layout__kind(now) == LAYOUT_KERNEL && !before)
+		return 0;
+	if (before && (!can_be_made(before) || (now && layout__kind(now) == LAYOUT_KERNEL))) {
+		*ret_gone = before;
+		return -REASON_MEMORY_GONE;
+	}
+	if (now)
+		err = intervals__add(&change->unmap, piece->start, piece->end);
+	if (before && !err)
+		err = add_part(&change->map, piece->start, piece->end, before);
+	return err;
+}
+
+static uint64_t find_heap_end(const struct mappings *mappings)
+{
+	uint64_t end = 0;
+
+	for (size_t i = 0; i < mappings->count; i++)
+		if (!strcmp(mappings->items[i].path, "[heap]"))
+			end = mappings->items[i].end;
+	return end;
+}
+
+static void empty(struct layout_change *change)
+{
+	intervals__clear(&change->unmap);
+	change->map.count = change->protect.count = 0;
+}
+
+int layout__compare(const struct mappings *before, const struct mappings *now,
+		    struct layout_change *ret, const struct mapping **ret_gone)
+{
+	struct walk walk = {.before = before, .now = now};
+	struct piece piece;
+	int err = 0;
+
+	empty(ret);
+	ret->heap_end = find_heap_end(before);
+	ret->heap_end_now = find_heap_end(now);
+	while (!err && next_piece(&walk, &piece))
+		err = add_piece(ret, &piece, ret_gone);
+	return err;
+}
+
+bool layout__is_same(const struct layout_change *change)
+{
+	return !change->unmap.count && !change->map.count && !change->protect.count;
+}
+
+int layout__same(const struct mappings *a, const struct mappings *b, struct intervals *ret_same)
+{
+	struct walk walk = {.before = a, .now = b};
+	struct piece piece;
+	int err = 0;
+
+	while (!err && next_piece(&walk, &piece))
+		if (piece.before && piece.now && has_same_backing(piece.before, piece.now) &&
+		    has_same_rights(piece.before, piece.now))
+			err = intervals__add(ret_same, piece.start, piece.end);
+	return err;
+}
+
+void layout__clear(struct layout_change *change)
+{
+	empty(change);
+	free(change->map.items);
+	free(change->protect.items);
+	*change = (struct layout_change){0};
+}

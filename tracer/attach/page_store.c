@@ -1,0 +1,132 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * See page_store.h. A block is as large as a huge page, so that the kernel may use one.
+ */
+#include "attach/page_store.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include "base/page.h"
+
+enum {
+	BLOCK_PAGES = 512,
+	WORD_BITS = 64,
+	WORDS = BLOCK_PAGES / WORD_BITS,
+};
+#define BLOCK_BYTES (BLOCK_PAGES * PAGE_BYTES)
+
+struct page_block {
+	uint8_t *bytes; /* NULL: it has no pages */
+	uint32_t used;
+	uint64_t free[WORDS]; /* a bit for each page */
+	uint32_t references[BLOCK_PAGES];
+};
+
+static struct page_block *block_of(const struct page_store *store, uint32_t page)
+{
+	return store->blocks[(page - 1) / BLOCK_PAGES];
+}
+
+static int add_block(struct page_store *store)
+{
+	struct page_block **larger =
+		reallocarray(store->blocks, store->count + 1, sizeof(*store->blocks));
+
+	if (!larger)
+		return -ENOMEM;
+	store->blocks = larger;
+	store->blocks[store->count] = calloc(1, sizeof(struct page_block));
+	if (!store->blocks[store->count])
+		return -ENOMEM;
+	store->count++;
+	return 0;
+}
+
+/* Gives a block without pages its memory. */
+static int fill(struct page_block *block)
+{
+	void *bytes =
+		mmap(NULL, BLOCK_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	if (bytes == MAP_FAILED)
+		return -ENOMEM;
+	block->bytes = bytes;
+	for (size_t i = 0; i < WORDS; i++)
+		block->free[i] = UINT64_MAX;
+	return 0;
+}
+
+int page_store__take(struct page_store *store, uint32_t *ret_page)
+{
+	struct page_block *block;
+	size_t word = 0;
+	uint32_t index;
+
+	while (store->first_free < store->count &&
+	       store->blocks[store->first_free]->used == BLOCK_PAGES)
+		store->first_free++;
+	if (store->first_free == UINT32_MAX / BLOCK_PAGES)
+		return -ENOMEM;
+	if (store->first_free == store->count && add_block(store))
+		return -ENOMEM;
+	block = store->blocks[store->first_free];
+	if (!block->bytes && fill(block))
+		return -ENOMEM;
+	while (!block->free[word])
+		word++;
+	index = (uint32_t)(word * WORD_BITS) + (uint32_t)__builtin_ctzll(block->free[word]);
+	block->free[word] &= block->free[word] - 1;
+	block->references[index] = 1;
+	block->used++;
+	store->pages++;
+	*ret_page = (uint32_t)store->first_free * BLOCK_PAGES + index + 1;
+	return 0;
+}
+
+uint8_t *page_store__bytes(const struct page_store *store, uint32_t page)
+{
+	return block_of(store, page)->bytes + (page - 1) % BLOCK_PAGES * PAGE_BYTES;
+}
+
+void page_store__hold(struct page_store *store, uint32_t page)
+{
+	block_of(store, page)->references[(page - 1) % BLOCK_PAGES]++;
+}
+
+void page_store__drop(struct page_store *store, uint32_t page)
+{
+	const uint32_t index = (page - 1) % BLOCK_PAGES;
+	struct page_block *block;
+
+	if (!page)
+		return;
+	block = block_of(store, page);
+	if (--block->references[index])
+		return;
+	block->free[index / WORD_BITS] |= 1ULL << index % WORD_BITS;
+	store->pages--;
+	if ((page - 1) / BLOCK_PAGES < store->first_free)
+		store->first_free = (page - 1) / BLOCK_PAGES;
+	if (--block->used)
+		return;
+	(void)munmap(block->bytes, BLOCK_BYTES);
+	block->bytes = NULL;
+}
+
+uint32_t page_store__references(const struct page_store *store, uint32_t page)
+{
+	return block_of(store, page)->references[(page - 1) % BLOCK_PAGES];
+}
+
+void page_store__clear(struct page_store *store)
+{
+	for (size_t i = 0; i < store->count; i++) {
+		if (store->blocks[i]->bytes)
+			(void)munmap(store->blocks[i]->bytes, BLOCK_BYTES);
+		free(store->blocks[i]);
+	}
+	free(store->blocks);
+	*store = (struct page_store){0};
+}

@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * Saved pages, by number, each with a count of those who refer to it:
+ *
+ *	block 0: |page 1|page 2|  free |...      block 1: |  free |page 514|...
+ *
+ * Number 0 is no page. Always holds: a block without pages takes no memory. The store takes 4,101
+ * bytes for a page, and what was dropped in a block that others still use.
+ */
+#ifndef TRACER_ATTACH_PAGE_STORE_H
+#define TRACER_ATTACH_PAGE_STORE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+struct page_block;
+
+struct page_store { /* zero-initialised: empty */
+	struct page_block **blocks;
+	size_t count;
+	size_t first_free; /* no block before it has room */
+	uint64_t pages;    /* in use */
+};
+
+/* Takes a page, whose bytes are undefined, and refers to it. Pages that are taken one after the
+ * other mostly lie one after the other. Returns 0 and *ret_page, or -ENOMEM. */
+int page_store__take(struct page_store *store, uint32_t *ret_page);
+
+/* The bytes of a page. They may be written by the one who has taken it. */
+uint8_t *page_store__bytes(const struct page_store *store, uint32_t page);
+
+/* Refers to a page once more. */
+void page_store__hold(struct page_store *store, uint32_t page);
+
+/* Refers to a page once less; the last one frees it. Harmless for 0. */
+void page_store__drop(struct page_store *store, uint32_t page);
+
+/* How many refer to it. */
+uint32_t page_store__references(const struct page_store *store, uint32_t page);
+
+/* Frees all pages; harmless on an empty store. */
+void page_store__clear(struct page_store *store);
+
+#endif

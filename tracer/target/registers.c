@@ -1,0 +1,150 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * See registers.h. Sources: ptrace(2), signal(7), arch/x86/kernel/signal.c and kernel/rseq.c of
+ * Linux 6.18.
+ */
+#include "target/registers.h"
+
+#include <elf.h>
+#include <errno.h>
+#include <linux/rseq.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ptrace.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#ifndef NT_X86_SHSTK
+#define NT_X86_SHSTK 0x204 /* linux/elf.h of 6.6 */
+#endif
+
+enum {
+	ERESTARTNOHAND = 514, /* include/linux/errno.h */
+	ERESTART_RESTARTBLOCK = 516,
+	EXTENDED_MAX = 1 << 16, /* AMX takes it to 11 KiB */
+};
+
+static bool reads(int memory, uint64_t address, void *bytes, size_t size)
+{
+	return pread(memory, bytes, size, (off_t)address) == (ssize_t)size;
+}
+
+void registers__leave_sequence(pid_t tid, int memory, struct user_regs_struct *general)
+{
+	struct __ptrace_rseq_configuration configuration = {0};
+	struct rseq_cs sequence;
+	uint64_t pointer = 0;
+
+	if (ptrace(PTRACE_GET_RSEQ_CONFIGURATION, tid, (void *)sizeof(configuration),
+		   &configuration) < 0 ||
+	    !configuration.rseq_abi_pointer)
+		return;
+	if (!reads(memory, configuration.rseq_abi_pointer + offsetof(struct rseq, rseq_cs),
+		   &pointer, sizeof(pointer)) ||
+	    !pointer || !reads(memory, pointer, &sequence, sizeof(sequence)))
+		return;
+	if (general->rip - sequence.start_ip < sequence.post_commit_offset)
+		general->rip = sequence.abort_ip;
+}
+
+void registers__restart_call(struct user_regs_struct *general)
+{
+	if ((int64_t)general->rax != -EINTR)
+		return;
+	switch ((int64_t)general->orig_rax) {
+	case SYS_epoll_wait:
+	case SYS_epoll_pwait:
+	case SYS_epoll_pwait2:
+	case SYS_semop:
+	case SYS_semtimedop:
+	case SYS_rt_sigtimedwait:
+	case SYS_io_getevents:
+	case SYS_read: /* and what follows: of a socket with SO_RCVTIMEO */
+	case SYS_recvfrom:
+	case SYS_recvmsg:
+	case SYS_accept:
+	case SYS_accept4:
+		general->rax = (uint64_t)-ERESTARTNOHAND;
+	}
+}
+
+static int read_extended(pid_t tid, struct registers *registers)
+{
+	char bytes[EXTENDED_MAX];
+	struct iovec all = {bytes, sizeof(bytes)};
+
+	if (ptrace(PTRACE_GETREGSET, tid, (void *)NT_X86_XSTATE, &all))
+		return -errno;
+	registers->extended = malloc(all.iov_len);
+	if (!registers->extended)
+		return -ENOMEM;
+	memcpy(registers->extended, bytes, all.iov_len);
+	registers->extended_bytes = all.iov_len;
+	return 0;
+}
+
+/* What the thread has registered with the kernel, as far as the kernel tells. */
+static void read_registrations(pid_t tid, struct registers *registers)
+{
+	struct __ptrace_rseq_configuration rseq = {0};
+	struct iovec shadow = {&registers->shadow_stack, sizeof(registers->shadow_stack)};
+	size_t bytes = 0;
+	void *head = NULL;
+
+	if (ptrace(PTRACE_GET_RSEQ_CONFIGURATION, tid, (void *)sizeof(rseq), &rseq) > 0) {
+		registers->rseq = rseq.rseq_abi_pointer;
+		registers->rseq_bytes = rseq.rseq_abi_size;
+		registers->rseq_signature = rseq.signature;
+	}
+	if (syscall(SYS_get_robust_list, tid, &head, &bytes) == 0) {
+		registers->robust_list = (uintptr_t)head;
+		registers->robust_bytes = bytes;
+	}
+	if (ptrace(PTRACE_GETREGSET, tid, (void *)NT_X86_SHSTK, &shadow))
+		registers->shadow_stack = 0;
+}
+
+int registers__read(pid_t tid, int memory, struct registers *ret)
+{
+	struct registers registers = {0};
+	int err;
+
+	if (ptrace(PTRACE_GETREGS, tid, NULL, &registers.general) ||
+	    ptrace(PTRACE_GETSIGMASK, tid, (void *)sizeof(registers.mask), &registers.mask))
+		return -errno;
+	err = read_extended(tid, &registers);
+	if (err)
+		return err;
+	registers__restart_call(&registers.general);
+	registers__leave_sequence(tid, memory, &registers.general);
+	read_registrations(tid, &registers);
+	*ret = registers;
+	return 0;
+}
+
+int registers__write(pid_t tid, const struct registers *registers)
+{
+	struct iovec extended = {registers->extended, registers->extended_bytes};
+	uint64_t pointer = registers->shadow_stack;
+	struct iovec shadow = {&pointer, sizeof(pointer)};
+	struct user_regs_struct general = registers->general;
+	uint64_t mask = registers->mask;
+
+	if ((int64_t)general.orig_rax >= 0 && (int64_t)general.rax == -ERESTART_RESTARTBLOCK)
+		general.rax = (uint64_t)-EINTR;
+	if (ptrace(PTRACE_SETREGSET, tid, (void *)NT_X86_XSTATE, &extended) ||
+	    ptrace(PTRACE_SETREGS, tid, NULL, &general) ||
+	    ptrace(PTRACE_SETSIGMASK, tid, (void *)sizeof(mask), &mask))
+		return -errno;
+	if (pointer && ptrace(PTRACE_SETREGSET, tid, (void *)NT_X86_SHSTK, &shadow))
+		return -errno;
+	return 0;
+}
+
+void registers__clear(struct registers *registers)
+{
+	free(registers->extended);
+	*registers = (struct registers){0};
+}

@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * The registers of a thread that the caller has stopped with ptrace(2), and what else ptrace(2) and
+ * its relatives tell of it: signal mask, robust list, rseq(2) registration.
+ *
+ * Always holds: a thread that gets registers back goes on as the kernel's rules for interrupted
+ * calls say. A call that the kernel would restart by itself is made again; one that it would resume
+ * (nanosleep(2), poll(2) with a time) ends with EINTR, for what it would resume is gone.
+ */
+#ifndef TRACER_TARGET_REGISTERS_H
+#define TRACER_TARGET_REGISTERS_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+#include <sys/user.h>
+
+struct registers {
+	struct user_regs_struct general; /* with FS and GS base */
+	uint64_t mask;                   /* of blocked signals */
+	uint64_t shadow_stack;           /* its pointer; 0 if it has none */
+	uint64_t robust_list, robust_bytes;
+	uint64_t rseq; /* the address of its area; 0 if it has none */
+	uint32_t rseq_bytes, rseq_signature;
+	size_t extended_bytes;
+	void *extended; /* x87, SSE, AVX, AMX, ...: as the kernel gives them (NT_X86_XSTATE) */
+};
+
+/*
+ * Reads the registers of thread tid. If it is inside a restartable sequence, they are those with
+ * which its abort handler begins.
+ * memory: /proc/PID/mem, open for reading. Returns 0 and *ret (registers__clear); -ESRCH; -ENOMEM;
+ * or another -errno, *ret is then untouched.
+ */
+int registers__read(pid_t tid, int memory, struct registers *ret);
+
+/* Gives them to the thread, but not what it has registered. 0, -ESRCH or another -errno: then only
+ * some are set. */
+int registers__write(pid_t tid, const struct registers *registers);
+
+/* Frees what it holds; harmless on a zeroed struct. */
+void registers__clear(struct registers *registers);
+
+/*
+ * Some calls end with EINTR at any stop, signal(7). Makes such a call end as the others do, so that
+ * the kernel restarts it unless a handler of the program is called.
+ */
+void registers__restart_call(struct user_regs_struct *general);
+
+/*
+ * A thread that is preempted inside of a restartable sequence (rseq(2)) goes on at its abort
+ * handler. The kernel does that when it returns to the program, unless it finds the thread
+ * elsewhere: so this does it, for registers that are put back later.
+ */
+void registers__leave_sequence(pid_t tid, int memory, struct user_regs_struct *general);
+
+#endif
