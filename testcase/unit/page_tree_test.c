@@ -22,7 +22,8 @@ static uint64_t address_of(unsigned int i)
 {
 	if (i == PAGES - 1)
 		return (1ULL << 56) - PAGE_BYTES;
-	return (uint64_t)(i % 13) * (1ULL << 44) + (uint64_t)(i / 13) * PAGE_BYTES * (i % 13 % 3 + 1);
+	return (uint64_t)(i % 13) * (1ULL << 44) +
+	       (uint64_t)(i / 13) * PAGE_BYTES * (i % 13 % 3 + 1);
 }
 
 static uint64_t read_stamp(uint32_t page)
