@@ -24,6 +24,7 @@ enum {
 	SCAN_PROTECT = 1 << 0,   /* PM_SCAN_WP_MATCHING */
 	SCAN_CHECK = 1 << 1,     /* PM_SCAN_CHECK_WPASYNC */
 	CATEGORY_GUARD = 1 << 8, /* PAGE_IS_GUARD, Linux 6.15 */
+	PROTECT_RUNS = 64,       /* 1.5 KiB on the stack of a handler */
 };
 
 #define HOLDS_DATA ((uint64_t)PAGEMAP_PRESENT | PAGEMAP_SWAPPED)
@@ -31,7 +32,6 @@ enum {
 /* The entries of pagemap, 8 bytes for each page. */
 #define ENTRY_PRESENT    (1ULL << 63)
 #define ENTRY_SWAPPED    (1ULL << 62)
-#define ENTRY_FILE       (1ULL << 61)
 #define ENTRY_GUARD      (1ULL << 58) /* Linux 6.15 */
 #define ENTRY_OWN        (1ULL << 56)
 #define ENTRY_SOFT_DIRTY (1ULL << 55)
@@ -88,8 +88,6 @@ static uint64_t categories_of(uint64_t entry)
 		return 0; /* a marker in the place of a swap entry */
 	if (entry & ENTRY_SWAPPED)
 		categories |= PAGEMAP_SWAPPED;
-	if (entry & ENTRY_FILE)
-		categories |= PAGEMAP_FILE;
 	if (entry & ENTRY_OWN)
 		categories |= PAGEMAP_OWN;
 	if (entry & ENTRY_SOFT_DIRTY)
@@ -191,11 +189,15 @@ int pagemap__check(const struct pagemap *p)
 	return nocancel__read_at(p->fd, &entry, sizeof(entry), 0) == 0 ? -ESRCH : 0;
 }
 
+/* The kernel looks at the categories only if it is to return runs. */
 int pagemap__protect(const struct pagemap *p, uint64_t start, uint64_t end)
 {
+	struct pagemap_run runs[PROTECT_RUNS];
 	struct scan_argument argument = {
 		.flags = SCAN_PROTECT | SCAN_CHECK,
 		.end = end,
+		.vec = (uintptr_t)runs,
+		.vec_len = PROTECT_RUNS,
 		.category_inverted = no_data(p),
 		.category_mask = PAGEMAP_WRITTEN | no_data(p),
 		.category_anyof_mask = HOLDS_DATA,

@@ -16,7 +16,6 @@
 enum pagemap_category {
 	PAGEMAP_TRACKED = 1 << 0,    /* write_protect.h has registered its mapping; scan only */
 	PAGEMAP_WRITTEN = 1 << 1,    /* since pagemap__protect; scan only */
-	PAGEMAP_FILE = 1 << 2,       /* of a file, or of shared memory; slow to ask for */
 	PAGEMAP_PRESENT = 1 << 3,    /* in memory */
 	PAGEMAP_SWAPPED = 1 << 4,    /* in swap */
 	PAGEMAP_ZERO = 1 << 5,       /* it is the kernel's page of zeros; scan only */
@@ -78,8 +77,8 @@ int pagemap__check(const struct pagemap *pagemap);
 
 /*
  * Write-protects the pages of [start, end) that hold data and are written: they are clean until the
- * next write. Pages without data are left alone, for to protect them takes page tables. Returns 0,
- * -EPERM if write_protect.h has not registered all of it, or another -errno.
+ * next write. Pages without data are left alone: protected, they would take page tables, and look
+ * swapped out. Returns 0, -EPERM if write_protect.h has not registered all of it, or another -errno.
  */
 int pagemap__protect(const struct pagemap *pagemap, uint64_t start, uint64_t end);
 

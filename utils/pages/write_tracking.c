@@ -167,40 +167,27 @@ int write_tracking__disarm(const struct write_tracking *t, uint64_t start, uint6
 }
 
 /*
- * What can be said by categories is left to the kernel, which so returns few runs: a page may have
- * changed if it has one of these, or lacks one that is inverted. is_clean() says the rest.
+ * A page may have changed if it has one of any_of, or lacks one that is inverted. So the kernel
+ * returns few runs; write_tracking__is_written says the rest.
  */
 void write_tracking__begin(const struct write_tracking *t, struct pagemap *p, uint64_t start,
-			   uint64_t end, bool of_file)
+			   uint64_t end)
 {
-	const uint64_t file = of_file ? PAGEMAP_FILE : 0;
-	uint64_t any_of = 0, inverted = 0, categories = 0;
+	uint64_t any_of = 0, inverted = 0;
 
 	switch (t->way) {
 	case WRITE_TRACKING_PROTECT:
 		inverted = PAGEMAP_TRACKED | PAGEMAP_PRESENT;
-		any_of = PAGEMAP_WRITTEN | inverted | file;
-		categories = PAGEMAP_TRACKED | PAGEMAP_WRITTEN | file;
+		any_of = PAGEMAP_WRITTEN | inverted;
 		break;
 	case WRITE_TRACKING_SOFT_DIRTY:
 		inverted = PAGEMAP_OWN;
-		any_of = PAGEMAP_SOFT_DIRTY | PAGEMAP_OWN | file;
-		categories = PAGEMAP_SOFT_DIRTY | PAGEMAP_OWN | file;
+		any_of = PAGEMAP_SOFT_DIRTY | inverted;
 		break;
 	default:
 		break;
 	}
-	pagemap__begin_any(p, start, end, inverted, any_of, categories);
-}
-
-/* Of a file, the mark that a page was armed stays when the page is given back, and then looks as if
- * it were swapped out. */
-static bool is_clean(const struct write_tracking *t, const struct pagemap *p,
-		     const struct pagemap_run *run)
-{
-	return !write_tracking__is_written(t, run) &&
-	       !((p->any_of & PAGEMAP_FILE) &&
-		 (run->categories & (PAGEMAP_FILE | PAGEMAP_SWAPPED)));
+	pagemap__begin_any(p, start, end, inverted, any_of, write_tracking__categories(t));
 }
 
 int write_tracking__next(const struct write_tracking *t, struct pagemap *p,
@@ -210,7 +197,7 @@ int write_tracking__next(const struct write_tracking *t, struct pagemap *p,
 	int more;
 
 	while ((more = pagemap__next(p, &run)) > 0) {
-		if (is_clean(t, p, &run))
+		if (!write_tracking__is_written(t, &run))
 			continue;
 		*ret_run = run;
 		return 1;

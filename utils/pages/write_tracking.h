@@ -14,7 +14,9 @@
  * that was moved here, or that lost its registration, and a page that could not be armed. So the
  * caller need not know how the mappings have changed. It must know that:
  *
- *  - Only private mappings may be armed. Others write to shared memory unnoticed.
+ *  - Only private anonymous memory is to be armed and asked about. Others write to shared memory,
+ *    and to the file of a mapping, unnoticed; a page of a file that is given back keeps its mark,
+ *    and MADV_GUARD_INSTALL of such a mark never ends (seen with Linux 6.18).
  *  - Where nothing is mapped now, next may return nothing.
  *  - A page that was pinned before it was armed can be written unnoticed, by a device or by the
  *    kernel: buffers that are registered with io_uring, a read with O_DIRECT that is under way,
@@ -110,18 +112,14 @@ int write_tracking__rearm(const struct write_tracking *tracking, const struct pa
  * Returns 0 or -errno. */
 int write_tracking__disarm(const struct write_tracking *tracking, uint64_t start, uint64_t end);
 
-/*
- * Begins to ask for the pages of [start, end), which is page-aligned, that may have changed.
- * of_file: the range has private mappings of files. There, only pages that the process had written
- * before they were armed can be clean: others may have written to the file.
- */
+/* Begins to ask for the pages of [start, end), which is page-aligned, that may have changed. */
 void write_tracking__begin(const struct write_tracking *tracking, struct pagemap *pagemap,
-			   uint64_t start, uint64_t end, bool of_file);
+			   uint64_t start, uint64_t end);
 
 /*
  * The next run of pages that may have changed, in address order; two runs may touch. Its categories
  * have PAGEMAP_PRESENT or PAGEMAP_SWAPPED if the pages hold data. If not, they were never used or
- * were given back: in private anonymous memory they are zeros.
+ * were given back, and are zeros.
  * Returns 1 with *ret_run; 0 at the end; -ESRCH if the process is gone; or another -errno.
  */
 int write_tracking__next(const struct write_tracking *tracking, struct pagemap *pagemap,

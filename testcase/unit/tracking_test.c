@@ -1,0 +1,686 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * Tests of write tracking from outside: a child does to its memory what the test orders, and the
+ * whole of it is compared with what it was when it was armed. A page that differs must be among
+ * those that may have changed. First each pitfall alone, then a sequence of all of them, then
+ * writes that never pause. Each is done in each way that the kernel has.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/page.h"
+#include "base/procfs.h"
+#include "pages/pagemap.h"
+#include "pages/write_tracking.h"
+#include "child.h"
+#include "random.h"
+#include "tap.h"
+#include "target/inject.h"
+#include "valgrind.h"
+
+/* Newer than some C libraries. */
+#ifndef MADV_COLLAPSE
+#define MADV_COLLAPSE 25
+#endif
+#ifndef MADV_GUARD_INSTALL
+#define MADV_GUARD_INSTALL 102
+#define MADV_GUARD_REMOVE  103
+#endif
+
+enum {
+	HUGE_PAGES = 512, /* in a huge page */
+	PAGES = 3 * HUGE_PAGES,
+	SOME = 23,
+	STEPS = 1301,
+	RACE_ROUNDS = 203,
+};
+
+enum action {
+	WRITE, /* some bytes of each page */
+	READ,
+	READ_IN, /* by read(2) */
+	DONTNEED,
+	FREE,
+	FREE_AND_RECLAIM,
+	SWAP_OUT,         /* where there is swap */
+	PROTECT_AND_BACK, /* read-only */
+	MAP_ANEW,         /* unmapped and mapped again */
+	MAP_OVER,
+	MOVE_AND_BACK,
+	MOVE_ONTO,
+	FORK_WRITES,  /* in the child */
+	FORK_WRITTEN, /* in the parent, while there is a child */
+	GUARD,
+	COLLAPSE, /* into huge pages */
+	FILL_HUGE,
+	CHILD_ACTIONS,
+	/* what the test does to it */
+	VM_WRITE = CHILD_ACTIONS,
+	MEM_WRITE,
+	ACTIONS,
+};
+
+static const char *const names[ACTIONS] = {
+	"written",
+	"read",
+	"read into by read(2)",
+	"given back (MADV_DONTNEED)",
+	"MADV_FREE",
+	"MADV_FREE and reclaimed",
+	"swapped out",
+	"read-only, and back, and written",
+	"unmapped and mapped again",
+	"mapped over",
+	"moved away and back",
+	"another mapping moved onto them",
+	"written by a child of it",
+	"written while it has a child",
+	"guards, installed and removed",
+	"collapsed to huge pages",
+	"filled as huge pages",
+	"process_vm_writev",
+	"/proc/PID/mem",
+};
+
+static struct shared { /* with the child */
+	volatile __u64 asked, done, racing;
+	volatile enum action action;
+	volatile size_t page, count;
+	volatile int failed; /* errno */
+} * shared;
+
+static enum write_tracking_way way; /* that is tested */
+static const char *way_name;
+static unsigned char *area; /* where the child has its memory; the test has nothing there */
+
+static struct target {
+	pid_t pid;
+	int memory;
+	struct pagemap pagemap;
+	struct write_tracking tracking;
+} target;
+
+/* What was seen when the pages were armed, and whether they may have changed since. */
+static unsigned char model[PAGES][PAGE_BYTES];
+static bool dirty[PAGES];
+
+static uint64_t address_of(size_t page)
+{
+	return (uintptr_t)area + page * PAGE_BYTES;
+}
+
+/* ---- the child ---- */
+
+static void *map(size_t page, size_t count)
+{
+	return mmap(area + page * PAGE_BYTES, count * PAGE_BYTES, PROT_READ | PROT_WRITE,
+		    MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
+}
+
+static void write_pages(size_t page, size_t count)
+{
+	static unsigned int value;
+
+	for (size_t i = page; i < page + count; i++) {
+		value++;
+		((volatile unsigned char *)area)[i * PAGE_BYTES + value * 23 % PAGE_BYTES] =
+			(unsigned char)value;
+	}
+}
+
+static void read_pages(size_t page, size_t count)
+{
+	for (size_t i = page; i < page + count; i++)
+		(void)((volatile unsigned char *)area)[i * PAGE_BYTES];
+}
+
+static void read_in(size_t page, size_t count)
+{
+	static unsigned char bytes[PAGE_BYTES];
+	int ends[2];
+
+	if (pipe(ends))
+		return;
+	for (size_t i = page; i < page + count; i++) {
+		bytes[0]++;
+		if (write(ends[1], bytes, sizeof(bytes)) != sizeof(bytes) ||
+		    read(ends[0], area + i * PAGE_BYTES, sizeof(bytes)) != sizeof(bytes))
+			break;
+	}
+	(void)close(ends[0]);
+	(void)close(ends[1]);
+}
+
+static int advise(size_t page, size_t count, int advice)
+{
+	return madvise(area + page * PAGE_BYTES, count * PAGE_BYTES, advice);
+}
+
+static int move(void *from, void *to)
+{
+	return mremap(from, PAGE_BYTES, PAGE_BYTES, MREMAP_MAYMOVE | MREMAP_FIXED, to) == to ? 0
+											     : -1;
+}
+
+/* Page by page, for they may lie in several mappings. */
+static int move_and_back(size_t page, size_t count)
+{
+	unsigned char *spare =
+		mmap(NULL, PAGE_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	int err = 0;
+
+	for (size_t i = page; i < page + count && !err; i++) {
+		err = move(area + i * PAGE_BYTES, spare);
+		spare[7]++;
+		err = err || move(spare, area + i * PAGE_BYTES);
+	}
+	return err;
+}
+
+static int move_onto(size_t page, size_t count)
+{
+	int err = 0;
+
+	for (size_t i = page; i < page + count && !err; i++) {
+		unsigned char *other = mmap(NULL, PAGE_BYTES, PROT_READ | PROT_WRITE,
+					    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+		if (i % 2)
+			other[7] = (unsigned char)i;
+		err = move(other, area + i * PAGE_BYTES);
+	}
+	return err;
+}
+
+static int fork_and_write(size_t page, size_t count, bool parent)
+{
+	pid_t pid = fork();
+
+	if (pid == 0) {
+		if (parent)
+			(void)raise(SIGSTOP);
+		write_pages(page, count);
+		_exit(0);
+	}
+	if (parent) {
+		write_pages(page, count);
+		(void)kill(pid, SIGKILL);
+	}
+	return pid > 0 && waitpid(pid, NULL, 0) == pid ? 0 : -1;
+}
+
+static int protect_and_back(size_t page, size_t count)
+{
+	int err = mprotect(area + page * PAGE_BYTES, count * PAGE_BYTES, PROT_READ);
+
+	err = err || mprotect(area + page * PAGE_BYTES, count * PAGE_BYTES, PROT_READ | PROT_WRITE);
+	write_pages(page, count / 2);
+	return err;
+}
+
+/* As huge pages, if there are any. */
+static int fill_huge(size_t page, size_t count)
+{
+	page -= page % HUGE_PAGES;
+	count = HUGE_PAGES;
+	if (map(page, count) == MAP_FAILED || advise(page, count, MADV_HUGEPAGE))
+		return -1;
+	write_pages(page, 1);
+	return advise(page, count, MADV_NOHUGEPAGE);
+}
+
+static int act(enum action action, size_t page, size_t count)
+{
+	unsigned char *start = area + page * PAGE_BYTES;
+
+	switch (action) {
+	case WRITE:
+		write_pages(page, count);
+		return 0;
+	case READ:
+		read_pages(page, count);
+		return 0;
+	case READ_IN:
+		read_in(page, count);
+		return 0;
+	case DONTNEED:
+		return advise(page, count, MADV_DONTNEED);
+	case FREE:
+		return advise(page, count, MADV_FREE);
+	case FREE_AND_RECLAIM:
+		return advise(page, count, MADV_FREE) || advise(page, count, MADV_PAGEOUT);
+	case SWAP_OUT:
+		return advise(page, count, MADV_PAGEOUT);
+	case PROTECT_AND_BACK:
+		return protect_and_back(page, count);
+	case MAP_ANEW:
+		return munmap(start, count * PAGE_BYTES) || map(page, count) == MAP_FAILED;
+	case MAP_OVER:
+		return map(page, count) == MAP_FAILED;
+	case MOVE_AND_BACK:
+		return move_and_back(page, count);
+	case MOVE_ONTO:
+		return move_onto(page, count);
+	case FORK_WRITES:
+		return fork_and_write(page, count, false);
+	case FORK_WRITTEN:
+		return fork_and_write(page, count, true);
+	case GUARD:
+		return advise(page, count, MADV_GUARD_INSTALL) ||
+		       advise(page, count, MADV_GUARD_REMOVE);
+	case COLLAPSE:
+		return advise(page - page % HUGE_PAGES, HUGE_PAGES, MADV_COLLAPSE);
+	case FILL_HUGE:
+		return fill_huge(page, count);
+	default:
+		return -1;
+	}
+}
+
+static void obey(void)
+{
+	must(map(0, PAGES) == MAP_FAILED);
+	must(advise(0, PAGES, MADV_NOHUGEPAGE));
+	for (__u64 done = 0; !shared->racing; shared->done = ++done) {
+		while (shared->asked == done)
+			(void)sched_yield();
+		errno = 0;
+		shared->failed = act(shared->action, shared->page, shared->count) ? errno : 0;
+	}
+	/* Writes that never pause, each to a page and a place of its own. */
+	for (uint64_t i = 0;; i++)
+		((volatile uint64_t *)area)[(i * 7919 % PAGES) * PAGE_BYTES / 8 + i % 509] = i;
+}
+
+/* ---- what the test does ---- */
+
+static int write_from_outside(enum action action, size_t page, size_t count)
+{
+	static unsigned char bytes[SOME * PAGE_BYTES];
+	struct iovec local = {bytes, count * PAGE_BYTES};
+	struct iovec remote = {area + page * PAGE_BYTES, count * PAGE_BYTES};
+
+	memset(bytes, (int)random__below(256), sizeof(bytes));
+	if (action == VM_WRITE)
+		return process_vm_writev(target.pid, &local, 1, &remote, 1, 0) < 0;
+	return pwrite(target.memory, bytes, count * PAGE_BYTES, (off_t)address_of(page)) < 0;
+}
+
+/* Returns 0, or the errno of what cannot be done here. */
+static int order(enum action action, size_t page, size_t count)
+{
+	if (action >= CHILD_ACTIONS)
+		return write_from_outside(action, page, count) ? errno : 0;
+	shared->action = action;
+	shared->page = page;
+	shared->count = count;
+	shared->asked++;
+	for (unsigned int i = 0; i < CHILD_LOOKS && shared->done < shared->asked; i++) {
+		must(child__state(target.pid) == 'Z');
+		(void)sched_yield();
+	}
+	must(shared->done < shared->asked);
+	return shared->failed;
+}
+
+static void start_child(void)
+{
+	area = mmap(NULL, PAGES * PAGE_BYTES + 2 * HUGE_PAGES * PAGE_BYTES, PROT_NONE,
+		    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	must(area == MAP_FAILED);
+	area += HUGE_PAGES * PAGE_BYTES - (uintptr_t)area % (HUGE_PAGES * PAGE_BYTES);
+	memset(shared, 0, sizeof(*shared));
+	target.pid = child__start(obey);
+	must(target.pid < 0);
+}
+
+static void open_target(void)
+{
+	int fd, uffd = -1, clear_refs = -1;
+
+	start_child();
+	(void)order(WRITE, 0, PAGES - SOME); /* the last ones are never touched */
+	fd = procfs__open(target.pid, "pagemap", O_RDONLY);
+	target.memory = procfs__open(target.pid, "mem", O_RDWR);
+	must(fd < 0 || target.memory < 0);
+	pagemap__init(&target.pagemap, fd);
+	if (way == WRITE_TRACKING_PROTECT)
+		uffd = inject__userfaultfd(target.pid);
+	if (way == WRITE_TRACKING_SOFT_DIRTY)
+		clear_refs = procfs__open(target.pid, "clear_refs", O_WRONLY);
+	must(write_tracking__watch(&target.tracking, way, uffd, clear_refs));
+}
+
+static void close_target(void)
+{
+	write_tracking__close(&target.tracking);
+	child__end(target.pid);
+	(void)close(target.pagemap.fd);
+	(void)close(target.memory);
+}
+
+/* Reads a page without touching it: those that hold no data are zeros. Returns whether it could be read. */
+static bool read_page(size_t page, unsigned char bytes[PAGE_BYTES])
+{
+	struct pagemap_run run;
+
+	pagemap__begin(&target.pagemap, address_of(page), address_of(page + 1), 0);
+	if (pagemap__next(&target.pagemap, &run) == 0) {
+		memset(bytes, 0, PAGE_BYTES);
+		return true;
+	}
+	return pread(target.memory, bytes, PAGE_BYTES, (off_t)address_of(page)) ==
+	       (ssize_t)PAGE_BYTES;
+}
+
+/* Arms what can be armed, and remembers it. */
+static void arm(void)
+{
+	const struct write_tracking *t = &target.tracking;
+
+	must(write_tracking__begin_round(t));
+	(void)write_tracking__arm(t, &target.pagemap, address_of(0), address_of(PAGES));
+	for (size_t i = 0; i < PAGES; i++)
+		(void)read_page(i, model[i]);
+}
+
+static int note_dirty(bool take)
+{
+	const struct write_tracking *t = &target.tracking;
+	uint64_t before = address_of(0);
+	struct pagemap_run run;
+	int more;
+
+	write_tracking__begin(t, &target.pagemap, before, address_of(PAGES));
+	while ((more = take ? write_tracking__take(t, &target.pagemap, &run)
+			    : write_tracking__next(t, &target.pagemap, &run)) > 0) {
+		must(run.start < before || run.end <= run.start || run.end > address_of(PAGES));
+		before = run.end;
+		for (uint64_t at = run.start; at < run.end; at += PAGE_BYTES)
+			dirty[(at - address_of(0)) / PAGE_BYTES] = true;
+	}
+	return more;
+}
+
+static void ask(void)
+{
+	memset(dirty, 0, sizeof(dirty));
+	must(note_dirty(false));
+}
+
+/* How many pages differ, and are not among those that may have changed. */
+static unsigned int count_missed(void)
+{
+	static unsigned char bytes[PAGE_BYTES];
+	unsigned int missed = 0;
+
+	for (size_t i = 0; i < PAGES; i++) {
+		if (dirty[i] || !read_page(i, bytes) || !memcmp(bytes, model[i], PAGE_BYTES))
+			continue;
+		if (!missed++)
+			tap__note("page %zu has changed", i);
+	}
+	return missed;
+}
+
+static unsigned int count_dirty(size_t first, size_t end)
+{
+	unsigned int count = 0;
+
+	for (size_t i = first; i < end; i++)
+		count += dirty[i];
+	return count;
+}
+
+/* What may have changed is remembered anew and armed again, as after a checkpoint. */
+static void rearm(void)
+{
+	const struct write_tracking *t = &target.tracking;
+
+	if (t->way == WRITE_TRACKING_SOFT_DIRTY) {
+		arm();
+		return;
+	}
+	for (size_t i = 0; i < PAGES; i++) {
+		if (!dirty[i])
+			continue;
+		(void)write_tracking__arm(t, &target.pagemap, address_of(i), address_of(i + 1));
+		(void)read_page(i, model[i]);
+	}
+}
+
+/* ---- the tests ---- */
+
+static void test_clean(void)
+{
+	open_target();
+	arm();
+	ask();
+	tap__ok(count_dirty(0, PAGES - SOME) == 0,
+		"%s: nothing was written, and nothing may have changed", way_name);
+	(void)order(WRITE, 7, SOME);
+	ask();
+	tap__ok(count_missed() == 0 && count_dirty(7, 7 + SOME) == SOME &&
+			count_dirty(0, PAGES - SOME) == SOME,
+		"%s: what was written may have changed, and nothing else", way_name);
+	if (way == WRITE_TRACKING_PROTECT) {
+		must(write_tracking__rearm(&target.tracking, &target.pagemap, address_of(7),
+					   address_of(7 + SOME - 1)));
+		ask();
+		tap__ok(count_dirty(0, PAGES - SOME) == 1 && dirty[7 + SOME - 1],
+			"%s: armed again, but for one", way_name);
+		must(write_tracking__disarm(&target.tracking, address_of(SOME * 5),
+					    address_of(SOME * 6)));
+		ask();
+		tap__ok(count_dirty(SOME * 5, SOME * 6) == SOME &&
+				count_dirty(0, PAGES - SOME) == SOME + 1,
+			"%s: disarmed", way_name);
+	} else {
+		tap__skip(2, "%s: not by range", way_name);
+	}
+	close_target();
+}
+
+/* Each action on pages in the middle, and on the last ones, which were never touched. */
+static void test_actions(void)
+{
+	static const size_t places[] = {HUGE_PAGES + 7, PAGES - SOME};
+
+	for (enum action action = 0; action < ACTIONS; action++) {
+		const enum action then[] = {READ, WRITE, DONTNEED};
+		unsigned int missed = 0;
+		int failed = 0;
+
+		open_target();
+		for (size_t i = 0; i < sizeof(places) / sizeof(*places); i++) {
+			arm();
+			failed = order(action, places[i], SOME);
+			ask();
+			missed += count_missed();
+			for (size_t j = 0; j < sizeof(then) / sizeof(*then); j++) {
+				(void)order(then[j], places[i], SOME - j);
+				ask();
+				missed += count_missed();
+			}
+		}
+		close_target();
+		tap__equal(missed, 0, "%s: %s, then read, written, given back%s%s", way_name,
+			   names[action], failed ? "; not here: " : "",
+			   failed ? strerror(failed) : "");
+	}
+}
+
+/* All of them, one after the other; what may have changed is armed again now and then. */
+static void test_sequence(uint64_t seed)
+{
+	unsigned int missed = 0, rounds = 0;
+	uint64_t changed = 0;
+
+	random__seed(seed);
+	open_target();
+	arm();
+	for (unsigned int step = 0; step < STEPS && !missed; step++) {
+		const enum action action =
+			random__below(3) ? random__below(3) : random__below(ACTIONS);
+		const size_t count = 1 + random__below(SOME);
+
+		(void)order(action, random__below(PAGES - count), count);
+		if (random__below(5))
+			continue;
+		ask();
+		missed = count_missed();
+		changed += count_dirty(0, PAGES);
+		rounds++;
+		if (missed)
+			tap__note("step %u: %s", step, names[action]);
+		if (random__below(7))
+			rearm();
+	}
+	close_target();
+	tap__equal(missed, 0, "%s: %u steps, %u rounds, seed %llu", way_name, STEPS, rounds,
+		   (unsigned long long)seed);
+	tap__note("%llu pages a round may have changed",
+		  (unsigned long long)(changed / (rounds ? rounds : 1)));
+}
+
+/* It writes while pages are taken: in the end, what was copied is all there is. */
+static void test_race(void)
+{
+	unsigned int missed;
+
+	if (way == WRITE_TRACKING_SOFT_DIRTY) {
+		tap__skip(1, "%s: all pages are armed at once, so a process must stand still",
+			  way_name);
+		return;
+	}
+	open_target();
+	arm();
+	shared->racing = 1;
+	(void)order(WRITE, 0, 1);
+	for (unsigned int round = 0; round < RACE_ROUNDS; round++) {
+		memset(dirty, 0, sizeof(dirty));
+		must(note_dirty(true));
+		if (round + 1 == RACE_ROUNDS)
+			break;
+		for (size_t i = 0; i < PAGES; i++)
+			if (dirty[i])
+				(void)read_page(i, model[i]);
+	}
+	must(kill(target.pid, SIGSTOP));
+	child__wait_state(target.pid, 'T');
+	/* the last ones were taken, but not copied */
+	must(note_dirty(false));
+	missed = count_missed();
+	close_target();
+	tap__equal(missed, 0, "%s: written all the time, taken %u times", way_name, RACE_ROUNDS);
+}
+
+static void test_gone(void)
+{
+	struct pagemap_run run;
+	int more;
+
+	open_target();
+	arm();
+	must(kill(target.pid, SIGKILL));
+	child__wait_state(target.pid, 'Z');
+	write_tracking__begin(&target.tracking, &target.pagemap, address_of(0), address_of(PAGES));
+	while ((more = write_tracking__next(&target.tracking, &target.pagemap, &run)) > 0)
+		;
+	tap__equal(more, -ESRCH, "%s: it has ended", way_name);
+	close_target();
+}
+
+/* To arm memory that was never used must not cost page tables: 2 MiB for each GiB. */
+static void test_sparse(void)
+{
+	const uint64_t bytes = 64ULL << 30;
+	struct write_tracking tracking;
+	uint64_t before = 0, after = 0;
+	struct pagemap *own = malloc(sizeof(*own));
+	unsigned char *sparse = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
+				     MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	int fd = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
+
+	must(!own || fd < 0 || sparse == MAP_FAILED);
+	sparse[bytes / 2] = 1;
+	pagemap__init(own, fd);
+	write_tracking__open(&tracking, own);
+	must(procfs__status_u64(0, "VmPTE", &before));
+	must(write_tracking__begin_round(&tracking) ||
+	     write_tracking__arm(&tracking, own, (uintptr_t)sparse, (uintptr_t)sparse + bytes));
+	must(procfs__status_u64(0, "VmPTE", &after));
+	tap__ok(after < before + 1024, "64 GiB that were never used take no page tables");
+	write_tracking__close(&tracking);
+	must(munmap(sparse, bytes));
+	(void)close(fd);
+	free(own);
+}
+
+static bool has_way(enum write_tracking_way wanted)
+{
+	struct pagemap *own = malloc(sizeof(*own));
+	int fd = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
+	bool result;
+
+	must(!own || fd < 0);
+	pagemap__init(own, fd);
+	result = write_tracking__works(wanted, own);
+	(void)close(fd);
+	free(own);
+	return result;
+}
+
+int main(int argc, char **argv)
+{
+	static const struct {
+		enum write_tracking_way way;
+		const char *name;
+	} ways[] = {
+		{WRITE_TRACKING_PROTECT, "userfaultfd"},
+		{WRITE_TRACKING_SOFT_DIRTY, "soft-dirty"},
+	};
+	const uint64_t seed = random__seed_of(argc, argv, 2301);
+	enum { EACH = 4 + ACTIONS + 3, WAYS = sizeof(ways) / sizeof(*ways) };
+	bool works[WAYS];
+	unsigned int tests = 1;
+
+	for (size_t i = 0; i < WAYS; i++) {
+		works[i] = has_way(ways[i].way);
+		tests += works[i] ? EACH : 1;
+	}
+	tap__plan(tests);
+	if (under_valgrind()) {
+		tap__skip(tests, "valgrind runs the child, and has memory of its own in it");
+		return tap__done();
+	}
+	shared = mmap(NULL, sizeof(*shared), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1,
+		      0);
+	must(shared == MAP_FAILED);
+	for (size_t i = 0; i < WAYS; i++) {
+		if (!works[i]) {
+			tap__skip(1, "the kernel has no %s", ways[i].name);
+			continue;
+		}
+		way = ways[i].way;
+		way_name = ways[i].name;
+		test_clean();
+		test_actions();
+		test_sequence(seed);
+		test_race();
+		test_gone();
+	}
+	test_sparse();
+	(void)munmap(shared, sizeof(*shared));
+	return tap__done();
+}
