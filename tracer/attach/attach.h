@@ -32,10 +32,8 @@ enum { ATTACH_NAME_BYTES = 64 }; /* of a checkpoint, with the NUL */
  * Attaches to process pid.
  * best: the best way of write tracking that may be used. If it does not work here, the next one
  * does: WRITE_TRACKING_PROTECT, _SOFT_DIRTY, _NONE.
- * Returns 0 and *ret_attach; -ESRCH; -ENOMEM; a reason (target/reason.h): -REASON_SELF,
- * -REASON_KERNEL_THREAD, -REASON_NOT_A_PROCESS (the id of a thread), -REASON_LEADER_ENDED,
- * -REASON_PID_NAMESPACE, -REASON_TRACED, -REASON_OTHER_USER, -REASON_YAMA,
- * -REASON_PTRACE_FORBIDDEN, -REASON_CALLS_FOREIGN (32-bit), -REASON_EMULATED; or -errno.
+ * Returns 0 and *ret_attach; -ENOMEM; what may_attach__check() returns (may_attach.h), each refusal
+ * with a reason of its own; -REASON_NOT_STOPPED; or another -errno.
  */
 int attach__open(pid_t pid, enum write_tracking_way best, struct attach **ret_attach);
 

@@ -169,14 +169,24 @@ static int add_piece(struct layout_change *change, const struct piece *piece,
 	return err;
 }
 
-static uint64_t find_heap_end(const struct mappings *mappings)
+/* The last mapping of the heap, or the first one; NULL if there is none. */
+static const struct mapping *find_heap(const struct mappings *mappings, bool last)
 {
-	uint64_t end = 0;
+	const struct mapping *found = NULL;
 
-	for (size_t i = 0; i < mappings->count; i++)
+	for (size_t i = 0; i < mappings->count && (last || !found); i++)
 		if (!strcmp(mappings->items[i].path, "[heap]"))
-			end = mappings->items[i].end;
-	return end;
+			found = &mappings->items[i];
+	return found;
+}
+
+static void find_heap_ends(const struct mappings *before, const struct mappings *now,
+			   struct layout_change *change)
+{
+	const struct mapping *heap = find_heap(before, true), *first = find_heap(now, false);
+
+	change->heap_end_now = first ? find_heap(now, true)->end : 0;
+	change->heap_end = heap ? heap->end : first ? first->start : 0;
 }
 
 static void empty(struct layout_change *change)
@@ -193,8 +203,7 @@ int layout__compare(const struct mappings *before, const struct mappings *now,
 	int err = 0;
 
 	empty(ret);
-	ret->heap_end = find_heap_end(before);
-	ret->heap_end_now = find_heap_end(now);
+	find_heap_ends(before, now, ret);
 	while (!err && next_piece(&walk, &piece))
 		err = add_piece(ret, &piece, ret_gone);
 	return err;

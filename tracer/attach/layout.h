@@ -41,7 +41,7 @@ struct layout_change {
 	struct intervals unmap;      /* what is new, or another one than it was */
 	struct layout_parts map;     /* what is gone; unmap comes first */
 	struct layout_parts protect; /* what has other rights */
-	/* The ends of the heap, of brk(2), then and now; 0 if there is none. */
+	/* Where the heap of brk(2) is to end, and where it ends now; 0 if there is none. */
 	uint64_t heap_end, heap_end_now;
 };
 

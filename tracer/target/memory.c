@@ -361,6 +361,34 @@ int memory__read(struct memory *memory, uint64_t address, void *bytes, size_t le
 	return force(memory, address, bytes, length, false);
 }
 
+/* The page at an offset into pieces. */
+static void *page_at(const struct iovec *pieces, size_t offset)
+{
+	while (offset >= pieces->iov_len)
+		offset -= pieces++->iov_len;
+	return (char *)pieces->iov_base + offset;
+}
+
+int memory__read_pieces(struct memory *memory, const struct iovec *local, size_t locals,
+			const struct iovec *remote, size_t remotes)
+{
+	size_t total = 0;
+	ssize_t done;
+	int err = 0;
+
+	for (size_t i = 0; i < remotes; i++)
+		total += remote[i].iov_len;
+	done = process_vm_readv(memory->pid, local, locals, remote, remotes, 0);
+	if (done < 0 && errno == ESRCH)
+		return -ESRCH;
+	/* It has stopped at a page that may not be read, or at a limit. */
+	for (size_t at = done > 0 ? page__start((size_t)done) : 0; at < total && !err;
+	     at += PAGE_BYTES)
+		err = memory__read(memory, (uintptr_t)page_at(remote, at), page_at(local, at),
+				   PAGE_BYTES);
+	return err;
+}
+
 int memory__write(struct memory *memory, uint64_t address, const void *bytes, size_t length)
 {
 	struct iovec local = {(void *)(uintptr_t)bytes, length};

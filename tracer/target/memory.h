@@ -60,6 +60,12 @@ bool memory__can_scan(const struct memory *memory);
 int memory__read(struct memory *memory, uint64_t address, void *bytes, size_t length);
 int memory__write(struct memory *memory, uint64_t address, const void *bytes, size_t length);
 
+/* Reads whole pages: the bytes of all remote pieces, one after the other, into all local pieces,
+ * few and long ones in few system calls. At most IOV_MAX of each. Returns 0, -ESRCH or another
+ * -errno; on failure an unknown part was copied. */
+int memory__read_pieces(struct memory *memory, const struct iovec *local, size_t locals,
+			const struct iovec *remote, size_t remotes);
+
 /*
  * Writes count pieces, local[i] to remote[i], each pair of equal length, in few system calls.
  * *ret_forced: bytes written through /proc/PID/mem. *ret_failed: bytes that could not be written.

@@ -70,6 +70,19 @@ void registers__restart_call(struct user_regs_struct *general)
 	}
 }
 
+void registers__restart(pid_t tid)
+{
+	struct user_regs_struct general;
+	unsigned long long rax;
+
+	if (ptrace(PTRACE_GETREGS, tid, NULL, &general))
+		return;
+	rax = general.rax;
+	registers__restart_call(&general);
+	if (general.rax != rax)
+		(void)ptrace(PTRACE_SETREGS, tid, NULL, &general);
+}
+
 static int read_extended(pid_t tid, struct registers *registers)
 {
 	char bytes[EXTENDED_MAX];

@@ -47,6 +47,9 @@ void registers__clear(struct registers *registers);
  */
 void registers__restart_call(struct user_regs_struct *general);
 
+/* The same for thread tid itself, which runs on with its own registers. */
+void registers__restart(pid_t tid);
+
 /*
  * A thread that is preempted inside of a restartable sequence (rseq(2)) goes on at its abort
  * handler. The kernel does that when it returns to the program, unless it finds the thread

@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * What the files of this folder share of an attached process. Who attaches needs attach.h only.
+ */
+#ifndef TRACER_ATTACH_ATTACH_STATE_H
+#define TRACER_ATTACH_ATTACH_STATE_H
+
+#include "attach/attach.h"
+#include "attach/changes.h"
+#include "attach/checkpoint.h"
+#include "attach/page_store.h"
+#include "target/freeze.h"
+#include "target/memory.h"
+
+struct attach {
+	pid_t pid;
+	int pidfd, mem_fd, pagemap_fd; /* mem: /proc/PID/mem */
+	bool serves_faults;            /* it has a userfaultfd of its own */
+	struct freeze *freeze;
+	struct memory *memory;
+	struct pagemap pagemap;
+	struct write_tracking tracking;
+	struct page_store store;
+	struct checkpoints list;
+	/* Pages that are not written since they were armed are those of this checkpoint. It may
+	 * have been taken out of the list. NULL: every page may be another one. */
+	struct checkpoint *base;
+	struct changes changes; /* since then, as of the last look */
+	uint64_t rollbacks;
+	char **named; /* mappings that attach__name_left_alone() has named */
+	size_t named_count;
+	char detail[512];
+};
+
+/* Stops all threads, and looks whether it is still the process that was attached. drop_faults: see
+ * freeze__deliver(). Returns 0; -ESRCH; -REASON_EXECED; or as freeze__stop(): all threads run. */
+int attach_state__stop(struct attach *attach, bool drop_faults);
+
+/* Finds what has changed since base, of a process that stands still. mappings: of now. 0, -ESRCH or
+ * another -errno. */
+int attach_state__find_changes(struct attach *attach, const struct mappings *mappings);
+
+/* Takes a checkpoint out of the list. If it is base, it lives until another one is base. */
+void attach_state__retire(struct attach *attach, struct checkpoint *checkpoint);
+
+/* Nobody knows what the pages of the process are. */
+void attach_state__lose_base(struct attach *attach);
+
+/* The process has the bytes of this checkpoint now: makes it base, and arms. mappings: of now.
+ * touched: pages that the caller has written. fresh: what the caller has mapped. What cannot be
+ * armed counts as changed. */
+void attach_state__set_base(struct attach *attach, struct checkpoint *base,
+			    const struct mappings *mappings, const struct intervals *touched,
+			    const struct intervals *fresh);
+
+#endif

@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * Which pages of a process that stands still may have changed since write tracking was last armed.
+ */
+#ifndef TRACER_ATTACH_CHANGES_H
+#define TRACER_ATTACH_CHANGES_H
+
+#include "base/intervals.h"
+#include "base/procfs.h"
+#include "pages/write_tracking.h"
+
+struct changes {                  /* zero-initialised: nothing */
+	struct intervals written; /* pages that may have changed */
+	struct intervals data;    /* those of them that hold data of the process's own; others read
+				   * as zeros, or as the file that is mapped */
+	struct intervals unarmed; /* those of them that are not armed */
+};
+
+/*
+ * Looks at all mappings that are saved (layout.h).
+ * tracking: how; with WRITE_TRACKING_NONE every page may have changed. pagemap: of the process.
+ * quiet: addresses that are left out.
+ * ret: its old content is dropped. Returns 0; -ESRCH; -ENOMEM; or another -errno: *ret is then of
+ * no use.
+ */
+int changes__find(const struct write_tracking *tracking, struct pagemap *pagemap,
+		  const struct mappings *mappings, const struct intervals *quiet,
+		  struct changes *ret);
+
+/* Frees what it holds and empties it; harmless on an empty one. */
+void changes__clear(struct changes *changes);
+
+#endif

@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * One checkpoint, and the list of them, oldest first.
+ */
+#ifndef TRACER_ATTACH_CHECKPOINT_H
+#define TRACER_ATTACH_CHECKPOINT_H
+
+#include <stdbool.h>
+#include "attach/attach.h"
+#include "attach/page_tree.h"
+#include "base/procfs.h"
+#include "target/registers.h"
+#include "target/threads.h"
+
+struct checkpoint {
+	struct checkpoint *next;
+	char name[ATTACH_NAME_BYTES];
+	uint64_t time_ns; /* CLOCK_REALTIME */
+	struct threads threads;
+	struct registers *registers; /* of each of them */
+	struct mappings mappings;
+	struct page_tree tree; /* no page: it is zeros, or that of the file */
+};
+
+/* An empty one; or NULL: there is no memory. store: borrowed. */
+struct checkpoint *checkpoint__create(struct page_store *store);
+
+/* The registers of thread tid, or NULL. */
+const struct registers *checkpoint__registers(const struct checkpoint *checkpoint, pid_t tid);
+
+/* checkpoint__free(NULL) is harmless. */
+void checkpoint__free(struct checkpoint *checkpoint);
+
+struct checkpoints { /* zero-initialised: empty */
+	struct checkpoint *first;
+	uint32_t count;
+};
+
+/* Is it a name as attach__checkpoint() takes it? */
+bool checkpoints__is_name(const char *name);
+
+/* Writes the lowest number that is not a name yet. */
+void checkpoints__next_name(const struct checkpoints *list, char name[ATTACH_NAME_BYTES]);
+
+/* The one of that name, or NULL. name: NULL is the newest. */
+struct checkpoint *checkpoints__find(const struct checkpoints *list, const char *name);
+
+/* Adds it as the newest; the list owns it. */
+void checkpoints__add(struct checkpoints *list, struct checkpoint *checkpoint);
+
+/* Takes it out of the list; the caller owns it. Harmless if it is not in the list. */
+void checkpoints__remove(struct checkpoints *list, struct checkpoint *checkpoint);
+
+/* Frees all; harmless on an empty list. */
+void checkpoints__clear(struct checkpoints *list);
+
+#endif

@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * Copies pages of a process that stands still into a tree.
+ */
+#ifndef TRACER_ATTACH_COPY_H
+#define TRACER_ATTACH_COPY_H
+
+#include "attach/page_tree.h"
+#include "base/intervals.h"
+#include "target/memory.h"
+
+/*
+ * Makes the pages of tree in ranges those of the process. A page of zeros is taken out; one that
+ * has not changed stays shared with other trees.
+ * *ret_pages: how many are new in tree. Returns 0; -ENOMEM; -ESRCH; or another -errno: some pages
+ * are then as before.
+ */
+int copy__pages(struct memory *memory, const struct intervals *ranges, struct page_tree *tree,
+		uint64_t *ret_pages);
+
+#endif

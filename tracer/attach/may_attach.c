@@ -1,0 +1,125 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * See may_attach.h. Sources: proc(5), ptrace(2), Documentation/admin-guide/LSM/Yama.rst.
+ */
+#include "attach/may_attach.h"
+
+#include <elf.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+#include "base/procfs.h"
+#include "target/reason.h"
+
+enum { KERNEL_THREAD = 0x200000 }; /* PF_KTHREAD of include/linux/sched.h */
+
+/* Its state letter and its flags, from /proc/PID/stat. */
+static int read_stat(pid_t pid, char *ret_state, unsigned int *ret_flags)
+{
+	char text[1024], *close;
+	ssize_t length = procfs__read(pid, "stat", text, sizeof(text) - 1);
+
+	if (length < 0)
+		return (int)length;
+	text[length] = '\0';
+	close = strrchr(text, ')'); /* its name may have one, too */
+	if (!close || sscanf(close + 1, " %c %*d %*d %*d %*d %*d %u", ret_state, ret_flags) != 2)
+		return -EBADMSG;
+	return 0;
+}
+
+/* Does the kernel let us trace it, as far as can be seen without tracing it? */
+static int check_access(pid_t pid)
+{
+	int fd = procfs__open(pid, "mem", O_RDWR);
+
+	if (fd == -EACCES || fd == -EPERM)
+		return may_attach__refusal(pid);
+	if (fd < 0)
+		return fd;
+	(void)close(fd);
+	return 0;
+}
+
+static int check_namespace(pid_t pid)
+{
+	struct stat its, own;
+	int err = procfs__stat(pid, "ns/pid", &its);
+
+	if (!err)
+		err = procfs__stat(0, "ns/pid", &own);
+	if (err)
+		return err;
+	return its.st_dev == own.st_dev && its.st_ino == own.st_ino ? 0 : -REASON_PID_NAMESPACE;
+}
+
+/* Does it run a 64-bit program? */
+static int check_program(pid_t pid)
+{
+	unsigned char ident[EI_NIDENT];
+	ssize_t length = procfs__read(pid, "exe", ident, sizeof(ident));
+
+	if (length < 0)
+		return (int)length;
+	return length == sizeof(ident) && ident[EI_CLASS] == ELFCLASS64 ? 0 : -REASON_CALLS_FOREIGN;
+}
+
+static bool has_yama(void)
+{
+	int fd = open("/proc/sys/kernel/yama/ptrace_scope", O_RDONLY | O_CLOEXEC);
+	char scope = '0';
+
+	if (fd < 0)
+		return false;
+	(void)!read(fd, &scope, 1);
+	(void)close(fd);
+	return scope != '0';
+}
+
+int may_attach__refusal(pid_t pid)
+{
+	struct stat status;
+
+	if (!procfs__stat(pid, "", &status) && geteuid() && status.st_uid != geteuid())
+		return -REASON_OTHER_USER;
+	return has_yama() ? -REASON_YAMA : -REASON_PTRACE_FORBIDDEN;
+}
+
+int may_attach__check(pid_t pid)
+{
+	uint64_t process, tracer;
+	unsigned int flags;
+	char state;
+	int err = procfs__status_u64(pid, "Tgid", &process);
+
+	if (err)
+		return err;
+	if (process == (uint64_t)getpid())
+		return -REASON_SELF;
+	if (process != (uint64_t)pid)
+		return -REASON_NOT_A_PROCESS;
+	err = read_stat(pid, &state, &flags);
+	if (!err)
+		err = procfs__status_u64(pid, "TracerPid", &tracer);
+	if (err)
+		return err;
+	if (flags & KERNEL_THREAD)
+		return -REASON_KERNEL_THREAD;
+	if (state == 'Z') {
+		struct stat tasks;
+
+		return !procfs__stat(pid, "task", &tasks) && tasks.st_nlink > 3
+			       ? -REASON_LEADER_ENDED
+			       : -ESRCH;
+	}
+	if (tracer)
+		return -REASON_TRACED;
+	err = check_access(pid);
+	if (!err)
+		err = check_namespace(pid);
+	return err ? err : check_program(pid);
+}

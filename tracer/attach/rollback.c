@@ -1,0 +1,474 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * Going back to a checkpoint: attach__rollback(). First everything is looked at that can refuse,
+ * and all memory is found that is needed; then threads, mappings, bytes and registers are changed.
+ *
+ *	W: pages to be written   (written ∪ different from base ∪ mapped again) that are saved
+ *	C: pages to be cleared   (those with data ∪ different from base) that are not saved
+ */
+#include <errno.h>
+#include <linux/rseq.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+#include "attach/attach.h"
+#include "attach/attach_state.h"
+#include "attach/layout.h"
+#include "attach/remake.h"
+#include "base/clock.h"
+#include "base/page.h"
+#include "target/fault.h"
+#include "target/reason.h"
+#include "target/userfault.h"
+#include "target/write_batch.h"
+
+enum { MANY_PAGES = 64 }; /* of zeros: they are discarded, not written */
+
+/* A thread that is to be ended. */
+struct surplus {
+	pid_t tid;
+	struct inject *inject;
+};
+
+struct rollback {
+	struct attach *attach;
+	struct checkpoint *to;
+	struct mappings now;
+	struct layout_change change;
+	struct intervals fresh;   /* what is mapped again */
+	struct intervals write;   /* W; first with pages that are not saved */
+	struct intervals clear;   /* C; likewise */
+	struct intervals discard; /* of C: what is discarded, by a call */
+	struct intervals touched; /* of both: what is written */
+	struct write_batch batch;
+	struct rseq *areas; /* of the threads of the checkpoint, as they are to be */
+	uint8_t *zeros;     /* a page */
+	struct surplus *surplus;
+	size_t surplus_count;
+	struct inject *inject; /* NULL: no call is needed */
+	uint32_t mapped, unmapped;
+	uint64_t pages;
+};
+
+/* ---- threads ---- */
+
+static bool is_in(const struct threads *threads, const struct thread *thread)
+{
+	for (size_t i = 0; i < threads->count; i++)
+		if (threads->items[i].tid == thread->tid)
+			return threads->items[i].start == thread->start;
+	return false;
+}
+
+static int look_at_threads(struct rollback *r)
+{
+	struct attach *attach = r->attach;
+	struct threads now = {0}, ended = {0};
+	int err = threads__read(attach->pid, &now);
+
+	if (err)
+		return err;
+	for (size_t i = 0; i < r->to->threads.count; i++)
+		if (!is_in(&now, &r->to->threads.items[i]))
+			err = -REASON_THREAD_ENDED;
+	if (err) {
+		(void)threads__are_same(&r->to->threads, &now, attach->detail,
+					sizeof(attach->detail));
+		goto out;
+	}
+	r->surplus = calloc(now.count, sizeof(*r->surplus));
+	if (!r->surplus)
+		err = -ENOMEM;
+	for (size_t i = 0; i < now.count && !err; i++) {
+		struct surplus *surplus = &r->surplus[r->surplus_count];
+
+		if (is_in(&r->to->threads, &now.items[i]))
+			continue;
+		surplus->tid = now.items[i].tid;
+		err = inject__open_held(attach->pid, surplus->tid, &surplus->inject);
+		r->surplus_count += !err;
+	}
+out:
+	threads__clear(&now);
+	threads__clear(&ended);
+	return err;
+}
+
+static int end_surplus(struct rollback *r)
+{
+	int err = 0;
+
+	for (size_t i = 0; i < r->surplus_count && !err; i++) {
+		err = inject__exit(r->surplus[i].inject);
+		r->surplus[i].inject = NULL;
+		freeze__forget(r->attach->freeze, r->surplus[i].tid);
+	}
+	return err;
+}
+
+static int write_registers(const struct rollback *r)
+{
+	const struct checkpoint *to = r->to;
+	int err = 0;
+
+	for (size_t i = 0; i < to->threads.count && !err; i++)
+		err = registers__write(to->threads.items[i].tid, &to->registers[i]);
+	return err;
+}
+
+/* ---- mappings ---- */
+
+static void name_mapping(struct attach *attach, const struct mapping *mapping)
+{
+	(void)snprintf(attach->detail, sizeof(attach->detail), "%lx-%lx %s",
+		       (unsigned long)mapping->start, (unsigned long)mapping->end, mapping->path);
+}
+
+static int look_at_mappings(struct rollback *r)
+{
+	const struct mapping *gone = NULL;
+	int err = procfs__mappings(r->attach->pid, &r->now);
+
+	if (!err)
+		err = layout__compare(&r->to->mappings, &r->now, &r->change, &gone);
+	if (!err)
+		err = remake__check_files(r->attach->pid, &r->change, &gone);
+	if (err == -REASON_MEMORY_GONE)
+		name_mapping(r->attach, gone);
+	for (size_t i = 0; i < r->change.map.count && !err; i++)
+		err = intervals__add(&r->fresh, r->change.map.items[i].start,
+				     r->change.map.items[i].end);
+	r->mapped = (uint32_t)r->change.map.count;
+	r->unmapped = (uint32_t)r->change.unmap.count;
+	return err;
+}
+
+/* Are the mappings those of the checkpoint now? */
+static int check_mappings(struct rollback *r)
+{
+	const struct mapping *gone;
+	struct mappings now = {0};
+	int err = procfs__mappings(r->attach->pid, &now);
+
+	if (!err)
+		err = layout__compare(&r->to->mappings, &now, &r->change, &gone);
+	if (!err && !layout__is_same(&r->change))
+		err = -EFAULT;
+	procfs__free_mappings(&now);
+	return err;
+}
+
+/* ---- bytes ---- */
+
+static int add_page(uint64_t address, void *argument)
+{
+	return intervals__add(argument, address, address + PAGE_BYTES);
+}
+
+/* What the mappings of the checkpoint that are saved have in common with pages. */
+static int limit_to_saved(const struct rollback *r, struct intervals *pages)
+{
+	const struct mappings *mappings = &r->to->mappings;
+	struct intervals saved = {0}, rest = {0};
+	int err = 0;
+
+	for (size_t i = 0; i < mappings->count && !err; i++)
+		if (layout__is_saved(&mappings->items[i]))
+			err = intervals__add(&saved, mappings->items[i].start,
+					     mappings->items[i].end);
+	if (!err)
+		err = intervals__intersect(pages, &saved, &rest);
+	intervals__clear(&saved);
+	intervals__clear(pages);
+	*pages = rest;
+	return err;
+}
+
+/* Finds W and C, both still with what belongs to the other. */
+static int find_pages(struct rollback *r)
+{
+	struct attach *attach = r->attach;
+	struct intervals different = {0}, clear = {0};
+	int err = attach_state__find_changes(attach, &r->now);
+
+	if (!err && attach->base)
+		err = page_tree__compare(&attach->base->tree, &r->to->tree, add_page, &different);
+	if (!err)
+		err = intervals__copy(&attach->changes.written, &r->write);
+	if (!err)
+		err = intervals__unite(&r->write, &different);
+	if (!err)
+		err = intervals__unite(&r->write, &r->fresh);
+	if (!err)
+		err = limit_to_saved(r, &r->write);
+	if (!err)
+		err = intervals__copy(&attach->changes.data, &clear);
+	if (!err)
+		err = intervals__unite(&clear, &different);
+	if (!err)
+		err = intervals__subtract(&clear, &r->fresh, &r->clear);
+	if (!err)
+		err = limit_to_saved(r, &r->clear);
+	intervals__clear(&different);
+	intervals__clear(&clear);
+	return err;
+}
+
+static int write_page(struct rollback *r, uint64_t address, uint8_t *bytes)
+{
+	int err = intervals__add(&r->touched, address, address + PAGE_BYTES);
+
+	r->pages++;
+	return err ? err : write_batch__add(&r->batch, bytes, address, PAGE_BYTES);
+}
+
+static int add_saved(struct rollback *r, const struct interval *range)
+{
+	const struct page_tree *tree = &r->to->tree;
+	uint64_t address = 0;
+	uint32_t page;
+	int err = 0;
+
+	for (uint64_t at = range->start;
+	     !err && (page = page_tree__next(tree, at, range->end, &address));
+	     at = address + PAGE_BYTES)
+		err = write_page(r, address, page_store__bytes(tree->store, page));
+	return err;
+}
+
+static const struct mapping *find_mapping(const struct mappings *mappings, uint64_t address)
+{
+	for (size_t i = 0; i < mappings->count; i++)
+		if (mappings->items[i].start <= address && address < mappings->items[i].end)
+			return &mappings->items[i];
+	return NULL;
+}
+
+/* Clears [start, end), of which nothing is saved. */
+static int add_clear(struct rollback *r, uint64_t start, uint64_t end)
+{
+	int err = 0;
+
+	while (start < end && !err) {
+		const struct mapping *mapping = find_mapping(&r->to->mappings, start);
+		const uint64_t stop = mapping->end < end ? mapping->end : end;
+
+		if (layout__kind(mapping) == LAYOUT_FILE || stop - start >= MANY_PAGES * PAGE_BYTES)
+			err = intervals__add(&r->discard, start, stop);
+		else
+			for (uint64_t at = start; at < stop && !err; at += PAGE_BYTES)
+				err = write_page(r, at, r->zeros);
+		start = stop;
+	}
+	return err;
+}
+
+static int add_cleared(struct rollback *r, const struct interval *range)
+{
+	uint64_t at = range->start, address;
+	int err = 0;
+
+	while (at < range->end && !err) {
+		if (!page_tree__next(&r->to->tree, at, range->end, &address))
+			address = range->end;
+		err = add_clear(r, at, address);
+		at = address + PAGE_BYTES;
+	}
+	return err;
+}
+
+static int look_at_pages(struct rollback *r)
+{
+	int err = find_pages(r);
+
+	for (size_t i = 0; i < r->write.count && !err; i++)
+		err = add_saved(r, &r->write.items[i]);
+	for (size_t i = 0; i < r->clear.count && !err; i++)
+		err = add_cleared(r, &r->clear.items[i]);
+	return err;
+}
+
+/* Memory that the kernel writes when it moves a thread to another processor: it stays as it is, but
+ * for the sequence that the thread was in (registers__leave_sequence). */
+static int keep_rseq(struct rollback *r)
+{
+	const struct checkpoint *to = r->to;
+	int err = 0;
+
+	r->areas = calloc(to->threads.count, sizeof(*r->areas));
+	if (!r->areas)
+		return -ENOMEM;
+	for (size_t i = 0; i < to->threads.count && !err; i++) {
+		const struct registers *registers = &to->registers[i];
+		struct rseq *area = &r->areas[i];
+		const size_t bytes = registers->rseq_bytes < sizeof(*area) ? registers->rseq_bytes
+									   : sizeof(*area);
+
+		if (!registers->rseq || !intervals__find(&r->touched, registers->rseq) ||
+		    memory__read(r->attach->memory, registers->rseq, area, bytes))
+			continue;
+		area->rseq_cs = 0;
+		err = write_batch__add(&r->batch, (uint8_t *)area, registers->rseq, bytes);
+	}
+	return err;
+}
+
+static int write_bytes(struct rollback *r)
+{
+	uint64_t bytes, forced, failed;
+
+	return write_batch__write(&r->batch, r->attach->memory, &bytes, &forced, &failed);
+}
+
+/* ---- all together ---- */
+
+/* Looks at everything that can refuse. Nothing is changed. */
+static int look(struct rollback *r)
+{
+	struct attach *attach = r->attach;
+	int err = look_at_threads(r);
+
+	if (!err)
+		err = look_at_mappings(r);
+	if (!err)
+		err = look_at_pages(r);
+	if (!err)
+		err = keep_rseq(r);
+	if (!err && attach->serves_faults)
+		err = userfault__check(attach->pid, &r->touched);
+	if (!err && (!layout__is_same(&r->change) || r->discard.count))
+		err = inject__open_held(attach->pid, r->to->threads.items[0].tid, &r->inject);
+	return err ? err : fault__pass("rollback", attach->pid);
+}
+
+static int make_calls(struct rollback *r)
+{
+	int err, closing;
+
+	if (!r->inject)
+		return 0;
+	err = remake__mappings(r->inject, r->attach->memory, &r->change);
+	if (!err)
+		err = remake__discard(r->inject, &r->discard);
+	closing = inject__close(r->inject);
+	r->inject = NULL;
+	if (!err)
+		err = closing;
+	return err ? err : check_mappings(r);
+}
+
+/* Changes the process, from threads to registers. */
+static int change(struct rollback *r)
+{
+	const struct freeze *freeze = r->attach->freeze;
+	const pid_t pid = r->attach->pid;
+	int err = freeze__kill_on_death(freeze, true);
+
+	if (!err)
+		err = end_surplus(r);
+	if (!err)
+		err = fault__pass("ended", pid);
+	if (!err)
+		err = make_calls(r);
+	if (!err)
+		err = fault__pass("mapped", pid);
+	if (!err)
+		err = write_bytes(r);
+	if (!err)
+		err = fault__pass("written", pid);
+	if (!err)
+		err = write_registers(r);
+	return err;
+}
+
+static int stop_for_good(pid_t tid, void *argument)
+{
+	const struct attach *attach = argument;
+
+	(void)syscall(SYS_tgkill, attach->pid, tid, SIGSTOP);
+	return 0;
+}
+
+/* Leaves the process stopped, half restored. */
+static void give_up(struct rollback *r, int err)
+{
+	struct attach *attach = r->attach;
+
+	(void)snprintf(attach->detail, sizeof(attach->detail), "%s", reason__text(err));
+	(void)freeze__for_each(attach->freeze, stop_for_good, attach);
+	(void)freeze__kill_on_death(attach->freeze, false);
+	attach_state__lose_base(attach);
+}
+
+static int roll_back(struct rollback *r)
+{
+	struct attach *attach = r->attach;
+	int err = look(r);
+
+	if (err)
+		return err;
+	err = change(r);
+	if (err == -ESRCH)
+		return err;
+	if (err) {
+		give_up(r, err);
+		return -REASON_HALF_DONE;
+	}
+	attach_state__set_base(attach, r->to, &r->to->mappings, &r->touched, &r->fresh);
+	return freeze__kill_on_death(attach->freeze, false);
+}
+
+static void clear(struct rollback *r)
+{
+	for (size_t i = 0; i < r->surplus_count; i++)
+		(void)inject__close(r->surplus[i].inject);
+	(void)inject__close(r->inject);
+	free(r->surplus);
+	free(r->areas);
+	free(r->zeros);
+	procfs__free_mappings(&r->now);
+	layout__clear(&r->change);
+	intervals__clear(&r->fresh);
+	intervals__clear(&r->write);
+	intervals__clear(&r->clear);
+	intervals__clear(&r->discard);
+	intervals__clear(&r->touched);
+	write_batch__clear(&r->batch);
+}
+
+int attach__rollback(struct attach *attach, const char *name, struct attach_result *ret_result)
+{
+	const uint64_t start_ns = clock__now_ns();
+	struct rollback r = {.attach = attach, .to = checkpoints__find(&attach->list, name)};
+	int err;
+
+	*attach->detail = '\0';
+	if (!r.to)
+		return name ? -ENOENT : -REASON_NO_CHECKPOINT;
+	r.zeros = calloc(1, PAGE_BYTES);
+	if (!r.zeros)
+		return -ENOMEM;
+	err = attach_state__stop(attach, true);
+	if (!err) {
+		err = roll_back(&r);
+		freeze__release(attach->freeze);
+	}
+	if (!err) {
+		attach->rollbacks++;
+		*ret_result = (struct attach_result){
+			.pages = r.pages,
+			.bytes = r.pages * PAGE_BYTES,
+			.stop_ns = clock__now_ns() - start_ns,
+			.threads = (uint32_t)r.to->threads.count,
+			.ended = (uint32_t)r.surplus_count,
+			.unmapped = r.unmapped,
+			.mapped = r.mapped,
+		};
+		memcpy(ret_result->name, r.to->name, sizeof(ret_result->name));
+	}
+	clear(&r);
+	return err;
+}

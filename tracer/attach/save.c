@@ -1,0 +1,145 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * Taking a checkpoint: attach__checkpoint(). Nothing is written to the process.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include "attach/attach.h"
+#include "attach/attach_state.h"
+#include "attach/copy.h"
+#include "attach/layout.h"
+#include "base/clock.h"
+#include "base/page.h"
+
+static int save_threads(const struct attach *attach, struct checkpoint *checkpoint)
+{
+	int err = threads__read(attach->pid, &checkpoint->threads);
+
+	if (err)
+		return err;
+	checkpoint->registers = calloc(checkpoint->threads.count, sizeof(*checkpoint->registers));
+	if (!checkpoint->registers)
+		return -ENOMEM;
+	for (size_t i = 0; i < checkpoint->threads.count && !err; i++)
+		err = registers__read(checkpoint->threads.items[i].tid, attach->mem_fd,
+				      &checkpoint->registers[i]);
+	return err;
+}
+
+static int add_saved(const struct mappings *mappings, struct intervals *ret)
+{
+	int err = 0;
+
+	for (size_t i = 0; i < mappings->count && !err; i++)
+		if (layout__is_saved(&mappings->items[i]))
+			err = intervals__add(ret, mappings->items[i].start, mappings->items[i].end);
+	return err;
+}
+
+static int remove_all(struct page_tree *tree, const struct intervals *ranges)
+{
+	int err = 0;
+
+	for (size_t i = 0; i < ranges->count && !err; i++)
+		err = page_tree__remove(tree, ranges->items[i].start, ranges->items[i].end);
+	return err;
+}
+
+/* Takes pages out that the process does not have any more: their mapping is gone, or they were
+ * given back. */
+static int remove_gone(const struct attach *attach, struct checkpoint *checkpoint)
+{
+	struct intervals before = {0}, now = {0}, gone = {0};
+	int err = add_saved(&checkpoint->mappings, &now);
+
+	if (!err)
+		err = add_saved(&attach->base->mappings, &before);
+	if (!err)
+		err = intervals__subtract(&before, &now, &gone);
+	if (!err)
+		err = remove_all(&checkpoint->tree, &gone);
+	if (!err)
+		err = intervals__subtract(&attach->changes.written, &attach->changes.data, &gone);
+	if (!err)
+		err = remove_all(&checkpoint->tree, &gone);
+	intervals__clear(&before);
+	intervals__clear(&now);
+	intervals__clear(&gone);
+	return err;
+}
+
+/* Saves a process that stands still. */
+static int save(struct attach *attach, struct checkpoint *checkpoint, uint64_t *ret_pages)
+{
+	int err = save_threads(attach, checkpoint);
+
+	if (!err)
+		err = procfs__mappings(attach->pid, &checkpoint->mappings);
+	if (!err)
+		err = attach_state__find_changes(attach, &checkpoint->mappings);
+	if (!err && attach->base) {
+		page_tree__share(&attach->base->tree, &checkpoint->tree);
+		err = remove_gone(attach, checkpoint);
+	}
+	return err ? err
+		   : copy__pages(attach->memory, &attach->changes.data, &checkpoint->tree,
+				 ret_pages);
+}
+
+static void restart_calls(const struct checkpoint *checkpoint)
+{
+	for (size_t i = 0; i < checkpoint->threads.count; i++)
+		registers__restart(checkpoint->threads.items[i].tid);
+}
+
+static void replace(struct attach *attach, struct checkpoint *checkpoint)
+{
+	struct checkpoint *old = checkpoints__find(&attach->list, checkpoint->name);
+
+	if (old)
+		attach_state__retire(attach, old);
+	checkpoints__add(&attach->list, checkpoint);
+}
+
+int attach__checkpoint(struct attach *attach, const char *name, struct attach_result *ret_result)
+{
+	static const struct intervals none;
+	const uint64_t start_ns = clock__now_ns();
+	struct checkpoint *checkpoint;
+	uint64_t pages = 0;
+	int err;
+
+	*attach->detail = '\0';
+	if (name && !checkpoints__is_name(name))
+		return -EINVAL;
+	checkpoint = checkpoint__create(&attach->store);
+	if (!checkpoint)
+		return -ENOMEM;
+	if (name)
+		(void)snprintf(checkpoint->name, sizeof(checkpoint->name), "%s", name);
+	else
+		checkpoints__next_name(&attach->list, checkpoint->name);
+	err = attach_state__stop(attach, false);
+	if (!err)
+		err = save(attach, checkpoint, &pages);
+	if (err) {
+		freeze__release(attach->freeze);
+		checkpoint__free(checkpoint);
+		return err;
+	}
+	checkpoint->time_ns = clock__read_ns(CLOCK_REALTIME);
+	replace(attach, checkpoint);
+	attach_state__set_base(attach, checkpoint, &checkpoint->mappings, &none, &none);
+	restart_calls(checkpoint);
+	freeze__release(attach->freeze);
+	*ret_result = (struct attach_result){
+		.pages = pages,
+		.bytes = pages * PAGE_BYTES,
+		.stop_ns = clock__now_ns() - start_ns,
+		.threads = (uint32_t)checkpoint->threads.count,
+	};
+	memcpy(ret_result->name, checkpoint->name, sizeof(ret_result->name));
+	return 0;
+}
