@@ -30,7 +30,8 @@ static struct shared { /* with the child */
 	volatile __u64 failed; /* errno of what it could not do */
 } * shared;
 
-static unsigned char *memory; /* PAGES, which each child has for itself */
+static unsigned char *memory; /* which each child has for itself */
+static size_t memory_bytes = BYTES;
 static bool can_arm;
 static struct hooks *hooks;
 static struct fault_list *list;
@@ -67,10 +68,10 @@ static inline void arm(void)
 	int uffd = write_protect__open(&inode);
 
 	die_unless(uffd >= 0);
-	memset(memory, 23, BYTES);
+	memset(memory, 23, memory_bytes);
 	pagemap__init(&own, open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC));
-	die_unless(write_protect__register(uffd, start, start + BYTES) == 0);
-	die_unless(pagemap__protect(&own, start, start + BYTES) == 0);
+	die_unless(write_protect__register(uffd, start, start + memory_bytes) == 0);
+	die_unless(pagemap__protect(&own, start, start + memory_bytes) == 0);
 }
 
 static inline void play_role(void)
@@ -88,12 +89,21 @@ static inline void play_role(void)
 	}
 }
 
+/* Waits until *value is at least so much, unless the child says why it cannot be. */
+static inline void wait_for_child(const volatile __u64 *value, __u64 least)
+{
+	for (unsigned int i = 0; i < CHILD_LOOKS && *value < least && !shared->failed; i++)
+		(void)usleep(1000);
+	errno = (int)shared->failed;
+	must(*value < least);
+}
+
 static inline void start_child(void (*prepare)(void), void (*act)(void))
 {
 	role = (struct role){prepare, act};
 	memset(shared, 0, sizeof(*shared));
 	child = child__start(play_role);
-	must(!child__wait_count(&shared->ready, 1) || shared->failed);
+	wait_for_child(&shared->ready, 1);
 	pagemap__init(&pagemap, procfs__open(child, "pagemap", O_RDONLY));
 	must(pagemap.fd < 0);
 	must(fault_list__attach(list, child));
@@ -132,7 +142,7 @@ static inline bool is_whole(bool (*is_found)(uint64_t address))
 	struct pagemap_run run;
 	bool whole = true;
 
-	pagemap__begin(&pagemap, (uintptr_t)memory, (uintptr_t)memory + BYTES,
+	pagemap__begin(&pagemap, (uintptr_t)memory, (uintptr_t)memory + memory_bytes,
 		       PAGEMAP_WRITTEN | PAGEMAP_TRACKED);
 	while (pagemap__next(&pagemap, &run) == 1)
 		for (uint64_t at = run.start; at < run.end; at += PAGE)
@@ -155,7 +165,7 @@ static inline int play_round(void (*meanwhile)(void))
 		must(waitpid(other, &status, 0) != other || status != 0);
 	}
 	shared->go++;
-	must(!child__wait_count(&shared->done, shared->go) || shared->failed);
+	wait_for_child(&shared->done, shared->go);
 	err = fault_list__pages(list, &mark, pages, &page_count, &end);
 	if (err)
 		tap__note("%s", strerror(-err));

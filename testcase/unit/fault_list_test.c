@@ -247,7 +247,7 @@ static void test_drain(void)
 		fault_list__mark(list, &mark);
 		must(kill(child, SIGCONT));
 		for (int i = 0; i < DRAINS; i++) {
-			must(!child__wait_count(&shared->writes, shared->writes + 3));
+			wait_for_child(&shared->writes, shared->writes + 3);
 			errors += drain(&mark) != 0;
 		}
 		must(kill(child, SIGSTOP) || waitpid(child, &status, WUNTRACED) != child);

@@ -214,9 +214,78 @@ static void test_races(void)
 		"and the other is refused");
 }
 
+/* ---- the list of faults ---- */
+
+static uint64_t element;
+
+static void begin_watched(void)
+{
+	begin(TARGET, 1, UINT64_MAX);
+	kernel_side.element = &element;
+	element = 0;
+	watched_memory = &kernel_side.mm;
+}
+
+/* How many pages are listed by a fault at that address. */
+static uint64_t count_listed(uint64_t address, uint64_t error)
+{
+	uint64_t arguments[] = {address, 0, error};
+
+	begin_watched();
+	on_user_fault((void *)arguments);
+	return state.faults.writes;
+}
+
+static void fault_in_kernel(void)
+{
+	uint64_t arguments[] = {start, 0, 0};
+
+	on_kernel_fault((void *)arguments);
+}
+
+/* The current thread releases the lock of the watched memory. Returns the signs so far. */
+static uint64_t unlock(void)
+{
+	uint64_t arguments[] = {(uintptr_t)watched_memory};
+
+	on_unlock((void *)arguments);
+	return state.faults.hidden;
+}
+
+static void test_list(void)
+{
+	tap__ok(count_listed(start + 23, FAULT_WRITE) == 1 && element == start + 1,
+		"a write fault is listed with its page and its lap");
+	tap__equal(count_listed(start, 0), 0, "a read fault is not");
+	tap__equal(count_listed(start, FAULT_SHADOW_STACK), 1, "one of a shadow stack is");
+	tap__equal(count_listed(-start, FAULT_WRITE), 0, "one at an address of the kernel is not");
+	tap__equal(FAULT_ENTRY(start, FAULT_PAGES), start + 2, "the next lap");
+}
+
+static void test_signs(void)
+{
+	struct io_uring_task *ring = (void *)&element;
+
+	begin_watched();
+	tap__equal(unlock(), 1, "a system call that releases the lock: a sign");
+	fault_in_kernel();
+	tap__equal(unlock(), 1, "the fault of a system call: none");
+	tap__equal(unlock(), 2, "but the next release in the same call is one");
+	kernel_side.task.pagefault_disabled = 1;
+	fault_in_kernel();
+	tap__equal(unlock(), 3, "a fault that takes no lock does not stand for another release");
+	kernel_side.registers.orig_ax = -1UL;
+	tap__equal(unlock(), 3, "an exception in user mode: none");
+	kernel_side.task.io_uring = ring;
+	tap__equal(unlock(), 4, "unless io_uring may be at work");
+	kernel_side.task.io_uring = NULL;
+	kernel_side.task.flags = PF_USER_WORKER;
+	tap__equal(unlock(), 5, "or it is a thread of the kernel's");
+}
+
 int main(void)
 {
-	tap__plan(29);
+	tap__plan(41);
 	test_opens();
 	test_request();
 	test_mremap(1, UINT64_MAX, "chunks alone, one thread");
@@ -226,6 +295,8 @@ int main(void)
 	test_storage();
 	test_polls();
 	test_stacks();
+	test_list();
+	test_signs();
 	test_races();
 	return tap__done();
 }
