@@ -351,6 +351,13 @@ flip()
 	scene "$WORK" clocks
 }
 
+@test 'brought back: timers of all kinds' {
+	for options in CKPT_FORK=0 CKPT_FORK=1 CKPT_INTERVAL=50ms; do
+		scene -o "$options" "$WORK" timers
+	done
+	scene "$WORK-static" timers
+}
+
 @test 'brought back: the processor time that it has used' {
 	for options in CKPT_FORK=0 CKPT_FORK=1 CKPT_INCREMENTAL=1; do
 		scene -o "$options" "$WORK" cpu-time

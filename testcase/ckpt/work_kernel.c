@@ -9,6 +9,7 @@
 #include <signal.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/time.h>
 #include <time.h>
 
 #ifndef MADV_GUARD_INSTALL /* Linux 6.13 */
@@ -164,14 +165,87 @@ static void on_altstack_of_two(void)
 	check(pthread_join(id, NULL) == 0);
 }
 
+/* Of the processor time of a thread, which cannot be made again. */
 static void timer(void)
 {
 	struct sigevent event = {.sigev_notify = SIGEV_NONE};
 	timer_t id;
 
-	must(timer_create(CLOCK_MONOTONIC, &event, &id) == 0);
+	must(timer_create(CLOCK_THREAD_CPUTIME_ID, &event, &id) == 0);
 	say("ready");
 	wait_for_finish();
+}
+
+/* ---- timers ---- */
+
+enum { TIMERS = 23, DELETED = 7, TICK_NS = 5000000 };
+
+static volatile sig_atomic_t ticks[TIMERS], alarms;
+
+static void count_tick(int signal, siginfo_t *info, void *context)
+{
+	(void)context;
+	if (signal == SIGALRM)
+		alarms++;
+	else
+		ticks[info->si_value.sival_int]++;
+}
+
+static void tick_in_thread(union sigval value)
+{
+	ticks[value.sival_int]++;
+}
+
+/* Have all gone on? */
+static void wait_for_ticks(const timer_t ids[TIMERS])
+{
+	struct itimerspec left;
+
+	alarms = 0;
+	for (int i = 0; i < TIMERS; i++)
+		ticks[i] = 0;
+	for (int i = 0; i < TIMERS; i++) {
+		while (i % 3 != 2 && i != DELETED && ticks[i] == 0)
+			(void)usleep(1000);
+		if (i == DELETED)
+			continue;
+		check(timer_gettime(ids[i], &left) == 0);
+		check(left.it_value.tv_sec || left.it_value.tv_nsec);
+	}
+	while (alarms == 0)
+		(void)usleep(1000);
+}
+
+/* Of each kind: a signal, a thread, and nobody, who looks. */
+static void all_timers(void)
+{
+	const struct itimerval alarm = {{0, 7000}, {0, 7000}};
+	const struct sigaction action = {.sa_sigaction = count_tick, .sa_flags = SA_SIGINFO};
+	timer_t ids[TIMERS];
+
+	must(sigaction(SIGALRM, &action, NULL) == 0 && sigaction(SIGUSR1, &action, NULL) == 0);
+	for (int i = 0; i < TIMERS; i++) {
+		const struct itimerspec time = {{0, TICK_NS}, {0, TICK_NS}};
+		const struct itimerspec late = {{0, 0}, {1000000, 0}};
+		struct sigevent event = {.sigev_value.sival_int = i};
+
+		event.sigev_notify = i % 3 == 0   ? SIGEV_SIGNAL
+				     : i % 3 == 1 ? SIGEV_THREAD
+						  : SIGEV_NONE;
+		if (i % 3 == 0)
+			event.sigev_signo = SIGUSR1;
+		if (i % 3 == 1)
+			event.sigev_notify_function = tick_in_thread;
+		must(timer_create(i % 2 ? CLOCK_MONOTONIC : CLOCK_REALTIME, &event, &ids[i]) == 0);
+		must(timer_settime(ids[i], 0, i % 3 == 2 ? &late : &time, NULL) == 0);
+	}
+	must(timer_delete(ids[DELETED]) == 0);
+	must(setitimer(ITIMER_REAL, &alarm, NULL) == 0);
+	say("ready");
+	do {
+		wait_for_ticks(ids);
+	} while (!must_finish());
+	wait_for_ticks(ids);
 }
 
 static int is_later(const struct timespec *before, const struct timespec *after)
@@ -434,6 +508,7 @@ const struct work_scene work_kernel[] = {
 	{"keys", keys},
 	{"interrupts", interrupted_once},
 	{"timer", timer},
+	{"timers", all_timers},
 	{"clocks", clocks},
 	{"altstack", on_altstack_alone},
 	{"altstack2", on_altstack_of_two},

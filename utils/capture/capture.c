@@ -13,7 +13,6 @@
 #include <sys/personality.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
-#include <sys/time.h>
 #include <sys/utsname.h>
 #include <unistd.h>
 
@@ -111,42 +110,19 @@ static int capture_auxv(struct capture *c)
 	return 0;
 }
 
-/* The number of timers of timer_create(2); UINT_MAX if they are very many. */
-static unsigned int count_timers(void)
+uint64_t capture__missing(uint64_t come_again)
 {
-	char text[SMALL_BYTES];
-	unsigned int count = 0;
-	/* Only with CONFIG_CHECKPOINT_RESTORE, which distributions have. */
-	ssize_t n = proc_text__read("/proc/self/timers", text, sizeof(text));
-
-	if (n == -EFBIG)
-		return UINT_MAX;
-	for (const char *p = text; n > 0 && (p = strstr(p, "ClockID:")); p++)
-		count++;
-	return count;
-}
-
-uint64_t capture__missing(unsigned int own_timers)
-{
-	struct itimerval timer;
 	uint64_t missing = 0;
-	sigset_t pending;
+	uint64_t pending = 0;
 	char text[64];
 	ssize_t n;
 
 	n = proc_text__read("/proc/thread-self/children", text, sizeof(text));
 	if (n > 0 || n == -EFBIG)
 		missing |= IMAGE_MISSING_CHILDREN;
-	(void)sigemptyset(&pending);
-	if (sigpending(&pending) == 0 && !sigisemptyset(&pending))
+	(void)syscall(SYS_rt_sigpending, &pending, sizeof(pending));
+	if (pending & ~come_again)
 		missing |= IMAGE_MISSING_PENDING;
-	for (int which = ITIMER_REAL; which <= ITIMER_PROF; which++) {
-		if (getitimer((__itimer_which_t)which, &timer) == 0 &&
-		    (timer.it_value.tv_sec || timer.it_value.tv_usec))
-			missing |= IMAGE_MISSING_TIMERS;
-	}
-	if (count_timers() > own_timers)
-		missing |= IMAGE_MISSING_TIMERS;
 	return missing;
 }
 

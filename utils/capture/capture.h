@@ -23,11 +23,9 @@ int capture__process(struct image *image, struct arena *arena, struct stopped_th
 		     const struct image_run *own, size_t own_count, const int *hidden_fds,
 		     const char **step);
 
-/*
- * Which children, pending signals and timers the process has, as IMAGE_MISSING_ bits: no image
- * holds them. To be asked in the process itself, for a forked child has none of them. own_timers:
- * the number of timers that are our own.
- */
-uint64_t capture__missing(unsigned int own_timers);
+/* Which children and pending signals the process has, as IMAGE_MISSING_ bits: no image holds them.
+ * To be asked in the process itself, for a forked child has none of them. come_again: signals, bit
+ * N-1 for signal N, that are sent again, so it does not matter if they are pending. */
+uint64_t capture__missing(uint64_t come_again);
 
 #endif

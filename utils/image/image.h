@@ -77,7 +77,7 @@ enum {
 	IMAGE_MISSING_DELETED = 1 << 2,  /* open plain files that have no name any more */
 	IMAGE_MISSING_CHILDREN = 1 << 3, /* child processes */
 	IMAGE_MISSING_PENDING = 1 << 4,  /* signals that were pending */
-	IMAGE_MISSING_TIMERS = 1 << 5,   /* timers of setitimer(2) or timer_create(2) */
+	IMAGE_MISSING_TIMERS = 1 << 5,   /* timers that cannot be made again */
 	IMAGE_MISSING_REGIONS = 1 << 6,  /* mappings that were not asked for (tracer --save) */
 	IMAGE_MISSING_SHARING = 1 << 7,  /* who else has a shared mapping */
 	IMAGE_MISSING_BITS = (1 << 8) - 1,

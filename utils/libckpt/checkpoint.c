@@ -212,7 +212,8 @@ void checkpoint__take(struct checkpoint *c, const struct settings *settings,
 		.variables = context->variables,
 		.history = &c->history,
 		.dirty = settings->incremental ? &c->dirty : NULL,
-		.missing = capture__missing(context->own_timers),
+		.missing = capture__missing(context->come_again) |
+			   (context->lacks_timers ? IMAGE_MISSING_TIMERS : 0),
 	};
 	struct saving saving;
 	int err = history__spare(&c->history, settings->path);

@@ -29,7 +29,8 @@ struct checkpoint_context {
 	struct stopped_thread *leader; /* and all others behind it */
 	struct image_restart *restart;
 	struct image_run variables; /* all that the library changes */
-	unsigned int own_timers;
+	bool lacks_timers;          /* some cannot be brought back */
+	uint64_t come_again;        /* signals, as capture__missing takes them */
 };
 
 /* Is the child of an earlier request still writing? If it has just ended, its image is taken into

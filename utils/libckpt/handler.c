@@ -25,6 +25,7 @@
 #include "libckpt/interval.h"
 #include "libckpt/message.h"
 #include "libckpt/stop_threads.h"
+#include "libckpt/timers.h"
 
 /* What the handler needs of a thread's stack, and more than that. */
 enum { LEADER_BYTES = 20 << 10, MEMBER_BYTES = 4 << 10 };
@@ -42,6 +43,7 @@ static struct {
 	struct settings settings;
 	struct ldso_locks locks;
 	struct interval interval;
+	struct timers timers;
 	struct checkpoint checkpoint;
 	volatile bool holds_timer, is_locked_in;
 } self;
@@ -54,11 +56,13 @@ static void start_timer(void)
 
 static void take_checkpoint(struct stopped_thread *leader, uint64_t start_ns)
 {
+	const bool has_all_timers = timers__note(&self.timers, interval__timer(&self.interval));
 	const struct checkpoint_context context = {
 		.leader = leader,
 		.restart = (struct image_restart *)&restarted,
 		.variables = {(uintptr_t)__bss_start, (uintptr_t)_end},
-		.own_timers = interval__is_running(&self.interval),
+		.lacks_timers = !has_all_timers,
+		.come_again = self.timers.signals,
 	};
 
 	cpu_time__note_process();
@@ -130,6 +134,8 @@ static void send_restart_signal(const struct stopped_thread *threads)
  * met. */
 static void come_back(const struct stopped_thread *thread, bool leads)
 {
+	int err;
+
 	cpu_time__continue_thread();
 	stop_threads__meet_again(thread);
 	if (!leads)
@@ -146,6 +152,9 @@ static void come_back(const struct stopped_thread *thread, bool leads)
 	cpu_time__continue_process();
 	ldso_locks__renumber(&self.locks, thread);
 	checkpoint__come_back(&self.checkpoint);
+	err = timers__start_again(&self.timers, thread);
+	if (err)
+		message__lost_timers(err);
 	start_timer();
 	if (self.settings.restart_signal)
 		send_restart_signal(thread);

@@ -40,18 +40,18 @@ void interval__start(struct interval *interval, const struct settings *settings)
 
 void interval__stop(struct interval *interval)
 {
-	if (interval__is_running(interval))
+	if (interval__timer(interval) >= 0)
 		(void)syscall(SYS_timer_delete, interval->timer);
 	interval->owner = 0;
 }
 
 void interval__rearm(const struct interval *interval, const struct settings *settings)
 {
-	if (interval__is_running(interval) && set(interval, settings) < 0)
+	if (interval__timer(interval) >= 0 && set(interval, settings) < 0)
 		message__text(settings, "cannot set the timer for CKPT_INTERVAL", -errno);
 }
 
-bool interval__is_running(const struct interval *interval)
+int interval__timer(const struct interval *interval)
 {
-	return interval->owner == getpid();
+	return interval->owner == getpid() ? interval->timer : -1;
 }

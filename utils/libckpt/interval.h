@@ -27,7 +27,7 @@ void interval__stop(struct interval *interval);
 /* Sets it anew, after each request, whatever came of that. */
 void interval__rearm(const struct interval *interval, const struct settings *settings);
 
-/* Does the calling process have the timer? */
-bool interval__is_running(const struct interval *interval);
+/* The kernel's number of the timer, or -1 if the calling process does not have it. */
+int interval__timer(const struct interval *interval);
 
 #endif

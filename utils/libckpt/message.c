@@ -139,6 +139,16 @@ void message__unhandled_signal(int signal)
 	stderr_line__end(&line);
 }
 
+void message__lost_timers(int err)
+{
+	struct stderr_line line;
+
+	stderr_line__begin(&line);
+	stderr_line__text(&line, "the program was brought back without some of its timers: ");
+	stderr_line__text(&line, strerrordesc_np(-err));
+	stderr_line__end(&line);
+}
+
 void message__text(const struct settings *settings, const char *text, int err)
 {
 	struct stderr_line line;

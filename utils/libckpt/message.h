@@ -37,6 +37,9 @@ void message__killed_child(const struct settings *settings, int signal);
 /* CKPT_RESTART_SIGNAL names that signal, which would end the program. */
 void message__unhandled_signal(int signal);
 
+/* timers__start_again has returned err. */
+void message__lost_timers(int err);
+
 /* Any other reason; err: its -errno, or 0. */
 void message__text(const struct settings *settings, const char *text, int err);
 
