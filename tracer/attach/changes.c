@@ -6,36 +6,36 @@
 
 #include "attach/layout.h"
 
-static int add_run(const struct write_tracking *tracking, const struct pagemap_run *run,
-		   struct changes *changes)
-{
-	const bool holds = run->categories & (PAGEMAP_PRESENT | PAGEMAP_SWAPPED);
-	int err = intervals__add(&changes->written, run->start, run->end);
-
-	if (!err && holds && !(run->categories & PAGEMAP_FILE))
-		err = intervals__add(&changes->data, run->start, run->end);
-	if (!err && tracking->way == WRITE_TRACKING_PROTECT && !(run->categories & PAGEMAP_TRACKED))
-		err = intervals__add(&changes->unarmed, run->start, run->end);
-	return err;
-}
-
-static int find_in(const struct write_tracking *tracking, struct pagemap *pagemap,
-		   const struct interval *range, bool of_file, struct changes *changes)
+/* In anonymous memory: what write tracking says. */
+static int find_written(const struct write_tracking *tracking, struct pagemap *pagemap,
+			const struct interval *range, struct changes *changes)
 {
 	struct pagemap_run run;
-	int more, err;
+	int more, err = 0;
 
-	if (tracking->way == WRITE_TRACKING_NONE)
-		pagemap__begin_any(pagemap, range->start, range->end, 0, 0,
-				   of_file ? PAGEMAP_FILE : 0);
-	else
-		write_tracking__begin(tracking, pagemap, range->start, range->end, of_file);
-	while ((more = write_tracking__next(tracking, pagemap, &run)) > 0) {
-		err = add_run(tracking, &run, changes);
-		if (err)
-			return err;
+	write_tracking__begin(tracking, pagemap, range->start, range->end);
+	while ((more = write_tracking__next(tracking, pagemap, &run)) > 0 && !err) {
+		err = intervals__add(&changes->written, run.start, run.end);
+		if (!err && (run.categories & (PAGEMAP_PRESENT | PAGEMAP_SWAPPED)))
+			err = intervals__add(&changes->data, run.start, run.end);
+		if (!err && tracking->way == WRITE_TRACKING_PROTECT &&
+		    !(run.categories & PAGEMAP_TRACKED))
+			err = intervals__add(&changes->unarmed, run.start, run.end);
 	}
-	return more;
+	return err ? err : more;
+}
+
+/* In a mapping of a file, which cannot be armed: all pages that the process has of its own. */
+static int find_own(struct pagemap *pagemap, const struct interval *range, struct changes *changes)
+{
+	struct pagemap_run run;
+	int err = intervals__add(&changes->written, range->start, range->end), more;
+
+	pagemap__begin(pagemap, range->start, range->end, PAGEMAP_FILE);
+	while ((more = pagemap__next(pagemap, &run)) > 0 && !err)
+		if (!(run.categories & PAGEMAP_FILE))
+			err = intervals__add(&changes->data, run.start, run.end);
+	return err ? err : more;
 }
 
 /* The addresses of one kind that are looked at. */
@@ -59,17 +59,17 @@ int changes__find(const struct write_tracking *tracking, struct pagemap *pagemap
 		  const struct mappings *mappings, const struct intervals *quiet,
 		  struct changes *ret)
 {
-	static const enum layout_kind kinds[] = {LAYOUT_ANONYMOUS, LAYOUT_FILE};
 	struct intervals ranges = {0};
-	int err = 0;
+	int err;
 
 	changes__clear(ret);
-	for (size_t kind = 0; kind < sizeof(kinds) / sizeof(*kinds) && !err; kind++) {
-		err = find_ranges(mappings, kinds[kind], quiet, &ranges);
-		for (size_t i = 0; i < ranges.count && !err; i++)
-			err = find_in(tracking, pagemap, &ranges.items[i],
-				      kinds[kind] == LAYOUT_FILE, ret);
-	}
+	err = find_ranges(mappings, LAYOUT_ANONYMOUS, quiet, &ranges);
+	for (size_t i = 0; i < ranges.count && !err; i++)
+		err = find_written(tracking, pagemap, &ranges.items[i], ret);
+	if (!err)
+		err = find_ranges(mappings, LAYOUT_FILE, quiet, &ranges);
+	for (size_t i = 0; i < ranges.count && !err; i++)
+		err = find_own(pagemap, &ranges.items[i], ret);
 	intervals__clear(&ranges);
 	return err;
 }

@@ -32,6 +32,7 @@ enum {
 /* The entries of pagemap, 8 bytes for each page. */
 #define ENTRY_PRESENT    (1ULL << 63)
 #define ENTRY_SWAPPED    (1ULL << 62)
+#define ENTRY_FILE       (1ULL << 61)
 #define ENTRY_GUARD      (1ULL << 58) /* Linux 6.15 */
 #define ENTRY_OWN        (1ULL << 56)
 #define ENTRY_SOFT_DIRTY (1ULL << 55)
@@ -88,6 +89,8 @@ static uint64_t categories_of(uint64_t entry)
 		return 0; /* a marker in the place of a swap entry */
 	if (entry & ENTRY_SWAPPED)
 		categories |= PAGEMAP_SWAPPED;
+	if (entry & ENTRY_FILE)
+		categories |= PAGEMAP_FILE;
 	if (entry & ENTRY_OWN)
 		categories |= PAGEMAP_OWN;
 	if (entry & ENTRY_SOFT_DIRTY)

@@ -16,6 +16,7 @@
 enum pagemap_category {
 	PAGEMAP_TRACKED = 1 << 0,    /* write_protect.h has registered its mapping; scan only */
 	PAGEMAP_WRITTEN = 1 << 1,    /* since pagemap__protect; scan only */
+	PAGEMAP_FILE = 1 << 2,       /* of a file, or of shared memory; slow to ask for */
 	PAGEMAP_PRESENT = 1 << 3,    /* in memory */
 	PAGEMAP_SWAPPED = 1 << 4,    /* in swap */
 	PAGEMAP_ZERO = 1 << 5,       /* it is the kernel's page of zeros; scan only */
