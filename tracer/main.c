@@ -52,13 +52,6 @@ static int open_signals(struct run *run)
 	return run->signal_fd < 0 ? -errno : 0;
 }
 
-static const char *base_name(const char *path)
-{
-	const char *slash = strrchr(path, '/');
-
-	return slash && slash[1] ? slash + 1 : path;
-}
-
 static int attach_hooks(struct run *run, bool restore_in_bpf)
 {
 	const struct options *options = &run->options;
@@ -88,7 +81,6 @@ static int attach_hooks(struct run *run, bool restore_in_bpf)
 static int set_up(struct run *run)
 {
 	const struct options *options = &run->options;
-	const char *name = options->wait_name ? options->wait_name : base_name(*options->program);
 	char regions[32];
 	bool in_bpf;
 	int err;
@@ -102,7 +94,7 @@ static int set_up(struct run *run)
 	err = control__open(options->control_dir, &run->control);
 	if (err)
 		return err;
-	err = report__create(options->output, name, options->engine,
+	err = report__create(options->output, options__name(options), options->engine,
 			     options__regions_name(options->regions, regions), run->facts.release,
 			     &run->report);
 	if (err)
@@ -195,7 +187,7 @@ static void serve(struct run *run)
 			on_signal(run, &info);
 		busy = session__tick(run->session);
 	}
-	session__end(run->session);
+	session__end(run->session, run->program ? program__signal(run->program) : 0);
 }
 
 /* 0, or -errno when the map log or the image could not be written. */

@@ -384,7 +384,8 @@ static void on_silence(struct operations *operations)
 				    "the target asked and stopped polling %s", path);
 	} else if (operations->warned != operation->sequence) {
 		operations->warned = operation->sequence;
-		log__error("process %d asked for a %s but does not poll %s with access(2)",
+		log__error("process %d asked for a %s but does not poll %s with access(2), or may "
+			   "not call it (seccomp?)",
 			   operations->target->pid, reply__name(operation->kind), path);
 	}
 }
@@ -398,6 +399,8 @@ void operations__watch_polls(struct operations *operations)
 		operations->polls_seen = operation->polls;
 		operations->expected_ns = now;
 	}
+	if (operations->expected_ns < operation->request_ns) /* its event was not read yet */
+		operations->expected_ns = operation->request_ns;
 	if ((operation->phase == PHASE_REQUESTED || operation->phase == PHASE_READY) &&
 	    now > operations->expected_ns + POLL_TIMEOUT_NS)
 		on_silence(operations);
@@ -405,6 +408,15 @@ void operations__watch_polls(struct operations *operations)
 
 void operations__end(struct operations *operations)
 {
-	if (operations->state->operation.phase != PHASE_IDLE)
+	const struct operation *operation = &operations->state->operation;
+
+	if (operation->phase == PHASE_IDLE)
+		return;
+	if (operation->polls)
 		reply__fail(&operations->reply, NULL, "the target ended before it was done");
+	else
+		reply__fail(&operations->reply, NULL,
+			    "the target ended and had not polled %s with access(2), or could not "
+			    "(seccomp?)",
+			    control__completion_path(operations->reply.control, operation->kind));
 }

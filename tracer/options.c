@@ -84,6 +84,14 @@ _Static_assert(REGION_MMAP == 1 << 0 && REGION_HEAP == 1 << 1 && REGION_BSS == 1
 		       REGION_DATA == 1 << 3 && REGION_STACK == 1 << 4,
 	       "a name for each bit");
 
+const char *options__name(const struct options *options)
+{
+	const char *path = options->wait_name ? options->wait_name : *options->program;
+	const char *slash = strrchr(path, '/');
+
+	return slash && slash[1] ? slash + 1 : path;
+}
+
 char *options__regions_name(uint32_t regions, char *buffer)
 {
 	char *end = buffer;

@@ -38,6 +38,9 @@ struct options {
  */
 void options__parse(int argc, char **argv, struct options *ret);
 
+/* The base name of the program, or of what is waited for. */
+const char *options__name(const struct options *options);
+
 /* Writes the mask as users do ("mmap,heap,bss") to buffer, of at least 32 bytes. Returns buffer. */
 char *options__regions_name(uint32_t regions, char *buffer);
 

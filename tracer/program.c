@@ -24,7 +24,7 @@ static const char *const steps[] = {"run", "set the groups of the user for", "se
 
 struct program {
 	pid_t pid;
-	int status;
+	int status, signal;
 	int release_fd; /* closed or written: go on */
 	int failure_fd; /* end of file: exec has succeeded */
 	bool released;
@@ -138,6 +138,7 @@ pid_t program__pid(const struct program *program)
 static void note_end(struct program *program, const siginfo_t *info)
 {
 	program->ended = true;
+	program->signal = info->si_code == CLD_EXITED ? 0 : info->si_status;
 	program->status = info->si_code == CLD_EXITED ? info->si_status : 128 + info->si_status;
 }
 
@@ -177,6 +178,11 @@ bool program__has_ended(struct program *program)
 int program__exit_status(const struct program *program)
 {
 	return program->status;
+}
+
+int program__signal(const struct program *program)
+{
+	return program->signal;
 }
 
 void program__free(struct program *program)

@@ -33,6 +33,9 @@ bool program__has_ended(struct program *program);
 /* Its exit status as a shell tells it: 0 to 255, 128 + N for signal N. Only after it has ended. */
 int program__exit_status(const struct program *program);
 
+/* The signal that ended it; 0: none, or it has not ended. */
+int program__signal(const struct program *program);
+
 /* Kills a program that was never released; frees. program__free(NULL) is harmless. */
 void program__free(struct program *program);
 

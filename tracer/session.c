@@ -6,6 +6,7 @@
 #include <bpf/libbpf.h>
 #include <errno.h>
 #include <sched.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include "base/clock.h"
@@ -50,6 +51,7 @@ static void on_exec(struct session *session, const struct event *event)
 
 	if (err)
 		goto out;
+	session->operations.reply.restored = 0;
 	err = target__exec(&session->target, (pid_t)event->pid);
 	log__debug("tracing process %u (%s)", event->pid, session->target.comm);
 out:
@@ -112,7 +114,8 @@ int session__create(const struct options *options, struct control *control, stru
 		session__free(session);
 		return err;
 	}
-	err = target__open(&session->target, session->state, options->regions, !options->wait_name);
+	err = target__open(&session->target, session->state, options->regions, !options->wait_name,
+			   options__name(options));
 	if (err)
 		goto out;
 	if (options->save)
@@ -201,32 +204,37 @@ static bool provide(struct session *session)
 	return more;
 }
 
-/* Nobody answers a request of another process, such as a child or a shell. It is noticed by its
- * file, which is there at two ticks without a request of the target between them. */
-static void look_for_strangers(struct session *session)
+/* Nobody answers a request of another process, such as a child or a shell. */
+static void tell_stranger(struct session *session, enum operation_kind kind)
 {
 	const struct target *target = &session->target;
+	const char *path = control__request_path(session->control, kind);
+
+	session->stranger_told = true;
+	if (target->pid)
+		log__error("%s is there, but process %d (%s) did not create it, and only that "
+			   "process is answered: children are not followed; trace the program "
+			   "itself, or start the tracer with --wait NAME and then the program",
+			   path, target->pid, target->comm);
+	else
+		log__error("%s is there, but %s has not been executed since the tracer began to "
+			   "wait for it; start the program after the tracer",
+			   path, session->options->wait_name);
+}
+
+/* Notices such a request by its file, which is there at two ticks without a request of the target
+ * between them. */
+static void look_for_strangers(struct session *session)
+{
 	uint64_t sequence = session->state->operation.sequence;
 
 	for (int kind = 0; kind < OPERATION_KINDS && !session->stranger_told; kind++) {
 		uint64_t file = control__unanswered(session->control, kind);
-		const char *path = control__request_path(session->control, kind);
 		bool stays = file && file == session->waiting[kind] && session->idle == sequence;
 
 		session->waiting[kind] = file;
-		if (!stays)
-			continue;
-		session->stranger_told = true;
-		if (target->pid)
-			log__error("%s is there, but process %d (%s) did not create it, and only "
-				   "that process is answered: children are not followed; trace the "
-				   "program itself, or start the tracer with --wait NAME and then "
-				   "the program",
-				   path, target->pid, target->comm);
-		else
-			log__error("%s is there, but %s has not been executed since the tracer "
-				   "began to wait for it; start the program after the tracer",
-				   path, session->options->wait_name);
+		if (stays)
+			tell_stranger(session, kind);
 	}
 	session->idle = sequence;
 }
@@ -258,18 +266,47 @@ bool session__tick(struct session *session)
 	return provide(session);
 }
 
-void session__end(struct session *session)
+/* Says why nothing was done, also to a user who wants errors only: all was in vain. */
+static void tell_unasked(struct session *session)
+{
+	const struct target *target = &session->target;
+
+	for (int kind = 0; kind < OPERATION_KINDS && !session->stranger_told; kind++)
+		if (control__unanswered(session->control, kind))
+			tell_stranger(session, kind);
+	if (!target->pid || session->state->operation.sequence || session->stranger_told)
+		return;
+	log__error("no request came from process %d (%s); children are not followed, see --wait%s",
+		   target->pid, target->comm,
+		   session->elsewhere
+			   ? "; it had another root folder or mount namespace, where the "
+			     "control folder is not in sight"
+			   : "");
+}
+
+/* A program that crashes after a restore does so because of it, most often. */
+static void tell_crash(const struct session *session, int signal)
+{
+	static const int crashes[] = {SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGABRT, SIGTRAP};
+	uint64_t restore = session->operations.reply.restored;
+
+	for (size_t i = 0; restore && i < sizeof(crashes) / sizeof(*crashes); i++)
+		if (signal == crashes[i])
+			log__error("process %d (%s) was ended by signal %d (%s) after restore "
+				   "%lu. A restore leaves registers, the main stack and what "
+				   "--regions does not name as they are: interpreters, static "
+				   "programs, other allocators and threads that worked on may not "
+				   "bear that; see NOTES in tracer(8)",
+				   session->target.pid, session->target.comm, signal,
+				   strsignal(signal), (unsigned long)restore);
+}
+
+void session__end(struct session *session, int signal)
 {
 	(void)ring_buffer__consume(session->events);
 	operations__end(&session->operations);
-	if (session->target.pid && !session->state->operation.sequence)
-		log__warn("no request came from process %d%s%s%s; children are not followed, see "
-			  "--wait%s",
-			  session->target.pid, *session->target.comm ? " (" : "",
-			  session->target.comm, *session->target.comm ? ")" : "",
-			  session->elsewhere ? "; it had another root folder or mount namespace, "
-					       "where the control folder is not in sight"
-					     : "");
+	tell_unasked(session);
+	tell_crash(session, signal);
 	freeze__release(session->target.freeze);
 }
 

@@ -36,8 +36,9 @@ bool session__tick(struct session *session);
 /* The target, in our PID namespace; 0 until it has execed. */
 pid_t session__pid(const struct session *session);
 
-/* The target has ended: an operation that was under way has failed. */
-void session__end(struct session *session);
+/* The target has ended: an operation that was under way has failed. signal: what ended it; 0:
+ * nothing, or not known. Says so if the target has never asked, or crashed after a restore. */
+void session__end(struct session *session, int signal);
 
 /* Has an operation failed, wholly or in part? */
 bool session__has_failed(const struct session *session);

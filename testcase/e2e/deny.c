@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
  * deny CALL ERRNO PROGRAM [ARG...]: runs PROGRAM without one system call, as on a kernel that was
- * built without it, or in a container that forbids it. CALL is bpf, clone3, perf_event_open,
- * ptrace, process_vm_writev, process_vm_readv or userfaultfd; ERRNO a number.
+ * built without it, or in a container that forbids it. CALL is access, bpf, clone3,
+ * perf_event_open, ptrace, process_vm_writev, process_vm_readv or userfaultfd; ERRNO a number.
  */
 #include <linux/filter.h>
 #include <linux/seccomp.h>
@@ -17,6 +17,7 @@ static const struct {
 	const char *name;
 	unsigned int number;
 } calls[] = {
+	{"access", SYS_access},
 	{"bpf", SYS_bpf},
 	{"clone3", SYS_clone3},
 	{"perf_event_open", SYS_perf_event_open},

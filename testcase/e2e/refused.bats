@@ -76,6 +76,17 @@ play()
 	expect_text "$err" '^tracer: restore 2: .*GLIBC_TUNABLES='
 }
 
+@test 'a crash after a restore is explained, also with -q' {
+	trace -q "$E2E/steps" save restore raise=11
+	expect_status 139
+	expect_text "$err" '^tracer: process [0-9]* (steps) was ended by signal 11 (.*) after restore 2. '
+	for steps in 'save raise=11' 'save restore raise=15' 'save restore exec raise=11'; do
+		# shellcheck disable=SC2086 # several
+		trace -q "$E2E/steps" $steps
+		expect_no_text "$err" 'was ended by signal'
+	done
+}
+
 # ---- requests that are not the target's ----
 
 @test 'a request of a child is noticed, also with -q, and told once' {
@@ -96,10 +107,23 @@ play()
 	finish_tracer
 }
 
-@test 'no request at all is told at the end' {
-	trace sh -c 'true'
+@test 'a request of a daemon that outlives its parent is told at the end' {
+	trace -q sh -c '(: >"$0" && exec sleep 5) & while [ ! -e "$0" ]; do :; done' \
+		"$control/ready_to_restore"
 	expect_status 0
-	expect_text "$err" 'no request came from process [0-9]* (sh); children are not followed, see --wait$'
+	[ "$(wc -l <"$err")" = 1 ]
+	expect_text "$err" "$control/ready_to_restore is there, but process [0-9]* (sh) did not"
+	expect_no_control_files
+}
+
+@test 'no request at all is told at the end, also with -q' {
+	for quiet in '' -q; do
+		# shellcheck disable=SC2086 # an option, or none
+		trace $quiet sh -c 'true'
+		expect_status 0
+		expect_text "$err" \
+			'no request came from process [0-9]* (sh); children are not followed, see --wait$'
+	done
 	trace "$E2E/steps" save
 	expect_no_text "$err" 'no request came'
 }
@@ -136,6 +160,12 @@ play()
 	expect_status 125
 	expect_steps 'save: -110'
 	expect_text "$err" 'checkpoint 1 .* in another folder than ours: .* --control-dir'
+}
+
+@test 'a target that polls in vain: a filter forbids the call' {
+	trace -q "$E2E/deny" access 1 "$E2E/steps" wait=1000 save
+	expect_status 125
+	expect_text "$err" 'checkpoint 1 .* ended and had not polled .*checkpoint_complete .*seccomp'
 }
 
 @test 'a program that has mounts of its own and asks for nothing' {

@@ -134,6 +134,8 @@ void reply__complete(struct reply *reply, struct operation_row *row)
 
 	fill_row(reply, row);
 	reply->last = operation->sequence;
+	if (kind == OPERATION_RESTORE)
+		reply->restored = operation->sequence;
 	set_idle(reply);
 	err = fault__pass("completion", reply->target->pid);
 	if (!err)

@@ -20,9 +20,10 @@ struct reply { /* all pointers are borrowed */
 	struct target *target;
 	const struct snapshot *snapshot;
 	struct state *state;
-	uint64_t last;   /* sequence of the last operation that succeeded */
-	uint64_t gone;   /* chunks that are gone since the checkpoint, as was told */
-	bool has_failed; /* any operation, wholly or in part */
+	uint64_t last;     /* sequence of the last operation that succeeded */
+	uint64_t restored; /* of the last restore that wrote; 0: none since the last exec */
+	uint64_t gone;     /* chunks that are gone since the checkpoint, as was told */
+	bool has_failed;   /* any operation, wholly or in part */
 };
 
 /* "checkpoint" or "restore". */

@@ -6,21 +6,26 @@
 
 #include <errno.h>
 #include <limits.h>
+#include <stdio.h>
 #include <string.h>
 #include "target/reason.h"
 #include "target/userfault.h"
 
-int target__open(struct target *target, struct state *state, uint32_t regions, bool child)
+int target__open(struct target *target, struct state *state, uint32_t regions, bool child,
+		 const char *name)
 {
 	*target = (struct target){.state = state, .child = child};
+	snprintf(target->comm, sizeof(target->comm), "%.15s", name);
 	return regions__create(regions, &target->regions);
 }
 
 static void read_comm(struct target *target)
 {
-	ssize_t length = procfs__read(target->pid, "comm", target->comm, sizeof(target->comm) - 1);
+	char comm[sizeof(target->comm)] = "";
+	ssize_t length = procfs__read(target->pid, "comm", comm, sizeof(comm) - 1);
 
-	target->comm[length > 0 ? length - 1 : 0] = '\0'; /* without its newline */
+	if (length > 1)
+		snprintf(target->comm, (size_t)length, "%s", comm); /* without its newline */
 }
 
 /* valgrind keeps the registers of the program that it runs in its own memory: rolled back, the

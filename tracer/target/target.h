@@ -31,9 +31,11 @@ struct target {
 	char comm[17];
 };
 
-/* state: borrowed. regions: mask of enum region. child: it will be a child of the caller.
- * 0, or -ENOMEM (target__close is then still right). */
-int target__open(struct target *target, struct state *state, uint32_t regions, bool child);
+/* state: borrowed. regions: mask of enum region. child: it will be a child of the caller. name: of
+ * the program, for a target that ends before the kernel can be asked. 0, or -ENOMEM (target__close
+ * is then still right). */
+int target__open(struct target *target, struct state *state, uint32_t regions, bool child,
+		 const char *name);
 
 /* It has execed, for the first time or again. 0 or -errno. */
 int target__exec(struct target *target, pid_t pid);

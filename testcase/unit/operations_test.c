@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * Tests of operations: the watch over a target that asks and does not poll. The operation is made
+ * up; there is no target. Needs root, for the control files.
+ */
+#include <string.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "folder.h"
+#include "operations.h"
+#include "talk.h"
+#include "tap.h"
+
+enum { SECOND_NS = 1000000000, TESTS = 5 };
+
+static struct state state;
+static struct target target = {.pid = 23};
+static struct operations operations = {.state = &state, .target = &target};
+
+static const char *watch(void)
+{
+	talk__listen();
+	operations__watch_polls(&operations);
+	return talk__hear();
+}
+
+static void ask(uint64_t sequence, uint64_t request_ns)
+{
+	state.operation.sequence = sequence;
+	state.operation.request_ns = request_ns;
+	state.operation.phase = PHASE_REQUESTED;
+}
+
+static void run_tests(void)
+{
+	uint64_t now = clock__now_ns();
+
+	if (geteuid() != 0) {
+		tap__skip(TESTS, "needs root: the lock of a folder is in /run");
+		return;
+	}
+	must(control__open(folder, &operations.reply.control));
+	ask(1, now);
+	tap__ok(!*watch(), "a new request whose event was not read yet is not overdue");
+	operations.expected_ns = now - 9UL * SECOND_NS;
+	ask(2, now);
+	tap__ok(!*watch(), "nor is one long after the last");
+	operations.expected_ns = 0;
+	ask(3, now - 9UL * SECOND_NS);
+	tap__ok(strstr(watch(), "process 23 asked for a checkpoint but does not poll"),
+		"one that nobody polls for is told");
+	tap__ok(!*watch(), "once");
+	operations.expected_ns = 0;
+	state.operation.polls = 1;
+	ask(4, now - 9UL * SECOND_NS);
+	tap__ok(!*watch(), "a poll that has just come counts");
+	control__free(operations.reply.control);
+}
+
+int main(void)
+{
+	folder__enter("operations_test");
+	talk__open();
+	tap__plan(TESTS);
+	run_tests();
+	talk__close();
+	folder__remove();
+	return tap__done();
+}
