@@ -725,6 +725,29 @@ restart_in_background()
 	for options in CKPT_FORK=0 CKPT_INCREMENTAL=1; do
 		scene -o "$options" "$WORK" settings
 	done
+	start settings
+	take_image
+	"$BUILD/readckpt" image >table
+	grep '^  kernel    oom_score_adj .*subreaper, no huge pages$' table
+	grep '^  place     root folder inode [1-9].*, boot [0-9a-f-]*$' table
+	grep '\[wipe on fork, locked\]$' table
+	grep '\[grows down\]$' table
+	grep '^    nice 3, policy OTHER, priority 0, io_priority 0x6000$' table
+	grep '^    nice 3, policy BATCH, priority 0, ' table
+	grep '^    processors [0-9]*$' table
+	grep '^    gets signal 23 when its parent ends$' table
+	grep '^    no_new_privs$' table
+	"$BUILD/readckpt" --json image >json
+	grep '"policy": "BATCH"' json
+	grep '"nice": 3' json
+	if [ "$(id -u)" -eq 0 ]; then # what was gained by rights that are gone
+		rm image
+		start count
+		renice -n -5 -p "$pid" >/dev/null
+		take_image
+		expect_missing 'the priorities of its threads (nice, sched_setscheduler)' \
+			setpriv --bounding-set=-sys_nice
+	fi
 }
 
 @test 'brought back: memory that is mapped twice' {

@@ -131,16 +131,36 @@ static bool is_wiped(const unsigned char *page)
 
 static void *check_slack(void *argument)
 {
+	const struct sched_param none = {0};
+
 	must(prctl(PR_SET_TIMERSLACK, 2301, 0, 0, 0) == 0);
+	must(sched_setscheduler(0, SCHED_BATCH, &none) == 0);
 	*(volatile int *)argument = 1;
 	while (access("finish", F_OK) != 0)
 		(void)usleep(10000);
 	check(prctl(PR_GET_TIMERSLACK, 0, 0, 0, 0) == 2301);
+	check(sched_getscheduler(0) == SCHED_BATCH);
 	return argument;
+}
+
+static unsigned long locked_kib(void)
+{
+	unsigned long kib = 0;
+	char line[256];
+	FILE *f = fopen("/proc/self/status", "re");
+
+	must(f);
+	while (fgets(line, sizeof(line), f)) {
+		if (sscanf(line, "VmLck: %lu", &kib) == 1)
+			break;
+	}
+	(void)fclose(f);
+	return kib;
 }
 
 static void settings(void)
 {
+	enum { OF_PROCESS = 1, IO_IDLE = 3 << 13 }; /* ioprio_set(2) */
 	const int both = PROT_READ | PROT_WRITE, flags = MAP_PRIVATE | MAP_ANONYMOUS;
 	unsigned char *secret = mmap(NULL, PAGE, both, flags, -1, 0), *room, *stack;
 	volatile int is_set = 0;
@@ -149,6 +169,9 @@ static void settings(void)
 	pthread_t id;
 
 	must(secret != MAP_FAILED && madvise(secret, PAGE, MADV_WIPEONFORK) == 0);
+	must(mlock(secret, PAGE) == 0);
+	must(setpriority(PRIO_PROCESS, 0, 3) == 0);
+	must(syscall(SYS_ioprio_set, OF_PROCESS, 0, IO_IDLE) == 0);
 	*secret = 23;
 	room = mmap(NULL, 64 << 20, PROT_NONE, flags | MAP_NORESERVE, -1, 0);
 	must(room != MAP_FAILED && munmap(room, 64 << 20) == 0);
@@ -171,7 +194,9 @@ static void settings(void)
 		(void)usleep(1000);
 	say("ready");
 	wait_for_finish();
-	check(*secret == 23 && is_wiped(secret));
+	check(*secret == 23 && is_wiped(secret) && locked_kib() == 4);
+	check(getpriority(PRIO_PROCESS, 0) == 3 && sched_getscheduler(0) == SCHED_OTHER);
+	check(syscall(SYS_ioprio_get, OF_PROCESS, 0) == IO_IDLE);
 	for (int i = 1; i < 230; i++)
 		stack[-(long)PAGE * i] = 1;
 	must(sched_getaffinity(0, sizeof(all), &all) == 0);

@@ -100,6 +100,10 @@ static void advise(const struct plan_mapping *m)
 		if (m->advice & all[i].advice)
 			(void)syscall(SYS_madvise, m->start, m->end - m->start, all[i].number);
 	}
+	if ((m->advice & IMAGE_ADVICE_LOCKED) &&
+	    syscall(SYS_mlock, m->start, m->end - m->start) < 0)
+		die__warn("memory that was locked (mlock) can be swapped out: the limit of locked "
+			  "memory is too low");
 }
 
 __attribute__((noreturn)) static void die_of_image(const struct plan *plan,

@@ -8,8 +8,10 @@
 #include <errno.h>
 #include <linux/rseq.h>
 #include <linux/sched.h>
+#include <sched.h>
 #include <signal.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 
 #include "become/die.h"
 #include "become/raw_syscall.h"
@@ -49,7 +51,19 @@ __attribute__((noreturn)) static void jump(const struct image_thread *t)
 	__builtin_unreachable();
 }
 
-/* restart has tried the processors, and has said what is not there. */
+bool threads__set_priority(const struct image_scheduling *s)
+{
+	enum { IO_PRIORITY_OF_PROCESS = 1 };
+	const struct sched_param param = {.sched_priority = (int)s->priority};
+
+	/* A policy of real time ignores nice, and the others the priority. The kernel says EPERM
+	 * for what is more than before, and for nothing else. */
+	return raw_syscall__call(SYS_sched_setscheduler, 0, s->policy, (uintptr_t)&param, 0) >= 0 &&
+	       raw_syscall__call(SYS_setpriority, PRIO_PROCESS, 0, (uint64_t)s->nice, 0) >= 0 &&
+	       raw_syscall__call(SYS_ioprio_set, IO_PRIORITY_OF_PROCESS, 0, s->io_priority, 0) >= 0;
+}
+
+/* restart has tried the processors and priorities, and has said what cannot be. */
 static void set_scheduling(const struct image_scheduling *s)
 {
 	bool is_bound = false;
@@ -59,6 +73,7 @@ static void set_scheduling(const struct image_scheduling *s)
 	if (is_bound)
 		(void)raw_syscall__call(SYS_sched_setaffinity, 0, sizeof(s->processors),
 					(uintptr_t)s->processors, 0);
+	(void)threads__set_priority(s);
 	if (s->timer_slack_ns)
 		(void)raw_syscall__call(SYS_prctl, PR_SET_TIMERSLACK, s->timer_slack_ns, 0, 0);
 	(void)raw_syscall__call(SYS_prctl, PR_SET_PDEATHSIG, s->death_signal, 0, 0);

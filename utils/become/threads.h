@@ -11,6 +11,9 @@
  * allowed to choose it. Ends the program if the kernel starts no thread. */
 void threads__start(const struct plan *plan);
 
+/* Gives the calling thread its priorities. Returns false if it has no rights to have them. */
+bool threads__set_priority(const struct image_scheduling *scheduling);
+
 /* The caller becomes the thread with that index, at its resume point. */
 __attribute__((noreturn)) void threads__become(const struct plan *plan, size_t index);
 

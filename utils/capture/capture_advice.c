@@ -37,7 +37,7 @@ static uint32_t take_flags(const char *line)
 		{"dc", IMAGE_ADVICE_DONT_FORK},  {"dd", IMAGE_ADVICE_DONT_DUMP},
 		{"hg", IMAGE_ADVICE_HUGE_PAGES}, {"nh", IMAGE_ADVICE_NO_HUGE_PAGES},
 		{"mg", IMAGE_ADVICE_MERGEABLE},  {"rr", IMAGE_ADVICE_RANDOM},
-		{"sr", IMAGE_ADVICE_SEQUENTIAL},
+		{"sr", IMAGE_ADVICE_SEQUENTIAL}, {"lo", IMAGE_ADVICE_LOCKED},
 	};
 	uint32_t advice = 0;
 

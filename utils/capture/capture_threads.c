@@ -8,9 +8,11 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/prctl.h>
+#include <sched.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -46,6 +48,22 @@ ssize_t capture_threads__list(pid_t *tids, size_t max)
 	return n < 0 ? n : (ssize_t)count;
 }
 
+/* Of the calling thread. The kernel has 20 - nice, so that none is negative. */
+static void describe_priority(struct image_scheduling *s)
+{
+	enum { NICE_ZERO = 20, IO_PRIORITY_OF_PROCESS = 1 };
+	struct sched_param param = {0};
+	const long nice = syscall(SYS_getpriority, PRIO_PROCESS, 0);
+	const long policy = syscall(SYS_sched_getscheduler, 0);
+	const long io_priority = syscall(SYS_ioprio_get, IO_PRIORITY_OF_PROCESS, 0);
+
+	(void)syscall(SYS_sched_getparam, 0, &param);
+	s->nice = nice > 0 ? NICE_ZERO - (int32_t)nice : 0;
+	s->policy = policy > 0 ? (uint32_t)policy : 0;
+	s->priority = (uint32_t)param.sched_priority;
+	s->io_priority = io_priority > 0 ? (uint32_t)io_priority : 0;
+}
+
 /* The kernel tells a thread of itself only. */
 static void describe_scheduling(struct image_scheduling *s)
 {
@@ -58,6 +76,7 @@ static void describe_scheduling(struct image_scheduling *s)
 	if (syscall(SYS_prctl, PR_GET_PDEATHSIG, &death_signal, 0, 0, 0) == 0)
 		s->death_signal = (uint32_t)death_signal;
 	s->no_new_privs = syscall(SYS_prctl, PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) == 1;
+	describe_priority(s);
 }
 
 /* Which processors there are: "0-3,6". All zeros if that is not known. */

@@ -196,6 +196,8 @@ enum {
 	IMAGE_ADVICE_MERGEABLE = 1 << 6,
 	IMAGE_ADVICE_RANDOM = 1 << 7,
 	IMAGE_ADVICE_SEQUENTIAL = 1 << 8,
+	IMAGE_ADVICE_LOCKED = 1 << 9, /* mlock(2) */
+	IMAGE_ADVICE_BITS = (1 << 10) - 1,
 };
 
 /* What the kernel keeps for a thread that its image_thread has no room for. */
@@ -204,8 +206,12 @@ struct image_scheduling {
 	uint64_t timer_slack_ns;
 	uint32_t death_signal; /* PR_SET_PDEATHSIG of prctl(2); 0: none */
 	uint32_t no_new_privs; /* 1: PR_SET_NO_NEW_PRIVS */
+	int32_t nice;          /* of getpriority(2) */
+	uint32_t policy;       /* of sched_getscheduler(2) */
+	uint32_t priority;     /* of sched_getparam(2) */
+	uint32_t io_priority;  /* of ioprio_get(2) */
 };
-_Static_assert(sizeof(struct image_scheduling) == 144, "part of the format");
+_Static_assert(sizeof(struct image_scheduling) == 160, "part of the format");
 
 /* An action as rt_sigaction(2) itself takes it; element 0 is of signal 1. */
 struct image_signal {

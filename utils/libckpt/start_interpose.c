@@ -240,9 +240,27 @@ EXPORTED int madvise(void *address, size_t bytes, int advice)
 	return (int)syscall(SYS_madvise, address, bytes, advice);
 }
 
+EXPORTED int mlock(const void *address, size_t bytes)
+{
+	capture_advice__note();
+	return (int)syscall(SYS_mlock, address, bytes);
+}
+
+EXPORTED int mlock2(const void *address, size_t bytes, unsigned int flags)
+{
+	capture_advice__note();
+	return (int)syscall(SYS_mlock2, address, bytes, flags);
+}
+
+EXPORTED int mlockall(int flags)
+{
+	capture_advice__note();
+	return (int)syscall(SYS_mlockall, flags);
+}
+
 EXPORTED void *mmap(void *address, size_t bytes, int protection, int flags, int fd, off_t offset)
 {
-	if (flags & MAP_GROWSDOWN)
+	if (flags & (MAP_GROWSDOWN | MAP_LOCKED))
 		capture_advice__note();
 	return (void *)syscall(SYS_mmap, address, bytes, protection, flags, fd,
 			       offset); /* NOLINT */

@@ -259,6 +259,25 @@ static void put_registers(struct json *j, const struct user_regs_struct *user)
 	close_with(j, '}');
 }
 
+static void put_scheduling(struct json *j, const struct image_scheduling *s)
+{
+	const size_t count = sizeof(s->processors) / sizeof(s->processors[0]);
+
+	open_with(j, "processors", '['); /* none: any */
+	for (size_t i = 0; i < count * 64; i++) {
+		if (s->processors[i / 64] >> i % 64 & 1)
+			put_number(j, NULL, i);
+	}
+	close_with(j, ']');
+	put_signed(j, "nice", s->nice);
+	put_text(j, "policy", text__policy(s->policy));
+	put_number(j, "priority", s->priority);
+	put_hex(j, "io_priority", s->io_priority);
+	put_number(j, "timer_slack_ns", s->timer_slack_ns);
+	put_number(j, "death_signal", s->death_signal);
+	put_bool(j, "no_new_privs", s->no_new_privs != 0);
+}
+
 static void put_threads(struct json *j, const struct image *image)
 {
 	open_with(j, "threads", '[');
@@ -274,6 +293,8 @@ static void put_threads(struct json *j, const struct image *image)
 		put_hex(j, "goes_on_at", thread->rip);
 		put_hex(j, "goes_on_with_rsp", thread->rsp);
 		put_registers(j, &image->registers[i].user);
+		if (image->scheduling)
+			put_scheduling(j, &image->scheduling[i]);
 		put_number(j, "xstate_bytes", image->registers[i].xstate_bytes);
 		close_with(j, '}');
 	}

@@ -122,6 +122,53 @@ static void put_limits(const struct table *t)
 	(void)fprintf(t->out, "%s\n", *before ? "" : "none");
 }
 
+static void put_attributes(const struct table *t)
+{
+	const struct image_attributes *attributes = &t->image->attributes;
+	const uint32_t flags = t->image->place.flags;
+	const struct {
+		bool is_so;
+		const char *text;
+	} list[] = {
+		{attributes->membarrier != 0, "membarrier(2)"},
+		{(attributes->flags & IMAGE_LOST_RSEQ) != 0, "rseq(2) that is not known"},
+		{(attributes->flags & IMAGE_UNDUMPABLE) != 0, "not dumpable"},
+		{(flags & IMAGE_SUBREAPER) != 0, "subreaper"},
+		{(flags & IMAGE_NO_HUGE_PAGES) != 0, "no huge pages"},
+		{(flags & IMAGE_FILTERED) != 0, "restricted by seccomp(2)"},
+	};
+	const char *before = "";
+
+	if (attributes->flags & IMAGE_HAS_OOM) {
+		put_label(t, "kernel");
+		(void)fprintf(t->out, "oom_score_adj %d", attributes->oom_score_adj);
+		before = ", ";
+	}
+	for (size_t i = 0; i < sizeof(list) / sizeof(list[0]); i++) {
+		if (!list[i].is_so)
+			continue;
+		if (!*before)
+			put_label(t, "kernel");
+		(void)fprintf(t->out, "%s%s", before, list[i].text);
+		before = ", ";
+	}
+	if (*before)
+		(void)fputc('\n', t->out);
+}
+
+static void put_place(const struct table *t)
+{
+	const struct image_place *place = &t->image->place;
+
+	if (!(place->flags & IMAGE_HAS_PLACE))
+		return;
+	put_label(t, "place");
+	(void)fprintf(t->out, "root folder inode %" PRIu64 ", mount namespace %" PRIu64 ", boot ",
+		      place->root_inode, place->mount_namespace);
+	text__put(t->out, place->boot);
+	(void)fputc('\n', t->out);
+}
+
 static void put_head(const struct table *t)
 {
 	const struct image *image = t->image;
@@ -137,6 +184,8 @@ static void put_head(const struct table *t)
 			      : "");
 	put_process(t);
 	put_limits(t);
+	put_attributes(t);
+	put_place(t);
 	put_origin(t);
 	put_missing(t);
 }
@@ -155,7 +204,7 @@ static void put_pages(const struct table *t, const struct survey_pages *pages)
 static void put_regions(const struct table *t)
 {
 	const struct image *image = t->image;
-	char permissions[5];
+	char permissions[5], advice[TEXT_ADVICE_BYTES];
 
 	put_title(t, "Regions", image->mapping_count);
 	(void)fprintf(t->out, "  %-12s %-12s %-4s %10s %8s %8s %8s %8s  %s\n", "START", "END",
@@ -171,6 +220,8 @@ static void put_regions(const struct table *t)
 		put_string(t, m->path);
 		if (m->flags & (IMAGE_DELETED | IMAGE_SCRATCH))
 			(void)fprintf(t->out, " (%s)", text__kind(m->flags));
+		if (image->advice && image->advice[i])
+			(void)fprintf(t->out, " [%s]", text__advice(image->advice[i], advice));
 		(void)fputc('\n', t->out);
 	}
 	(void)fprintf(t->out, "  %-30s ", "all, in pages of 4096 bytes");
@@ -202,6 +253,28 @@ static void put_registers(const struct table *t, const struct image_registers *r
 			      i % 4 == 3 || i + 1 == count ? "\n" : "");
 }
 
+/* Nothing of a thread that is as most are. */
+static void put_scheduling(const struct table *t, const struct image_scheduling *s)
+{
+	const char *before = "    processors ";
+
+	for (unsigned int i = 0; i < sizeof(s->processors) * 8; i++) {
+		if (!(s->processors[i / 64] >> i % 64 & 1))
+			continue;
+		(void)fprintf(t->out, "%s%u", before, i);
+		before = ", ";
+	}
+	if (before[0] == ',')
+		(void)fputc('\n', t->out);
+	if (s->nice || s->policy || s->io_priority)
+		(void)fprintf(t->out, "    nice %d, policy %s, priority %u, io_priority %#x\n",
+			      s->nice, text__policy(s->policy), s->priority, s->io_priority);
+	if (s->death_signal)
+		(void)fprintf(t->out, "    gets signal %u when its parent ends\n", s->death_signal);
+	if (s->no_new_privs)
+		(void)fputs("    no_new_privs\n", t->out);
+}
+
 static void put_threads(const struct table *t)
 {
 	const struct image *image = t->image;
@@ -217,6 +290,8 @@ static void put_threads(const struct table *t)
 			      ", goes on at %#" PRIx64 "\n",
 			      thread->fs_base, thread->gs_base, thread->signal_mask, thread->rip);
 		put_registers(t, &image->registers[i]);
+		if (image->scheduling)
+			put_scheduling(t, &image->scheduling[i]);
 		(void)fprintf(t->out, "    vector registers: %zu bytes\n",
 			      image->registers[i].xstate_bytes);
 	}
@@ -262,6 +337,8 @@ static void put_files(const struct table *t)
 		put_string(t, file->path);
 		if (S_ISREG(file->mode))
 			(void)fprintf(t->out, " at %" PRIu64, file->offset);
+		if (S_ISREG(file->mode) && image->sizes)
+			(void)fprintf(t->out, " of %" PRIu64, image->sizes[i]);
 		(void)fprintf(t->out, " %s", text__open_flags(file->flags, flags));
 		if (file->same_as >= 0)
 			(void)fprintf(t->out, ", the same as %d", file->same_as);

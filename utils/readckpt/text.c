@@ -5,6 +5,7 @@
 #include "readckpt/text.h"
 
 #include <fcntl.h>
+#include <sched.h>
 #include <signal.h>
 #include <string.h>
 
@@ -36,6 +37,28 @@ const char *text__kind(uint32_t flags)
 			return kinds[i].name;
 	}
 	return "anonymous";
+}
+
+const char *text__advice(uint32_t advice, char *buffer)
+{
+	/* In the order of the bits IMAGE_ADVICE_... */
+	static const char *const names[] = {
+		"grows down", "wipe on fork",  "not for children", "not for core files",
+		"huge pages", "no huge pages", "mergeable",        "random access",
+		"sequential", "locked",
+	};
+	char *at = buffer;
+
+	_Static_assert(1 << sizeof(names) / sizeof(names[0]) == IMAGE_ADVICE_BITS + 1, "all");
+	*at = '\0';
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		if (!(advice & 1u << i))
+			continue;
+		if (at > buffer)
+			at = stpcpy(at, ", "); /* NOLINT: all names fit */
+		at = stpcpy(at, names[i]);     /* NOLINT: all names fit */
+	}
+	return buffer;
 }
 
 /* In the order of the bits IMAGE_MISSING_... */
@@ -84,6 +107,14 @@ const char *text__limit(int resource)
 	};
 
 	return names[resource];
+}
+
+const char *text__policy(uint32_t policy)
+{
+	static const char *const names[] = {"OTHER", "FIFO", "RR", "BATCH", "ISO", "IDLE"};
+
+	policy &= ~(uint32_t)SCHED_RESET_ON_FORK;
+	return policy < sizeof(names) / sizeof(names[0]) ? names[policy] : "other";
 }
 
 const char *text__open_flags(uint32_t flags, char *buffer)

@@ -13,9 +13,11 @@
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/log.h"
+#include "become/threads.h"
 #include "restart/program_file.h"
 
 /* ---- limits ---- */
@@ -134,6 +136,25 @@ static bool can_bind(struct plan *plan)
 	return can;
 }
 
+/* Tried in a child, since what is given away cannot be had again. */
+static bool can_prioritise(const struct plan *plan)
+{
+	int status = 0;
+	pid_t child;
+
+	if (!plan->scheduling)
+		return true;
+	child = fork();
+	if (child == 0) {
+		for (size_t i = 0; i < plan->thread_count; i++) {
+			if (!threads__set_priority(&plan->scheduling[i]))
+				_exit(1);
+		}
+		_exit(0);
+	}
+	return child < 0 || waitpid(child, &status, __WALL) != child || status == 0;
+}
+
 static bool is_filtered(void)
 {
 	return prctl(PR_GET_SECCOMP, 0, 0, 0, 0) > 0;
@@ -183,6 +204,8 @@ void attributes__set(const struct image *image, struct plan *plan, struct missin
 		missing__add(missing, "the name of its program file (/proc/PID/exe)");
 	if (!can_bind(plan))
 		missing__add(missing, "the processors that its threads may use");
+	if (!can_prioritise(plan))
+		missing__add(missing, "the priorities of its threads (nice, sched_setscheduler)");
 	set_place(image, missing);
 	set_surroundings(image);
 }
