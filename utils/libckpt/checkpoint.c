@@ -109,10 +109,11 @@ static int work_of_child(struct saving *saving, bool pages_chosen)
 	dumpable__end();
 	if (!err && !pages_chosen)
 		err = save__choose_pages(saving);
-	if (!err)
-		return save__write(saving);
-	save__abort(saving);
-	return err;
+	if (err) {
+		save__abort(saving);
+		return err;
+	}
+	return save__write(saving);
 }
 
 /* A child has the private memory of this moment, as copy-on-write, and one thread. */
@@ -122,8 +123,9 @@ static int write_in_child(struct checkpoint *c, const struct settings *settings,
 	int err = save__copy_shared(saving);
 	long child;
 
-	if (!err)
-		err = open_file(c, saving);
+	if (err)
+		return report(settings, saving, err, start_ns);
+	err = open_file(c, saving);
 	if (err)
 		return report(settings, saving, err, start_ns);
 	child = syscall(SYS_clone, 0, NULL, NULL, NULL, NULL);
