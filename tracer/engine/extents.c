@@ -118,9 +118,11 @@ static int make_arrays(struct extents *extents, enum kind kind, const uint32_t *
 	void *values[BATCH];
 	uint32_t made = 0, hung = 0;
 
-	while (made < count && !err) {
+	while (made < count) {
 		err = create_array(kind, &fds[made], &values[made]);
-		made += !err;
+		if (err)
+			break;
+		made++;
 	}
 	hang_err = made ? hang(outer_fd(extents, kind), indices, fds, made, &hung) : 0;
 	for (uint32_t i = 0; i < made; i++) {
