@@ -17,6 +17,7 @@
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -27,6 +28,7 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/ptrace.h>
+#include <sys/rseq.h>
 #include <sys/sem.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
@@ -37,7 +39,6 @@
 #include "base/page.h"
 #include "base/procfs.h"
 #include "child.h"
-#include "pages/write_protect.h"
 #include "target/inject.h"
 #include "target/reason.h"
 #include "tap.h"
@@ -370,10 +371,12 @@ static bool looks_same(pid_t pid, const struct seen *before, bool same_call)
 /* Is it a userfaultfd of the memory of the child? Its page is mapped nowhere else. */
 static bool is_of_child(int uffd)
 {
-	uint64_t inode;
+	struct uffdio_api api = {.api = UFFD_API};
+	struct uffdio_register page = {.range = {.start = shared->page, .len = PAGE_BYTES},
+				       .mode = UFFDIO_REGISTER_MODE_MISSING};
 
-	return uffd >= 0 && write_protect__prepare(uffd, &inode) == 0 &&
-	       write_protect__register(uffd, shared->page, shared->page + PAGE_BYTES) == 0;
+	return uffd >= 0 && ioctl(uffd, UFFDIO_API, &api) == 0 &&
+	       ioctl(uffd, UFFDIO_REGISTER, &page) == 0;
 }
 
 /* ---- the tests ---- */
@@ -582,6 +585,54 @@ static void test_stopped(void)
 	child__end(child);
 }
 
+/*
+ * Spins for ever inside of a restartable sequence: each time it is preempted, its abort handler
+ * begins it anew. Were it put back into the sequence, nothing would abort it any more.
+ */
+static void spin_in_sequence(void)
+{
+	char *thread;
+
+	prepare();
+	shared->begun++;
+	__asm__("mov %%fs:0, %0" : "=r"(thread));
+	__asm__ volatile(".pushsection __rseq_cs, \"aw\"\n\t.balign 32\n\t"
+			 "3: .long 0, 0\n\t.quad 1f, 2f - 1f, 4f\n\t.popsection\n\t"
+			 "5: lea 3b(%%rip), %%rax\n\tmov %%rax, (%0)\n\t"
+			 "1: incq (%1)\n\tjmp 1b\n\t"
+			 "2: .byte 0x0f, 0xb9, 0x3d\n\t.long %c3\n\t"
+			 "4: incq (%2)\n\tjmp 5b"
+			 :
+			 : "r"(thread + __rseq_offset + offsetof(struct rseq, rseq_cs)),
+			   "r"(&shared->counts[0]), "r"(&shared->counts[1]), "i"(RSEQ_SIG)
+			 : "rax", "memory", "cc");
+}
+
+static void test_sequence(void)
+{
+	unsigned int failed = 0, stuck = 0;
+	pid_t child;
+
+	if (!__rseq_size) {
+		tap__skip(1, "the C library registers no rseq");
+		return;
+	}
+	child = start(spin_in_sequence);
+	for (unsigned int i = 0; i < ROUNDS && !stuck; i++) {
+		const __u64 aborts = shared->counts[1];
+		int uffd;
+
+		(void)child__wait_count(&shared->counts[0], shared->counts[0] + 1);
+		uffd = inject__userfaultfd(child);
+		failed += uffd < 0;
+		stuck += !child__wait_count(&shared->counts[1], aborts + 1);
+		if (uffd >= 0)
+			(void)close(uffd);
+	}
+	tap__ok(!failed && !stuck, "%d times into a restartable sequence, which aborts", ROUNDS);
+	child__end(child);
+}
+
 /* ---- threads and signals ---- */
 
 static void *count_in_thread(void *counter)
@@ -716,24 +767,24 @@ static bool runs(void)
 	return child__wait_count(&shared->counts[0], shared->counts[0] + 1);
 }
 
-static void test_refused(const char *name, void (*work)(void), int reason)
+static void test_own(void)
 {
-	pid_t child = start(work);
-	int uffd = inject__userfaultfd(child);
+	pid_t child = start(use_userfaultfd);
 
-	tap__equal(uffd, -reason, "%s: refused", name);
+	tap__equal(inject__userfaultfd(child), -REASON_OWN_USERFAULT,
+		   "a userfaultfd of its own: refused");
 	tap__ok(runs(), "and it runs on");
 	child__end(child);
 }
 
-/* Where the caller may suspend the filter, it is done; where not, it is refused. */
-static void test_seccomp(void)
+/* Refused, if the kernel says that there is a filter; or the filter is suspended, or allows it. */
+static void test_filtered(const char *name, void (*work)(void))
 {
-	pid_t child = start(allow_little);
+	pid_t child = start(work);
 	int uffd = inject__userfaultfd(child);
 
-	tap__ok(is_of_child(uffd) || uffd == -REASON_CALLS_FILTERED,
-		"a filter that would kill for it: %s", uffd < 0 ? "refused" : "it sees nothing");
+	tap__ok(is_of_child(uffd) || uffd == -REASON_CALLS_FILTERED, "%s: %s", name,
+		uffd < 0 ? "refused" : "it sees nothing");
 	tap__ok(runs() && waitpid(child, NULL, WNOHANG) == 0, "and the process runs on");
 	if (uffd >= 0)
 		(void)close(uffd);
@@ -900,7 +951,7 @@ static void test_killed(void)
 
 int main(void)
 {
-	enum { TESTS = BLOCKED + 30 };
+	enum { TESTS = BLOCKED + 31 };
 
 	tap__plan(TESTS);
 	if (under_valgrind()) {
@@ -916,11 +967,12 @@ int main(void)
 	test_busy();
 	test_handler();
 	test_stopped();
+	test_sequence();
 	test_threads();
 	test_signals();
-	test_refused("a userfaultfd of its own", use_userfaultfd, REASON_OWN_USERFAULT);
-	test_refused("calls that are dispatched", dispatch_calls, REASON_CALLS_FILTERED);
-	test_seccomp();
+	test_own();
+	test_filtered("calls that are dispatched", dispatch_calls);
+	test_filtered("a filter that would kill for it", allow_little);
 	test_vfork();
 	test_traced();
 	test_calls();

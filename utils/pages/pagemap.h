@@ -79,7 +79,8 @@ int pagemap__check(const struct pagemap *pagemap);
 /*
  * Write-protects the pages of [start, end) that hold data and are written: they are clean until the
  * next write. Pages without data are left alone: protected, they would take page tables, and look
- * swapped out. Returns 0, -EPERM if write_protect.h has not registered all of it, or another -errno.
+ * swapped out. Returns 0; -EPERM if write_protect.h has not registered all of it; or another
+ * -errno.
  */
 int pagemap__protect(const struct pagemap *pagemap, uint64_t start, uint64_t end);
 
