@@ -68,8 +68,8 @@ static void unmap(enum kind kind, void *values)
 	munmap(values, (size_t)EXTENT_SLABS * kinds[kind].value_bytes);
 }
 
-/* Creates an array of EXTENT_SLABS values, and maps it. */
-static int create_array(enum kind kind, int *ret_fd, void **ret_values)
+/* Creates an array of EXTENT_SLABS values, and maps it. Returns its descriptor, or -errno. */
+static int create_array(enum kind kind, void **ret_values)
 {
 	/* cppcheck-suppress unknownMacro */
 	LIBBPF_OPTS(bpf_map_create_opts, options, .map_flags = BPF_F_MMAPABLE);
@@ -87,9 +87,8 @@ static int create_array(enum kind kind, int *ret_fd, void **ret_values)
 		close(fd);
 		return err;
 	}
-	*ret_fd = fd;
 	*ret_values = values;
-	return 0;
+	return fd;
 }
 
 /*
@@ -115,13 +114,15 @@ static int make_arrays(struct extents *extents, enum kind kind, const uint32_t *
 		       uint32_t count)
 {
 	int fds[BATCH], err = 0, hang_err;
-	void *values[BATCH];
+	void *values[BATCH] = {0};
 	uint32_t made = 0, hung = 0;
 
 	while (made < count) {
-		err = create_array(kind, &fds[made], &values[made]);
-		if (err)
+		fds[made] = create_array(kind, &values[made]);
+		if (fds[made] < 0) {
+			err = fds[made];
 			break;
+		}
 		made++;
 	}
 	hang_err = made ? hang(outer_fd(extents, kind), indices, fds, made, &hung) : 0;
