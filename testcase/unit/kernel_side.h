@@ -137,12 +137,16 @@ static long bpf_probe_read_user_str(void *to, uint32_t size, const void *from)
 	return snprintf(to, size, "%s", kernel_side.text) + 1;
 }
 
+static void *bpf_map_lookup_elem(void *map, const void *key)
+{
+	return kernel_side.element;
+}
+
 static int bpf_strncmp(const char *a, uint32_t size, const char *b)
 {
 	return strncmp(a, b, size);
 }
 
-#define bpf_map_lookup_elem(map, key)                    ((void *)((void)(map), (void)(key), kernel_side.element))
 #define bpf_map_update_elem(map, key, value, flags)      ((void)(map), (void)(key), -1L)
 #define bpf_map_delete_elem(map, key)                    ((void)(map), (void)(key), -1L)
 #define bpf_for_each_map_elem(map, step, context, flags) ((void)(map), (void)(step), 0L)
