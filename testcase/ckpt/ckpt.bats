@@ -1001,6 +1001,30 @@ assert len(json.load(sys.stdin)["threads"]) >= 9'
 	[ ! -e image.1 ]
 }
 
+@test 'a program that was started with all signals blocked' {
+	env --block-signal "LD_PRELOAD=$BUILD/libckpt.so" CKPT_FILE="$dir/image" \
+		"$WORK" count >out 2>err </dev/null 3>&- 4>&- &
+	pid=$!
+	wait_for 'it to be ready' grep -qs ready out
+	next_image
+	expect_unharmed
+}
+
+@test 'no memory to work in, and no /proc' {
+	(ulimit -v 60000 && start count && echo "$pid" >number)
+	pid=$(cat number)
+	expect_message 'no 96 MiB of addresses to work in; raise the limit (ulimit -v): '
+	kill -KILL "$pid"
+	[ "$(id -u)" -eq 0 ] && unshare --mount true || return 0
+	rm out
+	unshare --mount env "LD_PRELOAD=$BUILD/libckpt.so" CKPT_FILE="$dir/image" sh -c \
+		'umount -l /proc && exec "$@"' sh "$WORK" count >out 2>err </dev/null 3>&- 4>&- &
+	pid=$!
+	wait_for 'it to be ready' grep -qs ready out
+	expect_message 'there is no /proc to list the threads from; mount it (mount -t proc proc /proc): '
+	expect_unharmed
+}
+
 @test 'a program that blocks the signal' {
 	start CKPT_SIGNAL=15 signals # which that scene does
 	kill -TERM "$pid"
@@ -1359,6 +1383,17 @@ socket), descriptor 45 (/proc/[0-9]*/stat, which cannot be opened), descriptor 4
 	wait_for 'an image' test -e image
 	expect_refused "cannot have the number $pid again: another one has it" --same-pid image
 	expect_unharmed
+}
+
+@test 'the same number is refused where clone3 is' {
+	[ "$(id -u)" -eq 0 ] || skip 'needs root'
+	start count
+	take_image
+	for error in 1 38; do # EPERM, ENOSYS
+		launch=("$BUILD/e2e/deny" clone3 "$error")
+		expect_refused "cannot have the number $pid again: clone3(2) is refused here, .*leave --same-pid out" \
+			--same-pid image
+	done
 }
 
 @test 'the same number: it ends although restart was told to ignore the end of children' {

@@ -32,7 +32,8 @@ scene()
 	play "$name" "$here/scene.sh" "$@"
 }
 
-for name in tls avx brk files signals mappings sleep read threads clocks; do
+for name in tls avx brk files signals mappings sleep read threads clocks settings attributes timers \
+	helper views; do
 	scene "$name" "$work" "$name"
 done
 cd /tmp && : >finish

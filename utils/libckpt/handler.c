@@ -90,7 +90,11 @@ static void lead_dumpable(struct stopped_thread *leader, uint64_t start_ns)
 	else if (err == -EFBIG)
 		message__many_threads(&self.settings);
 	else if (err)
-		message__text(&self.settings, "cannot list the threads", err);
+		message__text(&self.settings,
+			      err == -ENOENT ? "there is no /proc to list the threads from; mount "
+					       "it (mount -t proc proc /proc)"
+					     : "cannot list the threads",
+			      err);
 	else
 		take_checkpoint(leader, start_ns);
 	stop_threads__release();

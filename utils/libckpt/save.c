@@ -145,7 +145,7 @@ int save__describe(struct saving *s, const struct save_request *request)
 	memset(s, 0, sizeof(*s));
 	s->request = request;
 	s->memory.mem_fd = s->memory.pagemap_fd = -1;
-	begin_step(s, "no memory");
+	begin_step(s, "no 96 MiB of addresses to work in; raise the limit (ulimit -v)");
 	err = arena__open(&s->arena, ARENA_BYTES);
 	if (err)
 		return err;

@@ -29,11 +29,16 @@ static void on_signal_refuse(int signal)
 	errno = kept;
 }
 
+/* Whoever started the program may have blocked the signal, or all. */
 static int handle_signal(int signal, struct sigaction *action)
 {
+	sigset_t set;
+
+	(void)sigemptyset(&set);
+	(void)sigaddset(&set, signal);
 	action->sa_flags |= SA_RESTART;
 	(void)sigfillset(&action->sa_mask);
-	if (sigaction(signal, action, NULL) == 0)
+	if (sigaction(signal, action, NULL) == 0 && sigprocmask(SIG_UNBLOCK, &set, NULL) == 0)
 		return 0;
 	(void)fprintf(stderr, "libckpt: cannot handle signal %d: %s\n", signal, strerror(errno));
 	return -1;

@@ -51,6 +51,11 @@ static int say_not_taken(pid_t pid, int err)
 {
 	if (err == EEXIST)
 		log__error("the process cannot have the number %d again: another one has it", pid);
+	else if (err == ENOSYS || (err == EPERM && geteuid() == 0))
+		log__error("the process cannot have the number %d again: clone3(2) is refused "
+			   "here, as "
+			   "in containers without rights; leave --same-pid out, or allow it",
+			   pid);
 	else if (err == EPERM)
 		log__error("the process cannot have the number %d again: that needs root "
 			   "(CAP_CHECKPOINT_RESTORE); leave --same-pid out",
