@@ -228,9 +228,13 @@ int attach_state__stop(struct attach *attach, bool drop_faults)
 
 static int open_files(struct attach *attach)
 {
+	int err, pidfd_err;
+
 	attach->pidfd = (int)syscall(SYS_pidfd_open, attach->pid, 0);
-	if (attach->pidfd < 0)
-		return -errno;
+	pidfd_err = attach->pidfd < 0 ? -errno : 0;
+	err = may_attach__check(attach->pid); /* whose reason tells more */
+	if (err || pidfd_err)
+		return err ? err : pidfd_err;
 	attach->mem_fd = procfs__open(attach->pid, "mem", O_RDONLY);
 	if (attach->mem_fd < 0)
 		return attach->mem_fd;
@@ -251,9 +255,7 @@ int attach__open(pid_t pid, enum write_tracking_way best, struct attach **ret_at
 	attach->pid = pid;
 	attach->pidfd = attach->mem_fd = attach->pagemap_fd = -1;
 	attach->tracking = (struct write_tracking)WRITE_TRACKING_OFF;
-	err = open_files(attach);
-	if (!err)
-		err = may_attach__check(pid); /* it is the process of the pidfd: */
+	err = open_files(attach); /* it is the process of the pidfd: */
 	if (!err && syscall(SYS_pidfd_send_signal, attach->pidfd, 0, NULL, 0) && errno == ESRCH)
 		err = -ESRCH;
 	if (!err)
