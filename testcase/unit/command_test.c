@@ -1,0 +1,220 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * Tests of the commands of the control socket: each answer, word for word, and each mistake. The
+ * process that is attached is played by functions of this file.
+ */
+#include <stdarg.h>
+
+#include "ask/answer.h"
+#include "ask/command.h"
+#include "base/log.h"
+#include "tap.h"
+#include "target/reason.h"
+
+struct attach { /* what was asked last, and what is answered to it */
+	char name[ATTACH_NAME_BYTES];
+	const char *detail;
+	int result;
+	unsigned int checkpoints;
+	bool is_closed, left_alone_told;
+};
+
+static struct attach process = {.detail = ""};
+static struct commands commands = {.attach = &process};
+static char *answer;
+
+static int take(struct attach *attach, const char *name, struct attach_result *ret_result)
+{
+	(void)snprintf(attach->name, sizeof(attach->name), "%s", name ? name : "(none)");
+	if (attach->result)
+		return attach->result;
+	*ret_result = (struct attach_result){.pages = 4,
+					     .bytes = 16384,
+					     .stop_ns = 123456,
+					     .threads = 2,
+					     .ended = 1,
+					     .unmapped = 5,
+					     .mapped = 6};
+	(void)snprintf(ret_result->name, sizeof(ret_result->name), "%s", name ? name : "1");
+	return 0;
+}
+
+int attach__checkpoint(struct attach *attach, const char *name, struct attach_result *ret_result)
+{
+	return take(attach, name, ret_result);
+}
+
+int attach__rollback(struct attach *attach, const char *name, struct attach_result *ret_result)
+{
+	return take(attach, name, ret_result);
+}
+
+const char *attach__detail(const struct attach *attach)
+{
+	return attach->detail;
+}
+
+int attach__delete(struct attach *attach, const char *name)
+{
+	struct attach_result result;
+
+	return take(attach, name, &result);
+}
+
+void attach__visit(const struct attach *attach,
+		   void (*each)(const struct attach_checkpoint *checkpoint, void *argument),
+		   void *argument)
+{
+	struct attach_checkpoint checkpoint = {
+		.time_ns = 99, .pages = 4, .own_bytes = 16384, .threads = 2};
+
+	for (unsigned int i = 0; i < attach->checkpoints; i++) {
+		checkpoint.name = i ? "second" : "1";
+		each(&checkpoint, argument);
+	}
+}
+
+struct attach_status attach__status(const struct attach *attach)
+{
+	return (struct attach_status){.pid = 23,
+				      .way = WRITE_TRACKING_PROTECT,
+				      .checkpoints = attach->checkpoints,
+				      .store_bytes = UINT64_MAX,
+				      .rollbacks = 7};
+}
+
+void attach__name_left_alone(struct attach *attach,
+			     void (*each)(const struct mapping *mapping, void *argument),
+			     void *argument)
+{
+	char path[] = "/dev/shm/\"quoted\"", none[] = "";
+	struct mapping mapping = {.start = 4096, .end = 12288, .path = path};
+
+	if (attach->left_alone_told)
+		return;
+	attach->left_alone_told = true;
+	each(&mapping, argument);
+	mapping.path = none;
+	each(&mapping, argument);
+}
+
+void attach__close(struct attach *attach)
+{
+	attach->is_closed = true;
+}
+
+/* The answer to a request, which is JSON that the reader understands. */
+static const char *ask(const char *request)
+{
+	static char line[128];
+	size_t size;
+	FILE *out;
+
+	free(answer);
+	answer = NULL;
+	out = open_memstream(&answer, &size);
+	must(!out);
+	(void)snprintf(line, sizeof(line), "%s", request);
+	command__answer(&commands, line, out);
+	must(fclose(out));
+	return answer;
+}
+
+static void test_success(void)
+{
+	tap__equal_string(ask("checkpoint"),
+			  "{\"ok\":true,\"op\":\"checkpoint\",\"name\":\"1\",\"pages\":4,"
+			  "\"bytes\":16384,\"threads\":2,\"stop_ns\":123456,\"left_alone\":["
+			  "{\"path\":\"/dev/shm/\\\"quoted\\\"\",\"bytes\":8192},"
+			  "{\"path\":\"shared memory without a name\",\"bytes\":8192}]}",
+			  "a checkpoint names what is left alone");
+	tap__equal_string(process.name, "(none)", "without a name");
+	tap__ok(strstr(ask("checkpoint second"), "\"left_alone\":[]"), "once");
+	tap__equal_string(process.name, "second", "with a name");
+	tap__equal_string(ask("  rollback   1 "),
+			  "{\"ok\":true,\"op\":\"rollback\",\"name\":\"1\",\"pages\":4,"
+			  "\"bytes\":16384,\"threads\":2,\"stop_ns\":123456,\"ended\":1,"
+			  "\"unmapped\":5,\"mapped\":6}",
+			  "a rollback, with blanks");
+	tap__equal_string(ask("delete 1"), "{\"ok\":true,\"op\":\"delete\",\"name\":\"1\"}",
+			  "delete");
+	tap__equal_string(ask("list"), "{\"ok\":true,\"op\":\"list\",\"checkpoints\":[]}",
+			  "no checkpoints");
+	process.checkpoints = 2;
+	tap__equal_string(ask("list"),
+			  "{\"ok\":true,\"op\":\"list\",\"checkpoints\":["
+			  "{\"name\":\"1\",\"time_ns\":99,\"pages\":4,\"own_bytes\":16384,"
+			  "\"threads\":2},"
+			  "{\"name\":\"second\",\"time_ns\":99,\"pages\":4,\"own_bytes\":16384,"
+			  "\"threads\":2}]}",
+			  "two");
+	tap__equal_string(ask("status"),
+			  "{\"ok\":true,\"op\":\"status\",\"pid\":23,\"tracking\":\"userfaultfd\","
+			  "\"checkpoints\":2,\"store_bytes\":18446744073709551615,"
+			  "\"rollbacks\":7,\"stopped\":false}",
+			  "status");
+}
+
+static void test_mistakes(void)
+{
+	static const char *const wrong[] = {
+		"",       " ",      "Checkpoint", "check",      "checkpoint 1 2", "rollback 1 2 3",
+		"list 1", "delete", "status now", "detach now",
+	};
+
+	process.name[0] = '\0';
+	for (size_t i = 0; i < sizeof(wrong) / sizeof(*wrong); i++)
+		tap__ok(strstr(ask(wrong[i]), "{\"ok\":false,") == answer, "refused: '%s'",
+			wrong[i]);
+	tap__ok(!*process.name && commands.attach, "and not carried out");
+	tap__equal_string(ask("no\"thing"),
+			  "{\"ok\":false,\"op\":\"no\\\"thing\","
+			  "\"error\":\"there is no such command\"}",
+			  "quotes of a client come back escaped");
+}
+
+static void test_failures(void)
+{
+	static const char *const ops[] = {"checkpoint", "rollback", "delete 1"};
+	char error[256];
+
+	process.result = -ENOENT;
+	tap__equal_string(ask("rollback x"),
+			  "{\"ok\":false,\"op\":\"rollback\","
+			  "\"error\":\"there is no checkpoint of that name\"}",
+			  "no such checkpoint");
+	process.result = -REASON_THREADS_CHANGED;
+	process.detail = "thread 23";
+	for (size_t i = 0; i < sizeof(ops) / sizeof(*ops); i++) {
+		tap__ok(!answer__is_true(ask(ops[i]), "ok") &&
+				answer__text(answer, "error", error, sizeof(error)) &&
+				strstr(error, "threads have started") &&
+				strstr(error, ": thread 23"),
+			"%s fails with its reason", ops[i]);
+	}
+	tap__ok(!commands.has_broken, "nothing is broken");
+	process.result = -REASON_HALF_DONE;
+	(void)ask("rollback");
+	tap__ok(commands.has_broken && strstr(ask("status"), "\"stopped\":true"),
+		"a rollback that broke off is remembered");
+}
+
+static void test_detach(void)
+{
+	tap__equal_string(ask("detach"), "{\"ok\":true,\"op\":\"detach\"}", "detach");
+	tap__ok(!commands.attach && process.is_closed, "it is closed");
+	tap__ok(strstr(ask("list"), "the process is detached"), "nothing is asked of it after");
+}
+
+int main(void)
+{
+	log__set_level(LOG_LEVEL_QUIET);
+	log__set_name("# command_test");
+	tap__plan(30);
+	test_success();
+	test_mistakes();
+	test_failures();
+	test_detach();
+	free(answer);
+	return tap__done();
+}

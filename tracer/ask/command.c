@@ -1,0 +1,248 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * See command.h. Members are only ever added to answers, for scripts read them.
+ */
+#include "ask/command.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <string.h>
+#include "base/log.h"
+#include "base/text.h"
+#include "target/reason.h"
+
+static void put_text(FILE *out, const char *name, const char *text)
+{
+	(void)fprintf(out, "\"%s\":\"", name);
+	text__put_json(out, text);
+	(void)fputc('"', out);
+}
+
+static void put_number(FILE *out, const char *name, uint64_t number)
+{
+	(void)fprintf(out, ",\"%s\":%" PRIu64, name, number);
+}
+
+/* Begins the answer of a command that has succeeded. */
+static void begin(FILE *out, const char *op)
+{
+	(void)fprintf(out, "{\"ok\":true,\"op\":\"%s\"", op);
+}
+
+static void put_failure(FILE *out, const char *op, const char *error)
+{
+	(void)fputs("{\"ok\":false,", out);
+	if (op) {
+		put_text(out, "op", op);
+		(void)fputc(',', out);
+	}
+	put_text(out, "error", error);
+	(void)fputc('}', out);
+}
+
+static void put_error(struct commands *commands, FILE *out, const char *op, int err)
+{
+	const char *detail = attach__detail(commands->attach);
+	const char *text = err == -ENOENT   ? "there is no checkpoint of that name"
+			   : err == -EINVAL ? "a name has letters, digits, '.', '_' and '-', at "
+					      "most 63, and begins with no '-'"
+					    : reason__text(err);
+	char both[512];
+
+	(void)snprintf(both, sizeof(both), "%s%s%s", text, *detail ? ": " : "", detail);
+	if (err == -REASON_HALF_DONE) {
+		commands->has_broken = true;
+		log__error("%s: %s", op, both);
+	} else {
+		log__debug("%s: %s", op, both);
+	}
+	put_failure(out, op, both);
+}
+
+/* What a checkpoint and a rollback have in common. */
+static void put_result(FILE *out, const char *op, const struct attach_result *result)
+{
+	begin(out, op);
+	(void)fputc(',', out);
+	put_text(out, "name", result->name);
+	put_number(out, "pages", result->pages);
+	put_number(out, "bytes", result->bytes);
+	put_number(out, "threads", result->threads);
+	put_number(out, "stop_ns", result->stop_ns);
+	log__debug("%s %s: %" PRIu64 " pages, %" PRIu64 " us", op, result->name, result->pages,
+		   result->stop_ns / 1000);
+}
+
+struct items { /* of an array that is being written */
+	FILE *out;
+	bool has_one;
+};
+
+static void next_item(struct items *items)
+{
+	if (items->has_one)
+		(void)fputc(',', items->out);
+	items->has_one = true;
+}
+
+static void put_left_alone(const struct mapping *mapping, void *argument)
+{
+	struct items *items = argument;
+	const char *path = *mapping->path ? mapping->path : "shared memory without a name";
+
+	next_item(items);
+	(void)fputc('{', items->out);
+	put_text(items->out, "path", path);
+	put_number(items->out, "bytes", mapping->end - mapping->start);
+	(void)fputc('}', items->out);
+	log__info("left alone: %s, %" PRIu64 " bytes at %#" PRIx64, path,
+		  mapping->end - mapping->start, mapping->start);
+}
+
+static void checkpoint(struct commands *commands, const char *name, FILE *out)
+{
+	struct attach_result result;
+	struct items items = {.out = out};
+	int err = attach__checkpoint(commands->attach, name, &result);
+
+	if (err) {
+		put_error(commands, out, "checkpoint", err);
+		return;
+	}
+	put_result(out, "checkpoint", &result);
+	(void)fputs(",\"left_alone\":[", out);
+	attach__name_left_alone(commands->attach, put_left_alone, &items);
+	(void)fputs("]}", out);
+}
+
+static void rollback(struct commands *commands, const char *name, FILE *out)
+{
+	struct attach_result result;
+	int err = attach__rollback(commands->attach, name, &result);
+
+	if (err) {
+		put_error(commands, out, "rollback", err);
+		return;
+	}
+	put_result(out, "rollback", &result);
+	put_number(out, "ended", result.ended);
+	put_number(out, "unmapped", result.unmapped);
+	put_number(out, "mapped", result.mapped);
+	(void)fputc('}', out);
+}
+
+static void put_checkpoint(const struct attach_checkpoint *checkpoint, void *argument)
+{
+	struct items *items = argument;
+
+	next_item(items);
+	(void)fputc('{', items->out);
+	put_text(items->out, "name", checkpoint->name);
+	put_number(items->out, "time_ns", checkpoint->time_ns);
+	put_number(items->out, "pages", checkpoint->pages);
+	put_number(items->out, "own_bytes", checkpoint->own_bytes);
+	put_number(items->out, "threads", checkpoint->threads);
+	(void)fputc('}', items->out);
+}
+
+static void list(struct commands *commands, const char *name, FILE *out)
+{
+	struct items items = {.out = out};
+
+	(void)name;
+	begin(out, "list");
+	(void)fputs(",\"checkpoints\":[", out);
+	attach__visit(commands->attach, put_checkpoint, &items);
+	(void)fputs("]}", out);
+}
+
+static void delete (struct commands *commands, const char *name, FILE *out)
+{
+	int err = attach__delete(commands->attach, name);
+
+	if (err) {
+		put_error(commands, out, "delete", err);
+		return;
+	}
+	begin(out, "delete");
+	(void)fputc(',', out);
+	put_text(out, "name", name);
+	(void)fputc('}', out);
+}
+
+static void status(struct commands *commands, const char *name, FILE *out)
+{
+	static const char *const ways[] = {[WRITE_TRACKING_NONE] = "compare",
+					   [WRITE_TRACKING_SOFT_DIRTY] = "soft-dirty",
+					   [WRITE_TRACKING_PROTECT] = "userfaultfd"};
+	struct attach_status status = attach__status(commands->attach);
+
+	(void)name;
+	begin(out, "status");
+	put_number(out, "pid", (uint64_t)status.pid);
+	(void)fprintf(out, ",\"tracking\":\"%s\"", ways[status.way]);
+	put_number(out, "checkpoints", status.checkpoints);
+	put_number(out, "store_bytes", status.store_bytes);
+	put_number(out, "rollbacks", status.rollbacks);
+	(void)fprintf(out, ",\"stopped\":%s}", commands->has_broken ? "true" : "false");
+}
+
+static void detach(struct commands *commands, const char *name, FILE *out)
+{
+	(void)name;
+	attach__close(commands->attach);
+	commands->attach = NULL;
+	begin(out, "detach");
+	(void)fputc('}', out);
+}
+
+static const struct command {
+	const char *name;
+	unsigned int least, most; /* words after it */
+	void (*carry_out)(struct commands *commands, const char *name, FILE *out);
+} list_of_all[] = {
+	{"checkpoint", 0, 1, checkpoint}, {"rollback", 0, 1, rollback}, {"list", 0, 0, list},
+	{"delete", 1, 1, delete},         {"status", 0, 0, status},     {"detach", 0, 0, detach},
+};
+
+const char *command__list(void)
+{
+	return "checkpoint [NAME]\nrollback [NAME]\nlist\ndelete NAME\nstatus\ndetach\n";
+}
+
+static const struct command *find(const char *name)
+{
+	for (size_t i = 0; i < sizeof(list_of_all) / sizeof(*list_of_all); i++) {
+		if (!strcmp(list_of_all[i].name, name))
+			return &list_of_all[i];
+	}
+	return NULL;
+}
+
+int command__check(const char *name, unsigned int words)
+{
+	const struct command *command = find(name);
+
+	if (!command)
+		return -ENOENT;
+	return words > command->most ? -E2BIG : words < command->least ? -EINVAL : 0;
+}
+
+void command__answer(void *context, char *line, FILE *out)
+{
+	struct commands *commands = context;
+	char *rest = NULL, *op = strtok_r(line, " ", &rest);
+	const char *name = strtok_r(NULL, " ", &rest);
+	const char *more = strtok_r(NULL, " ", &rest);
+	int err = op ? command__check(op, more ? 2 : name ? 1 : 0) : -ENOENT;
+
+	if (!commands->attach)
+		put_failure(out, op, "the process is detached");
+	else if (err)
+		put_failure(out, op,
+			    err == -ENOENT  ? "there is no such command"
+			    : err == -E2BIG ? "too many words"
+					    : "the name of a checkpoint is missing");
+	else
+		find(op)->carry_out(commands, name, out);
+}

@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * The commands of the control socket for a process that is attached: each request is one of them,
+ * and is answered with one JSON object (docs/socket.md).
+ */
+#ifndef TRACER_ASK_COMMAND_H
+#define TRACER_ASK_COMMAND_H
+
+#include <stdbool.h>
+#include <stdio.h>
+#include "attach/attach.h"
+
+/* Who carries them out. */
+struct commands {
+	struct attach *attach; /* NULL once the command "detach" has closed it */
+	bool has_broken;       /* a rollback broke off: the process is stopped */
+};
+
+/*
+ * Does a command have this name, and so many words after it? Returns 0; -ENOENT for no such
+ * command; -E2BIG or -EINVAL for too many or too few words.
+ */
+int command__check(const char *name, unsigned int words);
+
+/* The commands and the words after them, with a newline behind each, for messages. */
+const char *command__list(void);
+
+/* Carries out a request. line: the request, which is changed. The answer goes to out. For
+ * socket__serve(): context is a struct commands. */
+void command__answer(void *context, char *line, FILE *out);
+
+#endif
