@@ -251,7 +251,7 @@ tests: all $(UNIT) $(E2E) $(FORMS) $(WORKLOADS) $(WORKS) $(MOVING) $(BENCH)
 	$(Q)utils/deps.sh $(TEST_PACKAGES)
 
 UNIT_SUITES := $(UNIT) $(wildcard testcase/unit/*.sh)
-E2E_SUITES  := $(wildcard $(foreach folder,e2e workloads ckpt bench,testcase/$(folder)/*.bats))
+E2E_SUITES  := $(wildcard $(foreach folder,e2e attach workloads ckpt bench,testcase/$(folder)/*.bats))
 VM_SUITES   := $(wildcard testcase/vm/*.tap.sh)
 
 #: test        everything that CI runs: unit, end to end here and in both VMs
@@ -262,7 +262,7 @@ test: tests
 #: check       the same as test
 check: test
 
-SLOW_SUITES := $(foreach name,workloads/% ckpt/% bench/% \
+SLOW_SUITES := $(foreach name,attach/programs.bats workloads/% ckpt/% bench/% \
 	e2e/faults.bats e2e/page.bats e2e/ranges.bats e2e/docs.bats,testcase/$(name))
 
 #: test-quick  without machines and slow suites, in less than three minutes (as root)
@@ -332,7 +332,7 @@ SOURCES := $(wildcard bpf/*.[ch] tracer/*.[ch] tracer/*/*.[ch] utils/*/*.[ch] te
 	docs/examples/*.[ch])
 BATS    := $(wildcard testcase/*/*.bats testcase/*/*.bash)
 SCRIPTS := $(wildcard utils/*.sh testcase/*.sh testcase/*/*.sh testcase/vm/init testcase/vm/large.tap \
-	.ci/run)
+	docs/examples/*.sh utils/completion.bash .ci/run)
 
 #: lint        the format, cppcheck, clang-tidy and shellcheck; no warning is left
 lint: all
@@ -361,11 +361,13 @@ valgrind: tests
 format:
 	clang-format -i $(SOURCES)
 
-#: install     into $(DESTDIR)$(PREFIX): programs, client library, man pages
+COMPLETIONS = $(DESTDIR)$(PREFIX)/share/bash-completion/completions
+
+#: install     into $(DESTDIR)$(PREFIX): programs, client library, man pages, completion in bash
 install: all
 	install -d $(DESTDIR)$(PREFIX)/sbin $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/lib/tracer \
 		$(DESTDIR)$(PREFIX)/include/tracer $(DESTDIR)$(PREFIX)/share/man/man8 \
-		$(DESTDIR)$(PREFIX)/share/man/man1 $(DESTDIR)$(PREFIX)/share/man/man7
+		$(DESTDIR)$(PREFIX)/share/man/man1 $(DESTDIR)$(PREFIX)/share/man/man7 $(COMPLETIONS)
 	install -m 755 $(BUILD)/tracer $(DESTDIR)$(PREFIX)/sbin/tracer
 	install -m 755 $(BUILD)/testcase $(DESTDIR)$(PREFIX)/bin/testcase
 	install -m 755 $(BUILD)/slabsim $(DESTDIR)$(PREFIX)/bin/slabsim
@@ -379,6 +381,11 @@ install: all
 	install -m 644 utils/client/client.h $(DESTDIR)$(PREFIX)/include/tracer/client.h
 	install -m 644 utils/libckpt/ckpt.h $(DESTDIR)$(PREFIX)/include/tracer/ckpt.h
 	install -m 644 docs/tracer.8 $(DESTDIR)$(PREFIX)/share/man/man8/tracer.8
+	install -m 644 docs/tracer-ctl.1 $(DESTDIR)$(PREFIX)/share/man/man1/tracer-ctl.1
+	install -m 644 utils/completion.bash $(COMPLETIONS)/tracer
+	for program in testcase slabsim restart readckpt; do \
+		ln -sf tracer $(COMPLETIONS)/$$program || exit 1; \
+	done
 	install -m 644 docs/testcase.1 $(DESTDIR)$(PREFIX)/share/man/man1/testcase.1
 	install -m 644 docs/slabsim.1 $(DESTDIR)$(PREFIX)/share/man/man1/slabsim.1
 	install -m 644 docs/restart.1 $(DESTDIR)$(PREFIX)/share/man/man1/restart.1
@@ -400,6 +407,8 @@ uninstall:
 		$(DESTDIR)$(PREFIX)/share/man/man1/restart.1 \
 		$(DESTDIR)$(PREFIX)/share/man/man7/libckpt.7 \
 		$(DESTDIR)$(PREFIX)/share/man/man1/readckpt.1
+	rm -f $(DESTDIR)$(PREFIX)/share/man/man1/tracer-ctl.1 \
+		$(addprefix $(COMPLETIONS)/,tracer testcase slabsim restart readckpt)
 	rm -rf $(DESTDIR)$(PREFIX)/lib/tracer/bcc
 	-rmdir $(DESTDIR)$(PREFIX)/lib/tracer $(DESTDIR)$(PREFIX)/include/tracer
 

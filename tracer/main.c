@@ -13,6 +13,9 @@
 #include <unistd.h>
 #include "base/log.h"
 #include "ask/control.h"
+#include "attached.h"
+#include "check.h"
+#include "ctl.h"
 #include "kernel/hooks.h"
 #include "kernel/kernel_check.h"
 #include "options.h"
@@ -235,8 +238,18 @@ int main(int argc, char **argv)
 	int status = EXIT_TRACER;
 
 	log__reserve_descriptors();
+	if (argc > 1 && !strcmp(argv[1], "check")) {
+		argv[1] = (char *)"tracer check";
+		return check__main(argc - 1, argv + 1);
+	}
+	if (argc > 1 && !strcmp(argv[1], "ctl")) {
+		argv[1] = (char *)"tracer ctl";
+		return ctl__main(argc - 1, argv + 1);
+	}
 	options__parse(argc, argv, &run.options);
 	log__set_level(run.options.verbosity);
+	if (run.options.pid)
+		return attached__run(&run.options);
 	if (set_up(&run))
 		goto out;
 	status = run.options.program ? start_program(&run) : 0;

@@ -33,7 +33,10 @@ enum key {
 	KEY_VERIFY,
 	KEY_PAGES_PER_POLL,
 	KEY_STATS,
+	KEY_CONTROL_SOCKET,
 };
+
+enum { GROUP_PROCESS = 3 }; /* the options about a running process */
 
 const char *argp_program_version = "tracer " TRACER_VERSION;
 
@@ -62,19 +65,23 @@ static const struct argp_option option_list[] = {
 	{"user", 'u', "USER", 0, "Run PROGRAM as USER (default under sudo: the user who called it)",
 	 2},
 	{"control-dir", KEY_CONTROL_DIR, "DIR", 0, "Folder of the control files (default /tmp)", 2},
-	{NULL, 0, NULL, 0, "Reports:", 3},
+	{NULL, 0, NULL, 0, "A running process:", GROUP_PROCESS},
+	{"pid", 'p', "PID", 0, "Attach to process PID; Ctrl-C detaches", GROUP_PROCESS},
+	{"control-socket", KEY_CONTROL_SOCKET, "PATH", 0,
+	 "Where tracer ctl finds this tracer (default /run/tracer/PID.sock)", GROUP_PROCESS},
+	{NULL, 0, NULL, 0, "Reports:", 4},
 	{"output", 'o', "FILE", 0,
-	 "The CSV report (default results/PROGRAM-TIME-PID.csv; /dev/null: none)", 3},
+	 "The CSV report (default results/PROGRAM-TIME-PID.csv; /dev/null: none)", 4},
 	{"map-log", KEY_MAP_LOG, "FILE", 0, "At the end, write every range, chunk and slab to FILE",
-	 3},
+	 4},
 	{"save", KEY_SAVE, "FILE", 0,
 	 "At the end, write the snapshot to FILE, a core file for readckpt and gdb (FILE.gz: "
 	 "compressed)",
-	 3},
+	 4},
 	{"stats", KEY_STATS, NULL, 0, "Add latencies, maps and memory to the summary at the end",
-	 3},
-	{"verbose", 'v', NULL, 0, "Tell each step; implies --stats", 3},
-	{"quiet", 'q', NULL, 0, "Print errors only; no summary", 3},
+	 4},
+	{"verbose", 'v', NULL, 0, "Tell each step; implies --stats", 4},
+	{"quiet", 'q', NULL, 0, "Print errors only; no summary", 4},
 	{0},
 };
 
@@ -173,8 +180,33 @@ static void read_restore(struct argp_state *state, const char *word, struct opti
 	options->restore_all = read_word(state, "--restore", word, strlen(word), names, 2) == 1;
 }
 
+/* The name of an option that tells how to run, trace or report on a program; else NULL. */
+static const char *run_option(int key)
+{
+	for (const struct argp_option *option = option_list; option->name || option->group;
+	     option++) {
+		if (option->name && option->key == key && option->group != GROUP_PROCESS &&
+		    key != 'v' && key != 'q')
+			return option->name;
+	}
+	return NULL;
+}
+
+/* -p and what goes with it. */
+static void check_process(struct argp_state *state, const struct options *options)
+{
+	if (options->pid && options->program)
+		argp_error(state, "-p %d attaches to a process that runs already; take '%s' away",
+			   options->pid, options->program[0]);
+	if (options->pid && options->run_option)
+		argp_error(state, "--%s does not go with -p", options->run_option);
+	if (options->socket_path && !options->pid)
+		argp_error(state, "--control-socket goes with -p");
+}
+
 static void check(struct argp_state *state, const struct options *options)
 {
+	check_process(state, options);
 	if (options->pages_per_poll && !options->page_engine)
 		argp_error(state, "--pages-per-poll goes with --engine page, not with %s",
 			   options->engine);
@@ -190,8 +222,8 @@ static void check(struct argp_state *state, const struct options *options)
 		argp_error(state,
 			   "--wait %s traces a program that somebody else starts; take '%s' away",
 			   options->wait_name, options->program[0]);
-	if (!options->wait_name && !options->program)
-		argp_error(state, "no PROGRAM given, and no --wait NAME");
+	if (!options->wait_name && !options->program && !options->pid)
+		argp_error(state, "no PROGRAM given, no --wait NAME, and no -p PID");
 	if (options->wait_name && options->user)
 		argp_error(state, "--user goes with PROGRAM, not with --wait");
 	if (options->wait_name && (!*options->wait_name || strchr(options->wait_name, '/') ||
@@ -203,10 +235,21 @@ static void check(struct argp_state *state, const struct options *options)
 static error_t read_option(int key, char *text, struct argp_state *state)
 {
 	struct options *options = state->input;
+	const char *name = run_option(key);
+	uint64_t number = 0;
 
+	if (name)
+		options->run_option = name;
 	switch (key) {
 	case 'e':
 		read_engine(state, text, options);
+		break;
+	case 'p':
+		read_number(state, "--pid", text, 1, INT32_MAX, &number);
+		options->pid = (pid_t)number;
+		break;
+	case KEY_CONTROL_SOCKET:
+		options->socket_path = text;
 		break;
 	case 'u':
 		options->user = text;
@@ -277,6 +320,8 @@ static const char help_text[] =
 	"DIR/ready_to_restore, and polls DIR/checkpoint_complete or DIR/restore_complete with "
 	"access(2). Each operation adds a row to the CSV report. At the end a summary is printed "
 	"on stderr.\n\n"
+	"With -p, somebody else asks, with tracer ctl. tracer check tells what this machine can "
+	"do.\n\n"
 	"Exit status: that of PROGRAM (128+N if signal N ended it); 125 if the tracer or an "
 	"operation failed, 126 if PROGRAM cannot be run, 127 if it is not found.";
 
@@ -286,7 +331,7 @@ void options__parse(int argc, char **argv, struct options *ret)
 		.options = option_list,
 		.parser = read_option,
 		.children = help__options,
-		.args_doc = "[--] PROGRAM [ARG...]\n--wait NAME",
+		.args_doc = "[--] PROGRAM [ARG...]\n--wait NAME\n-p PID\nctl PID COMMAND\ncheck",
 		.doc = help_text,
 	};
 

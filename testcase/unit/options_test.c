@@ -117,6 +117,40 @@ static void test_program(void)
 		"--wait needs no program");
 }
 
+/* Status 125, nothing on stdout, and the word on stderr. */
+static void test_wrong(const char *line, const char *word)
+{
+	int status = parse(line);
+
+	tap__ok(status == STATUS_WRONG && !*out_text && strstr(err_text, word), "refused: %s",
+		*line ? line : "nothing");
+	if (status != STATUS_WRONG || !strstr(err_text, word))
+		tap__note("status %d, \"%s\" is not in: %s", status, word, err_text);
+}
+
+static void test_process(void)
+{
+	const struct options *o = &shared->options;
+
+	tap__ok(parse("-p 23") == STATUS_READ && o->pid == 23 && !o->socket_path && !o->program,
+		"a process, and no program");
+	tap__ok(parse("-q --pid=0x7fffffff --control-socket s -v") == STATUS_READ &&
+			o->pid == INT32_MAX && o->socket_path && o->verbosity == LOG_LEVEL_VERBOSE,
+		"what goes with a process");
+	test_wrong("-p 23 program", "'program'");
+	test_wrong("-p 23 --wait name", "--wait");
+	test_wrong("-p 23 --engine slab", "--engine");
+	test_wrong("--user root -p 23", "--user");
+	test_wrong("-p 23 -o file", "--output");
+	test_wrong("-p 23 --stats", "--stats");
+	test_wrong("-p 0", "--pid");
+	test_wrong("-p -1", "--pid");
+	test_wrong("-p 2147483648", "--pid");
+	test_wrong("-p 23x", "--pid");
+	test_wrong("-p ~", "--pid");
+	test_wrong("--control-socket s program", "--control-socket");
+}
+
 static void test_values(void)
 {
 	const struct options *o = &shared->options;
@@ -166,17 +200,6 @@ static void test_values(void)
 	tap__ok(parse("-o a -u b --map-log c --control-dir d --save e p") == STATUS_READ &&
 			o->output && o->user && o->map_log && o->save && shared->program_at == 11,
 		"words that are not looked into");
-}
-
-/* Status 125, nothing on stdout, and the word on stderr. */
-static void test_wrong(const char *line, const char *word)
-{
-	int status = parse(line);
-
-	tap__ok(status == STATUS_WRONG && !*out_text && strstr(err_text, word), "refused: %s",
-		*line ? line : "nothing");
-	if (status != STATUS_WRONG || !strstr(err_text, word))
-		tap__note("status %d, \"%s\" is not in: %s", status, word, err_text);
 }
 
 static void test_numbers(void)
@@ -254,10 +277,11 @@ int main(void)
 		perror("mmap");
 		return 1;
 	}
-	tap__plan(99);
+	tap__plan(113);
 	test_regions_name();
 	test_defaults();
 	test_program();
+	test_process();
 	test_values();
 	test_numbers();
 	test_mistakes();

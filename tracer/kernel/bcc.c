@@ -17,7 +17,6 @@
 #include "base/log.h"
 #include "kernel/bcc.h"
 
-#define LIBRARY "libbcc.so.0"
 #define HEADERS "BCC_KERNEL_SOURCE"
 #define LICENSE "Dual BSD/GPL"
 
@@ -65,7 +64,8 @@ static int find(const struct bcc *bcc, const char *name, void *ret_function)
 	void *symbol = dlsym(bcc->library, name);
 
 	if (!symbol) {
-		log__error(LIBRARY " has no %s: it is another version than the tracer knows (0.26)",
+		log__error(BCC_LIBRARY
+			   " has no %s: it is another version than the tracer knows (0.26)",
 			   name);
 		return -ENOENT;
 	}
@@ -77,7 +77,7 @@ static int open_library(struct bcc *bcc)
 {
 	int err;
 
-	bcc->library = dlopen(LIBRARY, RTLD_NOW | RTLD_LOCAL);
+	bcc->library = dlopen(BCC_LIBRARY, RTLD_NOW | RTLD_LOCAL);
 	if (!bcc->library) {
 		log__error("the page engine needs BCC, and it cannot be opened (%s); install the "
 			   "package libbpfcc, or take another --engine",

@@ -7,6 +7,8 @@
 #ifndef TRACER_KERNEL_BCC_H
 #define TRACER_KERNEL_BCC_H
 
+#define BCC_LIBRARY "libbcc.so.0" /* of the package libbpfcc */
+
 struct bcc;
 
 /*

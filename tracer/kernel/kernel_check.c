@@ -18,31 +18,38 @@
 #include "base/log.h"
 #include "kernel/kernel_check.h"
 
-#define BTF "/sys/kernel/btf/vmlinux"
-
 /* include/uapi/linux/capability.h */
 enum {
 	SYS_PTRACE_BIT = 19,
 	SYS_ADMIN_BIT = 21,
 };
 
-static int check_capabilities(void)
+int kernel_check__privileges(void)
 {
 	const uint64_t needed = 1ULL << SYS_PTRACE_BIT | 1ULL << SYS_ADMIN_BIT;
 	unsigned long long effective = 0;
 	char line[256];
 	FILE *status = fopen("/proc/self/status", "re");
 
-	if (!status) {
-		log__error("cannot read /proc/self/status: %s; is /proc mounted?", strerror(errno));
-		return -EOPNOTSUPP;
-	}
+	if (!status)
+		return -errno;
 	while (fgets(line, sizeof(line), status))
 		if (sscanf(line, "CapEff: %llx", &effective) == 1)
 			break;
 	fclose(status);
-	if (geteuid() == 0 && (effective & needed) == needed)
+	return geteuid() == 0 && (effective & needed) == needed ? 0 : -EPERM;
+}
+
+static int check_capabilities(void)
+{
+	int err = kernel_check__privileges();
+
+	if (!err)
 		return 0;
+	if (err != -EPERM) {
+		log__error("cannot read /proc/self/status: %s; is /proc mounted?", strerror(-err));
+		return -EOPNOTSUPP;
+	}
 	log__error("this needs root, with the capabilities CAP_SYS_ADMIN (to load and attach BPF "
 		   "programs) and CAP_SYS_PTRACE (to repair memory); try: sudo tracer ...");
 	return -EPERM;
@@ -50,11 +57,11 @@ static int check_capabilities(void)
 
 static int check_btf(void)
 {
-	if (!access(BTF, R_OK))
+	if (!access(KERNEL_BTF, R_OK))
 		return 0;
 	log__error("this kernel has no type information (%s: %s); a kernel built with "
 		   "CONFIG_DEBUG_INFO_BTF is needed, as all of Debian's since 6.1 are",
-		   BTF, strerror(errno));
+		   KERNEL_BTF, strerror(errno));
 	return -EOPNOTSUPP;
 }
 
@@ -80,8 +87,7 @@ static int check_tracepoints(void)
 	return -EOPNOTSUPP;
 }
 
-/* Loads the smallest program that calls the helper, or none; the fd is closed at once. */
-static int load_probe(bool write_user)
+int kernel_check__load(bool write_user)
 {
 	const struct bpf_insn instructions[] = {
 		{.code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = 1, .imm = 0},
@@ -105,7 +111,7 @@ static int load_probe(bool write_user)
 
 static int check_bpf(bool *ret_write_user)
 {
-	int err = load_probe(false);
+	int err = kernel_check__load(false);
 
 	if (err) {
 		log__error("cannot load a BPF program: %s; the kernel must be built with "
@@ -114,7 +120,7 @@ static int check_bpf(bool *ret_write_user)
 			   strerror(-err));
 		return err == -EPERM || err == -EACCES ? -EPERM : -EOPNOTSUPP;
 	}
-	*ret_write_user = !load_probe(true);
+	*ret_write_user = !kernel_check__load(true);
 	return 0;
 }
 

@@ -19,6 +19,17 @@ struct kernel_facts {
 	uint64_t namespace_inode;
 };
 
+/* Root, with the capabilities to load BPF programs and to trace any process? Returns 0; -EPERM; or
+ * another -errno if /proc does not tell. */
+int kernel_check__privileges(void);
+
+/* Loads a BPF program, which calls bpf_probe_write_user if write_user is set. Returns 0 or the
+ * -errno of bpf(2). */
+int kernel_check__load(bool write_user);
+
+/* The kernel's type information. */
+#define KERNEL_BTF "/sys/kernel/btf/vmlinux"
+
 /*
  * Checks capabilities, BTF, tracefs (mounted where it is missing), the system call tracepoints and
  * bpf(2). Returns 0 and fills *ret_facts; or -errno after saying on stderr what is missing and

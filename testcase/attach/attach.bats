@@ -1,0 +1,323 @@
+# SPDX-License-Identifier: BSD-2-Clause
+# tracer -p and tracer ctl: the command line, the life of both, what is refused.
+
+load common
+
+# a target of one thread, which counts lines
+counter()
+{
+	start_target sh -c 'n=0; while read -r line; do n=$((n + 1)); echo "$n"; done'
+	expect_answer line 1
+}
+
+@test 'checkpoints are taken, listed, rolled back to and deleted' {
+	counter
+	attach
+	ctl checkpoint
+	expect_text "$out" '^checkpoint 1: .* pages, 1 thread, stopped for '
+	expect_answer line 2
+	ctl checkpoint two
+	expect_answer line 3
+	ctl list
+	[ "$(awk '{ print $1 }' "$out" | xargs)" = 'NAME 1 two' ]
+	ctl rollback
+	expect_text "$out" '^rolled back to two: '
+	expect_answer line 3
+	ctl rollback 1
+	expect_answer line 2
+	ctl rollback two
+	expect_answer line 3
+	ctl delete 1
+	run_ctl rollback 1
+	expect_status 1
+	expect_text "$dir/ctl.err" 'there is no checkpoint of that name'
+	ctl rollback two
+	expect_answer line 3
+	ctl status
+	expect_text "$out" "^process: *$target\$" '^checkpoints: *1,' '^rollbacks: *4$'
+	detach_and_check
+	expect_answer line 4
+}
+
+@test 'answers are JSON' {
+	command -v jq >"$out" || skip 'there is no jq'
+	counter
+	attach
+	ctl --json checkpoint a.b-c_D9
+	[ "$(jq -c '[.ok, .op, .name, .threads, .bytes == .pages * 4096]' "$out")" = \
+		'[true,"checkpoint","a.b-c_D9",1,true]' ]
+	ctl --json list
+	[ "$(jq -c '[.checkpoints[].name]' "$out")" = '["a.b-c_D9"]' ]
+	run_ctl --json delete nothing
+	expect_status 1
+	[ "$(jq -c '[.ok, .op]' "$out")" = '[false,"delete"]' ]
+	[ ! -s "$dir/ctl.err" ]
+	ctl --json detach
+	finish_tracer
+}
+
+@test 'wrong usage of ctl is told, with status 2, and nobody is asked' {
+	local words
+
+	for words in '' 1 'x list' '0 list' '1 nonsense' '1 list x' '1 delete' '1 rollback a b' \
+		'--nonsense 1 list'; do
+		# shellcheck disable=SC2086 # these are words
+		run_limited "$TRACER" ctl $words
+		expect_status 2
+		[ -s "$err" ]
+		[ ! -s "$out" ]
+	done
+	run_limited "$TRACER" ctl 1 delete $'a\nlist'
+	expect_status 2
+	target=$$
+	run_ctl list
+	expect_status 1
+	expect_text "$dir/ctl.err" "tracer -p $$"
+}
+
+@test 'a name that is none is refused by the tracer' {
+	counter
+	attach
+	for name in '' - -a a/b 'ä' "$(printf 'a%.0s' {1..64})"; do
+		run_ctl -- checkpoint "$name"
+		[ "$status" -ne 0 ]
+	done
+	ctl list
+	[ "$(wc -l <"$out")" -eq 1 ]
+	ctl checkpoint "$(printf 'a%.0s' {1..63})"
+	detach_and_check
+}
+
+@test 'a rollback without a checkpoint is refused' {
+	counter
+	attach
+	run_ctl rollback
+	expect_status 1
+	expect_text "$dir/ctl.err" 'there is no checkpoint; take one first'
+	expect_answer line 2
+	detach_and_check
+}
+
+@test 'Ctrl-C and other signals detach' {
+	local signal
+
+	counter
+	for signal in INT TERM HUP QUIT; do
+		attach
+		ctl checkpoint
+		kill "-$signal" "$tracer_pid"
+		finish_tracer
+		expect_status 0
+		expect_text "$err" "detached from process $target"
+		[ ! -e "$dir/$socket" ]
+		expect_running "$target"
+	done
+	expect_answer line 2
+}
+
+@test 'the end of the target ends the tracer' {
+	counter
+	attach
+	ctl checkpoint
+	kill -KILL "$target"
+	finish_tracer
+	expect_status 0
+	expect_text "$err" "process $target has ended"
+	[ ! -e "$dir/$socket" ]
+}
+
+@test 'a tracer that is killed leaves the target alone, and the next one takes its place' {
+	counter
+	attach
+	ctl checkpoint
+	expect_answer line 2
+	kill -KILL "$tracer_pid"
+	finish_tracer
+	[ -S "$dir/$socket" ]
+	run_ctl list
+	expect_status 1
+	expect_answer line 3
+	attach
+	ctl list
+	[ "$(wc -l <"$out")" -eq 1 ]
+	ctl checkpoint
+	expect_answer line 4
+	ctl rollback
+	expect_answer line 4
+	detach_and_check
+}
+
+@test 'two tracers do not listen at the same place' {
+	counter
+	attach
+	run_limited "$TRACER" -p "$target" --control-socket "$dir/$socket"
+	expect_status 125
+	expect_text "$err" 'another tracer listens there'
+	ctl checkpoint
+	detach_and_check
+}
+
+@test 'the default socket is in /run/tracer, for its user alone' {
+	counter
+	: >"$err"
+	"$TRACER" -p "$target" 2>"$err" </dev/null 3>&- {to_target}>&- {from_target}>&- &
+	tracer_pid=$!
+	started+=("$tracer_pid")
+	wait_until 'the tracer to attach' says "$err" "/run/tracer/$target.sock"
+	[ "$(stat -c %a "/run/tracer/$target.sock")" = 600 ]
+	run_limited "$TRACER" ctl "$target" checkpoint
+	expect_status 0
+	run_limited "$TRACER" ctl "$target" detach
+	expect_status 0
+	finish_tracer
+	[ ! -e "/run/tracer/$target.sock" ]
+}
+
+# expect_refused PID PATTERN...: not attached, with these words
+expect_refused()
+{
+	local pid=$1
+
+	shift
+	run_limited "$TRACER" -p "$pid" --control-socket "$dir/$socket"
+	expect_status 125
+	expect_text "$err" "cannot attach to process $pid: " "$@"
+	[ ! -e "$dir/$socket" ]
+}
+
+@test 'what cannot be attached is refused by its reason' {
+	sleep 1000 3>&- &
+	target=$!
+	started+=("$target")
+	kill -KILL "$target"
+	wait "$target" || true
+	expect_refused "$target" 'there is no such process'
+	if [ "$(cat /proc/2/comm 2>/dev/null)" = kthreadd ]; then
+		expect_refused 2 'thread of the kernel'
+	fi
+	# the shell becomes the tracer
+	run_limited sh -c 'exec "$1" -p $$ --control-socket "$2"' sh "$TRACER" "$dir/$socket"
+	expect_status 125
+	expect_text "$err" 'the tracer itself'
+}
+
+@test 'a thread is refused' {
+	python=$(command -v /usr/bin/python3 || command -v python3) || skip 'there is no python3'
+	start_target "$python" -I -u -c '
+import sys, threading
+threading.Thread(target=sys.stdin.read, daemon=True).start()
+print("ready")
+threading.Event().wait()
+'
+	IFS= read -r -t "$LIMIT_SECONDS" answer <&"$from_target"
+	expect_refused "$(ls "/proc/$target/task" | grep -v -x "$target")" 'it is a thread'
+}
+
+@test 'a target that is traced is refused' {
+	command -v strace >"$out" || skip 'there is no strace'
+	counter
+	strace -o "$dir/strace" -p "$target" 2>"$dir/strace.err" 3>&- &
+	started+=($!)
+	wait_until strace says "$dir/strace.err" attached
+	expect_refused "$target" 'another process traces the target'
+	expect_answer line 2
+}
+
+@test 'a target in another PID namespace is refused' {
+	local parent
+
+	unshare --pid --fork sleep 1000 3>&- &
+	parent=$!
+	started+=("$parent")
+	wait_until 'the child' grep -q . "/proc/$parent/task/$parent/children"
+	target=$(xargs <"/proc/$parent/task/$parent/children")
+	started+=("$target")
+	expect_refused "$target" 'another PID namespace'
+}
+
+@test 'without root: processes of the same user, and no others' {
+	local nobody
+
+	nobody=$(id -u nobody 2>"$err") || skip 'there is no user nobody'
+	chmod 777 "$dir"
+	start_target setpriv --reuid "$nobody" --regid "$nobody" --clear-groups \
+		sh -c 'n=0; while read -r line; do n=$((n + 1)); echo "$n"; done'
+	expect_answer line 1
+	TRACER_AS=$TRACER
+	cp "$TRACER" "$dir/tracer"
+	printf '#!/bin/sh\nexec setpriv --reuid %s --regid %s --clear-groups "%s" "$@"\n' \
+		"$nobody" "$nobody" "$dir/tracer" >"$dir/as_nobody"
+	chmod 755 "$dir/as_nobody" "$dir/tracer"
+	TRACER=$dir/as_nobody
+	attach
+	ctl checkpoint
+	expect_answer line 2
+	ctl rollback
+	expect_answer line 2
+	TRACER=$TRACER_AS # root is answered too
+	ctl rollback
+	expect_answer line 2
+	detach_and_check
+	rm -f "$dir/in" "$dir/answers"
+	counter
+	TRACER=$dir/as_nobody
+	expect_refused "$target" 'another user'
+	# without a place for the socket
+	env -u XDG_RUNTIME_DIR "$TRACER" ctl 1 list 2>"$err" && return 1
+	expect_text "$err" XDG_RUNTIME_DIR
+}
+
+@test 'clients that behave badly keep nobody up' {
+	command -v perl >"$out" || skip 'there is no perl'
+	counter
+	attach
+	perl -MIO::Socket::UNIX -e '
+		my @silent = map { IO::Socket::UNIX->new(Peer => $ARGV[0]) or die } 1 .. 100;
+		$silent[99]->syswrite("checkp");
+		my $long = IO::Socket::UNIX->new(Peer => $ARGV[0]) or die;
+		local $SIG{PIPE} = "IGNORE";
+		$long->syswrite("x" x 100000);
+		my $gone = IO::Socket::UNIX->new(Peer => $ARGV[0]) or die;
+		$gone->syswrite("list\n");
+		close $gone;
+		open my $ready, ">", $ARGV[1];
+		sleep 1000;' "$dir/$socket" "$dir/ready" 2>"$dir/perl.err" 3>&- &
+	started+=($!)
+	wait_until 'the clients' test -e "$dir/ready"
+	ctl checkpoint
+	ctl list
+	[ "$(wc -l <"$out")" -eq 2 ]
+	detach_and_check
+}
+
+@test 'ctl and check answer the options for help' {
+	local command
+
+	for command in ctl check; do
+		run_limited "$TRACER" "$command" --help
+		expect_status 0
+		expect_text "$out" "^Usage: tracer $command "
+		run_limited "$TRACER" "$command" --version
+		expect_status 0
+		[ "$(cat "$out")" = "tracer $(cat "$TREE/VERSION")" ]
+	done
+}
+
+@test 'tracer check tells what this machine can do' {
+	run_limited "$TRACER" check
+	expect_status 0
+	expect_text "$out" '^kernel ' '^root *yes' '^BPF *yes' '^tracer PROGRAM *yes' \
+		'^tracer -p PID *yes'
+	[ "$(grep -c -v -E '^(kernel|[A-Za-z_][A-Za-z_ -]*  *(yes|no)  +[^ ])' "$out")" = 0 ]
+	case $(restore_path) in
+	bpf) expect_text "$out" '^BPF writes *yes' ;;
+	*) expect_text "$out" '^BPF writes *no .*lockdown' ;;
+	esac
+	run_limited setpriv --reuid 65534 --clear-groups "$TRACER" check
+	expect_status 0
+	expect_text "$out" '^root *no' '^tracer PROGRAM *no'
+	run_limited "$TRACER" check nonsense
+	expect_status 125
+	run_limited sh -c '"$1" check >/dev/full' sh "$TRACER"
+	expect_status 125
+}

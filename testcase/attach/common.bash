@@ -1,0 +1,84 @@
+# SPDX-License-Identifier: BSD-2-Clause
+# shellcheck shell=bash disable=SC2034,SC2154 # the suites use what is set here; of ../e2e/common.bash
+#
+# What the suites of attached processes share, on top of what the end-to-end tests have. A target is
+# a program that reads lines from the pipe $dir/in and answers each with a line in the pipe
+# $dir/answers, so that a test knows when it waits for the next one.
+
+load ../e2e/common
+
+socket=control.sock # in $dir
+
+# start_target COMMAND...: in the background, with the pipes; target is its pid
+start_target()
+{
+	mkfifo "$dir/in" "$dir/answers"
+	exec {to_target}<>"$dir/in" {from_target}<>"$dir/answers"
+	"$@" <"$dir/in" >"$dir/answers" 2>"$dir/target.err" 3>&- {to_target}>&- {from_target}>&- &
+	target=$!
+	started+=("$target")
+}
+
+# ask LINE: what the target answers, in answer
+ask()
+{
+	printf '%s\n' "$1" >&"$to_target"
+	if ! IFS= read -r -t "$LIMIT_SECONDS" answer <&"$from_target"; then
+		printf 'no answer to "%s"; the target said:\n' "$1"
+		cat "$dir/target.err"
+		return 1
+	fi
+}
+
+# expect_answer LINE ANSWER
+expect_answer()
+{
+	ask "$1"
+	if [ "$answer" != "$2" ]; then
+		printf 'the answer to "%s" is "%s", not "%s"\n' "$1" "$answer" "$2"
+		return 1
+	fi
+}
+
+# attach [OPTION...]: the tracer, attached to the target, in the background
+attach()
+{
+	: >"$err"
+	"$TRACER" -p "$target" --control-socket "$dir/$socket" "$@" 2>"$err" </dev/null 3>&- \
+		{to_target}>&- {from_target}>&- &
+	tracer_pid=$!
+	started+=("$tracer_pid")
+	wait_until 'the tracer to attach' says "$err" 'tracer ctl'
+}
+
+# ctl COMMAND...: must succeed; what it said is in the file $out
+ctl()
+{
+	status=0
+	run_ctl "$@"
+	if [ "$status" -ne 0 ]; then
+		printf 'ctl %s: status %s: ' "$*" "$status"
+		cat "$out" "$dir/ctl.err"
+		return 1
+	fi
+}
+
+# run_ctl COMMAND...: its exit status is in status, its message in $dir/ctl.err
+run_ctl()
+{
+	status=0
+	timeout "$LIMIT_SECONDS" "$TRACER" ctl --control-socket "$dir/$socket" "$target" "$@" \
+		>"$out" 2>"$dir/ctl.err" 3>&- || status=$?
+}
+
+# detach_and_check: nothing of the tracer remains in the target
+detach_and_check()
+{
+	ctl detach
+	finish_tracer
+	expect_status 0
+	[ ! -e "$dir/$socket" ]
+	expect_running "$target"
+	[ "$(sed -n 's/^TracerPid:\t//p' "/proc/$target/status")" = 0 ]
+	! ls -l "/proc/$target/fd" | grep userfaultfd
+}

@@ -1,0 +1,285 @@
+# SPDX-License-Identifier: BSD-2-Clause
+# Programs that know nothing of the tracer, attached and rolled back while they run.
+#
+# Each target reads lines and answers them (common.bash), so it waits for the next line whenever a
+# test asks for a checkpoint or a rollback. Its answers show whether its state is that of the
+# checkpoint.
+
+load common
+
+find_python()
+{
+	python=/usr/bin/python3
+	[ -x "$python" ] || python=$(command -v python3) || skip 'there is no python3'
+}
+
+# go_back LINE BEFORE AFTER: the target answers LINE with BEFORE, which is the first answer after
+# each rollback, and then with AFTER
+go_back()
+{
+	local round
+
+	attach
+	ctl checkpoint start
+	for ((round = 0; round < 23; round++)); do
+		expect_answer "$1" "$2"
+		expect_answer "$1" "$3"
+		ctl rollback start
+	done
+	expect_answer "$1" "$2"
+	detach_and_check
+	expect_answer "$1" "$3"
+}
+
+@test 'python3: a generator half-way' {
+	find_python
+	start_target "$python" -I -u -c '
+import sys
+
+def squares():
+    number, seen = 0, []
+    while True:
+        number += 1
+        seen.append(number ** 2)
+        yield sum(seen)
+
+generator = squares()
+for line in sys.stdin:
+    print(next(generator))
+'
+	expect_answer next 1
+	expect_answer next 5
+	go_back next 14 30
+}
+
+@test 'python3: a pool of threads' {
+	find_python
+	start_target "$python" -I -u -c '
+import sys, threading
+from concurrent.futures import ThreadPoolExecutor
+
+lock, sums = threading.Lock(), {}
+barrier = threading.Barrier(7)
+
+def work(n):
+    barrier.wait()
+    with lock:
+        sums[threading.get_ident()] = sums.get(threading.get_ident(), 0) + n
+
+with ThreadPoolExecutor(7) as pool:
+    for line in sys.stdin:
+        list(pool.map(work, range(7)))
+        print(len(sums), sum(sums.values()))
+'
+	expect_answer go '7 21'
+	go_back go '7 42' '7 63'
+}
+
+@test 'python3: threads that were made since are ended' {
+	find_python
+	start_target "$python" -I -u -c '
+import sys, threading
+
+stay, count = threading.Event(), 0
+for line in sys.stdin:
+    for _ in range(3):
+        threading.Thread(target=stay.wait, daemon=True).start()
+    print(threading.active_count())
+'
+	expect_answer go 4
+	go_back go 7 10
+	[ "$(find "/proc/$target/task" -mindepth 1 -maxdepth 1 | wc -l)" -eq 10 ]
+}
+
+@test 'bash between two commands' {
+	start_target bash --norc -c 'declare -A seen; n=1
+		while read -r line; do n=$((n * 2)); seen[$n]=$line; echo "$n ${#seen[@]}"; done'
+	expect_answer go '2 1'
+	go_back go '4 2' '8 3'
+}
+
+@test 'perl' {
+	command -v perl >"$out" || skip 'there is no perl'
+	start_target perl -e '$| = 1; my %seen; my $text = "";
+		while (<STDIN>) { $text .= "x" x 100000; $seen{length $text} = 1;
+			print length($text) . " " . keys(%seen) . "\n" }'
+	expect_answer go '100000 1'
+	go_back go '200000 2' '300000 3'
+}
+
+@test 'tcl' {
+	command -v tclsh >"$out" || skip 'there is no tclsh'
+	printf '%s\n' 'set list {}' 'while {[gets stdin line] >= 0} {' 'lappend list $line' \
+		'puts [llength $list]; flush stdout }' >"$dir/program.tcl"
+	start_target tclsh "$dir/program.tcl"
+	expect_answer go 1
+	go_back go 2 3
+}
+
+@test 'sqlite3 with a database in memory' {
+	command -v sqlite3 >"$out" || skip 'there is no sqlite3'
+	start_target stdbuf -oL sqlite3 :memory:
+	expect_answer 'CREATE TABLE t (n INTEGER); INSERT INTO t VALUES (1); SELECT count(*) FROM t;' 1
+	attach
+	ctl checkpoint start
+	for ((round = 0; round < 23; round++)); do
+		expect_answer 'INSERT INTO t SELECT n + 1 FROM t; SELECT count(*) FROM t;' 2
+		expect_answer 'INSERT INTO t SELECT n + 1 FROM t; SELECT sum(n) FROM t;' 8
+		ctl rollback start
+	done
+	expect_answer 'PRAGMA integrity_check;' ok
+	expect_answer 'SELECT count(*) FROM t;' 1
+	detach_and_check
+}
+
+@test 'a static program' {
+	printf '%s\n' '#include <stdio.h>' '#include <stdlib.h>' 'int main(void) {' \
+		'int n = 0; char line[64]; while (fgets(line, 64, stdin)) { char *p = malloc(99999);' \
+		'n++; p[9] = 1; printf("%d\n", n); fflush(stdout); } }' >"$dir/program.c"
+	cc -static -O2 "$dir/program.c" -o "$dir/program" 2>"$err" || skip 'cc links no static program'
+	start_target "$dir/program"
+	expect_answer go 1
+	go_back go 2 3
+}
+
+@test 'node' {
+	command -v node >"$out" || skip 'there is no node'
+	start_target node -e '
+		const lines = require("readline").createInterface({input: process.stdin});
+		const list = [];
+		lines.on("line", (line) => {
+			for (let i = 0; i < 1000; i++) list.push({line, i});
+			console.log(list.length);
+		});'
+	expect_answer go 1000
+	go_back go 2000 3000
+}
+
+@test 'a Java program' {
+	command -v javac >"$out" || skip 'there is no javac'
+	cat >"$dir/Lines.java" <<-'JAVA'
+		import java.util.*;
+		public class Lines {
+			public static void main(String[] args) {
+				Scanner lines = new Scanner(System.in);
+				List<String> list = new ArrayList<>();
+				while (lines.hasNextLine()) {
+					String line = lines.nextLine();
+					for (int i = 0; i < 10000; i++)
+						list.add(line + i);
+					System.out.println(list.size());
+				}
+			}
+		}
+	JAVA
+	javac -d "$dir" "$dir/Lines.java" 2>"$err" 3>&-
+	start_target java -Xmx64m -cp "$dir" Lines
+	expect_answer go 10000
+	go_back go 20000 30000
+}
+
+# redis_round N: sets a key after the checkpoint; it is gone after the rollback
+@test 'redis-server: keys set after the checkpoint are gone, the connection still answers' {
+	command -v redis-server >"$out" || skip 'there is no redis-server'
+	find_python
+	redis-server --port 0 --unixsocket "$dir/redis.sock" --save '' --daemonize no \
+		--dir "$dir" >"$dir/redis.log" 2>&1 </dev/null 3>&- &
+	target=$!
+	started+=("$target")
+	wait_until redis-server test -S "$dir/redis.sock"
+	: >"$err"
+	"$TRACER" -p "$target" --control-socket "$dir/$socket" 2>"$err" </dev/null 3>&- &
+	tracer_pid=$!
+	started+=("$tracer_pid")
+	wait_until 'the tracer to attach' says "$err" 'tracer ctl'
+	timeout "$LIMIT_SECONDS" "$python" -I - "$dir/redis.sock" "$dir/$socket" 3>&- <<-'PYTHON'
+		import json, socket, sys
+
+		def connect(path):
+		    s = socket.socket(socket.AF_UNIX)
+		    s.connect(path)
+		    return s, s.makefile('rb')
+
+		(redis, replies), (tracer, answers) = map(connect, sys.argv[1:])
+
+		def ask(*words):
+		    redis.sendall(b'*%d\r\n' % len(words) +
+		                  b''.join(b'$%d\r\n%s\r\n' % (len(w), w) for w in words))
+		    reply = replies.readline().strip()
+		    if reply.startswith(b'$') and reply != b'$-1':
+		        reply = replies.readline().strip()
+		    return reply
+
+		def control(line):
+		    tracer.sendall(line.encode() + b'\n')
+		    answer = json.loads(answers.readline())
+		    assert answer['ok'], answer
+
+		assert ask(b'SET', b'kept', b'before') == b'+OK'
+		control('checkpoint start')
+		for i in range(1000):
+		    assert ask(b'SET', b'new%d' % i, b'x' * 10000) == b'+OK'
+		    assert ask(b'SET', b'kept', b'after') == b'+OK'
+		    assert ask(b'DBSIZE') == b':2', ask(b'DBSIZE')
+		    control('rollback start')
+		    assert ask(b'GET', b'new%d' % i) == b'$-1'
+		    assert ask(b'GET', b'kept') == b'before'
+	PYTHON
+	detach_and_check
+}
+
+@test 'memcached with its threads' {
+	command -v memcached >"$out" || skip 'there is no memcached'
+	find_python
+	memcached -s "$dir/memcached.sock" -t 4 -u root -m 64 >"$dir/memcached.log" 2>&1 </dev/null 3>&- &
+	target=$!
+	started+=("$target")
+	wait_until memcached test -S "$dir/memcached.sock"
+	: >"$err"
+	"$TRACER" -p "$target" --control-socket "$dir/$socket" 2>"$err" </dev/null 3>&- &
+	tracer_pid=$!
+	started+=("$tracer_pid")
+	wait_until 'the tracer to attach' says "$err" 'tracer ctl'
+	timeout "$LIMIT_SECONDS" "$python" -I - "$dir/memcached.sock" "$dir/$socket" 3>&- <<-'PYTHON'
+		import json, socket, sys
+
+		def connect(path):
+		    s = socket.socket(socket.AF_UNIX)
+		    s.connect(path)
+		    return s, s.makefile('rb')
+
+		caches = [connect(sys.argv[1]) for _ in range(7)]
+		tracer, answers = connect(sys.argv[2])
+
+		def store(cache, key, value):
+		    cache[0].sendall(b'set %s 0 0 %d\r\n%s\r\n' % (key, len(value), value))
+		    assert cache[1].readline() == b'STORED\r\n'
+
+		def fetch(cache, key):
+		    cache[0].sendall(b'get %s\r\n' % key)
+		    line = cache[1].readline()
+		    if line == b'END\r\n':
+		        return None
+		    value = cache[1].readline().strip()
+		    assert cache[1].readline() == b'END\r\n'
+		    return value
+
+		def control(line):
+		    tracer.sendall(line.encode() + b'\n')
+		    answer = json.loads(answers.readline())
+		    assert answer['ok'], answer
+
+		for n, cache in enumerate(caches):
+		    store(cache, b'kept%d' % n, b'before')
+		control('checkpoint start')
+		for i in range(100):
+		    for n, cache in enumerate(caches):
+		        store(cache, b'new%d' % n, b'x' * 1000)
+		        store(cache, b'kept%d' % n, b'after')
+		    control('rollback start')
+		    for n, cache in enumerate(caches):
+		        assert fetch(cache, b'new%d' % n) is None
+		        assert fetch(cache, b'kept%d' % n) == b'before'
+	PYTHON
+	detach_and_check
+}

@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * See attached.h. One request is carried out at a time; between two of them the loop looks for
+ * signals and for the end of the process.
+ */
+#include "attached.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+#include "ask/command.h"
+#include "ask/socket.h"
+#include "attach/attach.h"
+#include "base/log.h"
+#include "base/procfs.h"
+#include "target/reason.h"
+
+enum { EXIT_TRACER = 125 };
+
+static int open_signals(void)
+{
+	static const int watched[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT};
+	sigset_t mask;
+	int fd;
+
+	sigemptyset(&mask);
+	for (size_t i = 0; i < sizeof(watched) / sizeof(*watched); i++)
+		sigaddset(&mask, watched[i]);
+	fd = signalfd(-1, &mask, SFD_CLOEXEC | SFD_NONBLOCK);
+	if (fd < 0 || sigprocmask(SIG_BLOCK, &mask, NULL)) {
+		log__error("cannot watch for signals: %s", strerror(errno));
+		return -errno;
+	}
+	return fd;
+}
+
+static void tell_start(const struct commands *commands, const struct socket *socket)
+{
+	static const char *const ways[] = {
+		[WRITE_TRACKING_NONE] = "reading all of it, for this kernel or this process allows "
+					"nothing faster",
+		[WRITE_TRACKING_SOFT_DIRTY] = "soft-dirty bits, for this kernel or this process "
+					      "allows nothing faster",
+		[WRITE_TRACKING_PROTECT] = "userfaultfd",
+	};
+	struct attach_status status = attach__status(commands->attach);
+	char comm[32] = "";
+	ssize_t bytes = procfs__read(status.pid, "comm", comm, sizeof(comm) - 1);
+
+	comm[bytes > 0 ? bytes - 1 : 0] = '\0';
+	log__info("attached to process %d (%s); written memory is found by %s", status.pid, comm,
+		  ways[status.way]);
+	log__info("ask with: tracer ctl %d COMMAND (at %s); Ctrl-C detaches", status.pid,
+		  socket__path(socket));
+}
+
+/* Returns whether the process has ended. */
+static bool serve(struct commands *commands, struct socket *socket, int signals)
+{
+	bool has_more = false;
+
+	while (commands->attach) {
+		struct pollfd sources[] = {
+			{.fd = signals, .events = POLLIN},
+			{.fd = attach__pidfd(commands->attach), .events = POLLIN},
+			{.fd = socket__fd(socket), .events = POLLIN},
+		};
+
+		if (poll(sources, 3, has_more ? 0 : -1) < 0 && errno != EINTR) {
+			log__error("cannot wait for requests: %s", strerror(errno));
+			return false;
+		}
+		if (sources[1].revents)
+			return true;
+		if (sources[0].revents)
+			return false;
+		has_more = socket__serve(socket, command__answer, commands);
+	}
+	return false;
+}
+
+int attached__run(const struct options *options)
+{
+	struct commands commands = {0};
+	struct socket *socket = NULL;
+	int status = EXIT_TRACER, signals, err;
+
+	(void)signal(SIGPIPE, SIG_IGN);
+	signals = open_signals();
+	if (signals < 0)
+		goto out;
+	err = attach__open(options->pid, WRITE_TRACKING_PROTECT, &commands.attach);
+	if (err) {
+		log__error("cannot attach to process %d: %s", options->pid,
+			   err == -ESRCH ? "there is no such process" : reason__text(err));
+		goto out;
+	}
+	if (socket__open(options->socket_path, options->pid, &socket))
+		goto out;
+	tell_start(&commands, socket);
+	if (serve(&commands, socket, signals))
+		log__info("process %d has ended", options->pid);
+	else if (!commands.has_broken)
+		log__info("detached from process %d, which runs on", options->pid);
+	status = commands.has_broken ? EXIT_TRACER : 0;
+out:
+	socket__close(socket);
+	attach__close(commands.attach);
+	if (signals >= 0)
+		close(signals);
+	return status;
+}

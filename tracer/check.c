@@ -1,0 +1,182 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * See check.h. Each ability is tried, never told from the version of the kernel. A line says what
+ * it is for or, after "no", what is done without it and what helps.
+ */
+#include "check.h"
+
+#include <argp.h>
+#include <dlfcn.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/magic.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/pidfd.h>
+#include <sys/syscall.h>
+#include <sys/utsname.h>
+#include <sys/vfs.h>
+#include <unistd.h>
+#include "base/help.h"
+#include "kernel/bcc.h"
+#include "kernel/kernel_check.h"
+#include "pages/write_tracking.h"
+
+#define EXIT_TRACER  125
+#define LOCKDOWN     "/sys/kernel/security/lockdown"
+#define PTRACE_SCOPE "/proc/sys/kernel/yama/ptrace_scope"
+
+/* Prints a line; what: what the ability is for; otherwise: what to know without it. */
+static bool tell(const char *name, bool is_there, const char *what, const char *otherwise)
+{
+	(void)printf("%-18s %-3s  %s\n", name, is_there ? "yes" : "no",
+		     is_there ? what : otherwise);
+	return is_there;
+}
+
+/* The first line of a small file; "" if it cannot be read. */
+static void read_line(const char *path, char *line, size_t size)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	ssize_t bytes = fd < 0 ? -1 : read(fd, line, size - 1);
+
+	if (fd >= 0)
+		close(fd);
+	line[bytes > 0 ? bytes : 0] = '\0';
+	line[strcspn(line, "\n")] = '\0';
+}
+
+/* All that tracer PROGRAM cannot do without. */
+static bool check_bpf(bool is_root)
+{
+	char lockdown[64], text[192];
+	struct statfs filesystem;
+	bool has_tracefs = !statfs(TRACEFS, &filesystem) && filesystem.f_type == TRACEFS_MAGIC;
+	bool has_btf, has_calls, loads;
+	int err;
+
+	has_btf = tell("type information", !access(KERNEL_BTF, R_OK), KERNEL_BTF,
+		       "a kernel with CONFIG_DEBUG_INFO_BTF is needed for tracer PROGRAM");
+	tell("tracefs", has_tracefs, TRACEFS, "not mounted; tracer PROGRAM mounts it");
+	has_calls =
+		tell("call tracepoints",
+		     !has_tracefs || !access(TRACEFS "/events/syscalls/sys_enter_mmap/id", F_OK),
+		     has_tracefs ? "tracer PROGRAM follows the mappings with them"
+				 : "not known before tracefs is mounted",
+		     is_root ? "a kernel with CONFIG_FTRACE_SYSCALLS is needed for tracer "
+			       "PROGRAM"
+			     : "not known without root");
+	err = kernel_check__load(false);
+	(void)snprintf(text, sizeof(text), "bpf(2): %s%s", strerror(-err),
+		       is_root ? "; needed for tracer PROGRAM" : "; try as root");
+	loads = tell("BPF", !err, "programs can be loaded", text);
+	read_line(LOCKDOWN, lockdown, sizeof(lockdown));
+	(void)snprintf(text, sizeof(text), "restores go through process_vm_writev (lockdown: %s)",
+		       *lockdown ? lockdown : "not known");
+	tell("BPF writes", loads && !kernel_check__load(true), "restores are written by BPF",
+	     loads ? text : "not known without BPF");
+	return is_root && has_btf && has_calls && loads;
+}
+
+/* How tracer -p finds written pages. */
+static const char *check_tracking(void)
+{
+	static struct pagemap pagemap;
+	int fd = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
+	bool protects = false, soft = false, scans = false;
+
+	if (fd >= 0) {
+		pagemap__init(&pagemap, fd);
+		scans = pagemap.can_scan;
+		protects = write_tracking__works(WRITE_TRACKING_PROTECT, &pagemap);
+		soft = write_tracking__works(WRITE_TRACKING_SOFT_DIRTY, &pagemap);
+		close(fd);
+	}
+	tell("PAGEMAP_SCAN", scans, "unused pages are skipped",
+	     "Linux 6.7 has it; each page of each mapping is looked at");
+	tell("WP_ASYNC", protects, "written pages are found by userfaultfd",
+	     "Linux 6.7 has it (CONFIG_PTE_MARKER_UFFD_WP)");
+	tell("soft-dirty", soft, "written pages are found by /proc/PID/clear_refs",
+	     "this kernel has no CONFIG_MEM_SOFT_DIRTY");
+	return protects ? "userfaultfd" : soft ? "soft-dirty bits" : "comparing all of it";
+}
+
+/* May other processes be traced? */
+static bool check_ptrace(bool is_root)
+{
+	char scope[16], text[160];
+	int level;
+
+	read_line(PTRACE_SCOPE, scope, sizeof(scope));
+	level = *scope ? atoi(scope) : 0; /* NOLINT(cert-err34-c): the kernel's own number */
+	(void)snprintf(text, sizeof(text), "%s is %s; %s", PTRACE_SCOPE, scope,
+		       level > 2 ? "nobody may until the next boot"
+				 : "only root may, or a parent; 0 allows processes of this user");
+	return tell("ptrace", is_root ? level <= 2 : level < 1,
+		    is_root ? "all processes" : "processes of this user", text);
+}
+
+static bool check_pidfd(void)
+{
+	int pidfd = pidfd_open(getpid(), 0);
+	int fd = pidfd < 0 ? -1 : (int)syscall(SYS_pidfd_getfd, pidfd, pidfd, 0);
+	bool works = fd >= 0;
+
+	if (fd >= 0)
+		close(fd);
+	if (pidfd >= 0)
+		close(pidfd);
+	return tell("pidfd", works, "a process is never taken for another",
+		    "Linux 5.6 has it; a seccomp filter may forbid it");
+}
+
+static bool check_bcc(void)
+{
+	void *library = dlopen(BCC_LIBRARY, RTLD_LAZY | RTLD_LOCAL);
+
+	if (library)
+		(void)dlclose(library);
+	return tell("BCC", library, BCC_LIBRARY " compiles the page engine",
+		    BCC_LIBRARY " is missing: install libbpfcc for --engine page");
+}
+
+static int check_all(void)
+{
+	bool is_root = !kernel_check__privileges(), runs, attaches;
+	struct utsname name;
+	const char *tracking;
+	char text[128];
+
+	if (uname(&name))
+		return EXIT_TRACER;
+	(void)printf("%-18s %s %s\n", "kernel", name.sysname, name.release);
+	tell("root", is_root, "with CAP_SYS_ADMIN and CAP_SYS_PTRACE",
+	     "tracer PROGRAM needs it; tracer -p works for processes of this user");
+	runs = check_bpf(is_root);
+	tell("fault tracepoints", !access(TRACEFS "/events/exceptions/page_fault_user/id", F_OK),
+	     "writes can be listed as they happen",
+	     is_root ? "this kernel has none" : "not known without root");
+	tracking = check_tracking();
+	attaches = check_ptrace(is_root);
+	attaches &= check_pidfd();
+	check_bcc();
+	(void)snprintf(text, sizeof(text), "it finds written memory by %s", tracking);
+	tell("tracer PROGRAM", runs, "a program can ask for its own checkpoints",
+	     "see the lines above");
+	tell("tracer -p PID", attaches, text, "see the lines above");
+	return fflush(stdout) || ferror(stdout) ? EXIT_TRACER : 0;
+}
+
+int check__main(int argc, char **argv)
+{
+	static const struct argp argp = {
+		.children = help__options,
+		.doc = "Tell what this machine can do, one line each, and why not.",
+	};
+
+	argp_err_exit_status = EXIT_TRACER;
+	argp_parse(&argp, argc, argv, ARGP_NO_HELP, NULL, NULL);
+	return check_all();
+}

@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * tracer check: what this machine can do, and why not.
+ */
+#ifndef TRACER_CHECK_H
+#define TRACER_CHECK_H
+
+/* Reads the command line after "tracer", and prints a line for each ability on stdout. Nothing on
+ * the machine is changed. Returns the exit status: 0, or 125 if stdout cannot be written. Wrong
+ * usage ends the process with 125. */
+int check__main(int argc, char **argv);
+
+#endif

@@ -1,0 +1,337 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * See ctl.h. What the user types is checked here, so that a word can never be two requests.
+ */
+#include "ctl.h"
+
+#include <argp.h>
+#include <errno.h>
+#include <inttypes.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+#include "ask/answer.h"
+#include "ask/command.h"
+#include "ask/socket.h"
+#include "base/help.h"
+#include "base/log.h"
+#include "base/parse.h"
+#include "base/progress.h"
+#include "base/text.h"
+
+enum { EXIT_REFUSED = 1, EXIT_USAGE = 2, WORDS_MAX = 2, KEY_CONTROL_SOCKET = 256, KEY_JSON };
+
+struct request {
+	const char *path; /* of the socket; NULL: the default */
+	pid_t pid;
+	unsigned int words; /* with the command */
+	const char *word[WORDS_MAX];
+	bool is_raw; /* the answer is shown as it comes */
+};
+
+static void read_word(struct argp_state *state, char *text, struct request *request)
+{
+	uint64_t pid;
+
+	if (!request->pid) {
+		if (parse__u64(text, 1, INT32_MAX, &pid))
+			argp_error(state, "'%s' is no process id", text);
+		request->pid = (pid_t)pid;
+		return;
+	}
+	if (request->words == WORDS_MAX)
+		argp_error(state, "too many words: '%s'", text);
+	for (const char *at = text; !*text || *at; at++) {
+		if (*at <= ' ' || *at > '~')
+			argp_error(state, "a word has no blanks, and ASCII only");
+	}
+	request->word[request->words++] = text;
+}
+
+static void check(struct argp_state *state, const struct request *request)
+{
+	int err;
+
+	if (!request->words)
+		argp_error(state, "PID and COMMAND are needed");
+	err = command__check(request->word[0], request->words - 1);
+	if (err == -ENOENT)
+		argp_error(state, "there is no command '%s'; the commands are:\n%s",
+			   request->word[0], command__list());
+	if (err)
+		argp_error(state, "%s: %s", request->word[0],
+			   err == -E2BIG ? "it takes no name" : "NAME is missing");
+}
+
+static error_t read_option(int key, char *text, struct argp_state *state)
+{
+	struct request *request = state->input;
+
+	switch (key) {
+	case KEY_CONTROL_SOCKET:
+		request->path = text;
+		break;
+	case KEY_JSON:
+		request->is_raw = true;
+		break;
+	case ARGP_KEY_ARG:
+		read_word(state, text, request);
+		break;
+	case ARGP_KEY_END:
+		check(state, request);
+		break;
+	default:
+		return ARGP_ERR_UNKNOWN;
+	}
+	return 0;
+}
+
+static const struct argp_option option_list[] = {
+	{"control-socket", KEY_CONTROL_SOCKET, "PATH", 0,
+	 "Where the tracer listens (default /run/tracer/PID.sock)", 1},
+	{"json", KEY_JSON, NULL, 0, "Print the answer as it comes, a JSON object in one line", 1},
+	{0},
+};
+
+static const char help_text[] =
+	"Ask the tracer that is attached to process PID (tracer -p PID).\v"
+	"Commands:\n"
+	"  checkpoint [NAME]  save memory and registers (without NAME: 1, 2, ...)\n"
+	"  rollback [NAME]    go back to that instant (without NAME: the newest)\n"
+	"  list               show the checkpoints\n"
+	"  delete NAME        forget a checkpoint\n"
+	"  status             show what the tracer does\n"
+	"  detach             end the tracer; the process runs on\n\n"
+	"Exit status: 0; 1 if it was refused or failed; 2 for wrong usage.";
+
+/* Connects and sends. Returns the socket, or -errno after saying why. */
+static int ask(const struct request *request)
+{
+	struct sockaddr_un address = {.sun_family = AF_UNIX};
+	char line[SOCKET_LINE_BYTES];
+	size_t size = sizeof(address.sun_path);
+	int err, fd, length;
+
+	if (!request->path)
+		err = socket__default_path(request->pid, address.sun_path, size);
+	else
+		err = snprintf(address.sun_path, size, "%s", request->path) < (int)size
+			      ? 0
+			      : -ENAMETOOLONG;
+	length =
+		snprintf(line, sizeof(line), "%s%s%s\n", request->word[0],
+			 request->words > 1 ? " " : "", request->words > 1 ? request->word[1] : "");
+	if (err == -ENOENT) {
+		log__error("XDG_RUNTIME_DIR is not set: say where the tracer listens with "
+			   "--control-socket PATH");
+		return err;
+	}
+	if (err || length >= (int)sizeof(line)) {
+		log__error("%s is too long", err ? request->path : request->word[1]);
+		return -ENAMETOOLONG;
+	}
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	if (fd < 0 || connect(fd, (struct sockaddr *)&address, sizeof(address)) ||
+	    send(fd, line, (size_t)length, MSG_NOSIGNAL) != length) {
+		err = -errno;
+		if (fd >= 0)
+			close(fd);
+		if (err == -ENOENT || err == -ECONNREFUSED)
+			log__error("no tracer listens at %s; start one with: tracer -p %d",
+				   address.sun_path, request->pid);
+		else
+			log__error("cannot ask at %s: %s%s", address.sun_path, strerror(-err),
+				   err == -EACCES ? "; the tracer belongs to another user" : "");
+		return err;
+	}
+	return fd;
+}
+
+/* Reads the answer to its newline, which it drops. The caller frees it; NULL after saying why. */
+static char *hear(int fd, const char *what)
+{
+	struct progress progress = {0};
+	size_t used = 0, size = 0;
+	ssize_t bytes = 0;
+	char *answer = NULL;
+
+	while (!used || answer[used - 1] != '\n') {
+		struct pollfd source = {.fd = fd, .events = POLLIN};
+		char *larger;
+
+		progress__step(&progress, what, 0, 0);
+		if (!poll(&source, 1, 200))
+			continue;
+		if (size - used < 2) {
+			size = size ? 2 * size : 4096;
+			larger = realloc(answer, size);
+			if (!larger) {
+				errno = ENOMEM;
+				bytes = -1;
+				break;
+			}
+			answer = larger;
+		}
+		bytes = recv(fd, answer + used, size - used - 1, 0);
+		if (bytes == 0 || (bytes < 0 && errno != EINTR))
+			break;
+		used += bytes > 0 ? (size_t)bytes : 0;
+	}
+	progress__end(&progress);
+	if (used && answer[used - 1] == '\n') {
+		answer[used - 1] = '\0';
+		return answer;
+	}
+	log__error("%s: no answer: %s", what, bytes ? strerror(errno) : "the tracer has ended");
+	free(answer);
+	return NULL;
+}
+
+/* ---- for people ---- */
+
+static uint64_t number_of(const char *answer, const char *name)
+{
+	uint64_t number = 0;
+
+	(void)answer__number(answer, name, &number);
+	return number;
+}
+
+static const char *text_of(const char *answer, const char *name)
+{
+	static char text[TEXT_MAX];
+
+	(void)answer__text(answer, name, text, sizeof(text));
+	return text;
+}
+
+/* "1 thread", "2 threads" */
+static void put_count(uint64_t count, const char *what)
+{
+	(void)printf(", %" PRIu64 " %s%s", count, what, count == 1 ? "" : "s");
+}
+
+/* What a checkpoint and a rollback have in common, without the end of the line. */
+static void show_result(const char *answer, const char *what)
+{
+	char size[TEXT_SIZE_BYTES];
+
+	(void)printf("%s %s: ", what, text_of(answer, "name"));
+	(void)printf("%s", text__size(number_of(answer, "bytes"), size));
+	put_count(number_of(answer, "pages"), "page");
+	put_count(number_of(answer, "threads"), "thread");
+	(void)printf(", stopped for %.3f ms", (double)number_of(answer, "stop_ns") / 1e6);
+}
+
+static void show_checkpoint(const char *answer)
+{
+	show_result(answer, "checkpoint");
+	(void)printf("\n");
+	for (const char *item = answer__items(answer, "left_alone"); item;
+	     item = answer__next(item))
+		log__info("left alone: %s, %" PRIu64 " bytes", text_of(item, "path"),
+			  number_of(item, "bytes"));
+}
+
+static void show_rollback(const char *answer)
+{
+	static const struct {
+		const char *name, *what, *how;
+	} changes[] = {
+		{"ended", "thread", "ended"},
+		{"unmapped", "mapping", "taken away"},
+		{"mapped", "mapping", "made again"},
+	};
+
+	show_result(answer, "rolled back to");
+	for (size_t i = 0; i < sizeof(changes) / sizeof(*changes); i++) {
+		uint64_t count = number_of(answer, changes[i].name);
+
+		if (!count)
+			continue;
+		put_count(count, changes[i].what);
+		(void)printf(" %s", changes[i].how);
+	}
+	(void)printf("\n");
+}
+
+static void show_list(const char *answer)
+{
+	char time[TEXT_TIME_BYTES], size[TEXT_SIZE_BYTES];
+	const char *item = answer__items(answer, "checkpoints");
+
+	(void)printf("%-20s %-20s %10s %10s %8s\n", "NAME", "TIME", "PAGES", "OWN", "THREADS");
+	for (; item; item = answer__next(item))
+		(void)printf("%-20s %-20s %10" PRIu64 " %10s %8" PRIu64 "\n", text_of(item, "name"),
+			     text__time(number_of(item, "time_ns"), time), number_of(item, "pages"),
+			     text__size(number_of(item, "own_bytes"), size),
+			     number_of(item, "threads"));
+}
+
+static void show_status(const char *answer)
+{
+	char size[TEXT_SIZE_BYTES];
+
+	(void)printf("process:      %" PRIu64 "%s\n", number_of(answer, "pid"),
+		     answer__is_true(answer, "stopped") ? ", stopped: a rollback broke off" : "");
+	(void)printf("tracking:     %s\n", text_of(answer, "tracking"));
+	(void)printf("checkpoints:  %" PRIu64 ", %s\n", number_of(answer, "checkpoints"),
+		     text__size(number_of(answer, "store_bytes"), size));
+	(void)printf("rollbacks:    %" PRIu64 "\n", number_of(answer, "rollbacks"));
+}
+
+static void show(const struct request *request, const char *answer)
+{
+	static const struct {
+		const char *op;
+		void (*show)(const char *answer);
+	} ways[] = {
+		{"checkpoint", show_checkpoint},
+		{"rollback", show_rollback},
+		{"list", show_list},
+		{"status", show_status},
+	};
+
+	for (size_t i = 0; i < sizeof(ways) / sizeof(*ways); i++) {
+		if (!strcmp(ways[i].op, request->word[0]))
+			ways[i].show(answer);
+	}
+}
+
+int ctl__main(int argc, char **argv)
+{
+	static const struct argp argp = {
+		.options = option_list,
+		.parser = read_option,
+		.children = help__options,
+		.args_doc = "PID COMMAND [NAME]",
+		.doc = help_text,
+	};
+	struct request request = {0};
+	int status = EXIT_REFUSED, fd;
+	char *answer;
+
+	argp_err_exit_status = EXIT_USAGE;
+	argp_parse(&argp, argc, argv, ARGP_NO_HELP, NULL, &request);
+	log__set_name("tracer ctl");
+	fd = ask(&request);
+	if (fd < 0)
+		return status;
+	answer = hear(fd, request.word[0]);
+	close(fd);
+	if (!answer)
+		return status;
+	if (answer__is_true(answer, "ok"))
+		status = 0;
+	if (request.is_raw)
+		(void)puts(answer);
+	else if (!status)
+		show(&request, answer);
+	else
+		log__error("%s: %s", request.word[0], text_of(answer, "error"));
+	free(answer);
+	return fflush(stdout) || ferror(stdout) ? EXIT_REFUSED : status;
+}
