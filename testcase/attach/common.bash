@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-# shellcheck shell=bash disable=SC2034,SC2154 # the suites use what is set here; of ../e2e/common.bash
+# shellcheck shell=bash disable=SC2034,SC2154 # csv, out, status: of ../e2e/common.bash
 #
 # What the suites of attached processes share, on top of what the end-to-end tests have. A target is
 # a program that reads lines from the pipe $dir/in and answers each with a line in the pipe
