@@ -129,7 +129,7 @@ static void *map(size_t page, size_t count)
 
 static void write_pages(size_t page, size_t count)
 {
-	static unsigned int value;
+	static size_t value;
 
 	for (size_t i = page; i < page + count; i++) {
 		value++;
@@ -335,7 +335,7 @@ static int order(enum action action, size_t page, size_t count)
 
 static void start_child(void)
 {
-	area = mmap(NULL, PAGES * PAGE_BYTES + 2 * HUGE_PAGES * PAGE_BYTES, PROT_NONE,
+	area = mmap(NULL, (PAGES + 2UL * HUGE_PAGES) * PAGE_BYTES, PROT_NONE,
 		    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	must(area == MAP_FAILED);
 	area += HUGE_PAGES * PAGE_BYTES - (uintptr_t)area % (HUGE_PAGES * PAGE_BYTES);
@@ -508,9 +508,9 @@ static void test_parts(void)
 	must(write_tracking__rearm(t, &target.pagemap, address_of(0), address_of(PAGES)));
 	ask();
 	tap__equal(count_dirty(0, PAGES - SOME), 0, "%s: each second page armed again", way_name);
-	must(write_tracking__disarm(t, address_of(SOME), address_of(2 * SOME)));
+	must(write_tracking__disarm(t, address_of(SOME), address_of(2UL * SOME)));
 	ask();
-	tap__ok(count_dirty(SOME, 2 * SOME) == SOME && count_dirty(0, PAGES - SOME) == SOME,
+	tap__ok(count_dirty(SOME, 2UL * SOME) == SOME && count_dirty(0, PAGES - SOME) == SOME,
 		"%s: disarmed", way_name);
 	close_target();
 }

@@ -208,15 +208,11 @@ int write_tracking__next(const struct write_tracking *t, struct pagemap *p,
 int write_tracking__take(const struct write_tracking *t, struct pagemap *p,
 			 struct pagemap_run *ret_run)
 {
-	struct pagemap_run run;
-	int more = write_tracking__next(t, p, &run);
+	int more = write_tracking__next(t, p, ret_run);
 
-	if (more <= 0)
-		return more;
-	if (run.categories & (PAGEMAP_PRESENT | PAGEMAP_SWAPPED))
-		(void)write_tracking__rearm(t, p, run.start, run.end);
-	*ret_run = run;
-	return 1;
+	if (more > 0 && (ret_run->categories & (PAGEMAP_PRESENT | PAGEMAP_SWAPPED)))
+		(void)write_tracking__rearm(t, p, ret_run->start, ret_run->end);
+	return more;
 }
 
 uint64_t write_tracking__categories(const struct write_tracking *t)
