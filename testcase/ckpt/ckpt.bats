@@ -415,8 +415,8 @@ flip()
 	expect_refused 'the hook has ended with 1, ' --same-pid --hook false image
 }
 
-# start_ahead SCENE: as start, where the clocks are so far ahead that those of this machine seem to
-# be of another life of it; the image is taken, and the program is gone
+# start_ahead SCENE: as start, but with clocks that are far ahead, as if the machine was booted
+# since. Takes the image and ends the program.
 start_ahead()
 {
 	local program
