@@ -36,7 +36,7 @@ struct parts {
 	unsigned char xstate[XSTATE];
 	uint64_t auxv[4];
 	uint32_t groups[3];
-	uint64_t sizes[2];
+	uint64_t sizes[2], births[2];
 	uint32_t advice[4];
 	struct image_scheduling scheduling[2];
 };
@@ -77,6 +77,7 @@ static void make_parts(struct parts *p)
 	for (uint32_t i = 0; i < 3; i++)
 		p->groups[i] = 23 + i;
 	p->sizes[1] = 2323;
+	p->births[1] = 232323;
 	p->advice[1] = IMAGE_ADVICE_WIPE_ON_FORK;
 	p->scheduling[1] = (struct image_scheduling){.processors = {5}, .timer_slack_ns = 23};
 	p->image = (struct image){
@@ -94,6 +95,7 @@ static void make_parts(struct parts *p)
 			       .membarrier = 1 << 4},
 		.place = {.root_inode = 23, .boot = "this one", .flags = IMAGE_HAS_PLACE},
 		.sizes = p->sizes,
+		.births = p->births,
 		.advice = p->advice,
 		.scheduling = p->scheduling,
 		.groups = p->groups,
@@ -226,6 +228,7 @@ static void test_same(const char *name)
 		"%s: attributes and groups", name);
 	tap__ok(!memcmp(&image->place, &p.image.place, sizeof(image->place)) &&
 			!memcmp(image->sizes, p.sizes, sizeof(p.sizes)) &&
+			!memcmp(image->births, p.births, sizeof(p.births)) &&
 			!memcmp(image->advice, p.advice, sizeof(p.advice)) &&
 			!memcmp(image->scheduling, p.scheduling, sizeof(p.scheduling)),
 		"%s: place, sizes, advice, scheduling", name);

@@ -169,7 +169,8 @@ int capture__process(struct image *image, struct arena *arena, struct stopped_th
 		return err;
 	image->files = arena__take(arena, ((size_t)files + 1) * sizeof(*image->files));
 	image->sizes = arena__take(arena, ((size_t)files + 1) * sizeof(*image->sizes));
-	if (!image->files || !image->sizes)
+	image->births = arena__take(arena, ((size_t)files + 1) * sizeof(*image->births));
+	if (!image->files || !image->sizes || !image->births)
 		return -ENOMEM;
 	err = capture_mappings__add(&c, maps, own, own_count);
 	if (err)

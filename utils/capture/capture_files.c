@@ -44,6 +44,16 @@ static int32_t find_twin(const struct image *image, const struct image_file *fil
 	return -1;
 }
 
+/* Numbers of deleted files are given out again. 0: the file system does not know. */
+static uint64_t find_birth(int fd)
+{
+	struct statx stx;
+
+	if (statx(fd, "", AT_EMPTY_PATH, STATX_BTIME, &stx) < 0 || !(stx.stx_mask & STATX_BTIME))
+		return 0;
+	return (uint64_t)stx.stx_btime.tv_sec * 1000000000 + stx.stx_btime.tv_nsec;
+}
+
 static void add_file(struct capture *c, int fd)
 {
 	struct image *image = c->image;
@@ -60,6 +70,8 @@ static void add_file(struct capture *c, int fd)
 	if (fstat(fd, &st) < 0 || (n < 0 && n != -EFBIG))
 		return; /* the folder that is being read */
 	image->sizes[image->file_count] = (uint64_t)st.st_size;
+	if (S_ISREG(st.st_mode))
+		image->births[image->file_count] = find_birth(fd);
 	file->fd = fd;
 	file->offset = proc_text__find_number(text, "pos:", 10);
 	file->flags = (uint32_t)proc_text__find_number(text, "flags:", 8);

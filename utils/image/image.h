@@ -62,6 +62,7 @@ enum image_note {
 	IMAGE_NOTE_SIZES = 0x5452000e,      /* uint64_t for each of FILES: bytes of the file */
 	IMAGE_NOTE_ADVICE = 0x5452000f,     /* uint32_t for each of MAPPINGS: IMAGE_ADVICE_... */
 	IMAGE_NOTE_SCHEDULING = 0x54520010, /* struct image_scheduling for each of THREADS */
+	IMAGE_NOTE_BIRTHS = 0x54520011,     /* uint64_t for each of FILES: when it was made */
 };
 
 /* struct image_info, flags */
@@ -322,6 +323,7 @@ struct image {
 	uint32_t *groups; /* supplementary groups */
 	struct image_place place;
 	uint64_t *sizes;                     /* of the files, or NULL */
+	uint64_t *births;                    /* of the files, or NULL: ns since 1970; 0: unknown */
 	uint32_t *advice;                    /* of the mappings, or NULL */
 	struct image_scheduling *scheduling; /* of the threads, or NULL */
 	const void *auxv;                    /* NT_AUXV */

@@ -33,7 +33,7 @@ struct reading {
 	struct image *image;
 	char *message;
 	size_t registers_room;
-	size_t size_count, advice_count, scheduling_count;
+	size_t size_count, advice_count, scheduling_count, birth_count;
 	uint32_t seen; /* bit N: our note IMAGE_NOTE_INFO + N */
 };
 
@@ -108,7 +108,7 @@ static int read_own(struct reading *r, const struct note *note)
 	struct image *image = r->image;
 	uint32_t bit = note->type - IMAGE_NOTE_INFO;
 
-	if (bit > IMAGE_NOTE_SCHEDULING - IMAGE_NOTE_INFO)
+	if (bit > IMAGE_NOTE_BIRTHS - IMAGE_NOTE_INFO)
 		return 0; /* a later writer may add notes without a new version */
 	if (r->seen & (1u << bit))
 		return bad(r, "a note is there twice");
@@ -165,6 +165,9 @@ static int read_own(struct reading *r, const struct note *note)
 	case IMAGE_NOTE_SCHEDULING:
 		return copy_records(r, note, sizeof(*image->scheduling), IMAGE_THREADS_MAX,
 				    (void **)&image->scheduling, &r->scheduling_count);
+	case IMAGE_NOTE_BIRTHS:
+		return copy_records(r, note, sizeof(*image->births), FD_MAX,
+				    (void **)&image->births, &r->birth_count);
 	default:
 		return bad(r, "a note is not where it must be"); /* CHECKSUMS */
 	}
@@ -387,7 +390,8 @@ static int check_companions(const struct reading *r)
 
 	if ((r->size_count && r->size_count != image->file_count) ||
 	    (r->advice_count && r->advice_count != image->mapping_count) ||
-	    (r->scheduling_count && r->scheduling_count != image->thread_count))
+	    (r->scheduling_count && r->scheduling_count != image->thread_count) ||
+	    (r->birth_count && r->birth_count != image->file_count))
 		return bad(r, "a note has not as many records as the one that it goes with");
 	if (!r->size_count)
 		image->sizes = NULL;
@@ -395,6 +399,8 @@ static int check_companions(const struct reading *r)
 		image->advice = NULL;
 	if (!r->scheduling_count)
 		image->scheduling = NULL;
+	if (!r->birth_count)
+		image->births = NULL;
 	return 0;
 }
 

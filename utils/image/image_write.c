@@ -194,6 +194,8 @@ static void add_own_notes(struct image_writer *w)
 		 image->advice ? image->mapping_count * sizeof(*image->advice) : 0},
 		{IMAGE_NOTE_SCHEDULING, image->scheduling,
 		 image->scheduling ? image->thread_count * sizeof(*image->scheduling) : 0},
+		{IMAGE_NOTE_BIRTHS, image->births,
+		 image->births ? image->file_count * sizeof(*image->births) : 0},
 	};
 
 	for (size_t i = 0; i < sizeof(notes) / sizeof(notes[0]); i++)

@@ -338,6 +338,8 @@ static void put_files(struct json *j, const struct image *image)
 		put_number(j, "offset", file->offset);
 		if (image->sizes)
 			put_number(j, "size", image->sizes[i]);
+		if (image->births && image->births[i])
+			put_number(j, "birth_ns", image->births[i]);
 		put_text(j, "flags", text__open_flags(file->flags, flags));
 		(void)snprintf(mode, sizeof(mode), "%07o", file->mode);
 		put_text(j, "mode", mode);

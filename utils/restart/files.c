@@ -46,9 +46,22 @@ static const char *find_change(const struct image_file *file, const char *path)
 				     : "is now another kind of file";
 }
 
+/* Has an open file the birth time that it had, as far as that is known? */
+static bool is_as_old(const struct image *image, size_t i, int fd)
+{
+	struct statx stx;
+
+	if (!image->births || !image->births[i] ||
+	    statx(fd, "", AT_EMPTY_PATH, STATX_BTIME, &stx) < 0 || !(stx.stx_mask & STATX_BTIME))
+		return true;
+	return image->births[i] ==
+	       (uint64_t)stx.stx_btime.tv_sec * 1000000000 + stx.stx_btime.tv_nsec;
+}
+
 /* Has a plain file been replaced, or cut off? That it has grown is no change: the process may have
  * written it after its image. In /proc, numbers and sizes mean nothing. */
-static const char *find_replacement(const struct files *files, size_t i, const struct stat *st)
+static const char *find_replacement(const struct files *files, size_t i, int fd,
+				    const struct stat *st)
 {
 	const struct image *image = files->image;
 	const struct image_file *file = &image->files[i];
@@ -56,7 +69,7 @@ static const char *find_replacement(const struct files *files, size_t i, const s
 	if (!image->sizes || !S_ISREG(file->mode) ||
 	    strncmp(path_of(image, file), "/proc/", strlen("/proc/")) == 0)
 		return NULL;
-	if (st->st_ino != file->inode ||
+	if (st->st_ino != file->inode || !is_as_old(image, i, fd) ||
 	    (files->is_same_boot &&
 	     (major(st->st_dev) != file->dev_major || minor(st->st_dev) != file->dev_minor)))
 		return "is another file now, of the same name";
@@ -84,7 +97,7 @@ static int open_again(const struct files *files, size_t i, struct refusal *ret_r
 		return -1;
 	fd = open(path, ((int)file->flags & ~created) | O_NOCTTY | O_CLOEXEC);
 	if (fd >= 0 && fstat(fd, &st) == 0) {
-		change = find_replacement(files, i, &st);
+		change = find_replacement(files, i, fd, &st);
 		ret_refusal->change = change;
 		ret_refusal->is_acceptable = true;
 		if (change && !files->accept_changes) {
