@@ -160,7 +160,7 @@ counter()
 @test 'the default socket is in /run/tracer, for its user alone' {
 	counter
 	: >"$err"
-	"$TRACER" -p "$target" 2>"$err" </dev/null 3>&- {to_target}>&- {from_target}>&- &
+	"$TRACER" -p "$target" 2>"$err" </dev/null 3>&- &
 	tracer_pid=$!
 	started+=("$tracer_pid")
 	wait_until 'the tracer to attach' says "$err" "/run/tracer/$target.sock"

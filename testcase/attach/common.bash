@@ -44,8 +44,7 @@ expect_answer()
 attach()
 {
 	: >"$err"
-	"$TRACER" -p "$target" --control-socket "$dir/$socket" "$@" 2>"$err" </dev/null 3>&- \
-		{to_target}>&- {from_target}>&- &
+	"$TRACER" -p "$target" --control-socket "$dir/$socket" "$@" 2>"$err" </dev/null 3>&- &
 	tracer_pid=$!
 	started+=("$tracer_pid")
 	wait_until 'the tracer to attach' says "$err" 'tracer ctl'

@@ -95,7 +95,7 @@ expect_complete()
 
 @test 'bash completes the names of checkpoints' {
 	counter
-	"$TRACER" -p "$target" 2>"$err" </dev/null 3>&- {to_target}>&- {from_target}>&- &
+	"$TRACER" -p "$target" 2>"$err" </dev/null 3>&- &
 	tracer_pid=$!
 	started+=("$tracer_pid")
 	wait_until 'the tracer to attach' says "$err" 'tracer ctl'

@@ -13,6 +13,35 @@ find_python()
 	[ -x "$python" ] || python=$(command -v python3) || skip 'there is no python3'
 }
 
+# unpack PACKAGE...: Debian packages into the folder $dir/packages; nothing is installed on the machine
+unpack()
+{
+	mkdir -p "$dir/packages"
+	(cd "$dir/packages" && timeout 60 apt-get download "$@" >"$dir/apt" 2>&1 &&
+		for package in *.deb; do dpkg -x "$package" .; done) ||
+		skip "no package $*: $(tail -n 1 "$dir/apt")"
+}
+
+# find_program NAME PACKAGE...: NAME is in program, from the machine or else from the packages
+find_program()
+{
+	local name=$1
+
+	shift
+	program=$(command -v "$name") && return
+	unpack "$@"
+	program=$(find "$dir/packages" -path "*bin/$name" | head -n 1)
+	! ldd "$program" | grep -q 'not found' || skip "$name needs more packages"
+}
+
+# start_server COMMAND...: target is its pid, without pipes
+start_server()
+{
+	"$@" >"$dir/server.log" 2>&1 </dev/null 3>&- &
+	target=$!
+	started+=("$target")
+}
+
 # go_back LINE BEFORE AFTER: the target answers LINE with BEFORE, which is the first answer after
 # each rollback, and then with AFTER
 go_back()
@@ -116,6 +145,30 @@ for line in sys.stdin:
 	go_back go 2 3
 }
 
+@test 'lua' {
+	find_program lua5.4 lua5.4
+	start_target "$program" -e 'local list = {}
+		for line in io.lines() do list[#list + 1] = line; print(#list); io.flush() end'
+	expect_answer go 1
+	go_back go 2 3
+}
+
+@test 'perl, with the allocators jemalloc and tcmalloc' {
+	local library
+
+	command -v perl >"$out" || skip 'there is no perl'
+	unpack libjemalloc2 libtcmalloc-minimal4
+	for library in "$dir"/packages/usr/lib/*/lib{jemalloc.so.2,tcmalloc_minimal.so.4}; do
+		rm -f "$dir/in" "$dir/answers"
+		start_target env LD_PRELOAD="$library" perl -e '$| = 1; my %seen; my $text = "";
+			while (<STDIN>) { $text .= "x" x 100000; $seen{length $text} = 1;
+				print length($text) . " " . keys(%seen) . "\n" }'
+		expect_answer go '100000 1'
+		grep -q "$library" "/proc/$target/maps"
+		go_back go '200000 2' '300000 3'
+	done
+}
+
 @test 'sqlite3 with a database in memory' {
 	command -v sqlite3 >"$out" || skip 'there is no sqlite3'
 	start_target stdbuf -oL sqlite3 :memory:
@@ -138,6 +191,72 @@ for line in sys.stdin:
 		'n++; p[9] = 1; printf("%d\n", n); fflush(stdout); } }' >"$dir/program.c"
 	cc -static -O2 "$dir/program.c" -o "$dir/program" 2>"$err" || skip 'cc links no static program'
 	start_target "$dir/program"
+	expect_answer go 1
+	go_back go 2 3
+}
+
+@test 'a C++ program that throws and catches' {
+	command -v c++ >"$out" || skip 'there is no c++'
+	cat >"$dir/program.cc" <<-'CC'
+		#include <iostream>
+		#include <map>
+		#include <stdexcept>
+		#include <string>
+
+		static std::map<std::string, int> thrown;
+
+		static void descend(int depth)
+		{
+		    if (!depth)
+		        throw std::runtime_error("bottom");
+		    descend(depth - 1);
+		}
+
+		int main()
+		{
+		    std::string line;
+
+		    while (std::getline(std::cin, line)) {
+		        try {
+		            descend(99);
+		        } catch (const std::exception &e) {
+		            thrown[e.what()]++;
+		        }
+		        std::cout << thrown["bottom"] << std::endl;
+		    }
+		}
+	CC
+	c++ -O2 "$dir/program.cc" -o "$dir/program"
+	start_target "$dir/program"
+	expect_answer go 1
+	go_back go 2 3
+}
+
+@test 'a shell in namespaces of its own, but that of PIDs' {
+	start_target unshare --mount --uts --ipc --net --cgroup \
+		sh -c 'n=0; while read -r line; do n=$((n + 1)); echo "$n"; done'
+	expect_answer go 1
+	go_back go 2 3
+}
+
+@test 'a program that filters its system calls' {
+	find_python
+	start_target "$python" -I -u -c '
+import ctypes, struct, sys
+
+class Program(ctypes.Structure):
+    _fields_ = [("count", ctypes.c_ushort), ("filter", ctypes.c_char_p)]
+
+# one instruction: return SECCOMP_RET_ALLOW
+program = Program(1, struct.pack("HBBI", 0x06, 0, 0, 0x7fff0000))
+libc = ctypes.CDLL(None, use_errno=True)
+assert libc.prctl(38, 1, 0, 0, 0) == 0
+assert libc.prctl(22, 2, ctypes.byref(program), 0, 0) == 0
+n = 0
+for line in sys.stdin:
+    n += 1
+    print(n)
+'
 	expect_answer go 1
 	go_back go 2 3
 }
@@ -178,20 +297,13 @@ for line in sys.stdin:
 	go_back go 20000 30000
 }
 
-# redis_round N: sets a key after the checkpoint; it is gone after the rollback
 @test 'redis-server: keys set after the checkpoint are gone, the connection still answers' {
-	command -v redis-server >"$out" || skip 'there is no redis-server'
+	find_program redis-server redis-server redis-tools
 	find_python
-	redis-server --port 0 --unixsocket "$dir/redis.sock" --save '' --daemonize no \
-		--dir "$dir" >"$dir/redis.log" 2>&1 </dev/null 3>&- &
-	target=$!
-	started+=("$target")
+	start_server "$program" --port 0 --unixsocket "$dir/redis.sock" --save '' --daemonize no \
+		--dir "$dir"
 	wait_until redis-server test -S "$dir/redis.sock"
-	: >"$err"
-	"$TRACER" -p "$target" --control-socket "$dir/$socket" 2>"$err" </dev/null 3>&- &
-	tracer_pid=$!
-	started+=("$tracer_pid")
-	wait_until 'the tracer to attach' says "$err" 'tracer ctl'
+	attach
 	timeout "$LIMIT_SECONDS" "$python" -I - "$dir/redis.sock" "$dir/$socket" 3>&- <<-'PYTHON'
 		import json, socket, sys
 
@@ -228,18 +340,57 @@ for line in sys.stdin:
 	detach_and_check
 }
 
-@test 'memcached with its threads' {
-	command -v memcached >"$out" || skip 'there is no memcached'
+@test 'an nginx worker answers clients that come again and again' {
+	find_program nginx nginx
 	find_python
-	memcached -s "$dir/memcached.sock" -t 4 -u root -m 64 >"$dir/memcached.log" 2>&1 </dev/null 3>&- &
-	target=$!
-	started+=("$target")
+	mkdir "$dir/logs" "$dir/html"
+	echo hello >"$dir/html/index.html"
+	printf '%s\n' 'daemon off; master_process off; pid nginx.pid; error_log error.log;' \
+		'events { worker_connections 64; }' "http { access_log off;" \
+		'client_body_temp_path t; proxy_temp_path t; fastcgi_temp_path t;' \
+		'uwsgi_temp_path t; scgi_temp_path t;' \
+		"server { listen unix:$dir/nginx.sock; root $dir/html; } }" >"$dir/nginx.conf"
+	start_server "$program" -p "$dir" -c "$dir/nginx.conf" -e "$dir/error.log"
+	wait_until nginx test -S "$dir/nginx.sock"
+	attach
+	timeout "$LIMIT_SECONDS" "$python" -I - "$dir/nginx.sock" "$dir/$socket" 3>&- <<-'PYTHON'
+		import json, socket, sys
+
+		def connect(path):
+		    s = socket.socket(socket.AF_UNIX)
+		    s.connect(path)
+		    return s, s.makefile('rb')
+
+		tracer, answers = connect(sys.argv[2])
+
+		def get():
+		    s, reply = connect(sys.argv[1])
+		    s.sendall(b'GET / HTTP/1.0\r\n\r\n')
+		    assert reply.read().endswith(b'hello\n')
+		    reply.close()
+		    s.close()
+
+		def control(line):
+		    tracer.sendall(line.encode() + b'\n')
+		    answer = json.loads(answers.readline())
+		    assert answer['ok'], answer
+
+		get()
+		control('checkpoint start')
+		for i in range(100):
+		    for _ in range(7):
+		        get()
+		    control('rollback start')
+	PYTHON
+	detach_and_check
+}
+
+@test 'memcached with its threads' {
+	find_program memcached memcached
+	find_python
+	start_server "$program" -s "$dir/memcached.sock" -t 4 -u root -m 64
 	wait_until memcached test -S "$dir/memcached.sock"
-	: >"$err"
-	"$TRACER" -p "$target" --control-socket "$dir/$socket" 2>"$err" </dev/null 3>&- &
-	tracer_pid=$!
-	started+=("$tracer_pid")
-	wait_until 'the tracer to attach' says "$err" 'tracer ctl'
+	attach
 	timeout "$LIMIT_SECONDS" "$python" -I - "$dir/memcached.sock" "$dir/$socket" 3>&- <<-'PYTHON'
 		import json, socket, sys
 
