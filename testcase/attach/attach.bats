@@ -98,6 +98,26 @@ counter()
 	detach_and_check
 }
 
+@test 'a target that runs another program is not rolled back to the one before' {
+	start_target sh -c 'while read -r line; do
+		[ "$line" != exec ] || { echo now; exec cat; }; echo "$line, says sh"; done'
+	expect_answer hello 'hello, says sh'
+	attach
+	ctl checkpoint
+	expect_answer exec now
+	expect_answer hello hello
+	run_ctl rollback
+	expect_status 1
+	expect_text "$dir/ctl.err" 'runs another program since the checkpoint'
+	expect_answer hello hello
+	detach_and_check
+	attach
+	ctl checkpoint
+	ctl rollback
+	expect_answer hello hello
+	detach_and_check
+}
+
 @test 'Ctrl-C and other signals detach' {
 	local signal
 
