@@ -2,8 +2,9 @@
 # SPDX-License-Identifier: BSD-2-Clause
 #
 # scenes.sh: runs inside a VM, where a fork takes 30 ms and bats would take half an hour: programs
-# of the end-to-end suites and workloads that check themselves, each under the tracer, in TAP. A
-# test is ok when program and tracer end with 0 (77: the program says why it cannot be played here).
+# of the end-to-end suites and workloads that check themselves, each under the tracer, and unit
+# tests of the kernel side, in TAP. A test is ok when program and tracer end with 0 (77: the program
+# says why it cannot be played here).
 #
 # A scene is here if another kernel may make a difference to it: a call that is hooked, how the
 # kernel changes or tells of memory, what BPF may do and what its verifier takes. Each engine plays
@@ -21,14 +22,14 @@ now_ms()
 	sed 's/^\([0-9]*\)\.\([0-9]*\) .*/\1\20/' /proc/uptime
 }
 
-# play NAME TRACER-OPTIONS... -- PROGRAM...: one test, which must end with the status $expected
-play()
+# run NAME COMMAND...: one test, which must end with the status $expected
+run()
 {
 	name=$1
 	shift
 	number=$((number + 1))
 	start=$(now_ms)
-	output=$(timeout 1000 ./tracer -q -o /tmp/report.csv "$@" 2>&1)
+	output=$(timeout 1000 "$@" 2>&1)
 	status=$?
 	time="in $(($(now_ms) - start))ms"
 	if [ "$status" -eq "$expected" ]; then
@@ -39,6 +40,14 @@ play()
 		echo "not ok $number - $name: status $status $time"
 		echo "$output" | tail -n 20 | sed 's/^/# /'
 	fi
+}
+
+# play NAME TRACER-OPTIONS... -- PROGRAM...: the same under the tracer
+play()
+{
+	name=$1
+	shift
+	run "$name" ./tracer -q -o /tmp/report.csv "$@"
 }
 
 # the protocol: each call that makes a request or polls
@@ -74,6 +83,14 @@ for program in ranges kinds; do
 	play "page: $program, 64 pages in a poll" -e page --pages-per-poll 64 -- \
 		e2e/$program $(without_large $program)
 done
+
+# which pages were written
+run 'the list of faults' unit/fault_list_test
+run 'the list of faults: signs' unit/fault_list_signs_test
+case $(uname -r) in
+6.1.*) ;; # nothing can be armed
+*) run 'the list of faults: random calls' unit/fault_list_fuzz_test ;;
+esac
 
 # children, threads and signals
 play 'process fork child-asks run-other' -- e2e/process fork child-asks run-other
