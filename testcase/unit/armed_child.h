@@ -136,17 +136,21 @@ static inline int count_listed(int from, int count)
 	return listed;
 }
 
-/* Does the scan find nothing but what is_found knows? */
+/* Does the scan find nothing but what is_found knows? A page that was absent when the others were
+ * armed looks written as soon as it is read; it is the page of zeros then. */
 static inline bool is_whole(bool (*is_found)(uint64_t address))
 {
 	struct pagemap_run run;
 	bool whole = true;
 
 	pagemap__begin(&pagemap, (uintptr_t)memory, (uintptr_t)memory + memory_bytes,
-		       PAGEMAP_WRITTEN | PAGEMAP_TRACKED);
-	while (pagemap__next(&pagemap, &run) == 1)
+		       PAGEMAP_WRITTEN | PAGEMAP_TRACKED | PAGEMAP_ZERO);
+	while (pagemap__next(&pagemap, &run) == 1) {
+		if (!(run.categories & PAGEMAP_WRITTEN) || run.categories & PAGEMAP_ZERO)
+			continue;
 		for (uint64_t at = run.start; at < run.end; at += PAGE)
-			whole &= !(run.categories & PAGEMAP_WRITTEN) || is_found(at);
+			whole &= is_found(at);
+	}
 	return whole;
 }
 

@@ -13,14 +13,15 @@
 #include "armed_child.h"
 
 enum { TESTS = 13, FILE_PAGES = 5 };
+#define FILE_BYTES ((ssize_t)FILE_PAGES * PAGE)
 
 static char byte = 42;
-static unsigned char contents[FILE_PAGES * PAGE];
+static unsigned char contents[FILE_BYTES];
 static int direct = -1; /* a file of FILE_PAGES, open with O_DIRECT */
 
 static void read_directly(void)
 {
-	die_unless(pread(direct, page_at(5), (size_t)FILE_PAGES * PAGE, 0) == FILE_PAGES * PAGE);
+	die_unless(pread(direct, page_at(5), FILE_BYTES, 0) == FILE_BYTES);
 }
 
 /* Faults that fail are trapped and not counted by the kernel: they must not make up for reads that
@@ -44,13 +45,13 @@ static void read_by_aio(void)
 	struct iocb call = {.aio_lio_opcode = IOCB_CMD_PREAD,
 			    .aio_fildes = (__u32)direct,
 			    .aio_buf = (uintptr_t)page_at(5),
-			    .aio_nbytes = (__u64)FILE_PAGES * PAGE};
+			    .aio_nbytes = FILE_BYTES};
 	struct iocb *calls[] = {&call};
 	struct io_event event;
 
 	die_unless(syscall(SYS_io_submit, context, 1, calls) == 1);
 	die_unless(syscall(SYS_io_getevents, context, 1, 1, &event, NULL) == 1);
-	die_unless(event.res == FILE_PAGES * PAGE);
+	die_unless(event.res == FILE_BYTES);
 }
 
 /* ---- io_uring ---- */
@@ -79,7 +80,7 @@ static void read_by_ring(void)
 	*ring_calls = (struct io_uring_sqe){.opcode = IORING_OP_READ,
 					    .fd = direct,
 					    .addr = (uintptr_t)page_at(5),
-					    .len = FILE_PAGES * PAGE};
+					    .len = FILE_BYTES};
 	*array = 0;
 	__atomic_store_n(tail, *tail + 1, __ATOMIC_RELEASE);
 	die_unless(syscall(SYS_io_uring_enter, ring, 1, 1, IORING_ENTER_GETEVENTS, NULL, 0) == 1);

@@ -13,7 +13,7 @@
 #include "random.h"
 
 enum {
-	TESTS = 25,
+	TESTS = 26,
 	THREADS = 3,
 	PART = 23, /* pages of one thread */
 	ROUNDS = 23,
@@ -101,15 +101,20 @@ static void let_writers_write(void)
 		(void)sched_yield();
 }
 
-static void write_in_vfork(void)
+static int write_one(void *unused)
 {
-	int status;
-	pid_t pid = vfork();
+	(void)unused;
+	write_pages(5, 1);
+	return 0;
+}
 
-	if (pid == 0) {
-		write_pages(5, 1);
-		_exit(0);
-	}
+/* As vfork(2) does. */
+static void write_in_child(void)
+{
+	static _Alignas(16) char stack[1 << 16];
+	pid_t pid = clone(write_one, stack + sizeof(stack), CLONE_VM | CLONE_VFORK | SIGCHLD, NULL);
+	int status;
+
 	die_unless(pid > 0 && waitpid(pid, &status, 0) == pid);
 }
 
@@ -151,7 +156,7 @@ static void test_traps(void)
 		"read(2) into two pages: both are listed, and no others");
 	err = play_once(NULL, splice_pipe, NULL);
 	tap__ok(!err && count_listed(5, 1) == 1, "vmsplice(2) into a page: it is listed");
-	err = play_once(NULL, write_in_vfork, NULL);
+	err = play_once(NULL, write_in_child, NULL);
 	tap__ok(err == -ESTALE || (!err && count_listed(5, 1) == 1),
 		"a child that has the same memory writes: the page is listed, or there is a sign");
 	tap__equal(play_once(NULL, do_nothing, write_own), 0, "another process writes to its own");
@@ -189,6 +194,42 @@ static void test_many(void)
 	role.act = do_nothing;
 	tap__equal(play(NULL), 0, "and the next round is whole again");
 	end_child();
+}
+
+/* ---- huge pages ---- */
+
+static unsigned char *huge; /* FAULT_LIST_REACH, aligned, which nobody has touched */
+
+static void map_huge(void)
+{
+	uintptr_t at = (uintptr_t)map_untouched(2 * FAULT_LIST_REACH);
+
+	huge = (unsigned char *)((at + FAULT_LIST_REACH - 1) & -FAULT_LIST_REACH);
+	(void)madvise(huge, FAULT_LIST_REACH, MADV_HUGEPAGE);
+}
+
+static void write_huge(void)
+{
+	*(volatile unsigned char *)(huge + 23UL * PAGE) = 42;
+}
+
+/* One fault may make all of it present. */
+static void test_huge(void)
+{
+	struct pagemap_run run;
+	size_t present = 0, listed = 0;
+	int err;
+
+	start_child(NULL, write_huge);
+	err = play(NULL);
+	for (size_t i = 0; i < page_count; i++)
+		listed += (pages[i] & -FAULT_LIST_REACH) == (uintptr_t)huge;
+	pagemap__begin(&pagemap, (uintptr_t)huge, (uintptr_t)huge + FAULT_LIST_REACH, 0);
+	while (pagemap__next(&pagemap, &run) == 1)
+		present += (run.end - run.start) / PAGE;
+	end_child();
+	tap__ok(!err && present > 0 && listed == 1,
+		"a write to memory that holds no data: one page is listed, %zu are there", present);
 }
 
 /* ---- while it is written ---- */
@@ -349,6 +390,8 @@ int main(int argc, char **argv)
 	many = map_untouched(MANY * (size_t)PAGE);
 	test_traps();
 	test_many();
+	map_huge();
+	test_huge();
 	test_drain();
 	test_attachments();
 	test_exec();

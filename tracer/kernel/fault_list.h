@@ -13,9 +13,8 @@
  * The first write to an armed page is listed, whoever shares the memory and writes: a thread, the
  * kernel for it (read(2), signal frames, rseq), a child of vfork(2). First writes to other pages
  * are listed, too. The list may have too many pages. It never has too few, if this holds:
- * - All pages of interest are armed. Where absent pages are not (UFFD_FEATURE_WP_UNPOPULATED arms
- *   them), a fault may fill a huge page: a listed page stands for all absent ones of its
- *   FAULT_LIST_REACH, which is aligned.
+ * - All pages of interest that hold data are armed. One fault may fill a whole huge page, so a
+ *   listed page stands for all pages of its FAULT_LIST_REACH, which is aligned, that held none.
  * - When the list is read and when pages are armed again, the threads stand still, or the only
  *   thread is in a poll. A fault is listed just before its page becomes writable.
  * - A mapping that was made or changed since the mark counts as written as a whole.
