@@ -295,6 +295,32 @@ flip()
 	scene python3 "$TREE/testcase/ckpt/compute.py"
 }
 
+@test 'brought back: python3, with a pool of threads' {
+	command -v python3 >/dev/null || skip 'python3 is not installed'
+	scene python3 "$TREE/testcase/ckpt/pool.py"
+}
+
+@test 'brought back: vim, on another terminal' {
+	for tool in python3 vim; do
+		command -v $tool >/dev/null || skip "$tool is not installed"
+	done
+	timeout -k 5 "$LIMIT" python3 "$TREE/testcase/ckpt/editor.py" "$BUILD/libckpt.so" "$RESTART"
+	[ "$(cat text)" = 'one two three' ]
+}
+
+@test 'an image of redis-server, whose helpers block all signals' {
+	command -v redis-server >/dev/null || skip 'redis-server is not installed'
+	env "LD_PRELOAD=$BUILD/libckpt.so" CKPT_FILE="$dir/image" redis-server --port 0 \
+		--unixsocket "$dir/socket" --save '' --appendonly no >out 2>err </dev/null 3>&- 4>&- &
+	pid=$!
+	wait_for 'it to be ready' test -S socket
+	kill -USR2 "$pid"
+	wait_for 'an image' test -e image
+	[ ! -s err ]
+	kill -0 "$pid"
+	"$BUILD/readckpt" image | grep 'bio_'
+}
+
 @test 'brought back: a program at a fixed address' {
 	scene "$WORK-no-pie" threads
 	scene "$WORK-no-pie" brk
