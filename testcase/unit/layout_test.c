@@ -85,8 +85,17 @@ static void test_changes(void)
 	tap__ok(!compare("300" K "-308" K " rw-p 00000000 00:00 0 \n",
 			 "300" K "-304" K " rw-p 00000000 00:00 0 \n304" K "-308" K
 			 " rw-p 00000000 00:00 0 [anon:x]\n") &&
-			layout__is_same(&change),
-		"a mapping that was split and named is the same");
+			count() == 2 && is_unmapped(0, 0x304, 0x308) &&
+			is_part(&change.map, 0, 0x304, 0x308),
+		"of two mappings that were one, one is kept");
+	tap__ok(!compare("300" K "-308" K " rw-p 00000000 00:00 0 \n",
+			 "300" K "-302" K " rw-p 00000000 00:00 0 \n303" K "-309" K
+			 " r--p 00000000 00:00 0 \n") &&
+			change.unmap.count == 2 && is_unmapped(0, 0x300, 0x302) &&
+			is_unmapped(1, 0x308, 0x309) && change.map.count == 2 &&
+			is_part(&change.map, 0, 0x300, 0x302) &&
+			is_part(&change.map, 1, 0x302, 0x303) && change.protect.count == 1,
+		"that is the larger one, whatever its rights");
 	tap__ok(!compare("200" K "-203", "200" K "-204") && change.heap_end == 0x203ULL << 24 &&
 			change.heap_end_now == 0x204ULL << 24,
 		"where the heap ends, and has ended");
@@ -141,6 +150,31 @@ static void test_kinds(void)
 	}
 }
 
+static void test_covers(void)
+{
+	static const char *const others[] = {
+		"1000-3000 rw-p 00000000 00:00 0\n", "1000-2000 rw-p 00000000 00:00 0\n",
+		"1000-2000 rw-p 00000000 00:00 0\n2000-3000 r--p 00000000 00:00 0\n",
+		"1000-4000 rw-p 00000000 00:00 0\n"};
+	struct mappings split = {0};
+	int covered = 0;
+
+	if (procfs__parse_mappings("1000-2000 rw-p 00000000 00:00 0\n"
+				   "2000-3000 rw-p 00000000 00:00 0 [anon:x]\n",
+				   &split))
+		return;
+	for (size_t i = 0; i < sizeof(others) / sizeof(*others); i++) {
+		struct mappings now = {0};
+
+		if (procfs__parse_mappings(others[i], &now))
+			return;
+		covered |= layout__covers(&split, &now) << i;
+		procfs__free_mappings(&now);
+	}
+	tap__equal(covered, 1, "the same addresses with the same rights, wherever they are split");
+	procfs__free_mappings(&split);
+}
+
 static void test_same(void)
 {
 	struct mappings now = {0};
@@ -160,13 +194,14 @@ static void test_same(void)
 
 int main(void)
 {
-	tap__plan(26);
+	tap__plan(28);
 	if (procfs__parse_mappings(before_text, &before))
 		return 1;
 	test_changes();
 	test_refusals();
 	test_kinds();
 	test_same();
+	test_covers();
 	layout__clear(&change);
 	procfs__free_mappings(&before);
 	return tap__done();

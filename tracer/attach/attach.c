@@ -130,8 +130,24 @@ int attach_state__find_changes(struct attach *attach, const struct mappings *map
 	return err;
 }
 
-static void arm(struct attach *attach, const struct mapping *mapping,
-		const struct intervals *ranges)
+static void arm_again(struct attach *attach, const struct intervals *ranges)
+{
+	for (size_t i = 0; i < ranges->count; i++)
+		(void)write_tracking__rearm(&attach->tracking, &attach->pagemap,
+					    ranges->items[i].start, ranges->items[i].end);
+}
+
+static void arm_all(struct attach *attach, const struct mappings *mappings)
+{
+	for (size_t i = 0; i < mappings->count; i++)
+		if (layout__kind(&mappings->items[i]) == LAYOUT_ANONYMOUS)
+			(void)write_tracking__arm(&attach->tracking, &attach->pagemap,
+						  mappings->items[i].start, mappings->items[i].end);
+}
+
+/* What a mapping and ranges have in common. */
+static void arm_parts(struct attach *attach, const struct mapping *mapping,
+		      const struct intervals *ranges)
 {
 	struct intervals own = {0}, parts = {0};
 
@@ -144,31 +160,12 @@ static void arm(struct attach *attach, const struct mapping *mapping,
 	intervals__clear(&parts);
 }
 
-static void arm_again(struct attach *attach, const struct intervals *ranges)
+void attach_state__arm(struct attach *attach, const struct mappings *mappings,
+		       const struct intervals *ranges)
 {
-	for (size_t i = 0; i < ranges->count; i++)
-		(void)write_tracking__rearm(&attach->tracking, &attach->pagemap,
-					    ranges->items[i].start, ranges->items[i].end);
-}
-
-/* Arms every mapping, the first time, when fresh is NULL; later only what is new. */
-static void arm_mappings(struct attach *attach, const struct mappings *mappings,
-			 const struct intervals *fresh)
-{
-	for (size_t i = 0; i < mappings->count; i++) {
-		const struct mapping *mapping = &mappings->items[i];
-
-		if (!layout__is_saved(mapping) ||
-		    (layout__kind(mapping) == LAYOUT_FILE && !(mapping->flags & MAPPING_WRITE)))
-			continue;
-		if (!fresh) {
-			(void)write_tracking__arm(&attach->tracking, &attach->pagemap,
-						  mapping->start, mapping->end);
-			continue;
-		}
-		arm(attach, mapping, &attach->changes.unarmed);
-		arm(attach, mapping, fresh);
-	}
+	for (size_t i = 0; ranges->count && i < mappings->count; i++)
+		if (layout__kind(&mappings->items[i]) == LAYOUT_ANONYMOUS)
+			arm_parts(attach, &mappings->items[i], ranges);
 }
 
 static bool is_listed(const struct attach *attach, const struct checkpoint *checkpoint)
@@ -189,8 +186,7 @@ void attach_state__lose_base(struct attach *attach)
 }
 
 void attach_state__set_base(struct attach *attach, struct checkpoint *base,
-			    const struct mappings *mappings, const struct intervals *touched,
-			    const struct intervals *fresh)
+			    const struct mappings *mappings, const struct intervals *touched)
 {
 	const bool first = !attach->base;
 
@@ -199,8 +195,10 @@ void attach_state__set_base(struct attach *attach, struct checkpoint *base,
 	attach->base = write_tracking__begin_round(&attach->tracking) ? NULL : base;
 	arm_again(attach, touched);
 	arm_again(attach, &attach->changes.data);
-	if (first || fresh->count || attach->changes.unarmed.count)
-		arm_mappings(attach, mappings, first ? NULL : fresh);
+	if (first)
+		arm_all(attach, mappings);
+	else
+		attach_state__arm(attach, mappings, &attach->changes.unarmed);
 }
 
 void attach_state__retire(struct attach *attach, struct checkpoint *checkpoint)

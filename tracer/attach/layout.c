@@ -93,6 +93,31 @@ static int add_part(struct layout_parts *parts, uint64_t start, uint64_t end,
 	return 0;
 }
 
+/*
+ * Of the mappings of now in which parts of an anonymous mapping of before lie, the one that has
+ * most of it. The kernel does not merge two mappings that both have been written, and mremap(2)
+ * fails across two: so the other parts are mapped anew, and become one with this one.
+ */
+static const struct mapping *find_kept(const struct mapping *before, const struct mappings *now,
+				       size_t next)
+{
+	const struct mapping *kept = NULL;
+	uint64_t most = 0;
+
+	for (; next < now->count && now->items[next].start < before->end; next++) {
+		const struct mapping *mapping = &now->items[next];
+		const uint64_t start =
+			mapping->start > before->start ? mapping->start : before->start;
+		const uint64_t end = mapping->end < before->end ? mapping->end : before->end;
+
+		if (start >= end || !has_same_backing(before, mapping) || end - start <= most)
+			continue;
+		most = end - start;
+		kept = mapping;
+	}
+	return kept;
+}
+
 /* A piece that lies in a mapping of the first list, of the second, or of both. */
 struct piece {
 	uint64_t start, end;
@@ -103,6 +128,7 @@ struct walk {
 	const struct mappings *before, *now;
 	size_t next_before, next_now;
 	uint64_t at;
+	const struct mapping *kept_for, *kept; /* find_kept() of that mapping */
 };
 
 /* The first mapping of a list that ends above at. */
@@ -146,13 +172,29 @@ static bool next_piece(struct walk *walk, struct piece *ret)
 	return true;
 }
 
-static int add_piece(struct layout_change *change, const struct piece *piece,
+/* Does the piece remain what it is, but for its rights? */
+static bool is_kept(struct walk *walk, const struct piece *piece)
+{
+	const struct mapping *before = piece->before, *now = piece->now;
+
+	if (!before || !now || !has_same_backing(before, now))
+		return false;
+	if (layout__kind(before) != LAYOUT_ANONYMOUS)
+		return true;
+	if (walk->kept_for != before) {
+		walk->kept_for = before;
+		walk->kept = find_kept(before, walk->now, walk->next_now);
+	}
+	return walk->kept == now;
+}
+
+static int add_piece(struct walk *walk, struct layout_change *change, const struct piece *piece,
 		     const struct mapping **ret_gone)
 {
 	const struct mapping *before = piece->before, *now = piece->now;
 	int err = 0;
 
-	if (before && now && has_same_backing(before, now))
+	if (is_kept(walk, piece))
 		return has_same_rights(before, now) || layout__kind(now) == LAYOUT_KERNEL
 			       ? 0
 			       : add_part(&change->protect, piece->start, piece->end, before);
@@ -205,13 +247,49 @@ int layout__compare(const struct mappings *before, const struct mappings *now,
 	empty(ret);
 	find_heap_ends(before, now, ret);
 	while (!err && next_piece(&walk, &piece))
-		err = add_piece(ret, &piece, ret_gone);
+		err = add_piece(&walk, ret, &piece, ret_gone);
 	return err;
 }
 
 bool layout__is_same(const struct layout_change *change)
 {
 	return !change->unmap.count && !change->map.count && !change->protect.count;
+}
+
+int layout__split(const struct mappings *before, const struct mappings *now,
+		  struct layout_change *ret)
+{
+	size_t next = 0;
+	int err = 0;
+
+	empty(ret);
+	for (size_t i = 0; i < before->count && !err; i++) {
+		const struct mapping *mapping = &before->items[i];
+		const struct mapping *there = first_above(now, &next, mapping->start);
+
+		if (layout__kind(mapping) != LAYOUT_ANONYMOUS ||
+		    (there && there->end >= mapping->end))
+			continue;
+		err = intervals__add(&ret->unmap, mapping->start, mapping->end);
+		if (!err)
+			err = add_part(&ret->map, mapping->start, mapping->end, mapping);
+	}
+	return err;
+}
+
+bool layout__covers(const struct mappings *before, const struct mappings *now)
+{
+	struct walk walk = {.before = before, .now = now};
+	struct piece piece;
+
+	while (next_piece(&walk, &piece)) {
+		if (!piece.before && layout__kind(piece.now) == LAYOUT_KERNEL)
+			continue;
+		if (!piece.before || !piece.now || !has_same_backing(piece.before, piece.now) ||
+		    !has_same_rights(piece.before, piece.now))
+			return false;
+	}
+	return true;
 }
 
 int layout__same(const struct mappings *a, const struct mappings *b, struct intervals *ret_same)

@@ -38,7 +38,7 @@ struct layout_parts {
 
 /* What makes the mappings of a process those of a checkpoint. */
 struct layout_change {
-	struct intervals unmap;      /* what is new, or another one than it was */
+	struct intervals unmap;      /* what is new, another one than it was, or split off */
 	struct layout_parts map;     /* what is gone; unmap comes first */
 	struct layout_parts protect; /* what has other rights */
 	/* Where the heap of brk(2) is to end, and where it ends now; 0 if there is none. */
@@ -56,6 +56,15 @@ int layout__compare(const struct mappings *before, const struct mappings *now,
 
 /* Is there nothing to be done? */
 bool layout__is_same(const struct layout_change *change);
+
+/* When both cover the same addresses: what makes one of each anonymous mapping of before that is
+ * several now, for the kernel has not merged them. As layout__compare. */
+int layout__split(const struct mappings *before, const struct mappings *now,
+		  struct layout_change *ret);
+
+/* Are the same addresses mapped in both, with the same backing and the same rights? Where mappings
+ * are split does not matter, nor what the kernel has mapped for itself. */
+bool layout__covers(const struct mappings *before, const struct mappings *now);
 
 /* Adds to ret_same what is in both lists with the same file and the same rights. 0 or -ENOMEM. */
 int layout__same(const struct mappings *a, const struct mappings *b, struct intervals *ret_same);

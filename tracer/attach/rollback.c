@@ -33,6 +33,11 @@ struct surplus {
 	struct inject *inject;
 };
 
+struct rseq_area {
+	struct rseq rseq;
+	size_t bytes; /* 0: there is none */
+};
+
 struct rollback {
 	struct attach *attach;
 	struct checkpoint *to;
@@ -44,8 +49,8 @@ struct rollback {
 	struct intervals discard; /* of C: what is discarded, by a call */
 	struct intervals touched; /* of both: what is written */
 	struct write_batch batch;
-	struct rseq *areas; /* of the threads of the checkpoint, as they are to be */
-	uint8_t *zeros;     /* a page */
+	struct rseq_area *areas; /* of the threads of the checkpoint */
+	uint8_t *zeros;          /* a page */
 	struct surplus *surplus;
 	size_t surplus_count;
 	struct inject *inject; /* NULL: no call is needed */
@@ -127,6 +132,18 @@ static void name_mapping(struct attach *attach, const struct mapping *mapping)
 		       (unsigned long)mapping->start, (unsigned long)mapping->end, mapping->path);
 }
 
+static int count_fresh(struct rollback *r, const struct layout_change *change)
+{
+	int err = 0;
+
+	for (size_t i = 0; i < change->map.count && !err; i++)
+		err = intervals__add(&r->fresh, change->map.items[i].start,
+				     change->map.items[i].end);
+	r->mapped += (uint32_t)change->map.count;
+	r->unmapped += (uint32_t)change->unmap.count;
+	return err;
+}
+
 static int look_at_mappings(struct rollback *r)
 {
 	const struct mapping *gone = NULL;
@@ -138,27 +155,7 @@ static int look_at_mappings(struct rollback *r)
 		err = remake__check_files(r->attach->pid, &r->change, &gone);
 	if (err == -REASON_MEMORY_GONE)
 		name_mapping(r->attach, gone);
-	for (size_t i = 0; i < r->change.map.count && !err; i++)
-		err = intervals__add(&r->fresh, r->change.map.items[i].start,
-				     r->change.map.items[i].end);
-	r->mapped = (uint32_t)r->change.map.count;
-	r->unmapped = (uint32_t)r->change.unmap.count;
-	return err;
-}
-
-/* Are the mappings those of the checkpoint now? */
-static int check_mappings(struct rollback *r)
-{
-	const struct mapping *gone;
-	struct mappings now = {0};
-	int err = procfs__mappings(r->attach->pid, &now);
-
-	if (!err)
-		err = layout__compare(&r->to->mappings, &now, &r->change, &gone);
-	if (!err && !layout__is_same(&r->change))
-		err = -EFAULT;
-	procfs__free_mappings(&now);
-	return err;
+	return err ? err : count_fresh(r, &r->change);
 }
 
 /* ---- bytes ---- */
@@ -296,22 +293,35 @@ static int look_at_pages(struct rollback *r)
 static int keep_rseq(struct rollback *r)
 {
 	const struct checkpoint *to = r->to;
-	int err = 0;
 
 	r->areas = calloc(to->threads.count, sizeof(*r->areas));
 	if (!r->areas)
 		return -ENOMEM;
-	for (size_t i = 0; i < to->threads.count && !err; i++) {
-		const struct registers *registers = &to->registers[i];
-		struct rseq *area = &r->areas[i];
-		const size_t bytes = registers->rseq_bytes < sizeof(*area) ? registers->rseq_bytes
-									   : sizeof(*area);
+	for (size_t i = 0; i < to->threads.count; i++) {
+		struct rseq_area *area = &r->areas[i];
 
-		if (!registers->rseq || !intervals__find(&r->touched, registers->rseq) ||
-		    memory__read(r->attach->memory, registers->rseq, area, bytes))
-			continue;
-		area->rseq_cs = 0;
-		err = write_batch__add(&r->batch, (uint8_t *)area, registers->rseq, bytes);
+		area->bytes = to->registers[i].rseq_bytes < sizeof(area->rseq)
+				      ? to->registers[i].rseq_bytes
+				      : sizeof(area->rseq);
+		if (!to->registers[i].rseq || memory__read(r->attach->memory, to->registers[i].rseq,
+							   &area->rseq, area->bytes))
+			area->bytes = 0; /* a page that is not there yet: it has no area */
+		area->rseq.rseq_cs = 0;
+	}
+	return 0;
+}
+
+static int add_rseq(struct rollback *r)
+{
+	int err = 0;
+
+	for (size_t i = 0; i < r->to->threads.count && !err; i++) {
+		const uint64_t address = r->to->registers[i].rseq;
+		struct rseq_area *area = &r->areas[i];
+
+		if (area->bytes && intervals__find(&r->touched, address))
+			err = write_batch__add(&r->batch, (uint8_t *)&area->rseq, address,
+					       area->bytes);
 	}
 	return err;
 }
@@ -319,8 +329,10 @@ static int keep_rseq(struct rollback *r)
 static int write_bytes(struct rollback *r)
 {
 	uint64_t bytes, forced, failed;
+	int err = add_rseq(r);
 
-	return write_batch__write(&r->batch, r->attach->memory, &bytes, &forced, &failed);
+	return err ? err
+		   : write_batch__write(&r->batch, r->attach->memory, &bytes, &forced, &failed);
 }
 
 /* ---- all together ---- */
@@ -344,20 +356,70 @@ static int look(struct rollback *r)
 	return err ? err : fault__pass("rollback", attach->pid);
 }
 
+/*
+ * Makes one of mappings that were one. The kernel merges what was mapped anew with what is beside
+ * it, if both are armed and one of them has not been written, and if both have the same flags,
+ * which nobody knows.
+ */
+static int make_one(struct rollback *r, struct layout_change *again)
+{
+	struct mappings now = {0};
+	int err = procfs__mappings(r->attach->pid, &now);
+
+	if (!err)
+		err = layout__split(&r->to->mappings, &now, again);
+	if (!err)
+		err = remake__mappings(r->inject, r->attach->memory, again);
+	if (!err)
+		err = count_fresh(r, again);
+	for (size_t i = 0; i < again->unmap.count && !err; i++)
+		err = add_saved(r, &again->unmap.items[i]);
+	attach_state__arm(r->attach, &r->to->mappings, &again->unmap);
+	procfs__free_mappings(&now);
+	return err;
+}
+
+/* Are the mappings those of the checkpoint now? */
+static int check_mappings(const struct rollback *r)
+{
+	struct mappings now = {0};
+	int err = procfs__mappings(r->attach->pid, &now);
+
+	if (!err && !layout__covers(&r->to->mappings, &now))
+		err = -EFAULT;
+	procfs__free_mappings(&now);
+	return err;
+}
+
+static int make_mappings(struct rollback *r)
+{
+	struct attach *attach = r->attach;
+	struct layout_change again = {0};
+	int err;
+
+	attach_state__arm(attach, &r->now, &attach->changes.unarmed);
+	err = remake__mappings(r->inject, attach->memory, &r->change);
+	if (!err) {
+		attach_state__arm(attach, &r->to->mappings, &r->fresh);
+		err = make_one(r, &again);
+	}
+	layout__clear(&again);
+	return err ? err : check_mappings(r);
+}
+
 static int make_calls(struct rollback *r)
 {
-	int err, closing;
+	int err = 0, closing;
 
 	if (!r->inject)
 		return 0;
-	err = remake__mappings(r->inject, r->attach->memory, &r->change);
+	if (!layout__is_same(&r->change))
+		err = make_mappings(r);
 	if (!err)
 		err = remake__discard(r->inject, &r->discard);
 	closing = inject__close(r->inject);
 	r->inject = NULL;
-	if (!err)
-		err = closing;
-	return err ? err : check_mappings(r);
+	return err ? err : closing;
 }
 
 /* Changes the process, from threads to registers. */
@@ -417,7 +479,7 @@ static int roll_back(struct rollback *r)
 		give_up(r, err);
 		return -REASON_HALF_DONE;
 	}
-	attach_state__set_base(attach, r->to, &r->to->mappings, &r->touched, &r->fresh);
+	attach_state__set_base(attach, r->to, &r->to->mappings, &r->touched);
 	return freeze__kill_on_death(attach->freeze, false);
 }
 

@@ -70,28 +70,39 @@ static int remove_gone(const struct attach *attach, struct checkpoint *checkpoin
 	return err;
 }
 
-/* Saves a process that stands still. */
+/* To arm what is new makes one mapping of two, if only one of them was armed before: so they are
+ * read after that. */
+static int find_mappings(struct attach *attach, struct checkpoint *checkpoint)
+{
+	int err = procfs__mappings(attach->pid, &checkpoint->mappings);
+
+	if (!err)
+		err = attach_state__find_changes(attach, &checkpoint->mappings);
+	if (err || !attach->changes.unarmed.count)
+		return err;
+	attach_state__arm(attach, &checkpoint->mappings, &attach->changes.unarmed);
+	procfs__free_mappings(&checkpoint->mappings);
+	return procfs__mappings(attach->pid, &checkpoint->mappings);
+}
+
+/* Saves a process that stands still. On failure, what has been armed no longer says what has
+ * changed. */
 static int save(struct attach *attach, struct checkpoint *checkpoint, uint64_t *ret_pages)
 {
 	int err = save_threads(attach, checkpoint);
 
 	if (!err)
-		err = procfs__mappings(attach->pid, &checkpoint->mappings);
-	if (!err)
-		err = attach_state__find_changes(attach, &checkpoint->mappings);
+		err = find_mappings(attach, checkpoint);
 	if (!err && attach->base) {
 		page_tree__share(&attach->base->tree, &checkpoint->tree);
 		err = remove_gone(attach, checkpoint);
 	}
-	return err ? err
-		   : copy__pages(attach->memory, &attach->changes.data, &checkpoint->tree,
-				 ret_pages);
-}
-
-static void restart_calls(const struct checkpoint *checkpoint)
-{
-	for (size_t i = 0; i < checkpoint->threads.count; i++)
-		registers__restart(checkpoint->threads.items[i].tid);
+	if (!err)
+		err = copy__pages(attach->memory, &attach->changes.data, &checkpoint->tree,
+				  ret_pages);
+	if (err)
+		attach_state__lose_base(attach);
+	return err;
 }
 
 static void replace(struct attach *attach, struct checkpoint *checkpoint)
@@ -131,8 +142,7 @@ int attach__checkpoint(struct attach *attach, const char *name, struct attach_re
 	}
 	checkpoint->time_ns = clock__read_ns(CLOCK_REALTIME);
 	replace(attach, checkpoint);
-	attach_state__set_base(attach, checkpoint, &checkpoint->mappings, &none, &none);
-	restart_calls(checkpoint);
+	attach_state__set_base(attach, checkpoint, &checkpoint->mappings, &none);
 	freeze__release(attach->freeze);
 	*ret_result = (struct attach_result){
 		.pages = pages,

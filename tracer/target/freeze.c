@@ -18,6 +18,7 @@
 #include "base/procfs.h"
 #include "target/freeze.h"
 #include "target/reason.h"
+#include "target/registers.h"
 #include "target/tracee.h"
 
 enum { DEADLINE_SECONDS = 5 };
@@ -319,6 +320,7 @@ void freeze__release(struct freeze *freeze)
 			append(freeze, held);
 			continue;
 		}
+		registers__restart(held->tid);
 		if (err || ptrace(PTRACE_DETACH, held->tid, NULL, (void *)(intptr_t)held->signal)) {
 			if (held->tid == freeze->pid)
 				leader_ended = true;

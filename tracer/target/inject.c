@@ -351,23 +351,36 @@ int inject__call(struct inject *inject, long nr, const uint64_t args[6], int64_t
 	return err;
 }
 
-int inject__exit(struct inject *inject)
+/* Waits for the end of a thread that runs towards it. It may have to stop once more on its way, if
+ * job control has stopped its process. */
+static int wait_end(pid_t tid)
 {
 	const uint64_t deadline_ns = clock__now_ns() + DEADLINE_SECONDS * 1000000000ULL;
+
+	while (clock__now_ns() < deadline_ns) {
+		siginfo_t info = {0};
+
+		if (waitid(P_PID, (id_t)tid, &info, WEXITED | WNOHANG | __WALL) && errno != EINTR)
+			return 0; /* nobody is there any more */
+		if (info.si_pid && info.si_code != CLD_TRAPPED && info.si_code != CLD_STOPPED)
+			return 0;
+		if (info.si_pid && ptrace(PTRACE_CONT, tid, NULL, NULL))
+			return -errno;
+		(void)sched_yield();
+	}
+	return -REASON_NOT_STOPPED;
+}
+
+int inject__exit(struct inject *inject)
+{
 	const uint64_t none[6] = {0};
 	const pid_t tid = inject->tid;
-	siginfo_t info = {0};
 	int err = begin(inject, SYS_exit, none);
 
 	if (!err && ptrace(PTRACE_CONT, tid, NULL, NULL))
 		err = -errno;
-	while (!err && !info.si_pid) {
-		if (waitid(P_PID, (id_t)tid, &info, WEXITED | WNOHANG | __WALL) && errno != EINTR)
-			break; /* somebody has waited for it: it has ended */
-		if (clock__now_ns() > deadline_ns)
-			err = -REASON_NOT_STOPPED;
-		(void)sched_yield();
-	}
+	if (!err)
+		err = wait_end(tid);
 	inject->tid = 0;
 	(void)inject__close(inject);
 	return err;

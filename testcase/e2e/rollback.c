@@ -1,0 +1,403 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * rollback ATTACHED SCENE: runs the program attached and rolls it back, in TAP. Job control stops it
+ * around each rollback that is checked, so that its whole state can be compared with that of the
+ * checkpoint. What the program shows on its board must hold while it runs.
+ */
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <malloc.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
+#include "../limit.h"
+#include "../unit/tap.h"
+#include "attach/attach.h"
+#include "base/procfs.h"
+#include "board.h"
+#include "outside.h"
+#include "target/reason.h"
+
+enum {
+	ROUNDS = 23,
+	CALLS = 103,
+	SOAK = 10001,
+	SLACK = SOAK, /* less than a byte leaks in each of them */
+	LOOKS = LIMIT_SECONDS * 1000,
+};
+
+static struct board *board;
+static pid_t target;
+static struct attach *attach;
+
+static void need(int err, const char *what)
+{
+	if (!err)
+		return;
+	printf("Bail out! %s: %s %s; the program says: %s\n", what, reason__text(err),
+	       attach ? attach__detail(attach) : "", board ? board->what : "");
+	if (target)
+		(void)kill(target, SIGKILL);
+	exit(1);
+}
+
+static void start(const char *program, const char *size)
+{
+	char path[] = "/tmp/tracer-rollback.XXXXXX";
+	int fd = mkstemp(path);
+
+	need(fd < 0 || ftruncate(fd, sizeof(*board)) ? -errno : 0, "a file");
+	board = mmap(NULL, sizeof(*board), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	need(board == MAP_FAILED ? -errno : 0, "mmap");
+	(void)close(fd);
+	target = fork();
+	if (!target) {
+		(void)execl(program, program, path, size, NULL);
+		_exit(127);
+	}
+	for (int i = 0; board->ready < BOARD_THREADS; i++) {
+		need(i == LOOKS || waitpid(target, NULL, WNOHANG) > 0 ? -ETIME : 0,
+		     "the program begins");
+		(void)usleep(1000);
+	}
+	(void)unlink(path);
+}
+
+static void finish(void)
+{
+	attach__close(attach);
+	attach = NULL;
+	(void)kill(target, SIGKILL);
+	(void)waitpid(target, NULL, 0);
+}
+
+/* Are all threads stopped by job control? */
+static bool is_stopped(void)
+{
+	pid_t *tids = NULL;
+	size_t count = 0;
+	bool result = true;
+
+	need(procfs__threads(target, &tids, &count), "threads");
+	for (size_t i = 0; i < count && result; i++) {
+		char name[40], text[256] = "", *end;
+
+		(void)snprintf(name, sizeof(name), "task/%d/stat", tids[i]);
+		(void)procfs__read(target, name, text, sizeof(text) - 1);
+		end = strrchr(text, ')');
+		result = !end || end[2] == 'T' || end[2] == 'Z' || end[2] == 'X';
+	}
+	free(tids);
+	return result;
+}
+
+static void stop(void)
+{
+	(void)kill(target, SIGSTOP);
+	for (int i = 0; !is_stopped(); i++) {
+		need(i == LOOKS ? -ETIME : 0, "it stops");
+		(void)usleep(1000);
+	}
+}
+
+/* Lets it make some steps. */
+static void run(void)
+{
+	const uint64_t *steps = (const uint64_t *)board->steps;
+	const unsigned int churner = steps[1] ? BOARD_THREADS - 1 : 0;
+	const uint64_t before = board->steps[churner];
+
+	if (is_stopped())
+		(void)kill(target, SIGCONT);
+	for (int i = 0; board->steps[churner] < before + 17; i++) {
+		need(i == LOOKS || waitpid(target, NULL, WNOHANG) > 0 ? -ETIME : 0, "it runs on");
+		(void)usleep(1000);
+	}
+}
+
+static struct outside *checkpoint(const char *name)
+{
+	struct attach_result result;
+
+	need(attach__checkpoint(attach, name, &result), "checkpoint");
+	return outside__look(target);
+}
+
+/* Rolls back a process that is stopped, and compares. */
+static bool go_back(const char *name, const struct outside *expected)
+{
+	struct attach_result result;
+	struct outside *now;
+	char text[256] = "";
+	bool same;
+
+	need(attach__rollback(attach, name, &result), "rollback");
+	now = outside__look(target);
+	same = outside__is_same(expected, now, text, sizeof(text));
+	if (!same)
+		tap__note("to %s: %s", name, text);
+	outside__free(now);
+	return same;
+}
+
+static void test_state(enum write_tracking_way way)
+{
+	struct outside *states[3];
+	static const char *const names[] = {"one", "two", "three"};
+	int same = 0;
+
+	need(attach__open(target, way, &attach), "attach");
+	for (int i = 0; i < 3; i++) {
+		stop();
+		states[i] = checkpoint(names[i]);
+		run();
+	}
+	board->go = 1;
+	for (int i = 0; i < ROUNDS; i++) {
+		run();
+		stop();
+		same += go_back(names[i * i % 3], states[i * i % 3]);
+		run();
+		stop();
+		same += go_back(names[i * 5 % 3], states[i * 5 % 3]);
+	}
+	tap__equal(same, 2 * ROUNDS, "memory, mappings and registers are those of the checkpoint");
+	tap__equal(attach__delete(attach, "two"), 0, "one of them is deleted");
+	tap__ok(go_back("one", states[0]) && go_back("three", states[2]), "the others are right");
+	run();
+	attach__close(attach);
+	attach = NULL;
+	run();
+	tap__ok(!board->broken, "the program has seen nothing (%s)", board->what);
+	for (int i = 0; i < 3; i++)
+		outside__free(states[i]);
+}
+
+/* Without job control: nothing but checkpoints and rollbacks touches it. */
+static void test_calls(void)
+{
+	struct attach_result result;
+
+	need(attach__open(target, WRITE_TRACKING_PROTECT, &attach), "attach");
+	need(attach__checkpoint(attach, NULL, &result), "checkpoint");
+	board->go = 1;
+	for (int i = 0; i < CALLS; i++) {
+		run();
+		need(attach__rollback(attach, NULL, &result), "rollback");
+	}
+	run();
+	tap__equal(board->interrupted, 0, "epoll_wait is not interrupted");
+	tap__ok(!board->broken, "no other call has ended (%s)", board->what);
+}
+
+/* The next operations of this process fail, or kill it, at that point (docs/testing.md). */
+static void set_fault(const char *fault)
+{
+	(void)setenv("TRACER_FAULT", fault, 1);
+}
+
+/* What fails before anything is changed changes nothing. */
+static void test_refusal(void)
+{
+	struct attach_result result = {.pages = 7};
+	struct outside *before, *after;
+	char text[256] = "";
+
+	set_fault("rollback:fail");
+	run();
+	stop();
+	before = outside__look(target);
+	tap__equal(attach__rollback(attach, NULL, &result), -EIO, "a rollback fails");
+	after = outside__look(target);
+	tap__ok(outside__is_same(before, after, text, sizeof(text)), "nothing has changed (%s)",
+		text);
+	tap__equal(result.pages, 7, "nor is there a result");
+	outside__free(before);
+	outside__free(after);
+	run();
+}
+
+/* What fails half-way leaves it stopped; a further rollback mends it. */
+static void test_half(const char *point, const struct outside *state)
+{
+	struct attach_result result;
+	char fault[64];
+
+	(void)snprintf(fault, sizeof(fault), "%s:fail", point);
+	set_fault(fault);
+	run();
+	tap__equal(attach__rollback(attach, NULL, &result), -REASON_HALF_DONE,
+		   "a rollback breaks off: %s", point);
+	for (int i = 0; i < LOOKS && !is_stopped(); i++)
+		(void)usleep(1000);
+	tap__ok(is_stopped(), "the process is stopped");
+	tap__ok(go_back(NULL, state), "the next rollback is whole");
+	run();
+}
+
+/* Another process rolls it back, and is killed at that point. Is the target gone then? */
+static bool is_killed_with(const char *point)
+{
+	struct attach_result result;
+	char fault[64];
+	pid_t tracer = fork();
+	int status = 0;
+
+	if (!tracer) {
+		(void)snprintf(fault, sizeof(fault), "%s:die", point);
+		set_fault(fault);
+		need(attach__open(target, WRITE_TRACKING_PROTECT, &attach), "attach");
+		need(attach__checkpoint(attach, NULL, &result), "checkpoint");
+		run();
+		(void)attach__rollback(attach, NULL, &result);
+		_exit(0);
+	}
+	(void)waitpid(tracer, &status, 0);
+	need(WIFSIGNALED(status) ? 0 : -ENOTRECOVERABLE, "the tracer is killed");
+	return waitpid(target, NULL, strcmp(point, "rollback") ? 0 : WNOHANG) == target;
+}
+
+static void test_faults(const char *program)
+{
+	struct outside *state;
+
+	need(attach__open(target, WRITE_TRACKING_PROTECT, &attach), "attach");
+	stop();
+	state = checkpoint(NULL);
+	run();
+	test_refusal();
+	test_half("ended", state);
+	test_half("mapped", state);
+	test_half("written", state);
+	outside__free(state);
+	attach__close(attach);
+	attach = NULL;
+	tap__ok(!is_killed_with("rollback"), "a tracer that is killed early harms nobody");
+	run();
+	tap__ok(!board->broken, "the process runs on (%s)", board->what);
+	tap__ok(is_killed_with("written"), "one that is killed half-way takes the process along");
+	start(program, "small");
+}
+
+static unsigned int count_files(pid_t pid)
+{
+	char path[40];
+	unsigned int count = 0;
+	DIR *folder;
+
+	(void)snprintf(path, sizeof(path), "/proc/%d/fd", (int)pid);
+	folder = opendir(path);
+	while (folder && readdir(folder))
+		count++;
+	if (folder)
+		(void)closedir(folder);
+	return count;
+}
+
+static uint64_t memory_of(pid_t pid)
+{
+	uint64_t size = 0;
+
+	need(procfs__status_u64(pid, "VmSize", &size), "status");
+	return size;
+}
+
+static void test_soak(void)
+{
+	struct attach_result result;
+	uint64_t heap, size, stored;
+	unsigned int own, its;
+
+	need(attach__open(target, WRITE_TRACKING_PROTECT, &attach), "attach");
+	need(attach__checkpoint(attach, NULL, &result), "checkpoint");
+	stop();
+	need(attach__rollback(attach, NULL, &result), "rollback");
+	heap = mallinfo2().uordblks;
+	stored = attach__status(attach).store_bytes;
+	size = memory_of(target);
+	own = count_files(getpid());
+	its = count_files(target);
+	run();
+	for (int i = 0; i < SOAK; i++)
+		need(attach__rollback(attach, NULL, &result), "rollback");
+	stop();
+	need(attach__rollback(attach, NULL, &result), "rollback");
+	tap__equal(attach__status(attach).rollbacks, SOAK + 2, "rollbacks");
+	tap__ok(mallinfo2().uordblks < heap + SLACK && attach__status(attach).store_bytes == stored,
+		"the tracer takes as much memory as before");
+	tap__equal(count_files(getpid()), own, "it has as many files open");
+	tap__equal(memory_of(target), size, "the process has as much memory");
+	tap__equal(count_files(target), its, "and as many files open");
+	run();
+	tap__ok(!board->broken, "it has seen nothing (%s)", board->what);
+}
+
+/* What is there before must be there after: nothing of ours remains. */
+static void test_detach(void)
+{
+	struct attach_result result;
+	uint64_t tracer = 1;
+	struct outside *before, *after;
+	char text[256] = "";
+	const unsigned int files = count_files(target);
+
+	stop();
+	before = outside__look(target);
+	need(attach__open(target, WRITE_TRACKING_PROTECT, &attach), "attach");
+	need(attach__checkpoint(attach, NULL, &result), "checkpoint");
+	attach__close(attach);
+	attach = NULL;
+	after = outside__look(target);
+	tap__ok(outside__is_same(before, after, text, sizeof(text)), "nothing has changed (%s)",
+		text);
+	tap__equal(count_files(target), files, "it has no more files open");
+	tap__ok(!procfs__status_u64(target, "TracerPid", &tracer) && !tracer, "nobody traces it");
+	run();
+	tap__ok(!board->broken, "it runs on (%s)", board->what);
+	outside__free(before);
+	outside__free(after);
+}
+
+int main(int argc, char **argv)
+{
+	const char *scene = argc > 2 ? argv[2] : "";
+
+	if (!strcmp(scene, "threads") || !strcmp(scene, "compare")) {
+		start(argv[1], NULL);
+		tap__plan(4);
+		test_state(!strcmp(scene, "threads") ? WRITE_TRACKING_PROTECT
+						     : WRITE_TRACKING_NONE);
+	} else if (!strcmp(scene, "small")) {
+		start(argv[1], "small");
+		tap__plan(4);
+		test_state(WRITE_TRACKING_PROTECT);
+	} else if (!strcmp(scene, "soak")) {
+		start(argv[1], "small");
+		tap__plan(6);
+		test_soak();
+	} else if (!strcmp(scene, "calls")) {
+		start(argv[1], NULL);
+		tap__plan(2);
+		test_calls();
+	} else if (!strcmp(scene, "faults")) {
+		start(argv[1], "small");
+		tap__plan(15);
+		test_faults(argv[1]);
+	} else if (!strcmp(scene, "detach")) {
+		start(argv[1], NULL);
+		tap__plan(4);
+		test_detach();
+	} else {
+		(void)fprintf(stderr, "usage: rollback ATTACHED "
+				      "threads|compare|small|calls|faults|soak|detach\n");
+		return 2;
+	}
+	finish();
+	return tap__done();
+}
