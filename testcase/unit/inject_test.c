@@ -452,7 +452,6 @@ static void keep_registers(void)
 	prepare();
 	shared->begun++;
 	__asm__ volatile("push %%rbp\n\t"
-			 "mov %0, %%rdi\n\t"
 			 "mov $2301, %%rax\n\tmov $2302, %%rbx\n\tmov $2303, %%rcx\n\t"
 			 "mov $2304, %%rdx\n\tmov $2305, %%rsi\n\tmov $2306, %%rbp\n\t"
 			 "mov $2307, %%r8\n\tmov $2308, %%r9\n\tmov $2309, %%r10\n\t"
@@ -468,9 +467,9 @@ static void keep_registers(void)
 			 "cmp $2313, %%r14\n\tjne 2f\n\tcmp $2314, %%r15\n\tje 1b\n\t"
 			 "2: pop %%rbp"
 			 :
-			 : "r"(&shared->counts[0])
-			 : "rax", "rbx", "rcx", "rdx", "rsi", "rdi", "r8", "r9", "r10", "r11",
-			   "r12", "r13", "r14", "r15", "cc", "memory");
+			 : "D"(&shared->counts[0])
+			 : "rax", "rbx", "rcx", "rdx", "rsi", "r8", "r9", "r10", "r11", "r12",
+			   "r13", "r14", "r15", "cc", "memory");
 	shared->ended++;
 	for (;;)
 		(void)pause();

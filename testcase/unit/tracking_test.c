@@ -680,7 +680,7 @@ int main(int argc, char **argv)
 	unsigned int tests = 1;
 
 	for (size_t i = 0; i < WAYS; i++) {
-		works[i] = has_way(ways[i].way);
+		works[i] = !under_valgrind() && has_way(ways[i].way);
 		tests += works[i] ? EACH : 1;
 	}
 	tap__plan(tests);
