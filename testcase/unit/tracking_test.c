@@ -48,7 +48,8 @@ enum {
 enum action {
 	WRITE, /* some bytes of each page */
 	READ,
-	READ_IN, /* by read(2) */
+	READ_IN,     /* by read(2) */
+	READ_DIRECT, /* with O_DIRECT */
 	DONTNEED,
 	FREE,
 	FREE_AND_RECLAIM,
@@ -74,6 +75,7 @@ static const char *const names[ACTIONS] = {
 	"written",
 	"read",
 	"read into by read(2)",
+	"read into with O_DIRECT",
 	"given back (MADV_DONTNEED)",
 	"MADV_FREE",
 	"MADV_FREE and reclaimed",
@@ -159,6 +161,16 @@ static void read_in(size_t page, size_t count)
 	}
 	(void)close(ends[0]);
 	(void)close(ends[1]);
+}
+
+static int read_direct(size_t page, size_t count)
+{
+	int fd = open("/proc/self/exe", O_RDONLY | O_DIRECT | O_CLOEXEC);
+	ssize_t n = fd < 0 ? -1 : pread(fd, area + page * PAGE_BYTES, count * PAGE_BYTES, 0);
+
+	if (fd >= 0)
+		(void)close(fd);
+	return n < 0 ? -1 : 0;
 }
 
 static int advise(size_t page, size_t count, int advice)
@@ -253,6 +265,8 @@ static int act(enum action action, size_t page, size_t count)
 	case READ_IN:
 		read_in(page, count);
 		return 0;
+	case READ_DIRECT:
+		return read_direct(page, count);
 	case DONTNEED:
 		return advise(page, count, MADV_DONTNEED);
 	case FREE:

@@ -19,9 +19,9 @@
  *    and MADV_GUARD_INSTALL of such a mark never ends (seen with Linux 6.18).
  *  - Where nothing is mapped now, next may return nothing.
  *  - A page that was pinned before it was armed can be written unnoticed, by a device or by the
- *    kernel: buffers that are registered with io_uring, a read with O_DIRECT that is under way,
- *    RDMA, guests of KVM. All but the second are counted by VmPin in /proc/PID/status; if it is not
- *    0, or such a read may be under way, only comparing finds them.
+ *    kernel: buffers that are registered with io_uring, RDMA, guests of KVM, a read with O_DIRECT
+ *    that is under way. VmPin in /proc/PID/status counts all but the last. If it is not 0 when
+ *    pages are armed, or such a read may be under way, only comparing finds what has changed.
  *  - Soft-dirty bits get lost when KSM merges a page: mappings with "mg" among their VmFlags are to
  *    be compared. (That VMA merges lose the flag of a mapping before Linux 6.19 does not matter
  *    here: a page of a new mapping has a bit of its own once it is written, and counts as changed
