@@ -167,6 +167,39 @@ counter()
 	detach_and_check
 }
 
+@test 'a tracer that is killed at any instant leaves the target as it was, or ends it' {
+	local round
+
+	command -v perl >"$out" || skip 'there is no perl'
+	for round in {1..23}; do
+		rm -f "$dir/in" "$dir/answers"
+		start_target perl -e '$| = 1; my (@list, $sum);
+			while (<STDIN>) {
+				push @list, (length $_) x 10000; $sum += 10000 * length $_;
+				my $is = 0; $is += $_ for @list;
+				print $is == $sum ? "right\n" : "wrong\n";
+			}'
+		expect_answer hello right
+		attach
+		printf 'checkpoint\n' >"$dir/requests"
+		yes "$(printf 'rollback\ncheckpoint again')" | head -n 2000 >>"$dir/requests"
+		perl -MIO::Socket::UNIX -e 'my $s = IO::Socket::UNIX->new(Peer => $ARGV[0]) or die;
+			while (my $request = <STDIN>) { $s->print($request); $s->flush; <$s> // last }' \
+			"$dir/$socket" <"$dir/requests" 2>"$dir/perl.err" 3>&- &
+		started+=($!)
+		sleep "0.$((round * 37 % 90 + 10))"
+		kill -KILL "$tracer_pid"
+		finish_tracer
+		if has_ended "$target"; then
+			printf 'round %s: the target is ended\n' "$round"
+			continue
+		fi
+		expect_answer hello right
+		expect_running "$target"
+		kill -KILL "$target"
+	done
+}
+
 @test 'two tracers do not listen at the same place' {
 	counter
 	attach
