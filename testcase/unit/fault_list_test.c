@@ -138,28 +138,29 @@ static void raise_signal(void)
 
 static void test_traps(void)
 {
-	int err = play_once(NULL, write_three, NULL);
+	int err = play_without_sign(NULL, write_three, NULL);
 
 	tap__ok(!err && count_listed(0, 1) == 1 && count_listed(PART, 2) == 2 &&
 			count_listed(0, PAGES) == 3,
 		"three pages that are written are listed, and no others");
-	err = play_once(NULL, read_memory, NULL);
+	err = play_without_sign(NULL, read_memory, NULL);
 	tap__ok(!err && count_listed(0, PAGES) == 0, "pages that are read are not listed");
-	err = play_once(make_writers, let_writers_write, NULL);
+	err = play_without_sign(make_writers, let_writers_write, NULL);
 	tap__ok(!err && count_listed(0, 1 + THREADS * PART) == 1 + THREADS * PART &&
 			count_listed(0, PAGES) == 1 + THREADS * PART,
 		"three threads, each with pages of its own and one of all: all are listed");
-	err = play_once(use_alternate_stack, raise_signal, NULL);
+	err = play_without_sign(use_alternate_stack, raise_signal, NULL);
 	tap__ok(!err && count_listed(5, 64) > 0, "a signal's frame on another stack is listed");
-	err = play_once(NULL, read_file, NULL);
+	err = play_without_sign(NULL, read_file, NULL);
 	tap__ok(!err && count_listed(0, PAGES) == 2 && count_listed(5, 2) == 2,
 		"read(2) into two pages: both are listed, and no others");
-	err = play_once(NULL, splice_pipe, NULL);
+	err = play_without_sign(NULL, splice_pipe, NULL);
 	tap__ok(!err && count_listed(5, 1) == 1, "vmsplice(2) into a page: it is listed");
 	err = play_once(NULL, write_in_child, NULL);
 	tap__ok(err == -ESTALE || (!err && count_listed(5, 1) == 1),
 		"a child that has the same memory writes: the page is listed, or there is a sign");
-	tap__equal(play_once(NULL, do_nothing, write_own), 0, "another process writes to its own");
+	tap__equal(play_without_sign(NULL, do_nothing, write_own), 0,
+		   "another process writes to its own");
 	tap__equal(count_listed(0, PAGES), 0, "pages, at the same addresses: none is listed");
 }
 
@@ -181,7 +182,7 @@ static void test_many(void)
 {
 	size_t found = 0;
 	bool ascending = true;
-	int err = play_once(NULL, write_most, NULL);
+	int err = play_without_sign(NULL, write_most, NULL);
 
 	for (size_t i = 0; i < page_count; i++) {
 		found += pages[i] - (uintptr_t)many < (FAULT_PAGES - PART) * (size_t)PAGE;
@@ -189,11 +190,9 @@ static void test_many(void)
 	}
 	tap__ok(!err && found == FAULT_PAGES - PART, "nearly as many pages as there are entries");
 	tap__ok(ascending, "in ascending order, each once");
-	start_child(NULL, write_many);
-	tap__equal(play(NULL), -EOVERFLOW, "more than that: it says so");
-	role.act = do_nothing;
-	tap__equal(play(NULL), 0, "and the next round is whole again");
-	end_child();
+	tap__equal(play_without_sign(NULL, write_many, NULL), -EOVERFLOW,
+		   "more than that: it says so");
+	tap__equal(play_without_sign(NULL, write_most, NULL), 0, "and the next time it is whole");
 }
 
 /* ---- huge pages ---- */
@@ -218,16 +217,18 @@ static void test_huge(void)
 {
 	struct pagemap_run run;
 	size_t present = 0, listed = 0;
-	int err;
+	int err = -ESTALE;
 
-	start_child(NULL, write_huge);
-	err = play(NULL);
+	for (int i = 0; i < ATTEMPTS && err == -ESTALE; i++) {
+		start_child(NULL, write_huge);
+		err = play(NULL);
+		pagemap__begin(&pagemap, (uintptr_t)huge, (uintptr_t)huge + FAULT_LIST_REACH, 0);
+		for (present = 0; pagemap__next(&pagemap, &run) == 1;)
+			present += (run.end - run.start) / PAGE;
+		end_child();
+	}
 	for (size_t i = 0; i < page_count; i++)
 		listed += (pages[i] & -FAULT_LIST_REACH) == (uintptr_t)huge;
-	pagemap__begin(&pagemap, (uintptr_t)huge, (uintptr_t)huge + FAULT_LIST_REACH, 0);
-	while (pagemap__next(&pagemap, &run) == 1)
-		present += (run.end - run.start) / PAGE;
-	end_child();
 	tap__ok(!err && present > 0 && listed == 1,
 		"a write to memory that holds no data: one page is listed, %zu are there", present);
 }
@@ -268,40 +269,61 @@ static int drain(struct fault_mark *mark)
 	return err;
 }
 
-/* The list is read while threads write. At the end of a round they stand still. */
-static void test_drain(void)
+static void stop_child(void)
+{
+	int status;
+
+	must(kill(child, SIGSTOP) || waitpid(child, &status, WUNTRACED) != child);
+}
+
+/* The list is read while threads write. At the end they stand still. Returns 0; -ENODATA if a page
+ * is missing; or what a reading has returned. */
+static int play_round_of_drains(void)
 {
 	const uint64_t start = (uintptr_t)memory;
-	int errors = 0, wrong = 0, status, listed = 0;
 	struct fault_mark mark;
+	int err = 0;
+
+	stop_child();
+	must(pagemap__protect(&pagemap, start, start + BYTES));
+	memset(drained, 0, sizeof(drained));
+	fault_list__mark(list, &mark);
+	must(kill(child, SIGCONT));
+	for (int i = 0; i < DRAINS && !err; i++) {
+		wait_for_child(&shared->writes, shared->writes + 3);
+		err = drain(&mark);
+	}
+	stop_child();
+	if (!err)
+		err = drain(&mark);
+	if (!err && !is_whole(is_drained))
+		err = -ENODATA;
+	must(kill(child, SIGCONT));
+	return err;
+}
+
+static void test_drain(void)
+{
+	int wrong = 0, signs = 0, listed = 0;
 
 	if (!can_arm) {
 		tap__skip(2, "this kernel has no asynchronous write protection (Linux 6.7)");
 		return;
 	}
 	start_child(make_random_writers, do_nothing);
-	fault_list__mark(list, &mark);
 	for (int round = 0; round < ROUNDS; round++) {
-		must(kill(child, SIGSTOP) || waitpid(child, &status, WUNTRACED) != child);
-		must(pagemap__protect(&pagemap, start, start + BYTES));
-		memset(drained, 0, sizeof(drained));
-		fault_list__mark(list, &mark);
-		must(kill(child, SIGCONT));
-		for (int i = 0; i < DRAINS; i++) {
-			wait_for_child(&shared->writes, shared->writes + 3);
-			errors += drain(&mark) != 0;
-		}
-		must(kill(child, SIGSTOP) || waitpid(child, &status, WUNTRACED) != child);
-		errors += drain(&mark) != 0;
-		wrong += !is_whole(is_drained);
+		int err = play_round_of_drains();
+
+		signs += err == -ESTALE;
+		wrong += err && err != -ESTALE;
 		for (int i = 0; i < PAGES; i++)
 			listed += drained[i];
-		must(kill(child, SIGCONT));
 	}
 	end_child();
-	tap__ok(errors == 0 && listed > ROUNDS, "threads write while the list is read (seed %llu)",
-		(unsigned long long)seed);
-	tap__equal(wrong, 0, "all that the scan finds was listed, in %d rounds", ROUNDS);
+	tap__equal(wrong, 0,
+		   "read while threads write: all that the scan finds is listed (seed %llu)",
+		   (unsigned long long)seed);
+	tap__ok(signs < ROUNDS / 2 && listed > ROUNDS, "in %d rounds, %d pages", ROUNDS, listed);
 }
 
 /* ---- its life ---- */

@@ -20,6 +20,7 @@
 enum {
 	PROGRAMS = 3,   /* on raw tracepoints */
 	LOOKS = 100000, /* at an entry that is about to be written: some milliseconds */
+	TRIALS = 3,     /* one fails if somebody looks at our memory meanwhile */
 };
 
 struct fault_list {
@@ -262,7 +263,7 @@ int fault_list__open(const struct hooks *hooks, struct fault_list **ret_list)
 {
 	struct fault_list *list = calloc(1, sizeof(*list));
 	void *entries;
-	int err;
+	int err = 0;
 
 	if (!list)
 		return -ENOMEM;
@@ -274,7 +275,11 @@ int fault_list__open(const struct hooks *hooks, struct fault_list **ret_list)
 		goto out;
 	}
 	list->entries = entries;
-	err = try(list);
+	for (int i = 0; i < TRIALS; i++) {
+		err = try(list);
+		if (err != -EOPNOTSUPP)
+			break;
+	}
 out:
 	if (err) {
 		fault_list__close(list);

@@ -24,7 +24,8 @@
  * after a fault from user mode or in the tracer; at madvise(2); and at an exec. So these are seen:
  * process_vm_writev, ptrace and /proc/PID/mem of any process, a 32-bit one too; O_DIRECT reads,
  * io_submit, io_uring, vmsplice, futexes in shared memory, mlock, KVM; discarded pages. Harmless
- * calls are signs as well: mmap, mprotect, fork, a look into /proc/PID/smaps, khugepaged.
+ * calls are signs as well: mmap, mprotect, fork, a look into /proc/PID/smaps, khugepaged. What the
+ * tracer itself writes with process_vm_writev is neither listed nor a sign.
  *
  * Some writes leave no sign, and the scan does not see them either. A caller that must be sure
  * compares:
