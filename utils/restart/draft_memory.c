@@ -221,6 +221,7 @@ static bool is_nameless(const struct draft *d, const struct image_mapping *m)
 	return missing__is_sysv(d->image, m);
 }
 
+/* The first segment of System V has the inode 0. */
 static bool is_same_memory(const struct image_mapping *a, const struct image_mapping *b)
 {
 	return (b->flags & IMAGE_SHARED) && a->inode == b->inode && a->dev_major == b->dev_major &&
@@ -261,7 +262,7 @@ static int find_object(struct draft *d, const struct image_mapping *m, int *ret_
 	size_t count = 0;
 
 	*ret_fd = -1;
-	for (size_t i = 0; i < d->image->mapping_count && m->inode; i++)
+	for (size_t i = 0; i < d->image->mapping_count; i++)
 		count += is_same_memory(m, &d->image->mappings[i]);
 	if (count < 2)
 		return 0;
