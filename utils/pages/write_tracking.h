@@ -101,8 +101,8 @@ int write_tracking__arm(const struct write_tracking *tracking, const struct page
 			uint64_t start, uint64_t end);
 
 /*
- * Makes the pages of [start, end) clean again. What arm has not registered stays as it is, and so do
- * all pages with soft-dirty bits, until the next round. One call looks at all pages of the range
+ * Makes the pages of [start, end) clean again. What arm has not registered stays as it is, and so
+ * do all pages with soft-dirty bits, until the next round. One call looks at all pages of the range
  * (about 0.6 ms for 1 GiB), and a call takes about 1 us: if the process stands still, a whole range
  * costs less than a thousand single pages of it.
  * Returns 0 or -errno: then they may count as changed.
