@@ -108,7 +108,7 @@ static void discard_lazily(void)
 
 static void lock_pages(void)
 {
-	die_unless(mlock(page_at(5), PAGE) == 0);
+	die_unless(syscall(SYS_mlock, page_at(5), PAGE) == 0); /* that of ASan does nothing */
 }
 
 static void write_by_vm(void)
