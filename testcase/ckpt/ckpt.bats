@@ -859,7 +859,7 @@ restart_in_background()
 }
 
 @test 'a program that takes the signal for itself' {
-	for way in 1 2 3; do
+	for way in 1 2 3 4 5 6; do
 		rm -f finish
 		start CKPT_INTERVAL=1s "taken $way"
 		[ "$(cat err)" = 'libckpt: the program uses signal 12 itself, so there will be no image; choose another one with CKPT_SIGNAL, such as 64' ]

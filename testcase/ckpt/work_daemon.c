@@ -305,10 +305,13 @@ static void ignore_it(int signal)
 	(void)signal;
 }
 
-/* Takes the signal for itself, in one of the ways that there are. */
+/* Takes the signal for itself, in one of the ways that there are; some are of old programs. */
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wdeprecated-declarations"
 static void taken(void)
 {
 	const struct sigaction action = {.sa_handler = ignore_it};
+	const uint64_t kernels[4] = {(uintptr_t)SIG_IGN}; /* as rt_sigaction(2) has it */
 
 	for (int number = 1; number < 32; number++) { /* as daemons begin */
 		if (number != SIGKILL && number != SIGSTOP)
@@ -320,9 +323,18 @@ static void taken(void)
 		must(sigaction(SIGUSR2, &action, NULL) == 0);
 	else if (work_number == 3)
 		must(signal(SIGUSR2, SIG_IGN) == SIG_DFL);
+	else if (work_number == 4)
+		must(sigset(SIGUSR2, ignore_it) == SIG_DFL);
+	else if (work_number == 5)
+		must(sigignore(SIGUSR2) == 0);
+	else if (work_number == 6)
+		must(syscall(SYS_rt_sigaction, SIGUSR2, &kernels, NULL, sizeof(uint64_t)) == 0);
+	else
+		must(sighold(SIGUSR2) == 0 && sigset(SIGUSR2, SIG_HOLD) == SIG_DFL);
 	say("ready");
 	wait_for_finish();
 }
+#pragma GCC diagnostic pop
 
 /* A thread of the C library's own that blocks all signals. */
 static void tick(union sigval value)

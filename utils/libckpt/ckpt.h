@@ -38,7 +38,8 @@ static inline unsigned int ckpt__restarts(void)
 	const volatile unsigned int *found = restarts;
 
 	if (!found) {
-		found = (const volatile unsigned int *)dlsym(NULL, "libckpt_restarts");
+		found = (const volatile unsigned int *)dlsym(NULL, /* NOLINT: not in a handler */
+							     "libckpt_restarts");
 		restarts = found = found ? found : &never;
 	}
 	return *found;

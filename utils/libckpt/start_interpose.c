@@ -66,6 +66,16 @@ static void hide(struct sigaction *old)
 	old->sa_handler = SIG_DFL;
 }
 
+/* The program takes the signal, or gives it back. */
+static void note_taken(bool is_taken)
+{
+	if (is_taken)
+		say_taken();
+	if (is_taken != self.is_taken)
+		handler__hold_timer(is_taken);
+	self.is_taken = is_taken;
+}
+
 /* The default action is nothing that a program needs, so the signal is ours again. */
 static int set_action(const struct sigaction *action, struct sigaction *old)
 {
@@ -73,12 +83,10 @@ static int set_action(const struct sigaction *action, struct sigaction *old)
 	int result;
 
 	if (!is_default)
-		say_taken();
-	if (is_default == self.is_taken)
-		handler__hold_timer(!is_default);
+		note_taken(true); /* before a timer's signal could get to the program */
 	result = NEXT(sigaction)(self.number, is_default ? &self.action : action, old);
-	if (result == 0)
-		self.is_taken = !is_default;
+	if (is_default && result == 0)
+		note_taken(false);
 	hide(old);
 	return result;
 }
@@ -117,6 +125,40 @@ EXPORTED sighandler_t sysv_signal(int number, sighandler_t handler)
 
 EXPORTED sighandler_t __sysv_signal(int number, sighandler_t handler) /* NOLINT: glibc's name */
 	__attribute__((alias("sysv_signal")));
+
+EXPORTED sighandler_t bsd_signal(int number, sighandler_t handler) /* NOLINT: glibc's name */
+{
+	return signal(number, handler);
+}
+
+EXPORTED sighandler_t ssignal(int number, sighandler_t handler)
+{
+	return signal(number, handler);
+}
+
+/* Programs should not call these any more, but some do. Our signal is never held. */
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wdeprecated-declarations"
+EXPORTED sighandler_t sigset(int number, sighandler_t handler)
+{
+	if (!self.number || number != self.number)
+		return NEXT(sigset)(number, handler);
+	return handler == SIG_HOLD ? SIG_DFL : set_handler(handler, 0);
+}
+
+EXPORTED int sigignore(int number)
+{
+	if (!self.number || number != self.number)
+		return NEXT(sigignore)(number);
+	return set_handler(SIG_IGN, 0) == SIG_ERR ? -1 : 0;
+}
+
+EXPORTED int sighold(int number)
+{
+	return self.number && number == self.number && !self.is_taken ? 0 : NEXT(sighold)(number);
+}
+
+#pragma GCC diagnostic pop
 
 /* ---- who blocks the signal, or waits for it ---- */
 
@@ -176,6 +218,14 @@ EXPORTED int epoll_pwait(int fd, struct epoll_event *events, int count, int ms, 
 	sigset_t copy;
 
 	return NEXT(epoll_pwait)(fd, events, count, ms, without_ours(set, &copy));
+}
+
+EXPORTED int epoll_pwait2(int fd, struct epoll_event *events, int count,
+			  const struct timespec *time, const sigset_t *set)
+{
+	sigset_t copy;
+
+	return NEXT(epoll_pwait2)(fd, events, count, time, without_ours(set, &copy));
 }
 
 EXPORTED int sigwait(const sigset_t *set, int *number)
@@ -357,6 +407,8 @@ EXPORTED long syscall(long number, ...)
 	for (int i = 0; i < 6; i++)
 		a[i] = va_arg(arguments, long);
 	va_end(arguments);
+	if (number == SYS_rt_sigaction && self.number && a[0] == self.number && a[1])
+		note_taken(true);
 	if (number == SYS_seccomp &&
 	    (a[0] == SECCOMP_SET_MODE_STRICT || (a[0] == SECCOMP_SET_MODE_FILTER && a[2])))
 		before_filter();
