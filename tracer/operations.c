@@ -66,7 +66,8 @@ static int check_target(struct operations *operations)
 	if (operation->kind == OPERATION_RESTORE)
 		err = target__check_threads(operations->target, operations->threads,
 					    sizeof(operations->threads));
-	if (err || (operation->threads == 1 && !operation->stack))
+	if (err || (operation->threads == 1 && !operation->stack &&
+		    !operations->target->main_stack_tracked))
 		return err;
 	err = snapshot__ranges(operations->snapshot, true, &ranges);
 	if (err)
@@ -181,7 +182,7 @@ static void restore_from_here(struct operations *operations)
 
 	if (err) {
 		reply__fail(&operations->reply, NULL, "%s; its memory is as it was",
-			    why(operations, err));
+			    why(operations, target__cause(operations->target, err)));
 		return;
 	}
 	(void)ring_buffer__consume(operations->events);
@@ -248,6 +249,7 @@ static void prepare(struct operations *operations)
 		goto out;
 	err = make_ready(operations);
 out:
+	err = target__cause(target, err);
 	if (err)
 		reply__fail(&operations->reply, NULL, "%s%s", why(operations, err),
 			    what_is_now(operations, begun, err));

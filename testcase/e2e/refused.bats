@@ -67,6 +67,21 @@ play()
 	expect_text "$err" 'checkpoint 1 of .* the stack of the thread that polls is in tracked memory'
 }
 
+@test 'a restore of the stack that polls is refused' {
+	for engine in auto chunk; do
+		trace -q -e $engine --regions mmap,heap,bss,data,stack "$E2E/steps" \
+			save scramble restore save
+		expect_status 125
+		expect_steps 'save: 0' 'restore: -5' 'save: 0'
+		expect_text "$err" 'restore 2 of .* --regions has stack, .*; its memory is as it was'
+	done
+}
+
+@test 'a program whose first thread has ended is refused, and told why' {
+	play first-ended failed failed
+	expect_text "$err" 'checkpoint 1 of .* its first thread has ended'
+}
+
 # ---- memory that is gone ----
 
 @test 'memory that is gone is told once, also with -q' {

@@ -213,7 +213,35 @@ static void other_thread(void)
 	expect_all_is_well(kept);
 }
 
+/* Without its first thread a process has no memory in /proc/PID. */
+static void *ask_alone(void *argument)
+{
+	char state = 'R';
+
+	while (state != 'Z') {
+		FILE *file = fopen("/proc/self/stat", "r");
+
+		must(file && fscanf(file, "%*d (%*[^)]) %c", &state) == 1, "/proc/self/stat");
+		(void)fclose(file);
+	}
+	ask();
+	expect_refused(results[0], "a checkpoint without the first thread");
+	expect_refused(results[1], "a restore without the first thread");
+	say("first-ended: ok\n");
+	exit(CHECK_OK);
+	return argument;
+}
+
+static void first_ended(void)
+{
+	kept = map_alone(BYTES);
+	fill(kept, BYTES, 1);
+	(void)start(ask_alone);
+	pthread_exit(NULL);
+}
+
 static const struct scene scenes[] = {
+	{"first-ended", first_ended},
 	{"thread-started", thread_started},
 	{"thread-ended", thread_ended},
 	{"thread-replaced", thread_replaced},

@@ -32,11 +32,14 @@ static const char *const texts[] = {
 		"threads have started or ended since the checkpoint; their stacks and the C "
 		"library's lists of them would not fit any more: let threads wait, or ask for a "
 		"new checkpoint",
+	TEXT(REASON_MAIN_STACK) =
+		"--regions has stack, and the main stack, on which the target polls, would be "
+		"rolled back under it: leave stack out, or ask on a stack in a shared mapping of a "
+		"file",
 	TEXT(REASON_STACK_TRACKED) =
 		"the stack of the thread that polls is in tracked memory and would be rolled back "
-		"under it (a coroutine, a goroutine, another thread?): ask on the main thread's "
-		"own "
-		"stack, or on one in a shared mapping of a file",
+		"under it (a coroutine, a goroutine, a signal handler's, another thread?): ask on "
+		"the main thread's own stack, or on one in a shared mapping of a file",
 	TEXT(REASON_OWN_USERFAULT) = "the target uses userfaultfd itself",
 	TEXT(REASON_CALLS_FILTERED) =
 		"the target filters its system calls with seccomp or syscall user dispatch, which "

@@ -30,6 +30,7 @@ enum reason {
 	REASON_COPY_BROKEN,       /* a program in the kernel gave up */
 	REASON_NO_SNAPSHOT,       /* to be restored or saved */
 	REASON_THREADS_CHANGED,   /* since the checkpoint */
+	REASON_MAIN_STACK,        /* it polls on the main stack, which is tracked */
 	REASON_STACK_TRACKED,     /* the stack of the thread that polls would be rolled back */
 	REASON_OWN_USERFAULT,     /* it has a userfaultfd of its own */
 	REASON_CALLS_FILTERED,    /* seccomp or syscall user dispatch could end it for a call */

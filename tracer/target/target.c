@@ -14,7 +14,8 @@
 int target__open(struct target *target, struct state *state, uint32_t regions, bool child,
 		 const char *name)
 {
-	*target = (struct target){.state = state, .child = child};
+	*target = (struct target){
+		.state = state, .child = child, .main_stack_tracked = regions & REGION_STACK};
 	snprintf(target->comm, sizeof(target->comm), "%.15s", name);
 	return regions__create(regions, &target->regions);
 }
@@ -50,6 +51,8 @@ int target__exec(struct target *target, pid_t pid)
 	target->freeze = NULL;
 	target->held = false;
 	rseq__forget(&target->rseq);
+	if (target->main_stack_tracked)
+		target->state->always_prepare = 1; /* BPF must not restore unasked */
 	read_comm(target);
 	target->emulated = is_emulated(pid);
 	err = freeze__create(pid, target->child, &target->freeze);
@@ -138,12 +141,27 @@ int target__check_threads(const struct target *target, char *text, size_t size)
 
 int target__check_stack(const struct target *target, const struct intervals *ranges)
 {
-	uint64_t stack = target->state->operation.stack;
+	const struct operation *operation = &target->state->operation;
+	uint64_t stack = operation->stack;
 
-	for (size_t i = 0; stack && i < ranges->count; i++)
+	if (!stack)
+		return operation->kind == OPERATION_RESTORE && target->main_stack_tracked
+			       ? -REASON_MAIN_STACK
+			       : 0;
+	for (size_t i = 0; i < ranges->count; i++)
 		if (stack >= ranges->items[i].start && stack < ranges->items[i].end)
 			return -REASON_STACK_TRACKED;
 	return 0;
+}
+
+int target__cause(const struct target *target, int err)
+{
+	uint64_t size;
+
+	return err == -ESRCH && !procfs__status_u64((pid_t)target->state->operation.tid, "VmSize",
+						    &size)
+		       ? -REASON_LEADER_ENDED
+		       : err;
 }
 
 static int keep_rseq(pid_t tid, void *argument)

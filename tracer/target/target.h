@@ -28,6 +28,7 @@ struct target {
 	bool held;              /* all threads stand still, the one that asked inside a poll */
 	bool changed;           /* its mappings, since memory was last refreshed */
 	bool emulated;          /* it runs under valgrind */
+	bool main_stack_tracked;
 	char comm[17];
 };
 
@@ -67,8 +68,13 @@ int target__remember_threads(struct target *target);
 int target__check_threads(const struct target *target, char *text, size_t size);
 
 /* Is the stack of the thread that polls in ranges, so that a restore would change it? The main
- * thread's own stack does not count: who wants it tracked knows. 0 or -REASON_STACK_TRACKED. */
+ * thread's own stack counts for a restore alone: a checkpoint may have it for --save. 0,
+ * -REASON_STACK_TRACKED or -REASON_MAIN_STACK. */
 int target__check_stack(const struct target *target, const struct intervals *ranges);
+
+/* Why a call has failed with err: -ESRCH is -REASON_LEADER_ENDED while the thread that asked is
+ * there. Any other err is returned as it is. */
+int target__cause(const struct target *target, int err);
 
 /* Stops every thread but the one called except (0: all), and tells the kernel side so. For a
  * restore, keeps what it must not change of them (rseq.h). 0, or -errno as freeze__stop(): all
