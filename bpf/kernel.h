@@ -95,6 +95,24 @@ struct files_struct {
 	struct fdtable *fdt;
 } CORE;
 
+struct ns_common { /* include/linux/ns_common.h */
+	unsigned int inum;
+} CORE;
+
+struct pid_namespace { /* include/linux/pid_namespace.h */
+	struct ns_common ns;
+} CORE;
+
+struct upid { /* include/linux/pid.h; not relocated: the same in all kernels */
+	int nr;
+	struct pid_namespace *ns;
+};
+
+struct pid {
+	unsigned int level;
+	struct upid numbers[1]; /* in truth level + 1 */
+} CORE;
+
 struct rseq; /* in user memory */
 struct io_uring_task;
 
@@ -102,6 +120,8 @@ struct task_struct { /* include/linux/sched.h */
 	unsigned int flags;
 	const struct cred *cred;
 	struct mm_struct *mm;
+	struct task_struct *group_leader;
+	struct pid *thread_pid;
 	struct signal_struct *signal;
 	struct files_struct *files;
 	struct rseq *rseq; /* with CONFIG_RSEQ */
@@ -130,6 +150,9 @@ struct bpf_iter__bpf_map_elem { /* kernel/bpf/map_iter.c */
 	void *key;
 	void *value;
 } CORE;
+
+/* MAX_PID_NS_LEVEL + 1, include/linux/pid_namespace.h */
+#define PID_LEVELS 33
 
 /* uapi values, the same on every x86-64 kernel */
 #define PROT_READ           0x1 /* include/uapi/asm-generic/mman-common.h */

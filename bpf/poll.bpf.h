@@ -258,7 +258,7 @@ __noinline bool claim(__u32 phase)
 
 	if (!move_phase(phase, PHASE_CLAIMED))
 		return false;
-	operation->tid = visible_ids().pid;
+	operation->tid = target_ids().pid;
 	operation->threads = thread_count();
 	operation->stack = other_stack();
 	return true;

@@ -9,7 +9,7 @@
 static void refuse(enum operation_kind kind)
 {
 	count_drop(COUNTER_REQUESTS_BUSY);
-	state.ignored_tid = visible_ids().pid;
+	state.ignored_tid = target_ids().pid;
 	state.ignored |= 1 << kind;
 }
 
@@ -34,7 +34,7 @@ static void start_operation(enum operation_kind kind, __u32 name_at)
 	operation->failed = 0;
 	operation->name_at = name_at;
 	operation->kind = kind;
-	operation->tid = visible_ids().pid;
+	operation->tid = target_ids().pid;
 	operation->uid = task->cred->fsuid.val;
 	operation->gid = task->cred->fsgid.val;
 	operation->threads = thread_count();

@@ -74,6 +74,35 @@ static struct bpf_pidns_info visible_ids(void)
 	return ids;
 }
 
+/* What the process is called in the tracer's PID namespace, which may be above its own; 0 if that
+ * cannot see it. */
+static __u32 visible_number(struct pid *pid)
+{
+	__u32 deepest = BPF_CORE_READ(pid, level);
+	struct upid number;
+
+	for (__u32 level = 0; level < PID_LEVELS && level <= deepest; level++) {
+		if (bpf_probe_read_kernel(&number, sizeof(number), &pid->numbers[0] + level))
+			break;
+		if (BPF_CORE_READ(number.ns, ns.inum) == namespace_inode)
+			return number.nr;
+	}
+	return 0;
+}
+
+/* The same for a process that may be in a PID namespace below the tracer's: a container. */
+static __always_inline struct bpf_pidns_info target_ids(void)
+{
+	struct task_struct *task = bpf_get_current_task_btf();
+	struct bpf_pidns_info ids = visible_ids();
+
+	if (ids.tgid)
+		return ids;
+	ids.pid = visible_number(task->thread_pid);
+	ids.tgid = visible_number(task->group_leader->thread_pid);
+	return ids;
+}
+
 static __u32 thread_count(void)
 {
 	struct task_struct *task = bpf_get_current_task_btf();
@@ -190,8 +219,10 @@ int on_exec(struct trace_event_raw_sched_process_exec *ctx)
 
 	if (state.target && state.target != tgid)
 		return 0;
-	ids = visible_ids();
+	ids = target_ids();
 	if (!state.target) {
+		if (!ids.tgid)
+			return 0;
 		if (wait_name[0] ? !is_waited_for(ctx) : !state.child || ids.tgid != state.child)
 			return 0;
 		if (__sync_val_compare_and_swap(&state.target, 0, tgid))

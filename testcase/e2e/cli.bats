@@ -281,6 +281,20 @@ run_tracer()
 	expect_each pid "$(sed -n 's/^pid: //p' "$dir/steps")"
 }
 
+@test '--wait traces a program in a PID namespace of its own, as in a container' {
+	local name=waited-$BATS_TEST_NUMBER # another test may wait at the same time
+
+	cp "$E2E/process" "$dir/$name"
+	start_tracer --wait $name
+	wait_until 'the tracer' says "$err" 'waiting for a program named'
+	TRACER_CONTROL_DIR=$control unshare --pid --fork unshare --pid --fork \
+		"$dir/$name" fork threads >"$dir/scenes"
+	expect_text "$dir/scenes" 'fork: ok' 'threads: ok'
+	finish_tracer
+	expect_status 0
+	expect_each status ok
+}
+
 @test 'SIGINT and SIGTERM end a waiting tracer' {
 	for signal in INT TERM; do
 		start_tracer --wait nobody-comes
