@@ -284,20 +284,27 @@ static bool is_other_completion(__u64 user_path, __u32 bytes)
 static __always_inline void on_poll(void *ctx, __u64 user_path)
 {
 	struct operation *operation = &state.operation;
+	bool idle = operation->phase == PHASE_IDLE;
 	char path[PATH_BYTES];
 	long differs, bytes;
 
-	if (!is_target() || operation->phase == PHASE_IDLE)
+	if (!is_target())
+		return;
+	if (idle && (operation->kind != OPERATION_RESTORE || state.astray >= ASTRAY_POLLS))
 		return;
 	bytes = bpf_probe_read_user_str(path, sizeof(path), (void *)user_path);
 	if (bytes < 0) {
 		count_drop(COUNTER_PATHS_UNREAD);
 		return;
 	}
-	if (operation->kind == OPERATION_CHECKPOINT)
+	if (idle || operation->kind == OPERATION_CHECKPOINT)
 		differs = bpf_strncmp(path, sizeof(path), (const char *)checkpoint_completion);
 	else
 		differs = bpf_strncmp(path, sizeof(path), (const char *)restore_completion);
+	if (idle) { /* has a restore brought it back into the poll of its checkpoint? */
+		state.astray += !differs;
+		return;
+	}
 	if (differs && !is_other_completion(user_path, bytes))
 		return;
 	bpf_tail_call(ctx, &continuations, CONTINUE_POLL);

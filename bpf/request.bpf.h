@@ -31,6 +31,7 @@ static void start_operation(enum operation_kind kind, __u32 name_at)
 	operation->unwritten = operation->newer = operation->lost = operation->suspects = 0;
 	operation->clean = operation->differences = 0;
 	operation->slab_cursor = operation->slab_flags = 0;
+	state.astray = 0;
 	operation->failed = 0;
 	operation->name_at = name_at;
 	operation->kind = kind;

@@ -72,6 +72,9 @@
 /* Waits that are left out after waits in vain, at most: the machine is busy. */
 #define WAITS_SKIPPED_MOST 255
 
+/* So many polls for a checkpoint that was answered long ago are no chance. */
+#define ASTRAY_POLLS 3
+
 /* The control files (docs/protocol.md). */
 #define CHECKPOINT_REQUEST    "ready_to_checkpoint"
 #define CHECKPOINT_COMPLETION "checkpoint_complete"
@@ -267,7 +270,7 @@ struct state { /* shared memory between both sides: the BPF object's .bss */
 	__u32 waits_to_skip; /* a wait of a poll that was in vain makes the next ones rarer */
 	__u32 waits_skipped; /* after the last one in vain */
 	__u32 threads;       /* of the target, at the checkpoint */
-	__u32 padding;
+	__u32 astray;        /* polls for a checkpoint after a restore, without a request */
 };
 _Static_assert(sizeof(struct state) == 1008, "struct state crosses the border");
 

@@ -39,6 +39,7 @@ struct session {
 	uint64_t provided_ns;              /* when all extents that were needed were there */
 	uint64_t waiting[OPERATION_KINDS]; /* request files that were there at the last tick */
 	uint64_t idle;                     /* sequence of the last request at that time */
+	bool astray_told;                  /* a target that a restore brought back too far */
 	bool stranger_told;                /* somebody else's request was noticed */
 	bool elsewhere;                    /* the target has another root or mount namespace */
 	struct progress progress;          /* of a copy that takes many polls */
@@ -239,6 +240,24 @@ static void look_for_strangers(struct session *session)
 	session->idle = sequence;
 }
 
+/* A restore of the frames of an interpreter brings its script back into the poll of the checkpoint,
+ * whose answer was removed long ago. */
+static void look_for_astray(struct session *session)
+{
+	uint64_t restore = session->operations.reply.restored;
+
+	if (session->state->astray < ASTRAY_POLLS || session->astray_told || !restore ||
+	    restore != session->state->operation.sequence)
+		return;
+	session->astray_told = true;
+	log__error("process %d (%s) polls %s again, without a request: restore %lu has brought it "
+		   "back to that poll, as it does to scripts, for interpreters keep their frames "
+		   "in the heap; see Languages in docs/protocol.md",
+		   session->target.pid, session->target.comm,
+		   control__completion_path(session->control, OPERATION_CHECKPOINT),
+		   (unsigned long)restore);
+}
+
 static void show_progress(struct session *session)
 {
 	const struct operation *operation = &session->state->operation;
@@ -258,6 +277,7 @@ bool session__tick(struct session *session)
 	if (operation->phase == PHASE_IDLE) {
 		freeze__release(session->target.freeze); /* threads that stopped late */
 		look_for_strangers(session);
+		look_for_astray(session);
 	}
 	if (!operation->sequence && session->target.pid && !session->elsewhere)
 		session->elsewhere = target__is_elsewhere(&session->target);

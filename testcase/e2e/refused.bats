@@ -102,6 +102,28 @@ play()
 	done
 }
 
+@test 'a script that a restore brings back into its checkpoint is noticed, also with -q' {
+	command -v perl >/dev/null || skip 'there is no perl'
+	cat >"$dir/script.pl" <<-'end'
+		use POSIX ();
+		sub ask {
+			my ($request, $complete) = map { "$ENV{TRACER_CONTROL_DIR}/$_" } @_;
+			my $end = time + 3;
+			open(my $file, '>', $request) or die;
+			close $file;
+			until (POSIX::access($complete, 0)) { exit if time > $end }
+			unlink $complete, $request;
+		}
+		my @numbers = (1) x 1000;
+		ask('ready_to_checkpoint', 'checkpoint_complete');
+		ask('ready_to_restore', 'restore_complete');
+	end
+	trace -q perl "$dir/script.pl"
+	expect_text "$err" "process [0-9]* (perl) polls $control/checkpoint_complete again" \
+		'restore 2 has brought it back .* scripts'
+	[ "$(wc -l <"$err")" = 1 ]
+}
+
 # ---- requests that are not the target's ----
 
 @test 'a request of a child is noticed, also with -q, and told once' {
