@@ -325,11 +325,12 @@ static void finish(struct operations *operations)
 		bool damaged = restore && operations->verify && operation->lost;
 
 		row.status = STATUS_PARTIAL;
-		reply__fail(&operations->reply, &row, "%lu chunks could not be %s%s",
+		reply__fail(&operations->reply, &row, "%lu chunks could not be %s; %s",
 			    (unsigned long)row.failed, restore ? "written" : "read",
-			    damaged ? "; of some the checksum is wrong, or they could not be read "
+			    damaged ? "of some the checksum is wrong, or they could not be read "
 				      "when they were saved"
-				    : "");
+				    : "the target itself cannot use that memory (a guard, or a "
+				      "mapping beyond the end of its file?)");
 		return;
 	}
 	row.status = STATUS_OK;

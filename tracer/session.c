@@ -298,10 +298,11 @@ static void tell_unasked(struct session *session)
 		return;
 	log__error("no request came from process %d (%s); children are not followed, see --wait%s",
 		   target->pid, target->comm,
-		   session->elsewhere
-			   ? "; it had another root folder or mount namespace, where the "
-			     "control folder is not in sight"
-			   : "");
+		   control__is_replaced(session->control)
+			   ? "; somebody has removed or replaced the control folder"
+		   : session->elsewhere ? "; it had another root folder or mount namespace, where "
+					  "the control folder is not in sight"
+					: "");
 }
 
 /* A program that crashes after a restore does so because of it, most often. */

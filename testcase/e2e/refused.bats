@@ -24,7 +24,7 @@ play()
 
 @test 'every scene is played here' {
 	for scene in $("$E2E/refused" list); do
-		expect_text "$BATS_TEST_FILENAME" "	play $scene "
+		expect_text "$BATS_TEST_FILENAME" "	play $scene \\|/refused\" $scene"
 	done
 }
 
@@ -197,6 +197,23 @@ play()
 	expect_status 125
 	expect_steps 'save: -110'
 	expect_text "$err" 'checkpoint 1 .* in another folder than ours: .* --control-dir'
+}
+
+@test 'a control folder that is replaced or removed meanwhile is told' {
+	trace -q sh -c 'mv "$1" "$1.old" && mkdir "$1" && shift && exec "$@"' sh "$control" \
+		"$E2E/steps" wait=3000 save
+	expect_status 125
+	expect_text "$err" "in another folder than ours: somebody has replaced $control since"
+	trace -q sh -c 'rmdir "$1" && shift && exec "$@"' sh "$control" "$E2E/steps" save
+	expect_steps 'save: -2'
+	expect_text "$err" 'no request came .*; somebody has removed or replaced the control folder'
+}
+
+@test 'memory that the target itself cannot use is told' {
+	trace -q --regions mmap,heap,bss,data "$E2E/refused" beyond-file
+	expect_status 125
+	expect_text "$out" 'beyond-file: ok'
+	expect_text "$err" 'checkpoint 1 .* is partial: 4064 chunks could not be read; .*end of its file'
 }
 
 @test 'a target that polls in vain: a filter forbids the call' {

@@ -240,7 +240,19 @@ static void first_ended(void)
 	pthread_exit(NULL);
 }
 
+/* Private pages beyond the end of their file: reading them ends in SIGBUS. */
+static void beyond_file(void)
+{
+	const size_t bytes = 256 * PAGE;
+	int fd = memfd_create("file", MFD_CLOEXEC);
+
+	must(fd >= 0 && !ftruncate(fd, PAGE + 1), "memfd_create");
+	must(mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE, fd, 0) != MAP_FAILED, "mmap");
+	expect_refused(client__save(0), "a checkpoint of pages beyond the end of a file");
+}
+
 static const struct scene scenes[] = {
+	{"beyond-file", beyond_file},
 	{"first-ended", first_ended},
 	{"thread-started", thread_started},
 	{"thread-ended", thread_ended},

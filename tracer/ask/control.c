@@ -217,6 +217,15 @@ uint64_t control__unanswered(const struct control *control, enum operation_kind 
 	return number == control->answered[kind] ? 0 : number;
 }
 
+bool control__is_replaced(const struct control *control)
+{
+	struct stat ours, there;
+
+	return stat(control->folder, &there) ||
+	       (!fstat(control->folder_fd, &ours) &&
+		(there.st_ino != ours.st_ino || there.st_dev != ours.st_dev));
+}
+
 bool control__is_elsewhere(const struct control *control, enum operation_kind kind, pid_t pid)
 {
 	int root = procfs__open(pid, "root", O_PATH | O_DIRECTORY);

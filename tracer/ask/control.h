@@ -38,6 +38,9 @@ int control__check_request(struct control *control, enum operation_kind kind, ui
 /* A number for the request file that is there and was not answered; 0: there is none. */
 uint64_t control__unanswered(const struct control *control, enum operation_kind kind);
 
+/* Does the path of the control folder lead elsewhere by now, or nowhere? */
+bool control__is_replaced(const struct control *control);
+
 /* Does process pid see a request file of the same name in another folder, because its root folder
  * or mounts are others? To be asked when there is none in ours. */
 bool control__is_elsewhere(const struct control *control, enum operation_kind kind, pid_t pid);

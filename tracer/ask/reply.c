@@ -81,6 +81,7 @@ int reply__check(struct reply *reply, struct operation_row *row)
 	const struct operation *operation = &reply->state->operation;
 	enum operation_kind kind = operation->kind;
 	const char *moved = kind == OPERATION_CHECKPOINT ? "read" : "restored";
+	bool replaced;
 	int err;
 
 	if (!reply__is_wanted(reply)) {
@@ -92,13 +93,15 @@ int reply__check(struct reply *reply, struct operation_row *row)
 	}
 	err = control__check_request(reply->control, kind, operation->uid);
 	if (err == -ENOENT && control__is_elsewhere(reply->control, kind, reply->target->pid)) {
+		replaced = control__is_replaced(reply->control);
 		row->status = STATUS_FAILED;
-		reply__fail(reply, row,
-			    "it created %s in another folder than ours: it has another root folder "
-			    "or other mounts; bind our %s there, or choose a --control-dir that "
-			    "both have",
+		reply__fail(reply, row, "it created %s in another folder than ours: %s %s%s",
 			    control__request_path(reply->control, kind),
-			    control__folder(reply->control));
+			    replaced ? "somebody has replaced"
+				     : "it has another root folder or other mounts; bind our",
+			    control__folder(reply->control),
+			    replaced ? " since the tracer began; start the tracer anew"
+				     : " there, or choose a --control-dir that both have");
 		return err;
 	}
 	if (err && err != -ENOENT) {
