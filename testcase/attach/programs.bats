@@ -13,7 +13,7 @@ find_python()
 	[ -x "$python" ] || python=$(command -v python3) || skip 'there is no python3'
 }
 
-# unpack PACKAGE...: Debian packages into the folder $dir/packages; nothing is installed on the machine
+# unpack PACKAGE...: Debian packages into $dir/packages; nothing is installed on the machine
 unpack()
 {
 	mkdir -p "$dir/packages"
