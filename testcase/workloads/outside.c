@@ -65,11 +65,54 @@ static void append_links(struct text *text, pid_t pid)
 		closedir(folder);
 }
 
+struct line { /* of /proc/PID/maps */
+	unsigned long start, end;
+	const char *rest; /* behind the addresses, with the newline */
+	size_t length;
+};
+
+static void append_mapping(struct text *text, const struct line *line)
+{
+	char addresses[64];
+
+	append(text, addresses,
+	       (size_t)snprintf(addresses, sizeof(addresses), "%lx-%lx", line->start, line->end));
+	append(text, line->rest ? line->rest : "\n", line->rest ? line->length : 1);
+}
+
+/* Joins lines of mappings that touch and are alike. The kernel joins such mappings itself, or keeps
+ * them apart, when the tracer arms their pages. */
+static void join_mappings(const struct text *maps, struct text *text)
+{
+	struct line joined = {0}, next;
+	int at;
+
+	for (const char *at_line = maps->bytes; at_line && *at_line;
+	     at_line = next.rest + next.length) {
+		if (sscanf(at_line, "%lx-%lx%n", &next.start, &next.end, &at) != 2)
+			abort();
+		next.rest = at_line + at;
+		next.length = strcspn(next.rest, "\n") + 1;
+		if (joined.end == next.start && joined.length == next.length &&
+		    !memcmp(joined.rest, next.rest, next.length)) {
+			joined.end = next.end;
+			continue;
+		}
+		append_mapping(text, &joined);
+		joined = next;
+	}
+	append_mapping(text, &joined);
+}
+
 static void look(pid_t pid, struct text *text)
 {
+	struct text maps = {0};
+
 	text->length = 0;
-	append_file(text, pid, "maps");
+	append_file(&maps, pid, "maps");
+	join_mappings(&maps, text);
 	append_links(text, pid);
+	free(maps.bytes);
 }
 
 /* The first line that differs, as it was and as it is. */
