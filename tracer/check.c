@@ -36,6 +36,11 @@ static bool tell(const char *name, bool is_there, const char *what, const char *
 	return is_there;
 }
 
+static void tell_unknown(const char *name, const char *why)
+{
+	(void)printf("%-18s ?    %s\n", name, why);
+}
+
 /* The first line of a small file; "" if it cannot be read. */
 static void read_line(const char *path, char *line, size_t size)
 {
@@ -48,36 +53,58 @@ static void read_line(const char *path, char *line, size_t size)
 	line[strcspn(line, "\n")] = '\0';
 }
 
+static bool has_tracefs(void)
+{
+	struct statfs filesystem;
+
+	return !statfs(TRACEFS, &filesystem) && filesystem.f_type == TRACEFS_MAGIC;
+}
+
+/* Tracepoints are found in tracefs, where only root may look. Returns false if one is missing that
+ * tracer PROGRAM needs. */
+static bool check_tracepoints(bool is_root)
+{
+	const char *why =
+		is_root ? "not known before tracefs is mounted" : "not known without root";
+	bool has_calls;
+
+	tell("tracefs", has_tracefs(), TRACEFS, "not mounted; tracer PROGRAM mounts it");
+	if (!is_root || !has_tracefs()) {
+		tell_unknown("call tracepoints", why);
+		tell_unknown("fault tracepoints", why);
+		return true;
+	}
+	has_calls = tell("call tracepoints",
+			 !access(TRACEFS "/events/syscalls/sys_enter_mmap/id", F_OK),
+			 "tracer PROGRAM follows the mappings with them",
+			 "a kernel with CONFIG_FTRACE_SYSCALLS is needed for tracer PROGRAM");
+	tell("fault tracepoints", !access(TRACEFS "/events/exceptions/page_fault_user/id", F_OK),
+	     "writes can be listed as they happen", "this kernel has none");
+	return has_calls;
+}
+
 /* All that tracer PROGRAM cannot do without. */
 static bool check_bpf(bool is_root)
 {
 	char lockdown[64], text[192];
-	struct statfs filesystem;
-	bool has_tracefs = !statfs(TRACEFS, &filesystem) && filesystem.f_type == TRACEFS_MAGIC;
-	bool has_btf, has_calls, loads;
+	bool has_all = is_root;
 	int err;
 
-	has_btf = tell("type information", !access(KERNEL_BTF, R_OK), KERNEL_BTF,
-		       "a kernel with CONFIG_DEBUG_INFO_BTF is needed for tracer PROGRAM");
-	tell("tracefs", has_tracefs, TRACEFS, "not mounted; tracer PROGRAM mounts it");
-	has_calls =
-		tell("call tracepoints",
-		     !has_tracefs || !access(TRACEFS "/events/syscalls/sys_enter_mmap/id", F_OK),
-		     has_tracefs ? "tracer PROGRAM follows the mappings with them"
-				 : "not known before tracefs is mounted",
-		     is_root ? "a kernel with CONFIG_FTRACE_SYSCALLS is needed for tracer "
-			       "PROGRAM"
-			     : "not known without root");
+	has_all &= tell("type information", !access(KERNEL_BTF, R_OK), KERNEL_BTF,
+			"a kernel with CONFIG_DEBUG_INFO_BTF is needed for tracer PROGRAM");
+	has_all &= check_tracepoints(is_root);
 	err = kernel_check__load(false);
 	(void)snprintf(text, sizeof(text), "bpf(2): %s%s", strerror(-err),
 		       is_root ? "; needed for tracer PROGRAM" : "; try as root");
-	loads = tell("BPF", !err, "programs can be loaded", text);
+	has_all &= tell("BPF", !err, "programs can be loaded", text);
 	read_line(LOCKDOWN, lockdown, sizeof(lockdown));
 	(void)snprintf(text, sizeof(text), "restores go through process_vm_writev (lockdown: %s)",
 		       *lockdown ? lockdown : "not known");
-	tell("BPF writes", loads && !kernel_check__load(true), "restores are written by BPF",
-	     loads ? text : "not known without BPF");
-	return is_root && has_btf && has_calls && loads;
+	if (err)
+		tell_unknown("BPF writes", "not known without BPF");
+	else
+		tell("BPF writes", !kernel_check__load(true), "restores are written by BPF", text);
+	return has_all;
 }
 
 /* How tracer -p finds written pages. */
@@ -155,9 +182,6 @@ static int check_all(void)
 	tell("root", is_root, "with CAP_SYS_ADMIN and CAP_SYS_PTRACE",
 	     "tracer PROGRAM needs it; tracer -p works for processes of this user");
 	runs = check_bpf(is_root);
-	tell("fault tracepoints", !access(TRACEFS "/events/exceptions/page_fault_user/id", F_OK),
-	     "writes can be listed as they happen",
-	     is_root ? "this kernel has none" : "not known without root");
 	tracking = check_tracking();
 	attaches = check_ptrace(is_root);
 	attaches &= check_pidfd();

@@ -361,14 +361,17 @@ threading.Event().wait()
 	expect_status 0
 	expect_text "$out" '^kernel ' '^root *yes' '^BPF *yes' '^tracer PROGRAM *yes' \
 		'^tracer -p PID *yes'
-	[ "$(grep -c -v -E '^(kernel|[A-Za-z_][A-Za-z_ -]*  *(yes|no)  +[^ ])' "$out")" = 0 ]
+	[ "$(grep -c -v -E '^(kernel|[A-Za-z_][A-Za-z_ -]*  *(yes|no|\?) +[^ ])' "$out")" = 0 ]
 	case $(restore_path) in
 	bpf) expect_text "$out" '^BPF writes *yes' ;;
 	*) expect_text "$out" '^BPF writes *no .*lockdown' ;;
 	esac
 	run_limited setpriv --reuid 65534 --clear-groups "$TRACER" check
 	expect_status 0
-	expect_text "$out" '^root *no' '^tracer PROGRAM *no'
+	expect_text "$out" '^root *no' '^call tracepoints *? ' '^tracer PROGRAM *no'
+	run_limited unshare -m sh -c 'umount /sys/kernel/tracing 2>/dev/null; exec "$1" check' sh "$TRACER"
+	expect_status 0
+	expect_text "$out" '^tracefs *no' '^call tracepoints *? ' '^tracer PROGRAM *yes'
 	run_limited "$TRACER" check nonsense
 	expect_status 125
 	run_limited sh -c '"$1" check >/dev/full' sh "$TRACER"
