@@ -54,7 +54,7 @@ __noinline bool wait_for_tracer(__u64 sequence)
 /* Must the target stand still at the end of the poll that has copied? */
 static bool is_held_after(const struct operation *operation)
 {
-	return operation->kind == OPERATION_RESTORE && !restore_in_bpf;
+	return state.held || (operation->kind == OPERATION_RESTORE && !restore_in_bpf);
 }
 
 /* Ends this poll's part of the copy. While slabs are left, the next poll goes on. Returns whether
@@ -81,8 +81,8 @@ __noinline bool finish_copy(bool failed)
 	operation->failed = failed;
 	operation->phase = PHASE_COPIED;
 	send(EVENT_COPIED, 0, 0);
-	if (!is_held_after(operation))
-		(void)wait_for_tracer(operation->sequence);
+	if (!is_held_after(operation) && !wait_for_tracer(operation->sequence))
+		state.resumed = 1;
 	return true;
 }
 
@@ -109,9 +109,9 @@ static __u32 batch_size(void)
 {
 	__u64 cursor = state.operation.slab_cursor, left;
 
-	if (cursor >= state.slabs || state.pages_per_poll)
+	if (cursor >= state.visits || state.pages_per_poll)
 		return 0;
-	left = state.slabs - cursor;
+	left = state.visits - cursor;
 	return left < SLAB_BATCH ? left : SLAB_BATCH;
 }
 
@@ -323,6 +323,8 @@ int poll(void *ctx)
 		return 0;
 	if (!claim(phase))
 		return 0;
+	if (phase == PHASE_READY)
+		state.left = 1;
 	if (must_prepare(phase == PHASE_REQUESTED)) {
 		if (!hand_over() || !claim(PHASE_READY))
 			return 0;

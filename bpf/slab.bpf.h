@@ -8,8 +8,9 @@
  *	                     |         \
  *	extents:      [0] |slot|slot|slot| ...  1024 pages each (4 MiB)
  *
- * Slots are in the order of the table. A page of zeros takes none. One poll copies SLAB_BATCH
- * pages at most; the next one goes on.
+ * A checkpoint of all pages takes slots in the order of the table; a page of zeros takes none. Where
+ * writes are tracked, user space lists the slabs to be visited, and gives slots to those that are
+ * due. One poll copies SLAB_BATCH pages at most; the next one goes on.
  */
 #ifndef BPF_SLAB_BPF_H
 #define BPF_SLAB_BPF_H
@@ -50,6 +51,15 @@ struct {
 	__array(values, struct slab_table);
 } slab_tables SEC(".maps");
 
+/* The slabs that an operation visits, by their numbers in the table. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, SLABS_LISTED);
+	__type(key, __u32);
+	__type(value, __u64); /* an array has 8 bytes for less, too */
+} slab_list SEC(".maps");
+
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
 	__uint(max_entries, 1);
@@ -78,6 +88,19 @@ static __always_inline struct slab_page *slot_at(__u32 slot)
 	void *extent = bpf_map_lookup_elem(&extents, &outer);
 
 	return extent ? bpf_map_lookup_elem(extent, &inner) : NULL;
+}
+
+/* The slab number index of this poll. */
+static __always_inline struct slab *visited_slab(__u32 index)
+{
+	__u64 at = state.operation.slab_cursor + index;
+	__u32 place = at;
+	__u64 *number;
+
+	if (!state.listed)
+		return slab_at(at);
+	number = bpf_map_lookup_elem(&slab_list, &place);
+	return number ? slab_at(*number) : NULL;
 }
 
 static __noinline bool is_zero_page(const struct slab_page *page)
@@ -122,15 +145,15 @@ static void flag_slab(struct slab *slab, __u8 flag)
 
 static long read_slab(__u32 index, void *none)
 {
-	struct slab *slab = slab_at(state.operation.slab_cursor + index);
+	struct slab *slab = visited_slab(index);
 	struct slab_page *page;
 
 	if (!slab)
 		return 1;
-	slab->flags = 0;
+	slab->flags &= SLAB_LISTED;
 	if (slab->state != SLAB_DUE)
 		return 0;
-	page = slot_at(state.slots);
+	page = slot_at(state.placed ? slab->slot : state.slots);
 	if (!page || bpf_probe_read_user(page, SLAB_BYTES, (void *)slab->address)) {
 		slab->state = SLAB_UNREADABLE;
 		flag_slab(slab, SLAB_FAILED);
@@ -143,7 +166,8 @@ static long read_slab(__u32 index, void *none)
 		return 0;
 	}
 	slab->checksum = verify ? checksum_of(page) : 0;
-	slab->slot = state.slots++;
+	if (!state.placed)
+		slab->slot = state.slots++;
 	slab->state = SLAB_PRESENT;
 	return 0;
 }
@@ -183,7 +207,7 @@ static __always_inline struct slab_page *dirty_page(struct slab *slab)
 {
 	struct slab_page *saved = saved_page(slab);
 
-	slab->flags = 0;
+	slab->flags &= SLAB_LISTED;
 	if (!saved) {
 		if (slab->state == SLAB_UNREADABLE)
 			state.operation.lost += SLAB_CHUNKS;
@@ -205,7 +229,7 @@ static __always_inline struct slab_page *dirty_page(struct slab *slab)
 
 static long write_slab(__u32 index, void *none)
 {
-	struct slab *slab = slab_at(state.operation.slab_cursor + index);
+	struct slab *slab = visited_slab(index);
 	struct slab_page *saved;
 
 	if (!slab)
@@ -224,7 +248,7 @@ static long write_slab(__u32 index, void *none)
 
 static long compare_slab(__u32 index, void *none)
 {
-	struct slab *slab = slab_at(state.operation.slab_cursor + index);
+	struct slab *slab = visited_slab(index);
 
 	if (!slab)
 		return 1;

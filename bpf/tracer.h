@@ -35,6 +35,9 @@
 /* Most slabs one poll copies (16 MiB, about 3 ms): tracepoint programs cannot be preempted. */
 #define SLAB_BATCH 4096
 
+/* Slabs that an operation can list (256 MiB); with more, polls visit the whole table. */
+#define SLABS_LISTED 65536
+
 /* Most chunks one hook registers or drops by itself (4 MiB, about 5 ms); user space does more. */
 #define HOOK_CHUNKS 16384
 
@@ -129,15 +132,19 @@ enum slab_state {
 enum {                  /* struct slab, flags */
        SLAB_DIRTY = 1,  /* differs from what was saved: user space must write it */
        SLAB_FAILED = 2, /* BPF could not read or write it: user space must look at it */
+       SLAB_LISTED = 4, /* user space alone: the operation visits it */
 };
+
+#define NO_SLOT 0xffffffffU
 
 struct slab { /* one page of the target in the slab table */
 	__u64 address;
 	__u64 checksum; /* of the saved bytes, when present and with --verify; else 0 */
-	__u32 slot;     /* in the extents, when present */
+	__u32 slot;     /* in the extents, when present; else NO_SLOT */
 	__u8 state;     /* enum slab_state */
 	__u8 flags;
-	__u8 padding[2];
+	__u8 rounds; /* user space alone: in so many rounds to the last one it was dirty, */
+	__u8 round;  /* and the number of that one */
 };
 _Static_assert(sizeof(struct slab) == 24, "struct slab crosses the border");
 
@@ -271,8 +278,14 @@ struct state { /* shared memory between both sides: the BPF object's .bss */
 	__u32 waits_skipped; /* after the last one in vain */
 	__u32 threads;       /* of the target, at the checkpoint */
 	__u32 astray;        /* polls for a checkpoint after a restore, without a request */
+	__u32 listed; /* slabs that a copy visits, those of the map slab_list; 0: the whole table */
+	__u32 placed; /* slabs that are due have their slots already */
+	__u32 left;   /* the thread that polls has run between the preparation and the copy, */
+	__u32 resumed; /* and after the copy, before its answer */
+	__u32 held;    /* the target is to stand still from before the copy to the answer */
+	__u32 padding;
 };
-_Static_assert(sizeof(struct state) == 1008, "struct state crosses the border");
+_Static_assert(sizeof(struct state) == 1032, "struct state crosses the border");
 
 /* Programs that a poll goes on in, by a tail call. */
 enum continuation {

@@ -102,8 +102,6 @@ static int look_at_target(struct operations *operations)
 		(void)ring_buffer__consume(operations->events);
 	else
 		err = reconcile(operations);
-	if (operation->kind == OPERATION_CHECKPOINT)
-		operations->state->valid = 0; /* the new table takes the place of the old one */
 	/* the copy begins, or begins again because something changed between two batches */
 	operation->copied = operation->absent = operation->unwritten = operation->newer = 0;
 	operation->lost = operation->suspects = operation->clean = operation->differences = 0;
@@ -135,9 +133,9 @@ static int make_ready(struct operations *operations)
 	return 0;
 }
 
-/* For a restore from user space: stops the target, lets BPF compare in this poll or in the next
- * ones, and leaves the target standing in the last one. The phase is then COPIED. */
-static int hold_and_compare(struct operations *operations)
+/* Stops the target, lets BPF copy or compare in this poll or in the next ones, and leaves the target
+ * standing in the last one. The phase is then COPIED. */
+static int hold_and_copy(struct operations *operations)
 {
 	struct operation *operation = &operations->state->operation;
 	int err = target__stop_in_poll(operations->target);
@@ -173,22 +171,6 @@ static int hold_and_compare(struct operations *operations)
 	return 0;
 }
 
-static void finish(struct operations *operations);
-
-/* A restore where BPF may not write. */
-static void restore_from_here(struct operations *operations)
-{
-	int err = hold_and_compare(operations);
-
-	if (err) {
-		reply__fail(&operations->reply, NULL, "%s; its memory is as it was",
-			    why(operations, target__cause(operations->target, err)));
-		return;
-	}
-	(void)ring_buffer__consume(operations->events);
-	finish(operations);
-}
-
 /* Limits how often one copy begins again: a signal handler that maps and unmaps between any two
  * polls would let a long copy never end. */
 static int count_restart(struct operations *operations)
@@ -210,8 +192,27 @@ static const char *what_is_now(const struct operations *operations, bool moved, 
 	if (err == -ESRCH)
 		return "";
 	if (operations->state->operation.kind == OPERATION_CHECKPOINT)
-		return "; there is no snapshot now";
+		return snapshot__revert(operations->snapshot) ? "; the snapshot before it is kept"
+							      : "; there is no snapshot now";
 	return moved ? "; memory is partly restored" : "; its memory is as it was";
+}
+
+static void finish(struct operations *operations);
+
+/* An operation for which the target stands still: a restore where BPF may not write, or any that
+ * relies on soft-dirty bits. */
+static void operate_held(struct operations *operations)
+{
+	int err = hold_and_copy(operations);
+
+	if (err) {
+		err = target__cause(operations->target, err);
+		reply__fail(&operations->reply, NULL, "%s%s", why(operations, err),
+			    what_is_now(operations, false, err));
+		return;
+	}
+	(void)ring_buffer__consume(operations->events);
+	finish(operations);
 }
 
 static void prepare(struct operations *operations)
@@ -233,8 +234,11 @@ static void prepare(struct operations *operations)
 			    "there is no snapshot to restore; ask for a checkpoint first");
 		return;
 	}
-	if (operation->kind == OPERATION_RESTORE && !operations->restore_in_bpf) {
-		restore_from_here(operations);
+	if (operation->kind == OPERATION_CHECKPOINT)
+		snapshot__watch(operations->snapshot, target);
+	if (operations->state->held ||
+	    (operation->kind == OPERATION_RESTORE && !operations->restore_in_bpf)) {
+		operate_held(operations);
 		return;
 	}
 	if (operation->threads > 1 || operations->state->stopped)
@@ -280,6 +284,7 @@ static void tally(const struct operations *operations, const struct engine_resul
 	if (restore)
 		row->gone = snapshot__count_gone(operations->snapshot, row->chunks - row->fresh);
 	row->copy_ns = operation->copy_ns;
+	row->dirty_way = snapshot__dirty(operations->snapshot, &row->dirty_pages);
 }
 
 /* For --save. A failure does not spoil the checkpoint. */
@@ -309,8 +314,6 @@ static void finish(struct operations *operations)
 	err = fault__pass("copied", operations->target->pid);
 	if (!err)
 		err = snapshot__repair(operations->snapshot, operations->target, &result);
-	if (!err && !restore)
-		err = target__remember_threads(operations->target);
 	tally(operations, &result, &row);
 	if (snapshot__is_left(operations->snapshot))
 		row.copy_ns += clock__now_ns() - start_ns;
@@ -337,6 +340,13 @@ static void finish(struct operations *operations)
 	if (reply__check(&operations->reply, &row))
 		return;
 	if (!restore) {
+		err = target__remember_threads(operations->target);
+		if (err) {
+			row.status = STATUS_FAILED;
+			reply__fail(&operations->reply, &row, "%s%s", reason__text(err),
+				    what_is_now(operations, false, err));
+			return;
+		}
 		snapshot__commit(operations->snapshot, row.chunks);
 		remember_for_image(operations);
 	}

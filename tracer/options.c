@@ -30,6 +30,7 @@ enum key {
 	KEY_READY_CHUNKS,
 	KEY_RESTORE_PATH,
 	KEY_RESTORE,
+	KEY_DIRTY,
 	KEY_VERIFY,
 	KEY_PAGES_PER_POLL,
 	KEY_STATS,
@@ -50,6 +51,10 @@ static const struct argp_option option_list[] = {
 	 "Restore with bpf, process_vm, or auto (default): bpf where the kernel allows it", 1},
 	{"restore", KEY_RESTORE, "HOW", 0,
 	 "Pages in slabs that a restore writes: diff (default), the changed ones; or all", 1},
+	{"dirty", KEY_DIRTY, "WAY", 0,
+	 "How pages that may have changed are found: scan, soft, compare, or auto (default): the "
+	 "first that works",
+	 1},
 	{"verify", KEY_VERIFY, NULL, 0,
 	 "Keep a checksum of each slab and page, and restore none that has been damaged", 1},
 	{"pages-per-poll", KEY_PAGES_PER_POLL, "N", 0,
@@ -204,6 +209,15 @@ static void check_process(struct argp_state *state, const struct options *option
 		argp_error(state, "--control-socket goes with -p");
 }
 
+static void read_dirty(struct argp_state *state, const char *word, struct options *options)
+{
+	const char *names[DIRTY_WAYS];
+
+	for (enum dirty_way way = 0; way < DIRTY_WAYS; way++)
+		names[way] = dirty_pages__name(way);
+	options->dirty_way = read_word(state, "--dirty", word, strlen(word), names, DIRTY_WAYS);
+}
+
 static void check(struct argp_state *state, const struct options *options)
 {
 	check_process(state, options);
@@ -212,6 +226,9 @@ static void check(struct argp_state *state, const struct options *options)
 			   options->engine);
 	if (options->restore_all && (options->page_engine || options->slab_threshold == UINT64_MAX))
 		argp_error(state, "--restore all goes with slabs, not with --engine %s",
+			   options->engine);
+	if (options->dirty_way && options->slab_threshold == UINT64_MAX)
+		argp_error(state, "--dirty goes with slabs and pages, not with --engine %s",
 			   options->engine);
 	if (options->verify && options->slab_threshold == UINT64_MAX)
 		argp_error(state, "--verify goes with slabs and pages, not with --engine %s",
@@ -265,6 +282,9 @@ static error_t read_option(int key, char *text, struct argp_state *state)
 		break;
 	case KEY_RESTORE:
 		read_restore(state, text, options);
+		break;
+	case KEY_DIRTY:
+		read_dirty(state, text, options);
 		break;
 	case KEY_VERIFY:
 		options->verify = true;

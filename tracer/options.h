@@ -8,6 +8,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
+#include "engine/dirty_pages.h"
 #include "restore_path.h"
 #include "target/regions.h"
 
@@ -29,6 +30,7 @@ struct options {
 	uint32_t regions;        /* mask of enum region */
 	pid_t pid;               /* to attach to; 0: run or wait for a program */
 	enum restore_path restore_path;
+	enum dirty_way dirty_way;
 	bool page_engine;
 	bool restore_all; /* write everything back, not only what differs */
 	bool verify;      /* keep checksums of slabs */

@@ -93,9 +93,11 @@ int session__create(const struct options *options, struct control *control, stru
 		.slab_threshold = options->slab_threshold,
 		.ready_chunks = options->ready_chunks,
 		.max_chunks = options->max_chunks,
-		.pages_per_poll = (uint32_t)options->pages_per_poll,
-		.restore_in_bpf = restore_in_bpf,
-		.verify = options->verify,
+		.paged = {.dirty_way = options->dirty_way,
+			  .pages_per_poll = (uint32_t)options->pages_per_poll,
+			  .restore_in_bpf = restore_in_bpf,
+			  .restore_all = options->restore_all,
+			  .verify = options->verify},
 	};
 	struct session *session = calloc(1, sizeof(*session));
 	cpu_set_t cpus;

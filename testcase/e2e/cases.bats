@@ -5,7 +5,7 @@ load common
 
 HEADER=run_id,seq,time_utc,pid,comm,op,engine,regions,ranges,chunks,bytes,absent_chunks
 HEADER+=,repaired_chunks,failed_chunks,copy_ns,latency_ns,mib_per_s,restore_path,kernel,status
-HEADER+=,new_chunks,gone_chunks,clean_chunks
+HEADER+=,new_chunks,gone_chunks,clean_chunks,dirty_way,dirty_pages
 
 # run_case ARG...: testcase must find every byte right, and every row must say ok.
 run_case()

@@ -6,7 +6,7 @@
  *	wait=MS		for answers from now on; 0 as long as the library likes
  *	save restore	ask; prints the result, 0 or a negative errno
  *	fill=SEED	give the buffer the bytes of a seed; byte=N: the same byte everywhere
- *	scramble	change every byte of the buffer
+ *	scramble	change every byte of the buffer; poke=N: change the byte N
  *	verify		compare with what the last fill wrote
  *	discard		MADV_DONTNEED
  *	unmap		the buffer; churn=N: map and unmap a page N times
@@ -100,6 +100,8 @@ static void with_number(struct buffer *buffer, const char *step, unsigned long n
 		fill_buffer(buffer);
 	} else if (!strncmp(step, "wait=", 5)) {
 		buffer->wait_ms = (unsigned int)number;
+	} else if (!strncmp(step, "poke=", 5)) {
+		buffer->at[number] ^= 0x55;
 	} else if (!strncmp(step, "churn=", 6)) {
 		churn(number);
 	} else if (!strncmp(step, "exit=", 5)) {

@@ -195,6 +195,10 @@ static void test_values(void)
 	tap__ok(parse("-v -q p") == STATUS_READ && !o->stats && o->verbosity == LOG_LEVEL_QUIET,
 		"the last of -v and -q counts");
 	tap__ok(parse("--restore all p") == STATUS_READ && o->restore_all, "restore all");
+	tap__ok(parse("p") == STATUS_READ && o->dirty_way == DIRTY_AUTO, "dirty auto");
+	tap__ok(parse("--dirty soft p") == STATUS_READ && o->dirty_way == DIRTY_SOFT, "dirty soft");
+	tap__ok(parse("--dirty compare -e page p") == STATUS_READ && o->dirty_way == DIRTY_COMPARE,
+		"dirty compare");
 	tap__ok(parse("--restore all --restore diff p") == STATUS_READ && !o->restore_all,
 		"restore diff");
 	tap__ok(parse("-o a -u b --map-log c --control-dir d --save e p") == STATUS_READ &&
@@ -238,6 +242,8 @@ static void test_mistakes(void)
 	test_wrong("-e page --pages-per-poll 1025 p", "1024");
 	test_wrong("--restore some p", "'some' is none of diff, all");
 	test_wrong("--restore all -e chunk p", "--engine chunk");
+	test_wrong("--dirty guess p", "'guess' is none of auto, scan, soft, compare");
+	test_wrong("--dirty scan -e chunk p", "--engine chunk");
 	test_wrong("-e page --restore all p", "--engine page");
 	test_wrong("-e chunk --verify p", "--engine chunk");
 	test_wrong("--restore-path bpf2 p", "'bpf2' is none of auto, bpf, process_vm");
@@ -277,7 +283,7 @@ int main(void)
 		perror("mmap");
 		return 1;
 	}
-	tap__plan(113);
+	tap__plan(118);
 	test_regions_name();
 	test_defaults();
 	test_program();

@@ -25,7 +25,7 @@
 #define HEADER                                                                                     \
 	"run_id,seq,time_utc,pid,comm,op,engine,regions,ranges,chunks,bytes,absent_chunks,"        \
 	"repaired_chunks,failed_chunks,copy_ns,latency_ns,mib_per_s,restore_path,kernel,status,"   \
-	"new_chunks,gone_chunks,clean_chunks\r\n"
+	"new_chunks,gone_chunks,clean_chunks,dirty_way,dirty_pages\r\n"
 
 static const struct operation_row first_row = {
 	.sequence = 1,
@@ -44,6 +44,8 @@ static const struct operation_row first_row = {
 	.kind = OPERATION_CHECKPOINT,
 	.status = STATUS_OK,
 	.restore_path = "-",
+	.dirty_way = DIRTY_SCAN,
+	.dirty_pages = 11,
 	.comm = "a,\"b\"",
 };
 
@@ -92,10 +94,11 @@ static void test_rows(void)
 	tap__equal_string(folder__read("rows.csv"), HEADER, "the columns are there at once");
 	report__add(report, &row);
 	tap__ok(strncmp(folder__read("rows.csv"), HEADER, strlen(HEADER)) == 0, "they stay");
-	tap__equal_string(timeless(folder_content + strlen(HEADER), 1),
-			  "4242,\"a,\"\"b\"\"\",checkpoint,slab,\"mmap,heap,bss,data,stack\",23,"
-			  "4097,1048576,5,6,0,500000000,600000001,2.000,-,6.1.0-23,ok,8,9,10",
-			  "a checkpoint");
+	tap__equal_string(
+		timeless(folder_content + strlen(HEADER), 1),
+		"4242,\"a,\"\"b\"\"\",checkpoint,slab,\"mmap,heap,bss,data,stack\",23,"
+		"4097,1048576,5,6,0,500000000,600000001,2.000,-,6.1.0-23,ok,8,9,10,scan,11",
+		"a checkpoint");
 	row = (struct operation_row){.sequence = 23,
 				     .bytes = UINT64_MAX,
 				     .pid = 1,
@@ -107,7 +110,7 @@ static void test_rows(void)
 	second = strstr(folder__read("rows.csv") + strlen(HEADER), "\r\n");
 	tap__equal_string(second ? timeless(second + 2, 23) : "",
 			  "1,,restore,slab,\"mmap,heap,bss,data,stack\",0,0,18446744073709551615,"
-			  "0,0,0,0,0,0.000,process_vm,6.1.0-23,failed,0,0,0",
+			  "0,0,0,0,0,0.000,process_vm,6.1.0-23,failed,0,0,0,-,0",
 			  "a restore that failed; no rate without a time");
 	tap__equal(report__rows_lost(report), 0, "no row is lost");
 	report__free(report);

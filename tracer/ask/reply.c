@@ -67,7 +67,7 @@ void reply__fail(struct reply *reply, struct operation_row *row, const char *for
 		   (unsigned long)operation->sequence, row->pid, row->comm,
 		   row->status == STATUS_PARTIAL ? "is partial" : "has failed", text);
 	if (kind == OPERATION_CHECKPOINT)
-		reply->state->valid = 0;
+		(void)snapshot__revert(reply->snapshot);
 	set_idle(reply);
 	control__refuse(reply->control, kind, operation->uid);
 	set_answered(reply, row->sequence);

@@ -18,7 +18,7 @@ struct reply { /* all pointers are borrowed */
 	struct control *control;
 	struct report *report;
 	struct target *target;
-	const struct snapshot *snapshot;
+	struct snapshot *snapshot;
 	struct state *state;
 	uint64_t last;     /* sequence of the last operation that succeeded */
 	uint64_t restored; /* of the last restore that wrote; 0: none since the last exec */

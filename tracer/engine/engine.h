@@ -18,6 +18,7 @@
 #include <linux/types.h>
 #include "tracer.h"
 #include "base/intervals.h"
+#include "engine/dirty_pages.h"
 #include "target/target.h"
 
 struct engine;
@@ -78,13 +79,17 @@ struct engine_ops {
 	int (*prune)(struct engine *engine, const struct intervals *wanted,
 		     const struct intervals *reserved);
 
+	/* Before a checkpoint, while no thread of the target is held: looks how writes of the target
+	 * can be tracked, unless that is known or does not pay for so many pages. May be NULL. */
+	void (*watch)(struct engine *engine, struct target *target, uint64_t pages);
+
 	/* Before a copy, with the target standing still or polling: finds the pages to be copied. A
-	 * checkpoint drops what was saved before. May be NULL. */
+	 * checkpoint that cannot be taken back drops what was saved before. May be NULL. */
 	int (*begin)(struct engine *engine, struct target *target, enum operation_kind kind);
 
 	/* After a copy: adds to the counts of the operation what the kernel side has not
-	 * counted. May be NULL. */
-	int (*collect)(struct engine *engine);
+	 * counted, and looks for what the target has changed meanwhile. May be NULL. */
+	int (*collect)(struct engine *engine, struct target *target);
 
 	/* After a copy: is anything left for which the target must stand still? */
 	bool (*is_left)(struct engine *engine, struct target *target);
@@ -92,8 +97,17 @@ struct engine_ops {
 	/* Reads or writes what is left, and adds to *result. */
 	int (*repair)(struct engine *engine, struct target *target, struct engine_result *result);
 
+	/* Nothing is left: from now on, writes of the target count as made since. good: all of the
+	 * copy has succeeded. May be NULL. */
+	int (*settle)(struct engine *engine, struct target *target, bool good);
+
 	/* The checkpoint is whole. May be NULL. */
 	void (*commit)(struct engine *engine);
+
+	/* A checkpoint has failed, before or after its commit: takes it back. Returns whether what
+	 * was saved before can be restored. May be NULL: a checkpoint changes nothing here before
+	 * it copies. */
+	bool (*revert)(struct engine *engine);
 
 	/* Makes room for a checkpoint of so many pages, a little at a time; true: call it again.
 	 * May be NULL. */
@@ -109,6 +123,10 @@ struct engine_ops {
 
 	/* Blocks that restores have added to the snapshot, in chunks. May be NULL. */
 	uint64_t (*added)(const struct engine *engine);
+
+	/* How the last operation found the pages that may differ from the snapshot, and how many
+	 * pages it has looked at. May be NULL. */
+	enum dirty_way (*dirty)(const struct engine *engine, uint64_t *ret_pages);
 
 	void (*account)(const struct engine *engine, account_visitor *each, void *argument);
 

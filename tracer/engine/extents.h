@@ -16,6 +16,7 @@
 #define TRACER_ENGINE_EXTENTS_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <linux/types.h>
 #include "tracer.h"

@@ -22,8 +22,9 @@ static struct page_engine *page_engine_of(const struct paged_engine *paged)
 	return (struct page_engine *)paged;
 }
 
-static int reserve(struct paged_engine *paged)
+static int reserve(struct paged_engine *paged, uint64_t pages)
 {
+	(void)pages;
 	return page_maps__reserve(page_engine_of(paged)->maps, &paged->known);
 }
 
@@ -51,8 +52,8 @@ static int lay_out(struct paged_engine *paged, enum operation_kind kind)
 	struct state *state = paged->engine.state;
 
 	page_maps__begin_walk(page_engine->maps);
-	for (uint32_t i = 0; i < state->slabs; i++) {
-		struct slab *slab = paged_engine__slab(paged, i);
+	for (uint32_t i = 0; i < paged_engine__visits(paged); i++) {
+		struct slab *slab = paged_engine__visited(paged, i);
 		int err = 0;
 
 		if (paged->verify && slab->state == SLAB_PRESENT)
@@ -80,8 +81,9 @@ static int fetch(struct paged_engine *paged, const struct slab *slab, uint32_t p
 	return err;
 }
 
-static int next(struct paged_engine *paged, uint8_t **ret_bytes)
+static int next(struct paged_engine *paged, struct slab *slab, uint8_t **ret_bytes)
 {
+	(void)slab;
 	*ret_bytes = page_engine_of(paged)->buffer;
 	return 0;
 }
@@ -150,7 +152,7 @@ static void collect_written(struct paged_engine *paged, struct slab *slab, int c
 }
 
 /* The codes come in the order of the walk. Where BPF may not write, there was none: all is left. */
-static int collect(struct engine *engine)
+static int collect(struct engine *engine, struct target *target)
 {
 	struct paged_engine *paged = paged_engine__of(engine);
 	struct page_engine *page_engine = page_engine_of(paged);
@@ -158,10 +160,10 @@ static int collect(struct engine *engine)
 	uint32_t number = 0;
 	int err = 0;
 
-	for (uint32_t i = 0; i < engine->state->slabs && !err; i++) {
-		struct slab *slab = paged_engine__slab(paged, i);
+	for (uint32_t i = 0; i < paged_engine__visits(paged) && !err; i++) {
+		struct slab *slab = paged_engine__visited(paged, i);
 
-		slab->flags = 0;
+		slab->flags &= SLAB_LISTED;
 		if (slab->state == SLAB_UNREADABLE && !reading)
 			engine->state->operation.lost += SLAB_CHUNKS;
 		if (!is_on_walk(slab))
@@ -174,7 +176,7 @@ static int collect(struct engine *engine)
 		else
 			collect_written(paged, slab, -EPERM);
 	}
-	return err;
+	return err ? err : paged_engine__collect(engine, target);
 }
 
 /* ---- the engine ---- */
@@ -236,44 +238,48 @@ static const struct engine_ops engine_ops = {
 	.reset = paged_engine__reset,
 	.place = paged_engine__place,
 	.prune = paged_engine__prune,
+	.watch = paged_engine__watch,
 	.begin = paged_engine__begin,
 	.collect = collect,
 	.is_left = paged_engine__is_left,
 	.repair = paged_engine__repair,
+	.settle = paged_engine__settle,
+	.commit = paged_engine__commit,
+	.revert = paged_engine__revert,
 	.visit = paged_engine__visit,
 	.read = paged_engine__read,
 	.added = paged_engine__added,
+	.dirty = paged_engine__dirty,
 	.account = account,
 	.damage = damage,
 	.close = close_engine,
 };
 
-int page_engine__open(const struct hooks *hooks, struct state *state, uint32_t pages_per_poll,
-		      bool restore_in_bpf, bool verify_pages, struct engine **ret_engine)
+int page_engine__open(const struct hooks *hooks, struct state *state,
+		      const struct engine_settings *settings, struct engine **ret_engine)
 {
 	struct page_engine *page_engine = calloc(1, sizeof(*page_engine));
-	struct paged_engine *paged;
+	const struct engine engine = {.ops = &engine_ops, .state = state};
 	int err;
 
 	if (!page_engine)
 		return -ENOMEM;
-	paged = &page_engine->paged;
-	err = paged_engine__open(paged, &engine_ops, &paged_ops, state, -1, -1);
+	err = paged_engine__init(&page_engine->paged, &engine, &paged_ops, settings, -1, -1);
 	if (err)
 		goto out;
-	paged->verify = verify_pages;
-	paged->places = PLACES;
+	page_engine->paged.places = PLACES;
 	page_engine->buffer = malloc((size_t)PLACES * SLAB_BYTES);
-	err = -ENOMEM;
-	if (!page_engine->buffer)
-		goto out;
-	err = page_maps__open(pages_per_poll, restore_in_bpf, hooks__continuations_fd(hooks),
-			      hooks__pages_moved_fd(hooks), &page_engine->maps);
+	err = page_engine->buffer ? 0 : -ENOMEM;
 	if (err)
 		goto out;
-	*ret_engine = &paged->engine;
+	err = page_maps__open(settings->pages_per_poll, settings->restore_in_bpf,
+			      hooks__continuations_fd(hooks), hooks__pages_moved_fd(hooks),
+			      &page_engine->maps);
 out:
-	if (err)
-		close_engine(&paged->engine);
-	return err;
+	if (err) {
+		close_engine(&page_engine->paged.engine);
+		return err;
+	}
+	*ret_engine = &page_engine->paged.engine;
+	return 0;
 }

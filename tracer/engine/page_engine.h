@@ -7,13 +7,12 @@
 #ifndef TRACER_ENGINE_PAGE_ENGINE_H
 #define TRACER_ENGINE_PAGE_ENGINE_H
 
-#include "engine/engine.h"
+#include "engine/paged_engine.h"
 #include "kernel/hooks.h"
 
-/* hooks, state: borrowed. pages_per_poll: 1 to PAGE_BATCH. restore_in_bpf: compile the program that
- * writes. verify: keep checksums.
- * 0 and *ret_engine (its close), or -errno after saying why on stderr. */
-int page_engine__open(const struct hooks *hooks, struct state *state, uint32_t pages_per_poll,
-		      bool restore_in_bpf, bool verify, struct engine **ret_engine);
+/* hooks, state: borrowed. settings: with pages_per_poll from 1 to PAGE_BATCH. 0 and *ret_engine (its
+ * close), or -errno after saying why on stderr. */
+int page_engine__open(const struct hooks *hooks, struct state *state,
+		      const struct engine_settings *settings, struct engine **ret_engine);
 
 #endif

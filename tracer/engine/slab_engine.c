@@ -1,16 +1,21 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * See slab_engine.h. BPF fills the slots one behind the other and sets the flags of the table.
+ * See slab_engine.h. In a checkpoint of all pages BPF fills the slots one behind the other. In one of
+ * changed pages they get slots here: free ones, then new ones.
  */
 #include "engine/slab_engine.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include "engine/paged_engine.h"
+#include "target/reason.h"
 
 struct slab_engine {
 	struct paged_engine paged;
 	uint32_t zeros; /* pages of the last checkpoint that took no slot */
+	uint64_t *list; /* SLABS_LISTED numbers, shared with the kernel side; borrowed */
+	uint32_t *free; /* slots that nothing is in any more */
+	uint32_t free_count, free_room;
 };
 
 static struct slab_engine *slab_engine_of(const struct engine *engine)
@@ -25,18 +30,27 @@ static uint64_t slots_for(const struct slab_engine *slab_engine, uint64_t pages)
 	return (pages > slab_engine->zeros ? pages - slab_engine->zeros : 0) + 1;
 }
 
-static int reserve(struct paged_engine *paged)
+static int reserve(struct paged_engine *paged, uint64_t pages)
 {
-	uint64_t pages = intervals__bytes(&paged->known) / SLAB_BYTES;
-
 	return extents__fit_slots(&paged->extents,
-				  slots_for(slab_engine_of(&paged->engine), pages));
+				  paged->narrow ? pages
+						: slots_for(slab_engine_of(&paged->engine), pages));
 }
 
 static int lay_out(struct paged_engine *paged, enum operation_kind kind)
 {
+	struct slab_engine *slab_engine = slab_engine_of(&paged->engine);
+	struct state *state = paged->engine.state;
+
 	(void)kind;
-	paged->engine.state->visits = paged->engine.state->slabs;
+	if (paged->narrow && paged->listed <= SLABS_LISTED) {
+		for (uint32_t i = 0; i < paged->listed; i++)
+			slab_engine->list[i] = paged->list[i];
+		state->visits = state->listed = paged->listed;
+	} else {
+		state->visits = state->slabs;
+		state->listed = 0;
+	}
 	return 0;
 }
 
@@ -48,20 +62,68 @@ static int fetch(struct paged_engine *paged, const struct slab *slab, uint32_t p
 	return 0;
 }
 
-static int next(struct paged_engine *paged, uint8_t **ret_bytes)
+static int take_slot(struct paged_engine *paged, struct slab *slab)
 {
+	struct slab_engine *slab_engine = slab_engine_of(&paged->engine);
 	uint32_t slot = paged->engine.state->slots;
-	int err = extents__need_slot(&paged->extents, slot);
+	int err;
+
+	if (slab_engine->free_count) {
+		slab->slot = slab_engine->free[--slab_engine->free_count];
+		return 0;
+	}
+	if (slot >= EXTENTS * EXTENT_SLABS)
+		return -REASON_SLAB_LIMIT;
+	err = extents__need_slot(&paged->extents, slot);
+	if (err)
+		return err;
+	slab->slot = slot;
+	paged->engine.state->slots++;
+	return 0;
+}
+
+/* Where there is no memory to remember it, the slot is lost until the next checkpoint of all
+ * pages. */
+static void give_slot(struct paged_engine *paged, struct slab *slab)
+{
+	struct slab_engine *slab_engine = slab_engine_of(&paged->engine);
+
+	if (slab->slot == NO_SLOT)
+		return;
+	if (slab_engine->free_count == slab_engine->free_room) {
+		uint32_t room = slab_engine->free_room ? 2 * slab_engine->free_room : 1024;
+		uint32_t *more = reallocarray(slab_engine->free, room, sizeof(*more));
+
+		if (more) {
+			slab_engine->free = more;
+			slab_engine->free_room = room;
+		}
+	}
+	if (slab_engine->free_count < slab_engine->free_room)
+		slab_engine->free[slab_engine->free_count++] = slab->slot;
+	slab->slot = NO_SLOT;
+}
+
+static void clear(struct paged_engine *paged)
+{
+	slab_engine_of(&paged->engine)->free_count = 0;
+}
+
+static int next(struct paged_engine *paged, struct slab *slab, uint8_t **ret_bytes)
+{
+	int err = slab->slot == NO_SLOT ? take_slot(paged, slab) : 0;
 
 	if (!err)
-		*ret_bytes = extents__slot(&paged->extents, slot);
+		*ret_bytes = extents__slot(&paged->extents, slab->slot);
 	return err;
 }
 
+/* The bytes are in the slot. */
 static int keep(struct paged_engine *paged, struct slab *slab, const uint8_t *bytes)
 {
-	(void)bytes; /* they are in the slot */
-	slab->slot = paged->engine.state->slots++;
+	(void)paged;
+	(void)slab;
+	(void)bytes;
 	return 0;
 }
 
@@ -71,14 +133,25 @@ static const struct paged_ops paged_ops = {
 	.fetch = fetch,
 	.next = next,
 	.keep = keep,
+	.take_slot = take_slot,
+	.give_slot = give_slot,
+	.clear = clear,
 };
+
+static uint32_t slots_used(const struct slab_engine *slab_engine)
+{
+	return slab_engine->paged.engine.state->slots - slab_engine->free_count;
+}
 
 /* Gives back extents that pages of zeros did not take. */
 static void commit(struct engine *engine)
 {
 	struct slab_engine *slab_engine = slab_engine_of(engine);
+	uint32_t pages = slab_table__pages(&slab_engine->paged.table), used;
 
-	slab_engine->zeros = engine->state->slabs - engine->state->slots;
+	paged_engine__commit(engine);
+	used = slots_used(slab_engine);
+	slab_engine->zeros = pages > used ? pages - used : 0;
 	extents__trim_slots(&slab_engine->paged.extents, engine->state->slots);
 }
 
@@ -94,7 +167,7 @@ static void account(const struct engine *engine, account_visitor *each, void *ar
 {
 	const struct paged_engine *paged = paged_engine__of(engine);
 	const struct engine_account slabs = {.name = "slabs",
-					     .entries = engine->state->slots,
+					     .entries = slots_used(slab_engine_of(engine)),
 					     .places = extents__slots(&paged->extents),
 					     .bytes = extents__memory(&paged->extents)};
 
@@ -112,8 +185,11 @@ static void damage(struct engine *engine)
 
 static void close_engine(struct engine *engine)
 {
-	paged_engine__close(paged_engine__of(engine));
-	free(slab_engine_of(engine));
+	struct slab_engine *slab_engine = slab_engine_of(engine);
+
+	paged_engine__close(&slab_engine->paged);
+	free(slab_engine->free);
+	free(slab_engine);
 }
 
 static const struct engine_ops engine_ops = {
@@ -121,36 +197,40 @@ static const struct engine_ops engine_ops = {
 	.reset = paged_engine__reset,
 	.place = paged_engine__place,
 	.prune = paged_engine__prune,
+	.watch = paged_engine__watch,
 	.begin = paged_engine__begin,
+	.collect = paged_engine__collect,
 	.is_left = paged_engine__is_left,
 	.repair = paged_engine__repair,
+	.settle = paged_engine__settle,
 	.commit = commit,
+	.revert = paged_engine__revert,
 	.provide = provide,
 	.visit = paged_engine__visit,
 	.read = paged_engine__read,
 	.added = paged_engine__added,
+	.dirty = paged_engine__dirty,
 	.account = account,
 	.damage = damage,
 	.close = close_engine,
 };
 
-int slab_engine__open(const struct hooks *hooks, struct state *state, bool verify,
-		      struct engine **ret_engine)
+int slab_engine__open(const struct hooks *hooks, struct state *state,
+		      const struct engine_settings *settings, struct engine **ret_engine)
 {
 	struct slab_engine *slab_engine = calloc(1, sizeof(*slab_engine));
-	struct paged_engine *paged;
+	const struct engine engine = {.ops = &engine_ops, .state = state};
 	int err;
 
 	if (!slab_engine)
 		return -ENOMEM;
-	paged = &slab_engine->paged;
-	err = paged_engine__open(paged, &engine_ops, &paged_ops, state, hooks__extents_fd(hooks),
-				 hooks__slab_tables_fd(hooks));
+	slab_engine->list = hooks__slab_list(hooks);
+	err = paged_engine__init(&slab_engine->paged, &engine, &paged_ops, settings,
+				 hooks__extents_fd(hooks), hooks__slab_tables_fd(hooks));
 	if (err) {
-		close_engine(&paged->engine);
+		close_engine(&slab_engine->paged.engine);
 		return err;
 	}
-	paged->verify = verify;
-	*ret_engine = &paged->engine;
+	*ret_engine = &slab_engine->paged.engine;
 	return 0;
 }

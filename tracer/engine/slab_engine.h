@@ -7,12 +7,11 @@
 #ifndef TRACER_ENGINE_SLAB_ENGINE_H
 #define TRACER_ENGINE_SLAB_ENGINE_H
 
-#include "engine/engine.h"
+#include "engine/paged_engine.h"
 #include "kernel/hooks.h"
 
-/* hooks, state: borrowed. verify: keep checksums of what is read here, as BPF does of what it
- * reads. 0 and *ret_engine (its close), or -errno. */
-int slab_engine__open(const struct hooks *hooks, struct state *state, bool verify,
-		      struct engine **ret_engine);
+/* hooks, state: borrowed. 0 and *ret_engine (its close), or -errno. */
+int slab_engine__open(const struct hooks *hooks, struct state *state,
+		      const struct engine_settings *settings, struct engine **ret_engine);
 
 #endif

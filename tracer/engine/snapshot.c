@@ -21,8 +21,11 @@ struct snapshot {
 	struct engine *large; /* whole pages */
 	struct engine *both[2];
 	uint64_t slab_threshold;
-	uint64_t saved;       /* chunks in the snapshot */
-	uint64_t events_lost; /* of the kernel side's counter, as dealt with */
+	uint64_t saved;        /* chunks in the snapshot */
+	uint64_t saved_before; /* the last checkpoint */
+	bool whole;            /* there is a snapshot that can be restored */
+	bool committed;        /* the operation was a checkpoint, and is complete */
+	uint64_t events_lost;  /* of the kernel side's counter, as dealt with */
 };
 
 int snapshot__open(const struct snapshot_settings *settings, const struct hooks *hooks,
@@ -41,15 +44,13 @@ int snapshot__open(const struct snapshot_settings *settings, const struct hooks 
 				 &snapshot->small);
 	if (err)
 		goto out;
-	if (settings->pages_per_poll)
-		err = page_engine__open(hooks, state, settings->pages_per_poll,
-					settings->restore_in_bpf, settings->verify,
-					&snapshot->large);
+	if (settings->paged.pages_per_poll)
+		err = page_engine__open(hooks, state, &settings->paged, &snapshot->large);
 	else
-		err = slab_engine__open(hooks, state, settings->verify, &snapshot->large);
+		err = slab_engine__open(hooks, state, &settings->paged, &snapshot->large);
 out:
 	if (err) {
-		if (!settings->pages_per_poll)
+		if (!settings->paged.pages_per_poll)
 			log__error("cannot set up a snapshot: %s", strerror(-err));
 		snapshot__free(snapshot);
 		return err;
@@ -71,6 +72,8 @@ int snapshot__note(struct snapshot *snapshot, const struct event *event)
 	struct engine *engine;
 	int err = 0;
 
+	if (event->kind == EVENT_EXEC)
+		snapshot->whole = false;
 	for (int i = 0; !err && (engine = next(snapshot, &i));)
 		err = engine->ops->note(engine, event);
 	return err;
@@ -179,7 +182,7 @@ static int reset(struct snapshot *snapshot)
 	struct engine *engine;
 	int err = 0;
 
-	snapshot->state->valid = 0;
+	snapshot->state->valid = snapshot->whole = 0;
 	for (int i = 0; !err && (engine = next(snapshot, &i));)
 		err = engine->ops->reset(engine);
 	return err;
@@ -222,84 +225,6 @@ out:
 
 /* ---- copies ---- */
 
-int snapshot__begin(struct snapshot *snapshot, struct target *target, enum operation_kind kind)
-{
-	struct engine *engine;
-	int err = 0;
-
-	for (int i = 0; !err && (engine = next(snapshot, &i));)
-		if (engine->ops->begin)
-			err = engine->ops->begin(engine, target, kind);
-	return err;
-}
-
-bool snapshot__is_left(const struct snapshot *snapshot)
-{
-	const struct operation *operation = &snapshot->state->operation;
-
-	return operation->suspects || operation->differences || operation->slab_flags;
-}
-
-/* Before the target's memory is read or written. */
-static int hold(struct target *target)
-{
-	int err = target__hold(target);
-
-	return err ? err : fault__pass("repair", target->pid);
-}
-
-int snapshot__repair(struct snapshot *snapshot, struct target *target,
-		     struct engine_result *ret_result)
-{
-	struct engine *engine;
-	int err = 0;
-
-	for (int i = 0; !err && (engine = next(snapshot, &i));)
-		if (engine->ops->collect)
-			err = engine->ops->collect(engine);
-	if (err || !snapshot__is_left(snapshot))
-		return err;
-	err = target__look_again(target);
-	if (err)
-		return err;
-	if (snapshot->state->operation.differences)
-		err = fault__pass("restore", target->pid);
-	for (int i = 0; !err && (engine = next(snapshot, &i));) {
-		if (engine->ops->is_left(engine, target))
-			err = hold(target);
-		if (err)
-			return err;
-		err = engine->ops->repair(engine, target, ret_result);
-	}
-	return err;
-}
-
-void snapshot__commit(struct snapshot *snapshot, uint64_t chunks)
-{
-	struct engine *engine;
-	bool damage = fault__strikes("saved", "damage");
-
-	for (int i = 0; (engine = next(snapshot, &i));) {
-		if (engine->ops->commit)
-			engine->ops->commit(engine);
-		if (damage && engine->ops->damage)
-			engine->ops->damage(engine);
-	}
-	snapshot->saved = chunks;
-	snapshot->state->valid = 1;
-}
-
-uint64_t snapshot__count_gone(const struct snapshot *snapshot, uint64_t met)
-{
-	uint64_t known = snapshot->saved;
-	const struct engine *engine;
-
-	for (int i = 0; (engine = next(snapshot, &i));)
-		if (engine->ops->added)
-			known += engine->ops->added(engine);
-	return known > met ? known - met : 0;
-}
-
 /* Pages that the large engine would have to keep now: an estimate, for the target runs. */
 static int count_pages(const struct snapshot *snapshot, struct target *target, uint64_t *ret_pages)
 {
@@ -323,6 +248,141 @@ out:
 	intervals__clear(&large);
 	intervals__clear(&pages);
 	return err;
+}
+
+void snapshot__watch(struct snapshot *snapshot, struct target *target)
+{
+	uint64_t pages = snapshot->state->slabs;
+
+	if (snapshot->slab_threshold == UINT64_MAX ||
+	    (!pages && count_pages(snapshot, target, &pages)))
+		return;
+	snapshot->large->ops->watch(snapshot->large, target, pages);
+}
+
+int snapshot__begin(struct snapshot *snapshot, struct target *target, enum operation_kind kind)
+{
+	struct engine *engine;
+	int err = 0;
+
+	snapshot->committed = false;
+	for (int i = 0; !err && (engine = next(snapshot, &i));)
+		if (engine->ops->begin)
+			err = engine->ops->begin(engine, target, kind);
+	return err;
+}
+
+bool snapshot__is_left(const struct snapshot *snapshot)
+{
+	const struct operation *operation = &snapshot->state->operation;
+
+	return operation->suspects || operation->differences || operation->slab_flags;
+}
+
+/* Before the target's memory is read or written. */
+static int hold(struct target *target)
+{
+	int err = target__hold(target);
+
+	return err ? err : fault__pass("repair", target->pid);
+}
+
+static int repair(struct snapshot *snapshot, struct target *target, struct engine_result *result)
+{
+	struct engine *engine;
+	int err = target__look_again(target);
+
+	if (err)
+		return err;
+	if (snapshot->state->operation.differences)
+		err = fault__pass("restore", target->pid);
+	for (int i = 0; !err && (engine = next(snapshot, &i));) {
+		if (engine->ops->is_left(engine, target))
+			err = hold(target);
+		if (err)
+			return err;
+		err = engine->ops->repair(engine, target, result);
+	}
+	return err;
+}
+
+static bool is_good(const struct snapshot *snapshot, const struct engine_result *result)
+{
+	const struct operation *operation = &snapshot->state->operation;
+
+	return !result->failed && !operation->lost && !operation->failed;
+}
+
+int snapshot__repair(struct snapshot *snapshot, struct target *target,
+		     struct engine_result *ret_result)
+{
+	struct engine *engine;
+	int err = 0;
+
+	for (int i = 0; !err && (engine = next(snapshot, &i));)
+		if (engine->ops->collect)
+			err = engine->ops->collect(engine, target);
+	if (err)
+		return err;
+	if (snapshot__is_left(snapshot))
+		err = repair(snapshot, target, ret_result);
+	for (int i = 0; !err && (engine = next(snapshot, &i));)
+		if (engine->ops->settle)
+			err = engine->ops->settle(engine, target, is_good(snapshot, ret_result));
+	return err;
+}
+void snapshot__commit(struct snapshot *snapshot, uint64_t chunks)
+{
+	struct engine *engine;
+	bool damage = fault__strikes("saved", "damage");
+
+	for (int i = 0; (engine = next(snapshot, &i));) {
+		if (engine->ops->commit)
+			engine->ops->commit(engine);
+		if (damage && engine->ops->damage)
+			engine->ops->damage(engine);
+	}
+	snapshot->saved_before = snapshot->saved;
+	snapshot->saved = chunks;
+	snapshot->whole = snapshot->committed = true;
+	snapshot->state->valid = 1;
+}
+
+bool snapshot__revert(struct snapshot *snapshot)
+{
+	bool copied = !snapshot->state->valid || snapshot->committed;
+	struct engine *engine;
+
+	for (int i = 0; (engine = next(snapshot, &i));)
+		if (engine->ops->revert ? !engine->ops->revert(engine)
+					: copied && engine->ranges.count)
+			snapshot->whole = false;
+	if (snapshot->committed)
+		snapshot->saved = snapshot->saved_before;
+	snapshot->committed = false;
+	snapshot->state->valid = snapshot->whole;
+	return snapshot->whole;
+}
+
+enum dirty_way snapshot__dirty(const struct snapshot *snapshot, uint64_t *ret_pages)
+{
+	const struct engine *large = snapshot->large;
+
+	*ret_pages = 0;
+	if (!large->ranges.count && !large->reserved.count)
+		return DIRTY_AUTO;
+	return large->ops->dirty(large, ret_pages);
+}
+
+uint64_t snapshot__count_gone(const struct snapshot *snapshot, uint64_t met)
+{
+	uint64_t known = snapshot->saved;
+	const struct engine *engine;
+
+	for (int i = 0; (engine = next(snapshot, &i));)
+		if (engine->ops->added)
+			known += engine->ops->added(engine);
+	return known > met ? known - met : 0;
 }
 
 bool snapshot__provide(struct snapshot *snapshot, struct target *target)

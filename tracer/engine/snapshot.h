@@ -18,18 +18,17 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include "engine/engine.h"
+#include "engine/paged_engine.h"
 #include "kernel/hooks.h"
 #include "target/target.h"
 
 struct snapshot;
 
 struct snapshot_settings {
-	uint64_t slab_threshold; /* bytes; longer ranges are kept in pages. UINT64_MAX: none */
-	uint64_t ready_chunks;   /* room for so many chunks at first */
-	uint64_t max_chunks;     /* and at most */
-	uint32_t pages_per_poll; /* with the page engine, else 0 */
-	bool restore_in_bpf;
-	bool verify; /* keep checksums of pages */
+	uint64_t slab_threshold;      /* bytes; longer ranges are kept in pages. UINT64_MAX: none */
+	uint64_t ready_chunks;        /* room for so many chunks at first */
+	uint64_t max_chunks;          /* and at most */
+	struct engine_settings paged; /* of the slab or the page engine */
 };
 
 /* hooks, state: borrowed. 0 and *ret_snapshot (snapshot__free), or -errno after
@@ -49,8 +48,11 @@ int snapshot__note(struct snapshot *snapshot, const struct event *event);
  */
 int snapshot__reconcile(struct snapshot *snapshot, struct target *target, enum operation_kind kind);
 
-/* Before each copy: finds the pages to be copied. The snapshot before a checkpoint is lost. 0;
- * -ENOMEM; -REASON_SLAB_LIMIT; -ESRCH; -errno. */
+/* Before a checkpoint, while no thread of the target is held: looks how writes of the target can be
+ * tracked. */
+void snapshot__watch(struct snapshot *snapshot, struct target *target);
+
+/* Before each copy: finds the pages to be copied. 0; -ENOMEM; -REASON_SLAB_LIMIT; -ESRCH; -errno. */
 int snapshot__begin(struct snapshot *snapshot, struct target *target, enum operation_kind kind);
 
 /*
@@ -68,6 +70,14 @@ bool snapshot__is_left(const struct snapshot *snapshot);
 
 /* The checkpoint is whole, and has so many chunks: from now on it can be restored. */
 void snapshot__commit(struct snapshot *snapshot, uint64_t chunks);
+
+/* The checkpoint has failed. The snapshot before it can be restored again if it is whole. Returns
+ * whether it is. */
+bool snapshot__revert(struct snapshot *snapshot);
+
+/* How the last operation found the pages that may differ from the snapshot, and the number of pages
+ * it has looked at; DIRTY_AUTO where no pages are kept. */
+enum dirty_way snapshot__dirty(const struct snapshot *snapshot, uint64_t *ret_pages);
 
 /* Chunks of the snapshot that are not there any more, after a restore that has met so many. */
 uint64_t snapshot__count_gone(const struct snapshot *snapshot, uint64_t met);

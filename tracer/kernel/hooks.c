@@ -19,6 +19,7 @@
 struct hooks {
 	struct tracer_bpf *object;
 	uint64_t *suspects;
+	uint64_t *slab_list;
 	struct difference *differences; /* NULL where BPF restores */
 	bool attached;                  /* at least one hook may be */
 };
@@ -140,10 +141,10 @@ static int install(const struct tracer_bpf *object, const struct bpf_program *pr
 				    sizeof(fd), BPF_ANY);
 }
 
-/* Maps the values of a mappable array, for reading. */
-static int map_array(const struct bpf_map *map, size_t bytes, void **ret_values)
+/* Maps the values of a mappable array. */
+static int map_array(const struct bpf_map *map, size_t bytes, int protection, void **ret_values)
 {
-	void *values = mmap(NULL, bytes, PROT_READ, MAP_SHARED, bpf_map__fd(map), 0);
+	void *values = mmap(NULL, bytes, protection, MAP_SHARED, bpf_map__fd(map), 0);
 
 	if (values == MAP_FAILED)
 		return -errno;
@@ -199,13 +200,17 @@ int hooks__attach(const struct hook_settings *settings, const struct kernel_fact
 	if (err)
 		goto out;
 	step = "map the arrays of";
-	err = map_array(object->maps.suspects, SUSPECT_PAGES * sizeof(*hooks->suspects),
+	err = map_array(object->maps.suspects, SUSPECT_PAGES * sizeof(*hooks->suspects), PROT_READ,
 			(void **)&hooks->suspects);
+	if (err)
+		goto out;
+	err = map_array(object->maps.slab_list, SLABS_LISTED * sizeof(*hooks->slab_list),
+			PROT_READ | PROT_WRITE, (void **)&hooks->slab_list);
 	if (err)
 		goto out;
 	if (!settings->restore_in_bpf)
 		err = map_array(object->maps.differences, DIFFERENCES * sizeof(*hooks->differences),
-				(void **)&hooks->differences);
+				PROT_READ, (void **)&hooks->differences);
 	if (err)
 		goto out;
 	step = "attach";
@@ -235,6 +240,11 @@ struct state *hooks__state(const struct hooks *hooks)
 const uint64_t *hooks__suspects(const struct hooks *hooks)
 {
 	return hooks->suspects;
+}
+
+uint64_t *hooks__slab_list(const struct hooks *hooks)
+{
+	return hooks->slab_list;
 }
 
 const struct difference *hooks__differences(const struct hooks *hooks)
@@ -324,6 +334,8 @@ void hooks__free(struct hooks *hooks)
 	}
 	if (hooks->suspects)
 		munmap(hooks->suspects, SUSPECT_PAGES * sizeof(*hooks->suspects));
+	if (hooks->slab_list)
+		munmap(hooks->slab_list, SLABS_LISTED * sizeof(*hooks->slab_list));
 	if (hooks->differences)
 		munmap(hooks->differences, DIFFERENCES * sizeof(*hooks->differences));
 	tracer_bpf__destroy(hooks->object);

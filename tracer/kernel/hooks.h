@@ -45,6 +45,8 @@ struct state *hooks__state(const struct hooks *hooks);
 const uint64_t *hooks__suspects(const struct hooks *hooks);
 /* The differences map as an array of DIFFERENCES; NULL where BPF restores. */
 const struct difference *hooks__differences(const struct hooks *hooks);
+/* The map slab_list as an array of SLABS_LISTED. */
+uint64_t *hooks__slab_list(const struct hooks *hooks);
 /* File descriptors of maps, borrowed. */
 int hooks__events_fd(const struct hooks *hooks);
 int hooks__chunks_fd(const struct hooks *hooks);

@@ -19,7 +19,7 @@ static const char *const columns[] = {
 	"op",         "engine",        "regions",         "ranges",        "chunks",
 	"bytes",      "absent_chunks", "repaired_chunks", "failed_chunks", "copy_ns",
 	"latency_ns", "mib_per_s",     "restore_path",    "kernel",        "status",
-	"new_chunks", "gone_chunks",   "clean_chunks",
+	"new_chunks", "gone_chunks",   "clean_chunks",    "dirty_way",     "dirty_pages",
 };
 
 struct report {
@@ -131,6 +131,8 @@ static void add_totals(struct totals *totals, const struct operation_row *row)
 	totals->repaired += row->repaired;
 	totals->failed += row->failed;
 	totals->gone += row->gone;
+	totals->dirty_pages += row->dirty_pages;
+	totals->ways[row->dirty_way]++;
 	switch (row->status) {
 	case STATUS_OK:
 		totals->ok++;
@@ -186,6 +188,8 @@ void report__add(struct report *report, const struct operation_row *row)
 	csv__u64(csv, row->fresh);
 	csv__u64(csv, row->gone);
 	csv__u64(csv, row->clean);
+	csv__string(csv, row->dirty_way ? dirty_pages__name(row->dirty_way) : "-");
+	csv__u64(csv, row->dirty_pages);
 	err = csv__end_row(csv);
 	if (err && !report->rows_lost++)
 		log__warn("cannot write to the report %s: %s; rows are being lost", report->path,

@@ -10,6 +10,7 @@
 #include <sys/types.h>
 #include <linux/types.h>
 #include "tracer.h"
+#include "engine/dirty_pages.h"
 #include "report/histogram.h"
 
 enum operation_status { STATUS_OK, STATUS_PARTIAL, STATUS_FAILED };
@@ -22,22 +23,25 @@ struct operation_row { /* one operation; counts are chunks unless they say other
 	uint64_t absent;
 	uint64_t repaired;
 	uint64_t failed;
-	uint64_t fresh; /* registered after the checkpoint, not changed */
-	uint64_t gone;  /* saved, but unmapped since */
-	uint64_t clean; /* not changed since the checkpoint, not written */
+	uint64_t fresh;       /* registered after the checkpoint, not changed */
+	uint64_t gone;        /* saved, but unmapped since */
+	uint64_t clean;       /* not changed since the checkpoint, not written */
+	uint64_t dirty_pages; /* pages that were looked at, for they may differ */
 	uint64_t copy_ns;
 	uint64_t latency_ns; /* 0: it never completed */
 	pid_t pid;
 	enum operation_kind kind;
 	enum operation_status status;
 	const char *restore_path; /* "bpf", "process_vm" or "-" */
+	enum dirty_way dirty_way; /* how these pages were found; DIRTY_AUTO: there are none */
 	char comm[17];
 };
 
 struct totals {                   /* of one kind of operation */
 	struct histogram latency; /* of the ok ones */
 	uint64_t count, ok, partial, failed_operations;
-	uint64_t bytes, copy_ns, absent, repaired, failed, gone;
+	uint64_t bytes, copy_ns, absent, repaired, failed, gone, dirty_pages;
+	uint64_t ways[DIRTY_WAYS]; /* of operations that found their pages so */
 };
 
 struct report;

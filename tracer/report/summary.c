@@ -45,6 +45,28 @@ static void print_operations(const struct report *report, FILE *out)
 	}
 }
 
+/* Which pages could differ from the snapshot, and how that was found. */
+static void print_dirty(const struct report *report, FILE *out)
+{
+	for (int kind = 0; kind < OPERATION_KINDS; kind++) {
+		const struct totals *totals = report__totals(report, kind);
+		const char *comma = "";
+
+		if (totals->count == totals->ways[DIRTY_AUTO])
+			continue;
+		fprintf(out, "  %ss looked at %lu pages (", kind_names[kind],
+			(unsigned long)totals->dirty_pages);
+		for (int way = DIRTY_AUTO + 1; way < DIRTY_WAYS; way++) {
+			if (!totals->ways[way])
+				continue;
+			fprintf(out, "%s%s %lu", comma, dirty_pages__name(way),
+				(unsigned long)totals->ways[way]);
+			comma = ", ";
+		}
+		fprintf(out, ")\n");
+	}
+}
+
 /* One line that lists all counts but zeros, with "; " between. No line if all are zero. */
 struct note {
 	const char *head; /* what the line begins with */
@@ -157,6 +179,7 @@ void summary__print(const struct report *report, const struct hooks *hooks,
 {
 	fprintf(out, "\n");
 	print_operations(report, out);
+	print_dirty(report, out);
 	if (stats) {
 		print_chunks(report, out);
 		print_latency(state, out);

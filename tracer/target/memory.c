@@ -89,8 +89,12 @@ const struct mappings *memory__mappings(const struct memory *memory)
 	return &memory->mappings;
 }
 
-/* The number of the first mapping that ends above address. */
-static size_t first_above(const struct memory *memory, uint64_t address)
+struct pagemap *memory__pagemap(struct memory *memory)
+{
+	return &memory->pagemap;
+}
+
+size_t memory__first_mapping(const struct memory *memory, uint64_t address)
 {
 	size_t low = 0, high = memory->mappings.count;
 
@@ -107,7 +111,8 @@ static size_t first_above(const struct memory *memory, uint64_t address)
 
 static const struct mapping *find_mapping(const struct memory *memory, uint64_t address)
 {
-	const struct mapping *mapping = &memory->mappings.items[first_above(memory, address)];
+	const struct mapping *mapping =
+		&memory->mappings.items[memory__first_mapping(memory, address)];
 
 	return mapping < memory->mappings.items + memory->mappings.count &&
 			       mapping->start <= address
@@ -246,7 +251,8 @@ int memory__data_pages(struct memory *memory, uint64_t start, uint64_t end, stru
 {
 	int err = 0;
 
-	for (size_t i = first_above(memory, start); i < memory->mappings.count && !err; i++) {
+	for (size_t i = memory__first_mapping(memory, start); i < memory->mappings.count && !err;
+	     i++) {
 		const struct mapping *mapping = &memory->mappings.items[i];
 
 		if (mapping->start >= end)

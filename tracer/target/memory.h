@@ -14,6 +14,7 @@
 #include <sys/uio.h>
 #include "base/procfs.h"
 #include "base/intervals.h"
+#include "pages/pagemap.h"
 
 struct memory;
 
@@ -31,6 +32,12 @@ int memory__look_again(struct memory *memory, bool mappings_changed);
 
 /* The mappings as of the last refresh; valid until the next. */
 const struct mappings *memory__mappings(const struct memory *memory);
+
+/* The number of the first of them that ends above address. */
+size_t memory__first_mapping(const struct memory *memory, uint64_t address);
+
+/* The target's pagemap, for a walk that no other call on memory interrupts. */
+struct pagemap *memory__pagemap(struct memory *memory);
 
 /*
  * May the page at address hold data? False only if the kernel says that it was never touched: an

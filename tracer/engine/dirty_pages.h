@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * Which pages of the target may differ from the snapshot, found without reading them all. Private
+ * anonymous memory is armed when it is saved. A later question has two answers:
+ *
+ *	saved:    |a a a a a a a a|   a: armed         |c c|   c: cannot be armed
+ *	written:       |w|                             |c c|   hold data, and may differ
+ *	missing:             |m|                               known to the snapshot, without data now
+ *
+ * Always holds: a page is left out only if the kernel says that it is there, armed, and not written
+ * since. So a page that was given back, replaced, or never armed is in an answer. What is left out
+ * is as it was when it was last armed; the caller arms pages when they equal the snapshot, or
+ * before they are saved.
+ */
+#ifndef TRACER_ENGINE_DIRTY_PAGES_H
+#define TRACER_ENGINE_DIRTY_PAGES_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include "base/intervals.h"
+#include "pages/write_tracking.h"
+#include "target/target.h"
+
+enum dirty_way {
+	DIRTY_AUTO,    /* the first of the others that works; only as a wish */
+	DIRTY_SCAN,    /* userfaultfd(2) write protection, and PAGEMAP_SCAN */
+	DIRTY_SOFT,    /* soft-dirty bits */
+	DIRTY_COMPARE, /* nothing is armed: every page may differ */
+	DIRTY_WAYS,
+};
+
+struct dirty_pages {
+	enum dirty_way wish;
+	enum dirty_way way; /* DIRTY_AUTO: not decided yet */
+	struct write_tracking tracking;
+	struct intervals armed;
+	struct intervals written, missing; /* the last answer */
+};
+
+/* "scan", "compare", ...; of DIRTY_AUTO "auto". */
+const char *dirty_pages__name(enum dirty_way way);
+
+/* Begins with nothing armed. */
+void dirty_pages__init(struct dirty_pages *dirty, enum dirty_way wish);
+
+/* Decides on the way and gets what it needs from the target, none of whose threads is held. Done
+ * once for each program that the target executes. Where nothing works the way is DIRTY_COMPARE,
+ * which a message says if another one was wished for. */
+void dirty_pages__choose(struct dirty_pages *dirty, struct target *target);
+
+/* Does the way spare reading pages? False before dirty_pages__choose. */
+static inline bool dirty_pages__is_tracking(const struct dirty_pages *dirty)
+{
+	return dirty->way == DIRTY_SCAN || dirty->way == DIRTY_SOFT;
+}
+
+/* Must the target stand still from a question until its pages are armed? If not, only a page that
+ * was in the answer is armed, and no write is lost. */
+static inline bool dirty_pages__needs_stop(const struct dirty_pages *dirty)
+{
+	return dirty->way == DIRTY_SOFT;
+}
+
+/* Arms everything of ranges that can be armed, and nothing else any more. What is armed already
+ * stays as it is. The mappings that memory knows must be those of now. With soft-dirty
+ * bits it only says what is to be armed: dirty_pages__arm does it. 0, -ENOMEM or -ESRCH. */
+int dirty_pages__cover(struct dirty_pages *dirty, struct memory *memory,
+		       const struct intervals *ranges);
+
+/*
+ * Finds the pages of saved that may differ, as drawn above, and sets written and missing. known:
+ * the pages of saved that the snapshot has. 0; -ENOMEM; -ESRCH; -errno: the answer is then empty.
+ */
+int dirty_pages__ask(struct dirty_pages *dirty, struct memory *memory,
+		     const struct intervals *saved, const struct intervals *known);
+
+/* Arms these pages again, where they can be armed; with soft-dirty bits, all pages of the target. 0;
+ * -ENOMEM; -ESRCH or another -errno: with soft-dirty bits, nothing is armed then. */
+int dirty_pages__arm(struct dirty_pages *dirty, struct memory *memory,
+		     const struct intervals *pages);
+
+/* [start, end) has another mapping now, or none. 0 or -ENOMEM. */
+int dirty_pages__drop(struct dirty_pages *dirty, uint64_t start, uint64_t end);
+
+/* Disarms everything; the way is to be chosen again. Harmless twice. */
+void dirty_pages__forget(struct dirty_pages *dirty);
+
+#endif
