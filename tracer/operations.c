@@ -379,7 +379,7 @@ void operations__expect_poll(struct operations *operations, uint64_t sequence)
 
 	operations->expected_ns = clock__now_ns();
 	if (sequence > operations->reply.last) /* else the answer is there already */
-		control__forget(operations->reply.control, operation->kind, operation->uid);
+		(void)control__forget(operations->reply.control, operation->kind, operation->uid);
 }
 
 /* The target asked, and has not polled for a while. */

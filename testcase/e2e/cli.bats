@@ -208,6 +208,10 @@ run_tracer()
 	trace touch "$dir/ran"
 	expect_status 125
 	expect_text "$err" '/dev/full: No space left'
+	csv=/dev/stdout
+	trace touch "$dir/ran"
+	expect_status 125
+	expect_text "$err" '/dev/stdout: it is a symbolic link'
 	[ ! -e "$dir/ran" ]
 }
 

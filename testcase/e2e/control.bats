@@ -93,6 +93,7 @@ expect_obstacle()
 {
 	expect_status 125
 	expect_text "$err" 'cannot create .*checkpoint_complete'
+	expect_text "$err" 'checkpoint_complete is there, and is not a plain file of user 0: a client'
 	[ "$(column status | head -n 1)" = failed ]
 	[ ! -e "$control/ready_to_checkpoint" ]
 }

@@ -17,7 +17,7 @@
 #include "talk.h"
 #include "tap.h"
 
-#define TESTS      61
+#define TESTS      65
 #define OTHER_USER 54321
 
 #define CHECKPOINT OPERATION_CHECKPOINT
@@ -297,16 +297,23 @@ static void test_begin(struct control *control)
 {
 	make_file("restore_complete", OTHER_USER);
 	make_file("checkpoint_complete", OTHER_USER);
-	control__forget(control, RESTORE, OTHER_USER + 1);
-	tap__ok(exists("restore_complete"), "begin: somebody else's file stays");
-	control__forget(control, RESTORE, OTHER_USER);
+	talk__listen();
+	tap__equal(control__forget(control, RESTORE, OTHER_USER + 1), -EEXIST,
+		   "begin: somebody else's file is in the way");
+	tap__ok(strstr(talk__hear(), "restore_complete is there, and is not a plain file of user"),
+		"begin: which is told");
+	tap__ok(exists("restore_complete"), "begin: and stays");
+	tap__equal(control__forget(control, RESTORE, OTHER_USER), 0,
+		   "begin: the user's own is not");
 	tap__ok(!exists("restore_complete") && exists("checkpoint_complete"),
 		"begin: the file of the user goes, not that of the other kind");
 	make_file("restore_complete", 0);
-	control__forget(control, RESTORE, OTHER_USER);
+	must(control__forget(control, RESTORE, OTHER_USER));
 	tap__ok(!exists("restore_complete"), "begin: a file of root's goes");
 	must(symlink("victim", "restore_complete"));
-	control__forget(control, RESTORE, 0);
+	talk__listen();
+	tap__equal(control__forget(control, RESTORE, 0), -EEXIST, "begin: a link is in the way");
+	(void)talk__hear();
 	tap__ok(exists("restore_complete") && exists("victim"), "begin: a link stays");
 }
 

@@ -251,9 +251,15 @@ static int remove_old(const struct control *control, const char *name, uid_t uid
 	return unlinkat(control->folder_fd, name, 0) && errno != ENOENT ? -errno : 0;
 }
 
-void control__forget(const struct control *control, enum operation_kind kind, uid_t uid)
+int control__forget(const struct control *control, enum operation_kind kind, uid_t uid)
 {
-	(void)remove_old(control, completions[kind], uid); /* control__complete() tells */
+	int err = remove_old(control, completions[kind], uid);
+
+	if (err == -EEXIST)
+		log__error("%s is there, and is not a plain file of user %u: a client may take it "
+			   "for the answer; remove it",
+			   control->completion_paths[kind], uid);
+	return err;
 }
 
 void control__provide(struct control *control, uid_t uid, gid_t gid)

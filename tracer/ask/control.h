@@ -46,8 +46,9 @@ bool control__is_replaced(const struct control *control);
 bool control__is_elsewhere(const struct control *control, enum operation_kind kind, pid_t pid);
 
 /* Removes the completion file of an earlier request, if the client left it and it is a plain file
- * of uid or root: at the next request the client would take it for the answer. */
-void control__forget(const struct control *control, enum operation_kind kind, uid_t uid);
+ * of uid or root: at the next request the client would take it for the answer. Returns 0, also when
+ * there is none; -EEXIST, after saying so, if something else is there; or another -errno. */
+int control__forget(const struct control *control, enum operation_kind kind, uid_t uid);
 
 /* Makes the next completion file, without a name yet. On a disk that takes 20 to 60 us, and so the
  * target need not wait. Does nothing where the file system has no such files (O_TMPFILE, open(2)).

@@ -109,7 +109,9 @@ int report__create(const char *path, const char *program, const char *engine, co
 			  &report->csv);
 	if (err) {
 		log__error("cannot write the report %s: %s; name another file with --output",
-			   report->path, strerror(-err));
+			   report->path,
+			   err == -ELOOP ? "it is a symbolic link, which is not followed"
+					 : strerror(-err));
 		goto out;
 	}
 	*ret_report = report;
