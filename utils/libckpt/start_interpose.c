@@ -126,7 +126,8 @@ EXPORTED sighandler_t sysv_signal(int number, sighandler_t handler)
 EXPORTED sighandler_t __sysv_signal(int number, sighandler_t handler) /* NOLINT: glibc's name */
 	__attribute__((alias("sysv_signal")));
 
-EXPORTED sighandler_t bsd_signal(int number, sighandler_t handler) /* NOLINT: glibc's name */
+EXPORTED sighandler_t bsd_signal(int number, sighandler_t handler);
+EXPORTED sighandler_t bsd_signal(int number, sighandler_t handler)
 {
 	return signal(number, handler);
 }
