@@ -26,6 +26,8 @@ enum {
 	ACCOUNTS = 17,
 	MONEY = 1000,     /* in each account at first */
 	CHURN = 40 << 10, /* bytes */
+	TWO_PAGES = 2 << 12,
+	THREE_PAGES = 3 << 12,
 };
 
 static struct board *board;
@@ -70,10 +72,10 @@ static void *trade(void *argument)
 
 		(void)pthread_mutex_lock(&lock);
 		*accounts[self] -= 7;
-		*accounts[(self * 5 + steps) % ACCOUNTS] += 7;
+		*accounts[(5UL * self + steps) % ACCOUNTS] += 7;
 		for (unsigned int i = 0; i < ACCOUNTS; i++)
 			total += *accounts[i];
-		if (total != ACCOUNTS * MONEY)
+		if (total != (long)ACCOUNTS * MONEY)
 			broken("the money of all threads");
 		(void)pthread_mutex_unlock(&lock);
 		sum += 0.5;
@@ -254,7 +256,7 @@ static void churn_mapping(struct churn *churn, unsigned int i)
 		if (!is_whole(*mapping, 4096, (unsigned char)i))
 			broken("a mapping");
 		(void)mprotect(*mapping, 4096, PROT_READ);
-		(void)munmap(*mapping + (churn->step % 2) * 4096, CHURN - 4096);
+		(void)munmap(*mapping + churn->step % 2 * 4096, CHURN - 4096);
 		*mapping = NULL;
 		return;
 	}
@@ -262,21 +264,21 @@ static void churn_mapping(struct churn *churn, unsigned int i)
 	if (*mapping == MAP_FAILED)
 		*mapping = NULL;
 	else
-		memset(*mapping, (int)i, 2 * 4096);
+		memset(*mapping, (int)i, TWO_PAGES);
 }
 
 /* A private mapping of the program itself, written here and there. */
 static void churn_file(const struct churn *churn)
 {
 	int fd = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
-	unsigned char *bytes = mmap(NULL, 3 * 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE, fd, 0);
+	unsigned char *bytes = mmap(NULL, THREE_PAGES, PROT_READ | PROT_WRITE, MAP_PRIVATE, fd, 0);
 
 	(void)close(fd);
 	if (bytes == MAP_FAILED)
 		return;
-	bytes[churn->step % (3 * 4096)]++;
+	bytes[churn->step % (THREE_PAGES)]++;
 	if (churn->step % 2)
-		(void)munmap(bytes, 3 * 4096);
+		(void)munmap(bytes, THREE_PAGES);
 }
 
 static void churn_block(struct churn *churn, unsigned int i)

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-2-Clause
-# Checkpoints and rollbacks from outside, on a program that knows nothing of them: its whole state is
-# compared with that of the checkpoint.
+# Checkpoints and rollbacks from outside, on a program that knows nothing of them: its whole state
+# is compared with that of the checkpoint.
 
 load common
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * rollback ATTACHED SCENE: runs the program attached and rolls it back, in TAP. Job control stops it
- * around each rollback that is checked, so that its whole state can be compared with that of the
+ * rollback ATTACHED SCENE: runs the program attached and rolls it back, in TAP. Job control stops
+ * it around each rollback that is checked, so that its whole state can be compared with that of the
  * checkpoint. What the program shows on its board must hold while it runs.
  */
 #include <dirent.h>

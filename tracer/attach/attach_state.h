@@ -46,13 +46,13 @@ void attach_state__retire(struct attach *attach, struct checkpoint *checkpoint);
 /* Nobody knows what the pages of the process are. */
 void attach_state__lose_base(struct attach *attach);
 
-/* Arms what is in ranges and in mappings, which are those of now: what has been mapped, before it is
- * written. What cannot be armed counts as changed. */
+/* Arms what is in ranges and in mappings, which are those of now. What has just been mapped is armed
+ * before it is written. What cannot be armed counts as changed. */
 void attach_state__arm(struct attach *attach, const struct mappings *mappings,
 		       const struct intervals *ranges);
 
-/* The process has the bytes of this checkpoint now: makes it base, and all pages clean. mappings: of
- * now. touched: pages that the caller has written. */
+/* The process has the bytes of this checkpoint now: makes it base, and all pages clean.
+ * mappings: of now. touched: pages that the caller has written. */
 void attach_state__set_base(struct attach *attach, struct checkpoint *base,
 			    const struct mappings *mappings, const struct intervals *touched);
 

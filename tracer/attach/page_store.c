@@ -32,7 +32,7 @@ static struct page_block *block_of(const struct page_store *store, uint32_t page
 static int add_block(struct page_store *store)
 {
 	struct page_block **larger =
-		reallocarray(store->blocks, store->count + 1, sizeof(*store->blocks));
+		reallocarray(store->blocks, store->count + 1, sizeof(struct page_block *));
 
 	if (!larger)
 		return -ENOMEM;

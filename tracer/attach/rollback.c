@@ -71,7 +71,7 @@ static bool is_in(const struct threads *threads, const struct thread *thread)
 static int look_at_threads(struct rollback *r)
 {
 	struct attach *attach = r->attach;
-	struct threads now = {0}, ended = {0};
+	struct threads now = {0};
 	int err = threads__read(attach->pid, &now);
 
 	if (err)
@@ -98,7 +98,6 @@ static int look_at_threads(struct rollback *r)
 	}
 out:
 	threads__clear(&now);
-	threads__clear(&ended);
 	return err;
 }
 
@@ -153,7 +152,7 @@ static int look_at_mappings(struct rollback *r)
 		err = layout__compare(&r->to->mappings, &r->now, &r->change, &gone);
 	if (!err)
 		err = remake__check_files(r->attach->pid, &r->change, &gone);
-	if (err == -REASON_MEMORY_GONE)
+	if (err == -REASON_MEMORY_GONE && gone)
 		name_mapping(r->attach, gone);
 	return err ? err : count_fresh(r, &r->change);
 }
@@ -236,12 +235,14 @@ static int add_saved(struct rollback *r, const struct interval *range)
 	return err;
 }
 
+/* The mapping that holds address, which is in one. */
 static const struct mapping *find_mapping(const struct mappings *mappings, uint64_t address)
 {
-	for (size_t i = 0; i < mappings->count; i++)
-		if (mappings->items[i].start <= address && address < mappings->items[i].end)
-			return &mappings->items[i];
-	return NULL;
+	const struct mapping *mapping = mappings->items;
+
+	while (mapping->end <= address)
+		mapping++;
+	return mapping;
 }
 
 /* Clears [start, end), of which nothing is saved. */

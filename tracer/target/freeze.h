@@ -59,8 +59,8 @@ int freeze__for_each(const struct freeze *freeze, int (*each)(pid_t tid, void *a
 		     void *argument);
 
 /*
- * Lets every stopped thread run again. Harmless when none is stopped. A call that ends with EINTR at
- * any stop (signal(7)) begins again. A thread that did not stop in time, such as one inside
+ * Lets every stopped thread run again. Harmless when none is stopped. A call that ends with EINTR
+ * at any stop (signal(7)) begins again. A thread that did not stop in time, such as one inside
  * vfork(2), may stop later: call this again from time to time.
  */
 void freeze__release(struct freeze *freeze);
