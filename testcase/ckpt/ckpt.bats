@@ -906,10 +906,13 @@ restart_in_background()
 }
 
 @test 'an image each 100 ms, of a child that goes into the background' {
-	start CKPT_FILE="$dir/image-%p" CKPT_INTERVAL=100ms background
-	child=$(awk '/^child/ { print $2 }' out)
-	wait_for 'an image of the child' test -e "image-$child"
-	expect_unharmed
+	for way in 0 1; do # fork(3), _Fork(3)
+		rm -f finish image-*
+		start CKPT_FILE="$dir/image-%p" CKPT_INTERVAL=100ms "background $way"
+		child=$(awk '/^child/ { print $2 }' out)
+		wait_for 'an image of the child' test -e "image-$child"
+		expect_unharmed
+	done
 }
 
 @test 'brought back: files under all numbers, that of libckpt among them' {

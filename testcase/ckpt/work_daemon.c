@@ -252,7 +252,7 @@ static void views(void)
 static void background(void)
 {
 	int status = 0;
-	pid_t child = fork();
+	pid_t child = work_number ? _Fork() : fork();
 
 	must(child >= 0);
 	if (child > 0) {

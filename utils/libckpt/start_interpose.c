@@ -366,6 +366,18 @@ EXPORTED void *mremap(void *address, size_t bytes, size_t new_bytes, int flags, 
 	return result;
 }
 
+/* ---- children ---- */
+
+/* It does not call what pthread_atfork(3) was told, as fork(3) does. */
+EXPORTED pid_t _Fork(void) /* NOLINT: glibc's name */
+{
+	const pid_t child = NEXT(_Fork)();
+
+	if (child == 0 && self.number)
+		handler__start_in_child();
+	return child;
+}
+
 /* ---- seccomp(2) ---- */
 
 /* Said before, since the filter may not even let us write; the handler then makes no call. */
