@@ -120,14 +120,14 @@ struct task_struct { /* include/linux/sched.h */
 	unsigned int flags;
 	const struct cred *cred;
 	struct mm_struct *mm;
-	struct task_struct *group_leader;
-	struct pid *thread_pid;
 	struct signal_struct *signal;
 	struct files_struct *files;
 	struct rseq *rseq; /* with CONFIG_RSEQ */
 	__u32 rseq_len;    /* since 6.3 */
 	int pagefault_disabled;
 	struct io_uring_task *io_uring; /* with CONFIG_IO_URING; NULL: it has never used it */
+	struct task_struct *group_leader;
+	struct pid *thread_pid;
 } CORE;
 
 struct pt_regs { /* arch/x86/include/asm/ptrace.h */
