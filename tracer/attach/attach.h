@@ -40,7 +40,7 @@ int attach__open(pid_t pid, enum write_tracking_way best, struct attach **ret_at
 /* What an operation has done. */
 struct attach_result {
 	char name[ATTACH_NAME_BYTES]; /* of the checkpoint */
-	uint64_t pages;               /* saved (pages of zeros are not), or written back */
+	uint64_t pages;               /* new in a checkpoint, without zeros, or written back */
 	uint64_t bytes;               /* of these pages */
 	uint64_t stop_ns;          /* from the first thread that stops to the last that goes on */
 	uint32_t threads;          /* of the checkpoint */
