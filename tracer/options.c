@@ -340,8 +340,10 @@ static const char help_text[] =
 	"DIR/ready_to_restore, and polls DIR/checkpoint_complete or DIR/restore_complete with "
 	"access(2). Each operation adds a row to the CSV report. At the end a summary is printed "
 	"on stderr.\n\n"
-	"With -p, somebody else asks, with tracer ctl. tracer check tells what this machine can "
-	"do.\n\n"
+	"With -p, somebody else asks:\n"
+	"  tracer ctl PID COMMAND  checkpoints and rollbacks, see tracer ctl --help\n\n"
+	"What this machine can do:\n"
+	"  tracer check\n\n"
 	"Exit status: that of PROGRAM (128+N if signal N ended it); 125 if the tracer or an "
 	"operation failed, 126 if PROGRAM cannot be run, 127 if it is not found.";
 
@@ -351,7 +353,7 @@ void options__parse(int argc, char **argv, struct options *ret)
 		.options = option_list,
 		.parser = read_option,
 		.children = help__options,
-		.args_doc = "[--] PROGRAM [ARG...]\n--wait NAME\n-p PID\nctl PID COMMAND\ncheck",
+		.args_doc = "[--] PROGRAM [ARG...]\n--wait NAME\n-p PID",
 		.doc = help_text,
 	};
 
