@@ -99,7 +99,7 @@ static bool check_bpf(bool is_root)
 	has_all &= tell("BPF", !err, "programs can be loaded", text);
 	read_line(LOCKDOWN, lockdown, sizeof(lockdown));
 	(void)snprintf(text, sizeof(text), "restores go through process_vm_writev (lockdown: %s)",
-		       *lockdown ? lockdown : "not known");
+		       *lockdown ? lockdown : LOCKDOWN " cannot be read");
 	if (err)
 		tell_unknown("BPF writes", "not known without BPF");
 	else

@@ -46,7 +46,9 @@ static void read_word(struct argp_state *state, char *text, struct request *requ
 		argp_error(state, "too many words: '%s'", text);
 	for (const char *at = text; !*text || *at; at++) {
 		if (*at <= ' ' || *at > '~')
-			argp_error(state, "a word has no blanks, and ASCII only");
+			argp_error(state,
+				   "'%s': only letters, digits, '.', '_' and '-' can be used",
+				   text);
 	}
 	request->word[request->words++] = text;
 }
