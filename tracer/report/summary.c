@@ -14,7 +14,8 @@ static const char *const counter_texts[] = {
 	[COUNTER_RANGES_DEFERRED] = "long ranges left to user space",
 	[COUNTER_REQUESTS_BUSY] = "requests ignored, another operation was under way",
 	[COUNTER_COPY_FAILED] = "copies broken off",
-	[COUNTER_PROGRAM_MISSING] = "copies without the program that goes on with them",
+	[COUNTER_PROGRAM_MISSING] =
+		"copies broken off, the BPF program that continues them was missing",
 	[COUNTER_SLABS_DAMAGED] = "slabs that are not what was saved, and were not restored",
 };
 _Static_assert(sizeof(counter_texts) / sizeof(*counter_texts) == COUNTERS,
