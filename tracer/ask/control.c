@@ -89,18 +89,21 @@ static int lock_folder(struct control *control)
 	return err;
 }
 
+/* Says that the folder cannot be used. Returns err. */
+static int refuse_folder(const char *folder, int err)
+{
+	log__error("control folder %s: %s; make it, or choose another one with --control-dir",
+		   folder, strerror(-err));
+	return err;
+}
+
 static int set_paths(struct control *control, const char *folder)
 {
 	char *real = realpath(folder, NULL);
 	int err = 0;
 
-	if (!real) {
-		err = -errno;
-		log__error("control folder %s: %s; make it, or choose another one with "
-			   "--control-dir",
-			   folder, strerror(-err));
-		return err;
-	}
+	if (!real)
+		return refuse_folder(folder, -errno);
 	/* what the target writes must be what we compare: the name as given, if it is absolute */
 	if (snprintf(control->folder, PATH_BYTES, "%s", *folder == '/' ? folder : real) >=
 	    PATH_BYTES - 32) {
@@ -137,10 +140,7 @@ int control__open(const char *folder, struct control **ret_control)
 		goto out;
 	control->folder_fd = open(control->folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (control->folder_fd < 0) {
-		err = -errno;
-		log__error("control folder %s: %s; make it, or choose another one with "
-			   "--control-dir",
-			   folder, strerror(-err));
+		err = refuse_folder(folder, -errno);
 		goto out;
 	}
 	err = lock_folder(control);
