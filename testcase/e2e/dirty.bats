@@ -24,7 +24,7 @@ few_pages()
 	expect_text "$out" 'verify: ok'
 	expect_each dirty_way compare
 	! column dirty_pages | few_pages
-	expect_text "$err" 'restores looked at [0-9]* pages (compare 1)'
+	expect_text "$err" 'restores: 1 by compare; [0-9]* pages looked at'
 }
 
 @test 'scan: a restore and a second checkpoint look at few pages' {
@@ -35,7 +35,7 @@ few_pages()
 	expect_text "$out" 'verify: ok'
 	expect_column dirty_way compare scan scan scan
 	column dirty_pages | tail -n +2 | few_pages
-	expect_text "$err" 'restores looked at [0-9]* pages (scan 2)'
+	expect_text "$err" 'restores: 2 by scan; [0-9]* pages looked at'
 }
 
 @test 'auto: memory of few pages is compared, larger memory is not' {

@@ -55,16 +55,15 @@ static void print_dirty(const struct report *report, FILE *out)
 
 		if (totals->count == totals->ways[DIRTY_AUTO])
 			continue;
-		fprintf(out, "  %ss looked at %lu pages (", kind_names[kind],
-			(unsigned long)totals->dirty_pages);
+		fprintf(out, "  %ss: ", kind_names[kind]);
 		for (int way = DIRTY_AUTO + 1; way < DIRTY_WAYS; way++) {
 			if (!totals->ways[way])
 				continue;
-			fprintf(out, "%s%s %lu", comma, dirty_pages__name(way),
-				(unsigned long)totals->ways[way]);
+			fprintf(out, "%s%lu by %s", comma, (unsigned long)totals->ways[way],
+				dirty_pages__name(way));
 			comma = ", ";
 		}
-		fprintf(out, ")\n");
+		fprintf(out, "; %lu pages looked at\n", (unsigned long)totals->dirty_pages);
 	}
 }
 
