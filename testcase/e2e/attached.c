@@ -267,13 +267,15 @@ static void churn_mapping(struct churn *churn, unsigned int i)
 		memset(*mapping, (int)i, TWO_PAGES);
 }
 
-/* A private mapping of the program itself, written here and there. */
+static int program =
+	-1; /* its file: a rollback between open(2) and close(2) would leave one open */
+
+/* A private mapping of it, written here and there. */
 static void churn_file(const struct churn *churn)
 {
-	int fd = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
-	unsigned char *bytes = mmap(NULL, THREE_PAGES, PROT_READ | PROT_WRITE, MAP_PRIVATE, fd, 0);
+	unsigned char *bytes =
+		mmap(NULL, THREE_PAGES, PROT_READ | PROT_WRITE, MAP_PRIVATE, program, 0);
 
-	(void)close(fd);
 	if (bytes == MAP_FAILED)
 		return;
 	bytes[churn->step % (THREE_PAGES)]++;
@@ -350,6 +352,7 @@ int main(int argc, char **argv)
 	if (board == MAP_FAILED || pipe(ends))
 		return 1;
 	(void)close(fd);
+	program = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
 	(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
 	if (argc > 2) {
 		board->ready = BOARD_THREADS;

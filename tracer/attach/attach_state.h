@@ -46,8 +46,8 @@ void attach_state__retire(struct attach *attach, struct checkpoint *checkpoint);
 /* Nobody knows what the pages of the process are. */
 void attach_state__lose_base(struct attach *attach);
 
-/* Arms what is in ranges and in mappings, which are those of now. What has just been mapped is armed
- * before it is written. What cannot be armed counts as changed. */
+/* Arms what is in ranges and in mappings, which are those of now. What was just mapped is to be
+ * armed before it is written. What cannot be armed counts as changed. */
 void attach_state__arm(struct attach *attach, const struct mappings *mappings,
 		       const struct intervals *ranges);
 
