@@ -6,6 +6,7 @@
  * fuzz compare MAPLOG MAPS: the tracer tracked (--map-log) exactly the memory that was mapped. Only
  * memory without access and without data may be tracked or not.
  */
+#include <errno.h>
 #include <stdbool.h>
 #include "base/procfs.h"
 #include "base/intervals.h"
@@ -119,15 +120,72 @@ static void step_discard(void)
 			m->now[i].value = 0;
 }
 
+static int is_mapped(size_t page)
+{
+	unsigned char resident;
+
+	return !mincore(at(page), PAGE, &resident);
+}
+
+/* Would the page of a move that breaks off look alike whether it has moved or not? */
+static int is_unclear(size_t from, size_t to)
+{
+	return m->now[to].mapping && m->now[to].value == m->now[from].value;
+}
+
+static int has_moved(size_t from, size_t to, int keep)
+{
+	unsigned char bytes[PAGE];
+
+	if (!keep)
+		return !is_mapped(from);
+	return pread(m->mem, bytes, PAGE, (off_t)(uintptr_t)at(to)) == PAGE &&
+	       first_wrong(bytes, PAGE, m->now[from].value) == PAGE;
+}
+
+/* The pages lie in several mappings of the kernel, and the move has failed with EFAULT at one of
+ * them: since Linux 6.17 at one that the tracer has armed, before at the second. Those before it
+ * have moved, and the place where they should go to may be unmapped. The tracer cannot know which:
+ * it restores nothing of that place. */
+static void move_broke_off(size_t first, size_t count, size_t to, int keep)
+{
+	for (size_t i = 0; i < count; i++) {
+		struct page page = m->now[first + i];
+
+		if (has_moved(first + i, to + i, keep)) {
+			renew(to + i, 1, page.protection, page.shared);
+			m->now[to + i].value = page.value;
+			m->now[first + i].value = 0;
+			if (!keep)
+				drop(first + i, 1);
+		} else if (!is_mapped(to + i)) {
+			drop(to + i, 1);
+		} else {
+			page = m->now[to + i];
+			renew(to + i, 1, page.protection, page.shared);
+			m->now[to + i].value = page.value;
+		}
+	}
+}
+
 static void step_move(void)
 {
 	size_t count, first = pick(&count, 1), to = roll(WINDOW - LONGEST);
 	int keep = !m->now[first].shared && roll(4) == 0;
-	int flags = MREMAP_MAYMOVE | MREMAP_FIXED | (keep ? MREMAP_DONTUNMAP : 0);
+	int flags = MREMAP_MAYMOVE | MREMAP_FIXED;
 	struct page pages[LONGEST];
 
-	if (!count || mremap(at(first), count * PAGE, count * PAGE, flags, at(to)) == MAP_FAILED)
-		return; /* onto itself, say */
+	if (!count)
+		return;
+	for (size_t i = 0; i < count && keep; i++)
+		keep = !is_unclear(first + i, to + i);
+	if (keep)
+		flags |= MREMAP_DONTUNMAP;
+	if (mremap(at(first), count * PAGE, count * PAGE, flags, at(to)) == MAP_FAILED) {
+		if (errno == EFAULT)
+			move_broke_off(first, count, to, keep);
+		return; /* else it was onto itself, say */
+	}
 	memcpy(pages, &m->now[first], sizeof(pages));
 	if (!keep)
 		drop(first, count);

@@ -73,12 +73,17 @@ bool write_protect__is_open(int uffd, uint64_t inode)
 	       (st.st_mode & S_IFMT) == 0;
 }
 
+/* A page may bear the mark of an earlier registration that mremap(2) took away, and be writable all
+ * the same (seen with Linux 6.18). It would look clean, so the marks are taken away. */
 int write_protect__register(int uffd, uint64_t start, uint64_t end)
 {
 	struct uffdio_register range = {.range = {.start = start, .len = end - start},
 					.mode = UFFDIO_REGISTER_MODE_WP};
+	struct uffdio_writeprotect unprotect = {.range = range.range};
 
-	return ioctl(uffd, UFFDIO_REGISTER, &range) < 0 ? -errno : 0;
+	if (ioctl(uffd, UFFDIO_REGISTER, &range) < 0)
+		return -errno;
+	return ioctl(uffd, UFFDIO_WRITEPROTECT, &unprotect) < 0 ? -errno : 0;
 }
 
 int write_protect__unregister(int uffd, uint64_t start, uint64_t end)
