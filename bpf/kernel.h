@@ -163,7 +163,9 @@ struct bpf_iter__bpf_map_elem { /* kernel/bpf/map_iter.c */
 #define MAP_GROWSDOWN       0x100
 #define MAP_HUGETLB         0x40000
 #define MAP_FIXED_NOREPLACE 0x100000
+#define MADV_FREE           8
 #define ENOMEM              12 /* include/uapi/asm-generic/errno-base.h */
+#define EFAULT              14
 #define EEXIST              17
 #define MREMAP_FIXED        2 /* include/uapi/linux/mman.h */
 #define MREMAP_DONTUNMAP    4
