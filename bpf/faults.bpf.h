@@ -138,18 +138,27 @@ int on_unlock(struct bpf_raw_tracepoint_args *ctx)
 	return 0;
 }
 
-SEC("?tp/syscalls/sys_enter_madvise")
-int on_madvise(void *ctx)
+/* Pages given with MADV_FREE are taken later, without any sign. */
+static int on_advice(__u64 advice)
 {
-	if (is_watched())
-		count_hidden();
+	if (!is_watched())
+		return 0;
+	if (advice == MADV_FREE)
+		state.lazily_freed = 1;
+	count_hidden();
 	return 0;
 }
 
-SEC("?tp/syscalls/sys_enter_process_madvise")
-int on_process_madvise(void *ctx)
+SEC("?tp/syscalls/sys_enter_madvise")
+int on_madvise(struct trace_event_raw_sys_enter *ctx)
 {
-	return on_madvise(ctx);
+	return on_advice(ctx->args[2]);
+}
+
+SEC("?tp/syscalls/sys_enter_process_madvise")
+int on_process_madvise(struct trace_event_raw_sys_enter *ctx)
+{
+	return on_advice(ctx->args[3]);
 }
 
 /* ---- the process ---- */

@@ -281,9 +281,9 @@ struct state { /* shared memory between both sides: the BPF object's .bss */
 	__u32 listed; /* slabs that a copy visits, those of the map slab_list; 0: the whole table */
 	__u32 placed; /* slabs that are due have their slots already */
 	__u32 left;   /* the thread that polls has run between the preparation and the copy, */
-	__u32 resumed; /* and after the copy, before its answer */
-	__u32 held;    /* the target is to stand still from before the copy to the answer */
-	__u32 padding;
+	__u32 resumed;      /* and after the copy, before its answer */
+	__u32 held;         /* the target is to stand still from before the copy to the answer */
+	__u32 lazily_freed; /* memory may be taken away at any time: MADV_FREE */
 };
 _Static_assert(sizeof(struct state) == 1032, "struct state crosses the border");
 

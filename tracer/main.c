@@ -68,6 +68,9 @@ static int attach_hooks(struct run *run, bool restore_in_bpf)
 		.restore_in_bpf = restore_in_bpf,
 		.restore_all = options->restore_all,
 		.verify = options->verify,
+		.list_faults =
+			options->slab_threshold != UINT64_MAX &&
+			(options->dirty_way == DIRTY_AUTO || options->dirty_way == DIRTY_FAULTS),
 	};
 	int err = control__identity(run->control, &settings.folder_inode, &settings.folder_device);
 

@@ -52,7 +52,8 @@ static const struct argp_option option_list[] = {
 	{"restore", KEY_RESTORE, "HOW", 0,
 	 "Pages in slabs that a restore writes: diff (default), the changed ones; or all", 1},
 	{"dirty", KEY_DIRTY, "WAY", 0,
-	 "How pages that may have changed are found: scan, soft, compare, or auto (default): the "
+	 "How pages that may have changed are found: faults, scan, soft, compare, or auto "
+	 "(default), the "
 	 "first that works",
 	 1},
 	{"verify", KEY_VERIFY, NULL, 0,

@@ -38,6 +38,19 @@ few_pages()
 	expect_text "$err" 'restores: 2 by scan; [0-9]* pages looked at'
 }
 
+# Where BPF restores, the list is only used if the tracer is quick.
+@test 'faults: restores ask the list of faults, and memory when it may be incomplete' {
+	has_scan || skip "$why"
+	trace --dirty faults "$E2E/steps" bytes=1000003 save poke=5000 restore verify poke=70000 \
+		restore verify churn=1 poke=90000 restore verify poke=23 restore verify poke=5000 \
+		save poke=70000 restore
+	expect_status 0
+	! grep -q 'with --dirty faults' "$err" || skip 'the machine has no list of faults'
+	[ "$(grep -c 'verify: ok' "$out")" -eq 4 ]
+	column dirty_pages | tail -n +2 | few_pages
+	[ "$(restore_path)" = bpf ] || [ "$(column dirty_way | sed -n 5p)" = faults ]
+}
+
 @test 'auto: memory of few pages is compared, larger memory is not' {
 	has_scan || skip "$why"
 	trace "$E2E/steps" save restore

@@ -242,7 +242,7 @@ static void test_mistakes(void)
 	test_wrong("-e page --pages-per-poll 1025 p", "1024");
 	test_wrong("--restore some p", "'some' is none of diff, all");
 	test_wrong("--restore all -e chunk p", "--engine chunk");
-	test_wrong("--dirty guess p", "'guess' is none of auto, scan, soft, compare");
+	test_wrong("--dirty guess p", "'guess' is none of auto, faults, scan, soft, compare");
 	test_wrong("--dirty scan -e chunk p", "--engine chunk");
 	test_wrong("-e page --restore all p", "--engine page");
 	test_wrong("-e chunk --verify p", "--engine chunk");

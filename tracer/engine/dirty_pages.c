@@ -16,9 +16,13 @@
 #include "target/inject.h"
 #include "target/reason.h"
 
+/* With fewer pages a scan takes less than 10 us, and the list of faults costs other processes. */
+enum { LISTED_PAGES = 4096 };
+
 const char *dirty_pages__name(enum dirty_way way)
 {
 	static const char *const names[DIRTY_WAYS] = {[DIRTY_AUTO] = "auto",
+						      [DIRTY_FAULTS] = "faults",
 						      [DIRTY_SCAN] = "scan",
 						      [DIRTY_SOFT] = "soft",
 						      [DIRTY_COMPARE] = "compare"};
@@ -26,9 +30,9 @@ const char *dirty_pages__name(enum dirty_way way)
 	return names[way];
 }
 
-void dirty_pages__init(struct dirty_pages *dirty, enum dirty_way wish)
+void dirty_pages__init(struct dirty_pages *dirty, enum dirty_way wish, const struct hooks *hooks)
 {
-	*dirty = (struct dirty_pages){.wish = wish, .tracking = WRITE_TRACKING_OFF};
+	*dirty = (struct dirty_pages){.wish = wish, .hooks = hooks, .tracking = WRITE_TRACKING_OFF};
 }
 
 /* ---- the way ---- */
@@ -79,33 +83,67 @@ static int watch_soft_dirty(struct dirty_pages *dirty, pid_t pid)
 	return write_tracking__watch(&dirty->tracking, WRITE_TRACKING_SOFT_DIRTY, -1, fd);
 }
 
-void dirty_pages__choose(struct dirty_pages *dirty, struct target *target)
+/* The list of faults beside what watch_protected has begun. */
+static int watch_faults(struct dirty_pages *dirty, pid_t pid)
+{
+	int err = 0;
+
+	if (!dirty->pages)
+		dirty->pages = malloc(FAULT_PAGES * sizeof(*dirty->pages));
+	if (!dirty->pages)
+		return -ENOMEM;
+	if (!dirty->list)
+		err = fault_list__open(dirty->hooks, &dirty->list);
+	return err ? err : fault_list__attach(dirty->list, pid);
+}
+
+/* 0, or why the way that was wished for is not to be had. */
+static int choose(struct dirty_pages *dirty, pid_t pid, uint64_t pages)
 {
 	const bool any = dirty->wish == DIRTY_AUTO;
 	int err = -EOPNOTSUPP;
+
+	if (dirty->wish != DIRTY_SOFT) {
+		err = watch_protected(dirty, pid);
+		if (err && err != -EOPNOTSUPP)
+			return err;
+	}
+	if (!err)
+		dirty->way = DIRTY_SCAN;
+	if (!err && (dirty->wish == DIRTY_FAULTS || (any && pages >= LISTED_PAGES))) {
+		err = watch_faults(dirty, pid);
+		if (!err)
+			dirty->way = DIRTY_FAULTS;
+		return any ? 0 : err;
+	}
+	if (err && (any || dirty->wish == DIRTY_SOFT)) {
+		err = watch_soft_dirty(dirty, pid);
+		if (!err)
+			dirty->way = DIRTY_SOFT;
+	}
+	return err;
+}
+
+void dirty_pages__choose(struct dirty_pages *dirty, struct target *target, uint64_t pages)
+{
+	int err;
 
 	if (dirty->way != DIRTY_AUTO)
 		return;
 	dirty->way = DIRTY_COMPARE;
 	if (dirty->wish == DIRTY_COMPARE)
 		return;
-	if (any || dirty->wish == DIRTY_SCAN) {
-		err = watch_protected(dirty, target->pid);
-		if (!err)
-			dirty->way = DIRTY_SCAN;
-	}
-	if (err == -EOPNOTSUPP && (any || dirty->wish == DIRTY_SOFT)) {
-		err = watch_soft_dirty(dirty, target->pid);
-		if (!err)
-			dirty->way = DIRTY_SOFT;
-	}
-	if (err && err != -ESRCH && any)
+	err = choose(dirty, target->pid, pages);
+	if (!err || err == -ESRCH)
+		return;
+	if (dirty->wish == DIRTY_AUTO)
 		log__info("writes of process %d are not tracked, all pages are compared: %s",
 			  target->pid, reason__text(err));
-	else if (err && err != -ESRCH)
-		log__warn("writes of process %d cannot be tracked with --dirty %s, all pages are "
-			  "compared: %s",
-			  target->pid, dirty_pages__name(dirty->wish), reason__text(err));
+	else
+		log__warn("writes of process %d cannot be tracked with --dirty %s, %s: %s",
+			  target->pid, dirty_pages__name(dirty->wish),
+			  dirty->way == DIRTY_SCAN ? "memory is scanned" : "all pages are compared",
+			  reason__text(err));
 }
 
 /* ---- arming ---- */
@@ -166,9 +204,17 @@ int dirty_pages__cover(struct dirty_pages *dirty, struct memory *memory,
 static int arm_range(struct dirty_pages *dirty, const struct pagemap *pagemap,
 		     const struct interval *range)
 {
-	if (!write_tracking__rearm(&dirty->tracking, pagemap, range->start, range->end))
-		return 0;
-	return dirty_pages__drop(dirty, range->start, range->end);
+	if (write_tracking__rearm(&dirty->tracking, pagemap, range->start, range->end))
+		return dirty_pages__drop(dirty, range->start, range->end);
+	return intervals__remove(&dirty->unarmed, range->start, range->end);
+}
+
+void dirty_pages__begin(struct dirty_pages *dirty)
+{
+	intervals__clear(&dirty->unarmed);
+	if (dirty->way == DIRTY_FAULTS)
+		fault_list__mark(dirty->list, &dirty->mark);
+	dirty->sure = dirty->way == DIRTY_FAULTS;
 }
 
 int dirty_pages__arm(struct dirty_pages *dirty, struct memory *memory,
@@ -194,7 +240,9 @@ int dirty_pages__arm(struct dirty_pages *dirty, struct memory *memory,
 
 int dirty_pages__drop(struct dirty_pages *dirty, uint64_t start, uint64_t end)
 {
-	return intervals__remove(&dirty->armed, start, end);
+	int err = intervals__remove(&dirty->armed, start, end);
+
+	return err ? err : intervals__remove(&dirty->unarmed, start, end);
 }
 
 /* ---- asking ---- */
@@ -223,21 +271,90 @@ static int look_at(struct dirty_pages *dirty, struct pagemap *pagemap, const str
 	return more;
 }
 
+static int scan(struct dirty_pages *dirty, struct pagemap *pagemap, const struct intervals *armed,
+		struct intervals *empty)
+{
+	int err = 0;
+
+	for (size_t i = 0; i < armed->count && !err; i++)
+		err = look_at(dirty, pagemap, &armed->items[i], empty);
+	return err;
+}
+
+/* The list instead of a scan of all memory: 0, or why it cannot answer. One fault may fill a whole
+ * huge page, so all around a listed page is scanned. */
+static int read_list(struct dirty_pages *dirty, struct pagemap *pagemap,
+		     const struct intervals *armed, struct intervals *empty)
+{
+	struct intervals around = {0}, due = {0};
+	struct fault_mark end;
+	size_t count = 0;
+	int err = fault_list__pages(dirty->list, &dirty->mark, dirty->pages, &count, &end);
+
+	for (size_t i = 0; i < count && !err; i++) {
+		uint64_t start = dirty->pages[i] - dirty->pages[i] % FAULT_LIST_REACH;
+
+		err = intervals__add(&around, start, start + FAULT_LIST_REACH);
+	}
+	if (err)
+		goto out;
+	err = intervals__intersect(&around, armed, &due);
+	if (err)
+		goto out;
+	err = scan(dirty, pagemap, &due, empty);
+	if (err)
+		goto out;
+	err = intervals__intersect(&dirty->unarmed, armed, &due);
+	if (err)
+		goto out;
+	err = intervals__unite(&dirty->written, &due);
+	if (err)
+		goto out;
+	dirty->mark = end;
+out:
+	intervals__clear(&around);
+	intervals__clear(&due);
+	return err;
+}
+
+/* Asks the list if it can be relied on, or else memory. */
+static int find_written(struct dirty_pages *dirty, struct memory *memory,
+			const struct intervals *armed, struct intervals *empty)
+{
+	struct pagemap *pagemap = memory__pagemap(memory);
+	int err;
+
+	if (dirty->sure && !hooks__state(dirty->hooks)->lazily_freed) {
+		err = read_list(dirty, pagemap, armed, empty);
+		dirty->found = DIRTY_FAULTS;
+		if (!err || err == -ENOMEM)
+			return err;
+		clear_answer(dirty);
+		intervals__clear(empty);
+	}
+	dirty->found = dirty->way == DIRTY_FAULTS ? DIRTY_SCAN : dirty->way;
+	if (dirty->way == DIRTY_FAULTS)
+		fault_list__mark(dirty->list, &dirty->mark);
+	return scan(dirty, pagemap, armed, empty);
+}
+
 int dirty_pages__ask(struct dirty_pages *dirty, struct memory *memory,
 		     const struct intervals *saved, const struct intervals *known)
 {
-	struct intervals empty = {0}, rest = {0}, armed = {0}, compared = {0};
+	struct intervals empty = {0}, rest = {0}, armed = {0}, compared = {0}, unarmed = {0};
 	int err;
 
 	clear_answer(dirty);
 	err = intervals__intersect(&dirty->armed, saved, &armed);
 	if (err)
 		goto out;
-	err = intervals__subtract(saved, &armed, &rest);
+	err = find_written(dirty, memory, &armed, &empty);
 	if (err)
 		goto out;
-	for (size_t i = 0; i < armed.count && !err; i++)
-		err = look_at(dirty, memory__pagemap(memory), &armed.items[i], &empty);
+	err = intervals__copy(&dirty->written, &unarmed);
+	if (err)
+		goto out;
+	err = intervals__subtract(saved, &armed, &rest);
 	for (size_t i = 0; i < rest.count && !err; i++)
 		err = memory__data_pages(memory, rest.items[i].start, rest.items[i].end,
 					 &dirty->written);
@@ -250,20 +367,42 @@ int dirty_pages__ask(struct dirty_pages *dirty, struct memory *memory,
 	if (err)
 		goto out;
 	err = intervals__subtract(&compared, &dirty->written, &dirty->missing);
+	if (err)
+		goto out;
+	intervals__clear(&dirty->unarmed);
+	dirty->unarmed = unarmed;
+	unarmed = (struct intervals){0};
+	dirty->sure = dirty->way == DIRTY_FAULTS;
 out:
 	intervals__clear(&empty);
 	intervals__clear(&rest);
 	intervals__clear(&armed);
 	intervals__clear(&compared);
-	if (err)
+	intervals__clear(&unarmed);
+	if (err) {
 		clear_answer(dirty);
+		dirty->sure = false;
+	}
 	return err;
 }
 
 void dirty_pages__forget(struct dirty_pages *dirty)
 {
+	if (dirty->list)
+		fault_list__detach(dirty->list);
 	write_tracking__close(&dirty->tracking);
 	dirty->way = DIRTY_AUTO;
+	dirty->sure = false;
 	intervals__clear(&dirty->armed);
+	intervals__clear(&dirty->unarmed);
 	clear_answer(dirty);
+}
+
+void dirty_pages__close(struct dirty_pages *dirty)
+{
+	dirty_pages__forget(dirty);
+	fault_list__close(dirty->list);
+	free(dirty->pages);
+	dirty->list = NULL;
+	dirty->pages = NULL;
 }

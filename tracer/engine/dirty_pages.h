@@ -17,12 +17,16 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <linux/types.h>
+#include "tracer.h"
 #include "base/intervals.h"
+#include "kernel/fault_list.h"
 #include "pages/write_tracking.h"
 #include "target/target.h"
 
 enum dirty_way {
 	DIRTY_AUTO,    /* the first of the others that works; only as a wish */
+	DIRTY_FAULTS,  /* armed as with the next, and the list of faults (kernel/fault_list.h) */
 	DIRTY_SCAN,    /* userfaultfd(2) write protection, and PAGEMAP_SCAN */
 	DIRTY_SOFT,    /* soft-dirty bits */
 	DIRTY_COMPARE, /* nothing is armed: every page may differ */
@@ -31,27 +35,34 @@ enum dirty_way {
 
 struct dirty_pages {
 	enum dirty_way wish;
-	enum dirty_way way; /* DIRTY_AUTO: not decided yet */
+	enum dirty_way way;   /* DIRTY_AUTO: not decided yet */
+	enum dirty_way found; /* how the last answer was found */
+	const struct hooks *hooks;
 	struct write_tracking tracking;
 	struct intervals armed;
 	struct intervals written, missing; /* the last answer */
+	struct fault_list *list;           /* NULL: not wanted, or not there */
+	struct fault_mark mark;            /* where the list ended at the last question */
+	struct intervals unarmed; /* pages of armed that were found written, and not armed since */
+	uint64_t *pages;          /* room for an answer of the list */
+	bool sure; /* the list from the mark on, and unarmed, have all pages that may differ */
 };
 
 /* "scan", "compare", ...; of DIRTY_AUTO "auto". */
 const char *dirty_pages__name(enum dirty_way way);
 
-/* Begins with nothing armed. */
-void dirty_pages__init(struct dirty_pages *dirty, enum dirty_way wish);
+/* Begins with nothing armed. hooks: borrowed; with the list of faults if the wish needs it. */
+void dirty_pages__init(struct dirty_pages *dirty, enum dirty_way wish, const struct hooks *hooks);
 
-/* Decides on the way and gets what it needs from the target, none of whose threads is held. Done
- * once for each program that the target executes. Where nothing works the way is DIRTY_COMPARE,
- * which a message says if another one was wished for. */
-void dirty_pages__choose(struct dirty_pages *dirty, struct target *target);
+/* Decides on the way for so many pages, and gets what it needs from the target, none of whose
+ * threads is held. Done once for each program that the target executes. Where nothing works the way
+ * is DIRTY_COMPARE, which a message says. */
+void dirty_pages__choose(struct dirty_pages *dirty, struct target *target, uint64_t pages);
 
 /* Does the way spare reading pages? False before dirty_pages__choose. */
 static inline bool dirty_pages__is_tracking(const struct dirty_pages *dirty)
 {
-	return dirty->way == DIRTY_SCAN || dirty->way == DIRTY_SOFT;
+	return dirty->way == DIRTY_FAULTS || dirty->way == DIRTY_SCAN || dirty->way == DIRTY_SOFT;
 }
 
 /* Must the target stand still from a question until its pages are armed? If not, only a page that
@@ -59,6 +70,16 @@ static inline bool dirty_pages__is_tracking(const struct dirty_pages *dirty)
 static inline bool dirty_pages__needs_stop(const struct dirty_pages *dirty)
 {
 	return dirty->way == DIRTY_SOFT;
+}
+
+/* A snapshot of everything begins: all that is armed before the next question is armed at once. */
+void dirty_pages__begin(struct dirty_pages *dirty);
+
+/* The target may have run at the last question, or while its pages were armed: a write that was just
+ * then trapped may be in no list. So the next question is not answered by the list. */
+static inline void dirty_pages__doubt(struct dirty_pages *dirty)
+{
+	dirty->sure = false;
 }
 
 /* Arms everything of ranges that can be armed, and nothing else any more. What is armed already
@@ -84,5 +105,8 @@ int dirty_pages__drop(struct dirty_pages *dirty, uint64_t start, uint64_t end);
 
 /* Disarms everything; the way is to be chosen again. Harmless twice. */
 void dirty_pages__forget(struct dirty_pages *dirty);
+
+/* The same, and frees what it holds. Before the hooks are freed. Harmless on a zeroed struct. */
+void dirty_pages__close(struct dirty_pages *dirty);
 
 #endif

@@ -264,7 +264,7 @@ int page_engine__open(const struct hooks *hooks, struct state *state,
 
 	if (!page_engine)
 		return -ENOMEM;
-	err = paged_engine__init(&page_engine->paged, &engine, &paged_ops, settings, -1, -1);
+	err = paged_engine__init(&page_engine->paged, &engine, &paged_ops, settings, hooks, -1, -1);
 	if (err)
 		goto out;
 	page_engine->paged.places = PLACES;

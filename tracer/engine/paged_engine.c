@@ -115,7 +115,7 @@ int paged_engine__note(struct engine *engine, const struct event *event)
 		dirty_pages__forget(&paged_engine__of(engine)->dirty);
 		intervals__clear(&engine->ranges);
 		intervals__clear(&engine->reserved);
-		engine->state->has_slabs = engine->state->held = 0;
+		engine->state->has_slabs = engine->state->held = engine->state->lazily_freed = 0;
 		return 0;
 	case EVENT_DROPPED:
 	case EVENT_DOOMED:
@@ -165,6 +165,19 @@ out:
 	intervals__clear(&mapped);
 	intervals__clear(&gone);
 	return err;
+}
+
+/* Has the target stood still until now, or is its only thread in a poll since the operation has
+ * begun? */
+static bool is_still(const struct paged_engine *paged, const struct target *target)
+{
+	const struct state *state = paged->engine.state;
+
+	if (target->held || __atomic_load_n(&state->waiting, __ATOMIC_SEQ_CST))
+		return true;
+	if (state->operation.phase == PHASE_COPIED)
+		return !__atomic_load_n(&state->resumed, __ATOMIC_SEQ_CST);
+	return state->stopped && (state->held || (is_restore(paged) && !paged->restore_in_bpf));
 }
 
 /* ---- the pages of an operation ---- */
@@ -340,6 +353,7 @@ static int begin_whole(struct paged_engine *paged, struct memory *memory)
 	if (err)
 		return err;
 	if (paged->tracked) {
+		dirty_pages__begin(&paged->dirty);
 		err = arm_first(paged, memory, &paged->saved);
 		if (err)
 			return err;
@@ -652,9 +666,12 @@ int paged_engine__begin(struct engine *engine, struct target *target, enum opera
 		goto out;
 	state->placed = kind == OPERATION_CHECKPOINT && paged->narrow;
 	paged->visited = paged_engine__visits(paged);
+	paged->found = paged->narrow ? paged->dirty.found : DIRTY_COMPARE;
 	if (paged->narrow)
 		state->operation.clean +=
 			(slab_table__pages(&paged->table) - paged->listed) * SLAB_CHUNKS;
+	if (!is_still(paged, target))
+		dirty_pages__doubt(&paged->dirty);
 	err = paged->ops->lay_out(paged, kind);
 out:
 	if (err && paged->replaced)
@@ -812,14 +829,17 @@ static int flag_fresh(struct paged_engine *paged, const struct intervals *fresh)
 }
 
 /* The target has run since the preparation: flags the pages that are not right any more. */
-static int look_again(struct paged_engine *paged, struct memory *memory)
+static int look_again(struct paged_engine *paged, const struct target *target)
 {
 	struct dirty_pages *dirty = &paged->dirty;
+	struct memory *memory = target->memory;
 	struct intervals fresh = {0};
 	int err = dirty_pages__ask(dirty, memory, &paged->saved, &paged->known);
 
 	if (err)
 		goto out;
+	if (!is_still(paged, target))
+		dirty_pages__doubt(dirty);
 	/* of a restore that is armed already, the pages of the list, too */
 	err = is_restore(paged) ? intervals__unite(&dirty->written, &paged->pending) : 0;
 	if (err)
@@ -864,13 +884,15 @@ int paged_engine__collect(struct engine *engine, struct target *target)
 		err = arm(paged, target->memory);
 		if (err)
 			return err;
+		if (!is_still(paged, target))
+			dirty_pages__doubt(&paged->dirty);
 		if (__atomic_load_n(&state->resumed, __ATOMIC_SEQ_CST) && !state->left)
 			return compare_pages(paged, target->memory, &paged->pending, false);
 	}
 	if (!paged->narrow || !state->left)
 		return 0;
 	paged->unsure = !target->held;
-	return look_again(paged, target->memory);
+	return look_again(paged, target);
 }
 
 static bool is_due(const struct slab *slab, struct memory *memory)
@@ -1001,7 +1023,7 @@ int paged_engine__repair(struct engine *engine, struct target *target, struct en
 	if (!engine->state->operation.slab_flags)
 		return 0;
 	if (paged->unsure && target->held) {
-		err = look_again(paged, target->memory);
+		err = look_again(paged, target);
 		if (err)
 			return err;
 	}
@@ -1104,7 +1126,7 @@ enum dirty_way paged_engine__dirty(const struct engine *engine, uint64_t *ret_pa
 	const struct paged_engine *paged = paged_engine__of(engine);
 
 	*ret_pages = paged->visited;
-	return paged->narrow ? paged->dirty.way : DIRTY_COMPARE;
+	return paged->found;
 }
 
 struct slab *paged_engine__first_present(const struct paged_engine *paged)
@@ -1122,27 +1144,28 @@ void paged_engine__watch(struct engine *engine, struct target *target, uint64_t 
 	struct paged_engine *paged = paged_engine__of(engine);
 
 	if (pages >= TRACKED_PAGES || paged->dirty.wish > DIRTY_AUTO)
-		dirty_pages__choose(&paged->dirty, target);
+		dirty_pages__choose(&paged->dirty, target, pages);
 	engine->state->held = dirty_pages__needs_stop(&paged->dirty);
 }
 
 int paged_engine__init(struct paged_engine *paged, const struct engine *engine,
 		       const struct paged_ops *ops, const struct engine_settings *settings,
-		       int slots_fd, int tables_fd)
+		       const struct hooks *hooks, int slots_fd, int tables_fd)
 {
 	*paged = (struct paged_engine){.engine = *engine,
 				       .ops = ops,
 				       .verify = settings->verify,
+				       .restore_in_bpf = settings->restore_in_bpf,
 				       .restore_all = settings->restore_all};
 	paged->table = (struct slab_table){.extents = &paged->extents, .state = engine->state};
-	dirty_pages__init(&paged->dirty, settings->dirty_way);
+	dirty_pages__init(&paged->dirty, settings->dirty_way, hooks);
 	return extents__open(&paged->extents, slots_fd, tables_fd);
 }
 
 void paged_engine__close(struct paged_engine *paged)
 {
 	clear(paged);
-	dirty_pages__forget(&paged->dirty);
+	dirty_pages__close(&paged->dirty);
 	extents__close(&paged->extents);
 	intervals__clear(&paged->engine.ranges);
 	intervals__clear(&paged->engine.reserved);

@@ -78,19 +78,20 @@ struct paged_engine {
 	struct write_batch batch; /* what a repair writes */
 	uint32_t *list;           /* numbers of the entries that the operation visits */
 	uint32_t listed, list_room;
-	uint32_t places;          /* pages that can be fetched at the same time; 0: no limit */
-	uint64_t visited;         /* pages that the operation has looked at */
-	uint64_t sequence;        /* of the operation that was begun last */
-	uint32_t crowded;         /* operations in a row in which most pages were dirty */
-	uint32_t rest;            /* operations for which nothing is armed any more */
-	bool again;               /* the operation begins once more, for mappings have changed */
-	bool narrow;              /* the operation visits the list, not the whole table */
-	bool tracked;             /* the operation relies on what is armed, or arms it */
-	bool whole;               /* the table has a snapshot that can be restored */
-	bool replaced;            /* the last checkpoint has taken the place of the one before */
-	bool committed;           /* the last checkpoint stands */
-	bool unsure;              /* what the copy left may change until the target stands still */
-	bool verify, restore_all; /* settings */
+	uint32_t places;      /* pages that can be fetched at the same time; 0: no limit */
+	uint64_t visited;     /* pages that the operation has looked at */
+	enum dirty_way found; /* how that was found */
+	uint64_t sequence;    /* of the operation that was begun last */
+	uint32_t crowded;     /* operations in a row in which most pages were dirty */
+	uint32_t rest;        /* operations for which nothing is armed any more */
+	bool again;           /* the operation begins once more, for mappings have changed */
+	bool narrow;          /* the operation visits the list, not the whole table */
+	bool tracked;         /* the operation relies on what is armed, or arms it */
+	bool whole;           /* the table has a snapshot that can be restored */
+	bool replaced;        /* the last checkpoint has taken the place of the one before */
+	bool committed;       /* the last checkpoint stands */
+	bool unsure;          /* what the copy left may change until the target stands still */
+	bool verify, restore_all, restore_in_bpf; /* settings */
 	uint8_t round;     /* counts the operations in which a page can be dirty, for hot pages */
 	bool was_restored; /* since the last checkpoint */
 };
@@ -101,11 +102,11 @@ static inline struct paged_engine *paged_engine__of(const struct engine *engine)
 	return (struct paged_engine *)engine;
 }
 
-/* Begins without a snapshot. state: borrowed. slots_fd, tables_fd: as in extents__open. 0 or -ENOMEM
+/* Begins without a snapshot. hooks: borrowed. slots_fd, tables_fd: as in extents__open. 0 or -ENOMEM
  * (paged_engine__close is then still right). */
 int paged_engine__init(struct paged_engine *paged, const struct engine *engine,
 		       const struct paged_ops *ops, const struct engine_settings *settings,
-		       int slots_fd, int tables_fd);
+		       const struct hooks *hooks, int slots_fd, int tables_fd);
 
 /* The entries that the operation visits, by numbers from 0 to their count. */
 static inline uint32_t paged_engine__visits(const struct paged_engine *paged)

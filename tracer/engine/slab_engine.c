@@ -225,7 +225,7 @@ int slab_engine__open(const struct hooks *hooks, struct state *state,
 	if (!slab_engine)
 		return -ENOMEM;
 	slab_engine->list = hooks__slab_list(hooks);
-	err = paged_engine__init(&slab_engine->paged, &engine, &paged_ops, settings,
+	err = paged_engine__init(&slab_engine->paged, &engine, &paged_ops, settings, hooks,
 				 hooks__extents_fd(hooks), hooks__slab_tables_fd(hooks));
 	if (err) {
 		close_engine(&slab_engine->paged.engine);
