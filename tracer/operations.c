@@ -225,8 +225,11 @@ static void prepare(struct operations *operations)
 	if (operation->phase != PHASE_PREPARING)
 		return; /* another exec or request has overtaken it */
 	err = fault__pass("prepare", target->pid);
+	if (!err && operation->kind == OPERATION_CHECKPOINT && operations->state->valid)
+		err = fault__pass("replace", target->pid);
 	if (err) {
-		reply__fail(&operations->reply, NULL, "%s", reason__text(err));
+		reply__fail(&operations->reply, NULL, "%s%s", reason__text(err),
+			    what_is_now(operations, false, err));
 		return;
 	}
 	if (operation->kind == OPERATION_RESTORE && !operations->state->valid) {

@@ -89,7 +89,7 @@ few_pages()
 
 @test 'a checkpoint that fails leaves the snapshot before it' {
 	has_scan || skip "$why"
-	for point in armed changed; do
+	for point in replace armed changed; do
 		TRACER_FAULT=$point:fail trace --dirty scan --regions mmap,heap "$E2E/steps" \
 			bytes=1000003 save poke=5000 save poke=70000 restore verify poke=9 save poke=10 \
 			poke=9 poke=10 poke=9 restore

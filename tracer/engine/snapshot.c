@@ -23,6 +23,7 @@ struct snapshot {
 	uint64_t slab_threshold;
 	uint64_t saved;        /* chunks in the snapshot */
 	uint64_t saved_before; /* the last checkpoint */
+	uint64_t begun;        /* sequence of the operation that was begun last */
 	bool whole;            /* there is a snapshot that can be restored */
 	bool committed;        /* the operation was a checkpoint, and is complete */
 	uint64_t events_lost;  /* of the kernel side's counter, as dealt with */
@@ -265,6 +266,7 @@ int snapshot__begin(struct snapshot *snapshot, struct target *target, enum opera
 	struct engine *engine;
 	int err = 0;
 
+	snapshot->begun = snapshot->state->operation.sequence;
 	snapshot->committed = false;
 	for (int i = 0; !err && (engine = next(snapshot, &i));)
 		if (engine->ops->begin)
@@ -353,6 +355,8 @@ bool snapshot__revert(struct snapshot *snapshot)
 	bool copied = !snapshot->state->valid || snapshot->committed;
 	struct engine *engine;
 
+	if (snapshot->begun != snapshot->state->operation.sequence)
+		return snapshot->whole; /* the failed one has changed nothing */
 	for (int i = 0; (engine = next(snapshot, &i));)
 		if (engine->ops->revert ? !engine->ops->revert(engine)
 					: copied && engine->ranges.count)
