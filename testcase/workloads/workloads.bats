@@ -36,6 +36,13 @@ load common
 		unmapped replaced failing-calls brk grows-down
 }
 
+@test 'written by the program, by the kernel, by other processes; pages that come and go' {
+	page_options=(--pages-per-poll 64)
+	play write store read beside-child discard free protect signal-frame
+	play write process-vm-writev proc-mem debugger
+	play write read-direct
+}
+
 @test 'copied on write: the child keeps its own contents; shared: both see the restore' {
 	play share copied-on-write not-copied shared shared-untouched
 }

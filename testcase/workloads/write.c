@@ -1,0 +1,250 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * All ways to write to a few pages of a mapping: by the program, by the kernel for it, by other
+ * processes, with pages that come and go. After each restore the whole mapping is compared, and a
+ * second checkpoint of the changed pages is as good as the first.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/ptrace.h>
+#include <sys/uio.h>
+#include "workload.h"
+
+#ifndef MADV_PAGEOUT
+#define MADV_PAGEOUT 21
+#endif
+
+enum { PAGES = 461, FEW = 5, ROUNDS = 7, STACK_PAGES = 11 };
+
+#define BYTES (PAGES * PAGE)
+
+static unsigned char *memory;
+static unsigned char *copy; /* untracked */
+
+typedef void page_writer(unsigned char *page, uint64_t with);
+
+/* ---- the ways ---- */
+
+static void store(unsigned char *page, uint64_t with)
+{
+	memcpy(page + 23, &with, sizeof(with));
+}
+
+/* A file with a page of these bytes. */
+static int open_file(uint64_t with, int flags)
+{
+	char path[] = "/var/tmp/workload-XXXXXX";
+	unsigned char bytes[PAGE];
+	int fd = mkstemp(path), again;
+
+	fill(bytes, PAGE, with);
+	must(fd >= 0 && write(fd, bytes, PAGE) == PAGE && !fsync(fd), path);
+	again = open(path, O_RDONLY | O_CLOEXEC | flags);
+	must(!unlink(path), path);
+	close(fd);
+	return again;
+}
+
+static void read_into(unsigned char *page, uint64_t with)
+{
+	int fd = open_file(with, 0);
+
+	must(fd >= 0 && read(fd, page, PAGE) == PAGE, "read");
+	close(fd);
+}
+
+static void read_direct(unsigned char *page, uint64_t with)
+{
+	int fd = open_file(with, O_DIRECT);
+
+	if (fd < 0 || read(fd, page, PAGE) != PAGE)
+		finish(WORKLOAD_SKIP, "no O_DIRECT in /var/tmp");
+	close(fd);
+}
+
+/* Lets a child do it, and waits for its end. */
+static void let_child(int (*act)(unsigned char *page, uint64_t with), unsigned char *page,
+		      uint64_t with)
+{
+	int status;
+	pid_t child = fork();
+
+	must(child >= 0, "fork");
+	if (!child)
+		_exit(act(page, with) ? errno : 0);
+	must(waitpid(child, &status, 0) == child, "waitpid");
+	if (status)
+		finish(WORKLOAD_SKIP, "a child may not: %s", strerror(WEXITSTATUS(status)));
+}
+
+static int call_vm_writev(unsigned char *page, uint64_t with)
+{
+	struct iovec from = {&with, sizeof(with)}, to = {page + 23, sizeof(with)};
+
+	return process_vm_writev(getppid(), &from, 1, &to, 1, 0) != sizeof(with);
+}
+
+static void vm_writev(unsigned char *page, uint64_t with)
+{
+	let_child(call_vm_writev, page, with);
+}
+
+static int write_proc_mem(unsigned char *page, uint64_t with)
+{
+	char path[64];
+	int fd;
+
+	(void)snprintf(path, sizeof(path), "/proc/%d/mem", getppid());
+	fd = open(path, O_WRONLY);
+	return fd < 0 || pwrite(fd, &with, sizeof(with), (off_t)(uintptr_t)(page + 23)) !=
+				 (ssize_t)sizeof(with);
+}
+
+static void proc_mem(unsigned char *page, uint64_t with)
+{
+	let_child(write_proc_mem, page, with);
+}
+
+static int poke(unsigned char *page, uint64_t with)
+{
+	pid_t parent = getppid();
+
+	return ptrace(PTRACE_ATTACH, parent, 0, 0) || waitpid(parent, NULL, 0) != parent ||
+	       ptrace(PTRACE_POKEDATA, parent, page + 24, with) ||
+	       ptrace(PTRACE_DETACH, parent, 0, 0);
+}
+
+static void debugger(unsigned char *page, uint64_t with)
+{
+	let_child(poke, page, with);
+}
+
+static int store_in_child(unsigned char *page, uint64_t with)
+{
+	store(page, with + 1);
+	return 0;
+}
+
+/* The child has its own copy then, and the parent its page alone again. */
+static void beside_child(unsigned char *page, uint64_t with)
+{
+	let_child(store_in_child, page, with);
+	store(page, with);
+}
+
+static void discard(unsigned char *page, uint64_t with)
+{
+	must(!madvise(page, PAGE, MADV_DONTNEED), "MADV_DONTNEED");
+	if (with % 2)
+		store(page, with);
+	else
+		(void)*(volatile unsigned char *)page;
+}
+
+static void free_lazily(unsigned char *page, uint64_t with)
+{
+	must(!madvise(page, PAGE, MADV_FREE), "MADV_FREE");
+	(void)madvise(page, PAGE, MADV_PAGEOUT);
+	if (with % 2)
+		store(page, with);
+}
+
+static void protect(unsigned char *page, uint64_t with)
+{
+	must(!mprotect(page, PAGE, PROT_READ) && !mprotect(page, PAGE, PROT_READ | PROT_WRITE),
+	     "mprotect");
+	store(page, with);
+	must(!mprotect(page, PAGE, PROT_READ), "mprotect");
+	must(!mprotect(page, PAGE, PROT_READ | PROT_WRITE), "mprotect");
+}
+
+static void on_signal(int number)
+{
+	(void)number;
+}
+
+/* The frame of a signal, on an alternate stack that begins at the page. */
+static void signal_frame(unsigned char *page, uint64_t with)
+{
+	struct sigaction action = {.sa_handler = on_signal, .sa_flags = SA_ONSTACK};
+	stack_t stack = {.ss_sp = page, .ss_size = STACK_PAGES * PAGE};
+	stack_t none = {.ss_flags = SS_DISABLE};
+
+	(void)with;
+	must(!sigaltstack(&stack, NULL) && !sigaction(SIGUSR1, &action, NULL), "sigaltstack");
+	must(!raise(SIGUSR1) && !sigaltstack(&none, NULL), "raise");
+}
+
+/* ---- cases ---- */
+
+/* round: on the stack, and so not rolled back. */
+static void write_few(page_writer *write_page, uint64_t round)
+{
+	for (uint64_t i = 0; i < FEW; i++) {
+		uint64_t number = word_at(seed(7), round * FEW + i);
+
+		write_page(memory + number % (PAGES - STACK_PAGES) * PAGE, number);
+	}
+}
+
+static void play(page_writer *write_page)
+{
+	memory = map_alone(BYTES, MAP_PRIVATE);
+	copy = map_untracked(BYTES);
+	fill(memory, BYTES, seed(1));
+	save();
+	for (uint64_t round = 0; round < ROUNDS; round++) {
+		write_few(write_page, round);
+		restore();
+		expect_outside(memory, BYTES, seed(1), "after a restore");
+	}
+	for (uint64_t round = 0; round < ROUNDS; round++) {
+		write_few(write_page, ROUNDS + 2 * round);
+		memcpy(copy, memory, BYTES);
+		save();
+		write_few(write_page, ROUNDS + 2 * round + 1);
+		restore();
+		if (memcmp(copy, memory, BYTES) != 0)
+			wrong("after checkpoint %lu and its restore", round + 2);
+	}
+	must(!munmap(copy, BYTES) && !munmap(memory, BYTES), "munmap");
+}
+
+#define CASE(name, way)                                                                            \
+	static void name(void)                                                                     \
+	{                                                                                          \
+		play(way);                                                                         \
+	}
+
+CASE(play_store, store)
+CASE(play_read, read_into)
+CASE(play_direct, read_direct)
+CASE(play_vm_writev, vm_writev)
+CASE(play_proc_mem, proc_mem)
+CASE(play_debugger, debugger)
+CASE(play_beside_child, beside_child)
+CASE(play_discard, discard)
+CASE(play_free, free_lazily)
+CASE(play_protect, protect)
+CASE(play_signal, signal_frame)
+
+int main(int argc, char **argv)
+{
+	static const struct workload workloads[] = {
+		{"store", play_store},
+		{"read", play_read},
+		{"read-direct", play_direct},
+		{"process-vm-writev", play_vm_writev},
+		{"proc-mem", play_proc_mem},
+		{"debugger", play_debugger},
+		{"beside-child", play_beside_child},
+		{"discard", play_discard},
+		{"free", play_free},
+		{"protect", play_protect},
+		{"signal-frame", play_signal},
+		{NULL, NULL},
+	};
+
+	return play_workloads(workloads, argc, argv);
+}
