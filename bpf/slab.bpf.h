@@ -8,9 +8,9 @@
  *	                     |         \
  *	extents:      [0] |slot|slot|slot| ...  1024 pages each (4 MiB)
  *
- * A checkpoint of all pages takes slots in the order of the table; a page of zeros takes none. Where
- * writes are tracked, user space lists the slabs to be visited, and gives slots to those that are
- * due. One poll copies SLAB_BATCH pages at most; the next one goes on.
+ * A checkpoint of all pages takes slots in the order of the table; a page of zeros takes none.
+ * Where writes are tracked, user space lists the slabs to be visited, and gives slots to those that
+ * are due. One poll copies SLAB_BATCH pages at most; the next one goes on.
  */
 #ifndef BPF_SLAB_BPF_H
 #define BPF_SLAB_BPF_H

@@ -133,8 +133,8 @@ static int make_ready(struct operations *operations)
 	return 0;
 }
 
-/* Stops the target, lets BPF copy or compare in this poll or in the next ones, and leaves the target
- * standing in the last one. The phase is then COPIED. */
+/* Stops the target, lets BPF copy or compare in this poll or in the next ones, and leaves the
+ * target standing in the last one. The phase is then COPIED. */
 static int hold_and_copy(struct operations *operations)
 {
 	struct operation *operation = &operations->state->operation;

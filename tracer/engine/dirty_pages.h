@@ -5,7 +5,7 @@
  *
  *	saved:    |a a a a a a a a|   a: armed         |c c|   c: cannot be armed
  *	written:       |w|                             |c c|   hold data, and may differ
- *	missing:             |m|                               known to the snapshot, without data now
+ *	missing:             |m|                              known to the snapshot, without data
  *
  * Always holds: a page is left out only if the kernel says that it is there, armed, and not written
  * since. So a page that was given back, replaced, or never armed is in an answer. What is left out
@@ -75,8 +75,8 @@ static inline bool dirty_pages__needs_stop(const struct dirty_pages *dirty)
 /* A snapshot of everything begins: all that is armed before the next question is armed at once. */
 void dirty_pages__begin(struct dirty_pages *dirty);
 
-/* The target may have run at the last question, or while its pages were armed: a write that was just
- * then trapped may be in no list. So the next question is not answered by the list. */
+/* The target may have run at the last question, or while its pages were armed: a write that was
+ * just then trapped may be in no list. So the next question is not answered by the list. */
 static inline void dirty_pages__doubt(struct dirty_pages *dirty)
 {
 	dirty->sure = false;
@@ -95,8 +95,8 @@ int dirty_pages__cover(struct dirty_pages *dirty, struct memory *memory,
 int dirty_pages__ask(struct dirty_pages *dirty, struct memory *memory,
 		     const struct intervals *saved, const struct intervals *known);
 
-/* Arms these pages again, where they can be armed; with soft-dirty bits, all pages of the target. 0;
- * -ENOMEM; -ESRCH or another -errno: with soft-dirty bits, nothing is armed then. */
+/* Arms these pages again, where they can be armed; with soft-dirty bits, all pages of the target.
+ * 0; -ENOMEM; -ESRCH or another -errno: with soft-dirty bits, nothing is armed then. */
 int dirty_pages__arm(struct dirty_pages *dirty, struct memory *memory,
 		     const struct intervals *pages);
 

@@ -79,8 +79,9 @@ struct engine_ops {
 	int (*prune)(struct engine *engine, const struct intervals *wanted,
 		     const struct intervals *reserved);
 
-	/* Before a checkpoint, while no thread of the target is held: looks how writes of the target
-	 * can be tracked, unless that is known or does not pay for so many pages. May be NULL. */
+	/* Before a checkpoint, while no thread of the target is held: looks how writes of the
+	 * target can be tracked, unless that is known or does not pay for so many pages. May be
+	 * NULL. */
 	void (*watch)(struct engine *engine, struct target *target, uint64_t pages);
 
 	/* Before a copy, with the target standing still or polling: finds the pages to be copied. A

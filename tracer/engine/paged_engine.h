@@ -102,8 +102,8 @@ static inline struct paged_engine *paged_engine__of(const struct engine *engine)
 	return (struct paged_engine *)engine;
 }
 
-/* Begins without a snapshot. hooks: borrowed. slots_fd, tables_fd: as in extents__open. 0 or -ENOMEM
- * (paged_engine__close is then still right). */
+/* Begins without a snapshot. hooks: borrowed. slots_fd, tables_fd: as in extents__open. 0 or
+ * -ENOMEM (paged_engine__close is then still right). */
 int paged_engine__init(struct paged_engine *paged, const struct engine *engine,
 		       const struct paged_ops *ops, const struct engine_settings *settings,
 		       const struct hooks *hooks, int slots_fd, int tables_fd);

@@ -42,8 +42,8 @@ int revisions__keep(struct revisions *revisions, const struct slab_table *table,
 /* The checkpoint stands: give is called for each entry as it was, with its old slot. */
 void revisions__forget(struct revisions *revisions, slot_giver *give, void *argument);
 
-/* The table becomes what it was, and saved and known, too, but for what was dropped since. known: the
- * pages of the table. give is called for each entry with a new slot. 0, or -ENOMEM: all is then
+/* The table becomes what it was, and saved and known, too, but for what was dropped since. known:
+ * the pages of the table. give is called for each entry with a new slot. 0, or -ENOMEM: all is then
  * undefined but valid. */
 int revisions__revert(struct revisions *revisions, struct slab_table *table,
 		      struct intervals *saved, struct intervals *known, slot_giver *give,

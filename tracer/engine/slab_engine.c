@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * See slab_engine.h. In a checkpoint of all pages BPF fills the slots one behind the other. In one of
- * changed pages they get slots here: free ones, then new ones.
+ * See slab_engine.h. In a checkpoint of all pages BPF fills the slots one behind the other. In one
+ * of changed pages they get slots here: free ones, then new ones.
  */
 #include "engine/slab_engine.h"
 

@@ -52,7 +52,8 @@ int snapshot__reconcile(struct snapshot *snapshot, struct target *target, enum o
  * tracked. */
 void snapshot__watch(struct snapshot *snapshot, struct target *target);
 
-/* Before each copy: finds the pages to be copied. 0; -ENOMEM; -REASON_SLAB_LIMIT; -ESRCH; -errno. */
+/* Before each copy: finds the pages to be copied. 0; -ENOMEM; -REASON_SLAB_LIMIT; -ESRCH;
+ * -errno. */
 int snapshot__begin(struct snapshot *snapshot, struct target *target, enum operation_kind kind);
 
 /*

@@ -103,8 +103,8 @@ int write_tracking__arm(const struct write_tracking *tracking, const struct page
 /*
  * Makes the pages of [start, end) clean again. What arm has not registered stays as it is, and so
  * do all pages with soft-dirty bits, until the next round. One call looks at all pages of the range
- * (about 1.1 ms for 1 GiB), and a call takes about 1.4 us: if the process stands still, a whole range
- * costs less than a thousand single pages of it.
+ * (about 1.1 ms for 1 GiB), and a call takes about 1.4 us: if the process stands still, a whole
+ * range costs less than a thousand single pages of it.
  * Returns 0 or -errno: then they may count as changed.
  */
 int write_tracking__rearm(const struct write_tracking *tracking, const struct pagemap *pagemap,
