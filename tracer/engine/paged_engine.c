@@ -15,7 +15,8 @@ enum {
 	HOT_ROUNDS = 8,     /* dirty in so many rounds in a row, a page is left unarmed, */
 	HOT_REST = 64,      /* and armed once after so many more, to see whether it still is hot */
 	CROWDED = 4,        /* operations with most pages dirty, until nothing is armed any more, */
-	CROWD_REST = 16,    /* for so many operations */
+	CROWD_REST = 16,    /* for so many operations, and the next time for twice as many, */
+	MOST_RESTS = 6,     /* until it was doubled so often */
 	READ_PAGES = 64,    /* that are compared with one read */
 };
 
@@ -532,12 +533,15 @@ static bool is_crowded(struct paged_engine *paged)
 	uint64_t pages = slab_table__pages(&paged->table);
 
 	if (dirty <= TRACKED_PAGES || dirty <= pages / 2) {
-		paged->crowded = 0;
+		if (paged->is_round)
+			paged->crowded = paged->rests = 0;
 		return false;
 	}
 	if (++paged->crowded >= CROWDED) {
 		intervals__clear(&paged->dirty.armed);
-		paged->rest = CROWD_REST;
+		paged->rest = CROWD_REST << paged->rests;
+		if (paged->rests < MOST_RESTS)
+			paged->rests++;
 		paged->crowded = 0;
 		paged->tracked = false;
 	}
@@ -631,7 +635,8 @@ static void begin_round(struct paged_engine *paged)
 	if (paged->again)
 		return;
 	paged->sequence = paged->engine.state->operation.sequence;
-	if (is_restore(paged) || !paged->was_restored)
+	paged->is_round = is_restore(paged) || !paged->was_restored;
+	if (paged->is_round)
 		paged->round++;
 	paged->was_restored = is_restore(paged);
 	if (paged->rest)

@@ -84,6 +84,8 @@ struct paged_engine {
 	uint64_t sequence;    /* of the operation that was begun last */
 	uint32_t crowded;     /* operations in a row in which most pages were dirty */
 	uint32_t rest;        /* operations for which nothing is armed any more */
+	uint32_t rests;       /* that were begun, without a round in which few pages were dirty */
+	bool is_round;        /* pages can be dirty: not a checkpoint just after a restore */
 	bool again;           /* the operation begins once more, for mappings have changed */
 	bool narrow;          /* the operation visits the list, not the whole table */
 	bool tracked;         /* the operation relies on what is armed, or arms it */
