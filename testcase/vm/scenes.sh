@@ -120,6 +120,11 @@ for engine in slab chunk page; do
 	work "$engine" fuzz steps
 done
 work slab advice huge
+for way in scan soft; do # where the kernel has no such thing, all pages are compared
+	play "slab, $way: write" -e slab --dirty "$way" -- workloads/write store read beside-child \
+		discard free protect signal-frame process-vm-writev proc-mem debugger
+	play "slab, $way: fuzz steps" -e slab --dirty "$way" -- workloads/fuzz steps
+done
 work slab share copied-on-write not-copied shared shared-untouched
 work slab threads instant mapper ending arenas
 play 'page: threads, 64 pages in a poll' -e page --pages-per-poll 64 -- \
