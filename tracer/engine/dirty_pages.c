@@ -19,6 +19,8 @@
 /* With fewer pages a scan takes less than 10 us, and the list of faults costs other processes. */
 enum { LISTED_PAGES = 4096 };
 
+enum { CLOSE_BYTES = 1 << 20 };
+
 const char *dirty_pages__name(enum dirty_way way)
 {
 	static const char *const names[DIRTY_WAYS] = {[DIRTY_AUTO] = "auto",
@@ -253,31 +255,65 @@ static void clear_answer(struct dirty_pages *dirty)
 	intervals__clear(&dirty->missing);
 }
 
-/* Adds the pages of an armed range that may differ to written, or to empty if they hold no data. */
-static int look_at(struct dirty_pages *dirty, struct pagemap *pagemap, const struct interval *range,
-		   struct intervals *empty)
+struct found { /* pages that may differ: that hold data, or do not */
+	struct intervals written, empty;
+};
+
+/* Adds the pages of [start, end) that may differ; what is not armed may. */
+static int look_at(const struct dirty_pages *dirty, struct pagemap *pagemap, uint64_t start,
+		   uint64_t end, struct found *found)
 {
 	struct pagemap_run run;
 	int more, err;
 
-	write_tracking__begin(&dirty->tracking, pagemap, range->start, range->end);
+	write_tracking__begin(&dirty->tracking, pagemap, start, end);
 	while ((more = write_tracking__next(&dirty->tracking, pagemap, &run)) > 0) {
 		bool holds_data = run.categories & (PAGEMAP_PRESENT | PAGEMAP_SWAPPED);
 
-		err = intervals__add(holds_data ? &dirty->written : empty, run.start, run.end);
+		err = intervals__add(holds_data ? &found->written : &found->empty, run.start,
+				     run.end);
 		if (err)
 			return err;
 	}
 	return more;
 }
 
+/* Adds what is in both sets. */
+static int add_common(struct intervals *set, const struct intervals *a, const struct intervals *b)
+{
+	struct intervals both = {0};
+	int err = intervals__intersect(a, b, &both);
+
+	if (!err)
+		err = intervals__unite(set, &both);
+	intervals__clear(&both);
+	return err;
+}
+
+/* Adds the pages of armed ranges that may differ to written, or to empty. Ranges that are close to
+ * each other are looked at by one call, with what is between them. */
 static int scan(struct dirty_pages *dirty, struct pagemap *pagemap, const struct intervals *armed,
 		struct intervals *empty)
 {
+	struct found found = {0};
 	int err = 0;
 
-	for (size_t i = 0; i < armed->count && !err; i++)
-		err = look_at(dirty, pagemap, &armed->items[i], empty);
+	for (size_t i = 0, last; i < armed->count && !err; i = last + 1) {
+		for (last = i; last + 1 < armed->count; last++)
+			if (armed->items[last + 1].start - armed->items[last].end > CLOSE_BYTES)
+				break;
+		err = look_at(dirty, pagemap, armed->items[i].start, armed->items[last].end,
+			      &found);
+	}
+	if (err)
+		goto out;
+	err = add_common(&dirty->written, &found.written, armed);
+	if (err)
+		goto out;
+	err = add_common(empty, &found.empty, armed);
+out:
+	intervals__clear(&found.written);
+	intervals__clear(&found.empty);
 	return err;
 }
 
