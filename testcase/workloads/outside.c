@@ -74,9 +74,9 @@ struct line { /* of /proc/PID/maps */
 static void append_mapping(struct text *text, const struct line *line)
 {
 	char addresses[64];
+	int length = snprintf(addresses, sizeof(addresses), "%lx-%lx", line->start, line->end);
 
-	append(text, addresses,
-	       (size_t)snprintf(addresses, sizeof(addresses), "%lx-%lx", line->start, line->end));
+	append(text, addresses, (size_t)length);
 	append(text, line->rest ? line->rest : "\n", line->rest ? line->length : 1);
 }
 
@@ -93,7 +93,7 @@ static void join_mappings(const struct text *maps, struct text *text)
 			abort();
 		next.rest = at_line + at;
 		next.length = strcspn(next.rest, "\n") + 1;
-		if (joined.end == next.start && joined.length == next.length &&
+		if (joined.rest && joined.end == next.start && joined.length == next.length &&
 		    !memcmp(joined.rest, next.rest, next.length)) {
 			joined.end = next.end;
 			continue;

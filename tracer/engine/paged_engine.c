@@ -41,13 +41,13 @@ static void give_slot(struct slab *slab, void *argument)
 static void clear(struct paged_engine *paged)
 {
 	struct state *state = paged->engine.state;
-	struct intervals *const sets[] = {&paged->saved, &paged->known, &paged->added,
-					  &paged->pending, &paged->hot};
-
 	revisions__clear(&paged->revisions);
 	slab_table__clear(&paged->table);
-	for (size_t i = 0; i < sizeof(sets) / sizeof(*sets); i++)
-		intervals__clear(sets[i]);
+	intervals__clear(&paged->saved);
+	intervals__clear(&paged->known);
+	intervals__clear(&paged->added);
+	intervals__clear(&paged->pending);
+	intervals__clear(&paged->hot);
 	if (paged->ops->clear)
 		paged->ops->clear(paged);
 	state->slots = state->visits = state->listed = state->placed = 0;
@@ -71,18 +71,23 @@ static int find_pages(struct memory *memory, const struct intervals *ranges,
 /* [start, end) is unmapped: what was saved of it is gone. */
 static int drop_saved(struct paged_engine *paged, uint64_t start, uint64_t end)
 {
-	struct intervals *const sets[] = {&paged->saved, &paged->known, &paged->added,
-					  &paged->pending};
 	int err = dirty_pages__drop(&paged->dirty, start, end);
 
 	if (err || !paged->saved.count)
 		return err;
 	slab_table__drop(&paged->table, start, end);
-	for (size_t i = 0; i < sizeof(sets) / sizeof(*sets); i++) {
-		err = intervals__remove(sets[i], start, end);
-		if (err)
-			return err;
-	}
+	err = intervals__remove(&paged->saved, start, end);
+	if (err)
+		return err;
+	err = intervals__remove(&paged->known, start, end);
+	if (err)
+		return err;
+	err = intervals__remove(&paged->added, start, end);
+	if (err)
+		return err;
+	err = intervals__remove(&paged->pending, start, end);
+	if (err)
+		return err;
 	return paged->ops->drop ? paged->ops->drop(paged, start, end) : 0;
 }
 
@@ -674,7 +679,7 @@ int paged_engine__begin(struct engine *engine, struct target *target, enum opera
 	paged->found = paged->narrow ? paged->dirty.found : DIRTY_COMPARE;
 	if (paged->narrow)
 		state->operation.clean +=
-			(slab_table__pages(&paged->table) - paged->listed) * SLAB_CHUNKS;
+			(uint64_t)(slab_table__pages(&paged->table) - paged->listed) * SLAB_CHUNKS;
 	if (!is_still(paged, target))
 		dirty_pages__doubt(&paged->dirty);
 	err = paged->ops->lay_out(paged, kind);
@@ -796,7 +801,7 @@ static int compare_piece(struct paged_engine *paged, struct memory *memory, uint
 static int compare_pages(struct paged_engine *paged, struct memory *memory,
 			 const struct intervals *pages, bool flag)
 {
-	const uint64_t most = READ_PAGES * SLAB_BYTES;
+	const uint64_t most = (uint64_t)READ_PAGES * SLAB_BYTES;
 	int err = 0;
 
 	for (size_t i = 0; i < pages->count && !err; i++) {
