@@ -1,0 +1,170 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * See paged_parts.h: which pages an operation visits.
+ */
+#include "engine/paged_parts.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+enum {
+	HOT_ROUNDS = 8, /* dirty in so many rounds in a row, a page is left unarmed, */
+	HOT_REST = 64,  /* and armed once after so many more, to see whether it still is hot */
+};
+
+int paged_list__put(struct paged_engine *paged, uint32_t index)
+{
+	if (paged->listed == paged->list_room) {
+		uint32_t room = paged->list_room ? 2 * paged->list_room : 1024;
+		uint32_t *list = reallocarray(paged->list, room, sizeof(*list));
+
+		if (!list)
+			return -ENOMEM;
+		paged->list = list;
+		paged->list_room = room;
+	}
+	paged->list[paged->listed++] = index;
+	paged_engine__slab(paged, index)->flags = SLAB_LISTED;
+	return 0;
+}
+
+void paged_list__clear(struct paged_engine *paged)
+{
+	for (uint32_t i = 0; i < paged->listed; i++)
+		paged_engine__slab(paged, paged->list[i])->flags = 0;
+	paged->listed = 0;
+}
+
+/* Counts a round in which the page was dirty. Is it hot? One that is must prove it now and then. */
+static bool is_hot(const struct paged_engine *paged, struct slab *slab)
+{
+	if ((uint8_t)(slab->round + 1) == paged->round)
+		slab->rounds++;
+	else if (slab->round != paged->round)
+		slab->rounds = 1;
+	slab->round = paged->round;
+	if (slab->rounds >= HOT_ROUNDS + HOT_REST)
+		slab->rounds = HOT_ROUNDS - 1;
+	return slab->rounds >= HOT_ROUNDS;
+}
+
+/* The next checkpoint is to read the page into a new slot; the old one stays what it is. */
+int paged_list__make_due(struct paged_engine *paged, uint32_t index)
+{
+	struct slab *slab = paged_engine__slab(paged, index);
+	int err = revisions__keep(&paged->revisions, &paged->table, index);
+
+	if (err)
+		return err;
+	slab->slot = NO_SLOT;
+	slab->checksum = 0;
+	slab->state = SLAB_DUE;
+	return paged->ops->take_slot(paged, slab);
+}
+
+/* An entry for a page that the snapshot does not have: at the checkpoint, it was zeros. */
+static int add_page(struct paged_engine *paged, uint64_t address, uint32_t *ret_index)
+{
+	bool due = !paged_engine__is_restore(paged);
+	int err = slab_table__append(&paged->table, address, due ? SLAB_DUE : SLAB_ZERO, ret_index);
+
+	if (err)
+		return err;
+	if (due)
+		err = paged->ops->take_slot(paged, paged_engine__slab(paged, *ret_index));
+	else
+		err = intervals__add(&paged->added, address, address + SLAB_BYTES);
+	if (err)
+		return err;
+	return intervals__add(&paged->known, address, address + SLAB_BYTES);
+}
+
+int paged_list__add_pages(struct paged_engine *paged, const struct intervals *pages)
+{
+	int err = 0;
+
+	for (size_t i = 0; i < pages->count && !err; i++)
+		for (uint64_t page = pages->items[i].start; page < pages->items[i].end && !err;
+		     page += SLAB_BYTES) {
+			uint32_t index;
+
+			err = add_page(paged, page, &index);
+			if (!err && paged->narrow)
+				err = paged_list__put(paged, index);
+		}
+	return err;
+}
+
+/* Lists a page that may differ, if the snapshot has it. */
+static int list_page(struct paged_engine *paged, uint64_t address)
+{
+	uint32_t index = slab_table__find(&paged->table, address);
+	int err;
+
+	if (index == NO_SLAB)
+		return 0;
+	if (is_hot(paged, paged_engine__slab(paged, index))) {
+		err = intervals__add(&paged->hot, address, address + SLAB_BYTES);
+		if (err)
+			return err;
+	}
+	if (!paged_engine__is_restore(paged)) {
+		err = paged_list__make_due(paged, index);
+		if (err)
+			return err;
+	}
+	return paged_list__put(paged, index);
+}
+
+/* Lists a page that holds no data any more: a checkpoint need not read it. One that was zeros is
+ * right as it is. */
+static int list_empty(struct paged_engine *paged, uint64_t address)
+{
+	uint32_t index = slab_table__find(&paged->table, address);
+	struct slab *slab;
+	int err;
+
+	if (index == NO_SLAB || paged_engine__slab(paged, index)->state != SLAB_PRESENT)
+		return 0;
+	if (paged_engine__is_restore(paged))
+		return paged_list__put(paged, index);
+	err = revisions__keep(&paged->revisions, &paged->table, index);
+	if (err)
+		return err;
+	slab = paged_engine__slab(paged, index);
+	slab->slot = NO_SLOT;
+	slab->checksum = 0;
+	slab->state = SLAB_ZERO;
+	return 0;
+}
+
+int paged_list__for_each(struct paged_engine *paged, const struct intervals *pages,
+			 int (*each)(struct paged_engine *paged, uint64_t address))
+{
+	int err = 0;
+
+	for (size_t i = 0; i < pages->count && !err; i++)
+		for (uint64_t page = pages->items[i].start; page < pages->items[i].end && !err;
+		     page += SLAB_BYTES)
+			err = each(paged, page);
+	return err;
+}
+
+int paged_list__fill(struct paged_engine *paged)
+{
+	struct intervals fresh = {0};
+	int err = paged_list__for_each(paged, &paged->dirty.written, list_page);
+
+	if (err)
+		goto out;
+	err = paged_list__for_each(paged, &paged->dirty.missing, list_empty);
+	if (err)
+		goto out;
+	err = intervals__subtract(&paged->dirty.written, &paged->known, &fresh);
+	if (err)
+		goto out;
+	err = paged_list__add_pages(paged, &fresh);
+out:
+	intervals__clear(&fresh);
+	return err;
+}
