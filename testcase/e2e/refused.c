@@ -243,7 +243,7 @@ static void first_ended(void)
 /* Private pages beyond the end of their file: reading them ends in SIGBUS. */
 static void beyond_file(void)
 {
-	const size_t bytes = 256 * PAGE;
+	const size_t bytes = (size_t)256 * PAGE;
 	int fd = memfd_create("file", MFD_CLOEXEC);
 
 	must(fd >= 0 && !ftruncate(fd, PAGE + 1), "memfd_create");

@@ -101,6 +101,8 @@ static void with_number(struct buffer *buffer, const char *step, unsigned long n
 	} else if (!strncmp(step, "wait=", 5)) {
 		buffer->wait_ms = (unsigned int)number;
 	} else if (!strncmp(step, "poke=", 5)) {
+		if (number >= buffer->bytes)
+			finish(CHECK_BROKEN, "steps: '%s': behind the buffer\n", step);
 		buffer->at[number] ^= 0x55;
 	} else if (!strncmp(step, "churn=", 6)) {
 		churn(number);
