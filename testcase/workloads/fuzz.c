@@ -294,7 +294,8 @@ static void restore_and_check(void)
 /* The mappings as they are, and the pages without access that hold data. */
 static void write_mappings(const char *path)
 {
-	int maps = open("/proc/self/maps", O_RDONLY), file = open(path, O_WRONLY | O_CREAT, 0600);
+	int maps = open("/proc/self/maps", O_RDONLY),
+	    file = open(path, O_WRONLY | O_CREAT | O_TRUNC, 0600);
 	size_t length = 0;
 	ssize_t got;
 
