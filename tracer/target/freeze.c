@@ -122,13 +122,59 @@ static size_t count_threads(pid_t pid)
 	return procfs__stat(pid, "task", &status) || status.st_nlink < 2 ? 0 : status.st_nlink - 2;
 }
 
+void freeze__forget(struct freeze *freeze, pid_t tid)
+{
+	struct held **at = &freeze->held, *held;
+
+	while (*at && (*at)->tid != tid)
+		at = &(*at)->next;
+	held = *at;
+	if (!held)
+		return;
+	*at = held->next;
+	if (!held->next)
+		freeze->end = at;
+	freeze->count--;
+	free(held);
+}
+
+/* The tracer must wait for a thread that ended while it was traced, or its parent is never told. */
+static void reap(const struct freeze *freeze, pid_t tid)
+{
+	const struct timespec nap = {.tv_nsec = 50000};
+	uint64_t deadline_ns = clock__now_ns() + DEADLINE_SECONDS * 1000000000ULL;
+
+	if (tid == freeze->pid && freeze->child)
+		return;
+	do { /* it was killed, and may not have ended yet */
+		siginfo_t info = {0};
+
+		if (waitid(P_PID, (id_t)tid, &info, WEXITED | WNOHANG | __WALL) || info.si_pid)
+			return;
+		nanosleep(&nap, NULL);
+	} while (clock__now_ns() < deadline_ns);
+}
+
+/* If err says that a thread has ended while it was held: forgets it, and returns 0. */
+static int allow_end(struct freeze *freeze, pid_t tid, int err)
+{
+	if (err != -ESRCH || tid == freeze->pid)
+		return err;
+	reap(freeze, tid);
+	freeze__forget(freeze, tid);
+	return 0;
+}
+
 int freeze__stop(struct freeze *freeze, pid_t except)
 {
+	struct held *held, *next;
 	bool grown = true;
 	int err = 0;
 
-	for (struct held *held = freeze->held; held && !err; held = held->next)
-		err = settle(held);
+	for (held = freeze->held; held && !err; held = next) {
+		next = held->next;
+		err = allow_end(freeze, held->tid, settle(held));
+	}
 	if (!err && !except && !freeze->count && count_threads(freeze->pid) == 1)
 		err = hold(freeze, freeze->pid);
 	while (grown && !err) { /* until a round finds no new thread */
@@ -143,9 +189,7 @@ int freeze__stop(struct freeze *freeze, pid_t except)
 		for (size_t i = 0; i < count && !err; i++) {
 			if (tids[i] == except || find(freeze, tids[i]))
 				continue;
-			err = hold(freeze, tids[i]);
-			if (err == -ESRCH && tids[i] != freeze->pid)
-				err = 0; /* a thread that has just ended */
+			err = allow_end(freeze, tids[i], hold(freeze, tids[i]));
 			grown = true;
 		}
 		free(tids);
@@ -242,22 +286,6 @@ int freeze__deliver(struct freeze *freeze, bool drop_faults)
 	return 0;
 }
 
-void freeze__forget(struct freeze *freeze, pid_t tid)
-{
-	struct held **at = &freeze->held, *held;
-
-	while (*at && (*at)->tid != tid)
-		at = &(*at)->next;
-	held = *at;
-	if (!held)
-		return;
-	*at = held->next;
-	if (!held->next)
-		freeze->end = at;
-	freeze->count--;
-	free(held);
-}
-
 int freeze__kill_on_death(const struct freeze *freeze, bool kill)
 {
 	const uintptr_t options = PTRACE_O_TRACESYSGOOD | (kill ? PTRACE_O_EXITKILL : 0);
@@ -277,23 +305,6 @@ int freeze__for_each(const struct freeze *freeze, int (*each)(pid_t tid, void *a
 		if (!held->running)
 			err = each(held->tid, argument);
 	return err;
-}
-
-/* The tracer must wait for a thread that ended while it was traced, or its parent is never told. */
-static void reap(const struct freeze *freeze, pid_t tid)
-{
-	const struct timespec nap = {.tv_nsec = 50000};
-	uint64_t deadline_ns = clock__now_ns() + DEADLINE_SECONDS * 1000000000ULL;
-
-	if (tid == freeze->pid && freeze->child)
-		return;
-	do { /* it was killed, and may not have ended yet */
-		siginfo_t info = {0};
-
-		if (waitid(P_PID, (id_t)tid, &info, WEXITED | WNOHANG | __WALL) || info.si_pid)
-			return;
-		nanosleep(&nap, NULL);
-	} while (clock__now_ns() < deadline_ns);
 }
 
 void freeze__release(struct freeze *freeze)
