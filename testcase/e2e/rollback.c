@@ -4,7 +4,6 @@
  * it around each rollback that is checked, so that its whole state can be compared with that of the
  * checkpoint. What the program shows on its board must hold while it runs.
  */
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <malloc.h>
@@ -17,6 +16,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 #include "../limit.h"
+#include "../open_files.h"
 #include "../unit/tap.h"
 #include "attach/attach.h"
 #include "base/procfs.h"
@@ -294,21 +294,6 @@ static void test_faults(const char *program)
 	start(program, "small");
 }
 
-static unsigned int count_files(pid_t pid)
-{
-	char path[40];
-	unsigned int count = 0;
-	DIR *folder;
-
-	(void)snprintf(path, sizeof(path), "/proc/%d/fd", (int)pid);
-	folder = opendir(path);
-	while (folder && readdir(folder))
-		count++;
-	if (folder)
-		(void)closedir(folder);
-	return count;
-}
-
 static uint64_t memory_of(pid_t pid)
 {
 	uint64_t size = 0;
@@ -330,8 +315,8 @@ static void test_soak(void)
 	heap = mallinfo2().uordblks;
 	stored = attach__status(attach).store_bytes;
 	size = memory_of(target);
-	own = count_files(getpid());
-	its = count_files(target);
+	own = open_files__count(getpid());
+	its = open_files__count(target);
 	run();
 	for (int i = 0; i < SOAK; i++)
 		need(attach__rollback(attach, NULL, &result), "rollback");
@@ -340,9 +325,9 @@ static void test_soak(void)
 	tap__equal(attach__status(attach).rollbacks, SOAK + 2, "rollbacks");
 	tap__ok(mallinfo2().uordblks < heap + SLACK && attach__status(attach).store_bytes == stored,
 		"the tracer takes as much memory as before");
-	tap__equal(count_files(getpid()), own, "it has as many files open");
+	tap__equal(open_files__count(getpid()), own, "it has as many files open");
 	tap__equal(memory_of(target), size, "the process has as much memory");
-	tap__equal(count_files(target), its, "and as many files open");
+	tap__equal(open_files__count(target), its, "and as many files open");
 	run();
 	tap__ok(!board->broken, "it has seen nothing (%s)", board->what);
 }
@@ -354,7 +339,7 @@ static void test_detach(void)
 	uint64_t tracer = 1;
 	struct outside *before, *after;
 	char text[256] = "";
-	const unsigned int files = count_files(target);
+	const unsigned int files = open_files__count(target);
 
 	stop();
 	before = outside__look(target);
@@ -365,7 +350,7 @@ static void test_detach(void)
 	after = outside__look(target);
 	tap__ok(outside__is_same(before, after, text, sizeof(text)), "nothing has changed (%s)",
 		text);
-	tap__equal(count_files(target), files, "it has no more files open");
+	tap__equal(open_files__count(target), files, "it has no more files open");
 	tap__ok(!procfs__status_u64(target, "TracerPid", &tracer) && !tracer, "nobody traces it");
 	run();
 	tap__ok(!board->broken, "it runs on (%s)", board->what);
