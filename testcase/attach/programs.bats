@@ -297,6 +297,14 @@ for line in sys.stdin:
 	go_back go 20000 30000
 }
 
+# play_client SOCKET: a client of the program behind the socket, which also asks the tracer. The
+# text on stdin uses path, connect and control of client.py.
+play_client()
+{
+	cat "$BATS_TEST_DIRNAME/client.py" - |
+		timeout "$LIMIT_SECONDS" "$python" -I - "$1" "$dir/$socket" 3>&-
+}
+
 @test 'redis-server: keys set after the checkpoint are gone, the connection still answers' {
 	find_program redis-server redis-server redis-tools
 	find_python
@@ -304,15 +312,8 @@ for line in sys.stdin:
 		--dir "$dir"
 	wait_until redis-server test -S "$dir/redis.sock"
 	attach
-	timeout "$LIMIT_SECONDS" "$python" -I - "$dir/redis.sock" "$dir/$socket" 3>&- <<-'PYTHON'
-		import json, socket, sys
-
-		def connect(path):
-		    s = socket.socket(socket.AF_UNIX)
-		    s.connect(path)
-		    return s, s.makefile('rb')
-
-		(redis, replies), (tracer, answers) = map(connect, sys.argv[1:])
+	play_client "$dir/redis.sock" <<-'PYTHON'
+		redis, replies = connect(path)
 
 		def ask(*words):
 		    redis.sendall(b'*%d\r\n' % len(words) +
@@ -321,11 +322,6 @@ for line in sys.stdin:
 		    if reply.startswith(b'$') and reply != b'$-1':
 		        reply = replies.readline().strip()
 		    return reply
-
-		def control(line):
-		    tracer.sendall(line.encode() + b'\n')
-		    answer = json.loads(answers.readline())
-		    assert answer['ok'], answer
 
 		assert ask(b'SET', b'kept', b'before') == b'+OK'
 		control('checkpoint start')
@@ -353,27 +349,13 @@ for line in sys.stdin:
 	start_server "$program" -p "$dir" -c "$dir/nginx.conf" -e "$dir/error.log"
 	wait_until nginx test -S "$dir/nginx.sock"
 	attach
-	timeout "$LIMIT_SECONDS" "$python" -I - "$dir/nginx.sock" "$dir/$socket" 3>&- <<-'PYTHON'
-		import json, socket, sys
-
-		def connect(path):
-		    s = socket.socket(socket.AF_UNIX)
-		    s.connect(path)
-		    return s, s.makefile('rb')
-
-		tracer, answers = connect(sys.argv[2])
-
+	play_client "$dir/nginx.sock" <<-'PYTHON'
 		def get():
-		    s, reply = connect(sys.argv[1])
+		    s, reply = connect(path)
 		    s.sendall(b'GET / HTTP/1.0\r\n\r\n')
 		    assert reply.read().endswith(b'hello\n')
 		    reply.close()
 		    s.close()
-
-		def control(line):
-		    tracer.sendall(line.encode() + b'\n')
-		    answer = json.loads(answers.readline())
-		    assert answer['ok'], answer
 
 		get()
 		control('checkpoint start')
@@ -391,16 +373,8 @@ for line in sys.stdin:
 	start_server "$program" -s "$dir/memcached.sock" -t 4 -u root -m 64
 	wait_until memcached test -S "$dir/memcached.sock"
 	attach
-	timeout "$LIMIT_SECONDS" "$python" -I - "$dir/memcached.sock" "$dir/$socket" 3>&- <<-'PYTHON'
-		import json, socket, sys
-
-		def connect(path):
-		    s = socket.socket(socket.AF_UNIX)
-		    s.connect(path)
-		    return s, s.makefile('rb')
-
-		caches = [connect(sys.argv[1]) for _ in range(7)]
-		tracer, answers = connect(sys.argv[2])
+	play_client "$dir/memcached.sock" <<-'PYTHON'
+		caches = [connect(path) for _ in range(7)]
 
 		def store(cache, key, value):
 		    cache[0].sendall(b'set %s 0 0 %d\r\n%s\r\n' % (key, len(value), value))
@@ -414,11 +388,6 @@ for line in sys.stdin:
 		    value = cache[1].readline().strip()
 		    assert cache[1].readline() == b'END\r\n'
 		    return value
-
-		def control(line):
-		    tracer.sendall(line.encode() + b'\n')
-		    answer = json.loads(answers.readline())
-		    assert answer['ok'], answer
 
 		for n, cache in enumerate(caches):
 		    store(cache, b'kept%d' % n, b'before')
