@@ -28,14 +28,12 @@ TESTCASE := $(call objects,testcase/*.c)
 CLIENT   := $(call objects,utils/client/*.c)
 SLABSIM  := $(call objects,utils/slabsim/*.c)
 READCKPT := $(call objects,utils/readckpt/*.c)
-LIBCKPT_START   := $(patsubst %.c,$(BUILD)/pic/%.o,$(wildcard utils/libckpt/start*.c))
-LIBCKPT_HANDLER := $(filter-out $(LIBCKPT_START),$(patsubst %.c,$(BUILD)/pic/%.o,\
-	$(wildcard utils/libckpt/*.c utils/capture/*.c)))
-LIBCKPT  := $(LIBCKPT_START) $(BUILD)/libckpt-handler.o
+LIBCKPT_HANDLER := $(patsubst %.c,$(BUILD)/pic/%.o,$(wildcard utils/libckpt/*.c utils/capture/*.c))
+LIBCKPT  := $(patsubst %.c,$(BUILD)/pic/%.o,$(wildcard utils/preload/*.c)) $(BUILD)/libckpt-handler.o
 RESTART_BECOME := $(patsubst %.c,$(BUILD)/plain/%.o,$(wildcard utils/become/*.c))
 RESTART  := $(patsubst %.c,$(BUILD)/plain/%.o,$(wildcard utils/restart/*.c)) $(BUILD)/restart-become.o
-MODULES  := $(filter-out %/main.o %/start.o %/start_interpose.o %/start_interpose_time.o,$(TRACER) $(READCKPT) \
-	$(call objects,utils/restart/*.c utils/become/*.c utils/libckpt/*.c utils/capture/*.c))
+MODULES  := $(filter-out %/main.o,$(TRACER) $(READCKPT) $(call objects,utils/restart/*.c \
+	utils/become/*.c utils/libckpt/*.c utils/capture/*.c utils/preload/environment.c utils/preload/ldso.c))
 programs  = $(patsubst testcase/%.c,$(BUILD)/%,$(wildcard testcase/$(1)/*.c))
 UNIT     := $(call programs,unit)
 E2E      := $(call programs,e2e)
@@ -200,7 +198,7 @@ WORKS := $(addprefix $(BUILD)/ckpt/,work work-no-pie work-static)
 $(BUILD)/ckpt/work-no-pie: FORM := -fno-pie -no-pie
 $(BUILD)/ckpt/work-static: FORM := -static
 $(WORKS): LIBS = -pthread $(if $(filter -static,$(FORM)),-lz)
-$(BUILD)/ckpt/work-static: $(filter-out %/start_interpose.o %/start_interpose_time.o,$(LIBCKPT)) $(BUILD)/pic/library.a
+$(BUILD)/ckpt/work-static: $(filter-out %/interpose.o %/interpose_time.o,$(LIBCKPT)) $(BUILD)/pic/library.a
 $(WORKS): $(wildcard testcase/ckpt/work*.[ch])
 
 # Its crc32() takes the place of zlib's in libckpt.

@@ -15,7 +15,7 @@ utils/pages
 utils/image utils/slabsim
 utils/capture
 utils/become utils/libckpt utils/readckpt
-utils/restart
+utils/preload utils/restart
 bpf
 tracer/kernel
 tracer/target

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * Tests of start_settings and settings: defaults, each variable at and beyond its limits, and the
+ * Tests of environment and settings: defaults, each variable at and beyond its limits, and the
  * path that CKPT_FILE gives.
  */
 #include <limits.h>
@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "libckpt/start_settings.h"
+#include "preload/environment.h"
 #include "folder.h"
 #include "tap.h"
 
@@ -23,7 +23,7 @@ static int read_one(const char *name, const char *value)
 	must(clearenv() || (name && setenv(name, value, 1)));
 	memset(&settings, 0x55, sizeof(settings));
 	message[0] = '\0';
-	err = start_settings__read(&settings, message);
+	err = environment__read(&settings, message);
 	return err;
 }
 

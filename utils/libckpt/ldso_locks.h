@@ -10,7 +10,7 @@
 
 #include "capture/capture_threads.h"
 
-/* Where they are, as start_locks.h finds it. */
+/* Where they are, as preload/ldso.h finds it. */
 struct ldso_locks {
 	unsigned char *start; /* of the loader's data; NULL: not known */
 	size_t bytes;

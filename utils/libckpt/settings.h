@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * The settings of libckpt, see libckpt(7). start_settings.h reads them from the environment.
+ * The settings of libckpt, see libckpt(7). preload/environment.h reads them from the environment.
  */
 #ifndef LIBCKPT_SETTINGS_H
 #define LIBCKPT_SETTINGS_H

@@ -2,8 +2,8 @@
  *
  * Reading the settings from the environment, see libckpt(7).
  */
-#ifndef LIBCKPT_START_SETTINGS_H
-#define LIBCKPT_START_SETTINGS_H
+#ifndef PRELOAD_ENVIRONMENT_H
+#define PRELOAD_ENVIRONMENT_H
 
 #include "libckpt/settings.h"
 
@@ -15,6 +15,6 @@ enum { SETTINGS_MESSAGE_BYTES = 256, SETTINGS_KEEP_MAX = 1000 };
  * may be. Returns 0; -EINVAL or -ERANGE for a value; -ENAMETOOLONG; or the -errno of
  * getcwd(3). On failure only settings->signal may be used.
  */
-int start_settings__read(struct settings *settings, char *message);
+int environment__read(struct settings *settings, char *message);
 
 #endif

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * See start_settings.h.
+ * See preload/environment.h.
  */
-#include "libckpt/start_settings.h"
+#include "preload/environment.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -189,7 +189,7 @@ static int read_path(struct settings *s, char *message)
 	return 0;
 }
 
-int start_settings__read(struct settings *s, char *message)
+int environment__read(struct settings *s, char *message)
 {
 	uint64_t keep = 1;
 	int err;

@@ -2,7 +2,7 @@
  *
  * Calls of the C library that tell processor time. libckpt answers them in the program's place, so
  * that they go on from where they were when the program is brought back. In libckpt.so only, as in
- * start_interpose.c. Source: clock(3), clock_gettime(2), getrusage(2), times(2).
+ * preload/interpose.c. Source: clock(3), clock_gettime(2), getrusage(2), times(2).
  */
 #include <errno.h>
 #include <sys/resource.h>
@@ -12,7 +12,7 @@
 #include <unistd.h>
 
 #include "libckpt/cpu_time.h"
-#include "libckpt/start_next.h"
+#include "preload/next.h"
 
 enum { SECOND_NS = 1000000000, MICROSECOND_NS = 1000 };
 

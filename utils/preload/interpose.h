@@ -4,12 +4,12 @@
  * into each other's way: calls that take our signal away or block it, calls that fail only because
  * the memory is watched, and calls after which system calls of ours would end the program.
  */
-#ifndef LIBCKPT_START_INTERPOSE_H
-#define LIBCKPT_START_INTERPOSE_H
+#ifndef PRELOAD_INTERPOSE_H
+#define PRELOAD_INTERPOSE_H
 
 #include <signal.h>
 
 /* The signal is ours from now on. action: how it is handled. */
-void start_interpose__begin(int number, const struct sigaction *action);
+void interpose__begin(int number, const struct sigaction *action);
 
 #endif

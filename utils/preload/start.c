@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
  * What libckpt does when the program starts, before main: reads the settings and installs the
- * handler. The files start*.c run outside of any signal handler, so they may call all of the C
- * library; no other file of this folder may (see allowed-symbols).
+ * handler. The files of this folder run outside of any signal handler, so they may call all of the
+ * C library; those of utils/libckpt may not (see its allowed-symbols).
  */
 #include <errno.h>
 #include <pthread.h>
@@ -13,9 +13,9 @@
 
 #include "base/nocancel.h"
 #include "libckpt/handler.h"
-#include "libckpt/start_locks.h"
-#include "libckpt/start_settings.h"
-#include "libckpt/start_interpose.h"
+#include "preload/ldso.h"
+#include "preload/environment.h"
+#include "preload/interpose.h"
 
 /* The answer to the signal if a setting is wrong: without a handler it would end the program. */
 static char refusal[SETTINGS_MESSAGE_BYTES + 64];
@@ -47,10 +47,10 @@ static int handle_signal(int signal, struct sigaction *action)
 /* A static program does not have it. */
 static void interpose(int signal, const struct sigaction *action)
 {
-	extern __typeof__(start_interpose__begin) start_interpose__begin __attribute__((weak));
+	extern __typeof__(interpose__begin) interpose__begin __attribute__((weak));
 
-	if (start_interpose__begin)
-		start_interpose__begin(signal, action);
+	if (interpose__begin)
+		interpose__begin(signal, action);
 }
 
 __attribute__((constructor)) static void start(void)
@@ -61,7 +61,7 @@ __attribute__((constructor)) static void start(void)
 	struct ldso_locks locks;
 
 	memset(&action, 0, sizeof(action));
-	if (start_settings__read(&settings, message)) {
+	if (environment__read(&settings, message)) {
 		(void)fprintf(stderr, "libckpt: %s; there will be no checkpoints\n", message);
 		(void)snprintf(refusal, sizeof(refusal),
 			       "libckpt: no image: %s; the program goes on\n", message);
@@ -69,7 +69,7 @@ __attribute__((constructor)) static void start(void)
 		(void)handle_signal(settings.signal, &action);
 		return;
 	}
-	start_locks__find(&locks);
+	ldso__find_locks(&locks);
 	handler__prepare(&settings, &locks);
 	/* If this fails, stop_threads__role finds out in the child. */
 	(void)pthread_atfork(NULL, NULL, handler__start_in_child);

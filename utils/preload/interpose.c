@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * See start_interpose.h. These functions take the place of those of the C library, in libckpt.so
+ * See preload/interpose.h. These functions take the place of those of the C library, in libckpt.so
  * only: a static program that has libckpt linked in calls the C library's own.
  */
-#include "libckpt/start_interpose.h"
+#include "preload/interpose.h"
 
 #include <errno.h>
 #include <linux/seccomp.h>
@@ -22,7 +22,7 @@
 
 #include "capture/capture_advice.h"
 #include "libckpt/handler.h"
-#include "libckpt/start_next.h"
+#include "preload/next.h"
 #include "libckpt/stderr_line.h"
 
 static struct {
@@ -33,7 +33,7 @@ static struct {
 	struct sigaction action; /* ours */
 } self;
 
-void start_interpose__begin(int number, const struct sigaction *action)
+void interpose__begin(int number, const struct sigaction *action)
 {
 	capture_advice__rely();
 	self.action = *action;

@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * See start_locks.h. The symbol table of glibc's loader names its data, and says how long it is.
+ * See preload/ldso.h. The symbol table of glibc's loader names its data, and says how long it is.
  */
-#include "libckpt/start_locks.h"
+#include "preload/ldso.h"
 
 #include <dlfcn.h>
 #include <elf.h>
 #include <link.h>
 
-void start_locks__find(struct ldso_locks *ret_locks)
+void ldso__find_locks(struct ldso_locks *ret_locks)
 {
 	void *start = dlvsym(RTLD_DEFAULT, "_rtld_global", "GLIBC_PRIVATE");
 	const ElfW(Sym) *symbol = NULL;

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * For start_interpose*.c, whose functions take the place of those of the C library. They run
+ * For interpose*.c, whose functions take the place of those of the C library. They run
  * outside of our handler, but maybe in one of the program's: they take no lock and no memory, once
  * the function behind has been found.
  */
-#ifndef LIBCKPT_START_NEXT_H
-#define LIBCKPT_START_NEXT_H
+#ifndef PRELOAD_NEXT_H
+#define PRELOAD_NEXT_H
 
 #include <dlfcn.h>
 
