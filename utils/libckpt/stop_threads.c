@@ -28,6 +28,9 @@ enum {
 	 * known that a thread that sleeps, or runs, does not come. */
 	PATIENCE = 3,
 	PATIENCE_RUNNING = 25,
+	/* Rounds in which a thread blocks the signal although it was unblocked. One is not enough:
+	 * on a busy machine, it may be about to come. */
+	PATIENCE_BLOCKED = 10,
 	ADDRESS_BITS = 48,
 };
 
@@ -170,11 +173,17 @@ static int call_missing(int signal, pid_t self, pid_t *ret_tid)
 
 enum hearing {
 	HEARS,
-	BLOCKS, /* it has the signal blocked */
+	BLOCKS, /* our call is pending: it has the signal blocked */
 	ENDED,  /* a zombie: the main thread, which has ended alone */
 };
 
-/* may_run: does a thread block the signal that is not asleep? */
+static bool has_signal(const char *status, const char *name, int signal)
+{
+	return proc_text__find_number(status, name, 16) >> (signal - 1) & 1;
+}
+
+/* may_run: does a thread block the signal that is not asleep? A thread in our handler has it blocked
+ * as well, but has taken the call. */
 static enum hearing find_hearing(pid_t tid, int signal, bool may_run)
 {
 	static char text[4096]; /* the leader's */
@@ -190,8 +199,8 @@ static enum hearing find_hearing(pid_t tid, int signal, bool may_run)
 	state += strlen("\nState:\t");
 	if (*state == 'Z')
 		return ENDED;
-	return (*state == 'S' || may_run) &&
-			       (proc_text__find_number(text, "SigBlk:", 16) >> (signal - 1) & 1)
+	return (*state == 'S' || may_run) && has_signal(text, "SigBlk:", signal) &&
+			       has_signal(text, "SigPnd:", signal)
 		       ? BLOCKS
 		       : HEARS;
 }
@@ -208,8 +217,8 @@ static void unblock(size_t i, pid_t tid, void *argument)
 	(void)tracing_child__ask(PTRACE_SETSIGMASK, tid, sizeof(mask), &mask);
 }
 
-/* Unblocks the signal in all threads that block it. Returns false if one is left that will never
- * come, which is then in *ret_tid. */
+/* Unblocks the signal in all threads that block it. Returns false if one is left that still does, or
+ * has ended, which is then in *ret_tid. */
 static bool make_hear(int signal, pid_t self, bool may_run, pid_t *ret_tid)
 {
 	ssize_t count = capture_threads__list(tids, STOP_THREADS_MAX), deaf = 0;
@@ -217,13 +226,14 @@ static bool make_hear(int signal, pid_t self, bool may_run, pid_t *ret_tid)
 	for (ssize_t i = 0; i < count; i++) {
 		const pid_t tid = tids[i];
 
-		if (tid != self && !is_here(tid) && find_hearing(tid, signal, may_run) == BLOCKS)
+		/* In this order: a thread that comes meanwhile sleeps here with all blocked. */
+		if (tid != self && find_hearing(tid, signal, may_run) == BLOCKS && !is_here(tid))
 			tids[deaf++] = tid;
 	}
 	if (deaf > 0)
 		tracing_child__visit(tids, (size_t)deaf, unblock, &signal);
 	for (ssize_t i = 0; i < deaf; i++) {
-		if (is_here(tids[i]) || find_hearing(tids[i], signal, may_run) == HEARS)
+		if (find_hearing(tids[i], signal, may_run) == HEARS || is_here(tids[i]))
 			continue;
 		*ret_tid = tids[i];
 		return false;
@@ -233,6 +243,8 @@ static bool make_hear(int signal, pid_t self, bool may_run, pid_t *ret_tid)
 
 int stop_threads__gather(int signal, struct stopped_thread *first, pid_t *ret_tid)
 {
+	unsigned int blocked_rounds = 0;
+
 	gathering.leader = first;
 	gathering.arrivals = 0;
 	gathering.returned = 0;
@@ -251,7 +263,8 @@ int stop_threads__gather(int signal, struct stopped_thread *first, pid_t *ret_ti
 		}
 		may_run = round >= PATIENCE_RUNNING;
 		if (round >= PATIENCE && find_hearing(*ret_tid, signal, may_run) != HEARS &&
-		    !make_hear(signal, first->thread.tid, may_run, ret_tid))
+		    !make_hear(signal, first->thread.tid, may_run, ret_tid) &&
+		    ++blocked_rounds >= PATIENCE_BLOCKED)
 			return -EDEADLK;
 		/* Until all have come that were called, or none comes any more. */
 		while (gathering.arrivals - arrivals < (unsigned int)missing) {
