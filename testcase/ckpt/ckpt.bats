@@ -433,7 +433,7 @@ flip()
 	[ "$(head -n 1 hook.out)" = "$pid $dir/image" ]
 	[ "$(tail -n 1 out)" = ok ]
 	[ "$(id -u)" -eq 0 ] || return 0
-	rm alive
+	rm -f alive # it may have ended before it wrote one
 	pid=
 	# shellcheck disable=SC2016 # for the hook
 	"$RESTART" --same-pid --hook 'echo "$RESTART_PID"' image >hook.out </dev/null

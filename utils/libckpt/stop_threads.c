@@ -182,8 +182,8 @@ static bool has_signal(const char *status, const char *name, int signal)
 	return proc_text__find_number(status, name, 16) >> (signal - 1) & 1;
 }
 
-/* may_run: does a thread block the signal that is not asleep? A thread in our handler has it blocked
- * as well, but has taken the call. */
+/* may_run: does a thread block the signal that is not asleep? A thread in our handler has it
+ * blocked as well, but has taken the call. */
 static enum hearing find_hearing(pid_t tid, int signal, bool may_run)
 {
 	static char text[4096]; /* the leader's */
@@ -217,8 +217,8 @@ static void unblock(size_t i, pid_t tid, void *argument)
 	(void)tracing_child__ask(PTRACE_SETSIGMASK, tid, sizeof(mask), &mask);
 }
 
-/* Unblocks the signal in all threads that block it. Returns false if one is left that still does, or
- * has ended, which is then in *ret_tid. */
+/* Unblocks the signal in all threads that block it. Returns false if one is left that still does,
+ * or has ended, which is then in *ret_tid. */
 static bool make_hear(int signal, pid_t self, bool may_run, pid_t *ret_tid)
 {
 	ssize_t count = capture_threads__list(tids, STOP_THREADS_MAX), deaf = 0;
