@@ -858,6 +858,20 @@ restart_in_background()
 	scene "$WORK" computing
 }
 
+@test 'a thread that is slow to come is waited for, and not taken for one that blocks the signal' {
+	local tasks
+
+	start threads
+	tasks=(/proc/"$pid"/task/*)
+	"$BUILD/e2e/hold" "${tasks[-1]##*/}" "$(kill -l USR2)" 2000 >hold.out 2>&1 3>&- 4>&- &
+	wait_for 'the thread to be watched' grep -qs ready hold.out
+	kill -USR2 "$pid"
+	wait $!
+	wait_for 'an image or a message' test -e image -o -s err
+	[ ! -s err ]
+	expect_unharmed
+}
+
 @test 'a program that takes the signal for itself' {
 	for way in 1 2 3 4 5 6; do
 		rm -f finish

@@ -28,9 +28,6 @@ enum {
 	 * known that a thread that sleeps, or runs, does not come. */
 	PATIENCE = 3,
 	PATIENCE_RUNNING = 25,
-	/* Rounds in which a thread blocks the signal although it was unblocked. One is not enough:
-	 * on a busy machine, it may be about to come. */
-	PATIENCE_BLOCKED = 10,
 	ADDRESS_BITS = 48,
 };
 
@@ -47,7 +44,10 @@ static struct {
 	unsigned int count;
 } gathering;
 
-static pid_t tids[STOP_THREADS_MAX]; /* the leader's; too large for a stack */
+/* The leader's; too large for a stack. */
+static pid_t tids[STOP_THREADS_MAX];
+static pid_t called[STOP_THREADS_MAX]; /* in this generation */
+static size_t called_count;
 
 /* The process whose memory this is. A fork clears the page: 0 in a child that has not claimed
  * it. */
@@ -149,6 +149,49 @@ static bool is_here(pid_t tid)
 	return false;
 }
 
+/* Reads /proc/self/task/TID/status. Returns NULL if the thread has ended. */
+static const char *read_status(pid_t tid)
+{
+	static char text[4096]; /* the leader's */
+	char path[64];
+
+	proc_text__make_path(path, "/proc/self/task/", (uint64_t)tid, 10, "/status");
+	return proc_text__read(path, text, sizeof(text)) > 0 ? text : NULL;
+}
+
+static bool has_signal(const char *status, const char *name, int signal)
+{
+	return proc_text__find_number(status, name, 16) >> (signal - 1) & 1;
+}
+
+static bool was_called(pid_t tid)
+{
+	for (size_t i = 0; i < called_count; i++) {
+		if (called[i] == tid)
+			return true;
+	}
+	return false;
+}
+
+/* Is the call of a thread pending, or has the thread taken it, so that our handler runs with all
+ * signals blocked? Another call would be pending then, as if the thread blocked the signal. */
+static bool is_coming(pid_t tid, int signal)
+{
+	const char *status = was_called(tid) ? read_status(tid) : NULL;
+
+	return status &&
+	       (has_signal(status, "SigPnd:", signal) || has_signal(status, "SigBlk:", signal));
+}
+
+static void call_unless_coming(pid_t tid, int signal)
+{
+	if (is_coming(tid, signal))
+		return;
+	call(tid, signal);
+	if (called_count < STOP_THREADS_MAX && !was_called(tid))
+		called[called_count++] = tid;
+}
+
 /* Calls the threads that are not here. Returns how many they are, with one of them in *ret_tid; or
  * -errno. */
 static int call_missing(int signal, pid_t self, pid_t *ret_tid)
@@ -163,7 +206,7 @@ static int call_missing(int signal, pid_t self, pid_t *ret_tid)
 	for (ssize_t i = 0; i < count; i++) {
 		if (tids[i] == self || is_here(tids[i]))
 			continue;
-		call(tids[i], signal);
+		call_unless_coming(tids[i], signal);
 		*ret_tid = tids[i];
 		missing++;
 	}
@@ -177,23 +220,12 @@ enum hearing {
 	ENDED,  /* a zombie: the main thread, which has ended alone */
 };
 
-static bool has_signal(const char *status, const char *name, int signal)
-{
-	return proc_text__find_number(status, name, 16) >> (signal - 1) & 1;
-}
-
 /* may_run: does a thread block the signal that is not asleep? A thread in our handler has it
  * blocked as well, but has taken the call. */
 static enum hearing find_hearing(pid_t tid, int signal, bool may_run)
 {
-	static char text[4096]; /* the leader's */
-	char path[64];
-	const char *state;
+	const char *text = read_status(tid), *state = text ? strstr(text, "\nState:\t") : NULL;
 
-	proc_text__make_path(path, "/proc/self/task/", (uint64_t)tid, 10, "/status");
-	if (proc_text__read(path, text, sizeof(text)) <= 0)
-		return HEARS;
-	state = strstr(text, "\nState:\t");
 	if (!state)
 		return HEARS;
 	state += strlen("\nState:\t");
@@ -217,8 +249,8 @@ static void unblock(size_t i, pid_t tid, void *argument)
 	(void)tracing_child__ask(PTRACE_SETSIGMASK, tid, sizeof(mask), &mask);
 }
 
-/* Unblocks the signal in all threads that block it. Returns false if one is left that still does,
- * or has ended, which is then in *ret_tid. */
+/* Unblocks the signal in all threads that block it. Returns false if one is left that will never
+ * come, which is then in *ret_tid. */
 static bool make_hear(int signal, pid_t self, bool may_run, pid_t *ret_tid)
 {
 	ssize_t count = capture_threads__list(tids, STOP_THREADS_MAX), deaf = 0;
@@ -243,10 +275,9 @@ static bool make_hear(int signal, pid_t self, bool may_run, pid_t *ret_tid)
 
 int stop_threads__gather(int signal, struct stopped_thread *first, pid_t *ret_tid)
 {
-	unsigned int blocked_rounds = 0;
-
 	gathering.leader = first;
 	gathering.arrivals = 0;
+	called_count = 0;
 	gathering.returned = 0;
 	gathering.generation++;
 	gathering.members = generation_tag(gathering.generation);
@@ -263,8 +294,7 @@ int stop_threads__gather(int signal, struct stopped_thread *first, pid_t *ret_ti
 		}
 		may_run = round >= PATIENCE_RUNNING;
 		if (round >= PATIENCE && find_hearing(*ret_tid, signal, may_run) != HEARS &&
-		    !make_hear(signal, first->thread.tid, may_run, ret_tid) &&
-		    ++blocked_rounds >= PATIENCE_BLOCKED)
+		    !make_hear(signal, first->thread.tid, may_run, ret_tid))
 			return -EDEADLK;
 		/* Until all have come that were called, or none comes any more. */
 		while (gathering.arrivals - arrivals < (unsigned int)missing) {
