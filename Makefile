@@ -30,10 +30,11 @@ SLABSIM  := $(call objects,utils/slabsim/*.c)
 READCKPT := $(call objects,utils/readckpt/*.c)
 LIBCKPT_HANDLER := $(patsubst %.c,$(BUILD)/pic/%.o,$(wildcard utils/libckpt/*.c utils/capture/*.c))
 LIBCKPT  := $(patsubst %.c,$(BUILD)/pic/%.o,$(wildcard utils/preload/*.c)) $(BUILD)/libckpt-handler.o
+INTERPOSE := %/interpose.o %/interpose_time.o # functions in the place of the C library's
 RESTART_BECOME := $(patsubst %.c,$(BUILD)/plain/%.o,$(wildcard utils/become/*.c))
 RESTART  := $(patsubst %.c,$(BUILD)/plain/%.o,$(wildcard utils/restart/*.c)) $(BUILD)/restart-become.o
-MODULES  := $(filter-out %/main.o,$(TRACER) $(READCKPT) $(call objects,utils/restart/*.c \
-	utils/become/*.c utils/libckpt/*.c utils/capture/*.c utils/preload/environment.c utils/preload/ldso.c))
+MODULES  := $(filter-out %/main.o %/start.o $(INTERPOSE),$(TRACER) $(READCKPT) $(call objects,\
+	$(foreach folder,restart become libckpt capture preload,utils/$(folder)/*.c)))
 programs  = $(patsubst testcase/%.c,$(BUILD)/%,$(wildcard testcase/$(1)/*.c))
 UNIT     := $(call programs,unit)
 E2E      := $(call programs,e2e)
@@ -198,7 +199,7 @@ WORKS := $(addprefix $(BUILD)/ckpt/,work work-no-pie work-static)
 $(BUILD)/ckpt/work-no-pie: FORM := -fno-pie -no-pie
 $(BUILD)/ckpt/work-static: FORM := -static
 $(WORKS): LIBS = -pthread $(if $(filter -static,$(FORM)),-lz)
-$(BUILD)/ckpt/work-static: $(filter-out %/interpose.o %/interpose_time.o,$(LIBCKPT)) $(BUILD)/pic/library.a
+$(BUILD)/ckpt/work-static: $(filter-out $(INTERPOSE),$(LIBCKPT)) $(BUILD)/pic/library.a
 $(WORKS): $(wildcard testcase/ckpt/work*.[ch])
 
 # Its crc32() takes the place of zlib's in libckpt.
@@ -303,7 +304,7 @@ fuzz: $(BUILD)/e2e/make_images
 		-rss_limit_mb=2048 -print_final_stats=1 -artifact_prefix=$(BUILD)/fuzz/ \
 		$(FUZZ_CORPUS) testcase/fuzz/corpus
 
-#: bench       measure, about 15 minutes (as root); leaves results/bench-TIME.csv and plots
+#: bench       measure, about ten minutes (as root); leaves results/bench-TIME.csv and plots
 bench: all $(BENCH)
 	$(Q)utils/deps.sh $(BENCH_PACKAGES)
 	testcase/bench/bench.sh

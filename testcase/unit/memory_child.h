@@ -97,6 +97,7 @@ static uint64_t address_of(size_t page)
 {
 	return (uintptr_t)area + page * PAGE_BYTES;
 }
+
 static void *map(size_t page, size_t count)
 {
 	return mmap(area + page * PAGE_BYTES, count * PAGE_BYTES, PROT_READ | PROT_WRITE,

@@ -22,8 +22,8 @@
 
 #include "capture/capture_advice.h"
 #include "libckpt/handler.h"
-#include "preload/next.h"
 #include "libckpt/stderr_line.h"
+#include "preload/next.h"
 
 static struct {
 	int number; /* of our signal; 0: nothing is done here */

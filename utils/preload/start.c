@@ -13,9 +13,9 @@
 
 #include "base/nocancel.h"
 #include "libckpt/handler.h"
-#include "preload/ldso.h"
 #include "preload/environment.h"
 #include "preload/interpose.h"
+#include "preload/ldso.h"
 
 /* The answer to the signal if a setting is wrong: without a handler it would end the program. */
 static char refusal[SETTINGS_MESSAGE_BYTES + 64];
