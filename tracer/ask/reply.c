@@ -35,6 +35,31 @@ static void set_answered(struct reply *reply, uint64_t sequence)
 	__atomic_store_n(&reply->state->answered, sequence, __ATOMIC_RELEASE);
 }
 
+/* Returns the kinds that were asked for during the operation, and forgets them. They must be
+ * forgotten before one of them is refused: the client asks again at once, and the new request would
+ * be taken for one that was overtaken. */
+static uint32_t take_ignored(struct reply *reply)
+{
+	uint32_t ignored = __atomic_exchange_n(&reply->state->ignored, 0, __ATOMIC_ACQ_REL);
+
+	if (ignored)
+		log__error("a request was refused, for it came while another was being served");
+	return ignored;
+}
+
+/* kinds: bits, by enum operation_kind */
+static void refuse(struct reply *reply, uint32_t kinds)
+{
+	for (int kind = 0; kind < OPERATION_KINDS; kind++)
+		if (kinds & 1U << kind)
+			control__refuse(reply->control, kind, reply->state->operation.uid);
+}
+
+void reply__refuse_ignored(struct reply *reply)
+{
+	refuse(reply, take_ignored(reply));
+}
+
 static void fill_row(const struct reply *reply, struct operation_row *row)
 {
 	const struct operation *operation = &reply->state->operation;
@@ -69,7 +94,7 @@ void reply__fail(struct reply *reply, struct operation_row *row, const char *for
 	if (kind == OPERATION_CHECKPOINT)
 		(void)snapshot__revert(reply->snapshot);
 	set_idle(reply);
-	control__refuse(reply->control, kind, operation->uid);
+	refuse(reply, take_ignored(reply) | 1U << kind);
 	set_answered(reply, row->sequence);
 	target__release(reply->target);
 	report__add(reply->report, row);
@@ -164,16 +189,4 @@ void reply__complete(struct reply *reply, struct operation_row *row)
 		   (unsigned long)row->repaired, (unsigned long)operation->polls,
 		   (double)row->latency_ns / 1e3);
 	tell_gone(reply, row);
-}
-
-void reply__refuse_ignored(struct reply *reply)
-{
-	struct state *state = reply->state;
-	uint32_t ignored = __atomic_exchange_n(&state->ignored, 0, __ATOMIC_ACQ_REL);
-
-	for (int kind = 0; kind < OPERATION_KINDS; kind++)
-		if (ignored & 1U << kind)
-			control__refuse(reply->control, kind, state->operation.uid);
-	if (ignored)
-		log__error("a request was refused, for it came while another was being served");
 }
