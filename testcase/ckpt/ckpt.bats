@@ -308,12 +308,18 @@ flip()
 	[ "$(cat text)" = 'one two three' ]
 }
 
+# Each helper names itself when it begins to run.
+helpers_are_named()
+{
+	[ "$(cat /proc/"$pid"/task/*/comm 2>/dev/null | grep -c '^bio_')" -eq 3 ]
+}
+
 @test 'an image of redis-server, whose helpers block all signals' {
 	command -v redis-server >/dev/null || skip 'redis-server is not installed'
 	env "LD_PRELOAD=$BUILD/libckpt.so" CKPT_FILE="$dir/image" redis-server --port 0 \
 		--unixsocket "$dir/socket" --save '' --appendonly no >out 2>err </dev/null 3>&- 4>&- &
 	pid=$!
-	wait_for 'it to be ready' test -S socket
+	wait_for 'its helpers' helpers_are_named
 	kill -USR2 "$pid"
 	wait_for 'an image' test -e image
 	[ ! -s err ]
