@@ -17,6 +17,7 @@ setup()
 	pid=
 	mounted=
 	launch=() # restart with
+	under=()  # start with
 	restart_options=()
 	ahead=(--time --fork --kill-child --monotonic 20000 --boottime 20000)
 	unset "${!CKPT_@}"
@@ -58,7 +59,7 @@ start()
 	read -ra scene <<<"${@: -1}"
 	last=
 	rm -f out # of the one before, which was ready
-	env "LD_PRELOAD=$BUILD/libckpt.so" CKPT_FILE="$dir/image" "${@:1:$#-1}" \
+	"${under[@]}" env "LD_PRELOAD=$BUILD/libckpt.so" CKPT_FILE="$dir/image" "${@:1:$#-1}" \
 		"$WORK" "${scene[@]}" >out 2>err </dev/null 3>&- 4>&- &
 	pid=$!
 	wait_for 'it to be ready' grep -qs ready out
@@ -938,14 +939,14 @@ restart_in_background()
 @test 'brought back: files under all numbers, that of libckpt among them' {
 	for limit in 64 256 1024; do
 		rm -f finish image* file*
-		(ulimit -n "$limit" && start CKPT_INCREMENTAL=1 numbers && echo "$pid" >number)
-		pid=$(cat number)
+		under=(prlimit --nofile="$limit")
+		start CKPT_INCREMENTAL=1 numbers
 		next_image
 		wait_for 'it to have opened all' grep -q opened out
 		next_image
 		next_image
 		kill -KILL "$pid"
-		wait_for 'its end' sh -c "! kill -0 $pid 2>/dev/null"
+		wait "$pid" || true
 		touch finish
 		timeout -k 5 "$LIMIT" "$RESTART" image </dev/null
 		[ "$(tail -n 1 out)" = ok ]

@@ -157,7 +157,8 @@ void reply__complete(struct reply *reply, struct operation_row *row)
 {
 	const struct operation *operation = &reply->state->operation;
 	enum operation_kind kind = operation->kind;
-	uint64_t request_ns = operation->request_ns;
+	/* The target may ask anew as soon as the file is there. */
+	uint64_t request_ns = operation->request_ns, polls = operation->polls;
 	int err;
 
 	fill_row(reply, row);
@@ -186,7 +187,7 @@ void reply__complete(struct reply *reply, struct operation_row *row)
 	log__debug("%s %lu: %lu chunks, %lu bytes, %lu absent, %lu repaired, %lu polls, %.1f us",
 		   reply__name(kind), (unsigned long)row->sequence, (unsigned long)row->chunks,
 		   (unsigned long)row->bytes, (unsigned long)row->absent,
-		   (unsigned long)row->repaired, (unsigned long)operation->polls,
+		   (unsigned long)row->repaired, (unsigned long)polls,
 		   (double)row->latency_ns / 1e3);
 	tell_gone(reply, row);
 }
