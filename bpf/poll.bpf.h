@@ -266,6 +266,31 @@ __noinline bool claim(__u32 phase)
 
 /* ---- hooks ---- */
 
+/* A target that looks for the end of a rollback, while it waits for its checkpoint, will ask for
+ * rollbacks: user space takes the checkpoint, of the whole process. Returns whether it will. Not
+ * static, as walk_chunks(). */
+__noinline bool begin_whole(void)
+{
+	if (!claim(PHASE_REQUESTED))
+		return false;
+	state.whole = 1;
+	__sync_fetch_and_and(&state.waiting, 0);
+	if (!move_phase(PHASE_CLAIMED, PHASE_PREPARING))
+		return false;
+	send(EVENT_PREPARE, 0, 0);
+	return true;
+}
+
+/* Is it the completion file of a rollback, of which a target is told that it has come back? */
+static bool is_rollback_completion(const char *path, __u64 user_path, __u32 bytes)
+{
+	__u32 at = state.operation.name_at;
+
+	if (!bpf_strncmp(path, PATH_BYTES, (const char *)rollback_completion))
+		return true;
+	return at && bytes >= at && is_name(user_path + at - 1, rollback_completion_name);
+}
+
 /* Is it the completion file, in the control folder as the target calls it? bytes: of the path, with
  * its NUL. */
 static bool is_other_completion(__u64 user_path, __u32 bytes)
@@ -305,8 +330,12 @@ static __always_inline void on_poll(void *ctx, __u64 user_path)
 		state.astray += !differs;
 		return;
 	}
-	if (differs && !is_other_completion(user_path, bytes))
+	if (differs && !is_other_completion(user_path, bytes)) {
+		if (operation->kind == OPERATION_CHECKPOINT &&
+		    is_rollback_completion(path, user_path, bytes))
+			(void)begin_whole();
 		return;
+	}
 	bpf_tail_call(ctx, &continuations, CONTINUE_POLL);
 	count_drop(COUNTER_PROGRAM_MISSING);
 }

@@ -31,7 +31,7 @@ static void start_operation(enum operation_kind kind, __u32 name_at)
 	operation->unwritten = operation->newer = operation->lost = operation->suspects = 0;
 	operation->clean = operation->differences = 0;
 	operation->slab_cursor = operation->slab_flags = 0;
-	state.astray = 0;
+	state.astray = state.whole = 0;
 	operation->failed = 0;
 	operation->name_at = name_at;
 	operation->kind = kind;
@@ -47,6 +47,8 @@ static const char checkpoint_request_name[] = CHECKPOINT_REQUEST;
 static const char checkpoint_completion_name[] = CHECKPOINT_COMPLETION;
 static const char restore_request_name[] = RESTORE_REQUEST;
 static const char restore_completion_name[] = RESTORE_COMPLETION;
+static const char rollback_request_name[] = ROLLBACK_REQUEST;
+static const char rollback_completion_name[] = ROLLBACK_COMPLETION;
 
 /* Is the user's string at address this name? */
 static bool is_name(__u64 address, const char *name)
@@ -87,6 +89,11 @@ static void on_other_name(__u64 user_path, __u32 bytes, __u32 file)
 		if (is_name(user_path + at, restore_request_name) && is_in_folder(file))
 			start_operation(OPERATION_RESTORE, at + 1);
 	}
+	if (bytes >= sizeof(ROLLBACK_REQUEST)) {
+		at = bytes - sizeof(ROLLBACK_REQUEST);
+		if (is_name(user_path + at, rollback_request_name) && is_in_folder(file))
+			start_operation(OPERATION_ROLLBACK, at + 1);
+	}
 }
 
 /* The path is read when the call returns: the kernel has just read it, so its page is there. */
@@ -104,6 +111,8 @@ static void on_open(struct trace_event_raw_sys_exit *ctx, __u64 user_path, __u64
 		start_operation(OPERATION_CHECKPOINT, 0);
 	else if (!bpf_strncmp(path, sizeof(path), (const char *)restore_request))
 		start_operation(OPERATION_RESTORE, 0);
+	else if (!bpf_strncmp(path, sizeof(path), (const char *)rollback_request))
+		start_operation(OPERATION_ROLLBACK, 0);
 	else
 		on_other_name(user_path, bytes, ctx->ret);
 }

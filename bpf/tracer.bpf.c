@@ -33,6 +33,8 @@ const volatile char checkpoint_request[PATH_BYTES];
 const volatile char checkpoint_completion[PATH_BYTES];
 const volatile char restore_request[PATH_BYTES];
 const volatile char restore_completion[PATH_BYTES];
+const volatile char rollback_request[PATH_BYTES];
+const volatile char rollback_completion[PATH_BYTES];
 
 struct state state;
 

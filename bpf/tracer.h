@@ -10,6 +10,7 @@
  *	CLAIMED --tracer must act (BPF)--> PREPARING --tracer--> READY
  *	CLAIMED --a part is copied (BPF)--> READY
  *	CLAIMED --all is copied (BPF)--> COPIED --tracer--> IDLE
+ *	REQUESTED --a rollback (tracer)--> PREPARING --tracer--> IDLE
  *	any --tracer gives up--> IDLE
  *
  * In CLAIMED, one thread of the target has the operation for itself: it alone writes to it.
@@ -83,6 +84,8 @@
 #define CHECKPOINT_COMPLETION "checkpoint_complete"
 #define RESTORE_REQUEST       "ready_to_restore"
 #define RESTORE_COMPLETION    "restore_complete"
+#define ROLLBACK_REQUEST      "ready_to_rollback"
+#define ROLLBACK_COMPLETION   "rollback_complete"
 
 #define PATH_BYTES 256 /* longest control file path, with its NUL */
 #define NAME_BYTES 64  /* longest name of --wait, with its NUL */
@@ -190,7 +193,8 @@ enum phase {
 enum operation_kind {
 	OPERATION_CHECKPOINT = 0,
 	OPERATION_RESTORE = 1,
-	OPERATION_KINDS = 2,
+	OPERATION_ROLLBACK = 2, /* of the whole process, by user space: it needs no poll */
+	OPERATION_KINDS = 3,
 };
 
 struct operation {         /* the one in progress, or the last one */
@@ -284,8 +288,10 @@ struct state { /* shared memory between both sides: the BPF object's .bss */
 	__u32 resumed;      /* and after the copy, before its answer */
 	__u32 held;         /* the target is to stand still from before the copy to the answer */
 	__u32 lazily_freed; /* memory may be taken away at any time: MADV_FREE */
+	__u32 whole; /* the checkpoint is one for rollbacks: of the whole process, by user space */
+	__u32 padding;
 };
-_Static_assert(sizeof(struct state) == 1032, "struct state crosses the border");
+_Static_assert(sizeof(struct state) == 1360, "struct state crosses the border");
 
 /* Programs that a poll goes on in, by a tail call. */
 enum continuation {

@@ -62,7 +62,7 @@ static bool serve(struct commands *commands, struct socket *socket, int signals)
 {
 	bool has_more = false;
 
-	while (commands->attach) {
+	while (!commands->is_detached) {
 		struct pollfd sources[] = {
 			{.fd = signals, .events = POLLIN},
 			{.fd = attach__pidfd(commands->attach), .events = POLLIN},
@@ -84,7 +84,7 @@ static bool serve(struct commands *commands, struct socket *socket, int signals)
 
 int attached__run(const struct options *options)
 {
-	struct commands commands = {0};
+	struct commands commands = {.pid = options->pid};
 	struct socket *socket = NULL;
 	int status = EXIT_TRACER, signals, err;
 

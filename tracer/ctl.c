@@ -99,7 +99,7 @@ static const struct argp_option option_list[] = {
 };
 
 static const char help_text[] =
-	"Ask the tracer that is attached to process PID (tracer -p PID).\v"
+	"Ask the tracer of process PID (tracer -p PID, PROGRAM or --wait NAME).\v"
 	"Commands:\n"
 	"  checkpoint [NAME]  save memory and registers (without NAME: 1, 2, ...)\n"
 	"  rollback [NAME]    go back to that instant (without NAME: the newest)\n"

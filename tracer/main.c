@@ -157,7 +157,7 @@ static bool is_over(struct run *run)
 {
 	struct pollfd poll_target = {.fd = run->target_fd, .events = POLLIN};
 
-	if (run->last_signal)
+	if (run->last_signal || session__is_detached(run->session))
 		return true;
 	if (run->program)
 		return program__has_ended(run->program);
@@ -180,8 +180,9 @@ static void serve(struct run *run)
 			{.fd = session__fd(run->session), .events = POLLIN},
 			{.fd = run->signal_fd, .events = POLLIN},
 			{.fd = run->target_fd, .events = POLLIN},
+			{.fd = session__socket_fd(run->session), .events = POLLIN},
 		};
-		int ready = poll(sources, 3, busy ? 0 : TICK_MS);
+		int ready = poll(sources, 4, busy ? 0 : TICK_MS);
 
 		if (ready < 0 && errno != EINTR) {
 			log__error("cannot wait for events: %s", strerror(errno));
@@ -191,7 +192,8 @@ static void serve(struct run *run)
 			session__handle(run->session);
 		while (read(run->signal_fd, &info, sizeof(info)) == sizeof(info))
 			on_signal(run, &info);
-		busy = session__tick(run->session);
+		busy = sources[3].revents && session__serve(run->session);
+		busy |= session__tick(run->session);
 	}
 	session__end(run->session, run->program ? program__signal(run->program) : 0);
 }

@@ -215,6 +215,51 @@ static void operate_held(struct operations *operations)
 	finish(operations);
 }
 
+/* A checkpoint of the whole process, for rollbacks. */
+static void save_whole(struct operations *operations)
+{
+	const struct operation *operation = &operations->state->operation;
+	struct operation_row row = {.status = STATUS_FAILED};
+	struct attach_result result;
+	int err;
+
+	err = rollbacks__checkpoint(operations->rollbacks, operation->uid, operation->gid, &result);
+	if (err) {
+		reply__fail(&operations->reply, &row, "%s",
+			    rollbacks__why(operations->rollbacks, err));
+		return;
+	}
+	row.status = STATUS_OK;
+	row.bytes = result.bytes;
+	row.chunks = result.bytes / CHUNK_BYTES;
+	row.copy_ns = result.stop_ns;
+	if (!reply__check(&operations->reply, &row))
+		reply__complete(&operations->reply, &row);
+}
+
+static void roll_back(struct operations *operations)
+{
+	const uint64_t request_ns = operations->state->operation.request_ns;
+	struct operation_row row = {.status = STATUS_FAILED, .restore_path = "process_vm"};
+	struct attach_result result;
+	bool is_told;
+	int err;
+
+	if (reply__begin_rollback(&operations->reply, &row))
+		return;
+	err = rollbacks__rollback(operations->rollbacks, &result, &is_told);
+	if (err) {
+		reply__fail(&operations->reply, &row, "%s",
+			    rollbacks__why(operations->rollbacks, err));
+		return;
+	}
+	row.status = is_told ? STATUS_OK : STATUS_FAILED;
+	row.bytes = result.bytes;
+	row.chunks = result.bytes / CHUNK_BYTES;
+	row.copy_ns = result.stop_ns;
+	reply__end_rollback(&operations->reply, &row, request_ns);
+}
+
 static void prepare(struct operations *operations)
 {
 	struct operation *operation = &operations->state->operation;
@@ -224,6 +269,10 @@ static void prepare(struct operations *operations)
 
 	if (operation->phase != PHASE_PREPARING)
 		return; /* another exec or request has overtaken it */
+	if (operations->state->whole) {
+		save_whole(operations);
+		return;
+	}
 	err = fault__pass("prepare", target->pid);
 	if (!err && operation->kind == OPERATION_CHECKPOINT && operations->state->valid)
 		err = fault__pass("replace", target->pid);
@@ -361,6 +410,11 @@ static void finish(struct operations *operations)
 bool operations__step(struct operations *operations)
 {
 	switch (__atomic_load_n(&operations->state->operation.phase, __ATOMIC_ACQUIRE)) {
+	case PHASE_REQUESTED:
+		if (operations->state->operation.kind != OPERATION_ROLLBACK)
+			return false;
+		roll_back(operations);
+		return true;
 	case PHASE_PREPARING:
 		prepare(operations);
 		return true;
@@ -404,6 +458,12 @@ static void on_silence(struct operations *operations)
 			   "not call it (seccomp?)",
 			   operations->target->pid, reply__name(operation->kind), path);
 	}
+}
+
+bool operations__is_under_way(const struct operations *operations)
+{
+	return operations->state->operation.phase != PHASE_IDLE &&
+	       operations->warned != operations->state->operation.sequence;
 }
 
 void operations__watch_polls(struct operations *operations)

@@ -13,6 +13,7 @@
 #include "ask/reply.h"
 #include "engine/snapshot.h"
 #include "report/snapshot_image.h"
+#include "rollbacks.h"
 #include "target/target.h"
 
 struct operations { /* all pointers are borrowed */
@@ -21,6 +22,7 @@ struct operations { /* all pointers are borrowed */
 	struct snapshot *snapshot;
 	struct target *target;
 	struct snapshot_image *image; /* told of each checkpoint; NULL: not wanted */
+	struct rollbacks *rollbacks;
 	struct reply reply;
 	bool restore_in_bpf; /* the kernel lets BPF write */
 	bool verify;         /* checksums are compared */
@@ -46,6 +48,9 @@ void operations__expect_poll(struct operations *operations, uint64_t sequence);
 /* To be called now and then. If the target has asked and does not poll, says so and lets its
  * threads go. */
 void operations__watch_polls(struct operations *operations);
+
+/* Does the target wait for its answer? Not if it has stopped polling for it. */
+bool operations__is_under_way(const struct operations *operations);
 
 /* The target has ended: an operation that was under way has failed. */
 void operations__end(struct operations *operations);

@@ -71,7 +71,7 @@ static const struct argp_option option_list[] = {
 	{"user", 'u', "USER", 0, "Run PROGRAM as USER (default under sudo: the user who called it)",
 	 2},
 	{"control-dir", KEY_CONTROL_DIR, "DIR", 0, "Folder of the control files (default /tmp)", 2},
-	{NULL, 0, NULL, 0, "A running process:", GROUP_PROCESS},
+	{NULL, 0, NULL, 0, "A running process, and tracer ctl:", GROUP_PROCESS},
 	{"pid", 'p', "PID", 0, "Attach to process PID; Ctrl-C detaches", GROUP_PROCESS},
 	{"control-socket", KEY_CONTROL_SOCKET, "PATH", 0,
 	 "Where tracer ctl finds this tracer (default /run/tracer/PID.sock)", GROUP_PROCESS},
@@ -206,8 +206,6 @@ static void check_process(struct argp_state *state, const struct options *option
 			   options->pid, options->program[0]);
 	if (options->pid && options->run_option)
 		argp_error(state, "--%s does not go with -p", options->run_option);
-	if (options->socket_path && !options->pid)
-		argp_error(state, "--control-socket goes with -p");
 }
 
 static void read_dirty(struct argp_state *state, const char *word, struct options *options)

@@ -16,12 +16,14 @@
 #include "report/map_log.h"
 #include "report/snapshot_image.h"
 #include "report/summary.h"
+#include "rollbacks.h"
 #include "session.h"
 #include "engine/snapshot.h"
 #include "target/target.h"
 
 enum {
 	AWAKE_NS = 200000,      /* look again for so long after the last event before sleeping */
+	AT_MOST_NS = 10000000,  /* before others than the target are looked at */
 	PROVIDE_NS = 500000000, /* how often to look whether more extents are needed */
 };
 
@@ -36,6 +38,7 @@ struct session {
 	struct target target;
 	struct snapshot_image *image; /* NULL: not wanted */
 	struct operations operations;
+	struct rollbacks rollbacks;
 	uint64_t provided_ns;              /* when all extents that were needed were there */
 	uint64_t waiting[OPERATION_KINDS]; /* request files that were there at the last tick */
 	uint64_t idle;                     /* sequence of the last request at that time */
@@ -53,6 +56,7 @@ static void on_exec(struct session *session, const struct event *event)
 	if (err)
 		goto out;
 	session->operations.reply.restored = 0;
+	rollbacks__exec(&session->rollbacks, (pid_t)event->pid, session->options->socket_path);
 	err = target__exec(&session->target, (pid_t)event->pid);
 	log__debug("tracing process %u (%s)", event->pid, session->target.comm);
 out:
@@ -134,6 +138,7 @@ int session__create(const struct options *options, struct control *control, stru
 		.snapshot = session->snapshot,
 		.target = &session->target,
 		.image = session->image,
+		.rollbacks = &session->rollbacks,
 		.reply = {.control = control,
 			  .report = report,
 			  .target = &session->target,
@@ -142,6 +147,8 @@ int session__create(const struct options *options, struct control *control, stru
 		.restore_in_bpf = restore_in_bpf,
 		.verify = options->verify,
 	};
+	rollbacks__init(&session->rollbacks, session->snapshot, &session->operations.reply,
+			!options->wait_name);
 out:
 	if (err) {
 		log__error("cannot set up the session: %s", strerror(-err));
@@ -164,7 +171,7 @@ pid_t session__pid(const struct session *session)
 
 bool session__has_failed(const struct session *session)
 {
-	return session->operations.reply.has_failed;
+	return session->operations.reply.has_failed || session->rollbacks.commands.has_broken;
 }
 
 /* ---- events ---- */
@@ -179,17 +186,38 @@ static bool look(struct session *session)
 
 void session__handle(struct session *session)
 {
-	uint64_t deadline_ns = clock__now_ns() + AWAKE_NS;
+	const uint64_t end_ns = clock__now_ns() + AT_MOST_NS;
+	uint64_t now_ns = clock__now_ns(), deadline_ns = now_ns + AWAKE_NS;
 
 	/* send_from() in bpf/tracer.bpf.c then sends no wake-up */
 	__atomic_store_n(&session->state->awake, session->may_spin, __ATOMIC_SEQ_CST);
 	do {
+		now_ns = clock__now_ns();
 		if (look(session))
-			deadline_ns = clock__now_ns() + AWAKE_NS;
-	} while (session->may_spin && clock__now_ns() < deadline_ns);
+			deadline_ns = now_ns + AWAKE_NS;
+	} while (session->may_spin && now_ns < deadline_ns && now_ns < end_ns);
 	__atomic_store_n(&session->state->awake, 0, __ATOMIC_SEQ_CST);
 	while (look(session))
 		;
+}
+
+int session__socket_fd(const struct session *session)
+{
+	return rollbacks__fd(&session->rollbacks);
+}
+
+bool session__serve(struct session *session)
+{
+	(void)look(session);
+	if (operations__is_under_way(&session->operations))
+		return true;
+	freeze__release(session->target.freeze); /* threads that stopped late */
+	return rollbacks__serve(&session->rollbacks);
+}
+
+bool session__is_detached(const struct session *session)
+{
+	return session->rollbacks.commands.is_detached;
 }
 
 /* Creating extents takes longer than filling them. So missing ones are made while the target runs,
@@ -359,6 +387,7 @@ void session__free(struct session *session)
 {
 	if (!session)
 		return;
+	rollbacks__close(&session->rollbacks);
 	ring_buffer__free(session->events);
 	target__close(&session->target);
 	snapshot_image__free(session->image);

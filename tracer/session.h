@@ -28,6 +28,17 @@ int session__fd(const struct session *session);
  * again, for a fraction of a millisecond. */
 void session__handle(struct session *session);
 
+/* A descriptor that is readable when tracer ctl asks; -1: there is none, or not before the target
+ * has execed. */
+int session__socket_fd(const struct session *session);
+
+/* Carries out commands of tracer ctl, but not while an operation of the target is under way.
+ * Returns whether it has more to do at once. */
+bool session__serve(struct session *session);
+
+/* Has tracer ctl said that the tracer is to end, and the target to run on? */
+bool session__is_detached(const struct session *session);
+
 /* To be called at least every second, and at each SIGCHLD. It notices a target that asks and does
  * not poll, and makes room ahead of the next checkpoint. Returns whether it has more to do at once.
  * */

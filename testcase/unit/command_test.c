@@ -206,15 +206,52 @@ static void test_detach(void)
 	tap__ok(strstr(ask("list"), "the process is detached"), "nothing is asked of it after");
 }
 
+/* ---- a process that is not attached from the start ---- */
+
+static unsigned int opened;
+static int open_result;
+
+static int open_process(struct commands *closed)
+{
+	opened++;
+	if (!open_result)
+		closed->attach = &process;
+	return open_result;
+}
+
+static void test_lazy(void)
+{
+	commands = (struct commands){.open = open_process, .stays = "it stays", .pid = 42};
+	process = (struct attach){.detail = ""};
+	tap__equal_string(ask("status"),
+			  "{\"ok\":true,\"op\":\"status\",\"pid\":42,\"tracking\":\"none\","
+			  "\"checkpoints\":0,\"store_bytes\":0,\"rollbacks\":0,\"stopped\":false}",
+			  "the status before it is attached");
+	tap__equal_string(ask("list"), "{\"ok\":true,\"op\":\"list\",\"checkpoints\":[]}",
+			  "and the list");
+	tap__ok(strstr(ask("delete x"), "no checkpoint of that name") && !opened,
+		"nothing to delete, and no need to attach");
+	open_result = -REASON_TRACED;
+	tap__ok(strstr(ask("checkpoint"), "another process traces") && opened == 1,
+		"it cannot be attached, and why");
+	open_result = 0;
+	tap__ok(answer__is_true(ask("checkpoint"), "ok") &&
+			answer__is_true(ask("rollback"), "ok") && opened == 2,
+		"it is attached once");
+	tap__ok(strstr(ask("detach"), "it stays") && commands.attach && !process.is_closed,
+		"detach is refused, with the reason");
+}
+
 int main(void)
 {
 	log__set_level(LOG_LEVEL_QUIET);
 	log__set_name("# command_test");
-	tap__plan(30);
+	tap__plan(36);
 	test_success();
 	test_mistakes();
 	test_failures();
 	test_detach();
+	test_lazy();
 	free(answer);
 	return tap__done();
 }

@@ -145,10 +145,11 @@ static void test_process(void)
 	test_wrong("-p 23 --stats", "--stats");
 	test_wrong("-p 0", "--pid");
 	test_wrong("-p -1", "--pid");
+	tap__ok(parse("--control-socket s program") == STATUS_READ && o->socket_path,
+		"the socket of a program that is run");
 	test_wrong("-p 2147483648", "--pid");
 	test_wrong("-p 23x", "--pid");
 	test_wrong("-p ~", "--pid");
-	test_wrong("--control-socket s program", "--control-socket");
 }
 
 static void test_values(void)

@@ -42,7 +42,7 @@ static void put_failure(FILE *out, const char *op, const char *error)
 
 static void put_error(struct commands *commands, FILE *out, const char *op, int err)
 {
-	const char *detail = attach__detail(commands->attach);
+	const char *detail = commands->attach ? attach__detail(commands->attach) : "";
 	const char *text = err == -ENOENT   ? "there is no checkpoint of that name"
 			   : err == -EINVAL ? "a name has letters, digits, '.', '_' and '-', at "
 					      "most 63, and begins with no '-'"
@@ -152,13 +152,14 @@ static void list(struct commands *commands, const char *name, FILE *out)
 	(void)name;
 	begin(out, "list");
 	(void)fputs(",\"checkpoints\":[", out);
-	attach__visit(commands->attach, put_checkpoint, &items);
+	if (commands->attach)
+		attach__visit(commands->attach, put_checkpoint, &items);
 	(void)fputs("]}", out);
 }
 
 static void delete (struct commands *commands, const char *name, FILE *out)
 {
-	int err = attach__delete(commands->attach, name);
+	int err = commands->attach ? attach__delete(commands->attach, name) : -ENOENT;
 
 	if (err) {
 		put_error(commands, out, "delete", err);
@@ -175,12 +176,14 @@ static void status(struct commands *commands, const char *name, FILE *out)
 	static const char *const ways[] = {[WRITE_TRACKING_NONE] = "compare",
 					   [WRITE_TRACKING_SOFT_DIRTY] = "soft-dirty",
 					   [WRITE_TRACKING_PROTECT] = "userfaultfd"};
-	struct attach_status status = attach__status(commands->attach);
+	struct attach_status status = {.pid = commands->pid};
 
 	(void)name;
+	if (commands->attach)
+		status = attach__status(commands->attach);
 	begin(out, "status");
 	put_number(out, "pid", (uint64_t)status.pid);
-	(void)fprintf(out, ",\"tracking\":\"%s\"", ways[status.way]);
+	(void)fprintf(out, ",\"tracking\":\"%s\"", commands->attach ? ways[status.way] : "none");
 	put_number(out, "checkpoints", status.checkpoints);
 	put_number(out, "store_bytes", status.store_bytes);
 	put_number(out, "rollbacks", status.rollbacks);
@@ -190,8 +193,13 @@ static void status(struct commands *commands, const char *name, FILE *out)
 static void detach(struct commands *commands, const char *name, FILE *out)
 {
 	(void)name;
+	if (commands->stays) {
+		put_failure(out, "detach", commands->stays);
+		return;
+	}
 	attach__close(commands->attach);
 	commands->attach = NULL;
+	commands->is_detached = true;
 	begin(out, "detach");
 	(void)fputc('}', out);
 }
@@ -199,10 +207,15 @@ static void detach(struct commands *commands, const char *name, FILE *out)
 static const struct command {
 	const char *name;
 	unsigned int least, most; /* words after it */
+	bool attaches;            /* if that is not done yet */
 	void (*carry_out)(struct commands *commands, const char *name, FILE *out);
 } list_of_all[] = {
-	{"checkpoint", 0, 1, checkpoint}, {"rollback", 0, 1, rollback}, {"list", 0, 0, list},
-	{"delete", 1, 1, delete},         {"status", 0, 0, status},     {"detach", 0, 0, detach},
+	{"checkpoint", 0, 1, true, checkpoint},
+	{"rollback", 0, 1, true, rollback},
+	{"list", 0, 0, false, list},
+	{"delete", 1, 1, false, delete},
+	{"status", 0, 0, false, status},
+	{"detach", 0, 0, false, detach},
 };
 
 const char *command__list(void)
@@ -236,13 +249,21 @@ void command__answer(void *context, char *line, FILE *out)
 	const char *more = strtok_r(NULL, " ", &rest);
 	int err = op ? command__check(op, more ? 2 : name ? 1 : 0) : -ENOENT;
 
-	if (!commands->attach)
+	if (commands->is_detached) {
 		put_failure(out, op, "the process is detached");
-	else if (err)
+		return;
+	}
+	if (err) {
 		put_failure(out, op,
 			    err == -ENOENT  ? "there is no such command"
 			    : err == -E2BIG ? "too many words"
 					    : "the name of a checkpoint is missing");
+		return;
+	}
+	if (find(op)->attaches && !commands->attach)
+		err = commands->open(commands);
+	if (err)
+		put_error(commands, out, op, err);
 	else
 		find(op)->carry_out(commands, name, out);
 }

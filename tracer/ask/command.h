@@ -12,8 +12,14 @@
 
 /* Who carries them out. */
 struct commands {
-	struct attach *attach; /* NULL once the command "detach" has closed it */
-	bool has_broken;       /* a rollback broke off: the process is stopped */
+	struct attach *attach; /* NULL: not attached yet, or not any more */
+	/* Attaches before the first command that needs it. Returns 0, or why not, as
+	 * attach__open(). NULL: attached from the start. */
+	int (*open)(struct commands *commands);
+	const char *stays; /* why "detach" is refused; NULL: it is not */
+	pid_t pid;
+	bool is_detached; /* by the command "detach" */
+	bool has_broken;  /* a rollback broke off: the process is stopped */
 };
 
 /*

@@ -21,8 +21,10 @@
 #define LOCK_PLACES   ((1ULL << 62) - 1)    /* the largest place of a lock */
 #define DEVICE_FACTOR 0x9e3779b97f4a7c15ULL /* spreads devices over them */
 
-static const char *const requests[] = {CHECKPOINT_REQUEST, RESTORE_REQUEST};
-static const char *const completions[] = {CHECKPOINT_COMPLETION, RESTORE_COMPLETION};
+static const char *const requests[OPERATION_KINDS] = {CHECKPOINT_REQUEST, RESTORE_REQUEST,
+						      ROLLBACK_REQUEST};
+static const char *const completions[OPERATION_KINDS] = {CHECKPOINT_COMPLETION, RESTORE_COMPLETION,
+							 ROLLBACK_COMPLETION};
 
 struct control {
 	char folder[PATH_BYTES];

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * The four control files in their folder (docs/protocol.md). The folder may be /tmp, where anybody
+ * The control files in their folder (docs/protocol.md). The folder may be /tmp, where anybody
  * can put anything under these names: no link is ever followed, nothing but plain files is ever
  * removed, and what the tracer creates belongs to the target's user, who alone can then remove it.
  */

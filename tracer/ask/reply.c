@@ -15,7 +15,11 @@
 
 const char *reply__name(enum operation_kind kind)
 {
-	return kind == OPERATION_CHECKPOINT ? "checkpoint" : "restore";
+	static const char *const names[OPERATION_KINDS] = {[OPERATION_CHECKPOINT] = "checkpoint",
+							   [OPERATION_RESTORE] = "restore",
+							   [OPERATION_ROLLBACK] = "rollback"};
+
+	return names[kind];
 }
 
 bool reply__is_wanted(const struct reply *reply)
@@ -190,4 +194,59 @@ void reply__complete(struct reply *reply, struct operation_row *row)
 		   (unsigned long)row->repaired, (unsigned long)polls,
 		   (double)row->latency_ns / 1e3);
 	tell_gone(reply, row);
+}
+
+int reply__begin_rollback(struct reply *reply, struct operation_row *row)
+{
+	const struct operation *operation = &reply->state->operation;
+	uint32_t requested = PHASE_REQUESTED;
+	int err;
+
+	if (!__atomic_compare_exchange_n(&reply->state->operation.phase, &requested,
+					 PHASE_PREPARING, false, __ATOMIC_ACQ_REL,
+					 __ATOMIC_RELAXED))
+		return -REASON_OVERTAKEN;
+	fill_row(reply, row);
+	err = control__check_request(reply->control, OPERATION_ROLLBACK, operation->uid);
+	if (err)
+		reply__fail(reply, row, "%s is not a plain file of user %u",
+			    control__request_path(reply->control, OPERATION_ROLLBACK),
+			    operation->uid);
+	return err;
+}
+
+void reply__forget(struct reply *reply)
+{
+	const struct operation *operation = &reply->state->operation;
+	bool is_open = operation->phase != PHASE_IDLE;
+
+	set_idle(reply);
+	if (is_open)
+		control__refuse(reply->control, operation->kind, operation->uid);
+	set_answered(reply, operation->sequence);
+}
+
+int reply__tell_return(struct reply *reply, uid_t uid, gid_t gid)
+{
+	int err = control__forget(reply->control, OPERATION_CHECKPOINT, uid);
+
+	if (!err)
+		err = control__complete(reply->control, OPERATION_ROLLBACK, uid, gid);
+	if (err)
+		log__error("cannot tell process %d (%s) that it has come back: %s: %s",
+			   reply->target->pid, reply->target->comm,
+			   control__completion_path(reply->control, OPERATION_ROLLBACK),
+			   strerror(-err));
+	return err;
+}
+
+void reply__end_rollback(struct reply *reply, struct operation_row *row, uint64_t request_ns)
+{
+	row->latency_ns = clock__now_ns() - request_ns;
+	report__add(reply->report, row);
+	if (row->status != STATUS_OK)
+		reply->has_failed = true;
+	control__provide(reply->control, reply->state->operation.uid, reply->state->operation.gid);
+	log__debug("rollback %lu: %lu bytes, %.1f us", (unsigned long)row->sequence,
+		   (unsigned long)row->bytes, (double)row->latency_ns / 1e3);
 }

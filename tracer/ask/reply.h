@@ -26,7 +26,7 @@ struct reply { /* all pointers are borrowed */
 	bool has_failed;   /* any operation, wholly or in part */
 };
 
-/* "checkpoint" or "restore". */
+/* "checkpoint", "restore" or "rollback". */
 const char *reply__name(enum operation_kind kind);
 
 /* Does the thread that asked still want the operation? Not if it has given up and asked again
@@ -50,6 +50,24 @@ void reply__complete(struct reply *reply, struct operation_row *row);
  * STATUS_FAILED or STATUS_PARTIAL; NULL: no counts, STATUS_FAILED. */
 void __attribute__((format(printf, 3, 4)))
 reply__fail(struct reply *reply, struct operation_row *row, const char *format, ...);
+
+/*
+ * A rollback has other steps, for the target that asked is not there any more afterwards. It begins
+ * when it is asked for. Fills in row, for reply__end_rollback() or reply__fail(). Returns 0;
+ * -REASON_OVERTAKEN if the target has asked for something else; or -errno after reply__fail().
+ */
+int reply__begin_rollback(struct reply *reply, struct operation_row *row);
+
+/* The target stands still, and has gone back to before all that it may have asked for: that is
+ * given up. */
+void reply__forget(struct reply *reply);
+
+/* The same target polls for its checkpoint again: creates the completion file of the rollback,
+ * owned by uid and gid, and removes a left one of the checkpoint. 0, or -errno after saying so. */
+int reply__tell_return(struct reply *reply, uid_t uid, gid_t gid);
+
+/* The rollback is done, and the target runs. */
+void reply__end_rollback(struct reply *reply, struct operation_row *row, uint64_t request_ns);
 
 /* Tells clients that asked during another operation that they are not answered. */
 void reply__refuse_ignored(struct reply *reply);

@@ -222,7 +222,21 @@ int attach_state__stop(struct attach *attach, bool drop_faults)
 	return err;
 }
 
+void attach__on_return(struct attach *attach, attach_return *call, void *argument)
+{
+	attach->returned = call;
+	attach->argument = argument;
+}
+
 /* ---- to attach and to detach ---- */
+
+/* The end of a child is told to its parent by waitid(2), which only the parent may call then. */
+static bool is_child(pid_t pid)
+{
+	uint64_t parent;
+
+	return !procfs__status_u64(pid, "PPid", &parent) && parent == (uint64_t)getpid();
+}
 
 static int open_files(struct attach *attach)
 {
@@ -257,7 +271,7 @@ int attach__open(pid_t pid, enum write_tracking_way best, struct attach **ret_at
 	if (!err && syscall(SYS_pidfd_send_signal, attach->pidfd, 0, NULL, 0) && errno == ESRCH)
 		err = -ESRCH;
 	if (!err)
-		err = freeze__create(pid, false, &attach->freeze);
+		err = freeze__create(pid, is_child(pid), &attach->freeze);
 	if (!err)
 		err = start_tracking(attach, best);
 	if (err == -REASON_PTRACE_FORBIDDEN)

@@ -67,6 +67,10 @@ int attach__checkpoint(struct attach *attach, const char *name, struct attach_re
  */
 int attach__rollback(struct attach *attach, const char *name, struct attach_result *ret_result);
 
+/* Called when a rollback has succeeded, before any thread goes on. name: of the checkpoint. */
+typedef void attach_return(const char *name, void *argument);
+void attach__on_return(struct attach *attach, attach_return *call, void *argument);
+
 /* More about the last failure: which threads, which mapping. "" if there is nothing to say. Valid
  * until the next operation. */
 const char *attach__detail(const struct attach *attach);

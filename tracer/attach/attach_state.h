@@ -27,7 +27,9 @@ struct attach {
 	struct checkpoint *base;
 	struct changes changes; /* since then, as of the last look */
 	uint64_t rollbacks;
-	char **named; /* mappings that attach__name_left_alone() has named */
+	attach_return *returned; /* NULL: nobody wants to know */
+	void *argument;          /* of returned */
+	char **named;            /* mappings that attach__name_left_alone() has named */
 	size_t named_count;
 	char detail[512];
 };

@@ -517,6 +517,8 @@ int attach__rollback(struct attach *attach, const char *name, struct attach_resu
 	err = attach_state__stop(attach, true);
 	if (!err) {
 		err = roll_back(&r);
+		if (!err && attach->returned)
+			attach->returned(r.to->name, attach->argument);
 		freeze__release(attach->freeze);
 	}
 	if (!err) {

@@ -434,6 +434,12 @@ void dirty_pages__forget(struct dirty_pages *dirty)
 	clear_answer(dirty);
 }
 
+void dirty_pages__leave(struct dirty_pages *dirty)
+{
+	dirty_pages__forget(dirty);
+	dirty->wish = dirty->way = DIRTY_COMPARE;
+}
+
 void dirty_pages__close(struct dirty_pages *dirty)
 {
 	dirty_pages__forget(dirty);

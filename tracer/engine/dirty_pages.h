@@ -106,7 +106,11 @@ int dirty_pages__drop(struct dirty_pages *dirty, uint64_t start, uint64_t end);
 /* Disarms everything; the way is to be chosen again. Harmless twice. */
 void dirty_pages__forget(struct dirty_pages *dirty);
 
-/* The same, and frees what it holds. Before the hooks are freed. Harmless on a zeroed struct. */
+/* Disarms all for good, for somebody else arms pages of the target: every page may differ. */
+void dirty_pages__leave(struct dirty_pages *dirty);
+
+/* Disarms everything, and frees what it holds. Before the hooks are freed. Harmless on a zeroed
+ * struct. */
 void dirty_pages__close(struct dirty_pages *dirty);
 
 #endif

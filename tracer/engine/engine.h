@@ -84,6 +84,10 @@ struct engine_ops {
 	 * NULL. */
 	void (*watch)(struct engine *engine, struct target *target, uint64_t pages);
 
+	/* Somebody else tracks writes of the target from now on: all pages are compared. May be
+	 * NULL. */
+	void (*leave_tracking)(struct engine *engine);
+
 	/* Before a copy, with the target standing still or polling: finds the pages to be copied. A
 	 * checkpoint that cannot be taken back drops what was saved before. May be NULL. */
 	int (*begin)(struct engine *engine, struct target *target, enum operation_kind kind);

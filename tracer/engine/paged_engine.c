@@ -278,6 +278,12 @@ void paged_engine__watch(struct engine *engine, struct target *target, uint64_t 
 	engine->state->held = dirty_pages__needs_stop(&paged->dirty);
 }
 
+void paged_engine__leave_tracking(struct engine *engine)
+{
+	dirty_pages__leave(&paged_engine__of(engine)->dirty);
+	engine->state->held = 0;
+}
+
 int paged_engine__init(struct paged_engine *paged, const struct engine *engine,
 		       const struct paged_ops *ops, const struct engine_settings *settings,
 		       const struct hooks *hooks, int slots_fd, int tables_fd)

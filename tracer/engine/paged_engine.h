@@ -136,6 +136,7 @@ int paged_engine__place(struct engine *engine, const struct intervals *wanted,
 int paged_engine__prune(struct engine *engine, const struct intervals *wanted,
 			const struct intervals *reserved);
 void paged_engine__watch(struct engine *engine, struct target *target, uint64_t pages);
+void paged_engine__leave_tracking(struct engine *engine);
 int paged_engine__begin(struct engine *engine, struct target *target, enum operation_kind kind);
 int paged_engine__collect(struct engine *engine, struct target *target);
 bool paged_engine__is_left(struct engine *engine, struct target *target);

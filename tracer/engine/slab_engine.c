@@ -198,6 +198,7 @@ static const struct engine_ops engine_ops = {
 	.place = paged_engine__place,
 	.prune = paged_engine__prune,
 	.watch = paged_engine__watch,
+	.leave_tracking = paged_engine__leave_tracking,
 	.begin = paged_engine__begin,
 	.collect = paged_engine__collect,
 	.is_left = paged_engine__is_left,

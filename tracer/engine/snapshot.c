@@ -261,6 +261,12 @@ void snapshot__watch(struct snapshot *snapshot, struct target *target)
 	snapshot->large->ops->watch(snapshot->large, target, pages);
 }
 
+void snapshot__leave_tracking(struct snapshot *snapshot)
+{
+	if (snapshot->large->ops->leave_tracking)
+		snapshot->large->ops->leave_tracking(snapshot->large);
+}
+
 int snapshot__begin(struct snapshot *snapshot, struct target *target, enum operation_kind kind)
 {
 	struct engine *engine;

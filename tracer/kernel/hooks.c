@@ -77,6 +77,9 @@ static void set_constants(struct tracer_bpf *object, const struct hook_settings 
 		 settings->completion_paths[OPERATION_CHECKPOINT]);
 	set_path(object->rodata->restore_request, settings->request_paths[OPERATION_RESTORE]);
 	set_path(object->rodata->restore_completion, settings->completion_paths[OPERATION_RESTORE]);
+	set_path(object->rodata->rollback_request, settings->request_paths[OPERATION_ROLLBACK]);
+	set_path(object->rodata->rollback_completion,
+		 settings->completion_paths[OPERATION_ROLLBACK]);
 }
 
 /* Leaves out what the settings and the kernel do not need. Each hook costs all processes of the

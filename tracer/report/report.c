@@ -153,7 +153,7 @@ static void add_totals(struct totals *totals, const struct operation_row *row)
 void report__add(struct report *report, const struct operation_row *row)
 {
 	static const char *const statuses[] = {"ok", "partial", "failed"};
-	static const char *const kinds[] = {"checkpoint", "restore"};
+	static const char *const kinds[] = {"checkpoint", "restore", "rollback"};
 	double seconds = (double)row->copy_ns / 1e9;
 	struct csv *csv = report->csv;
 	struct timespec now;

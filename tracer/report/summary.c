@@ -24,6 +24,7 @@ _Static_assert(sizeof(counter_texts) / sizeof(*counter_texts) == COUNTERS,
 static const char *const kind_names[OPERATION_KINDS] = {
 	[OPERATION_CHECKPOINT] = "checkpoint",
 	[OPERATION_RESTORE] = "restore",
+	[OPERATION_ROLLBACK] = "rollback",
 };
 
 static void print_operations(const struct report *report, FILE *out)
@@ -34,6 +35,8 @@ static void print_operations(const struct report *report, FILE *out)
 		const struct totals *totals = report__totals(report, kind);
 		const struct histogram *latency = &totals->latency;
 
+		if (kind == OPERATION_ROLLBACK && !totals->count)
+			continue;
 		fprintf(out, "  %-10s %7lu %7lu %7lu %10.1f %10.1f %10.1f %11.0f %12lu\n",
 			kind_names[kind], (unsigned long)totals->ok, (unsigned long)totals->partial,
 			(unsigned long)totals->failed_operations, (double)latency->minimum / 1e3,
@@ -93,6 +96,7 @@ static void print_notes(const struct report *report, const struct state *state, 
 	static const char *const heads[OPERATION_KINDS] = {
 		[OPERATION_CHECKPOINT] = "  note: checkpoints: ",
 		[OPERATION_RESTORE] = "  note: restores: ",
+		[OPERATION_ROLLBACK] = "  note: rollbacks: ",
 	};
 	struct note counters = {.head = "  note: ", .out = out};
 
@@ -118,6 +122,8 @@ static void print_chunks(const struct report *report, FILE *out)
 	for (int kind = 0; kind < OPERATION_KINDS; kind++) {
 		const struct totals *totals = report__totals(report, kind);
 
+		if (kind == OPERATION_ROLLBACK)
+			continue;
 		fprintf(out, "  %-10s %10lu %10lu %10lu %10lu\n", kind_names[kind],
 			(unsigned long)totals->absent, (unsigned long)totals->repaired,
 			(unsigned long)totals->failed, (unsigned long)totals->gone);

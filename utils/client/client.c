@@ -25,6 +25,8 @@
 #define COMPLETE_CHECKPOINT "checkpoint_complete"
 #define REQUEST_RESTORE     "ready_to_restore"
 #define COMPLETE_RESTORE    "restore_complete"
+#define REQUEST_ROLLBACK    "ready_to_rollback"
+#define COMPLETE_ROLLBACK   "rollback_complete"
 
 #define NSEC_PER_MSEC 1000000ULL
 #define SPIN_NS       (2 * NSEC_PER_MSEC)  /* poll this long without a pause */
@@ -35,9 +37,13 @@
 #define NAP_MIN_NS    20000ULL
 #define NAP_MAX_NS    NSEC_PER_MSEC
 
+enum { ANSWERED = 2 }; /* beside CLIENT_BACK */
+
 struct paths { /* absolute, on the caller's stack */
 	char request[PATH_MAX];
 	char complete[PATH_MAX];
+	char back[PATH_MAX]; /* the completion file of a rollback that has brought us here; "": none
+			      * can */
 };
 
 struct wait {
@@ -172,6 +178,18 @@ static int poll_answer(const char *complete)
 	return errno == ENOENT ? 0 : -errno;
 }
 
+/* Looks for the answer, and first for the end of a rollback: ANSWERED, CLIENT_BACK, 0 for neither,
+ * or -errno. */
+static int look_for_answer(const struct paths *paths, int (*look)(const char *complete))
+{
+	int err = *paths->back ? look(paths->back) : 0;
+
+	if (err)
+		return err < 0 ? err : CLIENT_BACK;
+	err = look(paths->complete);
+	return err > 0 ? ANSWERED : err;
+}
+
 static bool request_is_gone(const char *request)
 {
 	struct stat st;
@@ -212,6 +230,7 @@ static int pass_time(struct wait *wait)
 	return 0;
 }
 
+/* Returns ANSWERED, CLIENT_BACK or -errno. */
 static int wait_for_answer(const struct paths *paths, uint64_t timeout_ns)
 {
 	struct wait wait = {
@@ -225,17 +244,15 @@ static int wait_for_answer(const struct paths *paths, uint64_t timeout_ns)
 	int err;
 
 	for (polls = 1;; polls++) {
-		err = poll_answer(paths->complete);
+		err = look_for_answer(paths, poll_answer);
 		if (err)
-			return err < 0 ? err : 0;
+			return err;
 		if (wait.spin_ns > 0 && polls % SPIN_POLLS != 0)
 			continue;
 		if (request_is_gone(paths->request)) {
 			/* The answer may have come since the poll. */
-			err = check_answer(paths->complete);
-			if (err)
-				return err < 0 ? err : 0;
-			return -EIO;
+			err = look_for_answer(paths, check_answer);
+			return err ? err : -EIO;
 		}
 		err = pass_time(&wait);
 		if (err)
@@ -243,12 +260,14 @@ static int wait_for_answer(const struct paths *paths, uint64_t timeout_ns)
 	}
 }
 
-static int ask(const char *request, const char *complete, unsigned int timeout_ms)
+/* back: the third file, or NULL. */
+static int ask(const char *request, const char *complete, const char *back, unsigned int timeout_ms)
 {
 	struct paths paths;
 	uint64_t timeout_ns;
 	int err;
 
+	*paths.back = '\0';
 	err = read_timeout(timeout_ms, &timeout_ns);
 	if (err)
 		return err;
@@ -256,6 +275,12 @@ static int ask(const char *request, const char *complete, unsigned int timeout_m
 	if (err)
 		return err;
 	err = build_path(complete, paths.complete);
+	if (err)
+		return err;
+	err = back ? build_path(back, paths.back) : 0;
+	if (err)
+		return err;
+	err = back ? remove_file(paths.back, is_answer) : 0;
 	if (err)
 		return err;
 	err = make_request(&paths);
@@ -266,25 +291,37 @@ static int ask(const char *request, const char *complete, unsigned int timeout_m
 	 * removed. */
 	(void)remove_file(paths.request, is_ours);
 	if (err == -ETIMEDOUT && check_answer(paths.complete) == 1)
-		err = 0; /* answered at the last moment */
+		err = ANSWERED; /* at the last moment */
 	(void)remove_file(paths.complete, is_answer);
-	return err;
+	if (back)
+		(void)remove_file(paths.back, is_answer);
+	return err == ANSWERED ? 0 : err;
 }
 
 int client__save(unsigned int timeout_ms)
 {
-	return ask(REQUEST_CHECKPOINT, COMPLETE_CHECKPOINT, timeout_ms);
+	return ask(REQUEST_CHECKPOINT, COMPLETE_CHECKPOINT, NULL, timeout_ms);
 }
 
 int client__restore(unsigned int timeout_ms)
 {
-	return ask(REQUEST_RESTORE, COMPLETE_RESTORE, timeout_ms);
+	return ask(REQUEST_RESTORE, COMPLETE_RESTORE, NULL, timeout_ms);
+}
+
+int client__save_whole(unsigned int timeout_ms)
+{
+	return ask(REQUEST_CHECKPOINT, COMPLETE_CHECKPOINT, COMPLETE_ROLLBACK, timeout_ms);
+}
+
+int client__rollback(unsigned int timeout_ms)
+{
+	return ask(REQUEST_ROLLBACK, COMPLETE_ROLLBACK, NULL, timeout_ms);
 }
 
 int client__cleanup(void)
 {
 	const char *const names[] = {REQUEST_CHECKPOINT, COMPLETE_CHECKPOINT, REQUEST_RESTORE,
-				     COMPLETE_RESTORE};
+				     COMPLETE_RESTORE,   REQUEST_ROLLBACK,    COMPLETE_ROLLBACK};
 	int kept_errno = errno, result = 0, err;
 	char path[PATH_MAX];
 	unsigned int i;

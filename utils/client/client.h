@@ -2,15 +2,22 @@
  *
  * Asks the tracer for a checkpoint or a restore of this process's own memory, from any C or C++
  * program: one header, one object (client.c needs only the C library). docs/protocol.md describes
- * the protocol, four small files in a control directory.
+ * the protocol, small files in a control directory.
  *
  *	if (savecontext() == 0) {	// memory is saved as it is here
  *		try_something(input);
  *		recovercontext();	// memory is back; execution continues here
  *	}
  *
- * Only memory is rolled back: anonymous mappings, heap and bss. The stack, the registers and kernel
- * state (files, offsets, sockets, signals) stay as they are. Hence:
+ * client__save_whole() and client__rollback() take all of the process back, and execution with it:
+ *
+ *	if (client__save_whole(0) == 0) {	// CLIENT_BACK: we have come back
+ *		try_something(input);
+ *		client__rollback(0);		// returns only if it has failed
+ *	}
+ *
+ * A restore rolls back only memory: anonymous mappings, heap and bss. The stack, the registers and
+ * kernel state (files, offsets, sockets, signals) stay as they are. Hence:
  * - keep counters that must survive a restore on the stack of the main thread;
  * - flush stdio before a checkpoint, because its buffers are on the heap;
  * - call from the main thread: stacks of other threads are anonymous mappings, and would be rolled
@@ -61,7 +68,24 @@ int client__save(unsigned int timeout_ms);
 int client__restore(unsigned int timeout_ms);
 
 /*
- * Removes those of the four control files that are plain files of ours. Safe in a signal handler.
+ * Takes a checkpoint of the whole process, for client__rollback(): memory with all stacks,
+ * mappings, registers and threads.
+ * Returns 0 once it is taken, and CLIENT_BACK each time that a rollback has come back to it, with
+ * all variables as they were; or as client__save() on failure.
+ */
+#define CLIENT_BACK 1
+int client__save_whole(unsigned int timeout_ms);
+
+/*
+ * Goes back to the last client__save_whole(), which then returns CLIENT_BACK. Files, sockets and
+ * time are not rolled back. Any thread may call it. Returns only if that has failed: -EIO if there
+ * is no such checkpoint, or one of its threads has ended (the tracer says which); or as
+ * client__save().
+ */
+int client__rollback(unsigned int timeout_ms);
+
+/*
+ * Removes those of the control files that are plain files of ours. Safe in a signal handler.
  * For a program that is about to die during a call; not needed after calls that returned.
  * Returns 0, -EINVAL or -ENAMETOOLONG for $TRACER_CONTROL_DIR, or the -errno of the first file that
  * could not be removed (the others are still tried).

@@ -1,0 +1,131 @@
+# SPDX-License-Identifier: BSD-2-Clause
+# Programs in many languages that ask for their own rollback by files: docs/examples/rollback.*. A
+# language that is not on the machine is unpacked from its packages.
+
+load common
+
+EXAMPLES=$TREE/docs/examples
+
+# goes_back COMMAND...: an example, run by the tracer, comes back once
+goes_back()
+{
+	trace "$@"
+	expect_status 0
+	[ "$(cat "$out")" = "$(printf 'try 332833500\nback 499500')" ]
+	[ "$(grep -c ',checkpoint,auto,.*,ok,' "$csv")" -eq 1 ]
+	[ "$(grep -c ',rollback,auto,.*,ok,' "$csv")" -eq 1 ]
+	[ -z "$(ls -A "$control")" ]
+}
+
+# find_unpacked NAME PACKAGE...: as find_program, and the libraries of the packages are found
+find_unpacked()
+{
+	local libraries
+
+	program=$(command -v "$1") && return
+	unpack "${@:2}"
+	program=$(find "$dir/packages" -path "*bin/$1" | head -n 1)
+	libraries=$(find "$dir/packages" -name '*.so*' -printf '%h\n' | sort -u | paste -sd:)
+	export LD_LIBRARY_PATH=$libraries
+	! ldd "$program" | grep -q 'not found' || skip "$1 needs more packages"
+}
+
+@test 'C, with the client library' {
+	command -v cc >"$out" || skip 'there is no cc'
+	cc -Wall -Werror -O2 -I"$TREE/utils" "$EXAMPLES/rollback.c" "$BUILD/client.o" -o "$dir/rollback"
+	goes_back "$dir/rollback"
+}
+
+@test 'python' {
+	find_python
+	goes_back "$python" "$EXAMPLES/rollback.py"
+}
+
+@test 'perl' {
+	find_unpacked perl perl perl-base
+	goes_back "$program" "$EXAMPLES/rollback.pl"
+}
+
+@test 'tcl' {
+	command -v tclsh >"$out" || skip 'there is no tclsh'
+	goes_back tclsh "$EXAMPLES/rollback.tcl"
+}
+
+@test 'javascript: node' {
+	command -v node >"$out" || skip 'there is no node'
+	goes_back node "$EXAMPLES/rollback.js"
+}
+
+@test 'java' {
+	command -v java >"$out" || skip 'there is no java'
+	goes_back java -Xmx64m "$EXAMPLES/Rollback.java"
+}
+
+@test 'ruby' {
+	find_unpacked ruby3.1 ruby3.1 libruby3.1 libyaml-0-2
+	goes_back "$program" --disable=gems "$EXAMPLES/rollback.rb"
+}
+
+@test 'php' {
+	find_unpacked php8.2 php8.2-cli libsodium23 libargon2-1 libxml2
+	goes_back "$program" -n "$EXAMPLES/rollback.php"
+}
+
+@test 'go' {
+	local go
+
+	go=$(command -v go) || {
+		unpack golang-1.19-go golang-1.19-src
+		go=$dir/packages/usr/lib/go-1.19/bin/go
+		export GOROOT=$dir/goroot
+		cp -rL "$dir/packages/usr/share/go-1.19" "$GOROOT"
+		cp -rL "$dir/packages/usr/lib/go-1.19/." "$GOROOT" 2>"$err" || true
+	}
+	HOME=$dir GOFLAGS=-mod=mod run_limited "$go" build -o "$dir/rollback" "$EXAMPLES/rollback.go"
+	expect_status 0
+	goes_back "$dir/rollback"
+}
+
+@test 'a rollback without a checkpoint for it is refused' {
+	find_python
+	cat >"$dir/wrong.py" <<-'PY'
+		import os, sys
+		folder = os.environ["TRACER_CONTROL_DIR"]
+		request = folder + "/ready_to_rollback"
+		open(request, "w").close()
+		while os.path.lexists(request):
+		    pass
+		print(os.listdir(folder))
+	PY
+	trace "$python" "$dir/wrong.py"
+	expect_status 125
+	[ "$(cat "$out")" = '[]' ]
+	expect_text "$err" 'there is no checkpoint to roll back to; look for rollback_complete first'
+}
+
+@test 'many rollbacks to one checkpoint, with threads that come and go' {
+	find_python
+	cat >"$dir/many.py" <<-'PY'
+		import os, sys, threading
+		sys.argv = ["rollback.py"]
+		folder = os.environ["TRACER_CONTROL_DIR"]
+		source = open(os.environ["EXAMPLE"]).read().split("numbers =")[0]
+		exec(source)
+		stay = threading.Event()
+		threading.Thread(target=stay.wait, daemon=True).start()
+		state = []
+		ask("checkpoint")
+		assert state == [] and threading.active_count() == 2
+		with open(folder + "/../tries", "a") as tries:
+		    tries.write("x")
+		if os.path.getsize(folder + "/../tries") < 23:
+		    state.append([0] * 100000)
+		    threading.Thread(target=stay.wait, daemon=True).start()
+		    ask("rollback")
+		print("tries", os.path.getsize(folder + "/../tries"))
+	PY
+	EXAMPLE=$EXAMPLES/rollback.py trace "$python" "$dir/many.py"
+	expect_status 0
+	[ "$(cat "$out")" = 'tries 23' ]
+	[ "$(grep -c ',rollback,auto,.*,ok,' "$csv")" -eq 22 ]
+}

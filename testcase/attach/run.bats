@@ -1,0 +1,111 @@
+# SPDX-License-Identifier: BSD-2-Clause
+# tracer ctl on a program that the tracer runs, or waits for.
+
+load common
+
+# The target counts lines, so its answers show whether it went back.
+counter='n=0; while read -r line; do n=$((n + 1)); echo "$n"; done'
+
+# run_counter OPTION...: the tracer runs the counter, with the pipes of common.bash
+run_counter()
+{
+	mkfifo "$dir/in" "$dir/answers"
+	exec {to_target}<>"$dir/in" {from_target}<>"$dir/answers"
+	"$TRACER" --control-dir "$control" -o "$csv" --control-socket "$dir/$socket" "$@" \
+		sh -c "$counter" <"$dir/in" >"$dir/answers" 2>"$err" 3>&- {to_target}>&- {from_target}>&- &
+	tracer_pid=$!
+	started+=("$tracer_pid")
+	expect_answer line 1
+	target=$(pgrep -P "$tracer_pid" | head -n 1)
+	wait_until 'the socket' test -S "$dir/$socket"
+}
+
+@test 'checkpoint, rollback, list, delete and status of a program that the tracer runs' {
+	run_counter
+	ctl status --json
+	expect_text "$out" "\"pid\":$target,\"tracking\":\"none\",\"checkpoints\":0"
+	ctl list
+	[ "$(wc -l <"$out")" -eq 1 ] # its head
+	run_ctl delete first
+	[ "$status" -eq 1 ]
+	run_ctl rollback
+	[ "$status" -eq 1 ]
+	expect_text "$dir/ctl.err" 'there is no checkpoint'
+	ctl checkpoint first
+	for round in 1 2 3 4 5; do
+		expect_answer line 2
+		expect_answer line 3
+		ctl rollback first
+	done
+	ctl checkpoint second
+	ctl list
+	expect_text "$out" '^first ' '^second '
+	ctl delete first
+	ctl status --json
+	expect_text "$out" '"checkpoints":1' '"rollbacks":5,"stopped":false'
+	run_ctl detach
+	[ "$status" -eq 1 ]
+	expect_text "$dir/ctl.err" 'ends with it'
+	expect_answer line 2
+	exec {to_target}>&-
+	finish_tracer
+	expect_status 0
+	[ ! -e "$dir/$socket" ]
+}
+
+@test 'the default socket is there while the program runs' {
+	run_limited "$TRACER" --control-dir "$control" -o "$csv" \
+		sh -c '"$1" ctl $$ checkpoint && "$1" ctl $$ list --json; ls "/run/tracer/$$.sock"' sh "$TRACER"
+	expect_status 0
+	expect_text "$out" '^checkpoint 1' '"name":"1"' '^/run/tracer/[0-9]*.sock$'
+	[ ! -e "$(tail -n 1 "$out")" ]
+}
+
+@test 'a program that was waited for lives on after detach' {
+	start_tracer --control-socket "$dir/$socket" --wait sleep
+	wait_until 'the tracer to wait' says "$err" 'waiting for'
+	sleep 1000 3>&- &
+	target=$!
+	started+=("$target")
+	wait_until 'the socket' test -S "$dir/$socket"
+	ctl checkpoint
+	ctl rollback
+	detach_and_check
+}
+
+@test 'restores that a program asks for itself, and rollbacks from outside, do not disturb each other' {
+	: >"$err"
+	"$TRACER" --control-dir "$control" -o "$csv" --control-socket "$dir/$socket" "$TESTCASE" -n 12 -t 5 \
+		>"$out" 2>"$err" </dev/null 3>&- &
+	tracer_pid=$!
+	started+=("$tracer_pid")
+	wait_until 'the socket' test -S "$dir/$socket"
+	target=$(pgrep -P "$tracer_pid" | head -n 1)
+	for round in 1 2 3 4 5 6 7; do
+		out=$dir/said ctl checkpoint
+	done
+	finish_tracer
+	expect_status 0
+	expect_text "$out" 'ok, every byte is right'
+}
+
+@test 'tracer ctl takes a program back to the checkpoint that it has asked for, and it is told' {
+	find_python
+	mkfifo "$dir/in"
+	exec {to_target}<>"$dir/in"
+	printf '%s\n' 'exec(open(__import__("os").environ["EXAMPLE"]).read().split("numbers =")[0])' \
+		'print(ask("checkpoint"), flush=True)' 'input()' >"$dir/program.py"
+	EXAMPLE=$TREE/docs/examples/rollback.py "$TRACER" --control-dir "$control" -o "$csv" \
+		--control-socket "$dir/$socket" "$python" "$dir/program.py" \
+		<"$dir/in" >"$dir/answers" 2>"$err" 3>&- {to_target}>&- &
+	tracer_pid=$!
+	started+=("$tracer_pid")
+	wait_until 'the checkpoint' says "$dir/answers" checkpoint
+	target=$(pgrep -P "$tracer_pid" | head -n 1)
+	ctl rollback program
+	wait_until 'the rollback' says "$dir/answers" rollback
+	[ -z "$(ls -A "$control")" ]
+	echo line >&"$to_target"
+	finish_tracer
+	expect_status 0
+}

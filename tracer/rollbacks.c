@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * See rollbacks.h.
+ */
+#include "rollbacks.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include "base/log.h"
+#include "target/reason.h"
+
+#define OWN_NAME "program" /* of the checkpoint that the target itself has asked for */
+
+/* Every rollback, also one by tracer ctl, tells the target that it is back in the poll of its
+ * checkpoint, if it is. */
+static void on_return(const char *name, void *argument)
+{
+	struct rollbacks *rollbacks = argument;
+
+	rollbacks->is_told = !strcmp(name, OWN_NAME) &&
+			     !reply__tell_return(rollbacks->reply, rollbacks->uid, rollbacks->gid);
+	reply__forget(rollbacks->reply);
+}
+
+static int open_process(struct commands *commands)
+{
+	struct rollbacks *rollbacks = (struct rollbacks *)commands;
+	int err;
+
+	if (commands->attach)
+		return 0;
+	snapshot__leave_tracking(rollbacks->snapshot);
+	err = attach__open(commands->pid, WRITE_TRACKING_PROTECT, &commands->attach);
+	if (!err)
+		attach__on_return(commands->attach, on_return, rollbacks);
+	return err;
+}
+
+void rollbacks__init(struct rollbacks *rollbacks, struct snapshot *snapshot, struct reply *reply,
+		     bool stays)
+{
+	*rollbacks = (struct rollbacks){
+		.commands = {.open = open_process,
+			     .stays = stays ? "the tracer runs the program, and ends with it"
+					    : NULL},
+		.snapshot = snapshot,
+		.reply = reply,
+	};
+}
+
+void rollbacks__exec(struct rollbacks *rollbacks, pid_t pid, const char *path)
+{
+	attach__close(rollbacks->commands.attach);
+	rollbacks->commands.attach = NULL;
+	if (!rollbacks->commands.pid)
+		(void)socket__open(path, pid, &rollbacks->socket);
+	rollbacks->commands.pid = pid;
+}
+
+int rollbacks__checkpoint(struct rollbacks *rollbacks, uid_t uid, gid_t gid,
+			  struct attach_result *ret_result)
+{
+	int err = open_process(&rollbacks->commands);
+
+	if (!err)
+		err = attach__checkpoint(rollbacks->commands.attach, OWN_NAME, ret_result);
+	if (err)
+		return err;
+	rollbacks->uid = uid;
+	rollbacks->gid = gid;
+	return 0;
+}
+
+int rollbacks__rollback(struct rollbacks *rollbacks, struct attach_result *ret_result,
+			bool *ret_is_told)
+{
+	struct attach *attach = rollbacks->commands.attach;
+	int err = attach ? attach__rollback(attach, OWN_NAME, ret_result) : -ENOENT;
+
+	if (err == -REASON_HALF_DONE)
+		rollbacks->commands.has_broken = true;
+	if (err)
+		return err;
+	*ret_is_told = rollbacks->is_told;
+	return 0;
+}
+
+const char *rollbacks__why(struct rollbacks *rollbacks, int err)
+{
+	const struct attach *attach = rollbacks->commands.attach;
+	const char *detail = attach ? attach__detail(attach) : "";
+
+	if (err == -ENOENT)
+		return "there is no checkpoint to roll back to; look for " ROLLBACK_COMPLETION
+		       " first and then for " CHECKPOINT_COMPLETION
+		       ", again and again, while you wait for a checkpoint";
+	if (!*detail)
+		return reason__text(err);
+	(void)snprintf(rollbacks->text, sizeof(rollbacks->text), "%s (%s)", reason__text(err),
+		       detail);
+	return rollbacks->text;
+}
+
+int rollbacks__fd(const struct rollbacks *rollbacks)
+{
+	return rollbacks->socket ? socket__fd(rollbacks->socket) : -1;
+}
+
+bool rollbacks__serve(struct rollbacks *rollbacks)
+{
+	return rollbacks->socket &&
+	       socket__serve(rollbacks->socket, command__answer, &rollbacks->commands);
+}
+
+void rollbacks__close(struct rollbacks *rollbacks)
+{
+	socket__close(rollbacks->socket);
+	attach__close(rollbacks->commands.attach);
+	*rollbacks = (struct rollbacks){0};
+}

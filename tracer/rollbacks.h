@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * Checkpoints of the whole process, and rollbacks, of the target of a traced run: those that the
+ * target asks for by files (docs/protocol.md), and those of tracer ctl. The process is attached
+ * when the first of them is asked for; before that, nothing here costs anything.
+ *
+ * Always holds: from then on, attach.h alone tracks what the target writes. The engine compares.
+ */
+#ifndef TRACER_ROLLBACKS_H
+#define TRACER_ROLLBACKS_H
+
+#include <stdbool.h>
+#include <sys/types.h>
+#include "ask/command.h"
+#include "ask/reply.h"
+#include "ask/socket.h"
+#include "attach/attach.h"
+#include "engine/snapshot.h"
+
+struct rollbacks {
+	struct commands commands; /* the first field */
+	struct socket *socket;    /* NULL: there is none */
+	struct snapshot *snapshot;
+	struct reply *reply;
+	uid_t uid; /* of the target's files, when it asked for its checkpoint */
+	gid_t gid;
+	bool is_told;   /* that it has come back, by the last rollback */
+	char text[600]; /* of rollbacks__why */
+};
+
+/* snapshot, reply: borrowed. stays: the tracer ends with the target, and detaches no sooner. */
+void rollbacks__init(struct rollbacks *rollbacks, struct snapshot *snapshot, struct reply *reply,
+		     bool stays);
+
+/* The target, which has execed, is process pid: what was known of its memory is forgotten. For the
+ * first time, listens for tracer ctl. path: of the socket; NULL: the default. If that fails, it is
+ * told on stderr. */
+void rollbacks__exec(struct rollbacks *rollbacks, pid_t pid, const char *path);
+
+/* A checkpoint that the target has asked for by a file, in place of the last such one. Returns 0 or
+ * what attach__open() and attach__checkpoint() return. */
+int rollbacks__checkpoint(struct rollbacks *rollbacks, uid_t uid, gid_t gid,
+			  struct attach_result *ret_result);
+
+/* Goes back to it. *ret_is_told: does the target find the completion file? Returns 0 or what
+ * attach__rollback() returns. */
+int rollbacks__rollback(struct rollbacks *rollbacks, struct attach_result *ret_result,
+			bool *ret_is_told);
+
+/* The text of what one of these two has returned. Valid until the next call. */
+const char *rollbacks__why(struct rollbacks *rollbacks, int err);
+
+/* A descriptor that is readable when rollbacks__serve has something to do; -1: there is none. */
+int rollbacks__fd(const struct rollbacks *rollbacks);
+
+/* Carries out commands of tracer ctl. Returns whether more have arrived already. */
+bool rollbacks__serve(struct rollbacks *rollbacks);
+
+/* Frees what it holds; harmless on a zeroed struct. */
+void rollbacks__close(struct rollbacks *rollbacks);
+
+#endif
