@@ -16,7 +16,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/ptrace.h>
 #include <sys/syscall.h>
 #include <sys/user.h>
@@ -26,6 +25,7 @@
 #include "base/procfs.h"
 #include "pages/write_protect.h"
 #include "target/freeze.h"
+#include "target/helper.h"
 #include "target/reason.h"
 #include "target/registers.h"
 #include "target/tracee.h"
@@ -47,7 +47,6 @@ enum {
 	X32_CALL = 1 << 30,
 	SYSCALL_BYTES = 2,
 	BLOCK = 1 << 16,
-	STACK_BYTES = 1 << 18,
 };
 
 struct inject {
@@ -419,8 +418,9 @@ static int take_over(pid_t pid, int number)
 	return fd;
 }
 
-static int make_userfaultfd(pid_t pid)
+static int make_userfaultfd(void *argument)
 {
+	const pid_t pid = *(const pid_t *)argument;
 	const uint64_t flags[6] = {WRITE_PROTECT_FLAGS};
 	struct inject *inject = NULL;
 	int64_t number = -1, closed;
@@ -447,45 +447,11 @@ out:
 	return err ? err : fd;
 }
 
-struct order {
-	pid_t pid;
-	int result;
-};
-
-static int helper(void *argument)
-{
-	struct order *order = argument;
-
-	order->result = make_userfaultfd(order->pid);
-	return 0;
-}
-
-/*
- * The helper shares memory and descriptors with the caller, which waits as in vfork(2). If the
- * caller is killed, the helper goes on to the end, and what it has left is gone with it. No signal
- * of the caller's group reaches it.
- */
 int inject__userfaultfd(pid_t pid)
 {
-	struct order order = {.pid = pid, .result = -EINTR};
-	int err = userfault__is_open(pid), process;
-	sigset_t all, mask;
-	char *stack;
+	int err = userfault__is_open(pid);
 
 	if (err)
 		return err > 0 ? -REASON_OWN_USERFAULT : err;
-	stack = mmap(NULL, STACK_BYTES, PROT_READ | PROT_WRITE,
-		     MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK, -1, 0);
-	if (stack == MAP_FAILED)
-		return -ENOMEM;
-	(void)sigfillset(&all);
-	(void)sigprocmask(SIG_BLOCK, &all, &mask);
-	process = clone(helper, stack + STACK_BYTES, CLONE_VM | CLONE_FILES | CLONE_VFORK, &order);
-	if (process < 0)
-		order.result = -errno;
-	else
-		(void)waitpid(process, NULL, __WALL);
-	(void)sigprocmask(SIG_SETMASK, &mask, NULL);
-	(void)munmap(stack, STACK_BYTES);
-	return order.result;
+	return helper__run(make_userfaultfd, &pid);
 }
