@@ -8,12 +8,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
 #include <sys/stat.h>
-#include <sys/utsname.h>
 #include <unistd.h>
 #include "base/clock.h"
 #include "image/image.h"
+#include "image/image_draft.h"
 #include "image/image_elf.h"
 #include "image/image_segmenter.h"
 #include "report/snapshot_image.h"
@@ -160,86 +159,9 @@ int snapshot_image__remember(struct snapshot_image *s, const struct target *targ
 /* ---- the image ---- */
 
 struct making {
-	struct image image;
+	struct image_draft draft;
 	struct snapshot_pages pages;
-	char *strings;
-	size_t mapping_room, missing_room, string_room;
-	int err;
 };
-
-/* The offset of text in the strings, where it is put; 0, the empty one, when there is no memory. */
-static uint32_t add_string(struct making *m, const char *text)
-{
-	size_t length = strlen(text) + 1, at = m->image.string_bytes;
-
-	if (length == 1 && at > 0)
-		return 0;
-	if (at + length > m->string_room) {
-		size_t room = 2 * (at + length) + 1024;
-		char *larger = realloc(m->strings, room);
-
-		if (!larger) {
-			m->err = -ENOMEM;
-			return 0;
-		}
-		m->strings = larger;
-		m->image.strings = larger;
-		m->string_room = room;
-	}
-	memcpy(m->strings + at, text, length);
-	m->image.string_bytes = at + length;
-	return (uint32_t)at;
-}
-
-static uint32_t flags_of(const struct mapping *mapping)
-{
-	static const char deleted[] = " (deleted)";
-	size_t length = strlen(mapping->path);
-	uint32_t flags = (mapping->flags & MAPPING_READ ? IMAGE_READ : 0) |
-			 (mapping->flags & MAPPING_WRITE ? IMAGE_WRITE : 0) |
-			 (mapping->flags & MAPPING_EXEC ? IMAGE_EXEC : 0) |
-			 (mapping->flags & MAPPING_SHARED ? IMAGE_SHARED : 0);
-
-	if (!strcmp(mapping->path, "[heap]"))
-		flags |= IMAGE_HEAP;
-	else if (!strcmp(mapping->path, "[stack]"))
-		flags |= IMAGE_STACK;
-	else if (mapping->path[0] == '/')
-		flags |= IMAGE_FILE;
-	if (flags & IMAGE_FILE && length > sizeof(deleted) &&
-	    !strcmp(mapping->path + length - sizeof(deleted) + 1, deleted))
-		flags |= IMAGE_DELETED;
-	return flags;
-}
-
-/* The part [start, end) of a mapping that is tracked. */
-static void add_mapping(struct making *m, const struct mapping *from, uint64_t start, uint64_t end)
-{
-	struct image *image = &m->image;
-
-	if (image->mapping_count == m->mapping_room) {
-		size_t room = m->mapping_room ? 2 * m->mapping_room : 64;
-		struct image_mapping *larger =
-			realloc(image->mappings, room * sizeof(*image->mappings));
-
-		if (!larger) {
-			m->err = -ENOMEM;
-			return;
-		}
-		image->mappings = larger;
-		m->mapping_room = room;
-	}
-	image->mappings[image->mapping_count++] = (struct image_mapping){
-		.start = start,
-		.end = end,
-		.offset = from->inode ? from->offset + (start - from->start) : 0,
-		.inode = from->inode,
-		.dev_major = from->dev_major,
-		.dev_minor = from->dev_minor,
-		.flags = flags_of(from),
-		.path = add_string(m, from->path),
-	};
-}
 
 /* What was tracked at the checkpoint and has not been unmapped since. */
 static int find_ranges(const struct snapshot_image *s, const struct snapshot *snapshot,
@@ -263,58 +185,31 @@ static int make_mappings(struct making *m, const struct snapshot_image *s,
 {
 	size_t at = 0;
 
-	for (size_t i = 0; i < s->mappings.count && !m->err; i++) {
+	for (size_t i = 0; i < s->mappings.count && !m->draft.err; i++) {
 		const struct mapping *from = &s->mappings.items[i];
 
 		while (at < ranges->count && ranges->items[at].end <= from->start)
 			at++;
-		for (size_t j = at; j < ranges->count && !m->err; j++) {
+		for (size_t j = at; j < ranges->count && !m->draft.err; j++) {
 			uint64_t start = ranges->items[j].start, end = ranges->items[j].end;
 
 			if (start >= from->end)
 				break;
-			add_mapping(m, from, start > from->start ? start : from->start,
-				    end < from->end ? end : from->end);
+			image_draft__mapping(&m->draft, from,
+					     start > from->start ? start : from->start,
+					     end < from->end ? end : from->end);
 		}
 	}
-	return m->err;
-}
-
-static void add_missing(struct making *m, const struct image_mapping *mapping, uint64_t start)
-{
-	struct image *image = &m->image;
-	struct image_run *runs = image->missing;
-
-	image->info.missing |= IMAGE_MISSING_PAGES;
-	if (image->missing_count && start != mapping->start &&
-	    runs[image->missing_count - 1].end == start) {
-		runs[image->missing_count - 1].end += PAGE_BYTES;
-		return;
-	}
-	if (image->missing_count == m->missing_room) {
-		size_t room = m->missing_room ? 2 * m->missing_room : 64;
-
-		runs = realloc(runs, room * sizeof(*runs));
-		if (!runs) {
-			m->err = -ENOMEM;
-			return;
-		}
-		image->missing = runs;
-		m->missing_room = room;
-	}
-	runs[image->missing_count++] = (struct image_run){start, start + PAGE_BYTES};
+	return m->draft.err;
 }
 
 static int plan_segments(struct making *m)
 {
-	struct image *image = &m->image;
+	struct image *image = &m->draft.image;
 	const struct page *page = m->pages.items, *end = page + m->pages.count;
 	struct image_segmenter plan;
-	int err = 0;
+	int err = image_draft__segments(&m->draft);
 
-	image->segments = calloc(IMAGE_SEGMENTS_MAX, sizeof(*image->segments));
-	if (!image->segments)
-		return -ENOMEM;
 	for (size_t i = 0; i < image->mapping_count && !err; i++) {
 		const struct image_mapping *mapping = &image->mappings[i];
 
@@ -323,43 +218,31 @@ static int plan_segments(struct making *m)
 			if (page->address < mapping->start)
 				continue;
 			if (page->kind == PAGE_LOST)
-				add_missing(m, mapping, page->address);
+				image_draft__missing(&m->draft, mapping, page->address,
+						     page->address + PAGE_BYTES);
 			else
 				image_segmenter__add(&plan, page->address,
 						     page->address + PAGE_BYTES);
 		}
 		err = image_segmenter__end(&plan);
 	}
-	return err ? err : m->err;
+	return err ? err : m->draft.err;
 }
 
 static int describe(struct making *m, const struct snapshot_image *s)
 {
-	struct image *image = &m->image;
-	struct utsname name;
+	struct image *image = &m->draft.image;
+	int err = image_draft__info(&m->draft, "tracer " TRACER_VERSION);
 
-	if (uname(&name))
-		return -errno;
-	image->info = (struct image_info){
-		.missing = IMAGE_MISSING_REGIONS,
-		.time_ns = s->time_ns,
-		.version = IMAGE_VERSION,
-		.flags = IMAGE_NO_REGISTERS,
-		.page_bytes = PAGE_BYTES,
-	};
-	if (getrandom(&image->info.id, sizeof(image->info.id), GRND_NONBLOCK) !=
-	    (ssize_t)sizeof(image->info.id))
-		return -EAGAIN;
-	image->info.id |= 1; /* not 0 */
+	image->info.missing |= IMAGE_MISSING_REGIONS;
+	image->info.time_ns = s->time_ns;
+	image->info.flags = IMAGE_NO_REGISTERS;
 	image->process = s->process;
-	(void)add_string(m, "");
-	image->info.writer = add_string(m, "tracer " TRACER_VERSION);
-	image->info.kernel = add_string(m, name.release);
-	image->process.exe = add_string(m, s->program);
-	image->process.cwd = add_string(m, s->folder);
+	image->process.exe = image_draft__string(&m->draft, s->program);
+	image->process.cwd = image_draft__string(&m->draft, s->folder);
 	image->auxv = s->auxv;
 	image->auxv_bytes = s->auxv_bytes;
-	return m->err;
+	return err ? err : m->draft.err;
 }
 
 /* ---- writing ---- */
@@ -409,10 +292,10 @@ static int write_image(struct making *m, struct image_writer *writer, const char
 
 	if (err)
 		goto out;
-	err = image_elf__begin(writer, &m->image);
-	for (size_t i = 0; i < m->image.segment_count && !err; i++)
-		if (m->image.segments[i].bytes)
-			err = write_segment(writer, &m->image.segments[i], &m->pages, &at);
+	err = image_elf__begin(writer, &m->draft.image);
+	for (size_t i = 0; i < m->draft.image.segment_count && !err; i++)
+		if (m->draft.image.segments[i].bytes)
+			err = write_segment(writer, &m->draft.image.segments[i], &m->pages, &at);
 	if (err)
 		goto out;
 	err = image_writer__commit(writer);
@@ -426,7 +309,7 @@ int snapshot_image__write(struct snapshot_image *s, const char *path, struct sna
 {
 	struct image_writer *writer = NULL;
 	struct intervals ranges = {0};
-	struct making m = {.err = 0};
+	struct making m = {0};
 	int err;
 
 	*ret_failure = (struct image_failure){.step = "cannot save"};
@@ -462,9 +345,6 @@ out:
 	free(writer);
 	intervals__clear(&ranges);
 	snapshot_pages__free(&m.pages);
-	free(m.image.mappings);
-	free(m.image.segments);
-	free(m.image.missing);
-	free(m.strings);
+	image_draft__clear(&m.draft);
 	return err;
 }

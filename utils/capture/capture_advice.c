@@ -11,6 +11,7 @@
 
 #include "base/nocancel.h"
 #include "capture/proc_text.h"
+#include "image/image_advice.h"
 
 enum { BUFFER_BYTES = 1 << 16 };
 
@@ -24,30 +25,6 @@ void capture_advice__rely(void)
 void capture_advice__note(void)
 {
 	was_given = true;
-}
-
-/* The flags, as they come in a line "VmFlags: rd wr mr mw me ac". */
-static uint32_t take_flags(const char *line)
-{
-	static const struct {
-		char name[3];
-		uint32_t advice;
-	} names[] = {
-		{"gd", IMAGE_ADVICE_GROWS_DOWN}, {"wf", IMAGE_ADVICE_WIPE_ON_FORK},
-		{"dc", IMAGE_ADVICE_DONT_FORK},  {"dd", IMAGE_ADVICE_DONT_DUMP},
-		{"hg", IMAGE_ADVICE_HUGE_PAGES}, {"nh", IMAGE_ADVICE_NO_HUGE_PAGES},
-		{"mg", IMAGE_ADVICE_MERGEABLE},  {"rr", IMAGE_ADVICE_RANDOM},
-		{"sr", IMAGE_ADVICE_SEQUENTIAL}, {"lo", IMAGE_ADVICE_LOCKED},
-	};
-	uint32_t advice = 0;
-
-	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
-		const char *at = strstr(line, names[i].name);
-
-		if (at && at[-1] == ' ')
-			advice |= names[i].advice;
-	}
-	return advice;
 }
 
 /* A mapping of smaps may be several of the image, which are marked as our own in part. */
@@ -73,7 +50,7 @@ static void take_line(struct walk *w, const char *line)
 		}
 		return;
 	}
-	advice = take_flags(line);
+	advice = image_advice__take(line);
 	while (w->next < w->image->mapping_count && w->image->mappings[w->next].end <= w->start)
 		w->next++;
 	for (size_t i = w->next;

@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * What madvise(2) and mmap(2) were told of a mapping, in the words of /proc/PID/smaps. Usable
+ * inside a signal handler.
+ */
+#ifndef IMAGE_IMAGE_ADVICE_H
+#define IMAGE_IMAGE_ADVICE_H
+
+#include <stdint.h>
+
+/* IMAGE_ADVICE_... of a line "VmFlags: rd wr mr mw me ac". */
+uint32_t image_advice__take(const char *line);
+
+#endif
