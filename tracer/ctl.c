@@ -7,6 +7,7 @@
 #include <argp.h>
 #include <errno.h>
 #include <inttypes.h>
+#include <limits.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,13 +17,20 @@
 #include "ask/answer.h"
 #include "ask/command.h"
 #include "ask/socket.h"
+#include "ask/word.h"
 #include "base/help.h"
 #include "base/log.h"
 #include "base/parse.h"
 #include "base/progress.h"
 #include "base/text.h"
 
-enum { EXIT_REFUSED = 1, EXIT_USAGE = 2, WORDS_MAX = 2, KEY_CONTROL_SOCKET = 256, KEY_JSON };
+enum {
+	EXIT_REFUSED = 1,
+	EXIT_USAGE = 2,
+	WORDS_MAX = 1 + COMMAND_WORDS,
+	KEY_CONTROL_SOCKET = 256,
+	KEY_JSON
+};
 
 struct request {
 	const char *path; /* of the socket; NULL: the default */
@@ -44,13 +52,38 @@ static void read_word(struct argp_state *state, char *text, struct request *requ
 	}
 	if (request->words == WORDS_MAX)
 		argp_error(state, "too many words: '%s'", text);
-	for (const char *at = text; !*text || *at; at++) {
-		if (*at <= ' ' || *at > '~')
-			argp_error(state,
-				   "'%s': only letters, digits, '.', '_' and '-' can be used",
-				   text);
-	}
 	request->word[request->words++] = text;
+}
+
+static bool is_path(const struct request *request, unsigned int number)
+{
+	return number == 1 && !strcmp(request->word[0], "save");
+}
+
+static void check_words(struct argp_state *state, const struct request *request)
+{
+	for (unsigned int i = 0; i < request->words; i++) {
+		const char *text = request->word[i];
+
+		for (const char *at = text; !*text || *at; at++)
+			if (!*text || (!is_path(request, i) && (*at <= ' ' || *at > '~')))
+				argp_error(state,
+					   "'%s': only letters, digits, '.', '_' and '-' can be "
+					   "used",
+					   text);
+	}
+}
+
+/* What can be asked, a line for each command. */
+static const char *list_commands(void)
+{
+	static char text[1024];
+	const char *name, *words;
+	size_t used = 0;
+
+	for (size_t i = 0; (name = command__usage(i, &words)) && used < sizeof(text); i++)
+		used += (size_t)snprintf(text + used, sizeof(text) - used, "%s%s\n", name, words);
+	return text;
 }
 
 static void check(struct argp_state *state, const struct request *request)
@@ -59,13 +92,14 @@ static void check(struct argp_state *state, const struct request *request)
 
 	if (!request->words)
 		argp_error(state, "PID and COMMAND are needed");
+	check_words(state, request);
 	err = command__check(request->word[0], request->words - 1);
 	if (err == -ENOENT)
 		argp_error(state, "there is no command '%s'; the commands are:\n%s",
-			   request->word[0], command__list());
+			   request->word[0], list_commands());
 	if (err)
 		argp_error(state, "%s: %s", request->word[0],
-			   err == -E2BIG ? "it takes no name" : "NAME is missing");
+			   err == -E2BIG ? "too many words" : "a word is missing");
 }
 
 static error_t read_option(int key, char *text, struct argp_state *state)
@@ -105,9 +139,50 @@ static const char help_text[] =
 	"  rollback [NAME]    go back to that instant (without NAME: the newest)\n"
 	"  list               show the checkpoints\n"
 	"  delete NAME        forget a checkpoint\n"
+	"  save FILE [NAME]   write an image for restart (without NAME: of now)\n"
 	"  status             show what the tracer does\n"
 	"  detach             end the tracer; the process runs on\n\n"
 	"Exit status: 0; 1 if it was refused or failed; 2 for wrong usage.";
+
+/* Adds the path of a file, from the root folder on. */
+static int add_path(const char *path, char *line, size_t size)
+{
+	char whole[PATH_MAX] = "";
+	size_t used;
+
+	if (*path != '/') {
+		if (!getcwd(whole, sizeof(whole)))
+			return -errno;
+		used = strlen(whole);
+		if (snprintf(whole + used, sizeof(whole) - used, "/%s", path) >=
+		    (int)(sizeof(whole) - used))
+			return -ENAMETOOLONG;
+		path = whole;
+	}
+	return word__encode(path, line, size);
+}
+
+/* Writes the line that asks. Returns its length, or -errno. */
+static int make_line(const struct request *request, char *line, size_t size)
+{
+	size_t used = 0;
+
+	for (unsigned int i = 0; i < request->words; i++) {
+		const char *text = request->word[i];
+		int err = is_path(request, i) ? add_path(text, line + used, size - used)
+			  : snprintf(line + used, size - used, "%s", text) < (int)(size - used)
+				  ? 0
+				  : -ENAMETOOLONG;
+
+		if (err)
+			return err;
+		used += strlen(line + used);
+		if (used + 2 > size)
+			return -ENAMETOOLONG;
+		line[used++] = i + 1 < request->words ? ' ' : '\n';
+	}
+	return (int)used;
+}
 
 /* Connects and sends. Returns the socket, or -errno after saying why. */
 static int ask(const struct request *request)
@@ -123,17 +198,16 @@ static int ask(const struct request *request)
 		err = snprintf(address.sun_path, size, "%s", request->path) < (int)size
 			      ? 0
 			      : -ENAMETOOLONG;
-	length =
-		snprintf(line, sizeof(line), "%s%s%s\n", request->word[0],
-			 request->words > 1 ? " " : "", request->words > 1 ? request->word[1] : "");
+	length = make_line(request, line, sizeof(line));
 	if (err == -ENOENT) {
 		log__error("XDG_RUNTIME_DIR is not set: say where the tracer listens with "
 			   "--control-socket PATH");
 		return err;
 	}
-	if (err || length >= (int)sizeof(line)) {
-		log__error("%s is too long", err ? request->path : request->word[1]);
-		return -ENAMETOOLONG;
+	if (err || length < 0) {
+		log__error("%s: %s", err ? request->path : request->word[request->words - 1],
+			   strerror(err ? -err : -length));
+		return err ? err : length;
 	}
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	if (fd < 0 || connect(fd, (struct sockaddr *)&address, sizeof(address)) ||
@@ -260,6 +334,17 @@ static void show_rollback(const char *answer)
 	(void)printf("\n");
 }
 
+static void show_save(const char *answer)
+{
+	char size[TEXT_SIZE_BYTES];
+
+	(void)printf("saved %s: ", text_of(answer, "file"));
+	(void)printf("%s", text__size(number_of(answer, "bytes"), size));
+	put_count(number_of(answer, "pages"), "page");
+	put_count(number_of(answer, "threads"), "thread");
+	(void)printf(", stopped for %.3f ms\n", (double)number_of(answer, "stop_ns") / 1e6);
+}
+
 static void show_list(const char *answer)
 {
 	char time[TEXT_TIME_BYTES], size[TEXT_SIZE_BYTES];
@@ -293,6 +378,7 @@ static void show(const struct request *request, const char *answer)
 	} ways[] = {
 		{"checkpoint", show_checkpoint},
 		{"rollback", show_rollback},
+		{"save", show_save},
 		{"list", show_list},
 		{"status", show_status},
 	};
@@ -309,7 +395,7 @@ int ctl__main(int argc, char **argv)
 		.options = option_list,
 		.parser = read_option,
 		.children = help__options,
-		.args_doc = "PID COMMAND [NAME]",
+		.args_doc = "PID COMMAND [WORD...]",
 		.doc = help_text,
 	};
 	struct request request = {0};

@@ -12,7 +12,7 @@
 #include "target/reason.h"
 
 struct attach { /* what was asked last, and what is answered to it */
-	char name[ATTACH_NAME_BYTES];
+	char name[ATTACH_NAME_BYTES], path[64];
 	const char *detail;
 	int result;
 	unsigned int checkpoints;
@@ -46,6 +46,13 @@ int attach__checkpoint(struct attach *attach, const char *name, struct attach_re
 
 int attach__rollback(struct attach *attach, const char *name, struct attach_result *ret_result)
 {
+	return take(attach, name, ret_result);
+}
+
+int attach__save(struct attach *attach, const char *path, const char *name,
+		 struct attach_result *ret_result)
+{
+	(void)snprintf(attach->path, sizeof(attach->path), "%s", path);
 	return take(attach, name, ret_result);
 }
 
@@ -136,6 +143,12 @@ static void test_success(void)
 			  "\"bytes\":16384,\"threads\":2,\"stop_ns\":123456,\"ended\":1,"
 			  "\"unmapped\":5,\"mapped\":6}",
 			  "a rollback, with blanks");
+	tap__equal_string(ask("save /a%20b/%25 second"),
+			  "{\"ok\":true,\"op\":\"save\",\"name\":\"second\",\"pages\":4,"
+			  "\"bytes\":16384,\"threads\":2,\"stop_ns\":123456,"
+			  "\"file\":\"/a b/%\"}",
+			  "save, to a path with a blank");
+	tap__equal_string(process.path, "/a b/%", "which is decoded");
 	tap__equal_string(ask("delete 1"), "{\"ok\":true,\"op\":\"delete\",\"name\":\"1\"}",
 			  "delete");
 	tap__equal_string(ask("list"), "{\"ok\":true,\"op\":\"list\",\"checkpoints\":[]}",
@@ -158,8 +171,19 @@ static void test_success(void)
 static void test_mistakes(void)
 {
 	static const char *const wrong[] = {
-		"",       " ",      "Checkpoint", "check",      "checkpoint 1 2", "rollback 1 2 3",
-		"list 1", "delete", "status now", "detach now",
+		"",
+		" ",
+		"Checkpoint",
+		"check",
+		"checkpoint 1 2",
+		"rollback 1 2 3",
+		"list 1",
+		"delete",
+		"status now",
+		"detach now",
+		"save",
+		"save a",
+		"save /a%",
 	};
 
 	process.name[0] = '\0';
@@ -175,7 +199,7 @@ static void test_mistakes(void)
 
 static void test_failures(void)
 {
-	static const char *const ops[] = {"checkpoint", "rollback", "delete 1"};
+	static const char *const ops[] = {"checkpoint", "rollback", "delete 1", "save /a"};
 	char error[256];
 
 	process.result = -ENOENT;

@@ -9,6 +9,7 @@
 #include <string.h>
 #include "base/log.h"
 #include "base/text.h"
+#include "ask/word.h"
 #include "target/reason.h"
 
 static void put_text(FILE *out, const char *name, const char *text)
@@ -99,11 +100,11 @@ static void put_left_alone(const struct mapping *mapping, void *argument)
 		  mapping->end - mapping->start, mapping->start);
 }
 
-static void checkpoint(struct commands *commands, const char *name, FILE *out)
+static void checkpoint(struct commands *commands, char *const *words, FILE *out)
 {
 	struct attach_result result;
 	struct items items = {.out = out};
-	int err = attach__checkpoint(commands->attach, name, &result);
+	int err = attach__checkpoint(commands->attach, words[0], &result);
 
 	if (err) {
 		put_error(commands, out, "checkpoint", err);
@@ -115,10 +116,10 @@ static void checkpoint(struct commands *commands, const char *name, FILE *out)
 	(void)fputs("]}", out);
 }
 
-static void rollback(struct commands *commands, const char *name, FILE *out)
+static void rollback(struct commands *commands, char *const *words, FILE *out)
 {
 	struct attach_result result;
-	int err = attach__rollback(commands->attach, name, &result);
+	int err = attach__rollback(commands->attach, words[0], &result);
 
 	if (err) {
 		put_error(commands, out, "rollback", err);
@@ -145,11 +146,11 @@ static void put_checkpoint(const struct attach_checkpoint *checkpoint, void *arg
 	(void)fputc('}', items->out);
 }
 
-static void list(struct commands *commands, const char *name, FILE *out)
+static void list(struct commands *commands, char *const *words, FILE *out)
 {
 	struct items items = {.out = out};
 
-	(void)name;
+	(void)words;
 	begin(out, "list");
 	(void)fputs(",\"checkpoints\":[", out);
 	if (commands->attach)
@@ -157,9 +158,9 @@ static void list(struct commands *commands, const char *name, FILE *out)
 	(void)fputs("]}", out);
 }
 
-static void delete (struct commands *commands, const char *name, FILE *out)
+static void delete (struct commands *commands, char *const *words, FILE *out)
 {
-	int err = commands->attach ? attach__delete(commands->attach, name) : -ENOENT;
+	int err = commands->attach ? attach__delete(commands->attach, words[0]) : -ENOENT;
 
 	if (err) {
 		put_error(commands, out, "delete", err);
@@ -167,18 +168,18 @@ static void delete (struct commands *commands, const char *name, FILE *out)
 	}
 	begin(out, "delete");
 	(void)fputc(',', out);
-	put_text(out, "name", name);
+	put_text(out, "name", words[0]);
 	(void)fputc('}', out);
 }
 
-static void status(struct commands *commands, const char *name, FILE *out)
+static void status(struct commands *commands, char *const *words, FILE *out)
 {
 	static const char *const ways[] = {[WRITE_TRACKING_NONE] = "compare",
 					   [WRITE_TRACKING_SOFT_DIRTY] = "soft-dirty",
 					   [WRITE_TRACKING_PROTECT] = "userfaultfd"};
 	struct attach_status status = {.pid = commands->pid};
 
-	(void)name;
+	(void)words;
 	if (commands->attach)
 		status = attach__status(commands->attach);
 	begin(out, "status");
@@ -190,9 +191,9 @@ static void status(struct commands *commands, const char *name, FILE *out)
 	(void)fprintf(out, ",\"stopped\":%s}", commands->has_broken ? "true" : "false");
 }
 
-static void detach(struct commands *commands, const char *name, FILE *out)
+static void detach(struct commands *commands, char *const *words, FILE *out)
 {
-	(void)name;
+	(void)words;
 	if (commands->stays) {
 		put_failure(out, "detach", commands->stays);
 		return;
@@ -204,23 +205,48 @@ static void detach(struct commands *commands, const char *name, FILE *out)
 	(void)fputc('}', out);
 }
 
+/* The path is absolute, for the tracer and its client have folders of their own. */
+static void save(struct commands *commands, char *const *words, FILE *out)
+{
+	struct attach_result result;
+	int err;
+
+	if (word__decode(words[0]) || *words[0] != '/') {
+		put_failure(out, "save", "FILE is no absolute path");
+		return;
+	}
+	err = attach__save(commands->attach, words[0], words[1], &result);
+	if (err) {
+		put_error(commands, out, "save", err);
+		return;
+	}
+	put_result(out, "save", &result);
+	(void)fputc(',', out);
+	put_text(out, "file", words[0]);
+	(void)fputc('}', out);
+}
+
 static const struct command {
-	const char *name;
-	unsigned int least, most; /* words after it */
+	const char *name, *words; /* words after it */
+	unsigned int least, most; /* of them */
 	bool attaches;            /* if that is not done yet */
-	void (*carry_out)(struct commands *commands, const char *name, FILE *out);
+	void (*carry_out)(struct commands *commands, char *const *words, FILE *out);
 } list_of_all[] = {
-	{"checkpoint", 0, 1, true, checkpoint},
-	{"rollback", 0, 1, true, rollback},
-	{"list", 0, 0, false, list},
-	{"delete", 1, 1, false, delete},
-	{"status", 0, 0, false, status},
-	{"detach", 0, 0, false, detach},
+	{"checkpoint", " [NAME]", 0, 1, true, checkpoint},
+	{"rollback", " [NAME]", 0, 1, true, rollback},
+	{"list", "", 0, 0, false, list},
+	{"delete", " NAME", 1, 1, false, delete},
+	{"save", " FILE [NAME]", 1, 2, true, save},
+	{"status", "", 0, 0, false, status},
+	{"detach", "", 0, 0, false, detach},
 };
 
-const char *command__list(void)
+const char *command__usage(size_t number, const char **ret_words)
 {
-	return "checkpoint [NAME]\nrollback [NAME]\nlist\ndelete NAME\nstatus\ndetach\n";
+	if (number >= sizeof(list_of_all) / sizeof(*list_of_all))
+		return NULL;
+	*ret_words = list_of_all[number].words;
+	return list_of_all[number].name;
 }
 
 static const struct command *find(const char *name)
@@ -244,11 +270,14 @@ int command__check(const char *name, unsigned int words)
 void command__answer(void *context, char *line, FILE *out)
 {
 	struct commands *commands = context;
+	char *words[COMMAND_WORDS + 2] = {NULL}; /* one too many, and a NULL */
 	char *rest = NULL, *op = strtok_r(line, " ", &rest);
-	const char *name = strtok_r(NULL, " ", &rest);
-	const char *more = strtok_r(NULL, " ", &rest);
-	int err = op ? command__check(op, more ? 2 : name ? 1 : 0) : -ENOENT;
+	unsigned int count = 0;
+	int err;
 
+	while (count <= COMMAND_WORDS && (words[count] = strtok_r(NULL, " ", &rest)))
+		count++;
+	err = op ? command__check(op, count) : -ENOENT;
 	if (commands->is_detached) {
 		put_failure(out, op, "the process is detached");
 		return;
@@ -257,7 +286,7 @@ void command__answer(void *context, char *line, FILE *out)
 		put_failure(out, op,
 			    err == -ENOENT  ? "there is no such command"
 			    : err == -E2BIG ? "too many words"
-					    : "the name of a checkpoint is missing");
+					    : "a word is missing");
 		return;
 	}
 	if (find(op)->attaches && !commands->attach)
@@ -265,5 +294,5 @@ void command__answer(void *context, char *line, FILE *out)
 	if (err)
 		put_error(commands, out, op, err);
 	else
-		find(op)->carry_out(commands, name, out);
+		find(op)->carry_out(commands, words, out);
 }

@@ -10,6 +10,8 @@
 #include <stdio.h>
 #include "attach/attach.h"
 
+enum { COMMAND_WORDS = 2 }; /* after a command, at most */
+
 /* Who carries them out. */
 struct commands {
 	struct attach *attach; /* NULL: not attached yet, or not any more */
@@ -28,8 +30,9 @@ struct commands {
  */
 int command__check(const char *name, unsigned int words);
 
-/* The commands and the words after them, with a newline behind each, for messages. */
-const char *command__list(void);
+/* Command number 0, 1, ... and the words after it as one text (" FILE [NAME]"), for messages; NULL
+ * behind the last. */
+const char *command__usage(size_t number, const char **ret_words);
 
 /* Carries out a request. line: the request, which is changed. The answer goes to out. For
  * socket__serve(): context is a struct commands. */

@@ -228,6 +228,17 @@ void attach__on_return(struct attach *attach, attach_return *call, void *argumen
 	attach->argument = argument;
 }
 
+int attach_state__cause(const struct attach *attach, int err)
+{
+	pid_t *tids = NULL;
+	size_t count = 0;
+
+	if (err != -ESRCH || procfs__threads(attach->pid, &tids, &count))
+		return err;
+	free(tids);
+	return count > 1 ? -REASON_LEADER_ENDED : err;
+}
+
 /* ---- to attach and to detach ---- */
 
 /* The end of a child is told to its parent by waitid(2), which only the parent may call then. */

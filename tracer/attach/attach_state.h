@@ -38,9 +38,18 @@ struct attach {
  * freeze__deliver(). Returns 0; -ESRCH; -REASON_EXECED; or as freeze__stop(): all threads run. */
 int attach_state__stop(struct attach *attach, bool drop_faults);
 
+/* Why an operation has failed with err: -ESRCH is -REASON_LEADER_ENDED if other threads run on. Any
+ * other err is returned as it is. */
+int attach_state__cause(const struct attach *attach, int err);
+
 /* Finds what has changed since base, of a process that stands still. mappings: of now. 0, -ESRCH or
  * another -errno. */
 int attach_state__find_changes(struct attach *attach, const struct mappings *mappings);
+
+/* Saves a process that stands still in checkpoint, an empty one, which is base then. The caller
+ * puts it in the list; otherwise it lives until another one is base. Returns 0, -ENOMEM, -ESRCH or
+ * another -errno: the checkpoint remains the caller's, and nothing is base. */
+int attach_state__take(struct attach *attach, struct checkpoint *checkpoint, uint64_t *ret_pages);
 
 /* Takes a checkpoint out of the list. If it is base, it lives until another one is base. */
 void attach_state__retire(struct attach *attach, struct checkpoint *checkpoint);

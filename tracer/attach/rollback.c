@@ -60,14 +60,6 @@ struct rollback {
 
 /* ---- threads ---- */
 
-static bool is_in(const struct threads *threads, const struct thread *thread)
-{
-	for (size_t i = 0; i < threads->count; i++)
-		if (threads->items[i].tid == thread->tid)
-			return threads->items[i].start == thread->start;
-	return false;
-}
-
 static int look_at_threads(struct rollback *r)
 {
 	struct attach *attach = r->attach;
@@ -77,7 +69,7 @@ static int look_at_threads(struct rollback *r)
 	if (err)
 		return err;
 	for (size_t i = 0; i < r->to->threads.count; i++)
-		if (!is_in(&now, &r->to->threads.items[i]))
+		if (!threads__have(&now, &r->to->threads.items[i]))
 			err = -REASON_THREAD_ENDED;
 	if (err) {
 		(void)threads__are_same(&r->to->threads, &now, attach->detail,
@@ -90,7 +82,7 @@ static int look_at_threads(struct rollback *r)
 	for (size_t i = 0; i < now.count && !err; i++) {
 		struct surplus *surplus = &r->surplus[r->surplus_count];
 
-		if (is_in(&r->to->threads, &now.items[i]))
+		if (threads__have(&r->to->threads, &now.items[i]))
 			continue;
 		surplus->tid = now.items[i].tid;
 		err = inject__open_held(attach->pid, surplus->tid, &surplus->inject);
@@ -535,5 +527,5 @@ int attach__rollback(struct attach *attach, const char *name, struct attach_resu
 		memcpy(ret_result->name, r.to->name, sizeof(ret_result->name));
 	}
 	clear(&r);
-	return err;
+	return attach_state__cause(attach, err);
 }

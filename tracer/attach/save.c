@@ -105,6 +105,18 @@ static int save(struct attach *attach, struct checkpoint *checkpoint, uint64_t *
 	return err;
 }
 
+int attach_state__take(struct attach *attach, struct checkpoint *checkpoint, uint64_t *ret_pages)
+{
+	static const struct intervals none;
+	int err = save(attach, checkpoint, ret_pages);
+
+	if (err)
+		return err;
+	checkpoint->time_ns = clock__read_ns(CLOCK_REALTIME);
+	attach_state__set_base(attach, checkpoint, &checkpoint->mappings, &none);
+	return 0;
+}
+
 static void replace(struct attach *attach, struct checkpoint *checkpoint)
 {
 	struct checkpoint *old = checkpoints__find(&attach->list, checkpoint->name);
@@ -116,7 +128,6 @@ static void replace(struct attach *attach, struct checkpoint *checkpoint)
 
 int attach__checkpoint(struct attach *attach, const char *name, struct attach_result *ret_result)
 {
-	static const struct intervals none;
 	const uint64_t start_ns = clock__now_ns();
 	struct checkpoint *checkpoint;
 	uint64_t pages = 0;
@@ -134,16 +145,13 @@ int attach__checkpoint(struct attach *attach, const char *name, struct attach_re
 		checkpoints__next_name(&attach->list, checkpoint->name);
 	err = attach_state__stop(attach, false);
 	if (!err)
-		err = save(attach, checkpoint, &pages);
-	if (err) {
-		freeze__release(attach->freeze);
-		checkpoint__free(checkpoint);
-		return err;
-	}
-	checkpoint->time_ns = clock__read_ns(CLOCK_REALTIME);
-	replace(attach, checkpoint);
-	attach_state__set_base(attach, checkpoint, &checkpoint->mappings, &none);
+		err = attach_state__take(attach, checkpoint, &pages);
 	freeze__release(attach->freeze);
+	if (err) {
+		checkpoint__free(checkpoint);
+		return attach_state__cause(attach, err);
+	}
+	replace(attach, checkpoint);
 	*ret_result = (struct attach_result){
 		.pages = pages,
 		.bytes = pages * PAGE_BYTES,

@@ -61,6 +61,10 @@ static const char *const texts[] = {
 	TEXT(REASON_THREAD_ENDED) =
 		"a thread of the checkpoint has ended, and cannot be made again",
 	TEXT(REASON_MEMORY_GONE) = "a mapping of the checkpoint is gone, and cannot be made again",
+	TEXT(REASON_STATE_NOT_SAVED) = "a thread uses a shadow stack or AMX tiles, which no image "
+				       "holds",
+	TEXT(REASON_TOO_MANY_SEGMENTS) =
+		"the memory has more gaps than an image can have segments (60000)",
 	TEXT(REASON_HALF_DONE) =
 		"the rollback broke off half-way; the target is stopped by SIGSTOP "
 		"and not usable any more",

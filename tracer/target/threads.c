@@ -90,7 +90,7 @@ int threads__read(pid_t pid, struct threads *ret_threads)
 	return 0;
 }
 
-static bool has(const struct threads *threads, const struct thread *thread)
+bool threads__have(const struct threads *threads, const struct thread *thread)
 {
 	const struct thread *found = threads->count
 					     ? bsearch(thread, threads->items, threads->count,
@@ -110,7 +110,7 @@ static size_t name_others(const struct threads *threads, const struct threads *o
 	for (size_t i = 0; i < threads->count; i++) {
 		const struct thread *thread = &threads->items[i];
 
-		if (has(others, thread))
+		if (threads__have(others, thread))
 			continue;
 		count++;
 		if (count > NAMED || used >= size)

@@ -30,6 +30,9 @@ int threads__alone(pid_t pid, struct threads *ret_threads);
  * (untouched). threads__clear() frees it. */
 int threads__read(pid_t pid, struct threads *ret_threads);
 
+/* Is the thread in the list? */
+bool threads__have(const struct threads *threads, const struct thread *thread);
+
 /* Is it the same list? If not, text (of that size) names threads that have started and ended. */
 bool threads__are_same(const struct threads *before, const struct threads *now, char *text,
 		       size_t size);

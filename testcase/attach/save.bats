@@ -1,0 +1,374 @@
+# SPDX-License-Identifier: BSD-2-Clause
+# tracer ctl save: a process that was saved from outside is killed and brought back by restart.
+
+load common
+
+# bring_back [OPTION...]: kills the target, and restarts $dir/image, with the pipes
+bring_back()
+{
+	tracer_pid= # it has ended
+	kill -KILL "$target"
+	wait "$target" || true
+	"$BUILD/restart" "$@" "$dir/image" <"$dir/in" >"$dir/answers" 2>"$dir/restart.err" 3>&- \
+		{to_target}>&- {from_target}>&- &
+	target=$!
+	started+=("$target")
+}
+
+# save_and_bring_back LINE BEFORE AFTER: the target answers LINE with BEFORE, which is the answer
+# after the restart as well, and then with AFTER
+save_and_bring_back()
+{
+	attach
+	ctl save "$dir/image"
+	expect_text "$out" "^saved $dir/image: .* thread"
+	expect_answer "$1" "$2"
+	expect_answer "$1" "$3"
+	detach_and_check
+	bring_back
+	expect_answer "$1" "$2"
+	expect_answer "$1" "$3"
+}
+
+compile()
+{
+	cat >"$dir/program.c"
+	cc -O2 "$@" "$dir/program.c" -o "$dir/program" 2>"$err" || skip "cc: $(head -n 1 "$err")"
+}
+
+counter()
+{
+	start_target sh -c 'n=0; while read -r line; do n=$((n + 1)); echo "$n"; done'
+	expect_answer line 1
+}
+
+@test 'a shell' {
+	counter
+	save_and_bring_back line 2 3
+}
+
+@test 'a C program of 32 threads, which all block all signals' {
+	compile -pthread <<-'C'
+		#include <pthread.h>
+		#include <signal.h>
+		#include <stdio.h>
+
+		enum { THREADS = 32 };
+		static pthread_barrier_t begin, end;
+		static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+		static long total, own[THREADS + 1];
+		static __thread long mine;
+
+		static void *work(void *number)
+		{
+			for (;;) {
+				pthread_barrier_wait(&begin);
+				mine += (long)number;
+				own[(long)number] = mine;
+				pthread_mutex_lock(&lock);
+				total += (long)number;
+				pthread_mutex_unlock(&lock);
+				pthread_barrier_wait(&end);
+			}
+		}
+
+		int main(void)
+		{
+			char line[64];
+			pthread_t thread;
+			sigset_t all;
+
+			sigfillset(&all);
+			sigprocmask(SIG_BLOCK, &all, NULL);
+			pthread_barrier_init(&begin, NULL, THREADS + 1);
+			pthread_barrier_init(&end, NULL, THREADS + 1);
+			for (long i = 1; i <= THREADS; i++)
+				pthread_create(&thread, NULL, work, (void *)i);
+			while (fgets(line, sizeof(line), stdin)) {
+				long sum = 0;
+
+				pthread_barrier_wait(&begin);
+				pthread_barrier_wait(&end);
+				for (int i = 1; i <= THREADS; i++)
+					sum += own[i];
+				printf("%s %ld\n", sum == total ? "right" : "wrong", total);
+				fflush(stdout);
+			}
+		}
+	C
+	start_target "$dir/program"
+	expect_answer go 'right 528'
+	save_and_bring_back go 'right 1056' 'right 1584'
+	[ "$(grep '^SigBlk:' "/proc/$target/task/$target/status")" = "$(grep '^SigBlk:' /proc/self/status |
+		sed 's/[0-9a-f]*$/fffffffe7ffbfeff/')" ]
+}
+
+@test 'a static program' {
+	compile -static <<-'C'
+		#include <stdio.h>
+		#include <stdlib.h>
+
+		int main(void)
+		{
+			char line[64];
+			int n = 0;
+
+			while (fgets(line, sizeof(line), stdin)) {
+				char *p = malloc(99999);
+
+				p[9] = 1;
+				n += p[9];
+				printf("%d\n", n);
+				fflush(stdout);
+			}
+		}
+	C
+	start_target "$dir/program"
+	expect_answer go 1
+	save_and_bring_back go 2 3
+}
+
+@test 'vector registers, an alternate stack, a handler and a timer' {
+	compile <<-'C'
+		#include <signal.h>
+		#include <stdio.h>
+		#include <stdlib.h>
+		#include <string.h>
+		#include <sys/time.h>
+		#include <unistd.h>
+
+		static volatile sig_atomic_t alarms;
+
+		static void on_alarm(int signal)
+		{
+			char here;
+			stack_t stack;
+
+			(void)signal;
+			sigaltstack(NULL, &stack);
+			alarms += &here > (char *)stack.ss_sp &&
+				  &here < (char *)stack.ss_sp + stack.ss_size;
+		}
+
+		/* Spins until an alarm has come, with a pattern in the registers. */
+		static int keeps_registers(void)
+		{
+			static const unsigned char pattern[16] = "vector registers";
+			unsigned char found[16];
+			const int before = alarms;
+
+			__asm__ volatile("movdqu (%1), %%xmm7\n"
+					 "1: cmpl %3, %2\n"
+					 "je 1b\n"
+					 "movdqu %%xmm7, (%0)"
+					 :
+					 : "r"(found), "r"(pattern), "m"(alarms), "r"(before)
+					 : "xmm7", "memory");
+			return !memcmp(found, pattern, sizeof(found));
+		}
+
+		int main(void)
+		{
+			const struct itimerval timer = {{0, 20000}, {0, 20000}};
+			struct sigaction action = {.sa_handler = on_alarm,
+						   .sa_flags = SA_ONSTACK | SA_RESTART};
+			stack_t stack = {.ss_sp = malloc(65536), .ss_size = 65536};
+			FILE *answers = fopen("rounds", "w");
+
+			sigaltstack(&stack, NULL);
+			sigaction(SIGALRM, &action, NULL);
+			setitimer(ITIMER_REAL, &timer, NULL);
+			for (long i = 1;; i++) {
+				if (!keeps_registers())
+					abort();
+				fprintf(answers, "%ld\n", i);
+				fflush(answers);
+			}
+		}
+	C
+	mkfifo "$dir/in" "$dir/answers"
+	exec {to_target}<>"$dir/in" {from_target}<>"$dir/answers"
+	"$dir/program" 2>"$dir/target.err" 3>&- &
+	target=$!
+	started+=("$target")
+	wait_until 'the first alarm' test -s "$dir/rounds"
+	attach
+	ctl save "$dir/image"
+	detach_and_check
+	bring_back
+	rounds=$(wc -l <"$dir/rounds")
+	more() { [ "$(wc -l <"$dir/rounds")" -gt $((rounds + 23)) ] || has_ended "$target"; }
+	wait_until 'more alarms' more
+	expect_running "$target"
+}
+
+@test 'python3 with a pool of threads' {
+	python=/usr/bin/python3
+	[ -x "$python" ] || python=$(command -v python3) || skip 'there is no python3'
+	start_target "$python" -I -u -c '
+import sys, threading
+from concurrent.futures import ThreadPoolExecutor
+
+barrier = threading.Barrier(7)
+lock, total = threading.Lock(), 0
+
+def work(n):
+    global total
+    barrier.wait()
+    with lock:
+        total += n
+
+with ThreadPoolExecutor(7) as pool:
+    for line in sys.stdin:
+        list(pool.map(work, range(7)))
+        print(total)
+'
+	expect_answer go 21
+	save_and_bring_back go 42 63
+}
+
+@test 'an earlier checkpoint' {
+	counter
+	attach
+	ctl checkpoint two
+	expect_answer line 2
+	expect_answer line 3
+	ctl save "$dir/image" two
+	expect_answer line 4
+	ctl rollback two
+	expect_answer line 2
+	run_ctl save "$dir/image" nothing
+	expect_status 1
+	expect_text "$dir/ctl.err" 'there is no checkpoint of that name'
+	detach_and_check
+	bring_back
+	expect_answer line 2
+	expect_answer line 3
+}
+
+@test 'a process that was brought back is attached, rolled back, and saved again' {
+	counter
+	save_and_bring_back line 2 3
+	attach
+	ctl checkpoint
+	expect_answer line 4
+	ctl rollback
+	expect_answer line 4
+	ctl save "$dir/image"
+	detach_and_check
+	bring_back
+	expect_answer line 5
+}
+
+@test 'readckpt and gdb read the image' {
+	counter
+	attach
+	ctl save "$dir/image.gz"
+	detach_and_check
+	run_limited "$BUILD/readckpt" "$dir/image.gz"
+	expect_status 0
+	command -v gdb >"$out" || skip 'there is no gdb'
+	zcat "$dir/image.gz" >"$dir/image"
+	run_limited gdb -nx -batch -ex 'info registers rip' -ex 'info threads' "$(command -v sh)" \
+		"$dir/image"
+	expect_text "$out" '^rip ' "LWP $target"
+}
+
+@test 'the file: its name, its mode, and what is there already' {
+	counter
+	attach
+	mkdir "$dir/a folder"
+	(cd "$dir/a folder" && umask 0 && run_ctl save 'an 100% ïmage' && [ "$status" -eq 0 ])
+	[ "$(stat -c %a "$dir/a folder/an 100% ïmage")" = 600 ]
+	"$BUILD/readckpt" "$dir/a folder/an 100% ïmage" >"$out"
+	echo old >"$dir/image"
+	chmod 644 "$dir/image"
+	ctl save "$dir/image"
+	[ "$(stat -c %a "$dir/image")" = 600 ]
+	"$BUILD/readckpt" "$dir/image" >"$out"
+	echo precious >"$dir/precious"
+	ln -s precious "$dir/link"
+	for name in link 'a folder' nothing/image; do
+		run_ctl save "$dir/$name"
+		expect_status 1
+		expect_text "$dir/ctl.err" "$name"
+	done
+	[ "$(cat "$dir/precious")" = precious ]
+	run_ctl save
+	expect_status 2
+	[ "$(find "$dir" -name 'image.*' | wc -l)" -eq 0 ]
+	detach_and_check
+	expect_answer line 2
+}
+
+@test 'a tracer that is killed while it saves leaves the target as it was' {
+	local round
+
+	counter
+	for round in {1..23}; do
+		attach
+		"$TRACER" ctl --control-socket "$dir/$socket" "$target" save "$dir/image" \
+			>"$out" 2>&1 3>&- &
+		started+=($!)
+		sleep "0.0$((round * 7 % 30 + 1))"
+		kill -KILL "$tracer_pid"
+		finish_tracer
+		tracer_pid= # the helper of the one that was killed may still be at work
+		wait_until 'the target to be let go' \
+			grep -q $'^TracerPid:\t0$' "/proc/$target/status"
+		expect_running "$target"
+		expect_answer line "$((round + 1))"
+	done
+}
+
+@test 'a process whose first thread has ended is not saved' {
+	compile -pthread <<-'C'
+		#include <pthread.h>
+		#include <stdio.h>
+		#include <stdlib.h>
+
+		static void *answer(void *leader)
+		{
+			char line[64];
+			int n = 0;
+
+			while (fgets(line, sizeof(line), stdin)) {
+				if (line[0] == 'e') {
+					pthread_cancel(*(pthread_t *)leader);
+					pthread_join(*(pthread_t *)leader, NULL);
+				}
+				printf("%d\n", ++n);
+				fflush(stdout);
+			}
+			exit(0);
+		}
+
+		int main(void)
+		{
+			static pthread_t leader;
+			pthread_t thread;
+
+			leader = pthread_self();
+			pthread_create(&thread, NULL, answer, &leader);
+			pthread_join(thread, NULL);
+		}
+	C
+	start_target "$dir/program"
+	expect_answer go 1
+	attach
+	ctl checkpoint 1
+	expect_answer end 2
+	run_ctl save "$dir/image"
+	expect_status 1
+	expect_text "$dir/ctl.err" 'its first thread has ended'
+	[ ! -e "$dir/image" ]
+	for words in checkpoint 'rollback 1'; do
+		run_ctl $words
+		expect_status 1
+		expect_text "$dir/ctl.err" 'its first thread has ended'
+	done
+	expect_answer go 3
+	ctl detach
+	finish_tracer
+	expect_answer go 4
+}

@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * What the kernel keeps for a process beside its memory, as an image has it: read from /proc, and
+ * by system calls that the process makes for us (inject.h). For a process that stands still.
+ */
+#ifndef TRACER_ATTACH_DESCRIBE_H
+#define TRACER_ATTACH_DESCRIBE_H
+
+#include <sys/time.h>
+#include "attach/landing.h"
+#include "image/image_draft.h"
+#include "target/registers.h"
+#include "target/threads.h"
+
+struct described { /* whom, and what is known of it already; all borrowed */
+	pid_t pid;
+	int mem_fd; /* /proc/PID/mem */
+	const struct threads *threads;
+	const struct registers *registers; /* of each of them */
+};
+
+struct description { /* zero-initialised: empty; must not be moved once it is filled in */
+	struct image_draft draft;
+	struct itimerval timers[LANDING_TIMERS];
+	size_t first; /* which thread is the main one */
+	_Alignas(8) uint8_t auxv[1024];
+};
+
+/*
+ * Fills in the draft: all but mappings, segments and the resume points. The extended state of the
+ * registers is borrowed. From its first call until freeze__kill_on_death(false), the death of the
+ * caller kills the process.
+ * Returns 0; -ESRCH; -ENOMEM; what inject__open_held() returns; or another -errno.
+ */
+int describe__process(const struct described *process, struct description *ret);
+
+/* Fills in the open files. Part of describe__process(). 0, -ENOMEM, -ESRCH or another -errno. */
+int describe__files(pid_t pid, struct image_draft *draft);
+
+/* Reads what madvise(2) said of the mappings, which are there. 0, -ENOMEM, -ESRCH or -errno. */
+int describe__advice(pid_t pid, struct image_draft *draft);
+
+/* Frees what it holds; harmless on an empty one. */
+void describe__clear(struct description *description);
+
+#endif

@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * The files that a process has mapped, kept open: what pages of a private mapping hold that the
+ * process has not written.
+ */
+#ifndef TRACER_ATTACH_FILE_SOURCES_H
+#define TRACER_ATTACH_FILE_SOURCES_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+#include "base/procfs.h"
+
+struct file_source {
+	uint64_t inode, bytes; /* bytes: how long it is */
+	uint32_t dev_major, dev_minor;
+	int fd;
+};
+
+struct file_sources { /* zero-initialised: empty */
+	struct file_source *items;
+	size_t count;
+};
+
+/*
+ * Opens the file of a mapping of process pid, unless it is open: by its name, if that is still the
+ * same file, or else through the mapping, if that is still there.
+ * Returns 0; -ESTALE if neither is; -ENOMEM; or another -errno.
+ */
+int file_sources__open(struct file_sources *sources, pid_t pid, const struct mapping *mapping);
+
+/* The file of an inode, or NULL if it is not open. Valid until the next is opened. */
+const struct file_source *file_sources__find(const struct file_sources *sources, uint32_t dev_major,
+					     uint32_t dev_minor, uint64_t inode);
+
+/* Reads bytes at an offset; zeros behind the end. Returns 0 or -errno. */
+int file_source__read(const struct file_source *source, uint64_t offset, void *buffer,
+		      size_t bytes);
+
+/* Closes all; harmless on an empty one. */
+void file_sources__clear(struct file_sources *sources);
+
+#endif
