@@ -13,7 +13,7 @@ BUILD     ?= build
 WARNINGS  := -Wall -Wextra -Wshadow -Wmissing-prototypes -Wstrict-prototypes $(WERROR)
 CPPFLAGS  += -D_GNU_SOURCE -DTRACER_VERSION='"$(VERSION)"' -Iutils -Itracer -Ibpf -isystem $(BUILD)
 COMPILE    = $(CC) -std=gnu11 $(CPPFLAGS) $(WARNINGS) $(CFLAGS) -MMD -MP
-LIBRARIES := -lbpf -lelf -lz
+LIBRARIES := -lbpf -lelf -lpng -lz
 SYSTEM_INCLUDES = /usr/include/$(shell $(CC) -print-multiarch 2>/dev/null)
 
 Q   := $(if $(V),,@)
@@ -44,7 +44,7 @@ WORKLOADS := $(filter-out %/rollback,$(call programs,workloads)) $(BUILD)/worklo
 
 # What is needed from the distribution (Debian's names): to build; to test; for
 # reports; for the fuzzer; for lint.
-BUILD_PACKAGES := gcc make clang bpftool libbpf-dev libelf-dev zlib1g-dev libc6-dev
+BUILD_PACKAGES := gcc make clang bpftool libbpf-dev libelf-dev libpng-dev zlib1g-dev libc6-dev
 TEST_PACKAGES  := bats parallel binutils llvm qemu-system-x86 busybox-static libbpfcc gdb elfutils jq
 BENCH_PACKAGES := gnuplot-nox libbpfcc
 FUZZ_PACKAGES  := libclang-rt-dev

@@ -23,13 +23,15 @@
 #include "base/parse.h"
 #include "base/progress.h"
 #include "base/text.h"
+#include "show_diff.h"
 
 enum {
 	EXIT_REFUSED = 1,
 	EXIT_USAGE = 2,
 	WORDS_MAX = 1 + COMMAND_WORDS,
 	KEY_CONTROL_SOCKET = 256,
-	KEY_JSON
+	KEY_JSON,
+	KEY_MAP
 };
 
 struct request {
@@ -37,7 +39,8 @@ struct request {
 	pid_t pid;
 	unsigned int words; /* with the command */
 	const char *word[WORDS_MAX];
-	bool is_raw; /* the answer is shown as it comes */
+	const char *map; /* where a heat map is to be drawn */
+	bool is_raw;     /* the answer is shown as it comes */
 };
 
 static void read_word(struct argp_state *state, char *text, struct request *request)
@@ -92,6 +95,8 @@ static void check(struct argp_state *state, const struct request *request)
 
 	if (!request->words)
 		argp_error(state, "PID and COMMAND are needed");
+	if (request->map && (request->is_raw || strcmp(request->word[0], "diff") != 0))
+		argp_error(state, "--map is for diff, and not with --json");
 	check_words(state, request);
 	err = command__check(request->word[0], request->words - 1);
 	if (err == -ENOENT)
@@ -109,6 +114,11 @@ static error_t read_option(int key, char *text, struct argp_state *state)
 	switch (key) {
 	case KEY_CONTROL_SOCKET:
 		request->path = text;
+		break;
+	case KEY_MAP:
+		if (!show_diff__is_map(text))
+			argp_error(state, "'%s': a map is '-', or ends in .svg or .png", text);
+		request->map = text;
 		break;
 	case KEY_JSON:
 		request->is_raw = true;
@@ -128,6 +138,8 @@ static error_t read_option(int key, char *text, struct argp_state *state)
 static const struct argp_option option_list[] = {
 	{"control-socket", KEY_CONTROL_SOCKET, "PATH", 0,
 	 "Where the tracer listens (default /run/tracer/PID.sock)", 1},
+	{"map", KEY_MAP, "FILE", 0,
+	 "Draw what differs as a heat map: FILE.svg, FILE.png, or - for the terminal", 1},
 	{"json", KEY_JSON, NULL, 0, "Print the answer as it comes, a JSON object in one line", 1},
 	{0},
 };
@@ -139,6 +151,7 @@ static const char help_text[] =
 	"  rollback [NAME]    go back to that instant (without NAME: the newest)\n"
 	"  list               show the checkpoints\n"
 	"  delete NAME        forget a checkpoint\n"
+	"  diff [NAME [NAME]] show what differs from a checkpoint to now, or to another one\n"
 	"  save FILE [NAME]   write an image for restart (without NAME: of now)\n"
 	"  status             show what the tracer does\n"
 	"  detach             end the tracer; the process runs on\n\n"
@@ -378,6 +391,7 @@ static void show(const struct request *request, const char *answer)
 	} ways[] = {
 		{"checkpoint", show_checkpoint},
 		{"rollback", show_rollback},
+		{"diff", show_diff__table},
 		{"save", show_save},
 		{"list", show_list},
 		{"status", show_status},
@@ -416,6 +430,8 @@ int ctl__main(int argc, char **argv)
 		status = 0;
 	if (request.is_raw)
 		(void)puts(answer);
+	else if (!status && request.map)
+		status = show_diff__map(answer, request.map) ? EXIT_REFUSED : 0;
 	else if (!status)
 		show(&request, answer);
 	else

@@ -46,10 +46,10 @@ _tracer_ctl()
 	done
 	case ${#words[@]} in
 	0) _tracer_words "$(find /run/tracer -name '*.sock' -printf '%f\n' 2>/dev/null | sed 's/\.sock$//')" ;;
-	1) _tracer_words checkpoint rollback list delete save status detach ;;
+	1) _tracer_words checkpoint rollback list delete diff save status detach ;;
 	2)
 		case ${words[1]} in
-		rollback | delete)
+		rollback | delete | diff)
 			_tracer_words "$("${COMP_WORDS[0]}" ctl "${words[0]}" list 2>/dev/null |
 				awk 'NR > 1 { print $1 }')"
 			;;
@@ -57,9 +57,12 @@ _tracer_ctl()
 		esac
 		;;
 	3)
-		[ "${words[1]}" != save ] ||
+		case ${words[1]} in
+		diff | save)
 			_tracer_words "$("${COMP_WORDS[0]}" ctl "${words[0]}" list 2>/dev/null |
 				awk 'NR > 1 { print $1 }')"
+			;;
+		esac
 		;;
 	esac
 }

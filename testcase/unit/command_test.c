@@ -7,6 +7,7 @@
 
 #include "ask/answer.h"
 #include "ask/command.h"
+#include "attach/diff.h"
 #include "base/log.h"
 #include "tap.h"
 #include "target/reason.h"
@@ -54,6 +55,56 @@ int attach__save(struct attach *attach, const char *path, const char *name,
 {
 	(void)snprintf(attach->path, sizeof(attach->path), "%s", path);
 	return take(attach, name, ret_result);
+}
+
+int attach__diff(struct attach *attach, const char *from, const char *to, struct diff **ret_diff)
+{
+	static char none[] = "";
+	struct attach_result result;
+	int err = take(attach, from, &result);
+	struct diff *diff;
+
+	if (err)
+		return err;
+	diff = calloc(1, sizeof(*diff));
+	must(!diff);
+	diff->mappings = calloc(2, sizeof(*diff->mappings));
+	diff->changed = calloc(3, sizeof(*diff->changed));
+	must(!diff->mappings || !diff->changed);
+	(void)snprintf(diff->from, sizeof(diff->from), "%s", from ? from : "1");
+	(void)snprintf(diff->to, sizeof(diff->to), "%s", to ? to : "");
+	diff->cell_bytes = 4096;
+	diff->bytes = 4352;
+	diff->pages = diff->mapping_count = 2;
+	diff->mappings[0] = (struct diff_mapping){
+		.mapping = {.start = 4096, .end = 12288, .path = none},
+		.label = "he\"ap",
+		.state = DIFF_NEW,
+		.pages = 2,
+		.bytes = 4352,
+		.cells = 2,
+	};
+	diff->mappings[1] = (struct diff_mapping){
+		.mapping = {.start = 16384, .end = 20480, .path = none},
+		.label = "quiet",
+		.first_cell = 2,
+		.cells = 1,
+	};
+	diff->changed[0] = 16;
+	diff->changed[1] = 1;
+	diff->range_count = 1;
+	diff->ranges[0] = (struct diff_range){.start = 4096, .end = 8448, .symbol = "x+0x8"};
+	*ret_diff = diff;
+	return 0;
+}
+
+void diff__free(struct diff *diff)
+{
+	if (!diff)
+		return;
+	free(diff->mappings);
+	free(diff->changed);
+	free(diff);
 }
 
 const char *attach__detail(const struct attach *attach)
@@ -143,6 +194,17 @@ static void test_success(void)
 			  "\"bytes\":16384,\"threads\":2,\"stop_ns\":123456,\"ended\":1,"
 			  "\"unmapped\":5,\"mapped\":6}",
 			  "a rollback, with blanks");
+	tap__equal_string(ask("diff 1 second"),
+			  "{\"ok\":true,\"op\":\"diff\",\"from\":\"1\",\"to\":\"second\","
+			  "\"pages\":2,\"bytes\":4352,\"stop_ns\":0,\"cell_bytes\":4096,"
+			  "\"mappings\":[{\"name\":\"he\\\"ap\",\"start\":4096,\"end\":12288,"
+			  "\"state\":\"new\",\"pages\":2,\"bytes\":4352,\"cells\":\"/E\"},"
+			  "{\"name\":\"quiet\",\"start\":16384,\"end\":20480,"
+			  "\"state\":\"same\",\"pages\":0,\"bytes\":0,\"cells\":\"\"}],"
+			  "\"ranges\":[{\"start\":4096,\"bytes\":4352,\"symbol\":\"x+0x8\"}],"
+			  "\"more_mappings\":0,\"more_ranges\":0}",
+			  "a diff of two checkpoints");
+	tap__ok(!strstr(ask("diff"), "\"to\""), "and of one with now");
 	tap__equal_string(ask("save /a%20b/%25 second"),
 			  "{\"ok\":true,\"op\":\"save\",\"name\":\"second\",\"pages\":4,"
 			  "\"bytes\":16384,\"threads\":2,\"stop_ns\":123456,"
@@ -184,6 +246,7 @@ static void test_mistakes(void)
 		"save",
 		"save a",
 		"save /a%",
+		"diff 1 2 3",
 	};
 
 	process.name[0] = '\0';
@@ -199,7 +262,8 @@ static void test_mistakes(void)
 
 static void test_failures(void)
 {
-	static const char *const ops[] = {"checkpoint", "rollback", "delete 1", "save /a"};
+	static const char *const ops[] = {"checkpoint", "rollback", "delete 1", "save /a",
+					  "diff 1"};
 	char error[256];
 
 	process.result = -ENOENT;
@@ -270,7 +334,7 @@ int main(void)
 {
 	log__set_level(LOG_LEVEL_QUIET);
 	log__set_name("# command_test");
-	tap__plan(36);
+	tap__plan(40);
 	test_success();
 	test_mistakes();
 	test_failures();

@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "ask/word.h"
+#include "attach/diff.h"
 #include "target/reason.h"
 
 static void put_text(FILE *out, const char *name, const char *text)
@@ -205,6 +206,93 @@ static void detach(struct commands *commands, char *const *words, FILE *out)
 	(void)fputc('}', out);
 }
 
+/* The share of a cell that has changed, as one of 64 characters: 'A' is nothing. */
+static void put_cells(FILE *out, const struct diff *diff, const struct diff_mapping *item)
+{
+	static const char levels[] =
+		"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+	const uint64_t chunks = diff->cell_bytes / DIFF_CHUNK_BYTES;
+	const uint64_t most = sizeof(levels) - 2;
+
+	(void)fputs(",\"cells\":\"", out);
+	for (size_t i = 0; i < item->cells && item->bytes; i++) {
+		const uint64_t changed = diff->changed[item->first_cell + i];
+
+		(void)fputc(levels[(changed * most + chunks - 1) / chunks], out);
+	}
+	(void)fputc('"', out);
+}
+
+static void put_difference(FILE *out, const struct diff *diff, const struct diff_mapping *item)
+{
+	static const char *const states[] = {
+		[DIFF_SAME] = "same", [DIFF_NEW] = "new", [DIFF_GONE] = "gone"};
+
+	(void)fputc('{', out);
+	put_text(out, "name", item->label);
+	put_number(out, "start", item->mapping.start);
+	put_number(out, "end", item->mapping.end);
+	(void)fprintf(out, ",\"state\":\"%s\"", states[item->state]);
+	put_number(out, "pages", item->pages);
+	put_number(out, "bytes", item->bytes);
+	put_cells(out, diff, item);
+	(void)fputc('}', out);
+}
+
+static void put_range(FILE *out, const struct diff_range *range)
+{
+	(void)fprintf(out, "{\"start\":%" PRIu64, range->start);
+	put_number(out, "bytes", range->end - range->start);
+	if (*range->symbol) {
+		(void)fputc(',', out);
+		put_text(out, "symbol", range->symbol);
+	}
+	(void)fputc('}', out);
+}
+
+static void put_diff(FILE *out, const struct diff *diff)
+{
+	struct items items = {.out = out}, ranges = {.out = out};
+
+	begin(out, "diff");
+	(void)fputc(',', out);
+	put_text(out, "from", diff->from);
+	if (*diff->to) {
+		(void)fputc(',', out);
+		put_text(out, "to", diff->to);
+	}
+	put_number(out, "pages", diff->pages);
+	put_number(out, "bytes", diff->bytes);
+	put_number(out, "stop_ns", diff->stop_ns);
+	put_number(out, "cell_bytes", diff->cell_bytes);
+	(void)fputs(",\"mappings\":[", out);
+	for (size_t i = 0; i < diff->mapping_count; i++) {
+		next_item(&items);
+		put_difference(out, diff, &diff->mappings[i]);
+	}
+	(void)fputs("],\"ranges\":[", out);
+	for (size_t i = 0; i < diff->range_count; i++) {
+		next_item(&ranges);
+		put_range(out, &diff->ranges[i]);
+	}
+	(void)fputc(']', out);
+	put_number(out, "more_mappings", diff->mappings_left_out);
+	put_number(out, "more_ranges", diff->ranges_left_out);
+	(void)fputc('}', out);
+}
+
+static void compare(struct commands *commands, char *const *words, FILE *out)
+{
+	struct diff *diff = NULL;
+	int err = attach__diff(commands->attach, words[0], words[0] ? words[1] : NULL, &diff);
+
+	if (err)
+		put_error(commands, out, "diff", err);
+	else
+		put_diff(out, diff);
+	diff__free(diff);
+}
+
 /* The path is absolute, for the tracer and its client have folders of their own. */
 static void save(struct commands *commands, char *const *words, FILE *out)
 {
@@ -236,6 +324,7 @@ static const struct command {
 	{"rollback", " [NAME]", 0, 1, true, rollback},
 	{"list", "", 0, 0, false, list},
 	{"delete", " NAME", 1, 1, false, delete},
+	{"diff", " [NAME [NAME]]", 0, 2, true, compare},
 	{"save", " FILE [NAME]", 1, 2, true, save},
 	{"status", "", 0, 0, false, status},
 	{"detach", "", 0, 0, false, detach},

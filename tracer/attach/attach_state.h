@@ -51,6 +51,13 @@ int attach_state__find_changes(struct attach *attach, const struct mappings *map
  * another -errno: the checkpoint remains the caller's, and nothing is base. */
 int attach_state__take(struct attach *attach, struct checkpoint *checkpoint, uint64_t *ret_pages);
 
+/* The same with a checkpoint of its own, which gets no name: of the process as it is now. Returns
+ * the same, and *ret_checkpoint: attach_state__drop_unlisted(). */
+int attach_state__take_unlisted(struct attach *attach, struct checkpoint **ret_checkpoint);
+
+/* Is done with it: it lives as long as it is base and there are others. Harmless for NULL. */
+void attach_state__drop_unlisted(struct attach *attach, struct checkpoint *checkpoint);
+
 /* Takes a checkpoint out of the list. If it is base, it lives until another one is base. */
 void attach_state__retire(struct attach *attach, struct checkpoint *checkpoint);
 

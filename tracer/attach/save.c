@@ -117,6 +117,27 @@ int attach_state__take(struct attach *attach, struct checkpoint *checkpoint, uin
 	return 0;
 }
 
+int attach_state__take_unlisted(struct attach *attach, struct checkpoint **ret_checkpoint)
+{
+	struct checkpoint *checkpoint = checkpoint__create(&attach->store);
+	uint64_t pages;
+	int err = checkpoint ? attach_state__take(attach, checkpoint, &pages) : -ENOMEM;
+
+	if (err)
+		checkpoint__free(checkpoint);
+	else
+		*ret_checkpoint = checkpoint;
+	return err;
+}
+
+void attach_state__drop_unlisted(struct attach *attach, struct checkpoint *checkpoint)
+{
+	if (attach->base != checkpoint)
+		checkpoint__free(checkpoint);
+	else if (!attach->list.first)
+		attach_state__lose_base(attach);
+}
+
 static void replace(struct attach *attach, struct checkpoint *checkpoint)
 {
 	struct checkpoint *old = checkpoints__find(&attach->list, checkpoint->name);

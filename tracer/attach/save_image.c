@@ -41,23 +41,6 @@ struct saving {
 
 /* ---- while the process stands still ---- */
 
-static int take_now(struct saving *s)
-{
-	struct attach *attach = s->attach;
-	uint64_t pages;
-	int err;
-
-	s->from = checkpoint__create(&attach->store);
-	if (!s->from)
-		return -ENOMEM;
-	err = attach_state__take(attach, s->from, &pages);
-	if (err) {
-		checkpoint__free(s->from);
-		s->from = NULL;
-	}
-	return err;
-}
-
 /* The threads of the checkpoint must be there to be asked. */
 static int check_threads(const struct saving *s)
 {
@@ -131,7 +114,7 @@ static int look(struct saving *s)
 {
 	struct attach *attach = s->attach;
 	struct described process = {.pid = attach->pid, .mem_fd = attach->mem_fd};
-	int err = s->from ? check_threads(s) : take_now(s);
+	int err = s->from ? check_threads(s) : attach_state__take_unlisted(attach, &s->from);
 
 	if (err)
 		return err;
@@ -379,19 +362,6 @@ out:
 	return err;
 }
 
-/* A checkpoint of our own lives as long as it is base; without any other it is of no use. */
-static void drop_own(struct saving *s)
-{
-	struct attach *attach = s->attach;
-
-	if (s->name || !s->from)
-		return;
-	if (attach->base != s->from)
-		checkpoint__free(s->from);
-	else if (!attach->list.first)
-		attach_state__lose_base(attach);
-}
-
 static void say_failure(struct saving *s, const char *path, int err)
 {
 	const struct image_failure *failure = &s->writer->failure;
@@ -437,7 +407,8 @@ int attach__save(struct attach *attach, const char *path, const char *name,
 		memcpy(ret_result->name, s.from->name, sizeof(ret_result->name));
 	}
 	page_tree__clear(&s.copied);
-	drop_own(&s);
+	if (!name)
+		attach_state__drop_unlisted(attach, s.from);
 	landing__clear(&s.landing);
 	describe__clear(&s.description);
 	file_sources__clear(&s.sources);

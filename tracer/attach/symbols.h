@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * The names of variables of a process, from the symbol tables of the ELF files that it has mapped.
+ * A file is read when an address in it is first asked for.
+ */
+#ifndef TRACER_ATTACH_SYMBOLS_H
+#define TRACER_ATTACH_SYMBOLS_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include "attach/file_sources.h"
+
+struct symbols;
+
+/* mappings, sources: borrowed until symbols__free(). NULL: there is no memory. */
+struct symbols *symbols__create(pid_t pid, const struct mappings *mappings,
+				struct file_sources *sources);
+
+/* Writes the first variable that [start, end) touches, "counter" or "counter+8"; "" if there is
+ * none. Variables of a thread are not known. */
+void symbols__name(struct symbols *symbols, uint64_t start, uint64_t end, char *text, size_t size);
+
+/* symbols__free(NULL) is harmless. */
+void symbols__free(struct symbols *symbols);
+
+#endif

@@ -1,0 +1,128 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * See show_diff.h.
+ */
+#include "show_diff.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include "ask/answer.h"
+#include "base/log.h"
+#include "base/text.h"
+#include "heat_map.h"
+
+enum { RANGES_SHOWN = 8 }; /* of each mapping */
+
+static uint64_t number_of(const char *object, const char *name)
+{
+	uint64_t number = 0;
+
+	(void)answer__number(object, name, &number);
+	return number;
+}
+
+static void put_name(const char *object, const char *name)
+{
+	char text[256];
+
+	if (answer__text(object, name, text, sizeof(text)))
+		text__put(stdout, text);
+}
+
+/* Shows the ranges of a mapping; range: the first that is not in one before it. Returns the first
+ * behind it. */
+static const char *show_ranges(const char *range, uint64_t end)
+{
+	char size[TEXT_SIZE_BYTES];
+	size_t count = 0;
+
+	for (; range && number_of(range, "start") < end; range = answer__next(range)) {
+		if (++count > RANGES_SHOWN)
+			continue;
+		(void)printf("  %-14" PRIx64 " %10s %10s %8s  ", number_of(range, "start"), "",
+			     text__size(number_of(range, "bytes"), size), "");
+		put_name(range, "symbol");
+		(void)putchar('\n');
+	}
+	if (count > RANGES_SHOWN)
+		(void)printf("  and %zu more\n", count - RANGES_SHOWN);
+	return range;
+}
+
+static void show_mapping(const char *item)
+{
+	char size[TEXT_SIZE_BYTES], changed[TEXT_SIZE_BYTES], state[8];
+	const uint64_t start = number_of(item, "start");
+
+	(void)printf("%-16" PRIx64 " %10s %10s %8" PRIu64 "  ", start,
+		     text__size(number_of(item, "end") - start, size),
+		     text__size(number_of(item, "bytes"), changed), number_of(item, "pages"));
+	put_name(item, "name");
+	if (answer__text(item, "state", state, sizeof(state)) && strcmp(state, "same") != 0)
+		(void)printf(" (%s)", state);
+	(void)putchar('\n');
+}
+
+void show_diff__table(const char *answer)
+{
+	const char *range = answer__items(answer, "ranges");
+	char size[TEXT_SIZE_BYTES];
+
+	(void)printf("%-16s %10s %10s %8s  %s\n", "ADDRESS", "SIZE", "CHANGED", "PAGES", "NAME");
+	for (const char *item = answer__items(answer, "mappings"); item;
+	     item = answer__next(item)) {
+		char state[8] = "same";
+
+		(void)answer__text(item, "state", state, sizeof(state));
+		if (!number_of(item, "bytes") && !strcmp(state, "same"))
+			continue;
+		show_mapping(item);
+		range = show_ranges(range, number_of(item, "end"));
+	}
+	(void)printf("%-16s %10s %10s %8" PRIu64 "\n", "all", "",
+		     text__size(number_of(answer, "bytes"), size), number_of(answer, "pages"));
+	if (number_of(answer, "more_ranges"))
+		(void)printf("%" PRIu64 " more ranges are counted, but not listed\n",
+			     number_of(answer, "more_ranges"));
+}
+
+static bool ends_in(const char *path, const char *suffix)
+{
+	const size_t length = strlen(path), bytes = strlen(suffix);
+
+	return length > bytes && !strcmp(path + length - bytes, suffix);
+}
+
+bool show_diff__is_map(const char *path)
+{
+	return !strcmp(path, "-") || ends_in(path, ".svg") || ends_in(path, ".png");
+}
+
+static int draw(const struct heat_map *map, const char *path)
+{
+	FILE *out;
+	int err;
+
+	if (!strcmp(path, "-"))
+		return heat_map__write_text(map, stdout);
+	out = fopen(path, "we");
+	if (!out)
+		return -errno;
+	err = ends_in(path, ".svg") ? heat_map__write_svg(map, out) : heat_map__write_png(map, out);
+	return fclose(out) && !err ? -errno : err;
+}
+
+int show_diff__map(const char *answer, const char *path)
+{
+	struct heat_map map = {0};
+	int err = heat_map__read(answer, &map);
+
+	if (!err)
+		err = draw(&map, path);
+	heat_map__clear(&map);
+	if (err)
+		log__error("cannot draw %s: %s", path, strerror(-err));
+	return err;
+}
