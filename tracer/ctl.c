@@ -31,7 +31,8 @@ enum {
 	WORDS_MAX = 1 + COMMAND_WORDS,
 	KEY_CONTROL_SOCKET = 256,
 	KEY_JSON,
-	KEY_MAP
+	KEY_MAP,
+	KEY_CLOSE
 };
 
 struct request {
@@ -40,6 +41,7 @@ struct request {
 	unsigned int words; /* with the command */
 	const char *word[WORDS_MAX];
 	const char *map; /* where a heat map is to be drawn */
+	bool closes;     /* new descriptors, at a rollback */
 	bool is_raw;     /* the answer is shown as it comes */
 };
 
@@ -95,6 +97,8 @@ static void check(struct argp_state *state, const struct request *request)
 
 	if (!request->words)
 		argp_error(state, "PID and COMMAND are needed");
+	if (request->closes && strcmp(request->word[0], "rollback") != 0)
+		argp_error(state, "--close-new-fds is for rollback");
 	if (request->map && (request->is_raw || strcmp(request->word[0], "diff") != 0))
 		argp_error(state, "--map is for diff, and not with --json");
 	check_words(state, request);
@@ -114,6 +118,9 @@ static error_t read_option(int key, char *text, struct argp_state *state)
 	switch (key) {
 	case KEY_CONTROL_SOCKET:
 		request->path = text;
+		break;
+	case KEY_CLOSE:
+		request->closes = true;
 		break;
 	case KEY_MAP:
 		if (!show_diff__is_map(text))
@@ -138,6 +145,8 @@ static error_t read_option(int key, char *text, struct argp_state *state)
 static const struct argp_option option_list[] = {
 	{"control-socket", KEY_CONTROL_SOCKET, "PATH", 0,
 	 "Where the tracer listens (default /run/tracer/PID.sock)", 1},
+	{"close-new-fds", KEY_CLOSE, NULL, 0,
+	 "With rollback: close descriptors that were opened since the checkpoint", 1},
 	{"map", KEY_MAP, "FILE", 0,
 	 "Draw what differs as a heat map: FILE.svg, FILE.png, or - for the terminal", 1},
 	{"json", KEY_JSON, NULL, 0, "Print the answer as it comes, a JSON object in one line", 1},
@@ -175,33 +184,37 @@ static int add_path(const char *path, char *line, size_t size)
 	return word__encode(path, line, size);
 }
 
+/* Adds a word, as it is or as a path, and what comes before it. Returns 0 or -errno. */
+static int add_word(const char *before, const char *word, bool is_a_path, char *line, size_t size)
+{
+	const size_t used = strlen(line);
+	const int length =
+		snprintf(line + used, size - used, "%s%s", before, is_a_path ? "" : word);
+
+	if (length >= (int)(size - used))
+		return -ENAMETOOLONG;
+	return is_a_path ? add_path(word, line + used + length, size - used - (size_t)length) : 0;
+}
+
 /* Writes the line that asks. Returns its length, or -errno. */
 static int make_line(const struct request *request, char *line, size_t size)
 {
-	size_t used = 0;
+	int err = add_word("", request->word[0], false, line, size);
 
-	for (unsigned int i = 0; i < request->words; i++) {
-		const char *text = request->word[i];
-		int err = is_path(request, i) ? add_path(text, line + used, size - used)
-			  : snprintf(line + used, size - used, "%s", text) < (int)(size - used)
-				  ? 0
-				  : -ENAMETOOLONG;
-
-		if (err)
-			return err;
-		used += strlen(line + used);
-		if (used + 2 > size)
-			return -ENAMETOOLONG;
-		line[used++] = i + 1 < request->words ? ' ' : '\n';
-	}
-	return (int)used;
+	if (!err && request->closes)
+		err = add_word(" ", COMMAND_CLOSE_NEW_FDS, false, line, size);
+	for (unsigned int i = 1; i < request->words && !err; i++)
+		err = add_word(" ", request->word[i], is_path(request, i), line, size);
+	if (!err)
+		err = add_word("\n", "", false, line, size);
+	return err ? err : (int)strlen(line);
 }
 
 /* Connects and sends. Returns the socket, or -errno after saying why. */
 static int ask(const struct request *request)
 {
 	struct sockaddr_un address = {.sun_family = AF_UNIX};
-	char line[SOCKET_LINE_BYTES];
+	char line[SOCKET_LINE_BYTES] = "";
 	size_t size = sizeof(address.sun_path);
 	int err, fd, length;
 
@@ -325,6 +338,32 @@ static void show_checkpoint(const char *answer)
 			  number_of(item, "bytes"));
 }
 
+/* One line for all descriptors that the rollback has left different. */
+static void warn_of_files(const char *answer)
+{
+	char *text = NULL;
+	size_t size, count = 0;
+	FILE *out = open_memstream(&text, &size);
+
+	for (const char *item = answer__items(answer, "files"); out && item;
+	     item = answer__next(item)) {
+		char state[32], name[256];
+
+		(void)answer__text(item, "state", state, sizeof(state));
+		if (!strcmp(state, "closed by the rollback"))
+			continue;
+		(void)fprintf(out, "%s%" PRIu64 " %s", count++ ? ", " : "", number_of(item, "fd"),
+			      state);
+		if (answer__text(item, "name", name, sizeof(name)))
+			(void)fprintf(out, " (%s)", name);
+	}
+	if (out && number_of(answer, "more_files"))
+		(void)fprintf(out, " and %" PRIu64 " more", number_of(answer, "more_files"));
+	if (out && !fclose(out) && count)
+		log__warn("descriptors are not rolled back, and have changed since: %s", text);
+	free(text);
+}
+
 static void show_rollback(const char *answer)
 {
 	static const struct {
@@ -345,6 +384,8 @@ static void show_rollback(const char *answer)
 		(void)printf(" %s", changes[i].how);
 	}
 	(void)printf("\n");
+	(void)fflush(stdout);
+	warn_of_files(answer);
 }
 
 static void show_save(const char *answer)

@@ -75,7 +75,7 @@ expect_complete()
 	expect_complete 'chunk' "$TRACER" -e c
 	expect_complete 'process_vm' "$TRACER" --restore-path p
 	expect_complete 'delete detach' "$TRACER" ctl 1 de
-	expect_complete '--control-socket' "$TRACER" ctl --c
+	expect_complete '--control-socket' "$TRACER" ctl --co
 	expect_complete '--help' "$TRACER" check --h
 	expect_complete '' "$TRACER" check x
 	expect_complete "$$" "$TRACER" -p $$

@@ -16,8 +16,8 @@ struct attach { /* what was asked last, and what is answered to it */
 	char name[ATTACH_NAME_BYTES], path[64];
 	const char *detail;
 	int result;
-	unsigned int checkpoints;
-	bool is_closed, left_alone_told;
+	unsigned int checkpoints, files;
+	bool closes, is_closed, left_alone_told;
 };
 
 static struct attach process = {.detail = ""};
@@ -107,6 +107,24 @@ void diff__free(struct diff *diff)
 	free(diff);
 }
 
+int attach__rollback_and_close(struct attach *attach, const char *name,
+			       struct attach_result *ret_result)
+{
+	attach->closes = true;
+	return take(attach, name, ret_result);
+}
+
+void attach__visit_files(const struct attach *attach,
+			 void (*each)(const struct attach_file *file, void *argument),
+			 void *argument)
+{
+	struct attach_file opened = {.fd = 3, .state = ATTACH_FILE_OPENED, .name = "/a\"b"};
+	struct attach_file ended = {.fd = 9, .state = ATTACH_FILE_ENDED};
+
+	for (unsigned int i = 0; i < attach->files; i++)
+		each(attach->closes ? &ended : &opened, argument);
+}
+
 const char *attach__detail(const struct attach *attach)
 {
 	return attach->detail;
@@ -192,8 +210,19 @@ static void test_success(void)
 	tap__equal_string(ask("  rollback   1 "),
 			  "{\"ok\":true,\"op\":\"rollback\",\"name\":\"1\",\"pages\":4,"
 			  "\"bytes\":16384,\"threads\":2,\"stop_ns\":123456,\"ended\":1,"
-			  "\"unmapped\":5,\"mapped\":6}",
+			  "\"unmapped\":5,\"mapped\":6,\"files\":[],\"more_files\":0}",
 			  "a rollback, with blanks");
+	process.files = 1;
+	tap__ok(strstr(ask("rollback"),
+		       "\"files\":[{\"fd\":3,\"state\":\"opened\",\"name\":\"/a\\\"b\"}],"
+		       "\"more_files\":0}"),
+		"a descriptor that is new is named");
+	process.files = 100;
+	tap__ok(strstr(ask("rollback --close-new-fds second"),
+		       "{\"fd\":9,\"state\":\"closed by the rollback\"}],\"more_files\":36}"),
+		"or closed; and only some of many");
+	tap__equal_string(process.name, "second", "the word is not taken for a name");
+	process.files = 0;
 	tap__equal_string(ask("diff 1 second"),
 			  "{\"ok\":true,\"op\":\"diff\",\"from\":\"1\",\"to\":\"second\","
 			  "\"pages\":2,\"bytes\":4352,\"stop_ns\":0,\"cell_bytes\":4096,"
@@ -247,6 +276,8 @@ static void test_mistakes(void)
 		"save a",
 		"save /a%",
 		"diff 1 2 3",
+		"list --close-new-fds",
+		"rollback --close-new-fds 1 2",
 	};
 
 	process.name[0] = '\0';
@@ -334,7 +365,7 @@ int main(void)
 {
 	log__set_level(LOG_LEVEL_QUIET);
 	log__set_name("# command_test");
-	tap__plan(40);
+	tap__plan(45);
 	test_success();
 	test_mistakes();
 	test_failures();

@@ -15,7 +15,7 @@
 static const char answer[] =
 	"{\"from\":\"a\",\"pages\":2,\"bytes\":512,\"cell_bytes\":256,\"mappings\":[" QUIET
 	"," QUIET ",{\"name\":\"h\\u00e4p\\n<&>\",\"start\":40960,\"end\":45056,\"state\":\"new\","
-		  "\"bytes\":512,"
+	"\"bytes\":512,"
 	"\"cells\":\"AZaz09+/\"}," QUIET "]}";
 
 static char *text;

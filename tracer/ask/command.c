@@ -13,6 +13,8 @@
 #include "attach/diff.h"
 #include "target/reason.h"
 
+enum { FILES_MAX = 64 }; /* descriptors in an answer */
+
 static void put_text(FILE *out, const char *name, const char *text)
 {
 	(void)fprintf(out, "\"%s\":\"", name);
@@ -77,6 +79,7 @@ static void put_result(FILE *out, const char *op, const struct attach_result *re
 
 struct items { /* of an array that is being written */
 	FILE *out;
+	size_t count; /* where only the first are written */
 	bool has_one;
 };
 
@@ -117,11 +120,32 @@ static void checkpoint(struct commands *commands, char *const *words, FILE *out)
 	(void)fputs("]}", out);
 }
 
+static void put_file(const struct attach_file *file, void *argument)
+{
+	static const char *const states[] = {
+		[ATTACH_FILE_OPENED] = "opened",
+		[ATTACH_FILE_ENDED] = "closed by the rollback",
+		[ATTACH_FILE_CLOSED] = "closed",
+	};
+	struct items *items = argument;
+
+	if (++items->count > FILES_MAX)
+		return;
+	next_item(items);
+	(void)fprintf(items->out, "{\"fd\":%d,\"state\":\"%s\"", file->fd, states[file->state]);
+	if (*file->name) {
+		(void)fputc(',', items->out);
+		put_text(items->out, "name", file->name);
+	}
+	(void)fputc('}', items->out);
+}
+
 static void rollback(struct commands *commands, char *const *words, FILE *out)
 {
 	struct attach_result result;
-	int err = attach__rollback(commands->attach, words[0], &result);
-
+	struct items items = {.out = out};
+	int err = commands->closes ? attach__rollback_and_close(commands->attach, words[0], &result)
+				   : attach__rollback(commands->attach, words[0], &result);
 	if (err) {
 		put_error(commands, out, "rollback", err);
 		return;
@@ -130,6 +154,10 @@ static void rollback(struct commands *commands, char *const *words, FILE *out)
 	put_number(out, "ended", result.ended);
 	put_number(out, "unmapped", result.unmapped);
 	put_number(out, "mapped", result.mapped);
+	(void)fputs(",\"files\":[", out);
+	attach__visit_files(commands->attach, put_file, &items);
+	(void)fputc(']', out);
+	put_number(out, "more_files", items.count > FILES_MAX ? items.count - FILES_MAX : 0);
 	(void)fputc('}', out);
 }
 
@@ -321,7 +349,7 @@ static const struct command {
 	void (*carry_out)(struct commands *commands, char *const *words, FILE *out);
 } list_of_all[] = {
 	{"checkpoint", " [NAME]", 0, 1, true, checkpoint},
-	{"rollback", " [NAME]", 0, 1, true, rollback},
+	{"rollback", " [" COMMAND_CLOSE_NEW_FDS "] [NAME]", 0, 1, true, rollback},
 	{"list", "", 0, 0, false, list},
 	{"delete", " NAME", 1, 1, false, delete},
 	{"diff", " [NAME [NAME]]", 0, 2, true, compare},
@@ -364,11 +392,20 @@ void command__answer(void *context, char *line, FILE *out)
 	unsigned int count = 0;
 	int err;
 
-	while (count <= COMMAND_WORDS && (words[count] = strtok_r(NULL, " ", &rest)))
-		count++;
+	commands->closes = false;
+	while (count <= COMMAND_WORDS && (words[count] = strtok_r(NULL, " ", &rest))) {
+		if (!strcmp(words[count], COMMAND_CLOSE_NEW_FDS))
+			commands->closes = true;
+		else
+			count++;
+	}
 	err = op ? command__check(op, count) : -ENOENT;
 	if (commands->is_detached) {
 		put_failure(out, op, "the process is detached");
+		return;
+	}
+	if (commands->closes && op && strcmp(op, "rollback") != 0) {
+		put_failure(out, op, COMMAND_CLOSE_NEW_FDS " is for rollback");
 		return;
 	}
 	if (err) {

@@ -10,6 +10,8 @@
 #include <stdio.h>
 #include "attach/attach.h"
 
+#define COMMAND_CLOSE_NEW_FDS "--close-new-fds" /* a word of rollback */
+
 enum { COMMAND_WORDS = 2 }; /* after a command, at most */
 
 /* Who carries them out. */
@@ -20,6 +22,7 @@ struct commands {
 	int (*open)(struct commands *commands);
 	const char *stays; /* why "detach" is refused; NULL: it is not */
 	pid_t pid;
+	bool closes;      /* the request has COMMAND_CLOSE_NEW_FDS */
 	bool is_detached; /* by the command "detach" */
 	bool has_broken;  /* a rollback broke off: the process is stopped */
 };

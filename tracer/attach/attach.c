@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
@@ -264,6 +265,9 @@ static int open_files(struct attach *attach)
 	attach->pagemap_fd = procfs__open(attach->pid, "pagemap", O_RDONLY);
 	if (attach->pagemap_fd < 0)
 		return attach->pagemap_fd;
+	attach->files_fd = procfs__open(attach->pid, "fd", O_RDONLY | O_DIRECTORY);
+	if (attach->files_fd < 0)
+		return attach->files_fd;
 	pagemap__init(&attach->pagemap, attach->pagemap_fd);
 	return memory__open(attach->pid, &attach->memory);
 }
@@ -276,7 +280,7 @@ int attach__open(pid_t pid, enum write_tracking_way best, struct attach **ret_at
 	if (!attach)
 		return -ENOMEM;
 	attach->pid = pid;
-	attach->pidfd = attach->mem_fd = attach->pagemap_fd = -1;
+	attach->pidfd = attach->mem_fd = attach->pagemap_fd = attach->files_fd = -1;
 	attach->tracking = (struct write_tracking)WRITE_TRACKING_OFF;
 	err = open_files(attach); /* it is the process of the pidfd: */
 	if (!err && syscall(SYS_pidfd_send_signal, attach->pidfd, 0, NULL, 0) && errno == ESRCH)
@@ -305,7 +309,11 @@ void attach__close(struct attach *attach)
 	checkpoints__clear(&attach->list);
 	page_store__clear(&attach->store);
 	changes__clear(&attach->changes);
+	open_files__clear(&attach->opened);
+	open_files__clear(&attach->closed);
 	memory__free(attach->memory);
+	if (attach->files_fd >= 0)
+		(void)close(attach->files_fd);
 	if (attach->pagemap_fd >= 0)
 		(void)close(attach->pagemap_fd);
 	if (attach->mem_fd >= 0)
@@ -394,6 +402,31 @@ void attach__name_left_alone(struct attach *attach,
 		    !was_named(attach, mapping->path))
 			each(mapping, argument);
 	}
+}
+
+static void visit_files(const struct attach *attach, const struct open_files *files,
+			enum attach_file_state state,
+			void (*each)(const struct attach_file *file, void *argument),
+			void *argument)
+{
+	for (size_t i = 0; i < files->count; i++) {
+		struct attach_file file = {.fd = files->items[i].fd, .state = state};
+		char name[32];
+
+		(void)snprintf(name, sizeof(name), "fd/%d", file.fd);
+		if (state == ATTACH_FILE_OPENED)
+			(void)procfs__readlink(attach->pid, name, file.name, sizeof(file.name));
+		each(&file, argument);
+	}
+}
+
+void attach__visit_files(const struct attach *attach,
+			 void (*each)(const struct attach_file *file, void *argument),
+			 void *argument)
+{
+	visit_files(attach, &attach->opened,
+		    attach->were_closed ? ATTACH_FILE_ENDED : ATTACH_FILE_OPENED, each, argument);
+	visit_files(attach, &attach->closed, ATTACH_FILE_CLOSED, each, argument);
 }
 
 const char *attach__detail(const struct attach *attach)

@@ -71,6 +71,26 @@ int attach__rollback(struct attach *attach, const char *name, struct attach_resu
 typedef void attach_return(const char *name, void *argument);
 void attach__on_return(struct attach *attach, attach_return *call, void *argument);
 
+/* The same, and closes descriptors that were opened since the checkpoint. */
+int attach__rollback_and_close(struct attach *attach, const char *name,
+			       struct attach_result *ret_result);
+
+/* A descriptor that was not the same at the checkpoint and at the last rollback. */
+struct attach_file {
+	int fd;
+	enum attach_file_state {
+		ATTACH_FILE_OPENED, /* since the checkpoint; it still is */
+		ATTACH_FILE_ENDED,  /* opened since, and closed by the rollback */
+		ATTACH_FILE_CLOSED, /* open at the checkpoint, not any more, or another file now */
+	} state;
+	char name[256]; /* of ATTACH_FILE_OPENED: what it is now; cut; else "" */
+};
+
+/* Calls each for every such descriptor. To be called after a rollback. */
+void attach__visit_files(const struct attach *attach,
+			 void (*each)(const struct attach_file *file, void *argument),
+			 void *argument);
+
 /*
  * Writes an image that restart(1), readckpt(1) and gdb take, with the registers of all threads.
  * path: where it will be, as image_writer__open() takes it. name: the checkpoint whose memory and

@@ -15,6 +15,7 @@
 struct attach {
 	pid_t pid;
 	int pidfd, mem_fd, pagemap_fd; /* mem: /proc/PID/mem */
+	int files_fd;                  /* /proc/PID/fd */
 	bool serves_faults;            /* it has a userfaultfd of its own */
 	struct freeze *freeze;
 	struct memory *memory;
@@ -27,9 +28,11 @@ struct attach {
 	struct checkpoint *base;
 	struct changes changes; /* since then, as of the last look */
 	uint64_t rollbacks;
-	attach_return *returned; /* NULL: nobody wants to know */
-	void *argument;          /* of returned */
-	char **named;            /* mappings that attach__name_left_alone() has named */
+	attach_return *returned;          /* NULL: nobody wants to know */
+	void *argument;                   /* of returned */
+	struct open_files opened, closed; /* from the checkpoint to the last rollback */
+	bool were_closed;                 /* that rollback has closed what was opened */
+	char **named;                     /* mappings that attach__name_left_alone() has named */
 	size_t named_count;
 	char detail[512];
 };

@@ -35,6 +35,7 @@ void checkpoint__free(struct checkpoint *checkpoint)
 	free(checkpoint->registers);
 	threads__clear(&checkpoint->threads);
 	procfs__free_mappings(&checkpoint->mappings);
+	open_files__clear(&checkpoint->files);
 	page_tree__clear(&checkpoint->tree);
 	free(checkpoint);
 }

@@ -7,6 +7,7 @@
 
 #include <stdbool.h>
 #include "attach/attach.h"
+#include "attach/open_files.h"
 #include "attach/page_tree.h"
 #include "base/procfs.h"
 #include "target/registers.h"
@@ -19,6 +20,7 @@ struct checkpoint {
 	struct threads threads;
 	struct registers *registers; /* of each of them */
 	struct mappings mappings;
+	struct open_files files;
 	struct page_tree tree; /* no page: it is zeros, or that of the file */
 };
 

@@ -2,7 +2,6 @@
  *
  * See describe.h. Source: proc(5), kcmp(2).
  */
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -59,12 +58,13 @@ static void read_info(struct image_file *file, const char *text)
 		file->held = strstr(text, " LEASE ") ? IMAGE_LEASED : IMAGE_LOCKED;
 }
 
-static int add_file(pid_t pid, struct image_draft *draft, int fd, const char *path)
+static int add_file(pid_t pid, struct image_draft *draft, int fd)
 {
 	struct image *image = &draft->image;
 	struct image_file *file = &image->files[image->file_count];
-	char name[32], text[4096];
+	char name[32], text[PATH_MAX];
 	struct stat st;
+	uint32_t path;
 	ssize_t length;
 	int err;
 
@@ -72,6 +72,10 @@ static int add_file(pid_t pid, struct image_draft *draft, int fd, const char *pa
 	err = procfs__stat(pid, name, &st);
 	if (err)
 		return err;
+	length = procfs__readlink(pid, name, text, sizeof(text));
+	if (length < 0)
+		return (int)length;
+	path = image_draft__string(draft, text);
 	(void)snprintf(name, sizeof(name), "fdinfo/%d", fd);
 	length = procfs__read(pid, name, text, sizeof(text) - 1);
 	if (length < 0)
@@ -83,7 +87,7 @@ static int add_file(pid_t pid, struct image_draft *draft, int fd, const char *pa
 		.inode = st.st_ino,
 		.dev_major = major(st.st_dev),
 		.dev_minor = minor(st.st_dev),
-		.path = image_draft__string(draft, path),
+		.path = path,
 	};
 	read_info(file, text);
 	file->same_as = find_twin(pid, image, file);
@@ -102,8 +106,12 @@ int describe__files(pid_t pid, struct image_draft *draft)
 {
 	struct image *image = &draft->image;
 	struct open_files files = {0};
-	int err = open_files__read(pid, &files);
+	int folder = procfs__open(pid, "fd", O_RDONLY | O_DIRECTORY), err;
 
+	if (folder < 0)
+		return folder;
+	err = open_files__read(folder, &files);
+	(void)close(folder);
 	if (err)
 		return err;
 	image->files = calloc(files.count + 1, sizeof(*image->files));
@@ -112,7 +120,7 @@ int describe__files(pid_t pid, struct image_draft *draft)
 	if (!image->files || !image->sizes || !image->births)
 		err = -ENOMEM;
 	for (size_t i = 0; i < files.count && !err; i++)
-		err = add_file(pid, draft, files.items[i].fd, files.items[i].name);
+		err = add_file(pid, draft, files.items[i].fd);
 	open_files__clear(&files);
 	return err;
 }

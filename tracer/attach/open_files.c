@@ -6,29 +6,18 @@
 
 #include <dirent.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <limits.h>
-#include <stdio.h>
+#include <stdbool.h>
 #include <stdlib.h>
-#include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 #include "base/parse.h"
-#include "base/procfs.h"
 
-static int add(struct open_files *files, int folder, const char *number)
+/* Room grows by powers of two. */
+static int add(struct open_files *files, const struct open_file *file)
 {
-	char name[PATH_MAX];
-	ssize_t length;
-	uint64_t fd;
 	struct open_file *larger;
 
-	if (parse__u64(number, 0, INT_MAX, &fd))
-		return 0; /* "." and ".." */
-	length = readlinkat(folder, number, name, sizeof(name) - 1);
-	if (length < 0)
-		return errno == ENOENT ? 0 : -errno;
-	name[length] = '\0';
-	/* Room grows by powers of two. */
 	if (!(files->count & (files->count - 1))) {
 		larger = reallocarray(files->items, files->count ? 2 * files->count : 1,
 				      sizeof(*larger));
@@ -36,32 +25,44 @@ static int add(struct open_files *files, int folder, const char *number)
 			return -ENOMEM;
 		files->items = larger;
 	}
-	files->items[files->count].fd = (int)fd;
-	files->items[files->count].name = strdup(name);
-	if (!files->items[files->count].name)
-		return -ENOMEM;
-	files->count++;
+	files->items[files->count++] = *file;
 	return 0;
 }
 
-/* /proc lists the files in the order of their numbers. */
-int open_files__read(pid_t pid, struct open_files *ret)
+static int read_one(struct open_files *files, int folder, const char *number)
 {
-	struct open_files files = {0};
-	int fd = procfs__open(pid, "fd", O_RDONLY | O_DIRECTORY), err = 0;
-	struct dirent *entry;
-	DIR *folder;
+	struct stat status;
+	uint64_t fd;
 
-	if (fd < 0)
-		return fd;
-	folder = fdopendir(fd);
-	if (!folder) {
-		(void)close(fd);
-		return -ENOMEM;
+	if (parse__u64(number, 0, INT_MAX, &fd))
+		return 0; /* "." and ".." */
+	if (fstatat(folder, number, &status, 0) < 0)
+		return errno == ENOENT ? 0 : -errno;
+	return add(files, &(struct open_file){
+				  .fd = (int)fd,
+				  .device = status.st_dev,
+				  .inode = status.st_ino,
+			  });
+}
+
+/* /proc lists the files in the order of their numbers. */
+int open_files__read(int folder, struct open_files *ret)
+{
+	_Alignas(struct dirent64) char entries[4096];
+	struct open_files files = {0};
+	ssize_t bytes = 0;
+	int err = lseek(folder, 0, SEEK_SET) ? -errno : 0;
+
+	while (!err && (bytes = getdents64(folder, entries, sizeof(entries))) > 0) {
+		for (ssize_t at = 0; at < bytes && !err;) {
+			const struct dirent64 *entry = (const void *)(entries + at);
+
+			err = read_one(&files, folder, entry->d_name);
+			at += entry->d_reclen;
+		}
 	}
-	while (!err && (entry = readdir(folder)))
-		err = add(&files, fd, entry->d_name);
-	(void)closedir(folder);
+	if (!err && bytes < 0)
+		err = errno == ENOENT ? -ESRCH : -errno;
 	if (err) {
 		open_files__clear(&files);
 		return err;
@@ -70,10 +71,31 @@ int open_files__read(pid_t pid, struct open_files *ret)
 	return 0;
 }
 
+static bool has(const struct open_files *files, size_t *at, const struct open_file *file)
+{
+	while (*at < files->count && files->items[*at].fd < file->fd)
+		++*at;
+	return *at < files->count && files->items[*at].fd == file->fd &&
+	       files->items[*at].device == file->device && files->items[*at].inode == file->inode;
+}
+
+int open_files__subtract(const struct open_files *a, const struct open_files *b,
+			 struct open_files *ret)
+{
+	size_t at = 0;
+	int err = 0;
+
+	open_files__clear(ret);
+	for (size_t i = 0; i < a->count && !err; i++)
+		if (!has(b, &at, &a->items[i]))
+			err = add(ret, &a->items[i]);
+	if (err)
+		open_files__clear(ret);
+	return err;
+}
+
 void open_files__clear(struct open_files *files)
 {
-	for (size_t i = 0; i < files->count; i++)
-		free(files->items[i].name);
 	free(files->items);
 	*files = (struct open_files){0};
 }

@@ -1,17 +1,17 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
  * The open files of a process, as a list that is compared with a later one. A descriptor is the
- * same if its number and the name of its file (/proc/PID/fd) are.
+ * same if its number is, and the inode behind it: its file may have got another name since.
  */
 #ifndef TRACER_ATTACH_OPEN_FILES_H
 #define TRACER_ATTACH_OPEN_FILES_H
 
 #include <stddef.h>
-#include <sys/types.h>
+#include <stdint.h>
 
 struct open_file {
 	int fd;
-	char *name; /* "/absolute/path", "pipe:[23]", ... */
+	uint64_t device, inode;
 };
 
 struct open_files {              /* zero-initialised: empty */
@@ -19,8 +19,14 @@ struct open_files {              /* zero-initialised: empty */
 	size_t count;
 };
 
-/* Reads the list of process pid. 0, -ESRCH, -ENOMEM or another -errno: *ret is untouched. */
-int open_files__read(pid_t pid, struct open_files *ret);
+/* Reads the list. folder: /proc/PID/fd, open for reading. 0, -ESRCH, -ENOMEM or another -errno:
+ * *ret is untouched. */
+int open_files__read(int folder, struct open_files *ret);
+
+/* Makes *ret a list of those of a that are not in b: opened since b, or closed since. *ret: its old
+ * content is dropped. 0 or -ENOMEM (empty). */
+int open_files__subtract(const struct open_files *a, const struct open_files *b,
+			 struct open_files *ret);
 
 /* Frees what it holds and empties it; harmless on an empty one. */
 void open_files__clear(struct open_files *files);

@@ -54,6 +54,7 @@ struct rollback {
 	struct surplus *surplus;
 	size_t surplus_count;
 	struct inject *inject; /* NULL: no call is needed */
+	bool closes;           /* what was opened since */
 	uint32_t mapped, unmapped;
 	uint64_t pages;
 };
@@ -328,6 +329,41 @@ static int write_bytes(struct rollback *r)
 		   : write_batch__write(&r->batch, r->attach->memory, &bytes, &forced, &failed);
 }
 
+/* ---- files ---- */
+
+static int look_at_files(struct rollback *r)
+{
+	struct attach *attach = r->attach;
+	struct open_files now = {0};
+	int err = open_files__read(attach->files_fd, &now);
+
+	if (!err)
+		err = open_files__subtract(&now, &r->to->files, &attach->opened);
+	if (!err)
+		err = open_files__subtract(&r->to->files, &now, &attach->closed);
+	attach->were_closed = r->closes;
+	open_files__clear(&now);
+	return err;
+}
+
+static bool has_to_close(const struct rollback *r)
+{
+	return r->closes && r->attach->opened.count;
+}
+
+/* A descriptor that cannot be closed cleanly (EIO) is closed all the same, close(2). */
+static int close_files(struct rollback *r)
+{
+	const struct open_files *files = &r->attach->opened;
+	int64_t value;
+	int err = 0;
+
+	for (size_t i = 0; i < files->count && !err; i++)
+		err = inject__call(r->inject, SYS_close,
+				   (const uint64_t[6]){(uint64_t)files->items[i].fd}, &value);
+	return err;
+}
+
 /* ---- all together ---- */
 
 /* Looks at everything that can refuse. Nothing is changed. */
@@ -337,6 +373,8 @@ static int look(struct rollback *r)
 	int err = look_at_threads(r);
 
 	if (!err)
+		err = look_at_files(r);
+	if (!err)
 		err = look_at_mappings(r);
 	if (!err)
 		err = look_at_pages(r);
@@ -344,7 +382,7 @@ static int look(struct rollback *r)
 		err = keep_rseq(r);
 	if (!err && attach->serves_faults)
 		err = userfault__check(attach->pid, &r->touched);
-	if (!err && (!layout__is_same(&r->change) || r->discard.count))
+	if (!err && (!layout__is_same(&r->change) || r->discard.count || has_to_close(r)))
 		err = inject__open_held(attach->pid, r->to->threads.items[0].tid, &r->inject);
 	return err ? err : fault__pass("rollback", attach->pid);
 }
@@ -410,6 +448,8 @@ static int make_calls(struct rollback *r)
 		err = make_mappings(r);
 	if (!err)
 		err = remake__discard(r->inject, &r->discard);
+	if (!err && has_to_close(r))
+		err = close_files(r);
 	closing = inject__close(r->inject);
 	r->inject = NULL;
 	return err ? err : closing;
@@ -494,10 +534,12 @@ static void clear(struct rollback *r)
 	write_batch__clear(&r->batch);
 }
 
-int attach__rollback(struct attach *attach, const char *name, struct attach_result *ret_result)
+static int run(struct attach *attach, const char *name, bool closes,
+	       struct attach_result *ret_result)
 {
 	const uint64_t start_ns = clock__now_ns();
-	struct rollback r = {.attach = attach, .to = checkpoints__find(&attach->list, name)};
+	struct rollback r = {
+		.attach = attach, .to = checkpoints__find(&attach->list, name), .closes = closes};
 	int err;
 
 	*attach->detail = '\0';
@@ -528,4 +570,15 @@ int attach__rollback(struct attach *attach, const char *name, struct attach_resu
 	}
 	clear(&r);
 	return attach_state__cause(attach, err);
+}
+
+int attach__rollback(struct attach *attach, const char *name, struct attach_result *ret_result)
+{
+	return run(attach, name, false, ret_result);
+}
+
+int attach__rollback_and_close(struct attach *attach, const char *name,
+			       struct attach_result *ret_result)
+{
+	return run(attach, name, true, ret_result);
 }

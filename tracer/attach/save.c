@@ -92,6 +92,8 @@ static int save(struct attach *attach, struct checkpoint *checkpoint, uint64_t *
 	int err = save_threads(attach, checkpoint);
 
 	if (!err)
+		err = open_files__read(attach->files_fd, &checkpoint->files);
+	if (!err)
 		err = find_mappings(attach, checkpoint);
 	if (!err && attach->base) {
 		page_tree__share(&attach->base->tree, &checkpoint->tree);
