@@ -155,32 +155,78 @@ static bool can_be_armed(const struct mapping *mapping)
 	return !mapping->inode && !(mapping->flags & MAPPING_SHARED);
 }
 
-/* What cannot be armed is compared: it is no error. */
-static int cover_range(struct dirty_pages *dirty, const struct pagemap *pagemap, uint64_t start,
-		       uint64_t end)
+static int register_range(struct dirty_pages *dirty, const struct pagemap *pagemap, uint64_t start,
+			  uint64_t end)
 {
-	if (fault__strikes("register", "fail") ||
-	    write_tracking__arm(&dirty->tracking, pagemap, start, end))
-		return 0;
-	return intervals__add(&dirty->armed, start, end);
+	if (fault__strikes("register", "fail"))
+		return -EINVAL;
+	return write_tracking__arm(&dirty->tracking, pagemap, start, end);
 }
 
-static int cover_mappings(struct dirty_pages *dirty, struct memory *memory,
-			  const struct interval *range)
+/* The part of a mapping that lies in a range. */
+static struct interval part_of(const struct mapping *mapping, const struct interval *range)
+{
+	return (struct interval){
+		.start = mapping->start > range->start ? mapping->start : range->start,
+		.end = mapping->end < range->end ? mapping->end : range->end,
+	};
+}
+
+/* Mappings that can be armed, with nothing else mapped between them. The kernel takes them all at
+ * once, unless one is refused. That one is compared: it is no error. */
+static int cover_span(struct dirty_pages *dirty, struct memory *memory, const struct interval *span)
 {
 	const struct mappings *mappings = memory__mappings(memory);
+	const struct pagemap *pagemap = memory__pagemap(memory);
+	bool all =
+		span->start < span->end && !register_range(dirty, pagemap, span->start, span->end);
 	int err = 0;
 
-	for (size_t i = memory__first_mapping(memory, range->start);
-	     i < mappings->count && mappings->items[i].start < range->end && !err; i++) {
-		const struct mapping *mapping = &mappings->items[i];
-		uint64_t start = mapping->start > range->start ? mapping->start : range->start;
-		uint64_t end = mapping->end < range->end ? mapping->end : range->end;
+	for (size_t i = memory__first_mapping(memory, span->start);
+	     i < mappings->count && mappings->items[i].start < span->end && !err; i++) {
+		struct interval part = part_of(&mappings->items[i], span);
 
-		if (can_be_armed(mapping))
-			err = cover_range(dirty, memory__pagemap(memory), start, end);
+		if (all || !register_range(dirty, pagemap, part.start, part.end))
+			err = intervals__add(&dirty->armed, part.start, part.end);
 	}
 	return err;
+}
+
+/* Does the part of a mapping go on where the span ends, with nothing mapped between them? */
+static bool goes_on(const struct interval *span, const struct interval *part,
+		    const struct mapping *mapping)
+{
+	return span->end == part->start ||
+	       (part->start == mapping->start && span->end == mapping[-1].end);
+}
+
+static int cover_ranges(struct dirty_pages *dirty, struct memory *memory,
+			const struct intervals *ranges)
+{
+	const struct mappings *mappings = memory__mappings(memory);
+	struct interval span = {0};
+	int err = 0;
+
+	for (size_t r = 0; r < ranges->count; r++) {
+		const struct interval *range = &ranges->items[r];
+
+		for (size_t i = memory__first_mapping(memory, range->start);
+		     i < mappings->count && mappings->items[i].start < range->end; i++) {
+			const struct mapping *mapping = &mappings->items[i];
+			struct interval part = part_of(mapping, range);
+
+			if (!can_be_armed(mapping))
+				continue;
+			if (!span.end || !goes_on(&span, &part, mapping)) {
+				err = cover_span(dirty, memory, &span);
+				span.start = part.start;
+			}
+			if (err)
+				return err;
+			span.end = part.end;
+		}
+	}
+	return cover_span(dirty, memory, &span);
 }
 
 int dirty_pages__cover(struct dirty_pages *dirty, struct memory *memory,
@@ -197,18 +243,38 @@ int dirty_pages__cover(struct dirty_pages *dirty, struct memory *memory,
 	intervals__clear(&dirty->armed);
 	dirty->armed = armed;
 	err = intervals__subtract(ranges, &dirty->armed, &rest);
-	for (size_t i = 0; i < rest.count && !err; i++)
-		err = cover_mappings(dirty, memory, &rest.items[i]);
+	if (!err)
+		err = cover_ranges(dirty, memory, &rest);
 	intervals__clear(&rest);
 	return err;
 }
 
-static int arm_range(struct dirty_pages *dirty, const struct pagemap *pagemap,
-		     const struct interval *range)
+static int arm_range(struct dirty_pages *dirty, const struct pagemap *pagemap, uint64_t start,
+		     uint64_t end)
 {
-	if (write_tracking__rearm(&dirty->tracking, pagemap, range->start, range->end))
-		return dirty_pages__drop(dirty, range->start, range->end);
-	return intervals__remove(&dirty->unarmed, range->start, range->end);
+	if (write_tracking__rearm(&dirty->tracking, pagemap, start, end))
+		return dirty_pages__drop(dirty, start, end);
+	return intervals__remove(&dirty->unarmed, start, end);
+}
+
+/* Arms the runs of due, each of which lies in one of allowed. Runs that are close to each other are
+ * armed by one call, if all between them is allowed. */
+static int arm_runs(struct dirty_pages *dirty, const struct pagemap *pagemap,
+		    const struct intervals *due, const struct intervals *allowed)
+{
+	const struct interval *within = allowed->items, *run = due->items;
+	int err = 0;
+
+	for (size_t i = 0, last; i < due->count && !err; i = last + 1) {
+		while (within->end < run[i].end)
+			within++;
+		for (last = i; last + 1 < due->count; last++)
+			if (run[last + 1].end > within->end ||
+			    run[last + 1].start - run[last].end > CLOSE_BYTES)
+				break;
+		err = arm_range(dirty, pagemap, run[i].start, run[last].end);
+	}
+	return err;
 }
 
 void dirty_pages__begin(struct dirty_pages *dirty)
@@ -220,9 +286,9 @@ void dirty_pages__begin(struct dirty_pages *dirty)
 }
 
 int dirty_pages__arm(struct dirty_pages *dirty, struct memory *memory,
-		     const struct intervals *pages)
+		     const struct intervals *pages, const struct intervals *spared)
 {
-	struct intervals due = {0};
+	struct intervals due = {0}, allowed = {0};
 	int err;
 
 	if (!dirty_pages__is_tracking(dirty))
@@ -234,9 +300,12 @@ int dirty_pages__arm(struct dirty_pages *dirty, struct memory *memory,
 		return err;
 	}
 	err = intervals__intersect(pages, &dirty->armed, &due);
-	for (size_t i = 0; i < due.count && !err; i++)
-		err = arm_range(dirty, memory__pagemap(memory), &due.items[i]);
+	if (!err && spared)
+		err = intervals__subtract(&dirty->armed, spared, &allowed);
+	if (!err)
+		err = arm_runs(dirty, memory__pagemap(memory), &due, spared ? &allowed : &due);
 	intervals__clear(&due);
+	intervals__clear(&allowed);
 	return err;
 }
 

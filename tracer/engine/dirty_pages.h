@@ -96,9 +96,11 @@ int dirty_pages__ask(struct dirty_pages *dirty, struct memory *memory,
 		     const struct intervals *saved, const struct intervals *known);
 
 /* Arms these pages again, where they can be armed; with soft-dirty bits, all pages of the target.
+ * spared: NULL if the target may have run since the question. If not, pages between two of them may
+ * be armed, too, which takes fewer calls, but none of spared, which has none of them.
  * 0; -ENOMEM; -ESRCH or another -errno: with soft-dirty bits, nothing is armed then. */
 int dirty_pages__arm(struct dirty_pages *dirty, struct memory *memory,
-		     const struct intervals *pages);
+		     const struct intervals *pages, const struct intervals *spared);
 
 /* [start, end) has another mapping now, or none. 0 or -ENOMEM. */
 int dirty_pages__drop(struct dirty_pages *dirty, uint64_t start, uint64_t end);

@@ -45,25 +45,27 @@ bool paged_engine__is_still(const struct paged_engine *paged, const struct targe
 /* Arms pages that a checkpoint is about to read. To clear soft-dirty bits counts as a change of
  * mappings since Linux 6.4, so that the checkpoint begins again. Then it is done already. */
 static int arm_first(struct paged_engine *paged, struct memory *memory,
-		     const struct intervals *pages)
+		     const struct intervals *pages, const struct intervals *spared)
 {
 	if (paged->again && dirty_pages__needs_stop(&paged->dirty))
 		return 0;
-	return dirty_pages__arm(&paged->dirty, memory, pages);
+	return dirty_pages__arm(&paged->dirty, memory, pages, spared);
 }
 
 /* Arms the pages of the operation, but not the hot ones. */
-int paged_engine__arm(struct paged_engine *paged, struct memory *memory)
+int paged_engine__arm(struct paged_engine *paged, const struct target *target)
 {
+	const struct intervals *spared = paged_engine__is_still(paged, target) ? &paged->hot : NULL;
+	struct memory *memory = target->memory;
 	struct intervals cold = {0};
 	int err = intervals__subtract(&paged->pending, &paged->hot, &cold);
 
 	if (err)
 		return err;
 	if (paged_engine__is_restore(paged))
-		err = dirty_pages__arm(&paged->dirty, memory, &cold);
+		err = dirty_pages__arm(&paged->dirty, memory, &cold, spared);
 	else
-		err = arm_first(paged, memory, &cold);
+		err = arm_first(paged, memory, &cold, spared);
 	intervals__clear(&cold);
 	return err;
 }
@@ -90,7 +92,7 @@ static int begin_whole(struct paged_engine *paged, struct memory *memory)
 		return err;
 	if (paged->tracked) {
 		dirty_pages__begin(&paged->dirty);
-		err = arm_first(paged, memory, &paged->saved);
+		err = arm_first(paged, memory, &paged->saved, NULL);
 		if (err)
 			return err;
 		err = dirty_pages__cover(&paged->dirty, memory, &paged->saved);
@@ -217,7 +219,7 @@ static int begin_changes(struct paged_engine *paged, struct target *target)
 	err = paged_list__fill(paged);
 	if (err)
 		return err;
-	err = paged_engine__arm(paged, target->memory);
+	err = paged_engine__arm(paged, target);
 	if (err)
 		return err;
 	err = fault__pass("armed", target->pid);

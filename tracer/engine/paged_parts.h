@@ -66,6 +66,6 @@ int paged_list__for_each(struct paged_engine *paged, const struct intervals *pag
 bool paged_engine__is_still(const struct paged_engine *paged, const struct target *target);
 
 /* Arms the pages of the operation, but not the hot ones. */
-int paged_engine__arm(struct paged_engine *paged, struct memory *memory);
+int paged_engine__arm(struct paged_engine *paged, const struct target *target);
 
 #endif

@@ -202,7 +202,7 @@ int paged_engine__collect(struct engine *engine, struct target *target)
 	if (!paged->tracked)
 		return 0;
 	if (paged_engine__is_restore(paged) && !target->held) {
-		err = paged_engine__arm(paged, target->memory);
+		err = paged_engine__arm(paged, target);
 		if (err)
 			return err;
 		if (!paged_engine__is_still(paged, target))
@@ -361,7 +361,7 @@ int paged_engine__settle(struct engine *engine, struct target *target, bool good
 	if (!paged_engine__is_restore(paged))
 		return 0;
 	if (paged->tracked && target->held) {
-		err = paged_engine__arm(paged, target->memory);
+		err = paged_engine__arm(paged, target);
 		if (err)
 			return err;
 	}
