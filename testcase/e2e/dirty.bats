@@ -51,6 +51,16 @@ few_pages()
 	[ "$(restore_path)" = bpf ] || [ "$(column dirty_way | sed -n 5p)" = faults ]
 }
 
+@test 'faults: checkpoints of large memory ask the list, too, for the target stands still' {
+	has_scan || skip "$why"
+	trace --dirty faults "$E2E/steps" bytes=100000003 save poke=5000 save poke=70000 save \
+		poke=23 save poke=9000 restore verify
+	expect_status 0
+	! grep -q 'with --dirty faults' "$err" || skip 'the machine has no list of faults'
+	column dirty_pages | tail -n +2 | few_pages
+	[ "$(column dirty_way | sed -n '2,4p' | grep -c faults)" -ge 1 ]
+}
+
 @test 'auto: memory of few pages is compared, larger memory is not' {
 	has_scan || skip "$why"
 	trace "$E2E/steps" save restore

@@ -10,8 +10,10 @@
 #include <string.h>
 #include "target/reason.h"
 
-/* To track fewer pages costs more than to compare them. */
-enum { TRACKED_PAGES = 64 };
+enum {
+	TRACKED_PAGES = 64, /* to track fewer pages costs more than to compare them */
+	HELD_PAGES = 16384, /* to look at more takes longer than a poll waits (POLL_WAIT_NS) */
+};
 
 void paged_engine__give_slot(struct slab *slab, void *argument)
 {
@@ -275,7 +277,8 @@ void paged_engine__watch(struct engine *engine, struct target *target, uint64_t 
 
 	if (pages >= TRACKED_PAGES || paged->dirty.wish > DIRTY_AUTO)
 		dirty_pages__choose(&paged->dirty, target, pages);
-	engine->state->held = dirty_pages__needs_stop(&paged->dirty);
+	engine->state->held = dirty_pages__needs_stop(&paged->dirty) ||
+			      (dirty_pages__is_tracking(&paged->dirty) && pages >= HELD_PAGES);
 }
 
 void paged_engine__leave_tracking(struct engine *engine)
