@@ -38,7 +38,15 @@ struct seqcount { /* include/linux/seqlock_types.h */
 	unsigned int sequence;
 } CORE;
 
-struct mm_struct { /* include/linux/mm_types.h */
+typedef struct {
+	long long counter;
+} atomic64_t; /* include/linux/types.h */
+
+struct kioctx_table;
+
+struct mm_struct {                        /* include/linux/mm_types.h */
+	atomic64_t pinned_vm;             /* pages that the kernel holds on to for long */
+	struct kioctx_table *ioctx_table; /* with CONFIG_AIO; NULL: it has never used it */
 	unsigned long brk, start_stack, total_vm, data_vm, exec_vm, stack_vm;
 	int map_count;
 	struct seqcount mm_lock_seq; /* in newer kernels */

@@ -207,15 +207,33 @@ static __u64 mappings_version(void)
 	       mm->map_count;
 }
 
-/* Notices changes of mappings that no hook sees: by a process that shares the memory (CLONE_VM), by
- * 32-bit system calls, by the kernel itself. */
+/* May a page be written, by the kernel or by a device, though nothing shows it? That is so if it
+ * was pinned before it was armed. Buffers that are registered with io_uring, vhost or RDMA are
+ * counted. Those of reads under way are not, so a process that may have one is suspected. */
+static bool may_be_pinned(void)
+{
+	struct task_struct *task = bpf_get_current_task_btf();
+	struct mm_struct *mm = task->mm;
+
+	if (!mm)
+		return false;
+	return mm->pinned_vm.counter ||
+	       (bpf_core_field_exists(mm->ioctx_table) && mm->ioctx_table) ||
+	       (bpf_core_field_exists(task->io_uring) && task->io_uring);
+}
+
+/* Notices pages that are pinned, and changes of mappings that no hook sees: by a process that
+ * shares the memory (CLONE_VM), by 32-bit system calls, by the kernel itself. If other threads run
+ * while user space prepares, the poll that copies looks again. */
 static void look_for_changes(void)
 {
 	__u64 version = mappings_version();
+	__u32 pinned = may_be_pinned();
 
-	if (version == state.mappings_version)
+	if (version == state.mappings_version && pinned == state.pinned)
 		return;
 	state.mappings_version = version;
+	state.pinned = pinned;
 	defer();
 }
 

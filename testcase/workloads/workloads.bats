@@ -43,6 +43,37 @@ load common
 	play write read-direct
 }
 
+# play_pinned CASE...: no way is taken but to compare
+play_pinned()
+{
+	page_options=(--pages-per-poll 64)
+	for engine in ${ENGINES/chunk/}; do
+		for way in $WAYS; do
+			play_once pinned "$@"
+			expect_each dirty_way compare
+		done
+	done
+}
+
+@test 'memory that io_uring holds on to, and writes unnoticed: all pages are compared' {
+	play_pinned ring registered let-go
+}
+
+@test 'memory that is read into asynchronously: all pages are compared' {
+	play_pinned aio
+}
+
+@test 'pages that are in a pipe; written at the end of a thread; gathered into a huge page' {
+	page_options=(--pages-per-poll 64)
+	play pinned in-pipe pipe robust-list
+	play pinned gathered
+}
+
+@test 'merged by KSM' {
+	[ -z "${TRACER_VM:-}" ] || echo 1 >/sys/kernel/mm/ksm/run
+	play pinned merged
+}
+
 @test 'copied on write: the child keeps its own contents; shared: both see the restore' {
 	play share copied-on-write not-copied shared shared-untouched
 }

@@ -1,50 +1,20 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
  * All ways to write to a few pages of a mapping: by the program, by the kernel for it, by other
- * processes, with pages that come and go. After each restore the whole mapping is compared, and a
- * second checkpoint of the changed pages is as good as the first.
+ * processes, with pages that come and go (writers.h). Memory that the kernel pins is in pinned.c.
  */
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/ptrace.h>
 #include <sys/uio.h>
-#include "workload.h"
+#include "writers.h"
 
 #ifndef MADV_PAGEOUT
 #define MADV_PAGEOUT 21
 #endif
 
-enum { PAGES = 461, FEW = 5, ROUNDS = 7, STACK_PAGES = 11 };
-
-#define BYTES (PAGES * PAGE)
-
-static unsigned char *memory;
-static unsigned char *copy; /* untracked */
-
-typedef void page_writer(unsigned char *page, uint64_t with);
-
 /* ---- the ways ---- */
-
-static void store(unsigned char *page, uint64_t with)
-{
-	memcpy(page + 23, &with, sizeof(with));
-}
-
-/* A file with a page of these bytes. */
-static int open_file(uint64_t with, int flags)
-{
-	char path[] = "/var/tmp/workload-XXXXXX";
-	unsigned char bytes[PAGE];
-	int fd = mkstemp(path), again;
-
-	fill(bytes, PAGE, with);
-	must(fd >= 0 && write(fd, bytes, PAGE) == PAGE && !fsync(fd), path);
-	again = open(path, O_RDONLY | O_CLOEXEC | flags);
-	must(!unlink(path), path);
-	close(fd);
-	return again;
-}
 
 static void read_into(unsigned char *page, uint64_t with)
 {
@@ -178,56 +148,17 @@ static void signal_frame(unsigned char *page, uint64_t with)
 
 /* ---- cases ---- */
 
-/* round: on the stack, and so not rolled back. */
-static void write_few(page_writer *write_page, uint64_t round)
-{
-	for (uint64_t i = 0; i < FEW; i++) {
-		uint64_t number = word_at(seed(7), round * FEW + i);
-
-		write_page(memory + number % (PAGES - STACK_PAGES) * PAGE, number);
-	}
-}
-
-static void play(page_writer *write_page)
-{
-	memory = map_alone(BYTES, MAP_PRIVATE);
-	copy = map_untracked(BYTES);
-	fill(memory, BYTES, seed(1));
-	save();
-	for (uint64_t round = 0; round < ROUNDS; round++) {
-		write_few(write_page, round);
-		restore();
-		expect_outside(memory, BYTES, seed(1), "after a restore");
-	}
-	for (uint64_t round = 0; round < ROUNDS; round++) {
-		write_few(write_page, ROUNDS + 2 * round);
-		memcpy(copy, memory, BYTES);
-		save();
-		write_few(write_page, ROUNDS + 2 * round + 1);
-		restore();
-		if (memcmp(copy, memory, BYTES) != 0)
-			wrong("after checkpoint %lu and its restore", round + 2);
-	}
-	must(!munmap(copy, BYTES) && !munmap(memory, BYTES), "munmap");
-}
-
-#define CASE(name, way)                                                                            \
-	static void name(void)                                                                     \
-	{                                                                                          \
-		play(way);                                                                         \
-	}
-
-CASE(play_store, store)
-CASE(play_read, read_into)
-CASE(play_direct, read_direct)
-CASE(play_vm_writev, vm_writev)
-CASE(play_proc_mem, proc_mem)
-CASE(play_debugger, debugger)
-CASE(play_beside_child, beside_child)
-CASE(play_discard, discard)
-CASE(play_free, free_lazily)
-CASE(play_protect, protect)
-CASE(play_signal, signal_frame)
+CASE(play_store, store, NULL)
+CASE(play_read, read_into, NULL)
+CASE(play_direct, read_direct, NULL)
+CASE(play_vm_writev, vm_writev, NULL)
+CASE(play_proc_mem, proc_mem, NULL)
+CASE(play_debugger, debugger, NULL)
+CASE(play_beside_child, beside_child, NULL)
+CASE(play_discard, discard, NULL)
+CASE(play_free, free_lazily, NULL)
+CASE(play_protect, protect, NULL)
+CASE(play_signal, signal_frame, NULL)
 
 int main(int argc, char **argv)
 {

@@ -6,6 +6,7 @@
 #include "engine/paged_parts.h"
 
 #include <errno.h>
+#include "base/log.h"
 #include "target/fault.h"
 #include "target/reason.h"
 
@@ -321,6 +322,25 @@ static void begin_round(struct paged_engine *paged)
 		paged->rest--;
 }
 
+/* Does the operation rely on what is armed, or arm it? While pages are pinned it does not, and what
+ * was armed until then is not relied on later, either. */
+static bool is_tracked(struct paged_engine *paged)
+{
+	const struct state *state = paged->engine.state;
+
+	if (!dirty_pages__is_tracking(&paged->dirty))
+		return false;
+	if (state->pinned) {
+		if (!paged->pinned_told)
+			log__info("the kernel may hold on to memory of the target (io_uring, "
+				  "asynchronous reads, ...): all pages are compared");
+		paged->pinned_told = true;
+		intervals__clear(&paged->dirty.armed);
+		return false;
+	}
+	return !paged->rest && (!paged_engine__is_restore(paged) || paged->dirty.armed.count);
+}
+
 int paged_engine__begin(struct engine *engine, struct target *target, enum operation_kind kind)
 {
 	struct paged_engine *paged = paged_engine__of(engine);
@@ -334,8 +354,7 @@ int paged_engine__begin(struct engine *engine, struct target *target, enum opera
 	paged->tracked = false;
 	if (!state->has_slabs && !state->slabs)
 		return 0;
-	paged->tracked = dirty_pages__is_tracking(&paged->dirty) && !paged->rest &&
-			 (kind == OPERATION_CHECKPOINT || paged->dirty.armed.count);
+	paged->tracked = is_tracked(paged);
 	paged->unsure = false;
 	state->left = state->resumed = 0;
 	err = target__look_again(target);

@@ -96,6 +96,7 @@ struct paged_engine {
 	bool verify, restore_all, restore_in_bpf; /* settings */
 	uint8_t round;     /* counts the operations in which a page can be dirty, for hot pages */
 	bool was_restored; /* since the last checkpoint */
+	bool pinned_told;  /* a message has said that all pages are compared */
 };
 
 /* The engine that is the first field of a paged engine. */
