@@ -9,7 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "become/raw_syscall.h"
+#include "base/raw_syscall.h"
 
 enum { FAILED = 125 };
 

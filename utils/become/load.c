@@ -11,7 +11,7 @@
 #include <unistd.h>
 
 #include "become/progress_line.h"
-#include "become/raw_syscall.h"
+#include "base/raw_syscall.h"
 
 #ifndef MADV_POPULATE_WRITE /* Linux 5.14 */
 #define MADV_POPULATE_WRITE 23

@@ -7,7 +7,7 @@
 #include <time.h>
 
 #include "become/die.h"
-#include "become/raw_syscall.h"
+#include "base/raw_syscall.h"
 
 #define ERASE_LINE "\r\33[K"
 

@@ -14,7 +14,7 @@
 #include <sys/resource.h>
 
 #include "become/die.h"
-#include "become/raw_syscall.h"
+#include "base/raw_syscall.h"
 #include "image/registrations.h"
 
 static void *at(uint64_t address)

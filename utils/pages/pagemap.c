@@ -7,11 +7,9 @@
 #include <errno.h>
 #include <linux/ioctl.h>
 #include <string.h>
-#include <sys/ioctl.h>
-#include <unistd.h>
 
-#include "base/nocancel.h"
 #include "base/page.h"
+#include "base/raw_syscall.h"
 
 /* linux/fs.h of 6.7; older headers do not have it. */
 struct scan_argument {
@@ -46,10 +44,11 @@ static int scan_once(int fd, struct scan_argument *argument, uint64_t *start)
 	argument->size = sizeof(*argument);
 	argument->start = *start;
 	do {
-		count = ioctl(fd, SCAN_IOCTL, argument);
-	} while (count < 0 && errno == EINTR);
+		count = (int)raw_syscall__call(SYS_ioctl, (uint64_t)fd, SCAN_IOCTL,
+					       (uintptr_t)argument, 0);
+	} while (count == -EINTR);
 	if (count < 0)
-		return -errno;
+		return count;
 	if (argument->walk_end <= *start)
 		return -ESRCH;
 	*start = argument->walk_end;
@@ -79,6 +78,17 @@ static int scan(struct pagemap *p)
 	return scan_once(p->fd, &argument, &p->at);
 }
 
+/* Returns the number of bytes, or -errno. */
+static long read_at(int fd, void *buffer, size_t bytes, uint64_t offset)
+{
+	long n;
+
+	do {
+		n = raw_syscall__call(SYS_pread64, (uint64_t)fd, (uintptr_t)buffer, bytes, offset);
+	} while (n == -EINTR);
+	return n;
+}
+
 static uint64_t categories_of(uint64_t entry)
 {
 	uint64_t categories = 0;
@@ -103,16 +113,14 @@ static int read_entries(struct pagemap *p)
 {
 	uint64_t pages = (p->end - p->at) / PAGE_BYTES;
 	size_t count = 0;
-	ssize_t n;
+	long n;
 
 	if (pages > PAGEMAP_ENTRIES)
 		pages = PAGEMAP_ENTRIES;
-	do {
-		n = nocancel__read_at(p->fd, p->entries, pages * sizeof(uint64_t),
-				      (off_t)(p->at / PAGE_BYTES * sizeof(uint64_t)));
-	} while (n < 0 && errno == EINTR);
+	n = read_at(p->fd, p->entries, pages * sizeof(uint64_t),
+		    p->at / PAGE_BYTES * sizeof(uint64_t));
 	if (n < 0)
-		return -errno;
+		return (int)n;
 	if (n == 0)
 		return pagemap__check(p) ? -ESRCH : -EFAULT;
 	pages = (uint64_t)n / sizeof(uint64_t);
@@ -189,7 +197,7 @@ int pagemap__check(const struct pagemap *p)
 	uint64_t entry;
 
 	/* Once the last user of the address space is gone, the file is empty. */
-	return nocancel__read_at(p->fd, &entry, sizeof(entry), 0) == 0 ? -ESRCH : 0;
+	return read_at(p->fd, &entry, sizeof(entry), 0) == 0 ? -ESRCH : 0;
 }
 
 /* The kernel looks at the categories only if it is to return runs. */

@@ -2,7 +2,8 @@
  *
  * Which pages of a process hold data, and what else the kernel knows about them: /proc/PID/pagemap.
  * PAGEMAP_SCAN (Linux 6.7) skips what is not there; an older kernel is asked page by page. Usable
- * inside a signal handler: no memory but the caller's, and only system calls.
+ * inside a signal handler and without the C library: no memory but the caller's, and only system
+ * calls.
  * Source: Documentation/admin-guide/mm/pagemap.rst.
  */
 #ifndef PAGES_PAGEMAP_H

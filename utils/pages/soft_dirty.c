@@ -4,22 +4,22 @@
  */
 #include "pages/soft_dirty.h"
 
-#include <errno.h>
 #include <fcntl.h>
 
-#include "base/nocancel.h"
+#include "base/raw_syscall.h"
 
 int soft_dirty__clear(int fd)
 {
-	const int own =
-		fd < 0 ? nocancel__open("/proc/self/clear_refs", O_WRONLY | O_CLOEXEC, 0) : -1;
-	int err = 0;
+	long own = fd < 0 ? raw_syscall__call(SYS_openat, (uint64_t)AT_FDCWD,
+					      (uintptr_t) "/proc/self/clear_refs",
+					      O_WRONLY | O_CLOEXEC, 0)
+			  : -1;
+	long n;
 
 	if (fd < 0 && own < 0)
-		return -errno;
-	if (nocancel__write(fd < 0 ? own : fd, "4", 1) != 1)
-		err = -errno;
+		return (int)own;
+	n = raw_syscall__call(SYS_write, (uint64_t)(fd < 0 ? own : fd), (uintptr_t) "4", 1, 0);
 	if (own >= 0)
-		(void)nocancel__close(own);
-	return err;
+		(void)raw_syscall__call(SYS_close, (uint64_t)own, 0, 0, 0);
+	return n < 0 ? (int)n : 0;
 }

@@ -5,33 +5,25 @@
 #include "pages/write_protect.h"
 
 #include <errno.h>
-#include <sys/ioctl.h>
-#include <sys/resource.h>
+#include <linux/ioctl.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
-#include <unistd.h>
 
-#include "base/nocancel.h"
+#include "base/high_number.h"
+#include "base/raw_syscall.h"
 
 /* linux/userfaultfd.h of 6.7 */
 #define FEATURE_WP_UNPOPULATED (1ULL << 13)
 #define FEATURE_WP_ASYNC       (1ULL << 15)
 
-enum {
-	NUMBER = 700, /* out of the way of the program's own files */
-	FROM_LIMIT = 8,
-};
-
-/* The number that is asked for, or the next free one: a high one, but far below the limit, for the
- * kernel's table is as long as the highest number. */
-static int find_number(void)
+static long control(int uffd, unsigned long request, void *argument)
 {
-	struct rlimit limit;
+	return raw_syscall__call(SYS_ioctl, (uint64_t)uffd, request, (uintptr_t)argument, 0);
+}
 
-	if (syscall(SYS_prlimit64, 0, RLIMIT_NOFILE, NULL, &limit) == 0 &&
-	    limit.rlim_cur < NUMBER + FROM_LIMIT && limit.rlim_cur > FROM_LIMIT)
-		return (int)limit.rlim_cur - FROM_LIMIT;
-	return NUMBER;
+/* Returns 0 or -errno. */
+static long stat_of(int uffd, struct stat *st)
+{
+	return raw_syscall__call(SYS_fstat, (uint64_t)uffd, (uintptr_t)st, 0, 0);
 }
 
 int write_protect__prepare(int uffd, uint64_t *ret_inode)
@@ -40,28 +32,24 @@ int write_protect__prepare(int uffd, uint64_t *ret_inode)
 				 .features = FEATURE_WP_ASYNC | FEATURE_WP_UNPOPULATED};
 	struct stat st;
 
-	if (ioctl(uffd, UFFDIO_API, &api) < 0)
+	if (control(uffd, UFFDIO_API, &api) < 0)
 		return -EOPNOTSUPP;
-	*ret_inode = fstat(uffd, &st) == 0 ? st.st_ino : 0;
+	*ret_inode = stat_of(uffd, &st) == 0 ? st.st_ino : 0;
 	return 0;
 }
 
 int write_protect__open(uint64_t *ret_inode)
 {
-	int fd = (int)syscall(SYS_userfaultfd, WRITE_PROTECT_FLAGS), moved, err;
+	int fd = (int)raw_syscall__call(SYS_userfaultfd, WRITE_PROTECT_FLAGS, 0, 0, 0);
+	int err;
 
 	if (fd < 0)
-		return -errno;
-	err = write_protect__prepare(fd, ret_inode);
-	if (err) {
-		(void)nocancel__close(fd);
-		return err;
-	}
-	moved = (int)syscall(SYS_fcntl, fd, F_DUPFD_CLOEXEC, find_number());
-	if (moved < 0)
 		return fd;
-	(void)nocancel__close(fd);
-	return moved;
+	err = write_protect__prepare(fd, ret_inode);
+	if (!err)
+		return high_number__move(fd);
+	(void)raw_syscall__call(SYS_close, (uint64_t)fd, 0, 0, 0);
+	return err;
 }
 
 bool write_protect__is_open(int uffd, uint64_t inode)
@@ -69,7 +57,7 @@ bool write_protect__is_open(int uffd, uint64_t inode)
 	struct stat st;
 
 	/* It is of none of the kinds of S_IFMT. */
-	return uffd >= 0 && inode && fstat(uffd, &st) == 0 && st.st_ino == inode &&
+	return uffd >= 0 && inode && stat_of(uffd, &st) == 0 && st.st_ino == inode &&
 	       (st.st_mode & S_IFMT) == 0;
 }
 
@@ -80,15 +68,14 @@ int write_protect__register(int uffd, uint64_t start, uint64_t end)
 	struct uffdio_register range = {.range = {.start = start, .len = end - start},
 					.mode = UFFDIO_REGISTER_MODE_WP};
 	struct uffdio_writeprotect unprotect = {.range = range.range};
+	long err = control(uffd, UFFDIO_REGISTER, &range);
 
-	if (ioctl(uffd, UFFDIO_REGISTER, &range) < 0)
-		return -errno;
-	return ioctl(uffd, UFFDIO_WRITEPROTECT, &unprotect) < 0 ? -errno : 0;
+	return (int)(err ? err : control(uffd, UFFDIO_WRITEPROTECT, &unprotect));
 }
 
 int write_protect__unregister(int uffd, uint64_t start, uint64_t end)
 {
 	struct uffdio_range range = {.start = start, .len = end - start};
 
-	return ioctl(uffd, UFFDIO_UNREGISTER, &range) < 0 ? -errno : 0;
+	return (int)control(uffd, UFFDIO_UNREGISTER, &range);
 }

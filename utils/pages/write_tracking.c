@@ -6,13 +6,16 @@
 
 #include <errno.h>
 #include <sys/mman.h>
-#include <sys/syscall.h>
-#include <unistd.h>
 
-#include "base/nocancel.h"
 #include "base/page.h"
+#include "base/raw_syscall.h"
 #include "pages/soft_dirty.h"
 #include "pages/write_protect.h"
+
+static void close_fd(int fd)
+{
+	(void)raw_syscall__call(SYS_close, (uint64_t)fd, 0, 0, 0);
+}
 
 /* Is the page at address, which holds data, written? -1 if the kernel does not say. */
 static int ask(const struct write_tracking *t, struct pagemap *p, uint64_t address)
@@ -40,11 +43,12 @@ static bool round_trip(const struct write_tracking *t, struct pagemap *p,
  * the registration. Armed again it looked clean for ever (CVE-2025-21696). */
 static bool works(const struct write_tracking *t, struct pagemap *p)
 {
-	unsigned char *pages = mmap(NULL, 2 * PAGE_BYTES, PROT_READ | PROT_WRITE,
-				    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	const long mapped = raw_syscall__call6(SYS_mmap, 0, 2 * PAGE_BYTES, PROT_READ | PROT_WRITE,
+					       MAP_PRIVATE | MAP_ANONYMOUS, (uint64_t)-1, 0);
+	unsigned char *pages = (unsigned char *)mapped;
 	bool result = false;
 
-	if (pages == MAP_FAILED)
+	if (mapped < 0)
 		return false;
 	*pages = 1;
 	if (ask(t, p, (uintptr_t)pages) != 1) /* no soft-dirty bits: nothing need be armed */
@@ -52,13 +56,13 @@ static bool works(const struct write_tracking *t, struct pagemap *p)
 	if (!round_trip(t, p, pages) ||
 	    write_tracking__rearm(t, p, (uintptr_t)pages, (uintptr_t)pages + PAGE_BYTES))
 		goto out;
-	if (syscall(SYS_mremap, pages, PAGE_BYTES, PAGE_BYTES, MREMAP_MAYMOVE | MREMAP_FIXED,
-		    pages + PAGE_BYTES) < 0)
+	if (raw_syscall__call6(SYS_mremap, (uint64_t)mapped, PAGE_BYTES, PAGE_BYTES,
+			       MREMAP_MAYMOVE | MREMAP_FIXED, (uint64_t)mapped + PAGE_BYTES, 0) < 0)
 		goto out;
 	pages[PAGE_BYTES] = 2;
 	result = round_trip(t, p, pages + PAGE_BYTES);
 out:
-	(void)munmap(pages, 2 * PAGE_BYTES);
+	(void)raw_syscall__call(SYS_munmap, (uint64_t)mapped, 2 * PAGE_BYTES, 0, 0);
 	return result;
 }
 
@@ -103,7 +107,7 @@ int write_tracking__watch(struct write_tracking *t, enum write_tracking_way way,
 		err = write_protect__prepare(uffd, &t->inode);
 	if (!err)
 		return 0;
-	(void)nocancel__close(uffd);
+	close_fd(uffd);
 	t->uffd = -1;
 	write_tracking__close(t);
 	return err;
@@ -112,9 +116,9 @@ int write_tracking__watch(struct write_tracking *t, enum write_tracking_way way,
 void write_tracking__close(struct write_tracking *t)
 {
 	if (write_tracking__has_uffd(t))
-		(void)nocancel__close(t->uffd);
+		close_fd(t->uffd);
 	if (t->clear_refs >= 0)
-		(void)nocancel__close(t->clear_refs);
+		close_fd(t->clear_refs);
 	t->uffd = t->clear_refs = -1;
 	t->way = WRITE_TRACKING_NONE;
 }
@@ -130,7 +134,7 @@ bool write_tracking__let_go(struct write_tracking *t)
 
 	if (!write_protect__is_open(uffd, t->inode))
 		return false;
-	(void)nocancel__close(uffd);
+	close_fd(uffd);
 	return true;
 }
 

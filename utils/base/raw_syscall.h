@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * System calls without errno. Once the memory of the C library is gone, all threads of restart
- * share one thread area, and so one errno.
+ * System calls without errno and without the C library: for code that runs when the memory of the C
+ * library is gone, or is being replaced.
  */
-#ifndef BECOME_RAW_SYSCALL_H
-#define BECOME_RAW_SYSCALL_H
+#ifndef BASE_RAW_SYSCALL_H
+#define BASE_RAW_SYSCALL_H
 
 #include <errno.h>
 #include <linux/sched.h>
@@ -12,17 +12,25 @@
 #include <sys/syscall.h>
 
 /* Returns as the kernel does: -errno on failure. */
-static inline long raw_syscall__call(long number, uint64_t a, uint64_t b, uint64_t c, uint64_t d)
+static inline long raw_syscall__call6(long number, uint64_t a, uint64_t b, uint64_t c, uint64_t d,
+				      uint64_t e, uint64_t f)
 {
 	register uint64_t r10 __asm__("r10") = d;
-	register uint64_t r8 __asm__("r8") = 0; /* some calls of prctl(2) insist on it */
+	register uint64_t r8 __asm__("r8") = e;
+	register uint64_t r9 __asm__("r9") = f;
 	long result;
 
 	__asm__ volatile("syscall"
 			 : "=a"(result)
-			 : "0"(number), "D"(a), "S"(b), "d"(c), "r"(r10), "r"(r8)
+			 : "0"(number), "D"(a), "S"(b), "d"(c), "r"(r10), "r"(r8), "r"(r9)
 			 : "rcx", "r11", "memory");
 	return result;
+}
+
+/* The same for fewer arguments; the others are 0, on which some calls of prctl(2) insist. */
+static inline long raw_syscall__call(long number, uint64_t a, uint64_t b, uint64_t c, uint64_t d)
+{
+	return raw_syscall__call6(number, a, b, c, d, 0, 0);
 }
 
 /* clone3(2), and clone(2) where that is refused: filters of containers cannot look at its
