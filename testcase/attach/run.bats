@@ -6,6 +6,12 @@ load common
 # The target counts lines, so its answers show whether it went back.
 counter='n=0; while read -r line; do n=$((n + 1)); echo "$n"; done'
 
+# runs NAME: has the tracer executed it? Then target is its pid. The tracer may have helpers, too.
+runs()
+{
+	target=$(pgrep -x -P "$tracer_pid" "$1")
+}
+
 # run_counter OPTION...: the tracer runs the counter, with the pipes of common.bash
 run_counter()
 {
@@ -16,7 +22,7 @@ run_counter()
 	tracer_pid=$!
 	started+=("$tracer_pid")
 	expect_answer line 1
-	target=$(pgrep -P "$tracer_pid" | head -n 1)
+	wait_until 'the counter' runs sh
 	wait_until 'the socket' test -S "$dir/$socket"
 }
 
@@ -62,9 +68,10 @@ run_counter()
 }
 
 @test 'a program that was waited for lives on after detach' {
-	start_tracer --control-socket "$dir/$socket" --wait sleep
+	cp "$(command -v sleep)" "$dir/$waited"
+	start_tracer --control-socket "$dir/$socket" --wait "$waited"
 	wait_until 'the tracer to wait' says "$err" 'waiting for'
-	sleep 1000 3>&- &
+	"$dir/$waited" 1000 3>&- &
 	target=$!
 	started+=("$target")
 	wait_until 'the socket' test -S "$dir/$socket"
@@ -79,8 +86,8 @@ run_counter()
 		>"$out" 2>"$err" </dev/null 3>&- &
 	tracer_pid=$!
 	started+=("$tracer_pid")
+	wait_until 'testcase' runs testcase
 	wait_until 'the socket' test -S "$dir/$socket"
-	target=$(pgrep -P "$tracer_pid" | head -n 1)
 	for round in 1 2 3 4 5 6 7; do
 		out=$dir/said ctl checkpoint
 	done
@@ -101,7 +108,7 @@ run_counter()
 	tracer_pid=$!
 	started+=("$tracer_pid")
 	wait_until 'the checkpoint' says "$dir/answers" checkpoint
-	target=$(pgrep -P "$tracer_pid" | head -n 1)
+	runs "${python##*/}"
 	ctl rollback program
 	wait_until 'the rollback' says "$dir/answers" rollback
 	[ -z "$(ls -A "$control")" ]

@@ -41,12 +41,17 @@ wait_for()
 	done
 }
 
-# The image before has another name now, so no inode is used twice.
+# identity: what tells two images apart. An inode alone may be used again.
+identity()
+{
+	stat -c '%i, written at %y' image 2>/dev/null
+}
+
 has_changed()
 {
 	local now
 
-	now=$(stat -c %i image 2>/dev/null) && [ "$now" != "$last" ]
+	now=$(identity) && [ "$now" != "$last" ]
 }
 
 env "LD_PRELOAD=$build/libckpt.so" CKPT_FILE="$dir/image" CKPT_INCREMENTAL=1 "$@" \
@@ -56,7 +61,7 @@ for step in 0 1 2 3 4 5; do
 	wait_for "step $step" grep -q "^step $step\$" out
 	kill -USR2 "$pid"
 	wait_for "image $step" has_changed
-	last=$(stat -c %i image)
+	last=$(identity)
 	: >step$step
 done
 kill -KILL "$pid"

@@ -74,20 +74,44 @@ take_image()
 	wait "$pid" || true
 }
 
-# next_image: asks for one, and waits for it; the one before has another name now,
-# so no inode is used twice
+# next_image: asks for one, and waits for it
 next_image()
 {
 	kill -USR2 "$pid"
 	wait_for 'the next image' has_changed
-	last=$(stat -c %i image)
+	last=$(identity image)
+}
+
+# identity FILE: what tells two images apart. An inode alone may be used again.
+identity()
+{
+	stat -c '%i, written at %y' "$1"
 }
 
 has_changed()
 {
 	local now
 
-	now=$(stat -c %i image 2>/dev/null) && [ "$now" != "${last:-}" ]
+	now=$(identity image 2>/dev/null) && [ "$now" != "${last:-}" ]
+}
+
+# new_child: the child of the program that runs is in child; false if there is none
+new_child()
+{
+	local number stat
+
+	for number in $(pgrep -P "$pid"); do
+		stat=$(cat "/proc/$number/stat" 2>/dev/null) || continue
+		[[ ${stat##*) } != [ZX]* ]] || continue
+		child=$number
+		return
+	done
+	return 1
+}
+
+child_has_ended()
+{
+	! kill -0 "$child" 2>/dev/null || grep -q '^State:.*Z' "/proc/$child/status" 2>/dev/null
 }
 
 # expect_unharmed: the program goes on, and comes to its right end.
@@ -550,11 +574,8 @@ expect_end()
 
 @test 'increments squashed to one image, which is brought back without them' {
 	start CKPT_INCREMENTAL=1 count
-	kill -USR2 "$pid"
-	wait_for 'an image' test -e image
-	first=$(stat -c %i image)
-	kill -USR2 "$pid"
-	wait_for 'the next image' sh -c "[ -e image ] && [ \"\$(stat -c %i image)\" != $first ]"
+	next_image
+	next_image
 	kill -KILL "$pid"
 	wait "$pid" || true
 	"$BUILD/readckpt" image >table
@@ -595,7 +616,7 @@ restart_in_background()
 		rm -f image.1
 		restart_in_background old
 		next_image
-		[ "$(stat -c %i image.*)" = "$newer" ]
+		[ "$(identity image.*)" = "$newer" ]
 		"$BUILD/readckpt" image >/dev/null
 		# an image of its own, and the one that it came from, are replaced
 		if [ -z "$options" ]; then
@@ -979,8 +1000,10 @@ restart_in_background()
 		rm finish
 		start CKPT_INCREMENTAL=1 "shuffle $seed"
 		cmp alone.err err
-		last=$(stat -c %i image)
-		take_image
+		last=$(identity image)
+		next_image
+		kill -KILL "$pid"
+		wait "$pid" || true
 		touch finish
 		timeout -k 5 "$LIMIT" "$RESTART" image </dev/null
 		[ "$(tail -n 1 out)" = ok ]
@@ -1032,12 +1055,12 @@ assert len(json.load(sys.stdin)["threads"]) >= 9'
 
 	start CKPT_FORK=1 'heap 230'
 	next_image
-	until [ -n "${child:-}" ]; do # it may have written all before it is seen
+	until compgen -G 'image.????????????????' >part; do # it may have written all before it is seen
+		last=$(identity image)
 		kill -USR2 "$pid"
-		wait_for 'a child' pgrep -P "$pid" >child
-		kill -KILL "$(cat child)"
-		sleep 0.05
-		ls image.???????????????? >/dev/null 2>&1 && child=$(cat child)
+		wait_for 'a child, or its image' eval 'new_child || has_changed'
+		[ -z "${child:-}" ] || kill -KILL "$child" 2>/dev/null || true
+		wait_for 'the end of the child' child_has_ended
 		tries=$((tries - 1))
 		[ $tries -gt 0 ]
 	done

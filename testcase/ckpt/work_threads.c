@@ -332,7 +332,7 @@ static void vforks(void)
 	for (int i = 0; i < THREADS; i++)
 		before[i] = counts[i];
 	for (int i = 0; i < THREADS; i++) {
-		for (int tries = 0; counts[i] == before[i] && tries < 500; tries++)
+		for (int tries = 0; counts[i] == before[i] && tries < 100000; tries++)
 			(void)usleep(10000);
 		check(counts[i] != before[i]);
 	}

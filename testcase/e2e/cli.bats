@@ -248,35 +248,31 @@ run_tracer()
 }
 
 @test '--wait traces a program that is started by somebody else' {
-	local name=waited-$BATS_TEST_NUMBER # another test may wait at the same time
-
-	cp "$E2E/steps" "$dir/$name"
-	start_tracer --wait $name
-	wait_until 'the tracer' says "$err" "waiting for a program named $name"
+	cp "$E2E/steps" "$dir/$waited"
+	start_tracer --wait "$waited"
+	wait_until 'the tracer' says "$err" "waiting for a program named $waited"
 	TRACER_CONTROL_DIR=$control "$E2E/steps" exit=0
-	TRACER_CONTROL_DIR=$control timeout "$LIMIT_SECONDS" "$dir/$name" \
+	TRACER_CONTROL_DIR=$control timeout "$LIMIT_SECONDS" "$dir/$waited" \
 		save scramble restore verify scramble restore verify >"$dir/steps" 3>&-
 	[ "$(grep -c 'verify: ok' "$dir/steps")" = 2 ]
 	finish_tracer
 	expect_status 0
 	expect_column op checkpoint restore restore
-	expect_column comm $name $name $name
+	expect_column comm "$waited" "$waited" "$waited"
 	expect_each status ok
 	expect_no_control_files
 }
 
 @test '--wait follows the first of two programs' {
-	local name=waited-$BATS_TEST_NUMBER # another test may wait at the same time
-
-	cp "$E2E/steps" "$dir/$name"
-	start_tracer --wait $name
+	cp "$E2E/steps" "$dir/$waited"
+	start_tracer --wait "$waited"
 	wait_until 'the tracer' says "$err" 'waiting for a program named'
 	export TRACER_CONTROL_DIR=$control
-	"$dir/$name" touch="$dir/first" await="$dir/go" save scramble restore verify \
+	"$dir/$waited" touch="$dir/first" await="$dir/go" save scramble restore verify \
 		>"$dir/steps" 3>&- &
 	started+=($!)
 	wait_until 'the first program' test -e "$dir/first"
-	TRACER_TIMEOUT_MS=$NOBODY_ANSWERS_MS "$dir/$name" save >"$dir/second"
+	TRACER_TIMEOUT_MS=$NOBODY_ANSWERS_MS "$dir/$waited" save >"$dir/second"
 	expect_text "$dir/second" 'save: -110'
 	touch "$dir/go"
 	finish_tracer
@@ -286,13 +282,11 @@ run_tracer()
 }
 
 @test '--wait traces a program in a PID namespace of its own, as in a container' {
-	local name=waited-$BATS_TEST_NUMBER # another test may wait at the same time
-
-	cp "$E2E/process" "$dir/$name"
-	start_tracer --wait $name
+	cp "$E2E/process" "$dir/$waited"
+	start_tracer --wait "$waited"
 	wait_until 'the tracer' says "$err" 'waiting for a program named'
 	TRACER_CONTROL_DIR=$control unshare --pid --fork unshare --pid --fork \
-		"$dir/$name" fork threads >"$dir/scenes"
+		"$dir/$waited" fork threads >"$dir/scenes"
 	expect_text "$dir/scenes" 'fork: ok' 'threads: ok'
 	finish_tracer
 	expect_status 0
@@ -311,13 +305,11 @@ run_tracer()
 }
 
 @test 'SIGTERM to a tracer with --wait leaves the program alone' {
-	local name=waited-$BATS_TEST_NUMBER # another test may wait at the same time
-
-	cp "$E2E/steps" "$dir/$name"
-	start_tracer --wait $name
+	cp "$E2E/steps" "$dir/$waited"
+	start_tracer --wait "$waited"
 	wait_until 'the tracer' says "$err" 'waiting for a program named'
-	TRACER_CONTROL_DIR=$control TRACER_TIMEOUT_MS=$NOBODY_ANSWERS_MS "$dir/$name" \
-		save touch="$dir/saved" await="$dir/go" verify save exit=23 >"$dir/steps" 3>&- &
+	TRACER_CONTROL_DIR=$control "$dir/$waited" save touch="$dir/saved" await="$dir/go" verify \
+		wait=$NOBODY_ANSWERS_MS save exit=23 >"$dir/steps" 3>&- &
 	program=$!
 	started+=("$program")
 	wait_until 'the checkpoint' test -e "$dir/saved"

@@ -29,6 +29,7 @@ setup()
 	: >"$err"
 	started=()
 	tracer_pid=
+	waited=waited-$$ # for --wait: no other program on this machine has that name
 	export TRACER_TIMEOUT_MS=$((LIMIT_SECONDS * 1000))
 	unset TRACER_FAULT TRACER_CONTROL_DIR SUDO_UID
 }

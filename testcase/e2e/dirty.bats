@@ -113,12 +113,8 @@ few_pages()
 
 @test 'the tracer is killed: the target is unarmed and runs on' {
 	has_scan || skip "$why"
-	TRACER_FAULT=changed:die TRACER_TIMEOUT_MS=$NOBODY_ANSWERS_MS trace --dirty scan "$E2E/steps" \
-		bytes=1000003 save poke=5000 save poke=5000 verify touch="$dir/ran-on"
-	for ((i = 0; i < 1000; i++)); do
-		[ ! -e "$dir/ran-on" ] || break
-		sleep 0.05
-	done
-	[ -e "$dir/ran-on" ]
+	TRACER_FAULT=changed:die trace --dirty scan "$E2E/steps" bytes=1000003 save poke=5000 \
+		wait=$NOBODY_ANSWERS_MS save poke=5000 verify touch="$dir/ran-on"
+	wait_until 'the end of the program' test -e "$dir/ran-on"
 	expect_text "$out" 'verify: ok'
 }

@@ -102,15 +102,13 @@ run_build()
 }
 
 @test 'the default control folder, /tmp' {
-	for name in ready_to_checkpoint checkpoint_complete ready_to_restore restore_complete; do
-		[ ! -e "/tmp/$name" ] || skip "/tmp/$name is in use"
-	done
-	run_limited env -u TRACER_CONTROL_DIR "$TRACER" -o "$csv" \
-		env -u TRACER_CONTROL_DIR "$E2E/foreign" -r 3
+	cp "$TRACER" "$E2E/foreign" "$dir"
+	# a /tmp that nobody else uses; this folder may be in the one that it hides
+	run_limited unshare --mount sh -c 'mount -t tmpfs none /tmp && "$@" && ls -A /tmp' sh \
+		./tracer -o report.csv ./foreign -r 3
 	expect_status 0
 	expect_column status ok ok ok ok
-	[ ! -e /tmp/checkpoint_complete ]
-	[ ! -e /tmp/restore_complete ]
+	[ "$(tail -n 1 "$out")" = "$(grep 'every byte is right' "$out")" ]
 }
 
 @test 'another user in a sticky folder can remove the completion files' {

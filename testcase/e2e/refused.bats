@@ -108,17 +108,19 @@ play()
 		use POSIX ();
 		sub ask {
 			my ($request, $complete) = map { "$ENV{TRACER_CONTROL_DIR}/$_" } @_;
-			my $end = time + 3;
 			open(my $file, '>', $request) or die;
 			close $file;
-			until (POSIX::access($complete, 0)) { exit if time > $end }
+			until (POSIX::access($complete, 0)) {}
 			unlink $complete, $request;
 		}
 		my @numbers = (1) x 1000;
 		ask('ready_to_checkpoint', 'checkpoint_complete');
 		ask('ready_to_restore', 'restore_complete');
 	end
-	trace -q perl "$dir/script.pl"
+	start_tracer -q perl "$dir/script.pl"
+	wait_until 'the message' says "$err" 'polls'
+	kill -TERM "$tracer_pid"
+	finish_tracer
 	expect_text "$err" "process [0-9]* (perl) polls $control/checkpoint_complete again" \
 		'restore 2 has brought it back .* scripts'
 	[ "$(wc -l <"$err")" = 1 ]
@@ -126,20 +128,30 @@ play()
 
 # ---- requests that are not the target's ----
 
+has_two_children()
+{
+	[ "$(grep -c '^pid: ' "$out")" -eq 2 ]
+}
+
 @test 'a request of a child is noticed, also with -q, and told once' {
-	trace -q sh -c 'TRACER_TIMEOUT_MS=5000 "$@"; true' sh "$E2E/steps" save save
+	start_tracer -q sh -c '"$@"; "$@"; true' sh "$E2E/steps" save
+	wait_until 'the message' says "$err" "$control/ready_to_checkpoint is there"
+	kill -KILL "$(pid_of_program)"
+	wait_until 'the second child' has_two_children
+	sleep 2 # time enough for a mistake
+	kill -KILL "$(sed -n 's/^pid: //p' "$out" | tail -n 1)"
+	finish_tracer
 	expect_status 0
-	expect_text "$out" 'save: -110'
-	[ "$(wc -l <"$err")" = 1 ]
-	expect_text "$err" "$control/ready_to_checkpoint is there, but process [0-9]* (sh) did not" \
+	[ "$(grep -c '^tracer: ' "$err")" = 1 ]
+	expect_text "$err" "but process [0-9]* (sh) did not" \
 		'children are not followed; .* --wait'
 }
 
 @test 'a request that comes before the program that is waited for' {
-	start_tracer -q --wait waited-for
+	start_tracer -q --wait "$waited"
 	wait_until 'the tracer' test -e "$csv"
 	: >"$control/ready_to_restore"
-	wait_until 'the message' says "$err" 'ready_to_restore is there, but waited-for has not been'
+	wait_until 'the message' says "$err" 'ready_to_restore is there, but waited-[0-9]* has not been'
 	kill -INT "$tracer_pid"
 	finish_tracer
 }
@@ -222,8 +234,26 @@ play()
 	expect_text "$err" 'checkpoint 1 .* ended and had not polled .*checkpoint_complete .*seccomp'
 }
 
+# switches: how often the tracer has gone to sleep
+switches()
+{
+	sed -n 's/^voluntary_ctxt_switches:\t//p' "/proc/$tracer_pid/status"
+}
+
+has_slept()
+{
+	[ "$(switches)" -ge $((before + 5)) ]
+}
+
 @test 'a program that has mounts of its own and asks for nothing' {
-	trace unshare --mount sleep 3
+	local before
+
+	start_tracer unshare --mount sh -c 'touch ready; until [ -e go ]; do sleep 0.1; done'
+	wait_until 'the program' test -e "$dir/ready"
+	before=$(switches)
+	wait_until 'the tracer to have looked' has_slept
+	touch "$dir/go"
+	finish_tracer
 	expect_status 0
 	expect_text "$err" 'no request came .*; it had another root folder or mount namespace'
 }

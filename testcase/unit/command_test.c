@@ -365,7 +365,7 @@ int main(void)
 {
 	log__set_level(LOG_LEVEL_QUIET);
 	log__set_name("# command_test");
-	tap__plan(45);
+	tap__plan(51);
 	test_success();
 	test_mistakes();
 	test_failures();

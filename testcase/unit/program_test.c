@@ -211,7 +211,7 @@ static void test_free(void)
 	pid = program__pid(program);
 	program__free(program);
 	tap__ok(kill(pid, 0) < 0 && errno == ESRCH, "never released: killed and reaped");
-	if (program__start(SHELL("exec sleep 23"), NULL, "/", &none, &program) != 0)
+	if (program__start(SHELL("exec sleep 1000"), NULL, "/", &none, &program) != 0)
 		return;
 	pid = program__pid(program);
 	tap__equal(program__release(program, &what), 0, "a released one");

@@ -84,15 +84,15 @@ make_group()
 }
 
 @test 'no memory for extents: the failure is told, the program is unharmed' {
-	cp "$BUILD/e2e/steps" "$dir/waited-for"
+	cp "$BUILD/e2e/steps" "$dir/$waited"
 	make_group $((64 << 20))
 	sh -c "echo \$\$ >$group/cgroup.procs; exec \"\$@\"" sh "$TRACER" -e slab \
-		--control-dir "$control" -o "$csv" --wait waited-for \
+		--control-dir "$control" -o "$csv" --wait "$waited" \
 		>"$out" 2>"$err" </dev/null 3>&- &
 	tracer_pid=$!
 	started+=("$tracer_pid")
-	wait_until 'the tracer' says "$err" 'waiting for a program named waited-for'
-	TRACER_CONTROL_DIR=$control timeout "$LIMIT_SECONDS" "$dir/waited-for" \
+	wait_until 'the tracer' says "$err" 'waiting for a program named'
+	TRACER_CONTROL_DIR=$control timeout "$LIMIT_SECONDS" "$dir/$waited" \
 		bytes=1048576 save scramble restore verify unmap \
 		bytes=134217728 save verify restore verify unmap \
 		bytes=1048576 save scramble restore verify >"$dir/steps" 3>&-
