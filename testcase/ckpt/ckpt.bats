@@ -845,6 +845,52 @@ restart_in_background()
 	expect_end
 }
 
+# has_lines COUNT: does out have so many, or more?
+has_lines()
+{
+	[ "$(wc -l <out)" -ge "$1" ]
+}
+
+# start_lines MODE: output to the file out, opened with > or >>, which goes on after an image
+start_lines()
+{
+	rm -f finish out image
+	if [ "$1" = '>>' ]; then
+		echo before >out
+		exec 8>>out
+	else
+		exec 8>out
+	fi
+	env "LD_PRELOAD=$BUILD/libckpt.so" CKPT_FILE="$dir/image" "$WORK" lines >&8 2>err </dev/null 3>&- 4>&- 8>&- &
+	pid=$!
+	exec 8>&-
+	wait_for 'its output' has_lines 23
+	kill -USR2 "$pid"
+	wait_for 'an image' test -e image
+	wait_for 'more output' has_lines $(($(wc -l <out) + 230))
+	kill -KILL "$pid"
+	wait "$pid" || true
+	pid=
+	touch finish # so little more will come
+}
+
+@test 'brought back: the output of after the image is written anew' {
+	local count
+
+	start_lines '>'
+	count=$(wc -l <out)
+	"$RESTART" -v image 2>restart.err </dev/null
+	grep "is cut back to [0-9]* bytes, the end of what the process had written; file 1$" restart.err
+	[ "$(wc -l <out)" -lt "$count" ]
+	diff out <(echo ready; seq 0 $(($(wc -l <out) - 3)); echo ok)
+	# lines of others may be in such a file
+	start_lines '>>'
+	cp out out.then
+	"$RESTART" image </dev/null
+	diff <(head -n "$(wc -l <out.then)" out) out.then
+	[ "$(tail -n 1 out)" = ok ]
+}
+
 @test 'another root folder, or another mount namespace' {
 	[ "$(id -u)" -eq 0 ] || skip 'needs root'
 	unshare --mount true || skip 'there are no mount namespaces here'

@@ -55,6 +55,19 @@ static void files(void)
 	check(pread(own, text, 5, 0) == 5 && !memcmp(text, "work\n", 5));
 }
 
+/* Output without an end, to a file of the caller. */
+static void lines(void)
+{
+	unsigned int count = 0;
+
+	say("ready");
+	do {
+		printf("%u\n", count++);
+		must(fflush(stdout) == 0);
+		(void)usleep(1000);
+	} while (!must_finish());
+}
+
 /* A file that is written all the time: its offset must be that of the image's moment, although the
  * program goes on while a child writes the image. Lines are of one length, so those of the life
  * before that were not written again are right as well. */
@@ -497,6 +510,7 @@ static void guards(void)
 }
 
 const struct work_scene work_kernel[] = {
+	{"lines", lines},
 	{"files", files},
 	{"writes", writes},
 	{"signals", signals},

@@ -38,7 +38,8 @@ int files__check(const struct image *image, bool accept_changes, struct missing 
 		 struct files *ret);
 
 /*
- * Opens them, and closes all other numbers below first_fd.
+ * Opens them, and closes all other numbers below first_fd. What the process has written behind the
+ * end of its output since, it writes anew: it is cut off.
  * messages_fd: what stderr was, for its number is the process's; -1: nobody is told.
  * Returns 0; or -errno, and it has said why.
  */
