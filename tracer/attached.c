@@ -18,7 +18,10 @@
 #include "base/procfs.h"
 #include "target/reason.h"
 
-enum { EXIT_TRACER = 125 };
+enum {
+	EXIT_TRACER = 125,
+	LATE_MS = 20, /* how often to look at threads that have not stopped in time */
+};
 
 static int open_signals(void)
 {
@@ -60,7 +63,7 @@ static void tell_start(const struct commands *commands, const struct socket *soc
 /* Returns whether the process has ended. */
 static bool serve(struct commands *commands, struct socket *socket, int signals)
 {
-	bool has_more = false;
+	bool has_more = false, has_late = false;
 
 	while (!commands->is_detached) {
 		struct pollfd sources[] = {
@@ -69,7 +72,7 @@ static bool serve(struct commands *commands, struct socket *socket, int signals)
 			{.fd = socket__fd(socket), .events = POLLIN},
 		};
 
-		if (poll(sources, 3, has_more ? 0 : -1) < 0 && errno != EINTR) {
+		if (poll(sources, 3, has_more ? 0 : has_late ? LATE_MS : -1) < 0 && errno != EINTR) {
 			log__error("cannot wait for requests: %s", strerror(errno));
 			return false;
 		}
@@ -78,6 +81,7 @@ static bool serve(struct commands *commands, struct socket *socket, int signals)
 		if (sources[0].revents)
 			return false;
 		has_more = socket__serve(socket, command__answer, commands);
+		has_late = commands->attach && attach__release_late(commands->attach);
 	}
 	return false;
 }

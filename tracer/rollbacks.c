@@ -113,6 +113,12 @@ bool rollbacks__serve(struct rollbacks *rollbacks)
 	       socket__serve(rollbacks->socket, command__answer, &rollbacks->commands);
 }
 
+void rollbacks__tick(struct rollbacks *rollbacks)
+{
+	if (rollbacks->commands.attach)
+		(void)attach__release_late(rollbacks->commands.attach);
+}
+
 void rollbacks__close(struct rollbacks *rollbacks)
 {
 	socket__close(rollbacks->socket);

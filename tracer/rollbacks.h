@@ -56,6 +56,9 @@ int rollbacks__fd(const struct rollbacks *rollbacks);
 /* Carries out commands of tracer ctl. Returns whether more have arrived already. */
 bool rollbacks__serve(struct rollbacks *rollbacks);
 
+/* Lets go of threads that have stopped too late for a command. To be called from time to time. */
+void rollbacks__tick(struct rollbacks *rollbacks);
+
 /* Frees what it holds; harmless on a zeroed struct. */
 void rollbacks__close(struct rollbacks *rollbacks);
 

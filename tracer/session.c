@@ -306,6 +306,7 @@ bool session__tick(struct session *session)
 	(void)look(session); /* a full ring wakes nobody */
 	if (operation->phase == PHASE_IDLE) {
 		freeze__release(session->target.freeze); /* threads that stopped late */
+		rollbacks__tick(&session->rollbacks);
 		look_for_strangers(session);
 		look_for_astray(session);
 	}

@@ -209,9 +209,17 @@ void attach_state__retire(struct attach *attach, struct checkpoint *checkpoint)
 		checkpoint__free(checkpoint);
 }
 
+bool attach__release_late(struct attach *attach)
+{
+	if (freeze__holds_any(attach->freeze))
+		freeze__release(attach->freeze);
+	return freeze__holds_any(attach->freeze);
+}
+
 int attach_state__stop(struct attach *attach, bool drop_faults)
 {
-	int err = freeze__stop(attach->freeze, 0);
+	int err = attach__release_late(attach) ? -REASON_NOT_STOPPED
+					       : freeze__stop(attach->freeze, 0);
 
 	if (!err)
 		err = freeze__deliver(attach->freeze, drop_faults);

@@ -140,6 +140,11 @@ void attach__name_left_alone(struct attach *attach,
 			     void (*each)(const struct mapping *mapping, void *argument),
 			     void *argument);
 
+/* Lets go of threads that have stopped later than an operation waited for them, such as a parent
+ * that was inside vfork(2). Returns whether some have not stopped yet: to be called again after a
+ * while. */
+bool attach__release_late(struct attach *attach);
+
 /* A pidfd of the process, which becomes readable when the process ends. Borrowed. */
 int attach__pidfd(const struct attach *attach);
 

@@ -62,12 +62,13 @@ static int check_threads(const struct saving *s)
 
 static int copy_mapping(struct saving *s, const struct mapping *mapping)
 {
+	static const struct intervals none;
 	struct intervals pages = {0};
 	uint64_t count;
 	int err = memory__data_pages(s->attach->memory, mapping->start, mapping->end, &pages);
 
 	if (!err)
-		err = copy__pages(s->attach->memory, &pages, &s->copied, &count);
+		err = copy__pages(s->attach->memory, &pages, &none, &s->copied, &count);
 	intervals__clear(&pages);
 	return err;
 }
@@ -387,7 +388,7 @@ int attach__save(struct attach *attach, const char *path, const char *name,
 	s.writer = calloc(1, sizeof(*s.writer));
 	if (!s.writer)
 		return -ENOMEM;
-	err = helper__run(stop_and_look, &s);
+	err = attach__release_late(attach) ? -REASON_NOT_STOPPED : helper__run(stop_and_look, &s);
 	if (!err)
 		err = make_image(&s);
 	if (err == -EFBIG)

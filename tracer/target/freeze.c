@@ -344,6 +344,11 @@ void freeze__release(struct freeze *freeze)
 		reap(freeze, freeze->pid);
 }
 
+bool freeze__holds_any(const struct freeze *freeze)
+{
+	return freeze->count;
+}
+
 void freeze__free(struct freeze *freeze)
 {
 	struct held *held, *next;

@@ -12,7 +12,8 @@
 static const char *const texts[] = {
 	TEXT(REASON_TRACED) = "another process traces the target (gdb, strace?)",
 	TEXT(REASON_PTRACE_FORBIDDEN) = "ptrace of the target is forbidden",
-	TEXT(REASON_NOT_STOPPED) = "the target did not stop in time",
+	TEXT(REASON_NOT_STOPPED) = "the target did not stop in time; a parent "
+				   "inside vfork(2) cannot be stopped",
 	TEXT(REASON_NOT_POLLING) = "the target stopped polling",
 	TEXT(REASON_EMULATED) = "the target runs under valgrind, which keeps its registers in "
 				"memory: it cannot be rolled back",
