@@ -97,14 +97,82 @@ run_ctl()
 		>"$out" 2>"$dir/ctl.err" 3>&- || status=$?
 }
 
-# detach_and_check: nothing of the tracer remains in the target
-detach_and_check()
+# detach: nothing of the tracer remains in the target
+detach()
 {
 	ctl detach
 	finish_tracer
 	expect_status 0
 	[ ! -e "$dir/$socket" ]
-	expect_running "$target"
 	[ "$(sed -n 's/^TracerPid:\t//p' "/proc/$target/status")" = 0 ]
 	! ls -l "/proc/$target/fd" | grep userfaultfd
+}
+
+detach_and_check()
+{
+	detach
+	expect_running "$target"
+}
+
+# go_back LINE BEFORE AFTER: the target answers LINE with BEFORE, which is the first answer after
+# each rollback, and then with AFTER
+go_back()
+{
+	local round
+
+	attach
+	ctl checkpoint start
+	for ((round = 0; round < 23; round++)); do
+		expect_answer "$1" "$2"
+		expect_answer "$1" "$3"
+		ctl rollback start
+	done
+	expect_answer "$1" "$2"
+	detach_and_check
+	expect_answer "$1" "$3"
+}
+
+# goes_back COMMAND...: an example that asks for its own rollback, run by the tracer, comes back once
+goes_back()
+{
+	trace "$@"
+	expect_status 0
+	[ "$(cat "$out")" = "$(printf 'try 332833500\nback 499500')" ]
+	[ "$(grep -c ',checkpoint,auto,.*,ok,' "$csv")" -eq 1 ]
+	[ "$(grep -c ',rollback,auto,.*,ok,' "$csv")" -eq 1 ]
+	[ -z "$(ls -A "$control")" ]
+}
+
+# bring_back [OPTION...]: kills the target, and restarts $dir/image, with the pipes
+bring_back()
+{
+	tracer_pid= # it has ended
+	kill -KILL "$target"
+	wait "$target" || true
+	"$BUILD/restart" "$@" "$dir/image" <"$dir/in" >"$dir/answers" 2>"$dir/restart.err" 3>&- \
+		{to_target}>&- {from_target}>&- &
+	target=$!
+	started+=("$target")
+}
+
+# save_and_bring_back LINE BEFORE AFTER: the target answers LINE with BEFORE, which is the answer
+# after the restart as well, and then with AFTER
+save_and_bring_back()
+{
+	attach
+	ctl save "$dir/image"
+	expect_text "$out" "^saved $dir/image: .* thread"
+	expect_answer "$1" "$2"
+	expect_answer "$1" "$3"
+	detach_and_check
+	bring_back
+	expect_answer "$1" "$2"
+	expect_answer "$1" "$3"
+}
+
+# compile [OPTION...] <SOURCE: $dir/program, from C
+compile()
+{
+	cat >"$dir/program.c"
+	cc -O2 "$@" "$dir/program.c" -o "$dir/program" 2>"$err" || skip "cc: $(head -n 1 "$err")"
 }

@@ -6,17 +6,6 @@ load common
 
 EXAMPLES=$TREE/docs/examples
 
-# goes_back COMMAND...: an example, run by the tracer, comes back once
-goes_back()
-{
-	trace "$@"
-	expect_status 0
-	[ "$(cat "$out")" = "$(printf 'try 332833500\nback 499500')" ]
-	[ "$(grep -c ',checkpoint,auto,.*,ok,' "$csv")" -eq 1 ]
-	[ "$(grep -c ',rollback,auto,.*,ok,' "$csv")" -eq 1 ]
-	[ -z "$(ls -A "$control")" ]
-}
-
 # find_unpacked NAME PACKAGE...: as find_program, and the libraries of the packages are found
 find_unpacked()
 {
@@ -69,21 +58,6 @@ find_unpacked()
 @test 'php' {
 	find_unpacked php8.2 php8.2-cli libsodium23 libargon2-1 libxml2
 	goes_back "$program" -n "$EXAMPLES/rollback.php"
-}
-
-@test 'go' {
-	local go
-
-	go=$(command -v go) || {
-		unpack golang-1.19-go golang-1.19-src
-		go=$dir/packages/usr/lib/go-1.19/bin/go
-		export GOROOT=$dir/goroot
-		cp -rL "$dir/packages/usr/share/go-1.19" "$GOROOT"
-		cp -rL "$dir/packages/usr/lib/go-1.19/." "$GOROOT" 2>"$err" || true
-	}
-	HOME=$dir GOFLAGS=-mod=mod run_limited "$go" build -o "$dir/rollback" "$EXAMPLES/rollback.go"
-	expect_status 0
-	goes_back "$dir/rollback"
 }
 
 @test 'a rollback without a checkpoint for it is refused' {

@@ -15,24 +15,6 @@ start_server()
 	started+=("$target")
 }
 
-# go_back LINE BEFORE AFTER: the target answers LINE with BEFORE, which is the first answer after
-# each rollback, and then with AFTER
-go_back()
-{
-	local round
-
-	attach
-	ctl checkpoint start
-	for ((round = 0; round < 23; round++)); do
-		expect_answer "$1" "$2"
-		expect_answer "$1" "$3"
-		ctl rollback start
-	done
-	expect_answer "$1" "$2"
-	detach_and_check
-	expect_answer "$1" "$3"
-}
-
 @test 'python3: a generator half-way' {
 	find_python
 	start_target "$python" -I -u -c '

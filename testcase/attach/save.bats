@@ -3,39 +3,6 @@
 
 load common
 
-# bring_back [OPTION...]: kills the target, and restarts $dir/image, with the pipes
-bring_back()
-{
-	tracer_pid= # it has ended
-	kill -KILL "$target"
-	wait "$target" || true
-	"$BUILD/restart" "$@" "$dir/image" <"$dir/in" >"$dir/answers" 2>"$dir/restart.err" 3>&- \
-		{to_target}>&- {from_target}>&- &
-	target=$!
-	started+=("$target")
-}
-
-# save_and_bring_back LINE BEFORE AFTER: the target answers LINE with BEFORE, which is the answer
-# after the restart as well, and then with AFTER
-save_and_bring_back()
-{
-	attach
-	ctl save "$dir/image"
-	expect_text "$out" "^saved $dir/image: .* thread"
-	expect_answer "$1" "$2"
-	expect_answer "$1" "$3"
-	detach_and_check
-	bring_back
-	expect_answer "$1" "$2"
-	expect_answer "$1" "$3"
-}
-
-compile()
-{
-	cat >"$dir/program.c"
-	cc -O2 "$@" "$dir/program.c" -o "$dir/program" 2>"$err" || skip "cc: $(head -n 1 "$err")"
-}
-
 counter()
 {
 	start_target sh -c 'n=0; while read -r line; do n=$((n + 1)); echo "$n"; done'

@@ -34,7 +34,7 @@ static int find_own(struct pagemap *pagemap, const struct interval *range, struc
 	pagemap__begin(pagemap, range->start, range->end, PAGEMAP_FILE);
 	while ((more = pagemap__next(pagemap, &run)) > 0 && !err)
 		if (!(run.categories & PAGEMAP_FILE))
-			err = intervals__add(&changes->data, run.start, run.end);
+			err = intervals__add(&changes->own, run.start, run.end);
 	return err ? err : more;
 }
 
@@ -70,6 +70,8 @@ int changes__find(const struct write_tracking *tracking, struct pagemap *pagemap
 		err = find_ranges(mappings, LAYOUT_FILE, quiet, &ranges);
 	for (size_t i = 0; i < ranges.count && !err; i++)
 		err = find_own(pagemap, &ranges.items[i], ret);
+	if (!err)
+		err = intervals__unite(&ret->data, &ret->own);
 	intervals__clear(&ranges);
 	return err;
 }
@@ -78,5 +80,6 @@ void changes__clear(struct changes *changes)
 {
 	intervals__clear(&changes->written);
 	intervals__clear(&changes->data);
+	intervals__clear(&changes->own);
 	intervals__clear(&changes->unarmed);
 }

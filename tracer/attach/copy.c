@@ -17,6 +17,7 @@ enum { BATCH = 512 };
 struct batch {
 	struct memory *memory;
 	struct page_tree *tree;
+	const struct intervals *zeros;
 	uint32_t pages[BATCH];
 	uint64_t addresses[BATCH];
 	size_t count;
@@ -49,10 +50,11 @@ static int keep(struct batch *batch, uint64_t address, uint32_t page)
 	struct page_store *store = batch->tree->store;
 	const uint8_t *bytes = page_store__bytes(store, page);
 	const uint32_t before = page_tree__get(batch->tree, address);
-	const bool zero = image__is_zero(bytes, PAGE_BYTES);
+	const bool is_dropped =
+		image__is_zero(bytes, PAGE_BYTES) && !intervals__find(batch->zeros, address);
 	int err = 0;
 
-	if (zero)
+	if (is_dropped)
 		err = page_tree__set(batch->tree, address, 0);
 	else if (!before || memcmp(bytes, page_store__bytes(store, before), PAGE_BYTES) != 0) {
 		err = page_tree__set(batch->tree, address, page);
@@ -79,11 +81,11 @@ static int flush(struct batch *batch)
 	return err;
 }
 
-int copy__pages(struct memory *memory, const struct intervals *ranges, struct page_tree *tree,
-		uint64_t *ret_pages)
+int copy__pages(struct memory *memory, const struct intervals *ranges,
+		const struct intervals *zeros, struct page_tree *tree, uint64_t *ret_pages)
 {
 	const uint64_t total = intervals__bytes(ranges);
-	struct batch batch = {.memory = memory, .tree = tree};
+	struct batch batch = {.memory = memory, .tree = tree, .zeros = zeros};
 	struct progress progress = {0};
 	uint64_t done = 0;
 	int err = 0;

@@ -10,12 +10,12 @@
 #include "target/memory.h"
 
 /*
- * Makes the pages of tree in ranges those of the process. A page of zeros is taken out; one that
- * has not changed stays shared with other trees.
+ * Makes the pages of tree in ranges those of the process. A page of zeros is taken out unless it is
+ * in zeros, and one that has not changed stays shared with other trees.
  * *ret_pages: how many are new in tree. Returns 0; -ENOMEM; -ESRCH; or another -errno: some pages
  * are then as before.
  */
-int copy__pages(struct memory *memory, const struct intervals *ranges, struct page_tree *tree,
-		uint64_t *ret_pages);
+int copy__pages(struct memory *memory, const struct intervals *ranges,
+		const struct intervals *zeros, struct page_tree *tree, uint64_t *ret_pages);
 
 #endif

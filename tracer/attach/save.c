@@ -100,8 +100,8 @@ static int save(struct attach *attach, struct checkpoint *checkpoint, uint64_t *
 		err = remove_gone(attach, checkpoint);
 	}
 	if (!err)
-		err = copy__pages(attach->memory, &attach->changes.data, &checkpoint->tree,
-				  ret_pages);
+		err = copy__pages(attach->memory, &attach->changes.data, &attach->changes.own,
+				  &checkpoint->tree, ret_pages);
 	if (err)
 		attach_state__lose_base(attach);
 	return err;

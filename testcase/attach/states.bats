@@ -1,0 +1,266 @@
+# SPDX-License-Identifier: BSD-2-Clause
+# States in which a checkpoint finds a process, beyond those of programs.bats.
+
+load common
+
+is_stopped()
+{
+	[ "$(state_of "$target")" = T ]
+}
+
+@test 'a process that is stopped stays stopped, and goes on with SIGCONT' {
+	start_target sh -c 'n=0; while read -r line; do n=$((n + 1)); echo "$n"; done'
+	expect_answer go 1
+	kill -STOP "$target"
+	wait_until 'the stop' is_stopped
+	attach
+	for words in 'checkpoint start' rollback diff "save $dir/image" rollback; do
+		# shellcheck disable=SC2086 # words
+		ctl $words
+		is_stopped
+	done
+	kill -CONT "$target"
+	expect_answer go 2
+	# it was stopped at the checkpoint, and is not now
+	ctl rollback
+	expect_answer go 2
+	kill -STOP "$target"
+	wait_until 'the stop' is_stopped
+	ctl rollback
+	is_stopped
+	detach
+	is_stopped
+	kill -CONT "$target"
+	expect_answer go 2
+}
+
+@test 'SIGCONT just after a rollback of a stopped process' {
+	start_target sh -c 'n=0; while read -r line; do n=$((n + 1)); echo "$n"; done'
+	expect_answer go 1
+	attach
+	ctl checkpoint
+	for ((round = 0; round < 103; round++)); do
+		kill -STOP "$target"
+		ctl rollback
+		kill -CONT "$target"
+		expect_answer go 2
+	done
+	detach_and_check
+}
+
+@test 'zeros in a private mapping of a file, which has other bytes' {
+	compile <<-'C'
+		#include <stdio.h>
+		#include <string.h>
+		#include <sys/mman.h>
+
+		int main(int argc, char **argv)
+		{
+			static char bytes[2 << 12];
+			FILE *file = fopen(argv[argc - 1], "w+");
+			char line[64], *pages;
+
+			memset(bytes, 7, sizeof(bytes));
+			if (!file || fwrite(bytes, sizeof(bytes), 1, file) != 1 || fflush(file))
+				return 1;
+			pages = mmap(NULL, sizeof(bytes), PROT_READ | PROT_WRITE, MAP_PRIVATE,
+				     fileno(file), 0);
+			memset(pages, 0, 1 << 12);
+			while (fgets(line, sizeof(line), stdin)) {
+				printf("%d %d\n", pages[0]++, pages[1 << 12]);
+				pages[1 << 12] = 9;
+				fflush(stdout);
+			}
+		}
+	C
+	start_target "$dir/program" "$dir/file"
+	go_back go '0 7' '1 9'
+	save_and_bring_back go '2 9' '3 9'
+}
+
+@test 'a static program of musl' {
+	if command -v musl-gcc >"$out"; then
+		musl=musl-gcc
+	else
+		unpack musl-dev
+		include=$dir/packages/usr/include/x86_64-linux-musl
+		lib=$dir/packages/usr/lib/x86_64-linux-musl
+		musl="cc -nostdinc -isystem $include -nostdlib -static -no-pie -fno-stack-protector"
+		musl+=" $lib/crt1.o $lib/crti.o"
+		tail="-L$lib -lc -lgcc $lib/crtn.o"
+	fi
+	cat >"$dir/program.c" <<-'C'
+		#include <pthread.h>
+		#include <stdio.h>
+		#include <stdlib.h>
+		#include <string.h>
+
+		static char *add(char *list)
+		{
+			const size_t length = list ? strlen(list) : 0;
+
+			list = realloc(list, length + 100);
+			memset(list + length, 'x', 99);
+			list[length + 99] = '\0';
+			return list;
+		}
+
+		int main(void)
+		{
+			char line[64], *list = NULL;
+
+			while (fgets(line, sizeof(line), stdin)) {
+				list = add(list);
+				printf("%zu\n", strlen(list));
+				fflush(stdout);
+			}
+		}
+	C
+	# shellcheck disable=SC2086 # words
+	$musl -static -O2 "$dir/program.c" ${tail:-} -o "$dir/program" 2>"$err" ||
+		skip "no program: $(head -n 1 "$err")"
+	start_target "$dir/program"
+	expect_answer go 99
+	go_back go 198 297
+	save_and_bring_back go 396 495
+}
+
+@test 'AVX-512 registers are live' {
+	grep -q -w avx512f /proc/cpuinfo || skip 'the processor has no AVX-512'
+	compile -mavx512f <<-'C'
+		#include <immintrin.h>
+		#include <poll.h>
+		#include <stdio.h>
+		#include <string.h>
+
+		/* Waits for input with a pattern in ZMM31 and K3, by a call made by hand. */
+		static int keeps(unsigned char with)
+		{
+			unsigned char pattern[64], found[64];
+			struct pollfd source = {.fd = 0, .events = POLLIN};
+			long result = 7 /* poll */;
+			unsigned int mask = 0x1234 + with;
+
+			memset(pattern, with, sizeof(pattern));
+			__asm__ volatile("vmovdqu64 (%[pattern]), %%zmm31\n"
+					 "kmovw %k[mask], %%k3\n"
+					 "syscall\n"
+					 "vmovdqu64 %%zmm31, (%[found])\n"
+					 "kmovw %%k3, %k[mask]\n"
+					 : "+a"(result), [mask] "+r"(mask)
+					 : "D"(&source), "S"(1L), "d"(-1L), [pattern] "r"(pattern),
+					   [found] "r"(found)
+					 : "rcx", "r11", "zmm31", "k3", "memory");
+			return !memcmp(pattern, found, sizeof(found)) && mask == 0x1234U + with;
+		}
+
+		int main(void)
+		{
+			char line[64];
+			int lines = 0;
+
+			setvbuf(stdin, NULL, _IONBF, 0);
+			while (keeps((unsigned char)(lines + 1)) && fgets(line, sizeof(line), stdin)) {
+				printf("%d\n", ++lines);
+				fflush(stdout);
+			}
+			puts("wrong");
+		}
+	C
+	start_target "$dir/program"
+	expect_answer go 1
+	go_back go 2 3
+	save_and_bring_back go 4 5
+}
+
+@test 'AMX tiles are live' {
+	grep -q -w amx_tile /proc/cpuinfo || skip 'the processor has no AMX'
+	compile <<-'C'
+		#include <stdio.h>
+		#include <string.h>
+		#include <sys/syscall.h>
+		#include <unistd.h>
+
+		static _Alignas(64) unsigned char configuration[64] = {1}, before[1024], after[1024];
+
+		int main(void)
+		{
+			char line[64];
+			int lines = 0;
+
+			if (syscall(SYS_arch_prctl, 0x1023 /* ARCH_REQ_XCOMP_PERM */, 18))
+				return 1;
+			configuration[16] = 64;
+			configuration[48] = 16;
+			memset(before, 23, sizeof(before));
+			__asm__ volatile("ldtilecfg %0\ntileloadd (%1,%2), %%tmm0"
+					 : : "m"(configuration), "r"(before), "r"(64L));
+			while (fgets(line, sizeof(line), stdin)) {
+				__asm__ volatile("tilestored %%tmm0, (%0,%1)"
+						 : : "r"(after), "r"(64L) : "memory");
+				printf("%s %d\n", memcmp(before, after, sizeof(before)) ? "wrong" : "right",
+				       ++lines);
+				fflush(stdout);
+			}
+		}
+	C
+	start_target "$dir/program"
+	expect_answer go 'right 1'
+	attach
+	ctl checkpoint
+	expect_answer go 'right 2'
+	ctl rollback
+	expect_answer go 'right 2'
+	run_ctl save "$dir/image"
+	expect_status 1
+	expect_text "$dir/ctl.err" 'AMX'
+	detach_and_check
+}
+
+@test 'a parent inside vfork: refused, and it goes on' {
+	compile <<-'C'
+		#include <signal.h>
+		#include <stdio.h>
+		#include <sys/wait.h>
+		#include <unistd.h>
+
+		int main(void)
+		{
+			char line[64];
+			int lines = 0;
+
+			while (fgets(line, sizeof(line), stdin)) {
+				if (*line == 'v') {
+					puts("vfork");
+					fflush(stdout);
+					if (!vfork()) {
+						while (access("go-on", F_OK))
+							usleep(1000);
+						_exit(0);
+					}
+					wait(NULL);
+				}
+				printf("%d\n", ++lines);
+				fflush(stdout);
+			}
+		}
+	C
+	start_target "$dir/program"
+	expect_answer go 1
+	attach
+	ctl checkpoint
+	expect_answer v vfork
+	for words in checkpoint rollback diff "save $dir/image"; do
+		# shellcheck disable=SC2086 # words
+		run_ctl $words
+		expect_status 1
+		expect_text "$dir/ctl.err" 'did not stop in time'
+	done
+	: >"$dir/go-on"
+	IFS= read -r -t "$LIMIT_SECONDS" answer <&"$from_target"
+	[ "$answer" = 2 ]
+	expect_answer go 3
+	ctl rollback
+	expect_answer go 2
+	detach_and_check
+}
