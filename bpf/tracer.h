@@ -288,7 +288,7 @@ struct state { /* shared memory between both sides: the BPF object's .bss */
 	__u32 resumed;      /* and after the copy, before its answer */
 	__u32 held;         /* the target is to stand still from before the copy to the answer */
 	__u32 lazily_freed; /* memory may be taken away at any time: MADV_FREE */
-	__u32 whole; /* the checkpoint is one for rollbacks: of the whole process, by user space */
+	__u32 whole;  /* the checkpoint is one for rollbacks: of the whole process, by user space */
 	__u32 pinned; /* memory may be written unnoticed: pages that the kernel holds on to */
 };
 _Static_assert(sizeof(struct state) == 1360, "struct state crosses the border");

@@ -71,8 +71,9 @@ static bool serve(struct commands *commands, struct socket *socket, int signals)
 			{.fd = attach__pidfd(commands->attach), .events = POLLIN},
 			{.fd = socket__fd(socket), .events = POLLIN},
 		};
+		const int wait_ms = has_more ? 0 : has_late ? LATE_MS : -1;
 
-		if (poll(sources, 3, has_more ? 0 : has_late ? LATE_MS : -1) < 0 && errno != EINTR) {
+		if (poll(sources, 3, wait_ms) < 0 && errno != EINTR) {
 			log__error("cannot wait for requests: %s", strerror(errno));
 			return false;
 		}

@@ -132,7 +132,7 @@ go_back()
 	expect_answer "$1" "$3"
 }
 
-# goes_back COMMAND...: an example that asks for its own rollback, run by the tracer, comes back once
+# goes_back COMMAND...: an example that asks for its own rollback comes back once
 goes_back()
 {
 	trace "$@"
