@@ -92,6 +92,11 @@ __asm__(".pushsection .rodata\n"
 	"landing_end:\n"
 	".popsection\n");
 
+static size_t offset_of(const uint8_t *label)
+{
+	return (uintptr_t)label - (uintptr_t)landing_first;
+}
+
 /* ---- extended state ---- */
 
 enum {
@@ -243,7 +248,7 @@ int landing__make(struct landing *landing, uint64_t address, struct image *image
 		return -ENOMEM;
 	landing->address = address;
 	landing->code_bytes = PAGE_BYTES;
-	memcpy(landing->bytes, landing_first, (size_t)(landing_end - landing_first));
+	memcpy(landing->bytes, landing_first, offset_of(landing_end));
 	meeting = (struct meeting *)(landing->bytes + PAGE_BYTES);
 	meeting->threads = (uint32_t)image->thread_count;
 	meeting->restart.old_pid = image->process.pid;
@@ -260,7 +265,7 @@ int landing__make(struct landing *landing, uint64_t address, struct image *image
 		frame->state = address + at + state;
 		err = put_state(landing->bytes + at + state, registers, image->process.xcr0);
 		set_resume(&image->threads[i], registers,
-			   address + (i == first ? 0 : (uint64_t)(landing_other - landing_first)),
+			   address + (i == first ? 0 : offset_of(landing_other)),
 			   address + PAGE_BYTES, address + at);
 		at += frame_bytes(xstate_bytes);
 	}
