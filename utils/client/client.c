@@ -267,7 +267,7 @@ static int ask(const char *request, const char *complete, const char *back, unsi
 	uint64_t timeout_ns;
 	int err;
 
-	*paths.back = '\0';
+	paths.back[0] = '\0';
 	err = read_timeout(timeout_ms, &timeout_ns);
 	if (err)
 		return err;
