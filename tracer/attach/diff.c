@@ -303,15 +303,16 @@ static int compare(struct comparing *c)
 /* The paths of mappings belong to the checkpoints. */
 static void keep_mappings(struct diff *diff)
 {
+	const bool is_full = diff->mapping_count > DIFF_MAPPINGS;
 	struct diff_mapping *to = diff->mappings;
 
 	for (size_t i = 0; i < diff->mapping_count; i++) {
 		struct diff_mapping *item = &diff->mappings[i];
+		bool is_same;
 
 		item->mapping.path = NULL;
-		if (diff->mapping_count > DIFF_MAPPINGS && !item->bytes && item->state == DIFF_SAME)
-			diff->mappings_left_out++;
-		else if ((size_t)(to - diff->mappings) == DIFF_MAPPINGS)
+		is_same = !item->bytes && item->state == DIFF_SAME;
+		if ((is_full && is_same) || to == diff->mappings + DIFF_MAPPINGS)
 			diff->mappings_left_out++;
 		else
 			*to++ = *item;

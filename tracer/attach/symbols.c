@@ -123,7 +123,9 @@ static void read_symbols(struct module *module)
 	const size_t count = data ? data->d_size / header.sh_entsize : 0;
 
 	module->symbols = calloc(count + 1, sizeof(*module->symbols));
-	for (size_t i = 0; module->symbols && i < count; i++) {
+	if (!module->symbols)
+		return;
+	for (size_t i = 0; i < count; i++) {
 		GElf_Sym symbol;
 		const char *name;
 
@@ -138,8 +140,7 @@ static void read_symbols(struct module *module)
 				.name = name,
 			};
 	}
-	if (module->count)
-		qsort(module->symbols, module->count, sizeof(*module->symbols), compare_symbols);
+	qsort(module->symbols, module->count, sizeof(*module->symbols), compare_symbols);
 }
 
 static void read_module(struct symbols *symbols, struct module *module)
