@@ -194,17 +194,21 @@ int restore(void *ctx)
  * Before, it is made of the number of mappings and of their sizes. */
 static __u64 mappings_version(void)
 {
-	struct mm_struct *mm = bpf_get_current_task_btf()->mm;
+	struct mm_struct *mm = BPF_CORE_READ(bpf_get_current_task_btf(), mm);
 	struct mm_struct___6_4 *mm_6_4 = (void *)mm;
+	__u64 version;
 
 	if (!mm)
 		return 0;
 	if (bpf_core_field_exists(mm->mm_lock_seq))
-		return mm->mm_lock_seq.sequence;
+		return BPF_CORE_READ(mm, mm_lock_seq.sequence);
 	if (bpf_core_field_exists(mm_6_4->mm_lock_seq))
 		return BPF_CORE_READ(mm_6_4, mm_lock_seq);
-	return ((((mm->total_vm * 31) + mm->data_vm) * 31 + mm->exec_vm) * 31 + mm->stack_vm) * 31 +
-	       mm->map_count;
+	version = BPF_CORE_READ(mm, total_vm);
+	version = version * 31 + BPF_CORE_READ(mm, data_vm);
+	version = version * 31 + BPF_CORE_READ(mm, exec_vm);
+	version = version * 31 + BPF_CORE_READ(mm, stack_vm);
+	return version * 31 + BPF_CORE_READ(mm, map_count);
 }
 
 /* May a page be written, by the kernel or by a device, though nothing shows it? That is so if it
@@ -213,13 +217,13 @@ static __u64 mappings_version(void)
 static bool may_be_pinned(void)
 {
 	struct task_struct *task = bpf_get_current_task_btf();
-	struct mm_struct *mm = task->mm;
+	struct mm_struct *mm = BPF_CORE_READ(task, mm);
 
 	if (!mm)
 		return false;
-	return mm->pinned_vm.counter ||
-	       (bpf_core_field_exists(mm->ioctx_table) && mm->ioctx_table) ||
-	       (bpf_core_field_exists(task->io_uring) && task->io_uring);
+	return BPF_CORE_READ(mm, pinned_vm.counter) ||
+	       (bpf_core_field_exists(mm->ioctx_table) && BPF_CORE_READ(mm, ioctx_table)) ||
+	       (bpf_core_field_exists(task->io_uring) && BPF_CORE_READ(task, io_uring));
 }
 
 /* Notices pages that are pinned, and changes of mappings that no hook sees: by a process that

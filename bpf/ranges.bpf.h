@@ -300,9 +300,7 @@ int on_mprotect_exit(struct trace_event_raw_sys_exit *ctx)
 
 static __u64 program_break(void)
 {
-	struct task_struct *task = bpf_get_current_task_btf();
-
-	return task->mm ? task->mm->brk : 0;
+	return BPF_CORE_READ(bpf_get_current_task_btf(), mm, brk);
 }
 
 SEC("tp/syscalls/sys_enter_brk")

@@ -13,8 +13,8 @@ static void refuse(enum operation_kind kind)
 	state.ignored |= 1 << kind;
 }
 
-/* name_at: as in struct operation. */
-static void start_operation(enum operation_kind kind, __u32 name_at)
+/* name_at: as in struct operation. Returns whether it has begun. Not static, as walk_chunks(). */
+__noinline bool start_operation(__u32 kind, __u32 name_at)
 {
 	struct operation *operation = &state.operation;
 	struct task_struct *task = bpf_get_current_task_btf();
@@ -23,7 +23,7 @@ static void start_operation(enum operation_kind kind, __u32 name_at)
 	if (phase == PHASE_PREPARING || phase == PHASE_CLAIMED || phase == PHASE_COPIED ||
 	    !move_phase(phase, PHASE_CLAIMED)) {
 		refuse(kind);
-		return;
+		return false;
 	}
 	operation->sequence++;
 	operation->request_ns = bpf_ktime_get_ns();
@@ -36,11 +36,13 @@ static void start_operation(enum operation_kind kind, __u32 name_at)
 	operation->name_at = name_at;
 	operation->kind = kind;
 	operation->tid = target_ids().pid;
-	operation->uid = task->cred->fsuid.val;
-	operation->gid = task->cred->fsgid.val;
+	operation->uid = BPF_CORE_READ(task, cred, fsuid.val);
+	operation->gid = BPF_CORE_READ(task, cred, fsgid.val);
 	operation->threads = thread_count();
-	if (move_phase(PHASE_CLAIMED, PHASE_REQUESTED))
-		send(EVENT_REQUEST, operation->sequence, 0);
+	if (!move_phase(PHASE_CLAIMED, PHASE_REQUESTED))
+		return false;
+	send(EVENT_REQUEST, operation->sequence, 0);
+	return true;
 }
 
 static const char checkpoint_request_name[] = CHECKPOINT_REQUEST;
@@ -82,17 +84,17 @@ static void on_other_name(__u64 user_path, __u32 bytes, __u32 file)
 	if (bytes >= sizeof(CHECKPOINT_REQUEST)) {
 		at = bytes - sizeof(CHECKPOINT_REQUEST);
 		if (is_name(user_path + at, checkpoint_request_name) && is_in_folder(file))
-			start_operation(OPERATION_CHECKPOINT, at + 1);
+			(void)start_operation(OPERATION_CHECKPOINT, at + 1);
 	}
 	if (bytes >= sizeof(RESTORE_REQUEST)) {
 		at = bytes - sizeof(RESTORE_REQUEST);
 		if (is_name(user_path + at, restore_request_name) && is_in_folder(file))
-			start_operation(OPERATION_RESTORE, at + 1);
+			(void)start_operation(OPERATION_RESTORE, at + 1);
 	}
 	if (bytes >= sizeof(ROLLBACK_REQUEST)) {
 		at = bytes - sizeof(ROLLBACK_REQUEST);
 		if (is_name(user_path + at, rollback_request_name) && is_in_folder(file))
-			start_operation(OPERATION_ROLLBACK, at + 1);
+			(void)start_operation(OPERATION_ROLLBACK, at + 1);
 	}
 }
 
@@ -108,11 +110,11 @@ static void on_open(struct trace_event_raw_sys_exit *ctx, __u64 user_path, __u64
 	if (bytes < 0)
 		count_drop(COUNTER_PATHS_UNREAD);
 	else if (!bpf_strncmp(path, sizeof(path), (const char *)checkpoint_request))
-		start_operation(OPERATION_CHECKPOINT, 0);
+		(void)start_operation(OPERATION_CHECKPOINT, 0);
 	else if (!bpf_strncmp(path, sizeof(path), (const char *)restore_request))
-		start_operation(OPERATION_RESTORE, 0);
+		(void)start_operation(OPERATION_RESTORE, 0);
 	else if (!bpf_strncmp(path, sizeof(path), (const char *)rollback_request))
-		start_operation(OPERATION_ROLLBACK, 0);
+		(void)start_operation(OPERATION_ROLLBACK, 0);
 	else
 		on_other_name(user_path, bytes, ctx->ret);
 }

@@ -92,7 +92,9 @@ static __u32 visible_number(struct pid *pid)
 	return 0;
 }
 
-/* The same for a process that may be in a PID namespace below the tracer's: a container. */
+/* The same for a process that may be in a PID namespace below the tracer's: a container. Pointers in
+ * kernel structures are read by BPF_CORE_READ, here and elsewhere: for a plain load of one, the
+ * verifier searches all names of the kernel, which takes a millisecond each time. */
 static __always_inline struct bpf_pidns_info target_ids(void)
 {
 	struct task_struct *task = bpf_get_current_task_btf();
@@ -100,16 +102,14 @@ static __always_inline struct bpf_pidns_info target_ids(void)
 
 	if (ids.tgid)
 		return ids;
-	ids.pid = visible_number(task->thread_pid);
-	ids.tgid = visible_number(task->group_leader->thread_pid);
+	ids.pid = visible_number(BPF_CORE_READ(task, thread_pid));
+	ids.tgid = visible_number(BPF_CORE_READ(task, group_leader, thread_pid));
 	return ids;
 }
 
 static __u32 thread_count(void)
 {
-	struct task_struct *task = bpf_get_current_task_btf();
-
-	return task->signal->nr_threads;
+	return BPF_CORE_READ(bpf_get_current_task_btf(), signal, nr_threads);
 }
 
 /* An argument of the system call that the current thread returns from. Its registers still hold
@@ -137,10 +137,11 @@ static __u64 other_stack(void)
 {
 	struct task_struct *task = bpf_get_current_task_btf();
 	struct pt_regs *registers = (void *)bpf_task_pt_regs(task);
-	struct mm_struct *mm = task->mm;
+	struct mm_struct *mm = BPF_CORE_READ(task, mm);
 	__u64 pointer = registers->sp;
+	__u64 depth = mm ? BPF_CORE_READ(mm, start_stack) - pointer : 0;
 
-	if (mm && mm->start_stack - pointer <= mm->stack_vm * PAGE_BYTES)
+	if (mm && depth <= BPF_CORE_READ(mm, stack_vm) * PAGE_BYTES)
 		return 0;
 	return pointer;
 }
