@@ -117,8 +117,10 @@ for engine in slab chunk page; do
 	work "$engine" advice $advice
 	# shellcheck disable=SC2086 # words
 	work "$engine" change $change
-	work "$engine" fuzz steps
 done
+work slab fuzz steps
+work chunk fuzz steps
+play 'page: fuzz steps, 64 pages in a poll' -e page --pages-per-poll 64 -- workloads/fuzz steps
 work slab advice huge
 for way in scan soft; do # where the kernel has no such thing, all pages are compared
 	play "slab, $way: write" -e slab --dirty "$way" -- workloads/write store read beside-child \
