@@ -15,7 +15,7 @@
 enum result {
 	RESULT_OK = 0,
 	RESULT_WRONG = 1,  /* memory is not what it must be */
-	RESULT_BROKEN = 2, /* the case could not be run to its end: no tracer, no memory */
+	RESULT_BROKEN = 2, /* it did not come to its end: no tracer, no memory, wrong usage */
 };
 
 /* --- areas (area.c) --- */

@@ -122,11 +122,14 @@ static void read_arguments(int argc, char **argv, struct arguments *arguments)
 		.doc = "Save and recover this program's own memory through a tracer, and verify "
 		       "every byte of it.\vRun it as: tracer ./testcase\n\nWith --case all, "
 		       "idle and scramble share the SECONDS.\nExit status: 0 every byte is right; "
-		       "1 memory is wrong; 2 the case could not be run (no tracer answered, ...); "
-		       "64 wrong usage. Stopped by SIGINT, SIGTERM or SIGHUP it reports, removes "
+		       "1 memory is wrong; 2 the case could not be run (no tracer answered, ...), "
+		       "or wrong usage. Stopped by SIGINT, SIGTERM or SIGHUP it reports, removes "
 		       "its control files and dies of the signal.",
 	};
-	error_t err = argp_parse(&parser, argc, argv, ARGP_NO_HELP, NULL, arguments);
+	error_t err;
+
+	argp_err_exit_status = RESULT_BROKEN;
+	err = argp_parse(&parser, argc, argv, ARGP_NO_HELP, NULL, arguments);
 
 	if (err) {
 		(void)fprintf(stderr, "testcase: cannot read the options: %s\n", strerror(err));

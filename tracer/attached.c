@@ -40,6 +40,29 @@ static int open_signals(void)
 	return fd;
 }
 
+/* The name of a process, "" if it has ended. */
+static const char *name_of(pid_t pid)
+{
+	static char comm[32];
+	ssize_t bytes = procfs__read(pid, "comm", comm, sizeof(comm) - 1);
+
+	comm[bytes > 0 ? bytes - 1 : 0] = '\0';
+	return comm;
+}
+
+static void tell_failure(pid_t pid, int err)
+{
+	uint64_t tracer = 0;
+
+	if (err == -REASON_TRACED && !procfs__status_u64(pid, "TracerPid", &tracer) && tracer)
+		log__error("cannot attach to process %d: process %lu (%s) traces it; that one must "
+			   "detach first",
+			   pid, (unsigned long)tracer, name_of((pid_t)tracer));
+	else
+		log__error("cannot attach to process %d: %s", pid,
+			   err == -ESRCH ? "there is no such process" : reason__text(err));
+}
+
 static void tell_start(const struct commands *commands, const struct socket *socket)
 {
 	static const char *const ways[] = {
@@ -50,12 +73,9 @@ static void tell_start(const struct commands *commands, const struct socket *soc
 		[WRITE_TRACKING_PROTECT] = "userfaultfd",
 	};
 	struct attach_status status = attach__status(commands->attach);
-	char comm[32] = "";
-	ssize_t bytes = procfs__read(status.pid, "comm", comm, sizeof(comm) - 1);
 
-	comm[bytes > 0 ? bytes - 1 : 0] = '\0';
-	log__info("attached to process %d (%s); written memory is found by %s", status.pid, comm,
-		  ways[status.way]);
+	log__info("attached to process %d (%s); written memory is found by %s", status.pid,
+		  name_of(status.pid), ways[status.way]);
 	log__info("ask with: tracer ctl %d COMMAND (at %s); Ctrl-C detaches", status.pid,
 		  socket__path(socket));
 }
@@ -99,8 +119,7 @@ int attached__run(const struct options *options)
 		goto out;
 	err = attach__open(options->pid, WRITE_TRACKING_PROTECT, &commands.attach);
 	if (err) {
-		log__error("cannot attach to process %d: %s", options->pid,
-			   err == -ESRCH ? "there is no such process" : reason__text(err));
+		tell_failure(options->pid, err);
 		goto out;
 	}
 	if (socket__open(options->socket_path, options->pid, &socket))

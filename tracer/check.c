@@ -25,6 +25,7 @@
 #include "pages/write_tracking.h"
 
 #define EXIT_TRACER  125
+#define EXIT_USAGE   2
 #define LOCKDOWN     "/sys/kernel/security/lockdown"
 #define PTRACE_SCOPE "/proc/sys/kernel/yama/ptrace_scope"
 
@@ -200,7 +201,7 @@ int check__main(int argc, char **argv)
 		.doc = "Tell what this machine can do, one line each, and why not.",
 	};
 
-	argp_err_exit_status = EXIT_TRACER;
+	argp_err_exit_status = EXIT_USAGE;
 	argp_parse(&argp, argc, argv, ARGP_NO_HELP, NULL, NULL);
 	return check_all();
 }

@@ -7,7 +7,7 @@
 
 /* Reads the command line after "tracer", and prints a line for each ability on stdout. Nothing on
  * the machine is changed. Returns the exit status: 0, or 125 if stdout cannot be written. Wrong
- * usage ends the process with 125. */
+ * usage ends the process with 2. */
 int check__main(int argc, char **argv);
 
 #endif

@@ -24,8 +24,12 @@
 #include "base/progress.h"
 #include "base/text.h"
 #include "show_diff.h"
+#include "starting.h"
 
 enum {
+	LOOK_MS = 20,       /* how often a socket that is not there yet is looked for */
+	AT_LEAST_MS = 200,  /* a shell takes so long to start what it has put into the background */
+	AT_MOST_MS = 10000, /* for a tracer that is there, and does not listen */
 	EXIT_REFUSED = 1,
 	EXIT_USAGE = 2,
 	WORDS_MAX = 1 + COMMAND_WORDS,
@@ -210,6 +214,26 @@ static int make_line(const struct request *request, char *line, size_t size)
 	return err ? err : (int)strlen(line);
 }
 
+/* Connects. Waits if nobody listens there, but a tracer of that process is being started. Returns
+ * the socket or -errno. */
+static int connect_to(const struct sockaddr_un *address, pid_t pid)
+{
+	for (unsigned int waited_ms = 0;; waited_ms += LOOK_MS) {
+		int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0), err;
+
+		if (fd < 0)
+			return -errno;
+		if (!connect(fd, (const struct sockaddr *)address, sizeof(*address)))
+			return fd;
+		err = -errno;
+		close(fd);
+		if ((err != -ENOENT && err != -ECONNREFUSED) || waited_ms >= AT_MOST_MS ||
+		    (waited_ms >= AT_LEAST_MS && !starting__is(pid)))
+			return err;
+		(void)poll(NULL, 0, LOOK_MS);
+	}
+}
+
 /* Connects and sends. Returns the socket, or -errno after saying why. */
 static int ask(const struct request *request)
 {
@@ -235,12 +259,13 @@ static int ask(const struct request *request)
 			   strerror(err ? -err : -length));
 		return err ? err : length;
 	}
-	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	if (fd < 0 || connect(fd, (struct sockaddr *)&address, sizeof(address)) ||
-	    send(fd, line, (size_t)length, MSG_NOSIGNAL) != length) {
+	fd = connect_to(&address, request->pid);
+	err = fd < 0 ? fd : 0;
+	if (!err && send(fd, line, (size_t)length, MSG_NOSIGNAL) != length) {
 		err = -errno;
-		if (fd >= 0)
-			close(fd);
+		close(fd);
+	}
+	if (err) {
 		if (err == -ENOENT || err == -ECONNREFUSED)
 			log__error("no tracer listens at %s; start one with: tracer -p %d",
 				   address.sun_path, request->pid);

@@ -115,6 +115,22 @@ static int set_up(struct run *run)
 			       &run->session);
 }
 
+/* Says that it cannot be run. Returns the exit status. */
+static int refuse_program(const char *what, const char *name, int err)
+{
+	log__error("cannot %s %s: %s", what, name, strerror(-err));
+	return err == -ENOENT || err == -ENOTDIR ? EXIT_NOT_FOUND : EXIT_CANNOT_RUN;
+}
+
+/* A word that is mistyped is told before anything is made for it. Returns 0, or the exit status. */
+static int look_up_program(const struct run *run)
+{
+	const char *name = *run->options.program;
+	int err = program__look_up(name);
+
+	return err ? refuse_program("run", name, err) : 0;
+}
+
 /* Returns 0, or the exit status. */
 static int start_program(struct run *run)
 {
@@ -134,8 +150,8 @@ static int start_program(struct run *run)
 	err = program__release(run->program, &what);
 	if (!err)
 		return 0;
-	log__error("cannot %s %s: %s", what, *options->program, strerror(-err));
-	return err == -ENOENT || err == -ENOTDIR ? EXIT_NOT_FOUND : EXIT_CANNOT_RUN;
+	report__discard(run->report);
+	return refuse_program(what, *options->program, err);
 }
 
 /* Passes a signal on to the program, unless it comes from the terminal: that sends it to both. */
@@ -240,7 +256,7 @@ static void close_all(struct run *run)
 int main(int argc, char **argv)
 {
 	struct run run = {.signal_fd = -1, .target_fd = -1};
-	int status = EXIT_TRACER;
+	int status;
 
 	log__reserve_descriptors();
 	if (argc > 1 && !strcmp(argv[1], "check")) {
@@ -255,6 +271,12 @@ int main(int argc, char **argv)
 	log__set_level(run.options.verbosity);
 	if (run.options.pid)
 		return attached__run(&run.options);
+	if (run.options.program) {
+		status = look_up_program(&run);
+		if (status)
+			return status;
+	}
+	status = EXIT_TRACER;
 	if (set_up(&run))
 		goto out;
 	status = run.options.program ? start_program(&run) : 0;

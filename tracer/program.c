@@ -5,11 +5,13 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
+#include <limits.h>
 #include <pwd.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 #include "base/parse.h"
@@ -86,6 +88,45 @@ run_child(char **argv, const struct passwd *user, const char *control_dir, const
 	sigprocmask(SIG_SETMASK, mask, NULL);
 	execvp(argv[0], argv);
 	fail(failure_fd, 0);
+}
+
+/* Could a file be executed? */
+static int check_file(const char *path)
+{
+	struct stat status;
+
+	if (stat(path, &status))
+		return -errno;
+	if (S_ISDIR(status.st_mode))
+		return -EACCES;
+	return access(path, X_OK) ? -errno : 0;
+}
+
+int program__look_up(const char *name)
+{
+	const char *folders = getenv("PATH");
+	int found = -ENOENT;
+	size_t length;
+
+	if (strchr(name, '/'))
+		return check_file(name);
+	if (!*name || !folders)
+		return *name ? 0 : -ENOENT; /* execvp(3) has folders of its own then */
+	for (;; folders += length + 1) {
+		char path[PATH_MAX];
+		int err;
+
+		length = strcspn(folders, ":");
+		if (snprintf(path, sizeof(path), "%.*s/%s", length ? (int)length : 1,
+			     length ? folders : ".", name) < (int)sizeof(path)) {
+			err = check_file(path);
+			if (!err)
+				return 0;
+			found = err == -EACCES ? err : found;
+		}
+		if (!folders[length])
+			return found;
+	}
 }
 
 int program__start(char **argv, const char *user, const char *control_dir, const sigset_t *mask,

@@ -12,6 +12,10 @@
 
 struct program;
 
+/* Looks for a program where execvp(3) does. Returns 0 if it can be run; -ENOENT or -ENOTDIR if it
+ * is not found; or another -errno. What another user may do is known after program__release. */
+int program__look_up(const char *name);
+
 /* Forks the child, which waits. argv: the program and its arguments, borrowed until
  * program__release. user: name or number of the user to run it as; NULL: the user who called sudo,
  * else the caller. control_dir: TRACER_CONTROL_DIR in its environment. mask: its signal mask.

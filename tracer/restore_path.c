@@ -17,12 +17,13 @@ int restore_path__choose(enum restore_path wanted, const struct kernel_facts *fa
 		return 0;
 	}
 	if (wanted == RESTORE_BPF) {
-		log__error("--restore-path bpf: this kernel forbids bpf_probe_write_user "
-			   "(lockdown?); leave the option away to restore with process_vm_writev");
+		log__error("--restore-path bpf: this kernel forbids bpf_probe_write_user, "
+			   "as it does when it is locked down; leave the option away to restore "
+			   "with process_vm_writev");
 		return -EOPNOTSUPP;
 	}
 	log__info("Linux %s: checkpoint in BPF; restore with process_vm_writev, for the kernel "
-		  "forbids bpf_probe_write_user (lockdown?)",
+		  "forbids bpf_probe_write_user",
 		  facts->release);
 	return 0;
 }

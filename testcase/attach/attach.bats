@@ -75,6 +75,18 @@ counter()
 	expect_text "$dir/ctl.err" "tracer -p $$"
 }
 
+@test 'ctl waits for a tracer that has just been started' {
+	counter
+	"$TRACER" -p "$target" --control-socket "$dir/$socket" 2>"$err" </dev/null 3>&- &
+	tracer_pid=$!
+	started+=("$tracer_pid")
+	ctl checkpoint
+	expect_answer line 2
+	ctl rollback
+	expect_answer line 2
+	detach_and_check
+}
+
 @test 'a name that is none is refused by the tracer' {
 	counter
 	attach
@@ -205,7 +217,7 @@ counter()
 	attach
 	run_limited "$TRACER" -p "$target" --control-socket "$dir/$socket"
 	expect_status 125
-	expect_text "$err" 'another tracer listens there'
+	expect_text "$err" "another tracer (process $tracer_pid) listens there; .* tracer ctl $target detach"
 	ctl checkpoint
 	detach_and_check
 }
@@ -272,7 +284,7 @@ threading.Event().wait()
 	strace -o "$dir/strace" -p "$target" 2>"$dir/strace.err" 3>&- &
 	started+=($!)
 	wait_until strace says "$dir/strace.err" attached
-	expect_refused "$target" 'another process traces the target'
+	expect_refused "$target" "process [0-9]* (strace) traces it; that one must detach first"
 	expect_answer line 2
 }
 
@@ -373,7 +385,7 @@ threading.Event().wait()
 	expect_status 0
 	expect_text "$out" '^tracefs *no' '^call tracepoints *? ' '^tracer PROGRAM *yes'
 	run_limited "$TRACER" check nonsense
-	expect_status 125
+	expect_status 2
 	run_limited sh -c '"$1" check >/dev/full' sh "$TRACER"
 	expect_status 125
 }

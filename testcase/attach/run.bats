@@ -61,7 +61,8 @@ run_counter()
 
 @test 'the default socket is there while the program runs' {
 	run_limited "$TRACER" --control-dir "$control" -o "$csv" \
-		sh -c '"$1" ctl $$ checkpoint && "$1" ctl $$ list --json; ls "/run/tracer/$$.sock"' sh "$TRACER"
+		sh -c 'until [ -S "/run/tracer/$$.sock" ]; do sleep 0.05; done
+			"$1" ctl $$ checkpoint && "$1" ctl $$ list --json; ls "/run/tracer/$$.sock"' sh "$TRACER"
 	expect_status 0
 	expect_text "$out" '^checkpoint 1' '"name":"1"' '^/run/tracer/[0-9]*.sock$'
 	[ ! -e "$(tail -n 1 "$out")" ]

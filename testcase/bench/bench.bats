@@ -50,6 +50,18 @@ field()
 		$at["op"] == op { print $at[name] }' bench.csv
 }
 
+@test 'every program says how it is called' {
+	for program in "$BENCH"/bench_*; do
+		[[ $program != *.* ]] || continue
+		for option in -h --help; do
+			"$program" $option >out 2>err
+			grep "^usage: ${program##*/} " out
+			[ ! -s err ]
+		done
+	done
+	[ -z "$(ls -- -* 2>/dev/null)" ] # no file was made of that name
+}
+
 @test 'a median, and ratios that are taken within the rounds' {
 	write_run
 	collect

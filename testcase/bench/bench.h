@@ -15,6 +15,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -32,6 +33,18 @@
 		fprintf(stderr, "%s%s\n", error_ ? ": " : "", error_ ? strerror(error_) : "");     \
 		exit(1);                                                                           \
 	} while (0)
+
+/* Says how the program is called, and ends it: with 0 if it was asked (-h, --help), with 2 if it was
+ * called wrongly. */
+static inline void bench__check_usage(int argc, char **argv, bool is_wrong, const char *usage)
+{
+	bool is_asked = argc == 2 && (!strcmp(argv[1], "-h") || !strcmp(argv[1], "--help"));
+
+	if (!is_asked && !is_wrong)
+		return;
+	fprintf(is_asked ? stdout : stderr, "usage: %s\n", usage);
+	exit(is_asked ? 0 : 2);
+}
 
 static inline uint64_t bench__now_ns(void)
 {

@@ -187,7 +187,8 @@ int main(int argc, char **argv)
 		close(samples);
 		return 0;
 	}
-	fprintf(stderr, "usage: bench_calls SAMPLES other|maps|churn on|off ENGINE\n"
-			"       bench_calls SAMPLES startup ROUNDS TRACER [ARG...] true\n");
+	bench__check_usage(argc, argv, true,
+			   "bench_calls SAMPLES other|maps|churn on|off ENGINE\n"
+			   "       bench_calls SAMPLES startup ROUNDS TRACER [ARG...] true");
 	return 2;
 }

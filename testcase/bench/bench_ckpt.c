@@ -166,11 +166,8 @@ int main(int argc, char **argv)
 	unsigned int rounds = argc > 3 ? (unsigned int)strtoul(argv[3], NULL, 10) : 1;
 	unsigned char *memory;
 
-	if (!bytes) {
-		(void)fputs("usage: bench_ckpt write|fork|increment|restart MIB [ROUNDS]\n",
-			    stderr);
-		return 2;
-	}
+	bench__check_usage(argc, argv, !bytes,
+			   "bench_ckpt write|fork|increment|restart MIB [ROUNDS]");
 	memory = make_memory(bytes);
 	if (strcmp(argv[1], "write") == 0)
 		measure_write(rounds);

@@ -334,15 +334,14 @@ int main(int argc, char **argv)
 {
 	struct bench bench = {0};
 
-	if (argc != 8 || parse__u64(argv[1], PAGE, 1ULL << 36, &bench.bytes) ||
-	    bench.bytes % PAGE || parse__u64(argv[2], 1, 100000, &bench.min_rounds) ||
-	    parse__u64(argv[3], bench.min_rounds, 100000, &bench.max_rounds) ||
-	    parse__u64(argv[4], 0, 1000000, &bench.budget_ms) ||
-	    parse__u64(argv[5], 0, UINT64_MAX, &bench.seed)) {
-		fprintf(stderr, "usage: bench_client BYTES MIN_ROUNDS MAX_ROUNDS BUDGET_MS SEED "
-				"ENGINE SAMPLES\n");
-		return 2;
-	}
+	bench__check_usage(
+		argc, argv,
+		argc != 8 || parse__u64(argv[1], PAGE, 1ULL << 36, &bench.bytes) ||
+			bench.bytes % PAGE || parse__u64(argv[2], 1, 100000, &bench.min_rounds) ||
+			parse__u64(argv[3], bench.min_rounds, 100000, &bench.max_rounds) ||
+			parse__u64(argv[4], 0, 1000000, &bench.budget_ms) ||
+			parse__u64(argv[5], 0, UINT64_MAX, &bench.seed),
+		"bench_client BYTES MIN_ROUNDS MAX_ROUNDS BUDGET_MS SEED ENGINE SAMPLES");
 	bench.engine = argv[6];
 	bench.samples_path = argv[7];
 	start_helper(&bench);

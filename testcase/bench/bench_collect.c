@@ -364,10 +364,13 @@ static void free_groups(struct collection *all)
 
 int main(int argc, char **argv)
 {
+	const char *usage =
+		"bench_collect -o FILE -t TIME -k KERNEL -c CPU -r REVISION [-e] STEM...";
 	struct collection all = {.time = "", .kernel = "", .cpu = "", .commit = ""};
 	struct csv *csv;
 	int option, err;
 
+	bench__check_usage(argc, argv, argc < 2, usage);
 	while ((option = getopt(argc, argv, "o:t:k:c:r:e")) != -1) {
 		switch (option) {
 		case 'o':
@@ -392,11 +395,7 @@ int main(int argc, char **argv)
 			return 2;
 		}
 	}
-	if (!all.output || optind == argc) {
-		fprintf(stderr, "usage: bench_collect -o FILE -t TIME -k KERNEL -c CPU -r REVISION "
-				"[-e] STEM...\n");
-		return 2;
-	}
+	bench__check_usage(argc, argv, !all.output || optind == argc, usage);
 	for (int i = optind; i < argc; i++)
 		read_run(&all, argv[i]);
 	add_differences(&all);

@@ -135,10 +135,7 @@ int main(int argc, char **argv)
 	uint32_t *words;
 	int samples;
 
-	if (argc != 3) {
-		fprintf(stderr, "usage: bench_files SAMPLES ENGINE\n");
-		return 2;
-	}
+	bench__check_usage(argc, argv, argc != 3, "bench_files SAMPLES ENGINE");
 	samples = bench__open_samples(argv[1]);
 	words = malloc(WORDS * sizeof(*words));
 	if (!words)

@@ -143,10 +143,7 @@ int main(int argc, char **argv)
 	struct printout out = {.columns = 4};
 	struct table table;
 
-	if (argc != 2 + markdown) {
-		fprintf(stderr, "usage: bench_goals [--markdown] FILE\n");
-		return 2;
-	}
+	bench__check_usage(argc, argv, argc != 2 + markdown, "bench_goals [--markdown] FILE");
 	csv_read__open(argv[argc - 1], 0, &table);
 	(void)printout__row(&out);
 	printout__set(&out, 0, "goal");

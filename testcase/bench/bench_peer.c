@@ -31,10 +31,8 @@ int main(int argc, char **argv)
 	sigset_t wanted;
 	int got;
 
-	if (argc != 4 || parse__u64(argv[1], 4096, 1ULL << 36, &bytes)) {
-		fprintf(stderr, "usage: bench_peer BYTES READY RIGHT\n");
-		return 2;
-	}
+	bench__check_usage(argc, argv, argc != 4 || parse__u64(argv[1], 4096, 1ULL << 36, &bytes),
+			   "bench_peer BYTES READY RIGHT");
 	sigemptyset(&wanted);
 	sigaddset(&wanted, SIGUSR1);
 	if (sigprocmask(SIG_BLOCK, &wanted, NULL))

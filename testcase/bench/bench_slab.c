@@ -246,10 +246,7 @@ int main(int argc, char **argv)
 	const size_t counts[] = {61, 4093, 65521};
 	int samples = -1;
 
-	if (argc > 2) {
-		fprintf(stderr, "usage: bench_slab [SAMPLES]\n");
-		return 2;
-	}
+	bench__check_usage(argc, argv, argc > 2, "bench_slab [SAMPLES]");
 	if (argc == 2)
 		samples = bench__open_samples(argv[1]);
 	for (size_t i = 0; i < sizeof(sequences) / sizeof(*sequences); i++)

@@ -72,10 +72,7 @@ int main(int argc, char **argv)
 	uint64_t *keys;
 	int samples;
 
-	if (argc != 2) {
-		fprintf(stderr, "usage: bench_store SAMPLES\n");
-		return 2;
-	}
+	bench__check_usage(argc, argv, argc != 2, "bench_store SAMPLES");
 	keys = calloc(ENTRIES, sizeof(*keys));
 	chunks = calloc(ENTRIES, sizeof(*chunks));
 	if (!keys || !chunks)

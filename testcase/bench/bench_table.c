@@ -238,10 +238,7 @@ int main(int argc, char **argv)
 	bool markdown = argc == 3 && !strcmp(argv[1], "--markdown");
 	struct table table;
 
-	if (argc != 2 + markdown) {
-		fprintf(stderr, "usage: bench_table [--markdown] FILE\n");
-		return 2;
-	}
+	bench__check_usage(argc, argv, argc != 2 + markdown, "bench_table [--markdown] FILE");
 	csv_read__open(argv[argc - 1], 0, &table);
 	errno = 0;
 	if (table.rows < 2)

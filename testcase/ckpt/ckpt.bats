@@ -1229,6 +1229,7 @@ os.wait()' >out 2>err
 }
 
 @test 'images that are none' {
+	expect_refused 'no FILE is given, and there is no myckpt here; usage: restart '
 	expect_refused 'nothing: cannot open: No such file' nothing
 	: >empty
 	expect_refused 'empty: not an image: it has only 0 bytes' empty

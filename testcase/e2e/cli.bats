@@ -48,7 +48,22 @@ run_tracer()
 	expect_text "$err" "$dir/nothing: No such file"
 	trace no-such-program-anywhere
 	expect_status 127
+	[ "$(wc -l <"$err")" -eq 1 ]
+	[ ! -e "$csv" ]
 	expect_no_control_files
+	trace '' # an empty name
+	expect_status 127
+	PATH=/nowhere::$PATH trace true
+	expect_status 0
+	env -u PATH "$TRACER" -q --control-dir "$control" -o "$csv" true
+	ln -s /nowhere "$dir/nowhere"
+	trace "$dir/nowhere"
+	expect_status 127
+	printf '#!/nowhere\n' >"$dir/script"
+	chmod 755 "$dir/script"
+	run_limited "$TRACER" --control-dir "$control" "$dir/script"
+	expect_status 127
+	[ -z "$(ls results)" ] # the interpreter is looked for after the report was made
 }
 
 @test '126 and 127 as another user' {

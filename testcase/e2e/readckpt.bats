@@ -62,8 +62,9 @@ unmount_small()
 
 @test 'myckpt is read when nothing is named' {
 	readckpt
-	expect_status 1
-	expect_text "$err" '^readckpt: myckpt: cannot open: No such file'
+	expect_status 2
+	[ "$(wc -l <"$err")" -eq 1 ]
+	expect_text "$err" '^readckpt: no FILE is given, and there is no myckpt here; usage: readckpt '
 	make_images
 	cp full myckpt
 	readckpt

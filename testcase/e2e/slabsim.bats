@@ -172,7 +172,7 @@ type_in()
 		'--every 0' '--every 10' '-x nonsense' '--nonsense' 'word' '-a'; do
 		# shellcheck disable=SC2086 # several words
 		slabsim $arguments
-		expect_status 64
+		expect_status 2
 		expect_text "$err" slabsim
 		[ ! -s "$out" ]
 	done

@@ -17,7 +17,7 @@
 #include "talk.h"
 #include "tap.h"
 
-#define TESTS      65
+#define TESTS      67
 #define OTHER_USER 54321
 
 #define CHECKPOINT OPERATION_CHECKPOINT
@@ -96,10 +96,31 @@ static void test_bad_folders(void)
 	/* a folder with a long name: the same folder, with many slashes */
 	length = strlen(folder);
 	memcpy(path, folder, length);
-	memset(path + length, '/', PATH_BYTES - 32 - length);
-	path[PATH_BYTES - 32] = '\0';
+	memset(path + length, '/', PATH_BYTES - 31 - length);
+	path[PATH_BYTES - 31] = '\0';
 	test_refused(path, -ENAMETOOLONG, "a long name");
 	must(unlink("plain"));
+}
+
+/* The longest name that is allowed has room for each file. */
+static void test_long_name(void)
+{
+	char path[2 * PATH_MAX], name[PATH_BYTES];
+	struct control *control = NULL;
+	const int length = PATH_BYTES - 32 - (int)strlen(folder) - 1;
+
+	(void)snprintf(name, sizeof(name), "%0*d", length, 0);
+	must(mkdir(name, 0700));
+	(void)snprintf(path, sizeof(path), "%s/%s", folder, name);
+	if (tap__equal(control__open(path, &control), 0, "the longest name that is allowed")) {
+		const char *completion = control__completion_path(control, CHECKPOINT);
+
+		tap__ok(!strncmp(completion, path, strlen(path)) &&
+				!strcmp(completion + strlen(path), "/checkpoint_complete"),
+			"has room for its files");
+	}
+	control__free(control);
+	must(rmdir(name));
 }
 
 static void test_paths(void)
@@ -338,6 +359,7 @@ static void run_tests(void)
 		tap__skip(TESTS - 8, "needs root: the lock of a folder is in /run");
 		return;
 	}
+	test_long_name();
 	test_paths();
 	test_open();
 	test_open_not_plain();

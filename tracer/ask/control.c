@@ -18,7 +18,8 @@
 #include "ask/control.h"
 
 #define LOCK_PATH     "/run/tracer.lock"
-#define LOCK_PLACES   ((1ULL << 62) - 1)    /* the largest place of a lock */
+#define LOCK_PLACES   ((1ULL << 62) - 1) /* the largest place of a lock */
+#define FOLDER_MAX    (PATH_BYTES - 32)  /* leaves room for a slash, the longest name and its NUL */
 #define DEVICE_FACTOR 0x9e3779b97f4a7c15ULL /* spreads devices over them */
 
 static const char *const requests[OPERATION_KINDS] = {CHECKPOINT_REQUEST, RESTORE_REQUEST,
@@ -107,10 +108,10 @@ static int set_paths(struct control *control, const char *folder)
 	if (!real)
 		return refuse_folder(folder, -errno);
 	/* what the target writes must be what we compare: the name as given, if it is absolute */
-	if (snprintf(control->folder, PATH_BYTES, "%s", *folder == '/' ? folder : real) >=
-	    PATH_BYTES - 32) {
+	if (snprintf(control->folder, PATH_BYTES, "%s", *folder == '/' ? folder : real) >
+	    FOLDER_MAX) {
 		log__error("control folder %s: the name is too long, %d bytes are allowed", folder,
-			   PATH_BYTES - 32);
+			   FOLDER_MAX);
 		err = -ENAMETOOLONG;
 	}
 	free(real);

@@ -38,6 +38,7 @@ struct socket {
 	ino_t inode;
 	int listener;
 	int epoll;
+	pid_t other;    /* who listens there already; 0: nobody, or not known */
 	uint64_t heard; /* counts what was heard, of all clients */
 	struct client clients[SOCKET_CLIENTS];
 };
@@ -90,8 +91,10 @@ static int bind_at(struct socket *s)
 }
 
 /* Is there a socket to which nobody listens? */
-static int check_stale(const struct socket *s)
+static int check_stale(struct socket *s)
 {
+	struct ucred peer = {0};
+	socklen_t bytes = sizeof(peer);
 	struct stat status;
 	int fd, err;
 
@@ -103,6 +106,8 @@ static int check_stale(const struct socket *s)
 	if (fd < 0)
 		return -errno;
 	err = connect(fd, (const struct sockaddr *)&s->address, sizeof(s->address)) ? -errno : 0;
+	if (!err && !getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &bytes))
+		s->other = peer.pid;
 	close(fd);
 	if (err == -ECONNREFUSED)
 		return 0;
@@ -162,13 +167,20 @@ static int start_listening(struct socket *s)
 	return watch(s, EPOLL_CTL_ADD, s->listener, EPOLLIN, LISTENER);
 }
 
-static const char *text_of(int err)
+/* Says why; what to do about another tracer, too. */
+static void tell_failure(const struct socket *s, pid_t pid, int err)
 {
+	char who[64] = "another tracer";
+
+	if (s->other)
+		(void)snprintf(who, sizeof(who), "another tracer (process %d)", s->other);
 	if (err == -EADDRINUSE)
-		return "another tracer listens there";
-	if (err == -EEXIST)
-		return "it is there, and no socket";
-	return strerror(-err);
+		log__error("cannot listen at %s: %s listens there; ask that one, end it with "
+			   "tracer ctl %d detach, or choose another place with --control-socket",
+			   s->address.sun_path, who, pid);
+	else
+		log__error("cannot listen at %s: %s", s->address.sun_path,
+			   err == -EEXIST ? "it is there, and no socket" : strerror(-err));
 }
 
 int socket__open(const char *path, pid_t pid, struct socket **ret_socket)
@@ -200,7 +212,7 @@ int socket__open(const char *path, pid_t pid, struct socket **ret_socket)
 		goto out;
 	err = start_listening(s);
 	if (err) {
-		log__error("cannot listen at %s: %s", s->address.sun_path, text_of(err));
+		tell_failure(s, pid, err);
 		goto out;
 	}
 	*ret_socket = s;

@@ -4,6 +4,7 @@
  */
 #include <errno.h>
 #include <limits.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -26,6 +27,7 @@ struct report {
 	struct csv *csv;
 	struct totals totals[OPERATION_KINDS];
 	uint64_t rows_lost;
+	bool is_named; /* by the user */
 	char path[PATH_MAX];
 	char run_id[64];
 	char engine[16];
@@ -102,6 +104,7 @@ int report__create(const char *path, const char *program, const char *engine, co
 	snprintf(report->engine, sizeof(report->engine), "%s", engine);
 	snprintf(report->regions, sizeof(report->regions), "%s", regions);
 	snprintf(report->kernel, sizeof(report->kernel), "%s", kernel);
+	report->is_named = path != NULL;
 	err = set_path(report, path, program);
 	if (err)
 		goto out;
@@ -206,6 +209,12 @@ const struct totals *report__totals(const struct report *report, enum operation_
 uint64_t report__rows_lost(const struct report *report)
 {
 	return report->rows_lost;
+}
+
+void report__discard(const struct report *report)
+{
+	if (!report->is_named)
+		(void)unlink(report->path);
 }
 
 void report__free(struct report *report)

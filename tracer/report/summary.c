@@ -27,15 +27,26 @@ static const char *const kind_names[OPERATION_KINDS] = {
 	[OPERATION_ROLLBACK] = "rollback",
 };
 
+static bool has_operations(const struct report *report)
+{
+	bool has_any = false;
+
+	for (int kind = 0; kind < OPERATION_KINDS; kind++)
+		has_any |= report__totals(report, kind)->count > 0;
+	return has_any;
+}
+
 static void print_operations(const struct report *report, FILE *out)
 {
+	if (!has_operations(report))
+		return;
 	fprintf(out, "  %-10s %7s %7s %7s %10s %10s %10s %11s %12s\n", "operation", "ok", "partial",
 		"failed", "min us", "median us", "p99 us", "copy MiB/s", "bytes");
 	for (int kind = 0; kind < OPERATION_KINDS; kind++) {
 		const struct totals *totals = report__totals(report, kind);
 		const struct histogram *latency = &totals->latency;
 
-		if (kind == OPERATION_ROLLBACK && !totals->count)
+		if (!totals->count)
 			continue;
 		fprintf(out, "  %-10s %7lu %7lu %7lu %10.1f %10.1f %10.1f %11.0f %12lu\n",
 			kind_names[kind], (unsigned long)totals->ok, (unsigned long)totals->partial,

@@ -26,6 +26,7 @@ enum {
 	OPTION_SQUASH,
 };
 
+#define DEFAULT_PATH   "myckpt"
 #define DUMP_BYTES_MAX (1ULL << 30)
 #define ADDRESS_MAX    (1ULL << 47)
 
@@ -83,6 +84,13 @@ static error_t parse_option(int key, char *argument, struct argp_state *state)
 			argp_error(state, "one image at a time");
 		options->path = argument;
 		return 0;
+	case ARGP_KEY_NO_ARGS:
+		options->path = DEFAULT_PATH;
+		if (access(DEFAULT_PATH, F_OK) && errno == ENOENT)
+			argp_failure(state, EXIT_USAGE, 0,
+				     "no FILE is given, and there is no " DEFAULT_PATH
+				     " here; usage: readckpt [OPTION...] [FILE]");
+		return 0;
 	case ARGP_KEY_END:
 		if (options->json + options->dump + (options->squash != NULL) > 1)
 			argp_error(state, "--json, --dump and --squash: one of them at a time");
@@ -97,7 +105,8 @@ static const struct argp argp = {
 	.parser = parse_option,
 	.children = help__options,
 	.args_doc = "[FILE]",
-	.doc = "Show what is in the image FILE (default: myckpt) that libckpt or tracer --save "
+	.doc = "Show what is in the image FILE (default: " DEFAULT_PATH
+	       ") that libckpt or tracer --save "
 	       "wrote, and verify its checksums.\v"
 	       "Exit status: 0; 1 if the image is damaged, or cannot be read or written; 2 if "
 	       "readckpt was called wrongly.",
@@ -185,7 +194,7 @@ static int dump_or_squash(const struct options *options, char *message)
 int main(int argc, char **argv)
 {
 	static char message[IMAGE_MESSAGE_BYTES];
-	struct options options = {.path = "myckpt"};
+	struct options options = {0};
 	int status;
 
 	log__reserve_descriptors();

@@ -28,6 +28,8 @@
 #include "restart/same_pid.h"
 #include "restart/same_root.h"
 
+#define DEFAULT_PATH "myckpt"
+
 enum { OPTION_SAME_PID = 256, OPTION_CHANGED_FILES, OPTION_HOOK };
 
 struct options {
@@ -62,6 +64,13 @@ static error_t parse_option(int key, char *argument, struct argp_state *state)
 			argp_error(state, "one image at a time");
 		options->path = argument;
 		return 0;
+	case ARGP_KEY_NO_ARGS:
+		options->path = DEFAULT_PATH;
+		if (access(DEFAULT_PATH, F_OK) && errno == ENOENT)
+			argp_failure(state, RESTART_FAILED, 0,
+				     "no FILE is given, and there is no " DEFAULT_PATH
+				     " here; usage: restart [OPTION...] [FILE]");
+		return 0;
 	default:
 		return ARGP_ERR_UNKNOWN;
 	}
@@ -84,7 +93,8 @@ static const struct argp argp = {
 	.parser = parse_option,
 	.children = help__options,
 	.args_doc = "[FILE]",
-	.doc = "Bring a process back from the image FILE (default: myckpt) that libckpt wrote.\v"
+	.doc = "Bring a process back from the image FILE (default: " DEFAULT_PATH
+	       ") that libckpt wrote.\v"
 	       "Exit status: that of the process; 125 if it could not be brought back.",
 };
 
@@ -233,7 +243,7 @@ out:
 
 int main(int argc, char **argv)
 {
-	struct options options = {.path = "myckpt"};
+	struct options options = {0};
 
 	log__set_name("restart");
 	argp_err_exit_status = RESTART_FAILED;

@@ -20,7 +20,7 @@
 
 const char *argp_program_version = "slabsim " TRACER_VERSION;
 
-enum { EXIT_REFUSED = 1, EXIT_BROKEN = 2 };
+enum { EXIT_REFUSED = 1, EXIT_BROKEN = 2 /* or called wrongly */ };
 
 struct action { /* in the order of the command line */
 	int key;
@@ -166,9 +166,12 @@ static void read_arguments(int argc, char **argv, struct arguments *arguments)
 		.children = help__options,
 		.doc = "Show how a slab allocator works.\vWithout anything to do, a menu is shown."
 		       "\n\nExit status: 0 all went well; 1 the cache refused something; 2 output "
-		       "or memory failed; 64 wrong usage.",
+		       "or memory failed, or wrong usage.",
 	};
-	error_t err = argp_parse(&parser, argc, argv, ARGP_NO_HELP, NULL, arguments);
+	error_t err;
+
+	argp_err_exit_status = EXIT_BROKEN;
+	err = argp_parse(&parser, argc, argv, ARGP_NO_HELP, NULL, arguments);
 
 	if (err) {
 		(void)fprintf(stderr, "slabsim: cannot read the options: %s\n", strerror(err));
@@ -204,7 +207,7 @@ static int work(const struct arguments *arguments)
 			      "of %zu bytes%s\n",
 			      arguments->shape.slab_bytes, arguments->shape.object_bytes,
 			      arguments->shape.debug ? " with red zones" : "");
-		return 64;
+		return EXIT_BROKEN;
 	}
 	if (err) {
 		(void)fprintf(stderr, "slabsim: no memory for a cache%s\n",
