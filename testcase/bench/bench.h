@@ -34,8 +34,8 @@
 		exit(1);                                                                           \
 	} while (0)
 
-/* Says how the program is called, and ends it: with 0 if it was asked (-h, --help), with 2 if that
- * was wrong. */
+/* Says how the program is called if it was asked (-h, --help) or called wrongly. Then the program
+ * ends, with 0 or 2. */
 static inline void bench__check_usage(int argc, char **argv, bool is_wrong, const char *usage)
 {
 	bool is_asked = argc == 2 && (!strcmp(argv[1], "-h") || !strcmp(argv[1], "--help"));
