@@ -92,8 +92,8 @@ static __u32 visible_number(struct pid *pid)
 	return 0;
 }
 
-/* The same for a process that may be in a PID namespace below the tracer's: a container. Pointers in
- * kernel structures are read by BPF_CORE_READ, here and elsewhere: for a plain load of one, the
+/* The same for a process that may be in a PID namespace below the tracer's: a container. Pointers
+ * in kernel structures are read by BPF_CORE_READ, here and elsewhere: for a plain load of one, the
  * verifier searches all names of the kernel, which takes a millisecond each time. */
 static __always_inline struct bpf_pidns_info target_ids(void)
 {
