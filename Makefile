@@ -19,8 +19,9 @@ SYSTEM_INCLUDES = /usr/include/$(shell $(CC) -print-multiarch 2>/dev/null)
 Q   := $(if $(V),,@)
 say  = $(if $(V),,@printf '  %-6s %s\n' $(1) $@)
 
-# Objects come in three kinds: for programs (obj), for libckpt.so (pic), for restart (plain). Of
-# what utils/ has for everybody a program takes what it needs, from an archive of the same kind.
+# Objects come in four kinds: for programs (obj), for libckpt.so (pic), for restart (plain), for
+# librollback (bare). Of what utils/ has for everybody a program takes what it needs, from an
+# archive of the same kind.
 objects   = $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard $(1)))
 LIBRARY_SOURCES := $(wildcard $(foreach folder,base image pages slab client,utils/$(folder)/*.c))
 TRACER   := $(call objects,tracer/*.c tracer/*/*.c)
@@ -30,6 +31,7 @@ SLABSIM  := $(call objects,utils/slabsim/*.c)
 READCKPT := $(call objects,utils/readckpt/*.c)
 LIBCKPT_HANDLER := $(patsubst %.c,$(BUILD)/pic/%.o,$(wildcard utils/libckpt/*.c utils/capture/*.c))
 LIBCKPT  := $(patsubst %.c,$(BUILD)/pic/%.o,$(wildcard utils/preload/*.c)) $(BUILD)/libckpt-handler.o
+ROLLBACK := $(patsubst %.c,$(BUILD)/bare/%.o,$(wildcard utils/rollback/*.c utils/pages/*.c))
 INTERPOSE := %/interpose.o %/interpose_time.o # functions in the place of the C library's
 RESTART_BECOME := $(patsubst %.c,$(BUILD)/plain/%.o,$(wildcard utils/become/*.c))
 RESTART  := $(patsubst %.c,$(BUILD)/plain/%.o,$(wildcard utils/restart/*.c)) $(BUILD)/restart-become.o
@@ -45,7 +47,7 @@ WORKLOADS := $(filter-out %/rollback,$(call programs,workloads)) $(BUILD)/worklo
 # What is needed from the distribution (Debian's names): to build; to test; for
 # reports; for the fuzzer; for lint.
 BUILD_PACKAGES := gcc make clang bpftool libbpf-dev libelf-dev libpng-dev zlib1g-dev libc6-dev
-TEST_PACKAGES  := bats parallel binutils llvm qemu-system-x86 busybox-static libbpfcc gdb elfutils jq
+TEST_PACKAGES  := g++ bats parallel binutils llvm qemu-system-x86 busybox-static libbpfcc gdb elfutils jq
 BENCH_PACKAGES := gnuplot-nox libbpfcc
 FUZZ_PACKAGES  := libclang-rt-dev
 LINT_PACKAGES  := cppcheck clang-tidy clang-format shellcheck valgrind
@@ -58,7 +60,8 @@ LINT_PACKAGES  := cppcheck clang-tidy clang-format shellcheck valgrind
 
 #: all         everything that is installed (the default)
 all: $(BUILD)/tracer $(BUILD)/testcase $(BUILD)/slabsim $(BUILD)/client.o $(BUILD)/libckpt.so \
-	$(BUILD)/restart $(BUILD)/readckpt
+	$(BUILD)/restart $(BUILD)/readckpt $(BUILD)/librollback.a $(BUILD)/librollback.so \
+	$(BUILD)/librollback.pc
 
 #: build       the same as all
 build: all
@@ -107,10 +110,13 @@ $(BCC_HEADERS:%=$(BUILD)/%): $(BUILD)/%: bpf/%
 # libckpt.so is compiled apart: its code may lie anywhere (PIC), and binds its calls when it is
 # loaded, not in the signal handler. The program sees nothing of it but libckpt_restarts and what
 # takes the place of functions of the C library. So is restart, which is static. No sanitizer works
-# in either: their memory and their stacks are not those of the program.
+# in either: their memory and their stacks are not those of the program. Nor in librollback, which
+# has no C library.
 PLAIN_CFLAGS = $(filter-out -fsanitize% -fno-sanitize%,$(CFLAGS))
 $(BUILD)/pic/%: override CFLAGS := $(PLAIN_CFLAGS) -U_FORTIFY_SOURCE -fPIC -fvisibility=hidden
 $(BUILD)/plain/%: override CFLAGS := $(PLAIN_CFLAGS) -fno-stack-protector
+$(BUILD)/bare/%: override CFLAGS := $(PLAIN_CFLAGS) -U_FORTIFY_SOURCE -fPIC -fvisibility=hidden \
+	-ffreestanding -fno-stack-protector
 
 define compile
 $(call say,CC)
@@ -122,6 +128,8 @@ $(BUILD)/obj/%.o: %.c Makefile VERSION | $(BUILD)/packages
 $(BUILD)/pic/%.o: %.c Makefile VERSION | $(BUILD)/packages
 	$(compile)
 $(BUILD)/plain/%.o: %.c Makefile VERSION | $(BUILD)/packages
+	$(compile)
+$(BUILD)/bare/%.o: %.c Makefile VERSION | $(BUILD)/packages
 	$(compile)
 
 define archive
@@ -180,6 +188,24 @@ $(BUILD)/libckpt.so: $(LIBCKPT) $(BUILD)/pic/library.a
 $(BUILD)/restart-become.o: utils/become/allowed-symbols $(RESTART_BECOME) $(BUILD)/plain/library.a
 	$(link_allowed)
 
+# librollback is one object, in which all but rollback__... is hidden.
+$(BUILD)/librollback.o: utils/allowed_symbols.sh
+$(BUILD)/librollback.o: utils/rollback/allowed-symbols $(ROLLBACK)
+	$(link_allowed)
+	$(Q)objcopy --localize-hidden $@
+
+$(BUILD)/librollback.a: $(BUILD)/librollback.o
+	$(archive)
+
+$(BUILD)/librollback.so: FORM := -shared -nostdlib -Wl,-z,now,-soname,librollback.so
+$(BUILD)/librollback.so: override CFLAGS := $(PLAIN_CFLAGS)
+$(BUILD)/librollback.so: $(BUILD)/librollback.o
+	$(link)
+
+$(BUILD)/librollback.pc: utils/rollback/librollback.pc.in Makefile VERSION
+	$(call say,TEXT)
+	$(Q)sed -e 's|@PREFIX@|$(PREFIX)|; s|@VERSION@|$(VERSION)|' $< >$@
+
 # restart must not lie where a process wants to be that it brings back. lld links programs that are
 # not PIE to 2 MiB, ld to 4 MiB; 64 KiB is the lowest address that a kernel gives to users
 # (vm.mmap_min_addr). Static, for a shared library lies where the kernel likes.
@@ -218,6 +244,24 @@ $(WORKS) $(MOVING) $(FORMS): override CFLAGS := $(PLAIN_CFLAGS)
 $(WORKS) $(MOVING) $(FORMS):
 	$(link)
 
+# scenes.c in the ways to link a program with librollback.
+SCENES := $(addprefix $(BUILD)/rollback/,scenes scenes-no-pie scenes-static)
+$(BUILD)/rollback/scenes: FORM := -Wl,-z,now,-rpath,'$$ORIGIN/..'
+$(BUILD)/rollback/scenes: $(BUILD)/librollback.so
+$(BUILD)/rollback/scenes-no-pie: FORM := -fno-pie -no-pie
+$(BUILD)/rollback/scenes-static: FORM := -static
+$(BUILD)/rollback/scenes-no-pie $(BUILD)/rollback/scenes-static: $(BUILD)/librollback.a
+$(SCENES): LIBS = $(filter %.so,$^) -pthread
+$(SCENES): override CFLAGS := $(PLAIN_CFLAGS)
+$(SCENES): testcase/rollback/scenes.c testcase/rollback/whole_memory.h utils/rollback/rollback.h
+	$(link)
+
+$(BUILD)/rollback/exceptions: testcase/rollback/exceptions.cc $(BUILD)/librollback.a
+	$(call say,LINK)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CXX) $(CPPFLAGS) -Wall -Wextra $(WERROR) $(PLAIN_CFLAGS) $^ -o $@
+ROLLBACK_TESTS := $(SCENES) $(BUILD)/rollback/exceptions
+
 CLIENT_SOURCES := utils/client/client.c utils/base/parse.c
 $(BUILD)/workloads/asan: FORM := -fsanitize=address
 $(BUILD)/workloads/asan: testcase/workloads/blocks.c testcase/workloads/workload.h testcase/say.h
@@ -227,7 +271,7 @@ $(BUILD)/workloads/rollback.so: testcase/workloads/rollback.c utils/client/clien
 $(BUILD)/workloads/asan $(BUILD)/workloads/rollback.so: $(CLIENT_SOURCES)
 	$(link)
 
--include $(shell find $(BUILD)/obj $(BUILD)/pic $(BUILD)/plain -name '*.d' 2>/dev/null)
+-include $(shell find $(BUILD)/obj $(BUILD)/pic $(BUILD)/plain $(BUILD)/bare -name '*.d' 2>/dev/null)
 
 # ---- running ----
 
@@ -246,10 +290,10 @@ run-vm: all
 # ---- testing ----
 
 #: tests       build the test programs and install what the tests need
-tests: all $(UNIT) $(E2E) $(FORMS) $(WORKLOADS) $(WORKS) $(MOVING) $(BENCH)
+tests: all $(UNIT) $(ROLLBACK_TESTS) $(E2E) $(FORMS) $(WORKLOADS) $(WORKS) $(MOVING) $(BENCH)
 	$(Q)utils/deps.sh $(TEST_PACKAGES)
 
-UNIT_SUITES := $(UNIT) $(wildcard testcase/unit/*.sh)
+UNIT_SUITES := $(UNIT) $(ROLLBACK_TESTS) $(wildcard testcase/unit/*.sh)
 E2E_SUITES  := $(wildcard $(foreach folder,e2e attach workloads ckpt bench,testcase/$(folder)/*.bats))
 VM_SUITES   := $(wildcard testcase/vm/*.tap.sh)
 
@@ -379,6 +423,11 @@ install: all
 	done
 	install -m 644 utils/client/client.h $(DESTDIR)$(PREFIX)/include/tracer/client.h
 	install -m 644 utils/libckpt/ckpt.h $(DESTDIR)$(PREFIX)/include/tracer/ckpt.h
+	install -d $(DESTDIR)$(PREFIX)/lib/pkgconfig
+	install -m 644 $(BUILD)/librollback.a $(DESTDIR)$(PREFIX)/lib/librollback.a
+	install -m 755 $(BUILD)/librollback.so $(DESTDIR)$(PREFIX)/lib/librollback.so
+	install -m 644 $(BUILD)/librollback.pc $(DESTDIR)$(PREFIX)/lib/pkgconfig/librollback.pc
+	install -m 644 utils/rollback/rollback.h $(DESTDIR)$(PREFIX)/include/tracer/rollback.h
 	install -m 644 docs/tracer.8 $(DESTDIR)$(PREFIX)/share/man/man8/tracer.8
 	install -m 644 docs/tracer-ctl.1 $(DESTDIR)$(PREFIX)/share/man/man1/tracer-ctl.1
 	install -m 644 utils/completion.bash $(COMPLETIONS)/tracer
@@ -396,6 +445,9 @@ uninstall:
 	rm -f $(DESTDIR)$(PREFIX)/sbin/tracer $(DESTDIR)$(PREFIX)/bin/testcase \
 		$(DESTDIR)$(PREFIX)/bin/slabsim \
 		$(DESTDIR)$(PREFIX)/bin/readckpt \
+		$(DESTDIR)$(PREFIX)/lib/librollback.a $(DESTDIR)$(PREFIX)/lib/librollback.so \
+		$(DESTDIR)$(PREFIX)/lib/pkgconfig/librollback.pc \
+		$(DESTDIR)$(PREFIX)/include/tracer/rollback.h \
 		$(DESTDIR)$(PREFIX)/lib/tracer/client.o \
 		$(DESTDIR)$(PREFIX)/include/tracer/client.h \
 		$(DESTDIR)$(PREFIX)/include/tracer/ckpt.h \

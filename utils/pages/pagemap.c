@@ -19,10 +19,9 @@ struct scan_argument {
 #define SCAN_IOCTL _IOWR('f', 16, struct scan_argument)
 
 enum {
-	SCAN_PROTECT = 1 << 0,   /* PM_SCAN_WP_MATCHING */
-	SCAN_CHECK = 1 << 1,     /* PM_SCAN_CHECK_WPASYNC */
-	CATEGORY_GUARD = 1 << 8, /* PAGE_IS_GUARD, Linux 6.15 */
-	PROTECT_RUNS = 64,       /* 1.5 KiB on the stack of a handler */
+	SCAN_PROTECT = 1 << 0, /* PM_SCAN_WP_MATCHING */
+	SCAN_CHECK = 1 << 1,   /* PM_SCAN_CHECK_WPASYNC */
+	PROTECT_RUNS = 64,     /* 1.5 KiB on the stack of a handler */
 };
 
 #define HOLDS_DATA ((uint64_t)PAGEMAP_PRESENT | PAGEMAP_SWAPPED)
@@ -58,7 +57,7 @@ static int scan_once(int fd, struct scan_argument *argument, uint64_t *start)
 /* Guards hold no data, but look swapped out. */
 static uint64_t no_data(const struct pagemap *p)
 {
-	return p->knows_guards ? CATEGORY_GUARD : 0;
+	return p->knows_guards ? PAGEMAP_GUARD : 0;
 }
 
 static int scan(struct pagemap *p)

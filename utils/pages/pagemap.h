@@ -22,6 +22,7 @@ enum pagemap_category {
 	PAGEMAP_SWAPPED = 1 << 4,    /* in swap */
 	PAGEMAP_ZERO = 1 << 5,       /* it is the kernel's page of zeros; scan only */
 	PAGEMAP_SOFT_DIRTY = 1 << 7, /* written since soft_dirty__clear; entries only */
+	PAGEMAP_GUARD = 1 << 8,      /* MADV_GUARD_INSTALL; only where the kernel knows_guards */
 	PAGEMAP_OWN = 1 << 16,       /* no other process has it, nor is it the page of zeros;
 				      * entries only, and not a number of PAGEMAP_SCAN */
 };

@@ -30,7 +30,7 @@ int write_protect__prepare(int uffd, uint64_t *ret_inode)
 {
 	struct uffdio_api api = {.api = UFFD_API,
 				 .features = FEATURE_WP_ASYNC | FEATURE_WP_UNPOPULATED};
-	struct stat st;
+	struct stat st = {0};
 
 	if (control(uffd, UFFDIO_API, &api) < 0)
 		return -EOPNOTSUPP;
@@ -54,7 +54,7 @@ int write_protect__open(uint64_t *ret_inode)
 
 bool write_protect__is_open(int uffd, uint64_t inode)
 {
-	struct stat st;
+	struct stat st = {0};
 
 	/* It is of none of the kinds of S_IFMT. */
 	return uffd >= 0 && inode && stat_of(uffd, &st) == 0 && st.st_ino == inode &&

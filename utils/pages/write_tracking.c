@@ -45,10 +45,10 @@ static bool works(const struct write_tracking *t, struct pagemap *p)
 {
 	const long mapped = raw_syscall__call6(SYS_mmap, 0, 2 * PAGE_BYTES, PROT_READ | PROT_WRITE,
 					       MAP_PRIVATE | MAP_ANONYMOUS, (uint64_t)-1, 0);
-	unsigned char *pages = (unsigned char *)mapped;
+	unsigned char *pages = mapped > 0 ? (unsigned char *)mapped : NULL;
 	bool result = false;
 
-	if (mapped < 0)
+	if (!pages)
 		return false;
 	*pages = 1;
 	if (ask(t, p, (uintptr_t)pages) != 1) /* no soft-dirty bits: nothing need be armed */
@@ -86,15 +86,19 @@ bool write_tracking__works(enum write_tracking_way way, struct pagemap *own)
 	return result;
 }
 
+void write_tracking__open_way(struct write_tracking *t, enum write_tracking_way way,
+			      struct pagemap *own)
+{
+	choose(t, way);
+	if (way != WRITE_TRACKING_NONE && !works(t, own))
+		write_tracking__close(t);
+}
+
 void write_tracking__open(struct write_tracking *t, struct pagemap *own)
 {
-	choose(t, WRITE_TRACKING_PROTECT);
-	if (works(t, own))
-		return;
-	write_tracking__close(t);
-	choose(t, WRITE_TRACKING_SOFT_DIRTY);
-	if (!works(t, own))
-		write_tracking__close(t);
+	write_tracking__open_way(t, WRITE_TRACKING_PROTECT, own);
+	if (t->way == WRITE_TRACKING_NONE)
+		write_tracking__open_way(t, WRITE_TRACKING_SOFT_DIRTY, own);
 }
 
 int write_tracking__watch(struct write_tracking *t, enum write_tracking_way way, int uffd,
@@ -177,6 +181,12 @@ int write_tracking__disarm(const struct write_tracking *t, uint64_t start, uint6
 void write_tracking__begin(const struct write_tracking *t, struct pagemap *p, uint64_t start,
 			   uint64_t end)
 {
+	write_tracking__begin_with(t, p, start, end, 0);
+}
+
+void write_tracking__begin_with(const struct write_tracking *t, struct pagemap *p, uint64_t start,
+				uint64_t end, uint64_t more)
+{
 	uint64_t any_of = 0, inverted = 0;
 
 	switch (t->way) {
@@ -191,7 +201,9 @@ void write_tracking__begin(const struct write_tracking *t, struct pagemap *p, ui
 	default:
 		break;
 	}
-	pagemap__begin_any(p, start, end, inverted, any_of, write_tracking__categories(t));
+	if (any_of)
+		any_of |= more;
+	pagemap__begin_any(p, start, end, inverted, any_of, write_tracking__categories(t) | more);
 }
 
 int write_tracking__next(const struct write_tracking *t, struct pagemap *p,

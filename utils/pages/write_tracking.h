@@ -61,7 +61,12 @@ struct write_tracking {
  * Tried with a page of the caller. own: the caller's pagemap. */
 bool write_tracking__works(enum write_tracking_way way, struct pagemap *own);
 
-/* Sets *tracking to the best way that works for the calling process. own: its pagemap. */
+/* Sets *tracking to that way for the calling process, or to WRITE_TRACKING_NONE if it does not
+ * work. own: its pagemap. */
+void write_tracking__open_way(struct write_tracking *tracking, enum write_tracking_way way,
+			      struct pagemap *own);
+
+/* The same with the best way that works. */
 void write_tracking__open(struct write_tracking *tracking, struct pagemap *own);
 
 /*
@@ -117,6 +122,10 @@ int write_tracking__disarm(const struct write_tracking *tracking, uint64_t start
 /* Begins to ask for the pages of [start, end), which is page-aligned, that may have changed. */
 void write_tracking__begin(const struct write_tracking *tracking, struct pagemap *pagemap,
 			   uint64_t start, uint64_t end);
+
+/* The same, and for pages that have one of the categories of more, which the runs tell too. */
+void write_tracking__begin_with(const struct write_tracking *tracking, struct pagemap *pagemap,
+				uint64_t start, uint64_t end, uint64_t more);
 
 /*
  * The next run of pages that may have changed, in address order; two runs may touch. Its categories

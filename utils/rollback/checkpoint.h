@@ -1,0 +1,124 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * A checkpoint in memory of its own, for all modules of the library. That memory is one mapping
+ * with this struct at its start, then the lists, then the saved pages. Most of it is never touched.
+ * No code here uses the C library: its memory is being replaced.
+ */
+#ifndef ROLLBACK_CHECKPOINT_H
+#define ROLLBACK_CHECKPOINT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/page.h"
+#include "rollback/mappings.h"
+#include "rollback/own_files.h"
+#include "rollback/registers.h"
+#include "rollback/rollback.h"
+
+enum {
+	CHECKPOINT_STACK = 64 << 10,
+	CHECKPOINT_SIGNALS = 64,
+	CHECKPOINT_EXCLUDED = ROLLBACK_EXCLUDED + 3, /* of the library: rseq, the thread's number */
+	CHECKPOINT_OUTER = 64,                       /* checkpoints in each other */
+};
+
+/* struct page, kind */
+enum {
+	PAGE_ABSENT = 0, /* no page of our own: zeros, or those of a file */
+	PAGE_STORED = 1,
+	PAGE_GUARD = 2,         /* MADV_GUARD_INSTALL */
+	PAGE_KIND = 3,          /* one of these */
+	PAGE_EXCLUDED = 1 << 7, /* has bytes that keep their value */
+};
+
+struct page {
+	uint8_t kind;
+	uint8_t heat;   /* see regions.c */
+	uint16_t round; /* when it was last found written, modulo 2^16 */
+};
+
+struct range {
+	uint64_t start, end;
+};
+
+/* A private mapping, or the part of one that is not ours. */
+struct region {
+	uint64_t start, end;
+	uint64_t store;           /* where the saved bytes of its start are */
+	struct page *pages;       /* one for each */
+	uint64_t stored, written; /* pages; of the last round */
+	int protection;           /* PROT_... */
+	bool file;                /* a private mapping of a file */
+	bool small;               /* copied back as a whole */
+	bool armed;               /* written pages are known */
+	bool changed;             /* all pages must be looked at */
+	bool lost;                /* something of it must be armed anew */
+	bool opened;              /* made writable for the moment */
+	bool has_guards;
+};
+
+struct descriptor {
+	int fd;
+	bool seekable;
+	uint64_t device, inode, offset;
+};
+
+struct signal_action {
+	uint64_t handler, flags, restorer, mask;
+};
+
+struct rollback {
+	struct rollback *outer, *inner;
+	struct range own; /* the mapping */
+	unsigned int flags;
+	struct rollback_stats stats;
+	struct own_files *files; /* of the outermost one */
+	uint64_t generation;     /* of files, when all written pages were known */
+	uint64_t thread;         /* that has taken it: the address of its control block */
+
+	struct registers registers;
+	uint64_t signal_mask;
+	struct {
+		uint64_t stack;
+		int32_t flags, unused;
+		uint64_t bytes;
+	} alternate_stack;
+	struct signal_action actions[CHECKPOINT_SIGNALS];
+
+	uint64_t brk;
+	struct mapping_list saved, now;
+	struct mapping_text saved_text, expected_text, now_text;
+
+	struct region *regions;
+	size_t region_count;
+	struct range *runs; /* of stored pages, in address order */
+	size_t run_count;
+	struct range excluded[CHECKPOINT_EXCLUDED];
+	size_t excluded_count;
+	struct range kept_stack; /* rollback__restore leaves it alone */
+
+	struct descriptor *descriptors;
+	size_t descriptor_count, descriptor_room;
+	int listing; /* /proc/self/fd, while it is read */
+
+	char path[4096];            /* of a file that is to be mapped again */
+	struct own_files own_files; /* of all, if this is the outermost one */
+	unsigned char stack[CHECKPOINT_STACK] __attribute__((aligned(16)));
+};
+
+/* What rollback__take does. Returns 0, or -errno. */
+__attribute__((visibility("hidden"))) int checkpoint__take(struct rollback **ret_rollback,
+							   const struct rollback_options *options,
+							   const struct registers *registers);
+
+/* Ends the process, for it cannot go back. Says why on stderr; error: -errno or 0. */
+__attribute__((noreturn)) void checkpoint__die(const char *why, long error);
+
+/* The next part of [*at, end) that is not memory of the library, nor excluded if that is asked for.
+ * Moves *at to its start. Returns false if there is none. */
+bool checkpoint__next_part(const struct rollback *rollback, bool excluded, uint64_t *at,
+			   uint64_t end, uint64_t *ret_end);
+
+#endif

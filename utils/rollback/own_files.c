@@ -1,0 +1,150 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * See own_files.h.
+ */
+#include "rollback/own_files.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+
+#include "base/high_number.h"
+#include "base/page.h"
+#include "base/raw_syscall.h"
+
+static int open_file(struct own_file *file, const char *path, int flags)
+{
+	struct stat st = {0};
+	long fd = raw_syscall__call(SYS_openat, (uint64_t)AT_FDCWD, (uintptr_t)path,
+				    (uint64_t)(flags | O_CLOEXEC), 0);
+
+	file->fd = -1;
+	if (fd < 0)
+		return (int)fd;
+	file->fd = high_number__move((int)fd);
+	(void)raw_syscall__call(SYS_fstat, (uint64_t)file->fd, (uintptr_t)&st, 0, 0);
+	file->device = st.st_dev;
+	file->inode = st.st_ino;
+	return 0;
+}
+
+/* Does its number belong to it still? */
+static bool is_open(const struct own_file *file, struct stat *ret_status)
+{
+	return file->fd >= 0 &&
+	       raw_syscall__call(SYS_fstat, (uint64_t)file->fd, (uintptr_t)ret_status, 0, 0) == 0 &&
+	       ret_status->st_dev == file->device && ret_status->st_ino == file->inode;
+}
+
+static void close_file(struct own_file *file)
+{
+	struct stat st = {0};
+
+	if (is_open(file, &st))
+		(void)raw_syscall__call(SYS_close, (uint64_t)file->fd, 0, 0, 0);
+	file->fd = -1;
+}
+
+enum rollback_way own_files__way(const struct own_files *files)
+{
+	switch (files->tracking.way) {
+	case WRITE_TRACKING_PROTECT:
+		return ROLLBACK_PROTECT;
+	case WRITE_TRACKING_SOFT_DIRTY:
+		return ROLLBACK_SOFT_DIRTY;
+	default:
+		return ROLLBACK_COMPARE;
+	}
+}
+
+static int open_tracking(struct own_files *files)
+{
+	static const enum write_tracking_way ways[] = {
+		[ROLLBACK_PROTECT] = WRITE_TRACKING_PROTECT,
+		[ROLLBACK_SOFT_DIRTY] = WRITE_TRACKING_SOFT_DIRTY,
+		[ROLLBACK_COMPARE] = WRITE_TRACKING_NONE,
+	};
+
+	if (files->wanted == ROLLBACK_BEST)
+		write_tracking__open(&files->tracking, &files->pagemap);
+	else
+		write_tracking__open_way(&files->tracking, ways[files->wanted], &files->pagemap);
+	return files->wanted == ROLLBACK_BEST || files->wanted == own_files__way(files)
+		       ? 0
+		       : -EOPNOTSUPP;
+}
+
+static int open_all(struct own_files *files)
+{
+	int err = open_file(&files->maps, "/proc/self/maps", O_RDONLY);
+
+	if (!err)
+		err = open_file(&files->task, "/proc/self/task", O_RDONLY | O_DIRECTORY);
+	if (!err)
+		err = open_file(&files->pagemap_file, "/proc/self/pagemap", O_RDONLY);
+	if (err)
+		return err;
+	pagemap__init(&files->pagemap, files->pagemap_file.fd);
+	*files->same_process = 1;
+	return open_tracking(files);
+}
+
+int own_files__open(struct own_files *files, enum rollback_way way, uint64_t *same_process)
+{
+	int err;
+
+	files->maps.fd = files->task.fd = files->pagemap_file.fd = -1;
+	files->tracking = (struct write_tracking)WRITE_TRACKING_OFF;
+	files->wanted = way;
+	files->generation = 0;
+	files->same_process = same_process;
+	(void)raw_syscall__call(SYS_madvise, (uintptr_t)same_process, PAGE_BYTES, MADV_WIPEONFORK,
+				0);
+	err = open_all(files);
+	if (err)
+		own_files__close(files);
+	return err;
+}
+
+void own_files__close(struct own_files *files)
+{
+	close_file(&files->maps);
+	close_file(&files->task);
+	close_file(&files->pagemap_file);
+	write_tracking__close(&files->tracking);
+}
+
+int own_files__renew(struct own_files *files)
+{
+	own_files__close(files);
+	files->generation++;
+	return open_all(files);
+}
+
+/* A directory has two links of its own. */
+long own_files__check(struct own_files *files)
+{
+	struct stat st = {0};
+	int err = 0;
+
+	if (!*files->same_process || !is_open(&files->task, &st)) {
+		err = own_files__renew(files);
+		if (!err && !is_open(&files->task, &st))
+			err = -EBADF;
+	}
+	return err ? err : (long)st.st_nlink - 2;
+}
+
+int own_files__find(const struct own_files *files, int first, int last)
+{
+	const int numbers[] = {files->maps.fd, files->task.fd, files->pagemap_file.fd,
+			       files->tracking.uffd};
+	int lowest = -1;
+
+	for (unsigned int i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++)
+		if (numbers[i] >= first && numbers[i] <= last &&
+		    (lowest < 0 || numbers[i] < lowest))
+			lowest = numbers[i];
+	return lowest;
+}

@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * Checkpoints of the calling process, which it goes back to by itself. No rights are needed. A
+ * checkpoint has all private memory, the stack, the registers, the signal mask and actions, and the
+ * alternate stack. Shared memory, files and devices are left alone. For C and C++.
+ *
+ *	struct rollback *rollback;
+ *	int again = rollback__take(&rollback, NULL);
+ *
+ *	if (again < 0)
+ *		return again;
+ *	run_one_input();
+ *	rollback__back(rollback);      // the next round begins behind rollback__take
+ *
+ * Registers are those that a call preserves (psABI): rbx, rbp, r12 to r15, rsp, and the control
+ * words of SSE and of the FPU. All others are dead behind a call.
+ */
+#ifndef ROLLBACK_ROLLBACK_H
+#define ROLLBACK_ROLLBACK_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+#pragma GCC visibility push(default)
+
+struct rollback; /* in memory of its own, which no rollback changes */
+
+/* How written pages are found. */
+enum rollback_way {
+	ROLLBACK_BEST,       /* the first of the next ones that works here */
+	ROLLBACK_PROTECT,    /* userfaultfd WP_ASYNC and PAGEMAP_SCAN, Linux 6.7 */
+	ROLLBACK_SOFT_DIRTY, /* a kernel with CONFIG_MEM_SOFT_DIRTY */
+	ROLLBACK_COMPARE,    /* all pages are read; works everywhere */
+};
+
+/* struct rollback_options, flags */
+enum {
+	/* Close the descriptors that were not open at the checkpoint. */
+	ROLLBACK_CLOSE_NEW = 1 << 0,
+	/* Put back the offsets of files that were open. One that was closed stays closed. */
+	ROLLBACK_OFFSETS = 1 << 1,
+	/* The caller promises that no mapping is made, removed, moved or protected anew, but the
+	 * heap by brk(2). Saves a look at all mappings in each rollback. */
+	ROLLBACK_FIXED_MAPPINGS = 1 << 2,
+	/* The caller promises that no signal action changes. Saves 62 system calls. */
+	ROLLBACK_FIXED_SIGNALS = 1 << 3,
+};
+
+struct rollback_options {
+	unsigned int flags;
+	enum rollback_way way;
+};
+
+struct rollback_stats {
+	enum rollback_way way;
+	uint64_t rollbacks;
+	uint64_t saved_pages;  /* in the checkpoint */
+	uint64_t hot_pages;    /* written in most rounds: copied back each time, without a fault */
+	uint64_t copied_pages; /* in all rollbacks */
+	uint64_t last_copied_pages;
+	uint64_t mapping_changes; /* rollbacks that had to put back mappings */
+	uint64_t ended_threads;
+};
+
+/*
+ * Takes a checkpoint. options: may be NULL. *ret_rollback is set before that, so it is there after
+ * each return.
+ * Returns 0 when it is taken, 1 each time rollback__back has come back to it; -EBUSY if other
+ * threads run (a rollback from outside, tracer(8), is for those); -EOPNOTSUPP if the way does not
+ * work here, or the thread has a shadow stack; -ENOMEM; or another -errno. On failure *ret_rollback
+ * is untouched.
+ * While a checkpoint exists, another may be taken: going back to the outer one frees the inner one.
+ */
+__attribute__((returns_twice)) int rollback__take(struct rollback **ret_rollback,
+						  const struct rollback_options *options);
+
+/*
+ * Goes back: memory, mappings, registers, stack, signals. Threads that were made since are ended.
+ * Children stay. Only the thread that has taken the checkpoint may call it; its signal handlers
+ * may. If it cannot be done (a file that was mapped is another one now, or a thread cannot be
+ * ended), it says why on stderr, and the process ends with SIGABRT. Not for a child of vfork(2). A
+ * child of fork(2) goes back in itself.
+ */
+__attribute__((noreturn)) void rollback__back(struct rollback *rollback);
+
+/* Puts back memory and mappings, but not the stack; execution goes on here. Returns 0; -EPERM on
+ * another stack than that of rollback__take, or if that is not the first stack of the process;
+ * -EBUSY if other threads run. If it cannot be done, the process ends as with rollback__back. */
+int rollback__restore(struct rollback *rollback);
+
+/* These bytes keep their value in a rollback; what is mapped there stays. Returns 0; -ENOSPC after
+ * ROLLBACK_EXCLUDED calls; -EINVAL if the range wraps around. */
+enum { ROLLBACK_EXCLUDED = 61 };
+int rollback__exclude(struct rollback *rollback, void *start, size_t bytes);
+
+/* Gives up the checkpoint, and those that were taken inside it. Memory stays as it is. NULL is
+ * harmless. */
+void rollback__free(struct rollback *rollback);
+
+/* Valid until rollback__free; changes with each rollback. */
+const struct rollback_stats *rollback__stats(const struct rollback *rollback);
+
+#pragma GCC visibility pop
+#ifdef __cplusplus
+}
+#endif
+
+#endif
