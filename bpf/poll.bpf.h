@@ -303,7 +303,7 @@ __noinline bool begin_whole(void)
 	return true;
 }
 
-/* Is it the completion file of a rollback, of which a target is told that it has come back? */
+/* Is it the completion file of a rollback, which tells a target that it has come back? */
 static bool is_rollback_completion(const char *path, __u64 user_path, __u32 bytes)
 {
 	__u32 at = state.operation.name_at;

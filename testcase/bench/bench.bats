@@ -18,7 +18,7 @@ teardown()
 	rm -rf "$dir"
 }
 
-# Three rounds, of which the second was disturbed all along: its ratios are those of the others.
+# Three rounds. The second was disturbed from begin to end, so its ratios are as good as the others.
 write_run()
 {
 	local round sequence=0

@@ -249,8 +249,8 @@ static void changes(void)
 	check(is_filled(neighbours.used, BESIDE * PAGE, STEPS));
 }
 
-/* Huge pages, where there are any, of which each step writes a little everywhere: one small page of
- * a hundred. */
+/* Each step writes a little everywhere: one small page of a hundred. The memory is in huge pages,
+ * where there are any. */
 static void scattered(void)
 {
 	enum { PAGES = 8192, HUGE = 512 };

@@ -420,8 +420,7 @@ static unsigned long shared_kib(void)
 	return kib;
 }
 
-/* Much more shared memory than is used, all of which no image may make the kernel find memory
- * for. */
+/* Much more shared memory than is used. To save it must not make the kernel allocate the rest. */
 static void sparse(void)
 {
 	const size_t bytes = (size_t)230 << 20, places[] = {0, bytes / 2, bytes - PAGE};

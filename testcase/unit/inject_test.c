@@ -356,7 +356,7 @@ static void test_threads(void)
 		counts[i] = shared->counts[i];
 	for (int i = 0; i < THREADS; i++)
 		stuck += !child__wait_count(&shared->counts[i], counts[i] + 1);
-	tap__equal(stuck, 0, "all of which run on");
+	tap__equal(stuck, 0, "and they all run on");
 	child__end(child);
 }
 

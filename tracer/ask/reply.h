@@ -52,18 +52,19 @@ void __attribute__((format(printf, 3, 4)))
 reply__fail(struct reply *reply, struct operation_row *row, const char *format, ...);
 
 /*
- * A rollback has other steps, for the target that asked is not there any more afterwards. It begins
- * when it is asked for. Fills in row, for reply__end_rollback() or reply__fail(). Returns 0;
+ * A rollback has steps of its own, because it undoes the poll of the target that asked. It begins
+ * at once. Fills in row, for reply__end_rollback() or reply__fail(). Returns 0;
  * -REASON_OVERTAKEN if the target has asked for something else; or -errno after reply__fail().
  */
 int reply__begin_rollback(struct reply *reply, struct operation_row *row);
 
-/* The target stands still, and has gone back to before all that it may have asked for: that is
- * given up. */
+/* The target was rolled back and stands still. Gives up what it has asked for since its
+ * checkpoint. */
 void reply__forget(struct reply *reply);
 
-/* The same target polls for its checkpoint again: creates the completion file of the rollback,
- * owned by uid and gid, and removes a left one of the checkpoint. 0, or -errno after saying so. */
+/* Tells a target that it is back in the poll of its checkpoint: creates the completion file of the
+ * rollback, owned by uid and gid, and removes that of the checkpoint if it is there. Returns 0, or
+ * -errno after saying so. */
 int reply__tell_return(struct reply *reply, uid_t uid, gid_t gid);
 
 /* The rollback is done, and the target runs. */

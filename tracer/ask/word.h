@@ -7,10 +7,10 @@
 
 #include <stddef.h>
 
-/* Writes text as a word. Returns 0; -ENAMETOOLONG, and what is in word is of no use. */
+/* Writes text as a word. Returns 0, or -ENAMETOOLONG: word then holds nothing of use. */
 int word__encode(const char *text, char *word, size_t size);
 
-/* Makes a word the text that it stands for. Returns 0, or -EINVAL: it is no such word. */
+/* Decodes a word in its place. Returns 0, or -EINVAL if it is malformed. */
 int word__decode(char *word);
 
 #endif

@@ -41,24 +41,24 @@ struct attach {
  * freeze__deliver(). Returns 0; -ESRCH; -REASON_EXECED; or as freeze__stop(): all threads run. */
 int attach_state__stop(struct attach *attach, bool drop_faults);
 
-/* Why an operation has failed with err: -ESRCH is -REASON_LEADER_ENDED if other threads run on. Any
- * other err is returned as it is. */
+/* Why an operation has failed. Returns -REASON_LEADER_ENDED for -ESRCH if other threads still run,
+ * or else err itself. */
 int attach_state__cause(const struct attach *attach, int err);
 
 /* Finds what has changed since base, of a process that stands still. mappings: of now. 0, -ESRCH or
  * another -errno. */
 int attach_state__find_changes(struct attach *attach, const struct mappings *mappings);
 
-/* Saves a process that stands still in checkpoint, an empty one, which is base then. The caller
- * puts it in the list; otherwise it lives until another one is base. Returns 0, -ENOMEM, -ESRCH or
- * another -errno: the checkpoint remains the caller's, and nothing is base. */
+/* Saves a process that stands still in an empty checkpoint, which becomes base. The caller puts it
+ * in the list; if not, it lives until another one becomes base. Returns 0; or -ENOMEM, -ESRCH or
+ * another -errno: then the checkpoint still belongs to the caller, and there is no base. */
 int attach_state__take(struct attach *attach, struct checkpoint *checkpoint, uint64_t *ret_pages);
 
-/* The same with a checkpoint of its own, which gets no name: of the process as it is now. Returns
- * the same, and *ret_checkpoint: attach_state__drop_unlisted(). */
+/* The same with a new checkpoint that has no name. Returns the same, and *ret_checkpoint, which
+ * attach_state__drop_unlisted() releases. */
 int attach_state__take_unlisted(struct attach *attach, struct checkpoint **ret_checkpoint);
 
-/* Is done with it: it lives as long as it is base and there are others. Harmless for NULL. */
+/* Releases it. It lives on while it is base and there are other checkpoints. Harmless for NULL. */
 void attach_state__drop_unlisted(struct attach *attach, struct checkpoint *checkpoint);
 
 /* Takes a checkpoint out of the list. If it is base, it lives until another one is base. */
@@ -67,8 +67,8 @@ void attach_state__retire(struct attach *attach, struct checkpoint *checkpoint);
 /* Nobody knows what the pages of the process are. */
 void attach_state__lose_base(struct attach *attach);
 
-/* Arms what is in ranges and in mappings, which are those of now. What was just mapped is to be
- * armed before it is written. What cannot be armed counts as changed. */
+/* Arms the pages of ranges that lie in mappings, the present ones. Memory that was just mapped must
+ * be armed before it is written. Memory that cannot be armed counts as changed. */
 void attach_state__arm(struct attach *attach, const struct mappings *mappings,
 		       const struct intervals *ranges);
 

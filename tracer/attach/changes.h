@@ -11,11 +11,10 @@
 
 struct changes {                  /* zero-initialised: nothing */
 	struct intervals written; /* pages that may have changed */
-	struct intervals data;    /* those of them that hold data of the process's own; others read
-				   * as zeros, or as the file that is mapped */
-	struct intervals own; /* those of data in mappings of files: without them, the page reads
-				   * as the file, so zeros are data too */
-	struct intervals unarmed; /* those of written that are not armed */
+	struct intervals data;    /* written pages that the process has of its own; others read as
+				   * zeros, or as the mapped file */
+	struct intervals own;     /* such pages in mappings of files; there, zeros are data too */
+	struct intervals unarmed; /* written pages that are not armed */
 };
 
 /*

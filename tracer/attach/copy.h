@@ -10,8 +10,8 @@
 #include "target/memory.h"
 
 /*
- * Makes the pages of tree in ranges those of the process. A page of zeros is taken out unless it is
- * in zeros, and one that has not changed stays shared with other trees.
+ * Copies the pages in ranges from the process to tree. Pages of zeros are removed from tree, except
+ * those in zeros. Pages that have not changed stay shared with other trees.
  * *ret_pages: how many are new in tree. Returns 0; -ENOMEM; -ESRCH; or another -errno: some pages
  * are then as before.
  */

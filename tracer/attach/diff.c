@@ -144,7 +144,7 @@ static int compare_starts(const void *a, const void *b)
 	       (left->mapping.start < right->mapping.start);
 }
 
-/* Those of to, and those of from that to has nothing of. */
+/* Lists the mappings of to, and those of from where to has none. */
 static int list_mappings(struct comparing *c)
 {
 	const struct mappings *before = &c->from->mappings, *after = &c->to->mappings;

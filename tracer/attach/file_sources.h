@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * The files that a process has mapped, kept open: what pages of a private mapping hold that the
+ * Keeps the files open that a process has mapped. They hold the pages of private mappings that the
  * process has not written.
  */
 #ifndef TRACER_ATTACH_FILE_SOURCES_H

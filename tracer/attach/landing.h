@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * Memory that is added to the image of a process so that it can go on: restart(1) lets a thread go
- * on where it finds its resume point, and that has code to be executed and a stack. A process that
- * was saved from outside has neither. The landing has both:
+ * Memory that is added to the image of a process so that it can go on. restart(1) lets each thread
+ * go on at its resume point, which needs code and a stack. A process that was saved from outside
+ * has neither, so the landing brings both:
  *
  *	address: | code | counters, timers | frame of thread 0 | frame of thread 1 | ...
  *
@@ -26,7 +26,7 @@ struct landing { /* zero-initialised: empty */
 	size_t code_bytes, total_bytes;
 };
 
-/* The bytes that a landing for so many threads needs, all frames of which have xstate_bytes. */
+/* The bytes of a landing for so many threads. Each frame has xstate_bytes of extended state. */
 size_t landing__bytes(size_t threads, size_t xstate_bytes);
 
 /*

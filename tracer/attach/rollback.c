@@ -238,7 +238,7 @@ static const struct mapping *find_mapping(const struct mappings *mappings, uint6
 	return mapping;
 }
 
-/* Clears [start, end), of which nothing is saved. */
+/* Clears [start, end), which has no saved page. */
 static int add_clear(struct rollback *r, uint64_t start, uint64_t end)
 {
 	int err = 0;

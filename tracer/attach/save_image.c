@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
  * A checkpoint as an image that restart(1) takes: attach__save(). While the process stands still,
- * it is described, and what is not in the checkpoint is copied: shared memory. The image is written
- * when the process runs on. What a page of a mapping holds, by the first rule that applies:
+ * it is described, and shared memory is copied, which no checkpoint has. The image is written when
+ * the process runs on. A page is taken from the first place that has it:
  *
- *	the checkpoint has it; or it was copied; or its file has it; or it is zeros.
+ *	the checkpoint, the copy, the file of the mapping; or else it is zeros.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -213,7 +213,7 @@ static const uint8_t *next_page(const struct saving *s, uint64_t at, uint64_t en
 	return page ? page_store__bytes(tree->store, page) : NULL;
 }
 
-/* Segments for what pages there are; other pages are zeros. */
+/* Adds segments for the saved pages; all others are zeros. */
 static int plan_pages(struct saving *s, const struct image_mapping *mapping)
 {
 	struct image_segmenter segmenter;
@@ -226,7 +226,7 @@ static int plan_pages(struct saving *s, const struct image_mapping *mapping)
 	return image_segmenter__end(&segmenter);
 }
 
-/* What of a mapping is behind the end of its file cannot be read. */
+/* Pages behind the end of a mapped file cannot be read. */
 static int plan_file(struct saving *s, const struct image_mapping *mapping,
 		     const struct file_source *source)
 {

@@ -19,7 +19,7 @@ struct symbol {
 };
 
 struct module {                        /* an ELF file that is mapped */
-	const struct mapping *mapping; /* one of its */
+	const struct mapping *mapping; /* one of the file */
 	Elf *elf;                      /* NULL: it has not been read, or is none */
 	bool was_read;
 	uint64_t bias, start, end; /* start, end: with its bss */

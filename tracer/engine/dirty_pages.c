@@ -257,8 +257,8 @@ static int arm_range(struct dirty_pages *dirty, const struct pagemap *pagemap, u
 	return intervals__remove(&dirty->unarmed, start, end);
 }
 
-/* Arms the runs of due, each of which lies in one of allowed. Runs that are close to each other are
- * armed by one call, if all between them is allowed. */
+/* Arms the runs of due; each lies inside a run of allowed. One call arms runs that are close to
+ * each other, if everything between them is allowed. */
 static int arm_runs(struct dirty_pages *dirty, const struct pagemap *pagemap,
 		    const struct intervals *due, const struct intervals *allowed)
 {

@@ -8,7 +8,8 @@
  *	               |     `--> EXTENT_SLABS slots of SLAB_BYTES
  *	               `--------> EXTENT_SLABS of struct slab
  *
- * Always holds: what is not NULL is mapped and hangs in its outer array; from made on all is NULL.
+ * Always holds: an item that is not NULL is mapped and hangs in its outer array. From number made
+ * on, all are NULL.
  * No file descriptor is kept, for there may be thousands. Slabs and slots are plain memory: no
  * system call looks at them. paged_engine.c knows which of them are in use.
  */

@@ -154,7 +154,7 @@ enum dirty_way paged_engine__dirty(const struct engine *engine, uint64_t *ret_pa
 /* The first page that is present, or NULL. */
 struct slab *paged_engine__first_present(const struct paged_engine *paged);
 
-/* Frees what is in here, not the engine itself. Harmless on one that is zero-initialised. */
+/* Frees the contents, not the engine itself. Harmless on one that is zero-initialised. */
 void paged_engine__close(struct paged_engine *paged);
 
 #endif
