@@ -39,9 +39,8 @@ bool session__serve(struct session *session);
 /* Has tracer ctl said that the tracer is to end, and the target to run on? */
 bool session__is_detached(const struct session *session);
 
-/* To be called at least every second, and at each SIGCHLD. It notices a target that asks and does
- * not poll, and makes room ahead of the next checkpoint. Returns whether it has more to do at once.
- * */
+/* To be called at least every second, and at each SIGCHLD. Notices a target that asks and does not
+ * poll, and makes room ahead of the next checkpoint. Returns whether there is more to do at once. */
 bool session__tick(struct session *session);
 
 /* The target, in our PID namespace; 0 until it has execed. */

@@ -50,9 +50,9 @@ bool control__is_elsewhere(const struct control *control, enum operation_kind ki
  * there is none; -EEXIST, after saying so, if something else is there; or another -errno. */
 int control__forget(const struct control *control, enum operation_kind kind, uid_t uid);
 
-/* Makes the next completion file, without a name yet. On a disk that takes 20 to 60 us, and so the
- * target need not wait. Does nothing where the file system has no such files (O_TMPFILE, open(2)).
- * */
+/* Makes the next completion file ahead, without a name. On a disk that takes 20 to 60 us, for which
+ * the target then need not wait. Does nothing where the file system has no such files (O_TMPFILE,
+ * open(2)). */
 void control__provide(struct control *control, uid_t uid, gid_t gid);
 
 /*

@@ -94,8 +94,8 @@ static int open_library(struct bcc *bcc)
 	return 0;
 }
 
-/* The library reads the variable only now. If the user has not set it, the target must not see it.
- * */
+/* The library reads the variable only now. The target must not see it unless the user has set
+ * it. */
 static int compile(struct bcc *bcc, const char *text, const char *const *flags, int count)
 {
 	const char *given = getenv(HEADERS);
