@@ -40,7 +40,7 @@ bool session__serve(struct session *session);
 bool session__is_detached(const struct session *session);
 
 /* To be called at least every second, and at each SIGCHLD. Notices a target that asks and does not
- * poll, and makes room ahead of the next checkpoint. Returns whether there is more to do at once. */
+ * poll, and makes room ahead of the next checkpoint. Returns whether more is to be done at once. */
 bool session__tick(struct session *session);
 
 /* The target, in our PID namespace; 0 until it has execed. */
