@@ -33,6 +33,7 @@ LIBCKPT_HANDLER := $(patsubst %.c,$(BUILD)/pic/%.o,$(wildcard utils/libckpt/*.c 
 LIBCKPT  := $(patsubst %.c,$(BUILD)/pic/%.o,$(wildcard utils/preload/*.c)) $(BUILD)/libckpt-handler.o
 ROLLBACK := $(patsubst %.c,$(BUILD)/bare/%.o,$(wildcard utils/rollback/*.c utils/pages/*.c))
 INTERPOSE := %/interpose.o %/interpose_time.o # functions in the place of the C library's
+FORKSERVER := $(patsubst %.c,$(BUILD)/pic/%.o,$(wildcard utils/forkserver/*.c))
 RESTART_BECOME := $(patsubst %.c,$(BUILD)/plain/%.o,$(wildcard utils/become/*.c))
 RESTART  := $(patsubst %.c,$(BUILD)/plain/%.o,$(wildcard utils/restart/*.c)) $(BUILD)/restart-become.o
 MODULES  := $(filter-out %/main.o %/start.o $(INTERPOSE),$(TRACER) $(READCKPT) $(call objects,\
@@ -41,27 +42,29 @@ programs  = $(patsubst testcase/%.c,$(BUILD)/%,$(wildcard testcase/$(1)/*.c))
 UNIT     := $(call programs,unit)
 E2E      := $(call programs,e2e)
 BENCH    := $(call programs,bench)
+FORKSERVER_TESTS := $(addprefix $(BUILD)/forkserver/,driver target target-asan)
 WORKLOADS := $(filter-out %/rollback,$(call programs,workloads)) $(BUILD)/workloads/asan \
 	$(BUILD)/workloads/rollback.so
 
 # What is needed from the distribution (Debian's names): to build; to test; for
-# reports; for the fuzzer; for lint.
+# reports; for the fuzzer; for afl-fuzz and its targets; for lint.
 BUILD_PACKAGES := gcc make clang bpftool libbpf-dev libelf-dev libpng-dev zlib1g-dev libc6-dev
 TEST_PACKAGES  := g++ bats parallel binutils llvm qemu-system-x86 busybox-static libbpfcc gdb elfutils jq
 BENCH_PACKAGES := gnuplot-nox libbpfcc
 FUZZ_PACKAGES  := libclang-rt-dev
+AFL_PACKAGES   := afl++ dpkg-dev autoconf automake libtool cmake
 LINT_PACKAGES  := cppcheck clang-tidy clang-format shellcheck valgrind
 
 .DELETE_ON_ERROR:
 .SECONDARY:
 .SUFFIXES:
 .PHONY: all build tests check run run-vm test test-quick test-unit test-e2e test-vm test-large bench bench-quick bench-vm bench-ckpt \
-	deps install uninstall lint sanitize valgrind fuzz format clean help
+	deps deps-fuzz install uninstall lint sanitize valgrind fuzz fuzz-targets test-fuzz bench-fuzz format clean help
 
 #: all         everything that is installed (the default)
 all: $(BUILD)/tracer $(BUILD)/testcase $(BUILD)/slabsim $(BUILD)/client.o $(BUILD)/libckpt.so \
 	$(BUILD)/restart $(BUILD)/readckpt $(BUILD)/librollback.a $(BUILD)/librollback.so \
-	$(BUILD)/librollback.pc
+	$(BUILD)/librollback.pc $(BUILD)/librollback-forkserver.so
 
 #: build       the same as all
 build: all
@@ -69,10 +72,14 @@ build: all
 help:
 	@sed -n 's/^#: //p' Makefile
 
-#: deps        install the Debian or Ubuntu packages for all targets (as root)
+#: deps        install the Debian or Ubuntu packages for all targets but the next (as root)
 deps:
 	$(Q)utils/deps.sh $(BUILD_PACKAGES) $(TEST_PACKAGES) $(BENCH_PACKAGES) $(FUZZ_PACKAGES) \
 		$(LINT_PACKAGES)
+
+#: deps-fuzz   those for afl-fuzz: fuzz-targets, test-fuzz, bench-fuzz
+deps-fuzz:
+	$(Q)utils/deps.sh $(BUILD_PACKAGES) $(AFL_PACKAGES)
 
 # ---- building ----
 
@@ -185,6 +192,12 @@ $(BUILD)/libckpt.so: override CFLAGS := $(PLAIN_CFLAGS)
 $(BUILD)/libckpt.so: $(LIBCKPT) $(BUILD)/pic/library.a
 	$(link)
 
+$(BUILD)/librollback-forkserver.so: FORM := -shared -Wl,-z,now,-z,defs \
+	-Wl,--exclude-libs,ALL,-soname,librollback-forkserver.so
+$(BUILD)/librollback-forkserver.so: override CFLAGS := $(PLAIN_CFLAGS)
+$(BUILD)/librollback-forkserver.so: $(FORKSERVER) $(BUILD)/librollback.a
+	$(link)
+
 $(BUILD)/restart-become.o: utils/become/allowed-symbols $(RESTART_BECOME) $(BUILD)/plain/library.a
 	$(link_allowed)
 
@@ -271,6 +284,17 @@ $(BUILD)/workloads/rollback.so: testcase/workloads/rollback.c utils/client/clien
 $(BUILD)/workloads/asan $(BUILD)/workloads/rollback.so: $(CLIENT_SOURCES)
 	$(link)
 
+# Targets for librollback-forkserver.so, and what stands in for afl-fuzz.
+$(BUILD)/forkserver/driver: testcase/forkserver/driver.c utils/base/parse.c
+$(BUILD)/forkserver/target: testcase/forkserver/target.c
+# A sanitizer that is a shared library would have to be preloaded, too.
+$(BUILD)/forkserver/target-asan: FORM := -fsanitize=address -static-libasan
+$(BUILD)/forkserver/target-asan: testcase/forkserver/target.c
+$(BUILD)/forkserver/target $(BUILD)/forkserver/target-asan: testcase/forkserver/target.h
+$(FORKSERVER_TESTS): override CFLAGS := $(PLAIN_CFLAGS)
+$(FORKSERVER_TESTS): utils/forkserver/protocol.h
+	$(link)
+
 -include $(shell find $(BUILD)/obj $(BUILD)/pic $(BUILD)/plain $(BUILD)/bare -name '*.d' 2>/dev/null)
 
 # ---- running ----
@@ -290,11 +314,12 @@ run-vm: all
 # ---- testing ----
 
 #: tests       build the test programs and install what the tests need
-tests: all $(UNIT) $(ROLLBACK_TESTS) $(E2E) $(FORMS) $(WORKLOADS) $(WORKS) $(MOVING) $(BENCH)
+tests: all $(UNIT) $(ROLLBACK_TESTS) $(E2E) $(FORMS) $(WORKLOADS) $(WORKS) $(MOVING) $(BENCH) \
+	$(FORKSERVER_TESTS)
 	$(Q)utils/deps.sh $(TEST_PACKAGES)
 
 UNIT_SUITES := $(UNIT) $(ROLLBACK_TESTS) $(wildcard testcase/unit/*.sh)
-E2E_SUITES  := $(wildcard $(foreach folder,e2e attach workloads ckpt bench,testcase/$(folder)/*.bats))
+E2E_SUITES  := $(wildcard $(foreach folder,e2e attach workloads ckpt forkserver bench,testcase/$(folder)/*.bats))
 VM_SUITES   := $(wildcard testcase/vm/*.tap.sh)
 
 #: test        everything that CI runs: unit, end to end here and in both VMs
@@ -347,6 +372,19 @@ fuzz: $(BUILD)/e2e/make_images
 	$(BUILD)/fuzz/image_fuzz -max_total_time=$(FUZZ_SECONDS) -max_len=32768 -timeout=23 \
 		-rss_limit_mb=2048 -print_final_stats=1 -artifact_prefix=$(BUILD)/fuzz/ \
 		$(FUZZ_CORPUS) testcase/fuzz/corpus
+
+#: fuzz-targets  real programs from Debian's sources, built for afl-fuzz, in build/fuzz-targets
+fuzz-targets: $(BUILD)/librollback-forkserver.so
+	$(Q)utils/deps.sh $(AFL_PACKAGES)
+	testcase/fuzz-targets/build.sh $(BUILD)/fuzz-targets
+
+#: test-fuzz   librollback-forkserver.so with them: 10,000 inputs each are as without it
+test-fuzz: fuzz-targets $(BUILD)/forkserver/driver
+	testcase/fuzz-targets/compare.sh
+
+#: bench-fuzz  afl-fuzz with and without librollback-forkserver.so, about 15 minutes; prints a table
+bench-fuzz: fuzz-targets
+	testcase/fuzz-targets/bench.sh
 
 #: bench       measure, about ten minutes (as root); leaves results/bench-TIME.csv and plots
 bench: all $(BENCH)
@@ -416,6 +454,7 @@ install: all
 	install -m 755 $(BUILD)/slabsim $(DESTDIR)$(PREFIX)/bin/slabsim
 	install -m 755 $(BUILD)/restart $(DESTDIR)$(PREFIX)/bin/restart
 	install -m 644 $(BUILD)/libckpt.so $(DESTDIR)$(PREFIX)/lib/tracer/libckpt.so
+	install -m 755 $(BUILD)/librollback-forkserver.so $(DESTDIR)$(PREFIX)/lib/tracer/librollback-forkserver.so
 	install -m 755 $(BUILD)/readckpt $(DESTDIR)$(PREFIX)/bin/readckpt
 	install -m 644 $(BUILD)/client.o $(DESTDIR)$(PREFIX)/lib/tracer/client.o
 	for header in $(BCC_HEADERS); do \
@@ -449,6 +488,7 @@ uninstall:
 		$(DESTDIR)$(PREFIX)/lib/pkgconfig/librollback.pc \
 		$(DESTDIR)$(PREFIX)/include/tracer/rollback.h \
 		$(DESTDIR)$(PREFIX)/lib/tracer/client.o \
+		$(DESTDIR)$(PREFIX)/lib/tracer/librollback-forkserver.so \
 		$(DESTDIR)$(PREFIX)/include/tracer/client.h \
 		$(DESTDIR)$(PREFIX)/include/tracer/ckpt.h \
 		$(DESTDIR)$(PREFIX)/share/man/man8/tracer.8 \

@@ -16,6 +16,7 @@ utils/image utils/slabsim
 utils/capture utils/rollback
 utils/become utils/libckpt utils/readckpt
 utils/preload utils/restart
+utils/forkserver
 bpf
 tracer/kernel
 tracer/target

@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * The child of the fork server that does many runs: it takes a checkpoint where fork(2) returns,
+ * and goes back there instead of exiting.
+ */
+#ifndef FORKSERVER_CHILD_H
+#define FORKSERVER_CHILD_H
+
+#include "forkserver/shared.h"
+
+/* In the child, behind fork(2): takes the checkpoint, and returns at the beginning of each run. If
+ * there is none, the reason is in shared->off, and the child is like any other. */
+void child__begin(struct shared *shared);
+
+/* The process is about to exit with this status, as exit(3) takes it: does not return if it rolls
+ * back instead. */
+void child__end(int status);
+
+/* This run sets the action of a signal. */
+void child__note_signal(int number);
+
+/* What this run has done is undone by a process's end alone: it must end. */
+void child__must_end(const char *reason);
+
+#endif

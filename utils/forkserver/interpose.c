@@ -1,0 +1,217 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * Functions in the place of the C library's: those by which a fork server makes a child and waits
+ * for it, those by which a process exits, and those that change what a process keeps until its end.
+ * In processes that are neither server nor child they do nothing more than those of the C library.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/raw_syscall.h"
+#include "forkserver/child.h"
+#include "forkserver/protocol.h"
+#include "forkserver/server.h"
+#include "preload/next.h"
+
+/* ---- of the server ---- */
+
+EXPORTED pid_t fork(void)
+{
+	return server__fork();
+}
+
+EXPORTED pid_t waitpid(pid_t pid, int *status, int options)
+{
+	return server__wait(pid, status, options, NULL);
+}
+
+EXPORTED pid_t wait(int *status)
+{
+	return server__wait(-1, status, 0, NULL);
+}
+
+EXPORTED pid_t wait4(pid_t pid, int *status, int options, struct rusage *usage)
+{
+	return server__wait(pid, status, options, usage);
+}
+
+EXPORTED ssize_t read(int fd, void *buffer, size_t bytes)
+{
+	ssize_t got = NEXT(read)(fd, buffer, bytes);
+
+	if (fd == COMMAND_FD && got == sizeof(uint32_t) && *(const uint32_t *)buffer)
+		server__note_killed();
+	return got;
+}
+
+/* ---- exits: those that exit(3) does not take part in ---- */
+
+static int quick_status;
+
+static void on_exit_end(int status, void *unused)
+{
+	(void)unused;
+	(void)fflush(NULL); /* as exit(3) would do it next */
+	child__end(status);
+}
+
+static void on_quick_exit(void)
+{
+	child__end(quick_status);
+}
+
+__attribute__((noreturn)) static void end_now(int status)
+{
+	child__end(status);
+	for (;;)
+		(void)raw_syscall__call(SYS_exit_group, (uint64_t)status, 0, 0, 0);
+}
+
+EXPORTED void _exit(int status)
+{
+	end_now(status);
+}
+
+EXPORTED void _Exit(int status)
+{
+	end_now(status);
+}
+
+EXPORTED void quick_exit(int status)
+{
+	quick_status = status;
+	NEXT(quick_exit)(status);
+	__builtin_unreachable();
+}
+
+EXPORTED long syscall(long number, ...)
+{
+	uint64_t a[6];
+	long result;
+	va_list arguments;
+
+	va_start(arguments, number);
+	for (int i = 0; i < 6; i++)
+		a[i] = va_arg(arguments, uint64_t);
+	va_end(arguments);
+	if (number == SYS_exit_group)
+		end_now((int)a[0]);
+	if (number == SYS_rt_sigaction)
+		child__note_signal((int)a[0]);
+	if (number == SYS_seccomp)
+		child__must_end("the target filters its system calls");
+	result = raw_syscall__call6(number, a[0], a[1], a[2], a[3], a[4], a[5]);
+	if (result >= 0 || result < -4095)
+		return result;
+	errno = (int)-result;
+	return -1;
+}
+
+/* First of all: then the handlers are the last to run. */
+__attribute__((constructor(101))) static void start(void)
+{
+	const bool is_afl = fcntl(COMMAND_FD, F_GETFD) >= 0 && fcntl(ANSWER_FD, F_GETFD) >= 0;
+
+	if (getenv("AFL_NO_SNAPSHOT") || getenv("__AFL_PERSISTENT") ||
+	    (!is_afl && !getenv("ROLLBACK_FORKSERVER")))
+		return;
+	if (on_exit(on_exit_end, NULL) == 0 && at_quick_exit(on_quick_exit) == 0)
+		(void)server__begin();
+}
+
+/* ---- actions of signals ---- */
+
+#define SETS_ACTION(type, name, parameters, arguments)                                             \
+	EXPORTED type name parameters                                                              \
+	{                                                                                          \
+		child__note_signal(number);                                                        \
+		return NEXT(name) arguments; /* NOLINT(bugprone-macro-parentheses) */              \
+	}
+
+SETS_ACTION(int, sigaction, (int number, const struct sigaction *action, struct sigaction *old),
+	    (number, action, old))
+SETS_ACTION(sighandler_t, signal, (int number, sighandler_t handler), (number, handler))
+SETS_ACTION(sighandler_t, sysv_signal, (int number, sighandler_t handler), (number, handler))
+SETS_ACTION(sighandler_t, __sysv_signal, (int number, sighandler_t handler), (number, handler))
+SETS_ACTION(sighandler_t, ssignal, (int number, sighandler_t handler), (number, handler))
+/* Programs should not call these any more, but some do. */
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wdeprecated-declarations"
+SETS_ACTION(sighandler_t, sigset, (int number, sighandler_t handler), (number, handler))
+SETS_ACTION(int, sigignore, (int number), (number))
+SETS_ACTION(int, siginterrupt, (int number, int interrupt), (number, interrupt))
+#pragma GCC diagnostic pop
+sighandler_t bsd_signal(int number, sighandler_t handler);
+SETS_ACTION(sighandler_t, bsd_signal, (int number, sighandler_t handler), (number, handler))
+
+/* ---- what a process keeps until its end ---- */
+
+#define KEPT(type, name, parameters, arguments, reason)                                            \
+	EXPORTED type name parameters                                                              \
+	{                                                                                          \
+		child__must_end("the target " reason);                                             \
+		return NEXT(name) arguments; /* NOLINT(bugprone-macro-parentheses) */              \
+	}
+
+KEPT(int, chdir, (const char *path), (path), "changes its folder")
+KEPT(int, fchdir, (int fd), (fd), "changes its folder")
+KEPT(int, chroot, (const char *path), (path), "changes its root")
+KEPT(mode_t, umask, (mode_t mask), (mask), "changes its umask")
+KEPT(int, setrlimit, (__rlimit_resource_t resource, const struct rlimit *limit), (resource, limit),
+     "changes its limits")
+KEPT(int, setrlimit64, (__rlimit_resource_t resource, const struct rlimit64 *limit),
+     (resource, limit), "changes its limits")
+KEPT(int, timer_create, (clockid_t clock, struct sigevent *event, timer_t *timer),
+     (clock, event, timer), "makes timers")
+KEPT(int, setuid, (uid_t uid), (uid), "changes its rights")
+KEPT(int, seteuid, (uid_t uid), (uid), "changes its rights")
+KEPT(int, setreuid, (uid_t ruid, uid_t euid), (ruid, euid), "changes its rights")
+KEPT(int, setresuid, (uid_t ruid, uid_t euid, uid_t suid), (ruid, euid, suid), "changes its rights")
+KEPT(int, setgid, (gid_t gid), (gid), "changes its rights")
+KEPT(int, setegid, (gid_t gid), (gid), "changes its rights")
+KEPT(int, setregid, (gid_t rgid, gid_t egid), (rgid, egid), "changes its rights")
+KEPT(int, setresgid, (gid_t rgid, gid_t egid, gid_t sgid), (rgid, egid, sgid), "changes its rights")
+KEPT(int, setgroups, (size_t count, const gid_t *groups), (count, groups), "changes its rights")
+KEPT(pid_t, setsid, (void), (), "changes its session")
+KEPT(int, setpgid, (pid_t pid, pid_t group), (pid, group), "changes its group")
+KEPT(int, setpgrp, (void), (), "changes its group")
+KEPT(int, nice, (int step), (step), "changes its priority")
+KEPT(int, setpriority, (__priority_which_t which, id_t who, int priority), (which, who, priority),
+     "changes its priority")
+KEPT(int, sched_setaffinity, (pid_t pid, size_t bytes, const cpu_set_t *set), (pid, bytes, set),
+     "changes its processors")
+KEPT(int, sched_setscheduler, (pid_t pid, int policy, const struct sched_param *parameters),
+     (pid, policy, parameters), "changes its priority")
+KEPT(int, mlockall, (int flags), (flags), "locks all its memory")
+KEPT(int, unshare, (int flags), (flags), "changes its namespaces")
+KEPT(int, setns, (int fd, int type), (fd, type), "changes its namespaces")
+
+EXPORTED int prctl(int option, ...)
+{
+	uint64_t a[4];
+	va_list arguments;
+
+	va_start(arguments, option);
+	for (int i = 0; i < 4; i++)
+		a[i] = va_arg(arguments, uint64_t);
+	va_end(arguments);
+	if (option == PR_SET_SECCOMP)
+		child__must_end("the target filters its system calls");
+	return NEXT(prctl)(option, a[0], a[1], a[2], a[3]);
+}
