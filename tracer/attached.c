@@ -16,6 +16,7 @@
 #include "attach/attach.h"
 #include "base/log.h"
 #include "base/procfs.h"
+#include "kernel/hooks.h"
 #include "target/reason.h"
 
 enum {
@@ -65,6 +66,7 @@ static void tell_failure(pid_t pid, int err)
 
 static void tell_start(const struct commands *commands, const struct socket *socket)
 {
+	static const char by_list[] = "userfaultfd, and the list of page faults of BPF";
 	static const char *const ways[] = {
 		[WRITE_TRACKING_NONE] = "reading all of it, for this kernel or this process allows "
 					"nothing faster",
@@ -75,7 +77,7 @@ static void tell_start(const struct commands *commands, const struct socket *soc
 	struct attach_status status = attach__status(commands->attach);
 
 	log__info("attached to process %d (%s); written memory is found by %s", status.pid,
-		  name_of(status.pid), ways[status.way]);
+		  name_of(status.pid), status.has_list ? by_list : ways[status.way]);
 	log__info("ask with: tracer ctl %d COMMAND (at %s); Ctrl-C detaches", status.pid,
 		  socket__path(socket));
 }
@@ -110,6 +112,7 @@ static bool serve(struct commands *commands, struct socket *socket, int signals)
 int attached__run(const struct options *options)
 {
 	struct commands commands = {.pid = options->pid};
+	struct hooks *hooks = NULL;
 	struct socket *socket = NULL;
 	int status = EXIT_TRACER, signals, err;
 
@@ -117,7 +120,8 @@ int attached__run(const struct options *options)
 	signals = open_signals();
 	if (signals < 0)
 		goto out;
-	err = attach__open(options->pid, WRITE_TRACKING_PROTECT, &commands.attach);
+	(void)hooks__attach_fault_list(&hooks); /* else memory is scanned */
+	err = attach__open(options->pid, WRITE_TRACKING_PROTECT, hooks, &commands.attach);
 	if (err) {
 		tell_failure(options->pid, err);
 		goto out;
@@ -133,6 +137,7 @@ int attached__run(const struct options *options)
 out:
 	socket__close(socket);
 	attach__close(commands.attach);
+	hooks__free(hooks);
 	if (signals >= 0)
 		close(signals);
 	return status;

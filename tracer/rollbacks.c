@@ -31,7 +31,8 @@ static int open_process(struct commands *commands)
 	if (commands->attach)
 		return 0;
 	snapshot__leave_tracking(rollbacks->snapshot);
-	err = attach__open(commands->pid, WRITE_TRACKING_PROTECT, &commands->attach);
+	/* without the list of faults: it does not have what restores of the tracer write */
+	err = attach__open(commands->pid, WRITE_TRACKING_PROTECT, NULL, &commands->attach);
 	if (!err)
 		attach__on_return(commands->attach, on_return, rollbacks);
 	return err;

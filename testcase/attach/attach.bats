@@ -355,6 +355,62 @@ threading.Event().wait()
 	detach_and_check
 }
 
+# roll_back_often NAME: 23 checkpoints and rollbacks by ctl; its messages are in $dir/NAME
+roll_back_often()
+{
+	local round
+
+	for ((round = 0; round < 23; round++)); do
+		timeout "$LIMIT_SECONDS" "$TRACER" ctl --control-socket "$dir/$socket" "$target" \
+			checkpoint "$1" || return
+		timeout "$LIMIT_SECONDS" "$TRACER" ctl --control-socket "$dir/$socket" "$target" \
+			rollback "$1" || return
+	done >"$dir/$1" 2>&1 3>&-
+}
+
+@test 'several ctl at the same time' {
+	local pids=() pid
+
+	counter
+	attach
+	for name in one two three; do
+		roll_back_often "$name" 3>&- &
+		pids+=($!)
+	done
+	for pid in "${pids[@]}"; do
+		wait "$pid"
+	done
+	[ "$(cat "$dir"/{one,two,three} | grep -c '^rolled back to ')" -eq 69 ]
+	ctl status
+	expect_text "$out" '^checkpoints: *3,' '^rollbacks: *69$'
+	expect_answer line 2
+	detach_and_check
+}
+
+@test 'requests that are none' {
+	command -v perl >"$out" || skip 'there is no perl'
+	counter
+	attach
+	ctl checkpoint
+	perl -MIO::Socket::UNIX -e '
+		srand(2303);
+		my @words = ("rollback", "checkpoint", "delete", "diff", "save", "list", "status",
+			"--close-new-fds", "--json", "1", "/", "%", "%00", "%zz", "/tmp/%2e%2e/%0a",
+			"-", "\x{ff}\x{fe}", "a" x 300, "", " ", "\t", "\r", "\x1b[2J", "\"{}");
+		for my $round (1 .. 500) {
+			my $s = IO::Socket::UNIX->new(Peer => $ARGV[0]) or die "gone";
+			my $line = join " ", map { $words[rand @words] } 1 .. 1 + rand 5;
+			next if $line =~ /^ *(checkpoint|delete|save|detach)/;
+			$s->syswrite("$line\n");
+			my $answer = <$s>;
+			$answer =~ /^\{"ok":(true|false),.*\}\n$/ or die "$line: $answer";
+			$answer !~ /[\x00-\x09\x0b-\x1f]/ or die "$line: $answer";
+		}' "$dir/$socket" 2>"$dir/perl.err" || { cat "$dir/perl.err"; return 1; }
+	ctl rollback 1
+	expect_answer line 2
+	detach_and_check
+}
+
 @test 'ctl and check answer the options for help' {
 	local command
 

@@ -78,6 +78,137 @@ is_stopped()
 	save_and_bring_back go '2 9' '3 9'
 }
 
+@test 'writes of all kinds are found by the list of faults, or by a scan after a sign' {
+	local letter round listed=0
+
+	compile -D_GNU_SOURCE <<-'C'
+		#include <fcntl.h>
+		#include <stdint.h>
+		#include <stdio.h>
+		#include <string.h>
+		#include <sys/mman.h>
+		#include <unistd.h>
+
+		enum { HUGE = 2 << 20, BYTES = 4 * HUGE, PAGE = 4096 };
+
+		static void deep(int depth)
+		{
+			volatile char room[PAGE];
+
+			room[depth % PAGE] = 1;
+			if (depth)
+				deep(depth - 1);
+		}
+
+		static unsigned int sum(const unsigned char *memory)
+		{
+			unsigned int all = 0;
+
+			for (int i = 0; i < BYTES; i++)
+				all = all * 31 + memory[i];
+			return all;
+		}
+
+		/* memory: the first half has huge pages, and only one of them is there. */
+		static void change(unsigned char *memory, char letter)
+		{
+			unsigned char *half = memory + BYTES / 2;
+			int ends[2], fd;
+
+			switch (letter) {
+			case 'w':
+				for (int i = 0; i < 4; i++)
+					half[i * 9 * PAGE]++;
+				break;
+			case 'h': /* one fault fills it */
+				memory[HUGE + 3 * PAGE] = memory[HUGE + 77 * PAGE] = 7;
+				memory[99 * PAGE]++;
+				break;
+			case 'k': /* the kernel writes */
+				if (!pipe(ends) && write(ends[1], "abc", 3) == 3 &&
+				    read(ends[0], half + 11 * PAGE, 3) == 3)
+					close(ends[0]);
+				close(ends[1]);
+				break;
+			case 'o':
+				fd = open("data", O_RDONLY | O_DIRECT);
+				if (fd < 0 || read(fd, half + 13 * PAGE, PAGE) != PAGE)
+					half[13 * PAGE]++;
+				close(fd);
+				break;
+			case 'v':
+				if (!vfork()) {
+					half[17 * PAGE]++;
+					_exit(0);
+				}
+				break;
+			case 'z':
+				madvise(half + 19 * PAGE, 5 * PAGE, MADV_DONTNEED);
+				break;
+			case 'm':
+				mmap(half + 29 * PAGE, PAGE, PROT_READ | PROT_WRITE,
+				     MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
+				break;
+			case 's':
+				deep(100);
+				break;
+			case 'f':
+				madvise(half + 37 * PAGE, 3 * PAGE, MADV_FREE);
+				break;
+			default:
+				break;
+			}
+		}
+
+		int main(void)
+		{
+			unsigned char *memory = mmap(NULL, BYTES + HUGE, PROT_READ | PROT_WRITE,
+						     MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+			char line[64];
+
+			memory += -(uintptr_t)memory & (HUGE - 1);
+			madvise(memory, BYTES / 2, MADV_HUGEPAGE);
+			memset(memory, 1, HUGE);
+			memset(memory + BYTES / 2, 3, BYTES / 2);
+			while (fgets(line, sizeof(line), stdin)) {
+				const unsigned int before = sum(memory);
+
+				change(memory, *line);
+				printf("%u %p\n", before, (void *)(memory + BYTES / 2));
+				fflush(stdout);
+			}
+		}
+	C
+	head -c 4096 /dev/urandom >"$dir/data"
+	start_target "$dir/program"
+	ask sum
+	attach
+	ctl checkpoint
+	expected=$answer
+	for round in {1..5}; do
+		for letter in w h w k w o w v w z w m w s w x; do
+			expect_answer "$letter" "$expected"
+			if [ "$letter" = x ]; then
+				printf x | dd of="/proc/$target/mem" bs=1 conv=notrunc \
+					seek=$((${expected#* } + 41 * 4096)) 2>"$dir/dd.err"
+			fi
+			ctl --json rollback
+			[ "$letter" != w ] || ! says "$out" '"dirty_way":"faults"' ||
+				listed=$((listed + 1))
+			case $letter in
+			o | z | m | x) expect_text "$out" '"dirty_way":"scan"' ;;
+			esac
+		done
+	done
+	expect_answer f "$expected"
+	ctl rollback
+	expect_answer w "$expected"
+	ctl rollback
+	expect_answer w "$expected"
+	[ "$listed" -gt 0 ] || ! grep -q 'list of page faults' "$err"
+	detach_and_check
+}
+
 @test 'a static program of musl' {
 	if command -v musl-gcc >"$out"; then
 		musl=musl-gcc

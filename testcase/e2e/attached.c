@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * attached BOARD [small]: a process that others roll back, which knows nothing of them. 31 threads
- * have an invariant that spans all of them that compute; others wait in the system calls that it is
- * hard to go back to. Small: one thread, that writes and maps.
+ * attached BOARD [small [BYTES]]: a process that others roll back, which knows nothing of them. 31
+ * threads have an invariant that spans all of them that compute; others wait in the system calls
+ * that it is hard to go back to. Small: one thread, that writes and maps; with so many bytes more,
+ * which it leaves alone.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -354,6 +355,15 @@ int main(int argc, char **argv)
 	(void)close(fd);
 	program = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
 	(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+	if (argc > 3) {
+		const size_t bytes = strtoul(argv[3], NULL, 10);
+		void *memory = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
+				    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+		if (memory == MAP_FAILED)
+			return 1;
+		memset(memory, 1, bytes);
+	}
 	if (argc > 2) {
 		board->ready = BOARD_THREADS;
 		churn_for_ever(0);

@@ -15,6 +15,10 @@ play()
 	play small
 }
 
+@test 'the same without the list of faults' {
+	play scan
+}
+
 @test '31 threads that compute together, wait in system calls, handle a signal, come and go' {
 	play threads
 }

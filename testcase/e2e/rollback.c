@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * rollback ATTACHED SCENE: runs the program attached and rolls it back, in TAP. Job control stops
- * it around each rollback that is checked, so that its whole state can be compared with that of the
- * checkpoint. What the program shows on its board must hold while it runs.
+ * rollback ATTACHED SCENE [ROUNDS [BYTES]]: runs the program attached and rolls it back, in TAP. Job
+ * control stops it around each rollback that is checked, so that its whole state can be compared
+ * with that of the checkpoint. What the program shows on its board must hold while it runs.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -21,6 +21,7 @@
 #include "attach/attach.h"
 #include "base/procfs.h"
 #include "board.h"
+#include "kernel/hooks.h"
 #include "outside.h"
 #include "target/reason.h"
 
@@ -29,15 +30,16 @@ enum {
 	ROUNDS_THREADS = 11, /* each takes as long as 20 of the others */
 	ROUNDS_COMPARE = 5,
 	CALLS = 103,
-	SOAK = 10001,
-	SLACK = 6 * SOAK, /* bytes: less than a block of malloc(3) for each of them */
+	SOAK = 10001,    /* unless the command line says another number */
+	SLACK = 1 << 16, /* bytes: less than a block of malloc(3) for each of them */
 	LOOKS = LIMIT_SECONDS * 1000,
 };
 
 static struct board *board;
 static pid_t target;
 static struct attach *attach;
-static bool held; /* job control has stopped the target */
+static struct hooks *hooks; /* with the list of faults; NULL: memory is scanned */
+static bool held;           /* job control has stopped the target */
 
 static void need(int err, const char *what)
 {
@@ -50,7 +52,7 @@ static void need(int err, const char *what)
 	exit(1);
 }
 
-static void start(const char *program, const char *size)
+static void start(const char *program, const char *size, const char *bytes)
 {
 	char path[] = "/tmp/tracer-rollback.XXXXXX";
 	int fd = mkstemp(path);
@@ -61,7 +63,7 @@ static void start(const char *program, const char *size)
 	(void)close(fd);
 	target = fork();
 	if (!target) {
-		(void)execl(program, program, path, size, NULL);
+		(void)execl(program, program, path, size, bytes, NULL);
 		_exit(127);
 	}
 	for (int i = 0; board->ready < BOARD_THREADS; i++) {
@@ -164,7 +166,7 @@ static void test_state(enum write_tracking_way way, int rounds)
 	static const char *const names[] = {"one", "two", "three"};
 	int same = 0;
 
-	need(attach__open(target, way, &attach), "attach");
+	need(attach__open(target, way, hooks, &attach), "attach");
 	for (int i = 0; i < 3; i++) {
 		stop();
 		states[i] = checkpoint(names[i]);
@@ -196,7 +198,7 @@ static void test_calls(void)
 {
 	struct attach_result result;
 
-	need(attach__open(target, WRITE_TRACKING_PROTECT, &attach), "attach");
+	need(attach__open(target, WRITE_TRACKING_PROTECT, hooks, &attach), "attach");
 	need(attach__checkpoint(attach, NULL, &result), "checkpoint");
 	board->go = 1;
 	for (int i = 0; i < CALLS; i++) {
@@ -263,7 +265,7 @@ static bool is_killed_with(const char *point)
 	if (!tracer) {
 		(void)snprintf(fault, sizeof(fault), "%s:die", point);
 		set_fault(fault);
-		need(attach__open(target, WRITE_TRACKING_PROTECT, &attach), "attach");
+		need(attach__open(target, WRITE_TRACKING_PROTECT, NULL, &attach), "attach");
 		need(attach__checkpoint(attach, NULL, &result), "checkpoint");
 		run();
 		(void)attach__rollback(attach, NULL, &result);
@@ -274,62 +276,117 @@ static bool is_killed_with(const char *point)
 	return waitpid(target, NULL, strcmp(point, "rollback") ? 0 : WNOHANG) == target;
 }
 
+/* The target is killed at that point. */
+static void test_end(const char *program, const char *point)
+{
+	struct attach_result result;
+	char fault[64];
+
+	start(program, "small", NULL);
+	need(attach__open(target, WRITE_TRACKING_PROTECT, hooks, &attach), "attach");
+	need(attach__checkpoint(attach, NULL, &result), "checkpoint");
+	run();
+	(void)snprintf(fault, sizeof(fault), "%s:kill-target", point);
+	set_fault(fault);
+	tap__equal(attach__rollback(attach, NULL, &result), -ESRCH, "the target ends: %s", point);
+	attach__close(attach);
+	attach = NULL;
+	(void)waitpid(target, NULL, 0);
+}
+
+static const char *const points[] = {"ended", "mapped", "written", "registers"};
+enum { POINTS = sizeof(points) / sizeof(*points) };
+
 static void test_faults(const char *program)
 {
 	struct outside *state;
 
-	need(attach__open(target, WRITE_TRACKING_PROTECT, &attach), "attach");
+	need(attach__open(target, WRITE_TRACKING_PROTECT, hooks, &attach), "attach");
 	stop();
 	state = checkpoint(NULL);
 	run();
 	test_refusal();
-	test_half("ended", state);
-	test_half("mapped", state);
-	test_half("written", state);
+	for (int i = 0; i < POINTS; i++)
+		test_half(points[i], state);
 	outside__free(state);
 	attach__close(attach);
 	attach = NULL;
 	tap__ok(!is_killed_with("rollback"), "a tracer that is killed early harms nobody");
 	run();
 	tap__ok(!board->broken, "the process runs on (%s)", board->what);
-	tap__ok(is_killed_with("written"), "one that is killed half-way takes the process along");
-	start(program, "small");
+	for (int i = 0; i < POINTS; i++) {
+		tap__ok(is_killed_with(points[i]), "one that is killed half-way takes it along: %s",
+			points[i]);
+		start(program, "small", NULL);
+	}
+	(void)kill(target, SIGKILL);
+	(void)waitpid(target, NULL, 0);
+	test_end(program, "rollback");
+	for (int i = 0; i < POINTS; i++)
+		test_end(program, points[i]);
+	start(program, "small", NULL);
 }
 
-static uint64_t memory_of(pid_t pid)
+static uint64_t kib_of(pid_t pid, const char *key)
 {
-	uint64_t size = 0;
+	uint64_t kib = 0;
 
-	need(procfs__status_u64(pid, "VmSize", &size), "status");
-	return size;
+	need(procfs__status_u64(pid, key, &kib), "status");
+	return kib;
 }
 
-static void test_soak(void)
+struct account { /* of what both processes take */
+	uint64_t heap, stored, own_kib, its_kib;
+	unsigned int own_files, its_files;
+};
+
+static struct account take_account(void)
+{
+	return (struct account){
+		.heap = mallinfo2().uordblks,
+		.stored = attach__status(attach).store_bytes,
+		.own_kib = kib_of(getpid(), "VmRSS"),
+		.its_kib = kib_of(target, "VmSize"),
+		.own_files = open_files__count(getpid()),
+		.its_files = open_files__count(target),
+	};
+}
+
+static void roll_back(unsigned long rounds)
 {
 	struct attach_result result;
-	uint64_t heap, size, stored;
-	unsigned int own, its;
 
-	need(attach__open(target, WRITE_TRACKING_PROTECT, &attach), "attach");
-	need(attach__checkpoint(attach, NULL, &result), "checkpoint");
-	stop();
-	need(attach__rollback(attach, NULL, &result), "rollback");
-	heap = mallinfo2().uordblks;
-	stored = attach__status(attach).store_bytes;
-	size = memory_of(target);
-	own = open_files__count(getpid());
-	its = open_files__count(target);
-	run();
-	for (int i = 0; i < SOAK; i++)
+	for (unsigned long i = 0; i < rounds; i++)
 		need(attach__rollback(attach, NULL, &result), "rollback");
+}
+
+/* Memory that the allocator keeps may grow at first, and by no more than a hundredth later. */
+static void test_soak(unsigned long rounds)
+{
+	struct attach_result result;
+	struct account before, after;
+
+	need(attach__open(target, WRITE_TRACKING_PROTECT, hooks, &attach), "attach");
+	need(attach__checkpoint(attach, NULL, &result), "checkpoint");
+	roll_back(rounds / 10);
 	stop();
-	need(attach__rollback(attach, NULL, &result), "rollback");
-	tap__equal(attach__status(attach).rollbacks, SOAK + 2, "rollbacks");
-	tap__ok(mallinfo2().uordblks < heap + SLACK && attach__status(attach).store_bytes == stored,
-		"the tracer takes as much memory as before");
-	tap__equal(open_files__count(getpid()), own, "it has as many files open");
-	tap__equal(memory_of(target), size, "the process has as much memory");
-	tap__equal(open_files__count(target), its, "and as many files open");
+	roll_back(1);
+	before = take_account();
+	run();
+	roll_back(rounds);
+	stop();
+	roll_back(1);
+	after = take_account();
+	tap__equal(attach__status(attach).rollbacks, rounds / 10 + rounds + 2, "rollbacks");
+	tap__ok(after.heap < before.heap + SLACK, "the heap of the tracer: %lu, %lu bytes",
+		(unsigned long)before.heap, (unsigned long)after.heap);
+	tap__ok(after.own_kib <= before.own_kib + before.own_kib / 100 + 128,
+		"its memory: %lu, %lu KiB", (unsigned long)before.own_kib,
+		(unsigned long)after.own_kib);
+	tap__equal(after.stored, before.stored, "what it has stored");
+	tap__equal(after.own_files, before.own_files, "its descriptors");
+	tap__equal(after.its_kib, before.its_kib, "the memory of the process");
+	tap__equal(after.its_files, before.its_files, "its descriptors");
 	run();
 	tap__ok(!board->broken, "it has seen nothing (%s)", board->what);
 }
@@ -345,7 +402,7 @@ static void test_detach(void)
 
 	stop();
 	before = outside__look(target);
-	need(attach__open(target, WRITE_TRACKING_PROTECT, &attach), "attach");
+	need(attach__open(target, WRITE_TRACKING_PROTECT, hooks, &attach), "attach");
 	need(attach__checkpoint(attach, NULL, &result), "checkpoint");
 	attach__close(attach);
 	attach = NULL;
@@ -364,39 +421,43 @@ int main(int argc, char **argv)
 {
 	const char *scene = argc > 2 ? argv[2] : "";
 
+	if (strcmp(scene, "compare") != 0 && strcmp(scene, "scan") != 0)
+		need(hooks__attach_fault_list(&hooks), "the list of faults");
 	if (!strcmp(scene, "threads")) {
-		start(argv[1], NULL);
+		start(argv[1], NULL, NULL);
 		tap__plan(4);
 		test_state(WRITE_TRACKING_PROTECT, ROUNDS_THREADS);
 	} else if (!strcmp(scene, "compare")) {
-		start(argv[1], NULL);
+		start(argv[1], NULL, NULL);
 		tap__plan(4);
 		test_state(WRITE_TRACKING_NONE, ROUNDS_COMPARE);
-	} else if (!strcmp(scene, "small")) {
-		start(argv[1], "small");
+	} else if (!strcmp(scene, "small") || !strcmp(scene, "scan")) {
+		start(argv[1], "small", NULL);
 		tap__plan(4);
 		test_state(WRITE_TRACKING_PROTECT, ROUNDS);
 	} else if (!strcmp(scene, "soak")) {
-		start(argv[1], "small");
-		tap__plan(6);
-		test_soak();
+		start(argv[1], "small", argc > 4 ? argv[4] : NULL);
+		tap__plan(8);
+		test_soak(argc > 3 ? strtoul(argv[3], NULL, 10) : SOAK);
 	} else if (!strcmp(scene, "calls")) {
-		start(argv[1], NULL);
+		start(argv[1], NULL, NULL);
 		tap__plan(2);
 		test_calls();
 	} else if (!strcmp(scene, "faults")) {
-		start(argv[1], "small");
-		tap__plan(15);
+		start(argv[1], "small", NULL);
+		tap__plan(26);
 		test_faults(argv[1]);
 	} else if (!strcmp(scene, "detach")) {
-		start(argv[1], NULL);
+		start(argv[1], NULL, NULL);
 		tap__plan(4);
 		test_detach();
 	} else {
 		(void)fprintf(stderr, "usage: rollback ATTACHED "
-				      "threads|compare|small|calls|faults|soak|detach\n");
+				      "threads|scan|compare|small|calls|faults|detach|"
+				      "soak [ROUNDS [BYTES]]\n");
 		return 2;
 	}
 	finish();
+	hooks__free(hooks);
 	return tap__done();
 }

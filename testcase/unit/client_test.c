@@ -59,7 +59,8 @@ static int exists(struct test *test, const char *name)
 static int none_left(struct test *test)
 {
 	return !exists(test, "ready_to_checkpoint") && !exists(test, "checkpoint_complete") &&
-	       !exists(test, "ready_to_restore") && !exists(test, "restore_complete");
+	       !exists(test, "ready_to_restore") && !exists(test, "restore_complete") &&
+	       !exists(test, "ready_to_rollback") && !exists(test, "rollback_complete");
 }
 
 static void make_file(struct test *test, const char *name)
@@ -196,6 +197,46 @@ static void test_answers(struct test *test)
 	tap__equal(save_with(test, ANSWER_DONE_AND_REMOVE, 0), 0,
 		   "done wins when the request goes as well");
 	tap__ok(none_left(test), "done and removed: no file is left");
+}
+
+static int save_whole_with(struct test *test, const char *complete, enum answer answer,
+			   long delay_ms)
+{
+	pid_t pid = start_tracer(test, "ready_to_checkpoint", complete, answer, delay_ms);
+	int err = client__save_whole(LONG_MS);
+
+	end_tracer(pid);
+	return err;
+}
+
+/* A tracer that rolls back leaves rollback_complete, for the poll of the checkpoint to find. */
+static void test_whole(struct test *test)
+{
+	pid_t pid;
+
+	tap__equal(save_whole_with(test, "checkpoint_complete", ANSWER_DONE, 0), 0,
+		   "save_whole: taken");
+	tap__ok(none_left(test), "save_whole: no file is left");
+	tap__equal(save_whole_with(test, "rollback_complete", ANSWER_DONE, 0), CLIENT_BACK,
+		   "save_whole: come back");
+	tap__ok(none_left(test), "come back: no file is left");
+	tap__equal(save_whole_with(test, "rollback_complete", ANSWER_DONE_AND_REMOVE, 60),
+		   CLIENT_BACK, "come back, in the slow phase, and the request is gone");
+	tap__equal(save_whole_with(test, "checkpoint_complete", ANSWER_FAILED, 0), -EIO,
+		   "save_whole: failed");
+	make_file(test, "rollback_complete");
+	tap__equal(save_whole_with(test, "checkpoint_complete", ANSWER_DONE, 20), 0,
+		   "an old rollback_complete is no return");
+	tap__ok(none_left(test), "and is removed");
+	make_file(test, "rollback_complete");
+	tap__equal(save_with(test, ANSWER_DONE, 20), 0, "client__save does not look for it");
+	remove_file(test, "rollback_complete");
+	tap__equal(client__save_whole(SHORT_MS), -ETIMEDOUT, "save_whole: nobody answers");
+	pid = start_tracer(test, "ready_to_rollback", "rollback_complete", ANSWER_FAILED, 0);
+	tap__equal(client__rollback(LONG_MS), -EIO, "rollback: refused");
+	end_tracer(pid);
+	tap__equal(client__rollback(SHORT_MS), -ETIMEDOUT, "rollback: nobody answers");
+	tap__ok(none_left(test), "no file is left");
 }
 
 static void test_short_names(struct test *test)
@@ -449,13 +490,14 @@ int main(void)
 {
 	struct test test = {.dir = "/tmp/client_test.XXXXXX"};
 
-	tap__plan(59);
+	tap__plan(72);
 	if (!mkdtemp(test.dir) || setenv("TRACER_CONTROL_DIR", test.dir, 1) < 0) {
 		printf("Bail out! no directory for the control files: %s\n", strerror(errno));
 		return 1;
 	}
 	(void)unsetenv("TRACER_TIMEOUT_MS");
 	test_answers(&test);
+	test_whole(&test);
 	test_short_names(&test);
 	test_timeout(&test);
 	test_stopped(&test);

@@ -5,6 +5,7 @@
  */
 #include <stdbool.h>
 #include <string.h>
+#include <sys/mman.h>
 #include "attach/page_tree.h"
 #include "base/page.h"
 #include "tap.h"
@@ -178,12 +179,28 @@ static void test_own(void)
 	page_tree__clear(&copy);
 }
 
+static void test_reserve(void)
+{
+	unsigned char there = 0;
+	uint32_t page = 0;
+	int err;
+
+	page_store__reserve(&store, 600);
+	err = page_store__take(&store, &page);
+	tap__ok(!err && !mincore(page_store__bytes(&store, page), PAGE_BYTES, &there) &&
+			(there & 1),
+		"a page that was reserved is in memory before it is written");
+	page_store__trim(&store);
+	memset(page_store__bytes(&store, page), 23, PAGE_BYTES);
+	page_store__drop(&store, page);
+}
+
 int main(int argc, char **argv)
 {
 	const uint64_t seed = random__seed_of(argc, argv, 2311);
 
 	random__seed(seed);
-	tap__plan(9);
+	tap__plan(10);
 	for (unsigned int i = 0; i < TREES; i++)
 		trees[i].store = &store;
 	tap__equal(play(), 0, "random changes of %d trees that share pages (seed %" PRIu64 ")",
@@ -193,6 +210,7 @@ int main(int argc, char **argv)
 		page_tree__clear(&trees[i]);
 	tap__equal(store.pages, 0, "no page is left in the store");
 	test_own();
+	test_reserve();
 	tap__equal(store.pages, 0, "likewise");
 	page_store__clear(&store);
 	return tap__done();

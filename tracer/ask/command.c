@@ -63,7 +63,18 @@ static void put_error(struct commands *commands, FILE *out, const char *op, int 
 	put_failure(out, op, both);
 }
 
-/* What a checkpoint and a rollback have in common. */
+/* How a checkpoint or a rollback has found what to copy. */
+static void put_found(FILE *out, enum attach_found found)
+{
+	static const char *const names[] = {[ATTACH_COMPARED] = "compare",
+					    [ATTACH_SOFT_DIRTY] = "soft",
+					    [ATTACH_SCANNED] = "scan",
+					    [ATTACH_LISTED] = "faults"};
+
+	(void)fprintf(out, ",\"dirty_way\":\"%s\"", names[found]);
+}
+
+/* What commands that copy have in common. */
 static void put_result(FILE *out, const char *op, const struct attach_result *result)
 {
 	begin(out, op);
@@ -115,6 +126,7 @@ static void checkpoint(struct commands *commands, char *const *words, FILE *out)
 		return;
 	}
 	put_result(out, "checkpoint", &result);
+	put_found(out, result.found);
 	(void)fputs(",\"left_alone\":[", out);
 	attach__name_left_alone(commands->attach, put_left_alone, &items);
 	(void)fputs("]}", out);
@@ -151,6 +163,7 @@ static void rollback(struct commands *commands, char *const *words, FILE *out)
 		return;
 	}
 	put_result(out, "rollback", &result);
+	put_found(out, result.found);
 	put_number(out, "ended", result.ended);
 	put_number(out, "unmapped", result.unmapped);
 	put_number(out, "mapped", result.mapped);
@@ -213,7 +226,10 @@ static void status(struct commands *commands, char *const *words, FILE *out)
 		status = attach__status(commands->attach);
 	begin(out, "status");
 	put_number(out, "pid", (uint64_t)status.pid);
-	(void)fprintf(out, ",\"tracking\":\"%s\"", commands->attach ? ways[status.way] : "none");
+	(void)fprintf(out, ",\"tracking\":\"%s\"",
+		      !commands->attach ? "none"
+		      : status.has_list ? "faults"
+					: ways[status.way]);
 	put_number(out, "checkpoints", status.checkpoints);
 	put_number(out, "store_bytes", status.store_bytes);
 	put_number(out, "rollbacks", status.rollbacks);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * See attach.h. Here: to attach and to detach, the list of checkpoints, and write tracking.
+ * See attach.h. Here: to attach and to detach, and the list of checkpoints.
  */
 #include "attach/attach.h"
 
@@ -14,193 +14,10 @@
 #include "attach/attach_state.h"
 #include "attach/layout.h"
 #include "attach/may_attach.h"
+#include "base/clock.h"
 #include "base/page.h"
 #include "base/procfs.h"
-#include "target/inject.h"
 #include "target/reason.h"
-#include "target/userfault.h"
-
-/* ---- write tracking ---- */
-
-/* Does it work on this kernel? */
-static bool works(enum write_tracking_way way)
-{
-	struct pagemap *own = malloc(sizeof(*own));
-	int fd = procfs__open(0, "pagemap", O_RDONLY);
-	bool result = false;
-
-	if (own && fd >= 0) {
-		pagemap__init(own, fd);
-		result = write_tracking__works(way, own);
-	}
-	if (fd >= 0)
-		(void)close(fd);
-	free(own);
-	return result;
-}
-
-/* Can nothing be done with a process for which that is why it cannot make a userfaultfd? */
-static bool is_fatal(int err)
-{
-	switch (err) {
-	case -ESRCH:
-	case -REASON_TRACED:
-	case -REASON_NOT_STOPPED:
-	case -REASON_CALLS_FOREIGN:
-	case -REASON_PTRACE_FORBIDDEN:
-		return true;
-	default:
-		return false;
-	}
-}
-
-static int try_protect(struct attach *attach)
-{
-	int uffd = inject__userfaultfd(attach->pid);
-
-	if (uffd >= 0)
-		return write_tracking__watch(&attach->tracking, WRITE_TRACKING_PROTECT, uffd, -1);
-	attach->serves_faults = uffd == -REASON_OWN_USERFAULT;
-	return uffd;
-}
-
-static int try_soft_dirty(struct attach *attach)
-{
-	int fd = procfs__open(attach->pid, "clear_refs", O_WRONLY);
-
-	return fd < 0 ? fd
-		      : write_tracking__watch(&attach->tracking, WRITE_TRACKING_SOFT_DIRTY, -1, fd);
-}
-
-static int start_tracking(struct attach *attach, enum write_tracking_way best)
-{
-	int err;
-
-	if (best == WRITE_TRACKING_PROTECT && works(WRITE_TRACKING_PROTECT)) {
-		err = try_protect(attach);
-		if (!err || is_fatal(err))
-			return err;
-	}
-	if (best != WRITE_TRACKING_NONE && works(WRITE_TRACKING_SOFT_DIRTY)) {
-		err = try_soft_dirty(attach);
-		if (!err || err == -ESRCH)
-			return err;
-	}
-	return write_tracking__watch(&attach->tracking, WRITE_TRACKING_NONE, -1, -1);
-}
-
-/* Of base, what cannot change unless it is mapped anew: read-only mappings of files. */
-static int find_quiet(const struct attach *attach, const struct mappings *mappings,
-		      struct intervals *ret_quiet)
-{
-	struct intervals same = {0}, quiet = {0};
-	int err = 0;
-
-	if (!attach->base)
-		return 0;
-	for (size_t i = 0; i < mappings->count && !err; i++) {
-		const struct mapping *mapping = &mappings->items[i];
-
-		if (layout__kind(mapping) == LAYOUT_FILE && !(mapping->flags & MAPPING_WRITE))
-			err = intervals__add(&quiet, mapping->start, mapping->end);
-	}
-	if (!err)
-		err = layout__same(&attach->base->mappings, mappings, &same);
-	if (!err)
-		err = intervals__intersect(&quiet, &same, ret_quiet);
-	intervals__clear(&same);
-	intervals__clear(&quiet);
-	return err;
-}
-
-int attach_state__find_changes(struct attach *attach, const struct mappings *mappings)
-{
-	static const struct write_tracking none = WRITE_TRACKING_OFF;
-	const struct write_tracking *tracking = attach->base ? &attach->tracking : &none;
-	struct intervals quiet = {0};
-	uint64_t pinned = 0;
-	int err;
-
-	/* Pages that a device writes to are not noticed, see write_tracking.h. */
-	if (!procfs__status_u64(attach->pid, "VmPin", &pinned) && pinned)
-		tracking = &none;
-	err = find_quiet(attach, mappings, &quiet);
-	if (!err)
-		err = changes__find(tracking, &attach->pagemap, mappings, &quiet, &attach->changes);
-	intervals__clear(&quiet);
-	return err;
-}
-
-static void arm_again(struct attach *attach, const struct intervals *ranges)
-{
-	for (size_t i = 0; i < ranges->count; i++)
-		(void)write_tracking__rearm(&attach->tracking, &attach->pagemap,
-					    ranges->items[i].start, ranges->items[i].end);
-}
-
-static void arm_all(struct attach *attach, const struct mappings *mappings)
-{
-	for (size_t i = 0; i < mappings->count; i++)
-		if (layout__kind(&mappings->items[i]) == LAYOUT_ANONYMOUS)
-			(void)write_tracking__arm(&attach->tracking, &attach->pagemap,
-						  mappings->items[i].start, mappings->items[i].end);
-}
-
-/* What a mapping and ranges have in common. */
-static void arm_parts(struct attach *attach, const struct mapping *mapping,
-		      const struct intervals *ranges)
-{
-	struct intervals own = {0}, parts = {0};
-
-	if (!intervals__add(&own, mapping->start, mapping->end) &&
-	    !intervals__intersect(&own, ranges, &parts))
-		for (size_t i = 0; i < parts.count; i++)
-			(void)write_tracking__arm(&attach->tracking, &attach->pagemap,
-						  parts.items[i].start, parts.items[i].end);
-	intervals__clear(&own);
-	intervals__clear(&parts);
-}
-
-void attach_state__arm(struct attach *attach, const struct mappings *mappings,
-		       const struct intervals *ranges)
-{
-	for (size_t i = 0; ranges->count && i < mappings->count; i++)
-		if (layout__kind(&mappings->items[i]) == LAYOUT_ANONYMOUS)
-			arm_parts(attach, &mappings->items[i], ranges);
-}
-
-static bool is_listed(const struct attach *attach, const struct checkpoint *checkpoint)
-{
-	const struct checkpoint *found = attach->list.first;
-
-	while (found && found != checkpoint)
-		found = found->next;
-	return found;
-}
-
-/* If it was taken out of the list, it is ours to free. */
-void attach_state__lose_base(struct attach *attach)
-{
-	if (!is_listed(attach, attach->base))
-		checkpoint__free(attach->base);
-	attach->base = NULL;
-}
-
-void attach_state__set_base(struct attach *attach, struct checkpoint *base,
-			    const struct mappings *mappings, const struct intervals *touched)
-{
-	const bool first = !attach->base;
-
-	if (attach->base != base)
-		attach_state__lose_base(attach);
-	attach->base = write_tracking__begin_round(&attach->tracking) ? NULL : base;
-	arm_again(attach, touched);
-	arm_again(attach, &attach->changes.data);
-	if (first)
-		arm_all(attach, mappings);
-	else
-		attach_state__arm(attach, mappings, &attach->changes.unarmed);
-}
 
 void attach_state__retire(struct attach *attach, struct checkpoint *checkpoint)
 {
@@ -218,9 +35,13 @@ bool attach__release_late(struct attach *attach)
 
 int attach_state__stop(struct attach *attach, bool drop_faults)
 {
-	int err = attach__release_late(attach) ? -REASON_NOT_STOPPED
-					       : freeze__stop(attach->freeze, 0);
+	int err;
 
+	if (attach__release_late(attach))
+		return -REASON_NOT_STOPPED;
+	attach_state__look_for_pins(attach);
+	attach->stopped_ns = clock__now_ns();
+	err = freeze__stop(attach->freeze, 0);
 	if (!err)
 		err = freeze__deliver(attach->freeze, drop_faults);
 	if (!err && pagemap__check(&attach->pagemap))
@@ -280,7 +101,8 @@ static int open_files(struct attach *attach)
 	return memory__open(attach->pid, &attach->memory);
 }
 
-int attach__open(pid_t pid, enum write_tracking_way best, struct attach **ret_attach)
+int attach__open(pid_t pid, enum write_tracking_way best, const struct hooks *hooks,
+		 struct attach **ret_attach)
 {
 	struct attach *attach = calloc(1, sizeof(*attach));
 	int err;
@@ -296,7 +118,7 @@ int attach__open(pid_t pid, enum write_tracking_way best, struct attach **ret_at
 	if (!err)
 		err = freeze__create(pid, is_child(pid), &attach->freeze);
 	if (!err)
-		err = start_tracking(attach, best);
+		err = attach_state__start_tracking(attach, best, hooks);
 	if (err == -REASON_PTRACE_FORBIDDEN)
 		err = may_attach__refusal(pid);
 	if (err) {
@@ -312,7 +134,7 @@ void attach__close(struct attach *attach)
 	if (!attach)
 		return;
 	freeze__free(attach->freeze);
-	write_tracking__close(&attach->tracking);
+	attach_state__stop_tracking(attach);
 	attach_state__lose_base(attach);
 	checkpoints__clear(&attach->list);
 	page_store__clear(&attach->store);
@@ -371,6 +193,7 @@ struct attach_status attach__status(const struct attach *attach)
 	return (struct attach_status){
 		.pid = attach->pid,
 		.way = attach->tracking.way,
+		.has_list = attach->faults,
 		.checkpoints = attach->list.count,
 		.store_bytes = attach->store.pages * PAGE_BYTES,
 		.rollbacks = attach->rollbacks,

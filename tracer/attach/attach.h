@@ -19,12 +19,14 @@
 #ifndef TRACER_ATTACH_ATTACH_H
 #define TRACER_ATTACH_ATTACH_H
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
 #include "base/procfs.h"
 #include "pages/write_tracking.h"
 
 struct attach;
+struct hooks;
 
 enum { ATTACH_NAME_BYTES = 64 }; /* of a checkpoint, with the NUL */
 
@@ -32,17 +34,28 @@ enum { ATTACH_NAME_BYTES = 64 }; /* of a checkpoint, with the NUL */
  * Attaches to process pid.
  * best: the best way of write tracking that may be used. If it does not work here, the next one
  * does: WRITE_TRACKING_PROTECT, _SOFT_DIRTY, _NONE.
+ * hooks: with the list of faults (kernel/fault_list.h), which spares a scan; NULL: none; borrowed.
  * Returns 0 and *ret_attach; -ENOMEM; what may_attach__check() returns (may_attach.h), each refusal
  * with a reason of its own; -REASON_NOT_STOPPED; or another -errno.
  */
-int attach__open(pid_t pid, enum write_tracking_way best, struct attach **ret_attach);
+int attach__open(pid_t pid, enum write_tracking_way best, const struct hooks *hooks,
+		 struct attach **ret_attach);
+
+/* How pages were found that may have changed: the words of the column dirty_way (reports.md). */
+enum attach_found {
+	ATTACH_COMPARED,   /* all pages may have */
+	ATTACH_SOFT_DIRTY, /* by soft-dirty bits of all pages */
+	ATTACH_SCANNED,    /* by a scan of all pages */
+	ATTACH_LISTED,     /* by the list of faults */
+};
 
 /* What an operation has done. */
 struct attach_result {
 	char name[ATTACH_NAME_BYTES]; /* of the checkpoint */
 	uint64_t pages;               /* new in a checkpoint, without zeros, or written back */
 	uint64_t bytes;               /* of these pages */
-	uint64_t stop_ns;          /* from the first thread that stops to the last that goes on */
+	uint64_t stop_ns; /* from the first thread that stops to the last that goes on */
+	enum attach_found found;
 	uint32_t threads;          /* of the checkpoint */
 	uint32_t ended;            /* threads that the rollback has ended */
 	uint32_t unmapped, mapped; /* mappings that the rollback has taken away, and made */
@@ -127,6 +140,7 @@ void attach__visit(const struct attach *attach,
 struct attach_status {
 	pid_t pid;
 	enum write_tracking_way way;
+	bool has_list; /* of faults: memory need not be scanned */
 	uint32_t checkpoints;
 	uint64_t store_bytes; /* that all checkpoints take together */
 	uint64_t rollbacks;   /* since attach__open */

@@ -9,6 +9,7 @@
 #include "attach/changes.h"
 #include "attach/checkpoint.h"
 #include "attach/page_store.h"
+#include "kernel/fault_list.h"
 #include "target/freeze.h"
 #include "target/memory.h"
 
@@ -21,12 +22,21 @@ struct attach {
 	struct memory *memory;
 	struct pagemap pagemap;
 	struct write_tracking tracking;
+	const struct hooks *hooks;
+	struct fault_list *faults; /* NULL: there is none */
+	struct fault_mark mark;    /* where it ended when base was armed */
+	bool is_sure;              /* from there on, it has all pages that are written */
+	uint64_t *pages;           /* room for an answer */
+	bool has_pins;             /* the kernel held on to pages at the last look, */
+	bool may_have_pins;        /* or at the one before it */
 	struct page_store store;
 	struct checkpoints list;
 	/* Pages that are not written since they were armed are those of this checkpoint. It may
 	 * have been taken out of the list. NULL: every page may be another one. */
 	struct checkpoint *base;
-	struct changes changes; /* since then, as of the last look */
+	struct changes changes;  /* since then, as of the last look, */
+	enum attach_found found; /* and how they were found */
+	uint64_t stopped_ns;     /* when the last operation began to stop it */
 	uint64_t rollbacks;
 	attach_return *returned;          /* NULL: nobody wants to know */
 	void *argument;                   /* of returned */
@@ -45,9 +55,24 @@ int attach_state__stop(struct attach *attach, bool drop_faults);
  * or else err itself. */
 int attach_state__cause(const struct attach *attach, int err);
 
-/* Finds what has changed since base, of a process that stands still. mappings: of now. 0, -ESRCH or
- * another -errno. */
-int attach_state__find_changes(struct attach *attach, const struct mappings *mappings);
+/* Begins write tracking in the best way that works. Returns 0 or what attach__open() does. */
+int attach_state__start_tracking(struct attach *attach, enum write_tracking_way best,
+				 const struct hooks *hooks);
+
+/* Nothing remains armed, and nothing listed. Harmless on a zeroed struct. */
+void attach_state__stop_tracking(struct attach *attach);
+
+/* Does a device or the kernel hold on to pages, and may write them unnoticed? To be called before
+ * each operation: such pages were pinned before they were armed, or are in the list by then. */
+void attach_state__look_for_pins(struct attach *attach);
+
+/*
+ * Finds the mappings of a process that stands still, and what has changed since base: in changes.
+ * *ret_now: its mappings, in room or those of base, valid as long as both.
+ * Returns 0, -ESRCH or another -errno.
+ */
+int attach_state__look(struct attach *attach, struct mappings *room,
+		       const struct mappings **ret_now);
 
 /* Saves a process that stands still in an empty checkpoint, which becomes base. The caller puts it
  * in the list; if not, it lives until another one becomes base. Returns 0; or -ENOMEM, -ESRCH or
@@ -68,8 +93,8 @@ void attach_state__retire(struct attach *attach, struct checkpoint *checkpoint);
 void attach_state__lose_base(struct attach *attach);
 
 /* Arms the pages of ranges that lie in mappings, the present ones. Memory that was just mapped must
- * be armed before it is written. Memory that cannot be armed counts as changed. */
-void attach_state__arm(struct attach *attach, const struct mappings *mappings,
+ * be armed before it is written. Returns whether all could be armed; the rest counts as changed. */
+bool attach_state__arm(struct attach *attach, const struct mappings *mappings,
 		       const struct intervals *ranges);
 
 /* The process has the bytes of this checkpoint now: makes it base, and all pages clean.

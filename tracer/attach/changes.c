@@ -57,13 +57,14 @@ static int find_ranges(const struct mappings *mappings, enum layout_kind kind,
 
 int changes__find(const struct write_tracking *tracking, struct pagemap *pagemap,
 		  const struct mappings *mappings, const struct intervals *quiet,
-		  struct changes *ret)
+		  const struct intervals *limits, struct changes *ret)
 {
 	struct intervals ranges = {0};
 	int err;
 
 	changes__clear(ret);
-	err = find_ranges(mappings, LAYOUT_ANONYMOUS, quiet, &ranges);
+	err = limits ? intervals__copy(limits, &ranges)
+		     : find_ranges(mappings, LAYOUT_ANONYMOUS, quiet, &ranges);
 	for (size_t i = 0; i < ranges.count && !err; i++)
 		err = find_written(tracking, pagemap, &ranges.items[i], ret);
 	if (!err)

@@ -20,13 +20,14 @@ struct changes {                  /* zero-initialised: nothing */
 /*
  * Looks at all mappings that are saved (layout.h).
  * tracking: how; with WRITE_TRACKING_NONE every page may have changed. pagemap: of the process.
- * quiet: addresses that are left out.
+ * quiet: addresses that are left out. limits: the only anonymous memory that is looked at; NULL:
+ * all of it.
  * ret: its old content is dropped. Returns 0; -ESRCH; -ENOMEM; or another -errno: *ret is then of
  * no use.
  */
 int changes__find(const struct write_tracking *tracking, struct pagemap *pagemap,
 		  const struct mappings *mappings, const struct intervals *quiet,
-		  struct changes *ret);
+		  const struct intervals *limits, struct changes *ret);
 
 /* Frees what it holds and empties it; harmless on an empty one. */
 void changes__clear(struct changes *changes);

@@ -322,14 +322,13 @@ static void keep_mappings(struct diff *diff)
 
 static int look_now(struct attach *attach, struct checkpoint **ret_now, uint64_t *ret_stop_ns)
 {
-	const uint64_t start_ns = clock__now_ns();
 	int err = attach_state__stop(attach, false);
 
 	if (err)
 		return err;
 	err = attach_state__take_unlisted(attach, ret_now);
 	freeze__release(attach->freeze);
-	*ret_stop_ns = clock__now_ns() - start_ns;
+	*ret_stop_ns = clock__now_ns() - attach->stopped_ns;
 	return err;
 }
 

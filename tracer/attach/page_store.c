@@ -17,6 +17,10 @@ enum {
 };
 #define BLOCK_BYTES (BLOCK_PAGES * PAGE_BYTES)
 
+#ifndef MADV_POPULATE_WRITE
+#define MADV_POPULATE_WRITE 23 /* Linux 5.14 */
+#endif
+
 struct page_block {
 	uint8_t *bytes; /* NULL: it has no pages */
 	uint32_t used;
@@ -44,18 +48,56 @@ static int add_block(struct page_store *store)
 	return 0;
 }
 
-/* Gives a block without pages its memory. */
+/* Gives a block without pages its memory, aligned as a huge page. */
 static int fill(struct page_block *block)
 {
-	void *bytes =
-		mmap(NULL, BLOCK_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	uint8_t *bytes = mmap(NULL, 2 * BLOCK_BYTES, PROT_READ | PROT_WRITE,
+			      MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	size_t before;
 
 	if (bytes == MAP_FAILED)
 		return -ENOMEM;
-	block->bytes = bytes;
+	before = -(uintptr_t)bytes & (BLOCK_BYTES - 1);
+	if (before)
+		(void)munmap(bytes, before);
+	(void)munmap(bytes + before + BLOCK_BYTES, BLOCK_BYTES - before);
+	block->bytes = bytes + before;
 	for (size_t i = 0; i < WORDS; i++)
 		block->free[i] = UINT64_MAX;
 	return 0;
+}
+
+static void empty(struct page_block *block)
+{
+	(void)munmap(block->bytes, BLOCK_BYTES);
+	block->bytes = NULL;
+}
+
+void page_store__reserve(struct page_store *store, uint64_t pages)
+{
+	for (size_t i = store->first_free; pages; i++) {
+		struct page_block *block;
+		uint64_t room;
+
+		if (i == store->count && add_block(store))
+			return;
+		block = store->blocks[i];
+		if (!block->bytes) {
+			if (fill(block))
+				return;
+			(void)madvise(block->bytes, BLOCK_BYTES, MADV_HUGEPAGE);
+			(void)madvise(block->bytes, BLOCK_BYTES, MADV_POPULATE_WRITE);
+		}
+		room = BLOCK_PAGES - block->used;
+		pages -= room < pages ? room : pages;
+	}
+}
+
+void page_store__trim(struct page_store *store)
+{
+	for (size_t i = 0; i < store->count; i++)
+		if (store->blocks[i]->bytes && !store->blocks[i]->used)
+			empty(store->blocks[i]);
 }
 
 int page_store__take(struct page_store *store, uint32_t *ret_page)
@@ -111,8 +153,7 @@ void page_store__drop(struct page_store *store, uint32_t page)
 		store->first_free = (page - 1) / BLOCK_PAGES;
 	if (--block->used)
 		return;
-	(void)munmap(block->bytes, BLOCK_BYTES);
-	block->bytes = NULL;
+	empty(block);
 }
 
 uint32_t page_store__references(const struct page_store *store, uint32_t page)

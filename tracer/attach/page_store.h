@@ -4,8 +4,8 @@
  *
  *	block 0: |page 1|page 2|  free |...      block 1: |  free |page 514|...
  *
- * Number 0 is no page. Always holds: a block without pages takes no memory. The store takes 4,101
- * bytes for a page, and what was dropped in a block that others still use.
+ * Number 0 is no page. A block without pages takes no memory, but for one that is reserved. The
+ * store takes 4,101 bytes for a page, and what was dropped in a block that others still use.
  */
 #ifndef TRACER_ATTACH_PAGE_STORE_H
 #define TRACER_ATTACH_PAGE_STORE_H
@@ -21,6 +21,11 @@ struct page_store { /* zero-initialised: empty */
 	size_t first_free; /* no block before it has room */
 	uint64_t pages;    /* in use */
 };
+
+/* Gets memory for so many pages, as far as there is some, so that to take and to write them costs
+ * no page fault. page_store__trim() gives back what was not taken. */
+void page_store__reserve(struct page_store *store, uint64_t pages);
+void page_store__trim(struct page_store *store);
 
 /* Takes a page, whose bytes are undefined, and refers to it. Pages that are taken one after the
  * other mostly lie one after the other. Returns 0 and *ret_page, or -ENOMEM. */

@@ -41,7 +41,8 @@ struct rseq_area {
 struct rollback {
 	struct attach *attach;
 	struct checkpoint *to;
-	struct mappings now;
+	struct mappings room;
+	const struct mappings *now; /* room, or those of base */
 	struct layout_change change;
 	struct intervals fresh;   /* what is mapped again */
 	struct intervals write;   /* W; first with pages that are not saved */
@@ -65,7 +66,9 @@ static int look_at_threads(struct rollback *r)
 {
 	struct attach *attach = r->attach;
 	struct threads now = {0};
-	int err = threads__read(attach->pid, &now);
+	int err = freeze__holds_only(attach->freeze, attach->pid)
+			  ? threads__alone(attach->pid, &now)
+			  : threads__read(attach->pid, &now);
 
 	if (err)
 		return err;
@@ -139,10 +142,10 @@ static int count_fresh(struct rollback *r, const struct layout_change *change)
 static int look_at_mappings(struct rollback *r)
 {
 	const struct mapping *gone = NULL;
-	int err = procfs__mappings(r->attach->pid, &r->now);
+	int err = attach_state__look(r->attach, &r->room, &r->now);
 
-	if (!err)
-		err = layout__compare(&r->to->mappings, &r->now, &r->change, &gone);
+	if (!err && r->now != &r->to->mappings)
+		err = layout__compare(&r->to->mappings, r->now, &r->change, &gone);
 	if (!err)
 		err = remake__check_files(r->attach->pid, &r->change, &gone);
 	if (err == -REASON_MEMORY_GONE && gone)
@@ -181,9 +184,9 @@ static int find_pages(struct rollback *r)
 {
 	struct attach *attach = r->attach;
 	struct intervals different = {0}, clear = {0};
-	int err = attach_state__find_changes(attach, &r->now);
+	int err = 0;
 
-	if (!err && attach->base)
+	if (attach->base)
 		err = page_tree__compare(&attach->base->tree, &r->to->tree, add_page, &different);
 	if (!err)
 		err = intervals__copy(&attach->changes.written, &r->write);
@@ -331,6 +334,7 @@ static int write_bytes(struct rollback *r)
 
 /* ---- files ---- */
 
+/* If they are only told, just before the process stops: that takes as long as all else. */
 static int look_at_files(struct rollback *r)
 {
 	struct attach *attach = r->attach;
@@ -372,7 +376,7 @@ static int look(struct rollback *r)
 	struct attach *attach = r->attach;
 	int err = look_at_threads(r);
 
-	if (!err)
+	if (!err && r->closes)
 		err = look_at_files(r);
 	if (!err)
 		err = look_at_mappings(r);
@@ -405,7 +409,7 @@ static int make_one(struct rollback *r, struct layout_change *again)
 		err = count_fresh(r, again);
 	for (size_t i = 0; i < again->unmap.count && !err; i++)
 		err = add_saved(r, &again->unmap.items[i]);
-	attach_state__arm(r->attach, &r->to->mappings, &again->unmap);
+	(void)attach_state__arm(r->attach, &r->to->mappings, &again->unmap);
 	procfs__free_mappings(&now);
 	return err;
 }
@@ -428,10 +432,10 @@ static int make_mappings(struct rollback *r)
 	struct layout_change again = {0};
 	int err;
 
-	attach_state__arm(attach, &r->now, &attach->changes.unarmed);
+	(void)attach_state__arm(attach, r->now, &attach->changes.unarmed);
 	err = remake__mappings(r->inject, attach->memory, &r->change);
 	if (!err) {
-		attach_state__arm(attach, &r->to->mappings, &r->fresh);
+		(void)attach_state__arm(attach, &r->to->mappings, &r->fresh);
 		err = make_one(r, &again);
 	}
 	layout__clear(&again);
@@ -476,6 +480,8 @@ static int change(struct rollback *r)
 		err = fault__pass("written", pid);
 	if (!err)
 		err = write_registers(r);
+	if (!err)
+		err = fault__pass("registers", pid);
 	return err;
 }
 
@@ -524,7 +530,7 @@ static void clear(struct rollback *r)
 	free(r->surplus);
 	free(r->areas);
 	free(r->zeros);
-	procfs__free_mappings(&r->now);
+	procfs__free_mappings(&r->room);
 	layout__clear(&r->change);
 	intervals__clear(&r->fresh);
 	intervals__clear(&r->write);
@@ -537,9 +543,9 @@ static void clear(struct rollback *r)
 static int run(struct attach *attach, const char *name, bool closes,
 	       struct attach_result *ret_result)
 {
-	const uint64_t start_ns = clock__now_ns();
 	struct rollback r = {
 		.attach = attach, .to = checkpoints__find(&attach->list, name), .closes = closes};
+	uint64_t stop_ns = 0;
 	int err;
 
 	*attach->detail = '\0';
@@ -548,19 +554,23 @@ static int run(struct attach *attach, const char *name, bool closes,
 	r.zeros = calloc(1, PAGE_BYTES);
 	if (!r.zeros)
 		return -ENOMEM;
-	err = attach_state__stop(attach, true);
+	err = closes ? 0 : look_at_files(&r);
+	if (!err)
+		err = attach_state__stop(attach, true);
 	if (!err) {
 		err = roll_back(&r);
 		if (!err && attach->returned)
 			attach->returned(r.to->name, attach->argument);
 		freeze__release(attach->freeze);
+		stop_ns = clock__now_ns() - attach->stopped_ns;
 	}
 	if (!err) {
 		attach->rollbacks++;
 		*ret_result = (struct attach_result){
 			.pages = r.pages,
 			.bytes = r.pages * PAGE_BYTES,
-			.stop_ns = clock__now_ns() - start_ns,
+			.stop_ns = stop_ns,
+			.found = attach->found,
 			.threads = (uint32_t)r.to->threads.count,
 			.ended = (uint32_t)r.surplus_count,
 			.unmapped = r.unmapped,

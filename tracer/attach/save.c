@@ -74,13 +74,14 @@ static int remove_gone(const struct attach *attach, struct checkpoint *checkpoin
  * read after that. */
 static int find_mappings(struct attach *attach, struct checkpoint *checkpoint)
 {
-	int err = procfs__mappings(attach->pid, &checkpoint->mappings);
+	const struct mappings *now;
+	int err = attach_state__look(attach, &checkpoint->mappings, &now);
 
-	if (!err)
-		err = attach_state__find_changes(attach, &checkpoint->mappings);
+	if (!err && now != &checkpoint->mappings)
+		return procfs__copy_mappings(now, &checkpoint->mappings);
 	if (err || !attach->changes.unarmed.count)
 		return err;
-	attach_state__arm(attach, &checkpoint->mappings, &attach->changes.unarmed);
+	(void)attach_state__arm(attach, &checkpoint->mappings, &attach->changes.unarmed);
 	procfs__free_mappings(&checkpoint->mappings);
 	return procfs__mappings(attach->pid, &checkpoint->mappings);
 }
@@ -149,11 +150,19 @@ static void replace(struct attach *attach, struct checkpoint *checkpoint)
 	checkpoints__add(&attach->list, checkpoint);
 }
 
+/* The first checkpoint has all pages: room for them is made before the process stops. */
+static void reserve(struct attach *attach)
+{
+	uint64_t kib;
+
+	if (!attach->base && !procfs__status_u64(attach->pid, "RssAnon", &kib))
+		page_store__reserve(&attach->store, kib * 1024 / PAGE_BYTES);
+}
+
 int attach__checkpoint(struct attach *attach, const char *name, struct attach_result *ret_result)
 {
-	const uint64_t start_ns = clock__now_ns();
 	struct checkpoint *checkpoint;
-	uint64_t pages = 0;
+	uint64_t pages = 0, stop_ns;
 	int err;
 
 	*attach->detail = '\0';
@@ -166,10 +175,13 @@ int attach__checkpoint(struct attach *attach, const char *name, struct attach_re
 		(void)snprintf(checkpoint->name, sizeof(checkpoint->name), "%s", name);
 	else
 		checkpoints__next_name(&attach->list, checkpoint->name);
+	reserve(attach);
 	err = attach_state__stop(attach, false);
 	if (!err)
 		err = attach_state__take(attach, checkpoint, &pages);
 	freeze__release(attach->freeze);
+	stop_ns = clock__now_ns() - attach->stopped_ns;
+	page_store__trim(&attach->store);
 	if (err) {
 		checkpoint__free(checkpoint);
 		return attach_state__cause(attach, err);
@@ -178,7 +190,8 @@ int attach__checkpoint(struct attach *attach, const char *name, struct attach_re
 	*ret_result = (struct attach_result){
 		.pages = pages,
 		.bytes = pages * PAGE_BYTES,
-		.stop_ns = clock__now_ns() - start_ns,
+		.stop_ns = stop_ns,
+		.found = attach->found,
 		.threads = (uint32_t)checkpoint->threads.count,
 	};
 	memcpy(ret_result->name, checkpoint->name, sizeof(ret_result->name));

@@ -35,7 +35,7 @@ struct saving {
 	struct page_tree copied;
 	struct file_sources sources;
 	struct landing landing;
-	uint64_t start_ns, stop_ns;
+	uint64_t stop_ns;
 	struct image_writer *writer;
 };
 
@@ -136,7 +136,7 @@ static int stop_and_look(void *argument)
 	err = look(s);
 	(void)freeze__kill_on_death(attach->freeze, false);
 	freeze__release(attach->freeze);
-	s->stop_ns = clock__now_ns() - s->start_ns;
+	s->stop_ns = clock__now_ns() - attach->stopped_ns;
 	return err;
 }
 
@@ -375,7 +375,7 @@ static void say_failure(struct saving *s, const char *path, int err)
 int attach__save(struct attach *attach, const char *path, const char *name,
 		 struct attach_result *ret_result)
 {
-	struct saving s = {.attach = attach, .name = name, .start_ns = clock__now_ns()};
+	struct saving s = {.attach = attach, .name = name};
 	int err;
 
 	*attach->detail = '\0';

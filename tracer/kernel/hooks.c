@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 #include "base/log.h"
 #include "base/procfs.h"
@@ -72,6 +73,8 @@ static void set_constants(struct tracer_bpf *object, const struct hook_settings 
 		object->rodata->wait_length = (uint32_t)strlen(settings->wait_name);
 		snprintf((char *)object->rodata->wait_name, NAME_BYTES, "%s", settings->wait_name);
 	}
+	if (settings->nothing_else)
+		return;
 	set_path(object->rodata->checkpoint_request, settings->request_paths[OPERATION_CHECKPOINT]);
 	set_path(object->rodata->checkpoint_completion,
 		 settings->completion_paths[OPERATION_CHECKPOINT]);
@@ -82,18 +85,33 @@ static void set_constants(struct tracer_bpf *object, const struct hook_settings 
 		 settings->completion_paths[OPERATION_ROLLBACK]);
 }
 
+/* But for maps that fault_list.h needs. */
+static void leave_out_all(const struct tracer_bpf *object)
+{
+	struct bpf_program *program;
+	struct bpf_map *map;
+
+	bpf_object__for_each_program(program, object->obj)(void)
+		bpf_program__set_autoload(program, false);
+	bpf_object__for_each_map(map, object->obj)
+		if (!bpf_map__is_internal(map) && map != object->maps.fault_pages &&
+		    map != object->maps.fault_threads)
+			(void)bpf_map__set_autocreate(map, false);
+}
+
 /* Leaves out what the settings and the kernel do not need. Each hook costs all processes of the
  * machine about 80 ns a call, and its tracepoint takes 70 ms to be freed. */
 static int choose_programs(const struct tracer_bpf *object, const struct hook_settings *settings,
 			   const struct kernel_facts *facts)
 {
+	const bool by_calls = !settings->nothing_else && !facts->counts_mapping_changes;
 	const struct {
 		struct bpf_program *program;
 		bool needed;
 		bool hook; /* attached here; else it is called, or attached by its user */
 	} choices[] = {
-		{object->progs.poll, true, false},
-		{object->progs.stream, true, false},
+		{object->progs.poll, !settings->nothing_else, false},
+		{object->progs.stream, !settings->nothing_else, false},
 		{object->progs.restore, settings->restore_in_bpf, false},
 		{object->progs.pages_moved, settings->pages_per_poll > 0, false},
 		{object->progs.on_user_fault, settings->list_faults, false},
@@ -104,10 +122,12 @@ static int choose_programs(const struct tracer_bpf *object, const struct hook_se
 		{object->progs.on_process_madvise, settings->list_faults, true},
 		{object->progs.on_brk_enter, settings->track_heap, true},
 		{object->progs.on_brk_exit, settings->track_heap, true},
-		{object->progs.on_mprotect_exit, !facts->counts_mapping_changes, true},
-		{object->progs.on_shmat_exit, !facts->counts_mapping_changes, true},
+		{object->progs.on_mprotect_exit, by_calls, true},
+		{object->progs.on_shmat_exit, by_calls, true},
 	};
 
+	if (settings->nothing_else)
+		leave_out_all(object);
 	for (size_t i = 0; i < sizeof(choices) / sizeof(*choices); i++) {
 		int err = bpf_program__set_autoload(choices[i].program, choices[i].needed);
 
@@ -124,7 +144,9 @@ static int configure(struct tracer_bpf *object, const struct hook_settings *sett
 	int err;
 
 	set_constants(object, settings, facts);
-	err = bpf_map__set_max_entries(object->maps.chunks, settings->ready_chunks);
+	err = settings->nothing_else
+		      ? 0
+		      : bpf_map__set_max_entries(object->maps.chunks, settings->ready_chunks);
 	if (!err && !settings->restore_in_bpf)
 		err = bpf_map__set_max_entries(object->maps.differences, DIFFERENCES);
 	if (!err && settings->list_faults)
@@ -153,6 +175,28 @@ static int map_array(const struct bpf_map *map, size_t bytes, int protection, vo
 		return -errno;
 	*ret_values = values;
 	return 0;
+}
+
+/* Puts the programs where they call each other, and maps the arrays that both sides share. */
+static int set_up(struct hooks *hooks, const struct hook_settings *settings, const char **step)
+{
+	const struct tracer_bpf *object = hooks->object;
+	int err = install(object, object->progs.poll, CONTINUE_POLL);
+
+	if (!err && settings->restore_in_bpf)
+		err = install(object, object->progs.restore, CONTINUE_RESTORE);
+	if (err)
+		return err;
+	*step = "map the arrays of";
+	err = map_array(object->maps.suspects, SUSPECT_PAGES * sizeof(*hooks->suspects), PROT_READ,
+			(void **)&hooks->suspects);
+	if (!err)
+		err = map_array(object->maps.slab_list, SLABS_LISTED * sizeof(*hooks->slab_list),
+				PROT_READ | PROT_WRITE, (void **)&hooks->slab_list);
+	if (!err && !settings->restore_in_bpf)
+		err = map_array(object->maps.differences, DIFFERENCES * sizeof(*hooks->differences),
+				PROT_READ, (void **)&hooks->differences);
+	return err;
 }
 
 /* What the user can do about it. */
@@ -195,25 +239,7 @@ int hooks__attach(const struct hook_settings *settings, const struct kernel_fact
 	err = tracer_bpf__load(object);
 	if (err)
 		goto out;
-	err = install(object, object->progs.poll, CONTINUE_POLL);
-	if (err)
-		goto out;
-	if (settings->restore_in_bpf)
-		err = install(object, object->progs.restore, CONTINUE_RESTORE);
-	if (err)
-		goto out;
-	step = "map the arrays of";
-	err = map_array(object->maps.suspects, SUSPECT_PAGES * sizeof(*hooks->suspects), PROT_READ,
-			(void **)&hooks->suspects);
-	if (err)
-		goto out;
-	err = map_array(object->maps.slab_list, SLABS_LISTED * sizeof(*hooks->slab_list),
-			PROT_READ | PROT_WRITE, (void **)&hooks->slab_list);
-	if (err)
-		goto out;
-	if (!settings->restore_in_bpf)
-		err = map_array(object->maps.differences, DIFFERENCES * sizeof(*hooks->differences),
-				PROT_READ, (void **)&hooks->differences);
+	err = settings->nothing_else ? 0 : set_up(hooks, settings, &step);
 	if (err)
 		goto out;
 	step = "attach";
@@ -221,13 +247,30 @@ int hooks__attach(const struct hook_settings *settings, const struct kernel_fact
 	err = tracer_bpf__attach(object);
 out:
 	if (err) {
-		log__error("cannot %s the BPF object: %s%s\n%s", step, strerror(-err), advice(err),
-			   diagnostics);
+		(settings->nothing_else ? log__debug
+					: log__error)("cannot %s the BPF object: %s%s\n%s", step,
+						      strerror(-err), advice(err), diagnostics);
 		hooks__free(hooks);
 		return err;
 	}
 	*ret_hooks = hooks;
 	return 0;
+}
+
+int hooks__attach_fault_list(struct hooks **ret_hooks)
+{
+	const struct hook_settings settings = {.list_faults = true, .nothing_else = true};
+	struct kernel_facts facts = {0};
+	struct stat status;
+	int err = kernel_check__privileges();
+
+	if (err)
+		return err;
+	if (stat("/proc/self/ns/pid", &status))
+		return -errno;
+	facts.namespace_device = status.st_dev;
+	facts.namespace_inode = status.st_ino;
+	return hooks__attach(&settings, &facts, ret_hooks);
 }
 
 struct tracer_bpf *hooks__object(const struct hooks *hooks)

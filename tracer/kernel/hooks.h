@@ -29,6 +29,7 @@ struct hook_settings {         /* strings are copied */
 	bool restore_all;    /* write everything back, not only what differs */
 	bool verify;         /* keep checksums of slabs */
 	bool list_faults;    /* load the programs of fault_list.h */
+	bool nothing_else;   /* than the programs of fault_list.h */
 };
 
 /*
@@ -38,6 +39,13 @@ struct hook_settings {         /* strings are copied */
  */
 int hooks__attach(const struct hook_settings *settings, const struct kernel_facts *facts,
 		  struct hooks **ret_hooks);
+
+/*
+ * Loads what fault_list.h needs and nothing else, for a process that makes no requests by files.
+ * Returns 0 and *ret_hooks; -EPERM without root's capabilities; or another -errno. Says nothing on
+ * stderr, for its caller can do without.
+ */
+int hooks__attach_fault_list(struct hooks **ret_hooks);
 
 /* The memory shared with the kernel side; lives as long as hooks. */
 struct state *hooks__state(const struct hooks *hooks);

@@ -344,6 +344,11 @@ void freeze__release(struct freeze *freeze)
 		reap(freeze, freeze->pid);
 }
 
+bool freeze__holds_only(const struct freeze *freeze, pid_t tid)
+{
+	return freeze->count == 1 && freeze->held->tid == tid;
+}
+
 bool freeze__holds_any(const struct freeze *freeze)
 {
 	return freeze->count;

@@ -65,6 +65,9 @@ int freeze__for_each(const struct freeze *freeze, int (*each)(pid_t tid, void *a
  */
 void freeze__release(struct freeze *freeze);
 
+/* Is tid the only thread that stands still? */
+bool freeze__holds_only(const struct freeze *freeze, pid_t tid);
+
 /* Is there a thread that stands still, or is about to? */
 bool freeze__holds_any(const struct freeze *freeze);
 

@@ -280,6 +280,28 @@ out:
 	return 0;
 }
 
+int procfs__copy_mappings(const struct mappings *mappings, struct mappings *ret)
+{
+	size_t bytes = mappings->count * sizeof(*mappings->items), paths = 0;
+	struct mapping *items;
+	char *path;
+
+	for (size_t i = 0; i < mappings->count; i++)
+		paths += strlen(mappings->items[i].path) + 1;
+	items = malloc(bytes + paths + 1);
+	if (!items)
+		return -ENOMEM;
+	memcpy(items, mappings->items, bytes);
+	path = (char *)items + bytes;
+	for (size_t i = 0; i < mappings->count; i++) {
+		items[i].path = path;
+		path = stpcpy(path, mappings->items[i].path) + 1;
+	}
+	ret->items = items;
+	ret->count = mappings->count;
+	return 0;
+}
+
 void procfs__free_mappings(struct mappings *m)
 {
 	free(m->items);

@@ -66,6 +66,9 @@ int procfs__mappings(pid_t pid, struct mappings *ret);
 /* The same from a text in that format. */
 int procfs__parse_mappings(const char *text, struct mappings *ret);
 
+/* Copies a list. Returns 0 and fills *ret, or -ENOMEM. */
+int procfs__copy_mappings(const struct mappings *mappings, struct mappings *ret);
+
 /* Frees what *m holds and empties it; harmless on a zeroed struct and twice. */
 void procfs__free_mappings(struct mappings *m);
 
