@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * rollback ATTACHED SCENE [ROUNDS [BYTES]]: runs the program attached and rolls it back, in TAP. Job
- * control stops it around each rollback that is checked, so that its whole state can be compared
- * with that of the checkpoint. What the program shows on its board must hold while it runs.
+ * rollback ATTACHED SCENE [ROUNDS [BYTES]]: runs the program attached and rolls it back, in TAP.
+ * Job control stops it around each rollback that is checked, so that its whole state can be
+ * compared with that of the checkpoint. What the program shows on its board must hold while it
+ * runs.
  */
 #include <errno.h>
 #include <fcntl.h>

@@ -264,6 +264,8 @@ int hooks__attach_fault_list(struct hooks **ret_hooks)
 	struct stat status;
 	int err = kernel_check__privileges();
 
+	if (!err)
+		err = kernel_check__tracefs();
 	if (err)
 		return err;
 	if (stat("/proc/self/ns/pid", &status))

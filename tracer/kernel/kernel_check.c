@@ -65,18 +65,27 @@ static int check_btf(void)
 	return -EOPNOTSUPP;
 }
 
-static int check_tracepoints(void)
+int kernel_check__tracefs(void)
 {
 	struct statfs filesystem;
 
-	if (statfs(TRACEFS, &filesystem) || filesystem.f_type != TRACEFS_MAGIC) {
-		if (mount("nodev", TRACEFS, "tracefs", MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL)) {
-			log__error("cannot mount tracefs on " TRACEFS ": %s; the kernel must be "
-				   "built with CONFIG_FTRACE",
-				   strerror(errno));
-			return -EOPNOTSUPP;
-		}
-		log__debug("mounted tracefs on " TRACEFS);
+	if (!statfs(TRACEFS, &filesystem) && filesystem.f_type == TRACEFS_MAGIC)
+		return 0;
+	if (mount("nodev", TRACEFS, "tracefs", MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL))
+		return -errno;
+	log__debug("mounted tracefs on " TRACEFS);
+	return 0;
+}
+
+static int check_tracepoints(void)
+{
+	int err = kernel_check__tracefs();
+
+	if (err) {
+		log__error("cannot mount tracefs on " TRACEFS ": %s; the kernel must be built "
+			   "with CONFIG_FTRACE",
+			   strerror(-err));
+		return -EOPNOTSUPP;
 	}
 	if (!access(TRACEFS "/events/syscalls/sys_enter_mmap/id", R_OK) &&
 	    !access(TRACEFS "/events/sched/sched_process_exec/id", R_OK))

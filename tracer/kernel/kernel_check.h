@@ -19,6 +19,9 @@ struct kernel_facts {
 	uint64_t namespace_inode;
 };
 
+/* Mounts tracefs, through which tracepoints are found, if it is not mounted. 0 or -errno. */
+int kernel_check__tracefs(void);
+
 /* Root, with the capabilities to load BPF programs and to trace any process? Returns 0; -EPERM; or
  * another -errno if /proc does not tell. */
 int kernel_check__privileges(void);
