@@ -156,7 +156,7 @@ static unsigned int mean(const uint8_t *cells, size_t count)
 
 	for (size_t i = 0; i < count; i++)
 		sum += cells[i];
-	return (sum + (unsigned int)count - 1) / (unsigned int)count;
+	return count ? (sum + (unsigned int)count - 1) / (unsigned int)count : 0;
 }
 
 static void put_block(const struct heat_block *block, size_t together, FILE *out)

@@ -137,10 +137,10 @@ static void put_head(struct picture *picture, uint32_t height)
 {
 	png_color colours[COLOURS] = {[WHITE] = {255, 255, 255}};
 
-	for (uint8_t level = 0; level < HEAT_MAP_LEVELS; level++) {
+	for (unsigned int level = 0; level < HEAT_MAP_LEVELS; level++) {
 		uint8_t colour[3];
 
-		heat_map__colour(level, colour);
+		heat_map__colour((uint8_t)level, colour);
 		colours[level] = (png_color){colour[0], colour[1], colour[2]};
 	}
 	png_set_IHDR(picture->png, picture->info, WIDTH, height, 8, PNG_COLOR_TYPE_PALETTE,

@@ -68,8 +68,8 @@ static void test_colours(void)
 	bool darker = true;
 
 	heat_map__colour(1, before);
-	for (uint8_t level = 2; level < HEAT_MAP_LEVELS; level++) {
-		heat_map__colour(level, colour);
+	for (unsigned int level = 2; level < HEAT_MAP_LEVELS; level++) {
+		heat_map__colour((uint8_t)level, colour);
 		darker = darker && colour[1] < before[1];
 		memcpy(before, colour, sizeof(before));
 	}

@@ -33,9 +33,11 @@ int word__decode(char *word)
 
 	for (; *word; word++) {
 		if (*word == '%') {
-			const char digits[3] = {word[1], word[1] ? word[2] : '\0', '\0'};
-			char *end;
+			char digits[3] = "", *end;
 
+			digits[0] = word[1];
+			if (word[1])
+				digits[1] = word[2];
 			if (!isxdigit((unsigned char)digits[0]) ||
 			    !isxdigit((unsigned char)digits[1]))
 				return -EINVAL;
