@@ -373,31 +373,6 @@ static int play_hangs(void)
 	return (int)byte(0) & 127;
 }
 
-/* ---- a fork server with another protocol: it asks itself for 100 runs ---- */
-
-static int serve_others(void)
-{
-	pid_t last = 0;
-	int children = 0, *run;
-
-	run = mmap(NULL, sizeof(*run), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	if (run == MAP_FAILED)
-		return 1;
-	for (*run = 0; *run < 100; ++*run) {
-		pid_t child = fork();
-		int status;
-
-		if (child == 0)
-			_exit(large[0]++ + *run);
-		children += child != last;
-		last = child;
-		if (wait(&status) != child || status != W_EXITCODE(*run, 0))
-			return 1;
-	}
-	(void)printf("%d children\n", children);
-	return 0;
-}
-
 static const struct {
 	const char *name;
 	int (*play)(void);
@@ -410,8 +385,6 @@ int main(int argc, char **argv)
 	const char *name = argc > 1 ? argv[1] : "";
 
 	file = argc > 2 ? argv[2] : NULL;
-	if (strcmp(name, "others") == 0)
-		return serve_others();
 	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
 		if (strcmp(name, cases[i].name) != 0)
 			continue;

@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * See child.h. After shared->run has been passed, the fuzzer goes on, and the run is over: nothing
- * may change what others see of it (its status, shared memory, offsets of files).
+ * See child.h. The child tells its status before it rolls back, so that the fuzzer can go on
+ * meanwhile. From then on the run is over: nothing may change what others see of it (shared memory,
+ * offsets of files).
  */
 #include "forkserver/child.h"
 
 #include <errno.h>
 #include <signal.h>
+#include <stdbool.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -17,6 +20,7 @@
 #include <unistd.h>
 
 #include "base/raw_syscall.h"
+#include "forkserver/protocol.h"
 #include "rollback/rollback.h"
 
 static struct shared *shared; /* NULL: this process does not roll back */
@@ -65,19 +69,52 @@ static void die_with_server(const struct shared *with)
 		(void)kill(getpid(), SIGKILL);
 }
 
-/* The rollback is done: waits for the next run. */
-static void await_run(void)
+__attribute__((noreturn)) static void leave(const char *reason)
+{
+	shared->must_end = reason;
+	for (;;)
+		(void)raw_syscall__call(SYS_exit_group, 1, 0, 0, 0);
+}
+
+/* Tells the fuzzer the word at this offset. False if it is not told. */
+static bool tell(int64_t word)
+{
+	shared->told = word;
+	return raw_syscall__call(
+		       SYS_sendfile, (uint64_t)descriptors__copy(&shared->descriptors, ANSWER_FD),
+		       (uint64_t)shared->file, (uint64_t)&shared->told, WORD_BYTES) == WORD_BYTES;
+}
+
+/* Waits for the next command. */
+static void read_command(void)
+{
+	const int commands = descriptors__copy(&shared->descriptors, COMMAND_FD);
+	long got;
+
+	do
+		got = raw_syscall__call(SYS_read, (uint64_t)commands, (uint64_t)&shared->command,
+					WORD_BYTES, 0);
+	while (got == -EINTR);
+	if (got != WORD_BYTES)
+		leave(NULL); /* the fuzzer has ended */
+}
+
+/* The memory is that of the checkpoint: puts back the rest, and begins the next run when the fuzzer
+ * wants it. */
+static void begin_run(void)
 {
 	signal_actions__put_back(&shared->signals);
 	stop_timers();
-	if (descriptors__put_back(&shared->descriptors) != 0) {
-		shared->must_end = "the target closes descriptors that are not its own";
-		(void)raw_syscall__call(SYS_exit_group, 1, 0, 0, 0);
-	}
-	if (rollback__stats(shared->rollback)->ended_threads)
+	if (descriptors__put_back(&shared->descriptors) != 0)
+		leave("the target closes descriptors that are not its own");
+	if (rollback__stats(shared->rollback)->ended_threads) {
 		shared->off = "the target starts threads";
-	turn__pass(&shared->ready);
-	turn__await(&shared->run, shared->spins);
+		leave(NULL);
+	}
+	read_command();
+	shared->runs++;
+	if (!tell(WORD_PID))
+		leave(NULL);
 }
 
 /* There is no checkpoint. */
@@ -88,31 +125,40 @@ static void give_up(int err)
 	shared = NULL;
 }
 
-void child__begin(struct shared *with)
+/* Everything for the first run. Returns as rollback__take. */
+static int prepare(pid_t process)
 {
 	const struct rollback_options options = {.flags = ROLLBACK_CLOSE_NEW |
 							  ROLLBACK_FIXED_SIGNALS};
-	const pid_t thread = own_thread();
+	int err = descriptors__keep(&shared->descriptors);
+
+	shared->must_end = NULL;
+	shared->stdin_offset = lseek(STDIN_FILENO, 0, SEEK_CUR);
+	signal_actions__keep(&shared->signals);
+	shared->runs = 1;
+	shared->child = process;
+	shared->words[STATUSES].word = (uint32_t)process;
+	shared->told = TOLD_PID; /* by the server */
+	return err ? err : rollback__take(&shared->rollback, &options);
+}
+
+void child__begin(struct shared *with, int server)
+{
 	const int kept_errno = errno;
 	int result;
+	char byte = 0;
 
 	die_with_server(with);
-	with->must_end = NULL;
-	with->stdin_offset = lseek(STDIN_FILENO, 0, SEEK_CUR);
-	turn__adopt(&with->run, thread);
-	turn__adopt(&with->ready, thread);
-	signal_actions__keep(&with->signals);
-	with->child = thread;
 	shared = with;
-	result = descriptors__keep(&with->descriptors);
-	if (result == 0)
-		result = rollback__take(&with->rollback, &options);
+	result = prepare(own_thread());
 	if (result > 0) {
-		await_run();
+		begin_run();
 	} else {
 		if (result < 0)
 			give_up(result);
-		turn__pass(&with->ready);
+		(void)raw_syscall__call(SYS_write, (uint64_t)server, (uint64_t)&byte, 1, 0);
+		(void)raw_syscall__call(SYS_read, (uint64_t)server, (uint64_t)&byte, 1, 0);
+		(void)raw_syscall__call(SYS_close, (uint64_t)server, 0, 0, 0);
 	}
 	errno = kept_errno;
 }
@@ -130,10 +176,9 @@ void child__end(int status)
 	if (shared->stdin_offset >= 0)
 		(void)raw_syscall__call(SYS_lseek, STDIN_FILENO, (uint64_t)shared->stdin_offset,
 					SEEK_SET, 0);
-	shared->status = W_EXITCODE(status & 0xff, 0);
-	turn__take(&shared->ready, shared->child);
-	turn__pass(&shared->run);
-	rollback__back(shared->rollback);
+	shared->command = NO_COMMAND;
+	if (tell((int64_t)WORD_DISTANCE * (status & 0xff)))
+		rollback__back(shared->rollback);
 }
 
 void child__note_signal(int number)

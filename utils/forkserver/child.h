@@ -1,16 +1,17 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * The child of the fork server that does many runs: it takes a checkpoint where fork(2) returns,
- * and goes back there instead of exiting.
+ * The child of the fork server that does many runs: it takes a checkpoint where fork(2) returns.
+ * Where it would exit, it tells the fuzzer, goes back to that, and waits for the next command.
  */
 #ifndef FORKSERVER_CHILD_H
 #define FORKSERVER_CHILD_H
 
 #include "forkserver/shared.h"
 
-/* In the child, behind fork(2): takes the checkpoint, and returns at the beginning of each run. If
- * there is none, the reason is in shared->off, and the child is like any other. */
-void child__begin(struct shared *shared);
+/* In the child, behind fork(2): takes the checkpoint, writes a byte to server, waits until that is
+ * closed at the other end, and closes it. Returns at the beginning of each run. If there is no
+ * checkpoint, the reason is in shared->off, and the child is like any other. */
+void child__begin(struct shared *shared, int server);
 
 /* The process is about to exit with this status, as exit(3) takes it: does not return if it rolls
  * back instead. */

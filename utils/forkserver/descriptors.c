@@ -43,6 +43,14 @@ int descriptors__keep(struct descriptors *descriptors)
 	return err;
 }
 
+int descriptors__copy(const struct descriptors *descriptors, int number)
+{
+	for (unsigned int i = 0; i < descriptors->count; i++)
+		if (descriptors->all[i].number == number)
+			return descriptors->all[i].copy;
+	return -1;
+}
+
 int descriptors__put_back(const struct descriptors *descriptors)
 {
 	for (unsigned int i = 0; i < descriptors->count; i++) {

@@ -23,6 +23,9 @@ struct descriptors {
  * another -errno; then some copies may be left open. */
 int descriptors__keep(struct descriptors *descriptors);
 
+/* The copy of this descriptor; -1 if there is none. */
+int descriptors__copy(const struct descriptors *descriptors, int number);
+
 /* Puts them back. Returns 0, or -errno if a copy is gone. */
 int descriptors__put_back(const struct descriptors *descriptors);
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * Functions in the place of the C library's: those by which a fork server makes a child and waits
- * for it, those by which a process exits, and those that change what a process keeps until its end.
+ * Functions in the place of the C library's: those by which a fork server does its work, those by
+ * which a process exits, and those that change what a process keeps until its end.
  * In processes that are neither server nor child they do nothing more than those of the C library.
  */
 #include <errno.h>
@@ -53,11 +53,27 @@ EXPORTED pid_t wait4(pid_t pid, int *status, int options, struct rusage *usage)
 
 EXPORTED ssize_t read(int fd, void *buffer, size_t bytes)
 {
-	ssize_t got = NEXT(read)(fd, buffer, bytes);
+	const bool is_command = fd == COMMAND_FD && bytes == sizeof(uint32_t);
+	ssize_t got;
 
-	if (fd == COMMAND_FD && got == sizeof(uint32_t) && *(const uint32_t *)buffer)
-		server__note_killed();
+	got = is_command && server__command(buffer) ? (ssize_t)bytes
+						    : NEXT(read)(fd, buffer, bytes);
+	if (is_command && got == (ssize_t)bytes)
+		server__note_command();
 	return got;
+}
+
+EXPORTED ssize_t write(int fd, const void *buffer, size_t bytes)
+{
+	const bool is_word = fd == ANSWER_FD && bytes == sizeof(uint32_t);
+	ssize_t put;
+
+	if (is_word && server__is_told())
+		return (ssize_t)bytes;
+	put = NEXT(write)(fd, buffer, bytes);
+	if (is_word && put == (ssize_t)bytes)
+		server__note_told(*(const uint32_t *)buffer);
+	return put;
 }
 
 /* ---- exits: those that exit(3) does not take part in ---- */
@@ -126,10 +142,8 @@ EXPORTED long syscall(long number, ...)
 /* First of all: then the handlers are the last to run. */
 __attribute__((constructor(101))) static void start(void)
 {
-	const bool is_afl = fcntl(COMMAND_FD, F_GETFD) >= 0 && fcntl(ANSWER_FD, F_GETFD) >= 0;
-
 	if (getenv("AFL_NO_SNAPSHOT") || getenv("__AFL_PERSISTENT") ||
-	    (!is_afl && !getenv("ROLLBACK_FORKSERVER")))
+	    fcntl(COMMAND_FD, F_GETFD) < 0 || fcntl(ANSWER_FD, F_GETFD) < 0)
 		return;
 	if (on_exit(on_exit_end, NULL) == 0 && at_quick_exit(on_quick_exit) == 0)
 		(void)server__begin();

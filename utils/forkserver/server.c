@@ -5,23 +5,20 @@
 #include "forkserver/server.h"
 
 #include <errno.h>
-#include <sched.h>
-#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/high_number.h"
 #include "base/raw_syscall.h"
 #include "forkserver/child.h"
 #include "forkserver/shared.h"
 #include "preload/next.h"
 
 enum {
-	SPINS = 200,
-	LOOK_AGAIN_MS = 1000, /* at a child whose death the kernel has not told */
-	LOOK_OFTEN_MS = 10,   /* for a stop of the child, which nobody tells */
 	/* A checkpoint that has served fewer runs was not worth it. */
 	WORTH_RUNS = 8,
 	MOST_FORKS = 255, /* without a checkpoint, before the next one */
@@ -29,38 +26,41 @@ enum {
 
 static struct {
 	struct shared *shared; /* NULL: this process is no server */
+	bool is_asked;         /* a command was read, and fork(2) not called yet */
 	pid_t child;           /* that rolls back; 0: there is none */
-	bool is_running;       /* its run has not been waited for */
-	unsigned int runs;     /* of the child */
+	int link;              /* to the child, until its number is told; -1 */
 	/* After checkpoints that were not worth it: how many forks without one follow the next such
 	 * checkpoint, and how many are left. */
 	unsigned int pause, forks_left;
+	bool is_status_told;  /* the child has told it */
+	bool is_command_read; /* by the child */
 	bool is_end_said, is_off_said;
-} server;
+} server = {.link = -1};
 
 static bool is_server(void)
 {
 	return server.shared && raw_syscall__call(SYS_getpid, 0, 0, 0, 0) == server.shared->server;
 }
 
-/* With a single processor for both, the child cannot run while the server spins. */
-static unsigned int choose_spins(void)
-{
-	cpu_set_t set;
-
-	return sched_getaffinity(0, sizeof(set), &set) == 0 && CPU_COUNT(&set) > 1 ? SPINS : 0;
-}
-
 int server__begin(void)
 {
-	void *memory = mmap(NULL, sizeof(*server.shared), PROT_READ | PROT_WRITE,
-			    MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	struct shared *memory = MAP_FAILED;
+	int file = memfd_create("forkserver", MFD_CLOEXEC);
 
-	if (memory == MAP_FAILED)
+	if (file < 0)
 		return -errno;
+	file = high_number__move(file);
+	if (ftruncate(file, sizeof(*memory)) == 0)
+		memory = mmap(NULL, sizeof(*memory), PROT_READ | PROT_WRITE, MAP_SHARED, file, 0);
+	if (memory == MAP_FAILED) {
+		(void)close(file);
+		return -errno;
+	}
+	for (int status = 0; status < STATUSES; status++)
+		memory->words[status].word = W_EXITCODE((uint32_t)status, 0);
+	memory->file = file;
+	memory->server = getpid();
 	server.shared = memory;
-	server.shared->server = getpid();
-	server.shared->spins = choose_spins();
 	return 0;
 }
 
@@ -77,79 +77,50 @@ static void say(bool *is_said, const char *reason, const char *what)
 	*is_said = *is_said || reason;
 }
 
-/* The child is dead. Was its checkpoint worth it? */
-static void lose_child(void)
+/* Closes the link to the child, which goes on then. */
+static void let_go(void)
 {
-	if (server.runs >= WORTH_RUNS)
-		server.pause = 0;
-	else if (server.pause < MOST_FORKS)
-		server.pause = 2 * server.pause + 1;
-	server.forks_left = server.pause;
-	server.child = 0;
-	server.is_running = false;
-	say(&server.is_end_said, server.shared->must_end, "the process ended with its run");
-}
-
-static void end_child(void)
-{
-	(void)kill(server.child, SIGKILL);
-	(void)wait_for_real(server.child, NULL, 0, NULL);
-	lose_child();
-}
-
-/* Waits until the child has rolled back. False if it is dead. */
-static bool is_ready(void)
-{
-	enum turn_state state;
-	siginfo_t info = {.si_pid = 0};
-
-	do {
-		state = turn__look(&server.shared->ready, server.shared->spins, LOOK_AGAIN_MS);
-		if (waitid(P_PID, (id_t)server.child, &info, WEXITED | WNOHANG | WNOWAIT) != 0 ||
-		    info.si_pid)
-			return false;
-	} while (state == TURN_CHILD);
-	return state == TURN_SERVER;
+	(void)close(server.link);
+	server.link = -1;
 }
 
 /* A real fork(2), whose child takes a checkpoint. */
 static pid_t fork_with_checkpoint(void)
 {
+	int ends[2];
+	char byte;
 	pid_t pid;
 
-	turn__begin(&server.shared->run);
-	turn__begin(&server.shared->ready);
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) != 0)
+		return NEXT(fork)();
+	/* Low numbers are the target's. */
+	ends[0] = high_number__move(ends[0]);
+	ends[1] = high_number__move(ends[1]);
 	server.shared->child = 0;
 	pid = NEXT(fork)();
 	if (pid == 0) {
-		child__begin(server.shared);
+		(void)close(ends[0]);
+		child__begin(server.shared, ends[1]);
 		return 0;
 	}
-	if (pid < 0)
-		return pid;
-	server.child = pid;
-	server.is_running = true;
-	server.runs = 1;
-	if (is_ready() && !server.shared->child) { /* it is like any other */
-		server.child = 0;
-		server.is_running = false;
-	}
+	(void)close(ends[1]);
+	server.link = ends[0];
+	/* The fuzzer's timeout begins when it has the child's number: not before the checkpoint. */
+	if (pid > 0)
+		while (NEXT(read)(server.link, &byte, 1) < 0 && errno == EINTR)
+			;
+	if (pid > 0 && server.shared->child == pid)
+		server.child = pid;
+	else
+		let_go();
 	return pid;
 }
 
 pid_t server__fork(void)
 {
-	if (!is_server() || server.is_running)
+	if (!is_server() || !server.is_asked)
 		return NEXT(fork)();
-	if (server.child) {
-		if (is_ready() && !server.shared->off) {
-			server.is_running = true;
-			server.runs++;
-			turn__give(&server.shared->run, server.child);
-			return server.child;
-		}
-		end_child();
-	}
+	server.is_asked = false;
 	say(&server.is_off_said, server.shared->off, "each run is a process of its own");
 	if (server.shared->off)
 		return NEXT(fork)();
@@ -160,47 +131,67 @@ pid_t server__fork(void)
 	return fork_with_checkpoint();
 }
 
-/* The child has ended its run, and lives. */
-static pid_t answer(int *status, struct rusage *usage)
+/* The child is dead. Where is the dialogue with the fuzzer, and was the checkpoint worth it? */
+static void lose_child(void)
 {
-	server.is_running = false;
-	if (status)
-		*status = server.shared->status;
-	if (usage)
-		memset(usage, 0, sizeof(*usage));
-	return server.child;
+	const struct shared *shared = server.shared;
+
+	server.is_status_told = shared->told != TOLD_PID && shared->told % WORD_DISTANCE != 0;
+	server.is_command_read = shared->told == WORD_PID ||
+				 (server.is_status_told && shared->command != NO_COMMAND);
+	server.is_status_told |= server.is_command_read;
+	server.child = 0;
+	if (shared->runs >= WORTH_RUNS)
+		server.pause = 0;
+	else if (server.pause < MOST_FORKS)
+		server.pause = 2 * server.pause + 1;
+	server.forks_left = server.pause;
+	say(&server.is_end_said, shared->must_end, "the process ended with its run");
 }
 
 pid_t server__wait(pid_t pid, int *status, int options, struct rusage *usage)
 {
-	int limit_ms = options & WNOHANG ? 0 : LOOK_AGAIN_MS;
 	int real_status = 0;
 	pid_t result;
 
-	if (!is_server() || !server.is_running || (pid != server.child && pid != -1))
+	if (!is_server())
 		return wait_for_real(pid, status, options, usage);
-	if (options & WUNTRACED) {
-		server.shared->off = "the fork server wants to see its child stop";
-		limit_ms = limit_ms ? LOOK_OFTEN_MS : 0;
+	if (server.link >= 0) {
+		server.shared->off = "the fork server has another protocol";
+		let_go();
 	}
-	do {
-		enum turn_state state =
-			turn__look(&server.shared->run, server.shared->spins, limit_ms);
-
-		if (state == TURN_SERVER)
-			return answer(status, usage);
-		result = wait_for_real(pid, &real_status,
-				       state == TURN_DEAD ? options : options | WNOHANG, usage);
-	} while (result == 0 && !(options & WNOHANG));
-	if (result == server.child && !WIFSTOPPED(real_status))
+	result = wait_for_real(pid, &real_status, options, usage);
+	if (result > 0 && result == server.child && !WIFSTOPPED(real_status))
 		lose_child();
 	if (result > 0 && status)
 		*status = real_status;
 	return result;
 }
 
-void server__note_killed(void)
+bool server__command(uint32_t *ret_command)
 {
-	if (is_server() && server.child && !server.is_running)
-		end_child();
+	if (!is_server() || !server.is_command_read)
+		return false;
+	server.is_command_read = false;
+	*ret_command = server.shared->command;
+	return true;
+}
+
+void server__note_command(void)
+{
+	server.is_asked = is_server();
+}
+
+bool server__is_told(void)
+{
+	if (!is_server() || !server.is_status_told)
+		return false;
+	server.is_status_told = false;
+	return true;
+}
+
+void server__note_told(uint32_t word)
+{
+	if (is_server() && server.link >= 0 && word == (uint32_t)server.child)
+		let_go();
 }

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * The fork server's side: it has one child that does all runs, until that crashes or is killed.
+ * The fork server's side: it has one child that does all runs until it crashes or is killed. Then
+ * the server goes on in the dialogue with the fuzzer where the child has left it. The server's own
+ * code may be at another place: then it believes to read or write what the child has read or written.
  */
 #ifndef FORKSERVER_SERVER_H
 #define FORKSERVER_SERVER_H
@@ -17,8 +19,15 @@ int server__begin(void);
 pid_t server__fork(void);
 pid_t server__wait(pid_t pid, int *status, int options, struct rusage *usage);
 
-/* The fuzzer says that it has killed the child of the last run. It may have been too late for that
- * run, but the child is no more. */
-void server__note_killed(void);
+/* The server is about to read a command. True if the child has read it already: then it is in
+ * *ret_command. */
+bool server__command(uint32_t *ret_command);
+/* It has read one. */
+void server__note_command(void);
+
+/* The server is about to tell a word. True if the child has told it already. */
+bool server__is_told(void);
+/* It has told it. */
+void server__note_told(uint32_t word);
 
 #endif

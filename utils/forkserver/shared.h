@@ -1,34 +1,53 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * What the fork server and its child share, in memory that no rollback changes.
+ * What the fork server and its child share, in a file in memory (memfd_create(2)): no rollback
+ * changes it. See protocol.h for the words that the fuzzer gets and gives.
  *
- *	server  fork()                waitpid()             fork()
- *	child            run, exit()             roll back          run …
- *	run     child's               server's, from the    child's
- *	                              child's exit on
- *	ready   server's              child's while it rolls back; then server's
+ * From its second run on the child speaks with the fuzzer itself, and the server waits for its
+ * death. The child may be killed at any time. Then the server must know which words have been told
+ * and taken, so that it goes on with the next one. So it is the kernel that notes this, in the call
+ * that moves the word: sendfile(2) advances `told` when the fuzzer has the word, read(2) stores the
+ * command.
  *
- * The child tells the end of a run before it rolls back, so that the fuzzer can go on meanwhile.
+ *	told                        command
+ *	TOLD_PID                    -            a run; the server tells the status
+ *	status * 8                  NO_COMMAND   the run has ended; the server tells a status
+ *	status * 8 + 4              NO_COMMAND   the status is told; the server reads a command
+ *	status * 8 + 4, WORD_PID    command      it is read; the server tells the number of a child
  */
 #ifndef FORKSERVER_SHARED_H
 #define FORKSERVER_SHARED_H
 
-#include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
 
 #include "forkserver/descriptors.h"
 #include "forkserver/signal_actions.h"
-#include "forkserver/turn.h"
 
 struct rollback;
 
+enum {
+	STATUSES = 256,
+	WORD_BYTES = 4,
+	/* Offsets in the file: of the status of exit(N), 8 * N; of the child's number. */
+	WORD_DISTANCE = 8,
+	WORD_PID = STATUSES * WORD_DISTANCE,
+	TOLD_PID = WORD_PID + WORD_BYTES,
+};
+
+#define NO_COMMAND UINT32_MAX
+
 struct shared {
-	struct turn run, ready;
-	pid_t server;       /* process */
-	pid_t child;        /* process that can roll back; 0: there is none */
-	int status;         /* of the last run, as waitpid(2) has it */
-	unsigned int spins; /* to wait for a turn before sleeping */
+	/* What is told to the fuzzer, in the order of the offsets above. */
+	struct {
+		uint32_t word, unused;
+	} words[STATUSES + 1];
+	int64_t told; /* offset in words; behind a word: it is told */
+	uint32_t command;
+	int file;      /* descriptor of this memory */
+	pid_t server;  /* process */
+	pid_t child;   /* process that can roll back; 0: there is none */
+	uint32_t runs; /* of the child */
 	/* Why the process must end with this run; NULL: it need not. A string constant, which has
 	 * the same address in both. */
 	const char *must_end;
