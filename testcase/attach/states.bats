@@ -8,16 +8,22 @@ is_stopped()
 	[ "$(state_of "$target")" = T ]
 }
 
+# A thread that is let go of stops again by itself, a moment later.
+expect_stopped()
+{
+	tracer_pid= wait_until 'the stop' is_stopped
+}
+
 @test 'a process that is stopped stays stopped, and goes on with SIGCONT' {
 	start_target sh -c 'n=0; while read -r line; do n=$((n + 1)); echo "$n"; done'
 	expect_answer go 1
 	kill -STOP "$target"
-	wait_until 'the stop' is_stopped
+	expect_stopped
 	attach
 	for words in 'checkpoint start' rollback diff "save $dir/image" rollback; do
 		# shellcheck disable=SC2086 # words
 		ctl $words
-		is_stopped
+		expect_stopped
 	done
 	kill -CONT "$target"
 	expect_answer go 2
@@ -25,11 +31,11 @@ is_stopped()
 	ctl rollback
 	expect_answer go 2
 	kill -STOP "$target"
-	wait_until 'the stop' is_stopped
+	expect_stopped
 	ctl rollback
-	is_stopped
+	expect_stopped
 	detach
-	is_stopped
+	expect_stopped
 	kill -CONT "$target"
 	expect_answer go 2
 }

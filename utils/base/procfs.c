@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -319,7 +320,7 @@ char *procfs__map_file(const struct mapping *mapping, char name[PROCFS_MAP_FILE_
  * Is the address space of an open maps file still in use? If it is after the last read, all of it
  * was read. Once its last user is gone (exit or exec), reads end early without an error.
  */
-static int is_alive(int maps_fd)
+static bool is_alive(int maps_fd)
 {
 	char byte;
 

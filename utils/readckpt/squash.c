@@ -65,7 +65,7 @@ static int plan_missing(struct squash *s, const struct image *owner, uint64_t st
 
 	while (start < end && !err) {
 		uint64_t to;
-		int is_missing = image__is_missing(owner, start, &to);
+		bool is_missing = image__is_missing(owner, start, &to);
 
 		if (to > end)
 			to = end;

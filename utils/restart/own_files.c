@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdbool.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <unistd.h>
@@ -23,7 +24,7 @@ int own_files__first(const struct image *image)
 
 static int say_no_number(int first_fd, int err)
 {
-	const int is_limit = err == EINVAL || err == EMFILE; /* of F_DUPFD */
+	const bool is_limit = err == EINVAL || err == EMFILE; /* of F_DUPFD */
 
 	log__error("cannot use file numbers from %d on: %s", first_fd,
 		   is_limit ? "raise the limit of open files (ulimit -n)" : strerror(err));
