@@ -188,22 +188,31 @@ static int find_pages(struct rollback *r)
 
 	if (attach->base)
 		err = page_tree__compare(&attach->base->tree, &r->to->tree, add_page, &different);
-	if (!err)
-		err = intervals__copy(&attach->changes.written, &r->write);
-	if (!err)
-		err = intervals__unite(&r->write, &different);
-	if (!err)
-		err = intervals__unite(&r->write, &r->fresh);
-	if (!err)
-		err = limit_to_saved(r, &r->write);
-	if (!err)
-		err = intervals__copy(&attach->changes.data, &clear);
-	if (!err)
-		err = intervals__unite(&clear, &different);
-	if (!err)
-		err = intervals__subtract(&clear, &r->fresh, &r->clear);
-	if (!err)
-		err = limit_to_saved(r, &r->clear);
+	if (err)
+		goto out;
+	err = intervals__copy(&attach->changes.written, &r->write);
+	if (err)
+		goto out;
+	err = intervals__unite(&r->write, &different);
+	if (err)
+		goto out;
+	err = intervals__unite(&r->write, &r->fresh);
+	if (err)
+		goto out;
+	err = limit_to_saved(r, &r->write);
+	if (err)
+		goto out;
+	err = intervals__copy(&attach->changes.data, &clear);
+	if (err)
+		goto out;
+	err = intervals__unite(&clear, &different);
+	if (err)
+		goto out;
+	err = intervals__subtract(&clear, &r->fresh, &r->clear);
+	if (err)
+		goto out;
+	err = limit_to_saved(r, &r->clear);
+out:
 	intervals__clear(&different);
 	intervals__clear(&clear);
 	return err;
@@ -341,10 +350,13 @@ static int look_at_files(struct rollback *r)
 	struct open_files now = {0};
 	int err = open_files__read(attach->files_fd, &now);
 
-	if (!err)
-		err = open_files__subtract(&now, &r->to->files, &attach->opened);
-	if (!err)
-		err = open_files__subtract(&r->to->files, &now, &attach->closed);
+	if (err)
+		goto out;
+	err = open_files__subtract(&now, &r->to->files, &attach->opened);
+	if (err)
+		goto out;
+	err = open_files__subtract(&r->to->files, &now, &attach->closed);
+out:
 	attach->were_closed = r->closes;
 	open_files__clear(&now);
 	return err;
@@ -376,17 +388,24 @@ static int look(struct rollback *r)
 	struct attach *attach = r->attach;
 	int err = look_at_threads(r);
 
-	if (!err && r->closes)
-		err = look_at_files(r);
-	if (!err)
-		err = look_at_mappings(r);
-	if (!err)
-		err = look_at_pages(r);
-	if (!err)
-		err = keep_rseq(r);
-	if (!err && attach->serves_faults)
-		err = userfault__check(attach->pid, &r->touched);
-	if (!err && (!layout__is_same(&r->change) || r->discard.count || has_to_close(r)))
+	if (err)
+		return err;
+	err = r->closes ? look_at_files(r) : 0;
+	if (err)
+		return err;
+	err = look_at_mappings(r);
+	if (err)
+		return err;
+	err = look_at_pages(r);
+	if (err)
+		return err;
+	err = keep_rseq(r);
+	if (err)
+		return err;
+	err = attach->serves_faults ? userfault__check(attach->pid, &r->touched) : 0;
+	if (err)
+		return err;
+	if (!layout__is_same(&r->change) || r->discard.count || has_to_close(r))
 		err = inject__open_held(attach->pid, r->to->threads.items[0].tid, &r->inject);
 	return err ? err : fault__pass("rollback", attach->pid);
 }
@@ -401,14 +420,18 @@ static int make_one(struct rollback *r, struct layout_change *again)
 	struct mappings now = {0};
 	int err = procfs__mappings(r->attach->pid, &now);
 
-	if (!err)
-		err = layout__split(&r->to->mappings, &now, again);
-	if (!err)
-		err = remake__mappings(r->inject, r->attach->memory, again);
-	if (!err)
-		err = count_fresh(r, again);
+	if (err)
+		goto out;
+	err = layout__split(&r->to->mappings, &now, again);
+	if (err)
+		goto out;
+	err = remake__mappings(r->inject, r->attach->memory, again);
+	if (err)
+		goto out;
+	err = count_fresh(r, again);
 	for (size_t i = 0; i < again->unmap.count && !err; i++)
 		err = add_saved(r, &again->unmap.items[i]);
+out:
 	(void)attach_state__arm(r->attach, &r->to->mappings, &again->unmap);
 	procfs__free_mappings(&now);
 	return err;
@@ -466,22 +489,31 @@ static int change(struct rollback *r)
 	const pid_t pid = r->attach->pid;
 	int err = freeze__kill_on_death(freeze, true);
 
-	if (!err)
-		err = end_surplus(r);
-	if (!err)
-		err = fault__pass("ended", pid);
-	if (!err)
-		err = make_calls(r);
-	if (!err)
-		err = fault__pass("mapped", pid);
-	if (!err)
-		err = write_bytes(r);
-	if (!err)
-		err = fault__pass("written", pid);
-	if (!err)
-		err = write_registers(r);
-	if (!err)
-		err = fault__pass("registers", pid);
+	if (err)
+		goto out;
+	err = end_surplus(r);
+	if (err)
+		goto out;
+	err = fault__pass("ended", pid);
+	if (err)
+		goto out;
+	err = make_calls(r);
+	if (err)
+		goto out;
+	err = fault__pass("mapped", pid);
+	if (err)
+		goto out;
+	err = write_bytes(r);
+	if (err)
+		goto out;
+	err = fault__pass("written", pid);
+	if (err)
+		goto out;
+	err = write_registers(r);
+	if (err)
+		goto out;
+	err = fault__pass("registers", pid);
+out:
 	return err;
 }
 

@@ -54,16 +54,22 @@ static int remove_gone(const struct attach *attach, struct checkpoint *checkpoin
 	struct intervals before = {0}, now = {0}, gone = {0};
 	int err = add_saved(&checkpoint->mappings, &now);
 
-	if (!err)
-		err = add_saved(&attach->base->mappings, &before);
-	if (!err)
-		err = intervals__subtract(&before, &now, &gone);
-	if (!err)
-		err = remove_all(&checkpoint->tree, &gone);
-	if (!err)
-		err = intervals__subtract(&attach->changes.written, &attach->changes.data, &gone);
-	if (!err)
-		err = remove_all(&checkpoint->tree, &gone);
+	if (err)
+		goto out;
+	err = add_saved(&attach->base->mappings, &before);
+	if (err)
+		goto out;
+	err = intervals__subtract(&before, &now, &gone);
+	if (err)
+		goto out;
+	err = remove_all(&checkpoint->tree, &gone);
+	if (err)
+		goto out;
+	err = intervals__subtract(&attach->changes.written, &attach->changes.data, &gone);
+	if (err)
+		goto out;
+	err = remove_all(&checkpoint->tree, &gone);
+out:
 	intervals__clear(&before);
 	intervals__clear(&now);
 	intervals__clear(&gone);
@@ -92,17 +98,23 @@ static int save(struct attach *attach, struct checkpoint *checkpoint, uint64_t *
 {
 	int err = save_threads(attach, checkpoint);
 
-	if (!err)
-		err = open_files__read(attach->files_fd, &checkpoint->files);
-	if (!err)
-		err = find_mappings(attach, checkpoint);
-	if (!err && attach->base) {
+	if (err)
+		goto out;
+	err = open_files__read(attach->files_fd, &checkpoint->files);
+	if (err)
+		goto out;
+	err = find_mappings(attach, checkpoint);
+	if (err)
+		goto out;
+	if (attach->base) {
 		page_tree__share(&attach->base->tree, &checkpoint->tree);
 		err = remove_gone(attach, checkpoint);
+		if (err)
+			goto out;
 	}
-	if (!err)
-		err = copy__pages(attach->memory, &attach->changes.data, &attach->changes.own,
-				  &checkpoint->tree, ret_pages);
+	err = copy__pages(attach->memory, &attach->changes.data, &attach->changes.own,
+			  &checkpoint->tree, ret_pages);
+out:
 	if (err)
 		attach_state__lose_base(attach);
 	return err;

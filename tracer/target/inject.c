@@ -263,14 +263,19 @@ static int stop(struct inject *inject)
 		return errno == EPERM ? tracee__refusal(tid) : -errno;
 	}
 	err = ptrace(PTRACE_INTERRUPT, tid, NULL, NULL) ? -errno : run(tid, 0, true);
-	if (!err)
-		err = prepare(inject);
-	if (!err)
-		err = freeze__create(inject->pid, false, &inject->freeze);
-	if (!err)
-		err = freeze__stop(inject->freeze, tid);
-	if (!err)
-		registers__leave_sequence(tid, inject->memory, &inject->registers);
+	if (err)
+		goto out;
+	err = prepare(inject);
+	if (err)
+		goto out;
+	err = freeze__create(inject->pid, false, &inject->freeze);
+	if (err)
+		goto out;
+	err = freeze__stop(inject->freeze, tid);
+	if (err)
+		goto out;
+	registers__leave_sequence(tid, inject->memory, &inject->registers);
+out:
 	return err;
 }
 
@@ -339,14 +344,20 @@ int inject__call(struct inject *inject, long nr, const uint64_t args[6], int64_t
 	const pid_t tid = inject->tid;
 	int err = begin(inject, nr, args);
 
-	if (!err)
-		err = run(tid, PTRACE_SYSCALL, false); /* it begins */
-	if (!err)
-		err = run(tid, PTRACE_SYSCALL, false); /* it ends */
-	if (!err && ptrace(PTRACE_GETREGS, tid, NULL, &registers))
+	if (err)
+		goto out;
+	err = run(tid, PTRACE_SYSCALL, false); /* it begins */
+	if (err)
+		goto out;
+	err = run(tid, PTRACE_SYSCALL, false); /* it ends */
+	if (err)
+		goto out;
+	if (ptrace(PTRACE_GETREGS, tid, NULL, &registers))
 		err = -errno;
-	if (!err)
-		*ret_result = (int64_t)registers.rax;
+	if (err)
+		goto out;
+	*ret_result = (int64_t)registers.rax;
+out:
 	return err;
 }
 
@@ -376,10 +387,14 @@ int inject__exit(struct inject *inject)
 	const pid_t tid = inject->tid;
 	int err = begin(inject, SYS_exit, none);
 
-	if (!err && ptrace(PTRACE_CONT, tid, NULL, NULL))
+	if (err)
+		goto out;
+	if (ptrace(PTRACE_CONT, tid, NULL, NULL))
 		err = -errno;
-	if (!err)
-		err = wait_end(tid);
+	if (err)
+		goto out;
+	err = wait_end(tid);
+out:
 	inject->tid = 0;
 	(void)inject__close(inject);
 	return err;
