@@ -133,44 +133,6 @@ static int make_ready(struct operations *operations)
 	return 0;
 }
 
-/* Stops the target, lets BPF copy or compare in this poll or in the next ones, and leaves the
- * target standing in the last one. The phase is then COPIED. */
-static int hold_and_copy(struct operations *operations)
-{
-	struct operation *operation = &operations->state->operation;
-	int err = target__stop_in_poll(operations->target);
-
-	if (err)
-		return err;
-	for (int idle = 0; operation->phase != PHASE_COPIED; idle++) {
-		uint64_t cursor = operation->slab_cursor;
-
-		if (idle == IDLE_POLLS)
-			return -REASON_NOT_POLLING;
-		if (operation->phase == PHASE_PREPARING) {
-			err = look_at_target(operations);
-			if (err)
-				return err;
-			err = make_ready(operations);
-			if (err)
-				return err;
-		}
-		if (idle == 0) {
-			err = target__finish_poll(operations->target);
-			if (err)
-				return err;
-		}
-		if (operation->phase != PHASE_COPIED) {
-			err = target__step(operations->target);
-			if (err)
-				return err;
-		}
-		if (operation->slab_cursor > cursor)
-			idle = 0;
-	}
-	return 0;
-}
-
 /* Limits how often one copy begins again: a signal handler that maps and unmaps between any two
  * polls would let a long copy never end. */
 static int count_restart(struct operations *operations)
@@ -183,6 +145,50 @@ static int count_restart(struct operations *operations)
 		operations->restarts++;
 	operations->begun = operation->sequence;
 	return operations->restarts > RESTARTS ? -REASON_MAPPINGS_CHANGING : 0;
+}
+
+/* Stops the target, lets BPF copy or compare in this poll or in the next ones, and leaves the
+ * target standing in the last one. The phase is then COPIED. */
+static int hold_and_copy(struct operations *operations)
+{
+	struct operation *operation = &operations->state->operation;
+	int err = target__stop_in_poll(operations->target);
+	bool in_poll = true; /* which is ended before the next one */
+
+	if (err)
+		return err;
+	for (int idle = 0; operation->phase != PHASE_COPIED; idle++) {
+		uint64_t cursor = operation->slab_cursor;
+
+		if (idle == IDLE_POLLS)
+			return -REASON_NOT_POLLING;
+		if (operation->phase == PHASE_PREPARING) {
+			err = count_restart(operations);
+			if (err)
+				return err;
+			idle = 0;
+			err = look_at_target(operations);
+			if (err)
+				return err;
+			err = make_ready(operations);
+			if (err)
+				return err;
+		}
+		if (in_poll) {
+			err = target__finish_poll(operations->target);
+			if (err)
+				return err;
+			in_poll = false;
+		}
+		if (operation->phase != PHASE_COPIED) {
+			err = target__step(operations->target);
+			if (err)
+				return err;
+		}
+		if (operation->slab_cursor > cursor)
+			idle = 0;
+	}
+	return 0;
 }
 
 /* The state that a failed operation leaves, for its message. moved: a restore may have written
