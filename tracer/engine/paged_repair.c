@@ -123,6 +123,25 @@ static int compare_pages(struct paged_engine *paged, struct memory *memory,
 	return err;
 }
 
+/* The pages of a set that the copy has not left to the repair: those need not be read again. */
+static int without_flagged(struct paged_engine *paged, const struct intervals *pages,
+			   struct intervals *ret)
+{
+	struct intervals flagged = {0};
+	int err = 0;
+
+	for (uint32_t i = 0; i < paged->listed && !err; i++) {
+		const struct slab *slab = paged_engine__slab(paged, paged->list[i]);
+
+		if (slab->flags & (SLAB_DIRTY | SLAB_FAILED))
+			err = intervals__add(&flagged, slab->address, slab->address + SLAB_BYTES);
+	}
+	if (!err)
+		err = intervals__subtract(pages, &flagged, ret);
+	intervals__clear(&flagged);
+	return err;
+}
+
 static int flag_empty(struct paged_engine *paged, uint64_t address)
 {
 	uint32_t index = slab_table__find(&paged->table, address);
@@ -153,7 +172,7 @@ static int look_again(struct paged_engine *paged, const struct target *target)
 {
 	struct dirty_pages *dirty = &paged->dirty;
 	struct memory *memory = target->memory;
-	struct intervals fresh = {0};
+	struct intervals fresh = {0}, rest = {0};
 	int err = dirty_pages__ask(dirty, memory, &paged->saved, &paged->known);
 
 	if (err)
@@ -174,7 +193,10 @@ static int look_again(struct paged_engine *paged, const struct target *target)
 	err = intervals__subtract(&dirty->written, &paged->known, &fresh);
 	if (err)
 		goto out;
-	err = compare_pages(paged, memory, &dirty->written, true);
+	err = without_flagged(paged, &dirty->written, &rest);
+	if (err)
+		goto out;
+	err = compare_pages(paged, memory, &rest, true);
 	if (err)
 		goto out;
 	err = paged_list__for_each(paged, &dirty->missing, flag_empty);
@@ -183,6 +205,7 @@ static int look_again(struct paged_engine *paged, const struct target *target)
 	err = flag_fresh(paged, &fresh);
 out:
 	intervals__clear(&fresh);
+	intervals__clear(&rest);
 	return err;
 }
 
