@@ -315,16 +315,20 @@ static long write_chunk(struct bpf_map *map, const __u64 *key, struct chunk *chu
 
 /* ---- comparing, for a restore from user space ---- */
 
+/* From chunk->first on: what is before it is not ours. */
 static bool is_same(__u64 address, const struct chunk *chunk)
 {
 	const __u64 *saved = (const __u64 *)chunk->bytes;
-	__u32 zero = 0, i;
+	__u32 zero = 0, first = chunk->first, i;
 	__u64 *words = bpf_map_lookup_elem(&scratch, &zero), any = 0;
 
-	if (chunk->first || !words || bpf_probe_read_user(words, CHUNK_BYTES, (void *)address))
+	if (!words || bpf_probe_read_user(words, CHUNK_BYTES, (void *)address))
 		return false;
 	for (i = 0; i < CHUNK_BYTES / 8; i++)
-		any |= words[i] ^ saved[i];
+		if (first <= i * 8)
+			any |= words[i] ^ saved[i];
+		else if (first < i * 8 + 8)
+			any |= (words[i] ^ saved[i]) >> (first % 8 * 8);
 	return !any;
 }
 

@@ -54,7 +54,8 @@ __noinline bool wait_for_tracer(__u64 sequence)
 /* Must the target stand still at the end of the poll that has copied? */
 static bool is_held_after(const struct operation *operation)
 {
-	return state.held || (operation->kind == OPERATION_RESTORE && !restore_in_bpf);
+	return state.held ||
+	       (operation->kind == OPERATION_RESTORE && !restore_in_bpf && !state.quiet);
 }
 
 /* Ends this poll's part of the copy. While slabs are left, the next poll goes on. Returns whether

@@ -19,8 +19,9 @@
 #include "target/reason.h"
 
 enum {
-	RESTARTS = 97,   /* of one copy, because mappings changed between its polls */
-	IDLE_POLLS = 23, /* of a target that is stepped, which bring the copy no further */
+	RESTARTS = 97,     /* of one copy, because mappings changed between its polls */
+	IDLE_POLLS = 23,   /* of a target that is stepped, which bring the copy no further */
+	QUIET_PAGES = 256, /* to compare more takes longer than to hold the target */
 	POLL_TIMEOUT_NS = 2000000000, /* a request whose client does not poll for so long */
 };
 
@@ -203,10 +204,20 @@ static const char *what_is_now(const struct operations *operations, bool moved, 
 	return moved ? "; memory is partly restored" : "; its memory is as it was";
 }
 
+/* Where BPF may not write, the target is held for a restore, unless the last one had nothing to
+ * write. Then this one may have nothing, too, which is seen without that. */
+static bool is_held(const struct operations *operations)
+{
+	const struct state *state = operations->state;
+
+	return state->held || (state->operation.kind == OPERATION_RESTORE &&
+			       !operations->restore_in_bpf && !state->quiet);
+}
+
 static void finish(struct operations *operations);
 
-/* An operation for which the target stands still: a restore where BPF may not write, or any that
- * relies on soft-dirty bits. */
+/* An operation for which the target stands still: a restore where BPF may not write, or any on
+ * large memory, or that relies on soft-dirty bits. */
 static void operate_held(struct operations *operations)
 {
 	int err = hold_and_copy(operations);
@@ -219,6 +230,23 @@ static void operate_held(struct operations *operations)
 	}
 	(void)ring_buffer__consume(operations->events);
 	finish(operations);
+}
+
+/* The restore has something to write, after all: it begins anew. */
+static void hold_after_all(struct operations *operations)
+{
+	operations->state->quiet = 0;
+	operations->state->operation.phase = PHASE_PREPARING;
+	operate_held(operations);
+}
+
+/* Does the restore, for which the target is not held, visit pages that are dirty, or many? */
+static bool is_busy(const struct operations *operations)
+{
+	const struct state *state = operations->state;
+
+	return state->operation.kind == OPERATION_RESTORE && !operations->restore_in_bpf &&
+	       (state->listed || state->visits > QUIET_PAGES);
 }
 
 /* A checkpoint of the whole process, for rollbacks. */
@@ -294,8 +322,9 @@ static void prepare(struct operations *operations)
 	}
 	if (operation->kind == OPERATION_CHECKPOINT)
 		snapshot__watch(operations->snapshot, target);
-	if (operations->state->held ||
-	    (operation->kind == OPERATION_RESTORE && !operations->restore_in_bpf)) {
+	if (operation->threads > 1)
+		operations->state->quiet = 0;
+	if (is_held(operations)) {
 		operate_held(operations);
 		return;
 	}
@@ -309,6 +338,10 @@ static void prepare(struct operations *operations)
 	err = look_at_target(operations);
 	if (err)
 		goto out;
+	if (is_busy(operations)) {
+		hold_after_all(operations);
+		return;
+	}
 	err = make_ready(operations);
 out:
 	err = target__cause(target, err);
@@ -369,6 +402,11 @@ static void finish(struct operations *operations)
 
 	if (operation->phase != PHASE_COPIED)
 		return; /* an exec has overtaken it, or it is done */
+	if (restore && !operations->restore_in_bpf && !operations->target->held &&
+	    snapshot__is_due(operations->snapshot, operations->target)) {
+		hold_after_all(operations);
+		return;
+	}
 	err = fault__pass("copied", operations->target->pid);
 	if (!err)
 		err = snapshot__repair(operations->snapshot, operations->target, &result);
@@ -395,6 +433,8 @@ static void finish(struct operations *operations)
 		return;
 	}
 	row.status = STATUS_OK;
+	if (restore)
+		operations->state->quiet = !result.moved;
 	if (reply__check(&operations->reply, &row))
 		return;
 	if (!restore) {

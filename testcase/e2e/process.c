@@ -513,6 +513,22 @@ static void moved(void)
 	}
 }
 
+/* Two restores in a row that have nothing to write, and one that has something after all. */
+static void unchanged(void)
+{
+	unsigned char *memory = map_alone(BYTES);
+
+	fill(memory, BYTES, 1);
+	save();
+	for (size_t round = 0; round < ROUNDS; round++) {
+		restore();
+		restore();
+		memory[round * PAGE + round] ^= 1;
+		restore();
+		expect(memory, BYTES, 1, "memory");
+	}
+}
+
 static const struct scene scenes[] = {
 	{"fork", fork_once},
 	{"child-asks", child_asks},
@@ -526,6 +542,7 @@ static const struct scene scenes[] = {
 	{"mapping-signals", mapping_signals},
 	{"user-faults", user_faults},
 	{"moved", moved},
+	{"unchanged", unchanged},
 	{NULL, NULL},
 };
 

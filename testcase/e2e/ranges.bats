@@ -229,6 +229,15 @@ play_all()
 	expect_each status ok
 }
 
+# After a restore that had nothing to write, the target is not stopped beforehand.
+@test 'restores with nothing to write, then with something after all' {
+	for options in '-e chunk' '-e slab --dirty compare' '-e slab --dirty scan'; do
+		# shellcheck disable=SC2086 # an option and its value
+		play process unchanged $options
+		[ "$(restore_path)" = bpf ] || [ "$(column bytes | grep -cx 0)" -ge 45 ]
+	done
+}
+
 @test 'a child shares pages, but is not restored' {
 	play process fork
 }

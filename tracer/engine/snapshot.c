@@ -287,6 +287,16 @@ bool snapshot__is_left(const struct snapshot *snapshot)
 	return operation->suspects || operation->differences || operation->slab_flags;
 }
 
+bool snapshot__is_due(const struct snapshot *snapshot, struct target *target)
+{
+	struct engine *engine;
+	bool due = false;
+
+	for (int i = 0; !due && (engine = next(snapshot, &i));)
+		due = engine->ops->is_left(engine, target);
+	return due;
+}
+
 /* Before the target's memory is read or written. */
 static int hold(struct target *target)
 {

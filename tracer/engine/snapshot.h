@@ -73,6 +73,9 @@ int snapshot__repair(struct snapshot *snapshot, struct target *target,
 /* Has the kernel side left anything of the last copy? */
 bool snapshot__is_left(const struct snapshot *snapshot);
 
+/* Is anything left for which the target must stand still? */
+bool snapshot__is_due(const struct snapshot *snapshot, struct target *target);
+
 /* The checkpoint is whole, and has so many chunks: from now on it can be restored. */
 void snapshot__commit(struct snapshot *snapshot, uint64_t chunks);
 
