@@ -129,7 +129,7 @@ while (($#)); do
 	shift
 done
 
-for program in client calls store slab peer collect table goals; do
+for program in client dirty calls store slab peer collect table goals; do
 	[[ -x $bench/bench_$program ]] || die "$bench/bench_$program is missing; type: make bench"
 done
 case $action in
@@ -204,14 +204,20 @@ export TRACER_TIMEOUT_MS=120000 # the first checkpoint of some GiB makes its sto
 
 check_memory
 find_peers
+ways=()
+((${#emulated[@]})) || find_ways # there they would take minutes
 step=0
-steps=$((passes * (${#sizes[@]} * (${#engines[@]} + 1) + 3)))
+steps=$((passes * (${#sizes[@]} * (${#engines[@]} + ${#ways[@]} + 1) + 3)))
 for ((pass = 1; pass <= passes; pass++)); do
 	say "pass $pass of $passes"
 	for bytes in "${sizes[@]}"; do
 		for engine in "${engines[@]}"; do
 			progress "$((bytes / 1024)) KiB, $engine"
 			measure_size "$pass" "$engine" "$bytes"
+		done
+		for way in "${ways[@]}"; do
+			progress "$((bytes / 1024)) KiB, --dirty $way"
+			measure_way "$pass" "$way" "$bytes"
 		done
 		progress "$((bytes / 1024)) KiB, other tools"
 		measure_peers "$pass" "$bytes"

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
  * Measures what system calls cost, run by bench.sh with the tracer and without:
- *	other    in a process that is not the target: getppid, and mmap with munmap
+ *	other    in a process that is not the target: getppid, mmap with munmap, and page faults
+ *	faults   the same, page faults alone
  *	maps     in the target: mmap and munmap of untouched memory, each alone and as a pair
  *	churn    in the target: malloc and free of many sizes
  *	startup  of a command that does nothing, alone and under the tracer
+ * As a target, with "armed" it has a checkpoint of its memory, and waits.
  */
 #include <spawn.h>
 #include <sys/mman.h>
@@ -13,12 +15,15 @@
 #include <unistd.h>
 #include "base/parse.h"
 #include "bench.h"
+#include "client/client.h"
 
 enum {
 	BATCHES = 23,
 	GETPPIDS = 20000,
 	MAP_PAIRS = 101,
 	LARGE_PAIRS = 11,
+	FAULT_BYTES = 4 << 20,
+	ARMED_BYTES = 64 << 20,
 	MAP_ROUNDS = 23,
 	PLAIN_STARTS = 5
 };
@@ -66,8 +71,29 @@ static double time_map_pairs(size_t bytes)
 	return (double)(bench__now_ns() - start_ns) / pairs;
 }
 
+/* Of the first write to a page. */
+static double time_fault(void)
+{
+	const size_t pages = FAULT_BYTES / 4096;
+	char *at = map(FAULT_BYTES);
+	uint64_t start_ns = bench__now_ns(), end_ns;
+
+	for (size_t i = 0; i < pages; i++)
+		((volatile char *)at)[i * 4096] = 1;
+	end_ns = bench__now_ns();
+	unmap(at, FAULT_BYTES);
+	return (double)(end_ns - start_ns) / (double)pages;
+}
+
+static void run_faults(int samples, const char *variant, const char *engine)
+{
+	for (int i = 0; i < BATCHES; i++)
+		bench__emit(samples, "fault_other", variant, engine, 0, 0, time_fault());
+}
+
 static void run_other(int samples, const char *variant, const char *engine)
 {
+	run_faults(samples, variant, engine);
 	for (int i = 0; i < BATCHES; i++) {
 		bench__emit(samples, "getppid_other", variant, engine, 0, 0, time_getppid());
 		bench__emit(samples, "map_pair_other", variant, engine, 65536, 0,
@@ -164,12 +190,30 @@ static void run_startup(int samples, uint64_t rounds, char **command)
 	}
 }
 
+/* Makes the file ready when a checkpoint of much memory is there. */
+static void wait_armed(const char *ready)
+{
+	int err;
+
+	memset(map(ARMED_BYTES), 1, ARMED_BYTES);
+	err = client__save(0);
+	errno = 0;
+	if (err)
+		BENCH_DIE("checkpoint failed: %s", client__strerror(err));
+	close(bench__open_samples(ready));
+	for (;;)
+		(void)pause();
+}
+
 int main(int argc, char **argv)
 {
 	static const struct {
 		const char *name;
 		void (*run)(int samples, const char *variant, const char *engine);
-	} kinds[] = {{"other", run_other}, {"maps", run_maps}, {"churn", run_churn}};
+	} kinds[] = {{"other", run_other},
+		     {"faults", run_faults},
+		     {"maps", run_maps},
+		     {"churn", run_churn}};
 	uint64_t rounds = 0;
 	int samples;
 
@@ -179,6 +223,8 @@ int main(int argc, char **argv)
 		close(samples);
 		return 0;
 	}
+	if (argc == 3 && !strcmp(argv[2], "armed"))
+		wait_armed(argv[1]);
 	for (size_t i = 0; argc == 5 && i < sizeof(kinds) / sizeof(*kinds); i++) {
 		if (strcmp(argv[2], kinds[i].name) != 0)
 			continue;
@@ -188,7 +234,8 @@ int main(int argc, char **argv)
 		return 0;
 	}
 	bench__check_usage(argc, argv, true,
-			   "bench_calls SAMPLES other|maps|churn on|off ENGINE\n"
-			   "       bench_calls SAMPLES startup ROUNDS TRACER [ARG...] true");
+			   "bench_calls SAMPLES other|faults|maps|churn VARIANT ENGINE\n"
+			   "       bench_calls SAMPLES startup ROUNDS TRACER [ARG...] true\n"
+			   "       bench_calls READY armed");
 	return 2;
 }

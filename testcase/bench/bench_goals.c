@@ -14,6 +14,8 @@ enum kind {
 	KIND_LEAST,   /* the worst of the sizes from bytes to last: the least inverse */
 	KIND_MOST,    /* the worst of the sizes from bytes to last: the greatest figure */
 	KIND_SLOWER,  /* how much longer the other engine takes, at bytes */
+	KIND_FASTER,  /* how much longer it takes to compare all pages, at bytes */
+	KIND_FURTHER, /* what it takes longer at last than at bytes, in milliseconds */
 	KIND_BETTER, /* the worst of all sizes, compared with the better one of two other engines */
 	KIND_SLOPE,  /* the cost of each byte between two sizes, without constant costs */
 	KIND_INSERT, /* by what it takes to insert a chunk into a bare hash */
@@ -62,6 +64,18 @@ static const struct goal {
 	 "auto", 0, 0, "latency_to_untraced", 0.9, KIND_INVERSE, true},
 	{"slab: store for each further byte, 1 MiB to 256 MiB", "bytes", "store", "-", "slab",
 	 1 << 20, 256 << 20, "store_bytes", 1.05, KIND_SLOPE, false},
+	{"faults: restore of 1 GiB, 4 pages dirty", "times compare", "way_restore", "dirty_4_pages",
+	 "faults", 1 << 30, 0, "latency_ns", 100, KIND_FASTER, true},
+	{"the same, longer than of 1 MiB by", "ms", "way_restore", "dirty_4_pages", "faults",
+	 1 << 20, 1 << 30, "latency_ns", 1, KIND_FURTHER, false},
+	{"faults: restore of 1 GiB, 1 % dirty", "times compare", "way_restore", "dirty_1", "faults",
+	 1 << 30, 0, "latency_ns", 12, KIND_FASTER, true},
+	{"faults: checkpoint of 1 GiB, 4 pages dirty", "times compare", "way_checkpoint",
+	 "dirty_4_pages", "faults", 1 << 30, 0, "latency_ns", 100, KIND_FASTER, true},
+	{"the same, longer than of 1 MiB by", "ms", "way_checkpoint", "dirty_4_pages", "faults",
+	 1 << 20, 1 << 30, "latency_ns", 1, KIND_FURTHER, false},
+	{"page fault of another process, while pages are armed", "times that without the tracer",
+	 "fault_other", "armed", "-", 0, 0, "latency_to_untraced", 1.1, KIND_FIGURE, false},
 };
 
 static double figure_at(const struct table *table, const struct goal *goal, const char *engine,
@@ -108,6 +122,10 @@ static double measured(const struct table *table, const struct goal *goal)
 		return worst(table, goal);
 	case KIND_SLOWER:
 		return figure_at(table, goal, "chunk", goal->bytes) / first;
+	case KIND_FASTER:
+		return figure_at(table, goal, "compare", goal->bytes) / first;
+	case KIND_FURTHER:
+		return (figure_at(table, goal, goal->engine, goal->last) - first) / 1e6;
 	case KIND_INSERT:
 		return first /
 		       printout__figure(table, "store_insert", "prealloc", "-", CHUNK, goal->value);

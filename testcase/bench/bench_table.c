@@ -30,6 +30,14 @@ static const struct column columns[] = {
 	{"10 %", "restore", "dirty_10", "latency_ns", "latency_to_memcpy", true},
 	{"100 %", "restore", "dirty_100", "latency_ns", "latency_to_memcpy", true},
 	{"its copy", "restore", "dirty_100", "copy_ns", "copy_to_memcpy", true},
+	{"first checkpoint", "way_checkpoint", "first", "latency_ns", "latency_to_memcpy", true},
+	{"checkpoint, 0 %", "way_checkpoint", "dirty_0", "latency_ns", "latency_to_memcpy", true},
+	{"4 pages", "way_checkpoint", "dirty_4_pages", "latency_ns", "latency_to_memcpy", true},
+	{"1 %", "way_checkpoint", "dirty_1", "latency_ns", "latency_to_memcpy", true},
+	{"restore, 0 %", "way_restore", "dirty_0", "latency_ns", "latency_to_memcpy", true},
+	{"4 pages", "way_restore", "dirty_4_pages", "latency_ns", "latency_to_memcpy", true},
+	{"1 %", "way_restore", "dirty_1", "latency_ns", "latency_to_memcpy", true},
+	{"write to a page", "way_write", "dirty_1", "latency_ns", NULL, true},
 };
 
 enum { COLUMNS = sizeof(columns) / sizeof(*columns) };
@@ -40,10 +48,12 @@ enum { COLUMNS = sizeof(columns) / sizeof(*columns) };
 static double value_of(const struct table *table, const struct column *column, const char *engine,
 		       uint64_t bytes, bool ratios)
 {
-	if (column->of_engine != (engine != NULL))
+	const char *name = ratios ? column->ratio : column->time;
+
+	if (column->of_engine != (engine != NULL) || !name)
 		return NAN;
 	return printout__figure(table, column->op, column->variant, engine ? engine : "-", bytes,
-				ratios ? column->ratio : column->time);
+				name);
 }
 
 static void set_size(struct printout *out, unsigned int power)
@@ -145,6 +155,10 @@ static void print_figures(const struct table *table, bool markdown)
 		 "latency_to_untraced", UNTRACED},
 		{"mmap+munmap of another process", "ns", "map_pair_other", "on", "-", 65536,
 		 "latency_ns", 1, "latency_to_untraced", UNTRACED},
+		{"page fault of another process", "ns", "fault_other", "on", "-", 0, "latency_ns",
+		 1, "latency_to_untraced", UNTRACED},
+		{"the same, while pages are armed", "ns", "fault_other", "armed", "-", 0,
+		 "latency_ns", 1, "latency_to_untraced", UNTRACED},
 		{"tracer -q true", "ms", "startup", "on", "-", 0, "latency_ns", 1e-6,
 		 "latency_to_untraced", "true alone"},
 		{"store for each byte, 1 MiB, slab", "bytes", "store", "-", "slab", 1 << 20,
@@ -205,32 +219,41 @@ static const char *fact(const struct table *table, const char *name)
 	return fact_at(table, 1, name);
 }
 
-/* Is this row a checkpoint, the first one of its engine? */
-static bool is_first_of_engine(const struct table *table, size_t row)
+/* Is this row the first of its engine, or of its way to find dirty pages, with that op? */
+static bool is_first(const struct table *table, size_t row, const char *op)
 {
 	const char *engine = fact_at(table, row, "engine");
 
-	if (strcmp(fact_at(table, row, "op"), "checkpoint") != 0)
+	if (strcmp(fact_at(table, row, "op"), op) != 0)
 		return false;
 	for (size_t i = 1; i < row; i++)
-		if (!strcmp(fact_at(table, i, "op"), "checkpoint") &&
+		if (!strcmp(fact_at(table, i, "op"), op) &&
 		    !strcmp(fact_at(table, i, "engine"), engine))
 			return false;
 	return true;
 }
 
 /* engine NULL: the peers of the engines. */
-static void print_engine(const struct table *table, const char *engine, bool markdown)
+static void print_engine(const struct table *table, const char *title, const char *engine,
+			 bool markdown)
 {
 	bool timed = printout__is_timed(table);
 	const char *indent = markdown ? "" : "  ";
 
 	for (int ratios = !timed; ratios < 2; ratios++) {
-		printf("%s%s%s, %s:\n\n", indent, engine ? "Engine " : "Other ways",
-		       engine ? engine : "",
+		printf("%s%s%s, %s:\n\n", indent, title, engine ? engine : "",
 		       ratios ? "ratios to memcpy of the same bytes" : "medians");
 		print_sizes(table, engine, ratios, markdown);
 	}
+}
+
+/* A table for each engine, or way, that has a row with that op. */
+static void print_engines(const struct table *table, const char *title, const char *op,
+			  bool markdown)
+{
+	for (size_t row = 1; row < table->rows; row++)
+		if (is_first(table, row, op))
+			print_engine(table, title, fact_at(table, row, "engine"), markdown);
 }
 
 int main(int argc, char **argv)
@@ -246,10 +269,9 @@ int main(int argc, char **argv)
 	printf("%sMeasured %s on Linux %s, %s, at commit %s.\n\n", markdown ? "" : "\n  ",
 	       fact(&table, "time_utc"), fact(&table, "kernel"), fact(&table, "cpu"),
 	       fact(&table, "commit"));
-	print_engine(&table, NULL, markdown);
-	for (size_t row = 1; row < table.rows; row++)
-		if (is_first_of_engine(&table, row))
-			print_engine(&table, fact_at(&table, row, "engine"), markdown);
+	print_engine(&table, "Other ways", NULL, markdown);
+	print_engines(&table, "Engine ", "checkpoint", markdown);
+	print_engines(&table, "Dirty pages found by --dirty ", "way_checkpoint", markdown);
 	print_figures(&table, markdown);
 	csv_read__close(&table);
 	return 0;

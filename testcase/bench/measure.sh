@@ -120,6 +120,36 @@ measure_size()
 	emit_store "$engine" "$bytes" "$stem.err" >>"$stem.samples"
 }
 
+# The ways to find dirty pages that this machine has.
+find_ways()
+{
+	local works
+
+	works=$("$build/tracer" check | awk '$0 ~ / yes  / { print $1 }')
+	ways=()
+	if [[ $works == *WP_ASYNC* ]]; then
+		[[ $works != *fault* ]] || ways+=(faults)
+		ways+=(scan)
+	fi
+	[[ $works != *soft-dirty* ]] || ways+=(soft)
+	ways+=(compare)
+}
+
+# measure_way PASS WAY BYTES: with that way to find dirty pages
+measure_way()
+{
+	local pass=$1 way=$2 bytes=$3 stem least=9
+
+	if is_left_out "$pass" slab "$bytes" || ((bytes < 64 * 1024)); then
+		return
+	fi
+	((bytes <= 256 * MiB)) || least=3
+	stem=$work/way-$pass-$way-$bytes
+	"${tracer[@]}" --output "$stem.report" --engine slab --dirty "$way" "$bench/bench_dirty" \
+		"$bytes" "$least" "$((budget_ms / 4))" "$way" "$stem.samples" 2>"$stem.err" ||
+		die "bench_dirty failed: $(cat "$stem.err")"
+}
+
 # The number of testcase after "pairs of save and recover".
 measure_pairs()
 {
@@ -176,25 +206,41 @@ measure_calls()
 	done
 }
 
-# With a target that sleeps: without any target a hook would return even earlier.
-measure_other()
+# begin_target FILE COMMAND...: a tracer with a target in the background, until it has made FILE
+begin_target()
 {
-	local stem=$work/other-$1 i pid
+	local mark=$1 i
 
-	untraced "$stem.samples" other
-	"${tracer[@]}" --output "$stem.report" -q sh -c "echo >'$stem.ready'; exec sleep 600" &
-	pid=$!
-	started+=("$pid")
+	"${tracer[@]}" --output "$mark.report" -q "${@:2}" &
+	started+=("$!")
 	for ((i = 0; i < 600; i++)); do
-		[[ -e $stem.ready ]] && break
-		kill -0 "$pid" 2>/dev/null || die 'the tracer did not start'
+		[[ -e $mark ]] && break
+		kill -0 "${started[-1]}" 2>/dev/null || die 'the tracer did not start'
 		sleep 0.1
 	done
 	sleep 0.2
-	"$bench/bench_calls" "$stem.samples" other on -
-	kill "$pid"
-	wait "$pid" 2>/dev/null || true # ended by that signal
+}
+
+end_target()
+{
+	kill "${started[-1]}"
+	wait "${started[-1]}" 2>/dev/null || true # ended by that signal
 	started=()
+}
+
+# With a target that sleeps: without any target a hook would return even earlier. Then with one
+# whose pages are armed, and whose faults are listed.
+measure_other()
+{
+	local stem=$work/other-$1
+
+	untraced "$stem.samples" other
+	begin_target "$stem.ready" sh -c "echo >'$stem.ready'; exec sleep 600"
+	"$bench/bench_calls" "$stem.samples" other on -
+	end_target
+	begin_target "$stem.armed" "$bench/bench_calls" "$stem.armed" armed
+	"$bench/bench_calls" "$stem.samples" faults armed -
+	end_target
 	untraced "$stem.samples" other
 }
 

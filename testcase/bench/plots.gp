@@ -46,6 +46,9 @@ rows(op, variant, engine, value) = sprintf("< awk -F, -v OFS=, -v op=%s -v varia
 engines = system(sprintf("awk -F, 'NR == 1 { for (i = 1; i <= NF; i++) at[$i] = i } \
 	$at[\"op\"] == \"checkpoint\" && !seen[$at[\"engine\"]]++ { print $at[\"engine\"] }' '%s'", file))
 shares = "0 1 10 100"
+# The ways to find dirty pages.
+ways = system(sprintf("awk -F, 'NR == 1 { for (i = 1; i <= NF; i++) at[$i] = i } \
+	$at[\"op\"] == \"way_restore\" && !seen[$at[\"engine\"]]++ { print $at[\"engine\"] }' '%s'", file))
 
 if (!emulated) {
 	# The bars are the 10th and the 90th percentile.
@@ -79,6 +82,17 @@ if (!emulated) {
 	rows("criu_dump", "-", "-", "latency_ns") using 1:($2/1e3) ls 8 title "criu dump", \
 	rows("memcr_checkpoint", "-", "-", "latency_ns") using 1:($2/1e3) ls 6 \
 		title "memcr checkpoint"
+
+	if (words(ways)) {
+		set output sprintf("%s-dirty.%s", stem, format)
+		set title "Calls with 4 pages dirty, by the way to find them (engine slab)"
+		plot for [i=1:words(ways)] rows("way_restore", "dirty_4_pages", word(ways, i), "latency_ns") \
+			using 1:($2/1e3):($3/1e3):($4/1e3) with yerrorlines ls 2 + i \
+			title "restore, ".word(ways, i), \
+		for [i=1:words(ways)] rows("way_checkpoint", "dirty_4_pages", word(ways, i), "latency_ns") \
+			using 1:($2/1e3):($3/1e3):($4/1e3) with yerrorlines ls 2 + i dt 2 \
+			title "checkpoint, ".word(ways, i)
+	}
 	set ytics auto
 }
 
