@@ -69,6 +69,7 @@ start_and_look()
 	tracer_pid=
 	no_helper
 	wait_until 'the end of the hooks' are_gone "${programs[@]}"
+	echo >"$dir/go" # the program runs on, and ends
 }
 
 @test 'the helper keeps no file, terminal or folder of its caller' {
