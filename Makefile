@@ -330,8 +330,9 @@ test: tests
 #: check       the same as test
 check: test
 
-SLOW_SUITES := $(foreach name,attach/programs.bats workloads/% ckpt/% bench/% \
-	e2e/faults.bats e2e/page.bats e2e/ranges.bats e2e/docs.bats,testcase/$(name))
+SLOW_SUITES := $(foreach name,attach/programs.bats attach/go.bats attach/languages.bats workloads/% \
+	ckpt/% forkserver/% bench/% e2e/faults.bats e2e/page.bats e2e/ranges.bats e2e/docs.bats,\
+	testcase/$(name))
 
 #: test-quick  without machines and slow suites, in less than three minutes (as root)
 test-quick: tests
