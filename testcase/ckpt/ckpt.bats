@@ -38,6 +38,16 @@ scene()
 	"$SCENE" "$@"
 }
 
+# has_ended PID
+has_ended()
+{
+	local stat
+
+	{ read -r stat <"/proc/$1/stat"; } 2>/dev/null || return 0
+	[[ ${stat##*) } == Z* ]]
+}
+
+# wait_for WHAT COMMAND...: waits until COMMAND succeeds, or the program has ended and it never will
 wait_for()
 {
 	local what=$1 tries=$((LIMIT * 50))
@@ -45,7 +55,11 @@ wait_for()
 	shift
 	until "$@"; do
 		tries=$((tries - 1))
-		[ $tries -gt 0 ] || { echo "waited in vain for $what"; return 1; }
+		if [ $tries -eq 0 ] || { [ -n "$pid" ] && has_ended "$pid"; }; then
+			! "$@" || return 0
+			echo "waited in vain for $what"
+			return 1
+		fi
 		sleep 0.02
 	done
 }
@@ -98,20 +112,14 @@ has_changed()
 # new_child: the child of the program that runs is in child; false if there is none
 new_child()
 {
-	local number stat
+	local number
 
 	for number in $(pgrep -P "$pid"); do
-		stat=$(cat "/proc/$number/stat" 2>/dev/null) || continue
-		[[ ${stat##*) } != [ZX]* ]] || continue
+		! has_ended "$number" || continue
 		child=$number
 		return
 	done
 	return 1
-}
-
-child_has_ended()
-{
-	! kill -0 "$child" 2>/dev/null || grep -q '^State:.*Z' "/proc/$child/status" 2>/dev/null
 }
 
 # expect_unharmed: the program goes on, and comes to its right end.
@@ -263,7 +271,7 @@ flip()
 		"$RESTART" image
 		[ "$(tail -n 1 out)" = ok ]
 	done
-	rm -f finish image*
+	rm -f finish image* out # the one before was ready
 	read -ra launch <<<"$BUILD/e2e/deny userfaultfd 1"
 	env "LD_PRELOAD=$BUILD/libckpt.so" CKPT_FILE="$dir/image" CKPT_INCREMENTAL=1 "${launch[@]}" \
 		"$WORK" guards >out 2>err </dev/null 3>&- 4>&- &
@@ -1106,7 +1114,7 @@ assert len(json.load(sys.stdin)["threads"]) >= 9'
 		kill -USR2 "$pid"
 		wait_for 'a child, or its image' eval 'new_child || has_changed'
 		[ -z "${child:-}" ] || kill -KILL "$child" 2>/dev/null || true
-		wait_for 'the end of the child' child_has_ended
+		[ -z "${child:-}" ] || wait_for 'the end of the child' has_ended "$child"
 		tries=$((tries - 1))
 		[ $tries -gt 0 ]
 	done

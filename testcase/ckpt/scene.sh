@@ -45,7 +45,16 @@ fail()
 	exit 1
 }
 
-# wait_for WHAT COMMAND...
+# has_ended PID
+has_ended()
+{
+	local stat
+
+	{ read -r stat <"/proc/$1/stat"; } 2>/dev/null || return 0
+	[[ ${stat##*) } == Z* ]]
+}
+
+# wait_for WHAT COMMAND...: waits until COMMAND succeeds, or the program has ended and it never will
 wait_for()
 {
 	local what=$1 tries=$((limit * 50))
@@ -53,7 +62,10 @@ wait_for()
 	shift
 	until "$@"; do
 		tries=$((tries - 1))
-		[ $tries -gt 0 ] || fail "waited in vain for $what"
+		if [ $tries -eq 0 ] || has_ended "$pid"; then
+			"$@" || fail "waited in vain for $what"
+			return
+		fi
 		sleep 0.02
 	done
 }

@@ -69,7 +69,8 @@ run_limited()
 # start_tracer ARG...: starts the tracer in the background; tracer_pid is its pid.
 start_tracer()
 {
-	: >"$err" # what an earlier tracer has said is not waited for
+	: >"$err" # what an earlier tracer or program has said is not waited for
+	: >"$out"
 	"$TRACER" --control-dir "$control" -o "$csv" "$@" >"$out" 2>"$err" </dev/null 3>&- &
 	tracer_pid=$!
 	started+=("$tracer_pid")
