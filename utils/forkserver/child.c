@@ -19,9 +19,16 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/raw_syscall.h"
 #include "forkserver/protocol.h"
 #include "rollback/rollback.h"
+
+enum {
+	JUDGED_RUNS = 16,
+	/* fork(2) itself is about a third of what a child costs, with its faults and its end. */
+	WORTH_FORKS = 3,
+};
 
 static struct shared *shared; /* NULL: this process does not roll back */
 
@@ -99,6 +106,22 @@ static void read_command(void)
 		leave(NULL); /* the fuzzer has ended */
 }
 
+/* Looks at the first rollbacks: is a new child the better choice? It may be for terabytes of
+ * addresses, as an address sanitizer has. */
+static void judge(void)
+{
+	const uint64_t took_ns = clock__now_ns() - shared->end_ns;
+
+	if (shared->runs > JUDGED_RUNS)
+		return;
+	if (!shared->rollback_ns || took_ns < shared->rollback_ns)
+		shared->rollback_ns = took_ns;
+	if (shared->runs == JUDGED_RUNS && shared->rollback_ns > WORTH_FORKS * shared->fork_ns) {
+		shared->off = "a rollback takes longer than a fork";
+		leave(NULL);
+	}
+}
+
 /* The memory is that of the checkpoint: puts back the rest, and begins the next run when the fuzzer
  * wants it. */
 static void begin_run(void)
@@ -111,6 +134,7 @@ static void begin_run(void)
 		shared->off = "the target starts threads";
 		leave(NULL);
 	}
+	judge();
 	read_command();
 	shared->runs++;
 	if (!tell(WORD_PID))
@@ -136,6 +160,7 @@ static int prepare(pid_t process)
 	shared->stdin_offset = lseek(STDIN_FILENO, 0, SEEK_CUR);
 	signal_actions__keep(&shared->signals);
 	shared->runs = 1;
+	shared->rollback_ns = 0;
 	shared->child = process;
 	shared->words[STATUSES].word = (uint32_t)process;
 	shared->told = TOLD_PID; /* by the server */
@@ -177,8 +202,10 @@ void child__end(int status)
 		(void)raw_syscall__call(SYS_lseek, STDIN_FILENO, (uint64_t)shared->stdin_offset,
 					SEEK_SET, 0);
 	shared->command = NO_COMMAND;
-	if (tell((int64_t)WORD_DISTANCE * (status & 0xff)))
-		rollback__back(shared->rollback);
+	if (!tell((int64_t)WORD_DISTANCE * (status & 0xff)))
+		return;
+	shared->end_ns = clock__now_ns();
+	rollback__back(shared->rollback);
 }
 
 void child__note_signal(int number)

@@ -12,6 +12,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/high_number.h"
 #include "base/raw_syscall.h"
 #include "forkserver/child.h"
@@ -87,6 +88,7 @@ static void let_go(void)
 /* A real fork(2), whose child takes a checkpoint. */
 static pid_t fork_with_checkpoint(void)
 {
+	uint64_t begin_ns;
 	int ends[2];
 	char byte;
 	pid_t pid;
@@ -97,12 +99,14 @@ static pid_t fork_with_checkpoint(void)
 	ends[0] = high_number__move(ends[0]);
 	ends[1] = high_number__move(ends[1]);
 	server.shared->child = 0;
+	begin_ns = clock__now_ns();
 	pid = NEXT(fork)();
 	if (pid == 0) {
 		(void)close(ends[0]);
 		child__begin(server.shared, ends[1]);
 		return 0;
 	}
+	server.shared->fork_ns = clock__now_ns() - begin_ns;
 	(void)close(ends[1]);
 	server.link = ends[0];
 	/* The fuzzer's timeout begins when it has the child's number: not before the checkpoint. */

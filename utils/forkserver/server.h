@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
  * The fork server's side: it has one child that does all runs until it crashes or is killed. Then
- * the server goes on in the dialogue with the fuzzer where the child has left it. The server's own
- * code may be at another place: then it believes to read or write what the child has read or written.
+ * the server goes on in the dialogue with the fuzzer where the child has left it. If the server's
+ * own code is at another place, its calls of read and write do nothing until it has caught up.
  */
 #ifndef FORKSERVER_SERVER_H
 #define FORKSERVER_SERVER_H
