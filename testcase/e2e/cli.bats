@@ -315,6 +315,7 @@ run_tracer()
 		kill "-$signal" "$tracer_pid"
 		finish_tracer
 		expect_status 0
+		expect_text "$err" 'no process has executed a program whose file name is nobody-comes$'
 		expect_no_control_files
 	done
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * Reads the answers of the control socket: JSON objects (RFC 8259). Text that is no JSON is noticed
- * or has no such member; it never harms.
+ * Reads the answers of the control socket: JSON objects (RFC 8259). Text that is no
+ * JSON is safe: a member is then missing.
  *
  *	answer__is_true(answer, "ok")
  *	answer__number(answer, "pages", &pages)

@@ -21,6 +21,7 @@
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
+#include "base/page.h"
 #include "image/registrations.h"
 #include "target/inject.h"
 #include "target/reason.h"
@@ -63,7 +64,7 @@ static int ask(const struct asked *asked, void *bytes, size_t size, long nr, uns
 static int map_page(struct asked *asked)
 {
 	const uint64_t args[6] = {
-		0, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, UINT64_MAX, 0};
+		0, PAGE_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, UINT64_MAX, 0};
 	int64_t value = 0;
 	int err = inject__call(asked->inject, SYS_mmap, args, &value);
 
@@ -77,7 +78,7 @@ static int map_page(struct asked *asked)
 static int unmap_page(struct asked *asked)
 {
 	int64_t value;
-	int err = asked->page ? call(asked, &value, SYS_munmap, asked->page, 4096, 0, 0) : 0;
+	int err = asked->page ? call(asked, &value, SYS_munmap, asked->page, PAGE_BYTES, 0, 0) : 0;
 
 	asked->page = 0;
 	return err;
@@ -111,7 +112,7 @@ static int ask_clock(const struct asked *asked, clockid_t id, uint64_t *ret_ns)
 	return err;
 }
 
-/* Before 6.3 the kernel does not tell. But the command that needs a registration fails without. */
+/* Before 6.3 the kernel does not tell what is registered. A command that is not registered fails. */
 static int ask_membarrier(const struct asked *asked, struct image_attributes *attributes)
 {
 	enum { GET_REGISTRATIONS = 1 << 9 };

@@ -4,8 +4,8 @@
  *
  *	block 0: |page 1|page 2|  free |...      block 1: |  free |page 514|...
  *
- * Number 0 is no page. A block without pages takes no memory, but for one that is reserved. The
- * store takes 4,101 bytes for a page, and what was dropped in a block that others still use.
+ * Number 0 is no page. A block without pages takes no memory, but for one that is reserved. A
+ * page takes 4,101 bytes. Dropped pages take memory until their block is empty.
  */
 #ifndef TRACER_ATTACH_PAGE_STORE_H
 #define TRACER_ATTACH_PAGE_STORE_H

@@ -118,8 +118,8 @@ struct engine_ops {
 	 * May be NULL. */
 	bool (*provide)(struct engine *engine, uint64_t pages);
 
-	/* Calls each for every block of the snapshot, in address order but for pages that restores
-	 * have found since. */
+	/* Calls each for every block of the snapshot, in address order. Pages that restores have
+	 * found since come last. */
 	int (*visit)(struct engine *engine, block_visitor *each, void *argument);
 
 	/* The bytes of a block with SLAB_BYTES, by its address; valid until the next call. May be

@@ -151,7 +151,8 @@ static void collect_written(struct paged_engine *paged, struct slab *slab, int c
 	}
 }
 
-/* The codes come in the order of the walk. Where BPF may not write, there was none: all is left. */
+/* The codes come in the order of the walk. Where BPF may not write there was no walk, and user
+ * space restores all pages. */
 static int collect(struct engine *engine, struct target *target)
 {
 	struct paged_engine *paged = paged_engine__of(engine);

@@ -24,8 +24,8 @@
 enum {
 	ROUND_MS = 20, /* after which those that are missing are called again */
 	ROUNDS = 250,  /* 5 seconds */
-	/* The C library blocks all signals for a moment now and then. After so many rounds, it is
-	 * known that a thread that sleeps, or runs, does not come. */
+	/* The C library blocks all signals for a moment now and then. After so many rounds, a
+	 * thread that sleeps, or runs, is given up. */
 	PATIENCE = 3,
 	PATIENCE_RUNNING = 25,
 	ADDRESS_BITS = 48,

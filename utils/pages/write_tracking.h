@@ -80,8 +80,8 @@ void write_tracking__open(struct write_tracking *tracking, struct pagemap *own);
 int write_tracking__watch(struct write_tracking *tracking, enum write_tracking_way way, int uffd,
 			  int clear_refs);
 
-/* Ends all protection. The number of the userfaultfd may be another file's by now, which stays
- * open. The way is then WRITE_TRACKING_NONE. */
+/* Ends all protection. Does not close the userfaultfd if its number is another file's by now. The
+ * way is then WRITE_TRACKING_NONE. */
 void write_tracking__close(struct write_tracking *tracking);
 
 /* Does the number of the userfaultfd belong to it, and not to a file of the program? */

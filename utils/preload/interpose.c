@@ -320,7 +320,8 @@ EXPORTED void *mmap(void *address, size_t bytes, int protection, int flags, int 
 EXPORTED void *mmap64(void *address, size_t bytes, int protection, int flags, int fd,
 		      off64_t offset) __attribute__((alias("mmap")));
 
-/* Of the calling thread, by the kernel: pthread_sigmask of ours leaves our signal out. */
+/* Changes the mask of the calling thread by a system call, because our pthread_sigmask leaves our
+ * signal out. Returns the mask before. */
 static uint64_t block(int how, uint64_t mask)
 {
 	uint64_t old = 0;

@@ -8,8 +8,8 @@
 #include "image/image.h"
 
 /*
- * Verifies all of chain and writes what it is together to path, as a full image, which is
- * compressed if its name ends in ".gz". It keeps the id of the first image, so that later
+ * Verifies all of chain and writes it to path, merged into one full image, which is compressed if
+ * its name ends in ".gz". It keeps the id of the first image, so that later
  * increments upon that one can be used with this one in its place; path may be that of the first.
  * message: IMAGE_MESSAGE_BYTES. Returns 0; or, with a message, -EBADMSG if a checksum is wrong;
  * -EFBIG if it would have more segments than an image may have; -ENOMEM; the -errno of reading or

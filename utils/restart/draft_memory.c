@@ -78,8 +78,9 @@ static int add_run(struct draft *d, const struct plan_piece *segment, uint64_t f
 	return err;
 }
 
-/* Adds what image has in its file for addresses from start on. Holes can be skipped where the new
- * memory is zeros, not where it is of a file. Some file systems have holes smaller than a page. */
+/* Adds what image has in its file for addresses from start on. Holes are skipped in anonymous
+ * memory, which is zeros; memory of a file must be overwritten. Some file systems have holes smaller
+ * than a page. */
 static int add_data(struct draft *d, uint64_t start, const struct image_extent *data,
 		    const struct image *image, bool skip_holes)
 {

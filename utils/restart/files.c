@@ -182,7 +182,7 @@ static int decide(const struct files *files, size_t i, enum file_fate *ret)
 	*ret = FILE_MISSING;
 	if ((can == REOPEN_NEVER || can == REOPEN_IF_CLOSED) && is_open(file->fd)) {
 		*ret = FILE_INHERITED;
-		log__debug("file %d was %s and is what restart has under that number", file->fd,
+		log__debug("descriptor %d was %s; now it is what restart has there", file->fd,
 			   path_of(image, file));
 	} else if (file->same_as >= 0 && fate_of_twin(files, i) != FILE_MISSING) {
 		*ret = FILE_COPIED;
