@@ -112,7 +112,8 @@ static int ask_clock(const struct asked *asked, clockid_t id, uint64_t *ret_ns)
 	return err;
 }
 
-/* Before 6.3 the kernel does not tell what is registered. A command that is not registered fails. */
+/* Before 6.3 the kernel does not tell what is registered. But a command fails without its
+ * registration. */
 static int ask_membarrier(const struct asked *asked, struct image_attributes *attributes)
 {
 	enum { GET_REGISTRATIONS = 1 << 9 };

@@ -89,8 +89,8 @@ static int run(pid_t tid, int request, bool event)
 
 /* ---- may it be done? ---- */
 
-/* Refuses where the kernel would take a call as one of a 32-bit or x32 program: it restarts those in
- * other ways. */
+/* Refuses where the kernel would take a call as one of a 32-bit or x32 program: it restarts those
+ * in other ways. */
 static int check_kind(const struct inject *inject)
 {
 	const struct user_regs_struct *registers = &inject->registers;

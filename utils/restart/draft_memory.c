@@ -79,8 +79,8 @@ static int add_run(struct draft *d, const struct plan_piece *segment, uint64_t f
 }
 
 /* Adds what image has in its file for addresses from start on. Holes are skipped in anonymous
- * memory, which is zeros; memory of a file must be overwritten. Some file systems have holes smaller
- * than a page. */
+ * memory, which is zeros; memory of a file must be overwritten. Some file systems have holes
+ * smaller than a page. */
 static int add_data(struct draft *d, uint64_t start, const struct image_extent *data,
 		    const struct image *image, bool skip_holes)
 {
