@@ -16,7 +16,7 @@
 #include "rollback/rollback.h"
 #include "whole_memory.h"
 
-enum { ROUNDS = 11 };
+enum { ROUNDS = 7 };
 #define PAGE  4096UL
 #define BLOCK (67 * PAGE)
 
@@ -131,6 +131,14 @@ static void move_break(int round)
 		check(brk(end - 7 * PAGE) == 0 && brk(end + 3 * PAGE) == 0);
 		memset(end - 7 * PAGE, 2, 10 * PAGE);
 	}
+}
+
+static void grow_heap(int round)
+{
+	char *end = sbrk((round + 7) * (long)PAGE);
+
+	check(end != (void *)-1);
+	memset(end - 5 * PAGE, round, 12 * PAGE);
 }
 
 static void begin_break(void)
@@ -419,6 +427,31 @@ static void begin_huge(void)
 	fill(second, 4 << 20, 5);
 }
 
+static void begin_large(void)
+{
+	second = map(7 << 20);
+	fill(second, 5 << 20, 6);
+}
+
+/* Whole page tables go. */
+static void discard_large(int round)
+{
+	second[(size_t)round * 511111] ^= 1;
+	check(madvise(second + (size_t)round * PAGE, 3 << 20, MADV_DONTNEED) == 0);
+	if (round % 2)
+		second[(size_t)round * 311111] ^= 1;
+	second[(6 << 20) + round] = 1;
+}
+
+static void replace_large(int round)
+{
+	void *at = second + ((size_t)round << 19);
+
+	check(mmap(at, 2 << 20, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1,
+		   0) == at);
+	second[(size_t)round * 511111] ^= 1;
+}
+
 static void *run_thread(void *argument)
 {
 	for (;;)
@@ -497,6 +530,7 @@ static void fork_child(int round)
 	block[round] ^= 1;
 	pid = fork();
 	if (pid == 0) {
+		(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
 		block[PAGE + round] ^= 1;
 		shared->expected_pid = getpid();
 		rollback__back(shared->rollback); /* from now on, the child is watched */
@@ -551,8 +585,13 @@ static const struct scene scenes[] = {
 	BEGIN(take_inner, begin_inner),
 	PLAIN(restore_only),
 	{"fork_child", 0, NULL, fork_child, verify_fork, NULL},
-	{"fixed", ROLLBACK_FIXED_MAPPINGS | ROLLBACK_FIXED_SIGNALS, begin_break, write_some, NULL,
-	 NULL},
+	{"fixed_mappings", ROLLBACK_FIXED_MAPPINGS, begin_break, write_some, NULL, NULL},
+	{"fixed_state", ROLLBACK_FIXED_STATE, begin_break, write_some, NULL, NULL},
+	{"fixed_break", ROLLBACK_FIXED_STATE, begin_break, grow_heap, NULL, NULL},
+	{"fixed_discard", ROLLBACK_FIXED_STATE, begin_large, discard_large, NULL, NULL},
+	{"fixed_file", ROLLBACK_FIXED_STATE, begin_file, use_file, NULL, NULL},
+	BEGIN(discard_large, begin_large),
+	BEGIN(replace_large, begin_large),
 };
 enum { SCENES = sizeof(scenes) / sizeof(scenes[0]) };
 
@@ -653,6 +692,7 @@ static bool run(const struct scene *scene, enum rollback_way way)
 	pid = fork();
 	if (pid == 0) {
 		(void)setpgid(0, 0);
+		(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
 		begin_child(scene, way);
 	}
 	(void)setpgid(pid, pid);

@@ -67,11 +67,11 @@ static int scan(struct pagemap *p)
 	struct scan_argument argument = {
 		.end = p->end,
 		.vec = (uintptr_t)p->runs,
-		.vec_len = PAGEMAP_RUNS,
+		.vec_len = p->room,
 		.category_inverted = p->inverted | excluded,
-		.category_mask = excluded,
+		.category_mask = excluded | p->required,
 		.category_anyof_mask = p->any_of,
-		.return_mask = HOLDS_DATA | p->categories,
+		.return_mask = p->categories,
 	};
 
 	return scan_once(p->fd, &argument, &p->at);
@@ -129,7 +129,7 @@ static int read_entries(struct pagemap *p)
 
 		if (p->any_of && !((categories ^ p->inverted) & p->any_of))
 			continue;
-		categories &= HOLDS_DATA | p->categories;
+		categories &= p->categories;
 		if (count > 0 && last->end == p->at && last->categories == categories) {
 			last->end += PAGE_BYTES;
 			continue;
@@ -163,12 +163,21 @@ void pagemap__begin(struct pagemap *p, uint64_t start, uint64_t end, uint64_t ca
 void pagemap__begin_any(struct pagemap *p, uint64_t start, uint64_t end, uint64_t inverted,
 			uint64_t any_of, uint64_t categories)
 {
-	p->categories = categories;
+	p->categories = categories | HOLDS_DATA;
+	p->required = 0;
+	p->room = PAGEMAP_RUNS;
 	p->inverted = inverted;
 	p->any_of = any_of;
 	p->at = start;
 	p->end = end;
 	p->next = p->count = 0;
+}
+
+/* The kernel is fast if these are all questions (fs/proc/task_mmu.c, pagemap_scan_pmd_entry). */
+void pagemap__begin_written(struct pagemap *p, uint64_t start, uint64_t end)
+{
+	pagemap__begin_any(p, start, end, 0, 0, 0);
+	p->categories = p->required = PAGEMAP_WRITTEN;
 }
 
 int pagemap__next(struct pagemap *p, struct pagemap_run *ret_run)
@@ -212,6 +221,20 @@ int pagemap__protect(const struct pagemap *p, uint64_t start, uint64_t end)
 		.category_mask = PAGEMAP_WRITTEN | no_data(p),
 		.category_anyof_mask = HOLDS_DATA,
 		.return_mask = PAGEMAP_WRITTEN,
+	};
+	int err = 0;
+
+	while (start < end && err >= 0)
+		err = scan_once(p->fd, &argument, &start);
+	return err < 0 ? err : 0;
+}
+
+int pagemap__protect_all(const struct pagemap *p, uint64_t start, uint64_t end)
+{
+	struct scan_argument argument = {
+		.flags = SCAN_PROTECT | SCAN_CHECK,
+		.end = end,
+		.category_mask = PAGEMAP_WRITTEN,
 	};
 	int err = 0;
 

@@ -21,6 +21,7 @@ enum pagemap_category {
 	PAGEMAP_PRESENT = 1 << 3,    /* in memory */
 	PAGEMAP_SWAPPED = 1 << 4,    /* in swap */
 	PAGEMAP_ZERO = 1 << 5,       /* it is the kernel's page of zeros; scan only */
+	PAGEMAP_HUGE = 1 << 6,       /* mapped as a huge page; scan only */
 	PAGEMAP_SOFT_DIRTY = 1 << 7, /* written since soft_dirty__clear; entries only */
 	PAGEMAP_GUARD = 1 << 8,      /* MADV_GUARD_INSTALL; only where the kernel knows_guards */
 	PAGEMAP_OWN = 1 << 16,       /* no other process has it, nor is it the page of zeros;
@@ -43,6 +44,11 @@ struct pagemap {
 	bool knows_guards;
 	/* ---- the walk ---- */
 	uint64_t categories, inverted, any_of;
+	/* The caller may set these after each begin: categories that a page must have, which only a
+	 * scan heeds; and how many runs the kernel is asked for at once. It is faster if asked for
+	 * few. */
+	uint64_t required;
+	size_t room;
 	uint64_t at, end; /* what has not been looked at yet */
 	size_t next, count;
 	struct pagemap_run runs[PAGEMAP_RUNS];
@@ -66,6 +72,13 @@ void pagemap__begin_any(struct pagemap *pagemap, uint64_t start, uint64_t end, u
 			uint64_t any_of, uint64_t categories);
 
 /*
+ * Begins a walk over the pages of [start, end) that were written since pagemap__protect, or are not
+ * there: the runs do not tell which. Where a whole page table is missing, that of 2 MiB, nothing is
+ * returned. Needs a scan. Takes 40 % of the time of other walks: 1.0 us for 4 MiB.
+ */
+void pagemap__begin_written(struct pagemap *pagemap, uint64_t start, uint64_t end);
+
+/*
  * The next run of pages of the walk that are alike in PRESENT, SWAPPED and the categories of the
  * walk. Two runs may touch. Of a walk by pagemap__begin: pages between two runs were never used, or
  * were given back, or are guards; in private anonymous memory they are zeros.
@@ -85,5 +98,8 @@ int pagemap__check(const struct pagemap *pagemap);
  * -errno.
  */
 int pagemap__protect(const struct pagemap *pagemap, uint64_t start, uint64_t end);
+
+/* The same where all pages hold data. It is faster: 1.1 us for a page, 1.7 us for 256 pages. */
+int pagemap__protect_all(const struct pagemap *pagemap, uint64_t start, uint64_t end);
 
 #endif

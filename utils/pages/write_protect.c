@@ -67,10 +67,16 @@ int write_protect__register(int uffd, uint64_t start, uint64_t end)
 {
 	struct uffdio_register range = {.range = {.start = start, .len = end - start},
 					.mode = UFFDIO_REGISTER_MODE_WP};
-	struct uffdio_writeprotect unprotect = {.range = range.range};
 	long err = control(uffd, UFFDIO_REGISTER, &range);
 
-	return (int)(err ? err : control(uffd, UFFDIO_WRITEPROTECT, &unprotect));
+	return err ? (int)err : write_protect__release(uffd, start, end);
+}
+
+int write_protect__release(int uffd, uint64_t start, uint64_t end)
+{
+	struct uffdio_writeprotect argument = {.range = {.start = start, .len = end - start}};
+
+	return (int)control(uffd, UFFDIO_WRITEPROTECT, &argument);
 }
 
 int write_protect__unregister(int uffd, uint64_t start, uint64_t end)

@@ -17,6 +17,7 @@
 #include "rollback/descriptors.h"
 #include "rollback/regions.h"
 #include "rollback/restore_mappings.h"
+#include "rollback/restore_regions.h"
 #include "rollback/signals.h"
 #include "rollback/threads.h"
 
@@ -26,8 +27,7 @@ enum {
 	DESCRIPTORS = 1 << 16,
 	RSEQ_BYTES = 32,
 	ARCH_SHADOW_STACK_STATUS = 0x5005, /* ARCH_SHSTK_STATUS, Linux 6.6 */
-	KNOWN_FLAGS = ROLLBACK_CLOSE_NEW | ROLLBACK_OFFSETS | ROLLBACK_FIXED_MAPPINGS |
-		      ROLLBACK_FIXED_SIGNALS,
+	KNOWN_FLAGS = ROLLBACK_CLOSE_NEW | ROLLBACK_OFFSETS | ROLLBACK_FIXED_STATE,
 	STACK_BELOW = 128 << 10, /* of the stack in use, which rollback__restore leaves alone */
 	STACK_LIMIT = 128 << 20, /* nothing else is mapped so close below its end */
 };
@@ -389,12 +389,26 @@ static int restore_memory(struct rollback *r, const char **ret_why)
 		err = restore_mappings__restore(r, ret_why);
 		if (!err) {
 			*ret_why = "what was written cannot be found";
-			err = regions__restore(r);
+			err = restore_regions(r);
 		}
 		if (!err || own_files__renew(r->files))
 			break;
 	}
 	return err;
+}
+
+/* Returns the number of threads, or -errno. */
+static long check_process(struct rollback *r)
+{
+	if (checkpoint__is_fixed(r->flags) && *r->files->same_process)
+		return 1;
+	return own_files__check(r->files);
+}
+
+/* With fixed state, signals need not be blocked if none has a handler. */
+static bool blocks_signals(const struct rollback *r)
+{
+	return r->has_handlers || !checkpoint__is_fixed(r->flags);
 }
 
 static long go_back(void *argument)
@@ -405,7 +419,7 @@ static long go_back(void *argument)
 
 	r->stats.rollbacks++;
 	free_inner(r);
-	err = own_files__check(r->files);
+	err = check_process(r);
 	if (err > 1) {
 		why = "a thread does not end";
 		err = threads__end_others(r);
@@ -416,12 +430,13 @@ static long go_back(void *argument)
 		checkpoint__die(why, err);
 	signals__restore(r);
 	descriptors__restore(r);
-	registers__resume(&r->registers, &r->signal_mask);
+	registers__resume(&r->registers, blocks_signals(r) ? &r->signal_mask : NULL);
 }
 
 void rollback__back(struct rollback *r)
 {
-	(void)signals__block();
+	if (blocks_signals(r))
+		(void)signals__block();
 	if (r->thread != threads__self())
 		checkpoint__die("only the thread that has taken it can", 0);
 	(void)registers__call_on(r->stack + sizeof(r->stack), go_back, r);

@@ -43,6 +43,12 @@ struct range {
 	uint64_t start, end;
 };
 
+/* struct rollback, flags */
+static inline bool checkpoint__is_fixed(unsigned int flags)
+{
+	return (flags & ROLLBACK_FIXED_STATE) == ROLLBACK_FIXED_STATE;
+}
+
 /* A private mapping, or the part of one that is not ours. */
 struct region {
 	uint64_t start, end;
@@ -52,10 +58,13 @@ struct region {
 	int protection;           /* PROT_... */
 	bool file;                /* a private mapping of a file */
 	bool small;               /* copied back as a whole */
+	bool dense;               /* all pages are stored, and are many */
+	bool huge;                /* has huge pages */
 	bool armed;               /* written pages are known */
 	bool changed;             /* all pages must be looked at */
 	bool lost;                /* something of it must be armed anew */
 	bool opened;              /* made writable for the moment */
+	bool done;                /* in this round */
 	bool has_guards;
 };
 
@@ -80,6 +89,7 @@ struct rollback {
 
 	struct registers registers;
 	uint64_t signal_mask;
+	bool has_handlers; /* a handler may run during a rollback */
 	struct {
 		uint64_t stack;
 		int32_t flags, unused;
@@ -97,6 +107,7 @@ struct rollback {
 	size_t run_count;
 	struct range excluded[CHECKPOINT_EXCLUDED];
 	size_t excluded_count;
+	struct range cold;       /* pages that are to be armed again, by restore_regions.c */
 	struct range kept_stack; /* rollback__restore leaves it alone */
 
 	struct descriptor *descriptors;

@@ -2,11 +2,6 @@
  *
  * See regions.h. The copy of a page lies in the store as far from that of its region's start as the
  * page from the start: there is no index.
- *
- * The first write to an armed page costs a fault, and arming it again a system call: together ten
- * to twenty times as much as to copy it back. So a page that is written in most rounds is hot: it
- * is left unarmed, and copied back each time. A few hot pages of each round are compared first:
- * those that were not written cool down, and are armed again in the end.
  */
 #include "rollback/regions.h"
 
@@ -15,46 +10,20 @@
 #include <sys/uio.h>
 
 #include "base/raw_syscall.h"
+#include "pages/write_protect.h"
 #include "rollback/bytes.h"
 
-#ifndef MADV_GUARD_INSTALL
-#define MADV_GUARD_INSTALL 102 /* Linux 6.13 */
-#define MADV_GUARD_REMOVE  103
-#endif
-
 enum {
+	/* Regions that are copied back as a whole: for that costs less than to ask for their
+	 * pages, or than to ask for them beside others. */
 	SMALL_PAGES = 8,
-	/* heat: so many rounds in a row, not more than HOT_GAP apart, make a page hot. */
-	HOT = 3,
-	HOT_GAP = 8,
-	HOTTEST = HOT + 8,
-	SAMPLE = 16,    /* one hot page in so many is compared in each round */
-	DENSE_PART = 8, /* if so large a part of a region is written in a round, ... */
-	DENSE_HOT = 1,  /* ... its written pages are hot at once */
-	HUGE_PAGE = 2 << 20,
+	SMALL_BESIDE_OTHERS = 2,
+	DENSE_BYTES = 2 << 20, /* at least, of a dense region */
 };
 
-#define HOLDS_DATA ((uint64_t)PAGEMAP_PRESENT | PAGEMAP_SWAPPED)
-
-static uint64_t copy_of(const struct region *g, uint64_t address)
+static void protect(const struct region *g, int protection)
 {
-	return g->store + (address - g->start);
-}
-
-static struct page *page_of(const struct region *g, uint64_t address)
-{
-	return &g->pages[(address - g->start) / PAGE_BYTES];
-}
-
-static bool advise(uint64_t start, uint64_t end, int advice)
-{
-	return raw_syscall__call(SYS_madvise, start, end - start, (uint64_t)advice, 0) == 0;
-}
-
-static long protect(const struct region *g, int protection)
-{
-	return raw_syscall__call(SYS_mprotect, g->start, g->end - g->start, (uint64_t)protection,
-				 0);
+	(void)raw_syscall__call(SYS_mprotect, g->start, g->end - g->start, (uint64_t)protection, 0);
 }
 
 /* ---- saving ---- */
@@ -69,7 +38,7 @@ uint64_t regions__pages_of(const struct mapping *m)
 /* A page in swap; a guard may look like one (Linux 6.13 and 6.14). */
 static bool save_swapped(struct region *g, uint64_t address)
 {
-	struct iovec to = {bytes__at(copy_of(g, address)), PAGE_BYTES};
+	struct iovec to = {bytes__at(region__copy(g, address)), PAGE_BYTES};
 	struct iovec from = {bytes__at(address), PAGE_BYTES};
 	long pid = raw_syscall__call(SYS_getpid, 0, 0, 0, 0);
 
@@ -88,7 +57,7 @@ static void save_run(struct rollback *r, struct region *g, uint64_t start, uint6
 		r->run_count++;
 	}
 	for (uint64_t at = start; at < end; at += PAGE_BYTES)
-		page_of(g, at)->kind = PAGE_STORED;
+		region__page(g, at)->kind = PAGE_STORED;
 	g->stored += (end - start) / PAGE_BYTES;
 }
 
@@ -97,15 +66,16 @@ static void save_guard(struct rollback *r, struct region *g, const struct pagema
 	(void)r;
 	g->has_guards = true;
 	for (uint64_t at = run->start; at < run->end; at += PAGE_BYTES)
-		page_of(g, at)->kind = PAGE_GUARD;
+		region__page(g, at)->kind = PAGE_GUARD;
 }
 
 static void save_data(struct rollback *r, struct region *g, const struct pagemap_run *run)
 {
 	if (run->categories & PAGEMAP_FILE)
 		return;
+	g->huge |= run->categories & PAGEMAP_HUGE;
 	if (run->categories & PAGEMAP_PRESENT) {
-		bytes__copy(copy_of(g, run->start), run->start, run->end - run->start);
+		bytes__copy(region__copy(g, run->start), run->start, run->end - run->start);
 		save_run(r, g, run->start, run->end);
 		return;
 	}
@@ -134,40 +104,84 @@ static int walk(struct rollback *r, struct region *g, uint64_t any_of, uint64_t 
  * Those of a file stay absent, for the file may be shorter than its mapping. */
 static void fill_up(struct rollback *r, struct region *g)
 {
-	if (g->end - g->start > SMALL_PAGES * PAGE_BYTES || !(g->protection & PROT_READ))
+	const uint64_t most =
+		r->flags & ROLLBACK_FIXED_MAPPINGS ? SMALL_BESIDE_OTHERS : SMALL_PAGES;
+
+	if (g->end - g->start > most * PAGE_BYTES || !(g->protection & PROT_READ))
 		return;
 	for (uint64_t at = g->start; at < g->end; at += PAGE_BYTES) {
-		const int kind = page_of(g, at)->kind;
+		const int kind = region__page(g, at)->kind;
 
 		if (kind == PAGE_GUARD || (g->file && kind == PAGE_ABSENT))
 			return;
 	}
 	g->small = true;
 	for (uint64_t at = g->start; at < g->end; at += PAGE_BYTES)
-		if (page_of(g, at)->kind == PAGE_ABSENT)
+		if (region__page(g, at)->kind == PAGE_ABSENT)
 			save_run(r, g, at, at + PAGE_BYTES);
 }
 
 static int save_region(struct rollback *r, struct region *g)
 {
 	const bool readable = g->protection & PROT_READ;
+	const bool large = g->end - g->start >= DENSE_BYTES;
 	const struct pagemap *p = &r->files->pagemap;
-	int err = 0;
+	int err;
 
-	/* A sparse mapping should not fill huge pages. */
-	if (g->end - g->start >= HUGE_PAGE)
-		(void)advise(g->store, g->store + (g->end - g->start), MADV_HUGEPAGE);
-	if (!readable && protect(g, PROT_READ))
-		return -EACCES;
-	err = walk(r, g, HOLDS_DATA, g->file ? PAGEMAP_FILE : 0, save_data);
+	if (large)
+		(void)raw_syscall__call(SYS_madvise, g->store, g->end - g->start, MADV_HUGEPAGE, 0);
+	if (!readable)
+		protect(g, PROT_READ);
+	err = walk(r, g, REGION_DATA, (g->file ? PAGEMAP_FILE : 0) | (large ? PAGEMAP_HUGE : 0),
+		   save_data);
 	if (!err && p->knows_guards)
 		err = walk(r, g, PAGEMAP_GUARD, PAGEMAP_GUARD, save_guard);
-	if (!readable && protect(g, g->protection))
-		return -EACCES;
+	if (!readable)
+		protect(g, g->protection);
 	if (!err)
 		fill_up(r, g);
 	r->stats.saved_pages += g->stored;
 	return err;
+}
+
+/* Cuts a region: *g becomes the part before address, and the next one the rest. */
+static struct region *cut(struct region *g, uint64_t address)
+{
+	const uint64_t bytes = address - g->start;
+
+	if (bytes == 0 || address == g->end)
+		return g;
+	g[1] = *g;
+	g[1].start = address;
+	g[1].store += bytes;
+	g[1].pages += bytes / PAGE_BYTES;
+	g->end = address;
+	return g + 1;
+}
+
+/* Gives long runs of stored pages a region of their own: see restore_regions.c. Returns the last
+ * one. */
+static struct region *cut_dense(struct rollback *r, struct region *g, size_t first_run)
+{
+	if (g->file || g->huge || r->files->tracking.way != WRITE_TRACKING_PROTECT)
+		return g;
+	for (const struct range *x = &r->runs[first_run]; x < &r->runs[r->run_count]; x++) {
+		const uint64_t pages = (x->end - x->start) / PAGE_BYTES;
+		const uint64_t others = g->stored - pages;
+
+		if (x->end - x->start < DENSE_BYTES)
+			continue;
+		g->stored = others;
+		g = cut(g, x->start);
+		g->dense = true;
+		g->stored = pages;
+		if (x->end == g->end)
+			break;
+		g = cut(g, x->end);
+		g->dense = false;
+		g->stored = others;
+	}
+	return g;
 }
 
 /* Most of the code of libraries has no pages of our own. If it gets some, its mapping has changed:
@@ -187,10 +201,12 @@ int regions__save(struct rollback *r, uint64_t store, struct page *pages)
 			continue;
 		for (; checkpoint__next_part(r, false, &at, m->end, &end); at = end) {
 			struct region *g = &r->regions[r->region_count];
+			const size_t first_run = r->run_count;
 			int err;
 
 			/* as the program has it, so that huge pages fit */
-			store += (at - store) % HUGE_PAGE;
+			if (end - at >= DENSE_BYTES)
+				store += (at - store) % DENSE_BYTES;
 			*g = (struct region){.start = at,
 					     .end = end,
 					     .store = store,
@@ -204,19 +220,33 @@ int regions__save(struct rollback *r, uint64_t store, struct page *pages)
 				continue;
 			store += end - at;
 			pages += (end - at) / PAGE_BYTES;
-			r->region_count++;
+			g = cut_dense(r, g, first_run);
+			r->region_count = (size_t)(g + 1 - r->regions);
 		}
 	}
 	return 0;
 }
 
-static void arm(struct rollback *r, struct region *g)
+static void arm_range(struct rollback *r, struct region *g, uint64_t start, uint64_t end)
 {
-	if (!g->small)
-		g->armed = r->files->tracking.way != WRITE_TRACKING_NONE &&
-			   write_tracking__arm(&r->files->tracking, &r->files->pagemap, g->start,
-					       g->end) == 0;
-	g->lost = false;
+	const struct write_tracking *t = &r->files->tracking;
+
+	if (write_tracking__arm(t, &r->files->pagemap, start, end)) {
+		g->armed = false;
+		return;
+	}
+	if (!g->dense)
+		return;
+	for (uint64_t at = region__sentinel(g, start); at < end; at = region__next_sentinel(at))
+		(void)write_protect__release(t->uffd, at, at + PAGE_BYTES);
+}
+
+void regions__arm_range(struct rollback *r, struct region *g, uint64_t start, uint64_t end)
+{
+	if (g->small || r->files->tracking.way == WRITE_TRACKING_NONE)
+		return;
+	g->armed = true;
+	arm_range(r, g, start, end);
 }
 
 void regions__arm(struct rollback *r)
@@ -224,11 +254,9 @@ void regions__arm(struct rollback *r)
 	r->files->generation++;
 	(void)write_tracking__begin_round(&r->files->tracking);
 	for (size_t i = 0; i < r->region_count; i++)
-		arm(r, &r->regions[i]);
+		regions__arm_range(r, &r->regions[i], r->regions[i].start, r->regions[i].end);
 	r->generation = r->files->generation;
 }
-
-/* ---- putting back ---- */
 
 void regions__changed(struct rollback *r, uint64_t start, uint64_t end)
 {
@@ -254,279 +282,6 @@ void regions__exclude(struct rollback *r, const struct range *range)
 		if (at < g->start)
 			at = g->start;
 		for (; at < g->end && at < range->end; at += PAGE_BYTES)
-			page_of(g, at)->kind |= PAGE_EXCLUDED;
+			region__page(g, at)->kind |= PAGE_EXCLUDED;
 	}
-}
-
-/* Copies a page, or clears it if from is 0, but for the bytes that are excluded. */
-static void copy_around(const struct rollback *r, uint64_t to, uint64_t from)
-{
-	const uint64_t end = to + PAGE_BYTES;
-	uint64_t at = to;
-
-	while (at < end) {
-		uint64_t limit = end, next = at;
-
-		for (size_t i = 0; i < r->excluded_count; i++) {
-			const struct range *x = &r->excluded[i];
-
-			if (x->start <= at && at < x->end && x->end > next)
-				next = x->end;
-			else if (x->start > at && x->start < limit)
-				limit = x->start;
-		}
-		if (next > at) {
-			at = next;
-			continue;
-		}
-		if (from)
-			bytes__copy(at, from + (at - to), limit - at);
-		else
-			bytes__clear(at, limit - at);
-		at = limit;
-	}
-}
-
-static void open_region(struct region *g)
-{
-	if (g->opened || (g->protection & (PROT_READ | PROT_WRITE)) == (PROT_READ | PROT_WRITE))
-		return;
-	g->opened = true;
-	(void)protect(g, PROT_READ | PROT_WRITE);
-}
-
-static void copy_page(struct rollback *r, struct region *g, const struct page *page, uint64_t at,
-		      uint64_t from)
-{
-	open_region(g);
-	if (page->kind & PAGE_EXCLUDED)
-		copy_around(r, at, from);
-	else if (from)
-		bytes__copy(at, from, PAGE_BYTES);
-	else
-		bytes__clear(at, PAGE_BYTES);
-	r->stats.last_copied_pages++;
-}
-
-/* A page was written. Returns whether it is hot. */
-static bool heat_up(struct rollback *r, const struct region *g, struct page *page)
-{
-	const uint16_t round = (uint16_t)r->stats.rollbacks;
-	const bool dense = g->written * DENSE_PART > g->stored;
-
-	if (page->heat >= HOT) {
-		page->heat = HOTTEST;
-		return true;
-	}
-	page->heat = (uint16_t)(round - page->round) <= HOT_GAP ? page->heat + 1 : 1;
-	page->round = round;
-	if (page->heat < (dense ? DENSE_HOT : HOT))
-		return false;
-	page->heat = HOTTEST;
-	r->stats.hot_pages++;
-	return true;
-}
-
-/* A hot page was not written. Returns whether it is hot still. */
-static bool cool_down(struct rollback *r, struct page *page)
-{
-	if (--page->heat >= HOT)
-		return true;
-	page->heat = 0;
-	r->stats.hot_pages--;
-	return false;
-}
-
-/* Puts back a stored page that may have been written. Returns whether it is to stay unarmed. */
-static bool put_back(struct rollback *r, struct region *g, uint64_t at, bool compare)
-{
-	struct page *page = page_of(g, at);
-	const bool hot = page->heat >= HOT;
-	const uint64_t from = copy_of(g, at);
-
-	if (compare || (hot && (r->stats.rollbacks + at / PAGE_BYTES) % SAMPLE == 0)) {
-		if (!(g->protection & PROT_READ))
-			open_region(g);
-		if (bytes__same_page(at, from))
-			return hot && cool_down(r, page);
-	}
-	copy_page(r, g, page, at, from);
-	g->written++;
-	return heat_up(r, g, page);
-}
-
-/* Empties [start, end), which had no pages of our own. Such pages get hot too: to clear one costs
- * less than to give it back and take a new one. */
-static uint64_t discard(struct rollback *r, struct region *g, uint64_t start, uint64_t end)
-{
-	uint64_t at = start, from = start;
-
-	for (; at < end && (page_of(g, at)->kind & PAGE_KIND) == PAGE_ABSENT; at += PAGE_BYTES) {
-		struct page *page = page_of(g, at);
-
-		g->written++;
-		if (!(page->kind & PAGE_EXCLUDED) && (g->file || !heat_up(r, g, page)))
-			continue;
-		if (from < at)
-			(void)advise(from, at, MADV_DONTNEED);
-		from = at + PAGE_BYTES;
-		copy_page(r, g, page, at, 0);
-	}
-	/* A page that is locked stays. */
-	if (from < at && !advise(from, at, MADV_DONTNEED))
-		for (; from < at; from += PAGE_BYTES)
-			copy_page(r, g, page_of(g, from), from, 0);
-	return at;
-}
-
-static void rearm(struct rollback *r, struct region *g, uint64_t start, uint64_t end)
-{
-	if (start < end && g->armed &&
-	    write_tracking__rearm(&r->files->tracking, &r->files->pagemap, start, end))
-		g->lost = true;
-}
-
-/* Pages that hold data, and may have been written. */
-static void restore_data(struct rollback *r, struct region *g, const struct pagemap_run *run,
-			 bool compare)
-{
-	uint64_t at = run->start, cold = at;
-
-	while (at < run->end) {
-		const int kind = page_of(g, at)->kind & PAGE_KIND;
-
-		if (kind == PAGE_STORED) {
-			const bool hot = put_back(r, g, at, compare);
-
-			at += PAGE_BYTES;
-			if (!hot)
-				continue;
-			rearm(r, g, cold, at - PAGE_BYTES);
-		} else {
-			rearm(r, g, cold, at);
-			if (kind == PAGE_GUARD) {
-				at += PAGE_BYTES;
-				(void)advise(at - PAGE_BYTES, at, MADV_GUARD_INSTALL);
-			} else {
-				at = discard(r, g, at, run->end);
-			}
-		}
-		cold = at;
-	}
-	rearm(r, g, cold, run->end);
-}
-
-/* The first run of stored pages that ends behind address. */
-static const struct range *find_run(const struct rollback *r, uint64_t address)
-{
-	size_t low = 0, high = r->run_count;
-
-	while (low < high) {
-		const size_t middle = (low + high) / 2;
-
-		if (r->runs[middle].end <= address)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	return &r->runs[low];
-}
-
-/* Pages that are not there, or are those of a file: some may have been stored. */
-static void restore_absent(struct rollback *r, struct region *g, const struct pagemap_run *run)
-{
-	const struct range *end = r->runs + r->run_count;
-
-	if (run->categories & PAGEMAP_GUARD) {
-		for (uint64_t at = run->start; at < run->end; at += PAGE_BYTES)
-			if ((page_of(g, at)->kind & PAGE_KIND) != PAGE_GUARD)
-				(void)advise(at, at + PAGE_BYTES, MADV_GUARD_REMOVE);
-	} else if (g->has_guards) {
-		for (uint64_t at = run->start; at < run->end; at += PAGE_BYTES)
-			if ((page_of(g, at)->kind & PAGE_KIND) == PAGE_GUARD)
-				(void)advise(at, at + PAGE_BYTES, MADV_GUARD_INSTALL);
-	}
-	for (const struct range *x = find_run(r, run->start); x < end && x->start < run->end; x++) {
-		const uint64_t from = x->start > run->start ? x->start : run->start;
-		const uint64_t to = x->end < run->end ? x->end : run->end;
-
-		for (uint64_t at = from; at < to; at += PAGE_BYTES)
-			(void)put_back(r, g, at, false);
-		rearm(r, g, from, to);
-	}
-}
-
-/* Only an armed region says what was written. */
-static int restore_region(struct rollback *r, struct region *g)
-{
-	const struct write_tracking *t = &r->files->tracking;
-	struct pagemap *p = &r->files->pagemap;
-	const uint64_t more_categories =
-		(g->file ? PAGEMAP_FILE : 0) | (p->knows_guards ? PAGEMAP_GUARD : 0);
-	const bool all = g->changed || !g->armed;
-	struct pagemap_run run;
-	int more;
-
-	if (all)
-		pagemap__begin_any(p, g->start, g->end, 0, 0, more_categories);
-	else
-		write_tracking__begin_with(t, p, g->start, g->end, more_categories);
-	g->written = 0;
-	while ((more = pagemap__next(p, &run)) > 0) {
-		/* The mark of an armed page of a file outlives it, and looks like swap. */
-		const bool maybe_gone = g->file && !(run.categories & PAGEMAP_PRESENT);
-
-		if (!(run.categories & HOLDS_DATA) || (run.categories & PAGEMAP_FILE))
-			restore_absent(r, g, &run);
-		else if (all || maybe_gone || write_tracking__is_written(t, &run))
-			restore_data(r, g, &run, all || maybe_gone);
-		if (t->way == WRITE_TRACKING_PROTECT && !(run.categories & PAGEMAP_TRACKED))
-			g->lost = true;
-	}
-	if (all || g->lost)
-		arm(r, g);
-	g->changed = more < 0;
-	return more;
-}
-
-/* Reading it costs less than to ask what was written. */
-static void restore_small(struct rollback *r, struct region *g)
-{
-	const bool compare = g->changed || !(g->protection & PROT_WRITE);
-
-	for (uint64_t at = g->start; at < g->end; at += PAGE_BYTES)
-		if (!compare || !bytes__same_page(at, copy_of(g, at)))
-			copy_page(r, g, page_of(g, at), at, copy_of(g, at));
-	g->changed = false;
-}
-
-int regions__restore(struct rollback *r)
-{
-	const struct write_tracking *t = &r->files->tracking;
-	int err = 0;
-
-	if (r->generation != r->files->generation)
-		regions__changed(r, 0, UINT64_MAX);
-	for (size_t i = 0; i < r->region_count && !err; i++) {
-		struct region *g = &r->regions[i];
-
-		if (g->start < r->kept_stack.end && r->kept_stack.end <= g->end) {
-			g->changed = true;
-			continue;
-		}
-		if (g->small)
-			restore_small(r, g);
-		else
-			err = restore_region(r, g);
-		if (g->opened)
-			(void)protect(g, g->protection);
-		g->opened = false;
-	}
-	if (t->way == WRITE_TRACKING_SOFT_DIRTY && !err)
-		err = write_tracking__begin_round(t);
-	if (err)
-		return err;
-	r->generation = r->files->generation;
-	r->stats.copied_pages += r->stats.last_copied_pages;
-	return 0;
 }

@@ -1,11 +1,45 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * The bytes of private mappings: saving them, and putting those back that have been written since.
+ * The bytes of private mappings: saving and arming them. restore_regions.h puts them back.
  */
 #ifndef ROLLBACK_REGIONS_H
 #define ROLLBACK_REGIONS_H
 
 #include "rollback/checkpoint.h"
+
+#define REGION_DATA ((uint64_t)PAGEMAP_PRESENT | PAGEMAP_SWAPPED)
+
+/* Where the saved bytes of an address are. */
+static inline uint64_t region__copy(const struct region *region, uint64_t address)
+{
+	return region->store + (address - region->start);
+}
+
+static inline struct page *region__page(const struct region *region, uint64_t address)
+{
+	return &region->pages[(address - region->start) / PAGE_BYTES];
+}
+
+/* The first page of a dense region from each page table on, which has those of 2 MiB: the sentinel
+ * of that table. These are for the tables that hold [address, ...). */
+#define REGION_TABLE_BYTES (512 * PAGE_BYTES)
+
+static inline uint64_t region__sentinel(const struct region *region, uint64_t address)
+{
+	const uint64_t table = address & ~(REGION_TABLE_BYTES - 1);
+
+	return table > region->start ? table : region->start;
+}
+
+static inline uint64_t region__next_sentinel(uint64_t sentinel)
+{
+	return (sentinel & ~(REGION_TABLE_BYTES - 1)) + REGION_TABLE_BYTES;
+}
+
+static inline bool region__is_sentinel(const struct region *region, uint64_t address)
+{
+	return region->dense && address == region__sentinel(region, address);
+}
 
 /* How many pages a checkpoint of such a mapping has room for; 0 if it is not saved. */
 uint64_t regions__pages_of(const struct mapping *mapping);
@@ -17,16 +51,16 @@ int regions__save(struct rollback *rollback, uint64_t store, struct page *pages)
 /* From now on, writes count. A region that cannot be armed is compared. */
 void regions__arm(struct rollback *rollback);
 
+/* Arms a part of a region anew. */
+void regions__arm_range(struct rollback *rollback, struct region *region, uint64_t start,
+			uint64_t end);
+
 /* The mapping there is another one than at the checkpoint, or may have lost pages unnoticed: all of
  * it is looked at in the next rollback. */
 void regions__changed(struct rollback *rollback, uint64_t start, uint64_t end);
 
 /* Is this part of a mapping saved? */
 bool regions__have(const struct rollback *rollback, const struct range *part);
-
-/* Puts back the bytes of all regions; the mappings must be those of the checkpoint. Returns 0;
- * -EAGAIN if a file of ours is not ours any more; or another -errno. */
-int regions__restore(struct rollback *rollback);
 
 /* Marks the pages of an excluded range. */
 void regions__exclude(struct rollback *rollback, const struct range *range);

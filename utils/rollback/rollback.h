@@ -42,11 +42,15 @@ enum {
 	ROLLBACK_CLOSE_NEW = 1 << 0,
 	/* Put back the offsets of files that were open. One that was closed stays closed. */
 	ROLLBACK_OFFSETS = 1 << 1,
-	/* The caller promises that no mapping is made, removed, moved or protected anew, but the
-	 * heap by brk(2). Saves a look at all mappings in each rollback. */
+	/* The caller promises that no mapping is made, removed, moved or protected anew; but the
+	 * heap may grow by brk(2). Saves a look at all mappings in each rollback. */
 	ROLLBACK_FIXED_MAPPINGS = 1 << 2,
 	/* The caller promises that no signal action changes. Saves 62 system calls. */
 	ROLLBACK_FIXED_SIGNALS = 1 << 3,
+	/* The caller promises both, and more: the signal mask and the alternate stack do not change
+	 * (so it does not go back in a signal handler), and no thread is made. What remains are one
+	 * system call that asks for all written pages, and one for the heap. */
+	ROLLBACK_FIXED_STATE = 1 << 4 | ROLLBACK_FIXED_MAPPINGS | ROLLBACK_FIXED_SIGNALS,
 };
 
 struct rollback_options {

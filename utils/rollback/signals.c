@@ -9,7 +9,10 @@
 
 #include "base/raw_syscall.h"
 
-enum { MASK_BYTES = 8 };
+enum {
+	MASK_BYTES = 8,
+	HANDLER_IGNORE = 1, /* SIG_IGN; SIG_DFL is 0 */
+};
 
 uint64_t signals__block(void)
 {
@@ -41,12 +44,14 @@ void signals__save(struct rollback *r)
 {
 	(void)raw_syscall__call(SYS_sigaltstack, 0, (uintptr_t)&r->alternate_stack, 0, 0);
 	for (int number = 1; number <= CHECKPOINT_SIGNALS; number++)
-		if (can_be_set(number))
-			(void)signals__set(number, NULL, &r->actions[number - 1]);
+		if (can_be_set(number) && signals__set(number, NULL, &r->actions[number - 1]) == 0)
+			r->has_handlers |= r->actions[number - 1].handler > HANDLER_IGNORE;
 }
 
 void signals__restore(const struct rollback *r)
 {
+	if (checkpoint__is_fixed(r->flags))
+		return;
 	(void)raw_syscall__call(SYS_sigaltstack, (uintptr_t)&r->alternate_stack, 0, 0, 0);
 	if (r->flags & ROLLBACK_FIXED_SIGNALS)
 		return;

@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * Puts back the bytes of private mappings that have been written, or are gone, since a checkpoint.
+ */
+#ifndef ROLLBACK_RESTORE_REGIONS_H
+#define ROLLBACK_RESTORE_REGIONS_H
+
+#include "rollback/checkpoint.h"
+
+/* The mappings must be those of the checkpoint. Returns 0; -EBADF or another -errno if a file of
+ * ours is not ours any more. */
+int restore_regions(struct rollback *rollback);
+
+#endif
