@@ -310,6 +310,27 @@ expect_stopped()
 	save_and_bring_back go 4 5
 }
 
+@test 'a sandbox that kills for any call but read and write' {
+	compile <<-'C'
+		#include <linux/seccomp.h>
+		#include <sys/prctl.h>
+		#include <unistd.h>
+
+		int main(void)
+		{
+			char answer[] = "0\n", line[64];
+
+			if (prctl(PR_SET_SECCOMP, SECCOMP_MODE_STRICT))
+				return 1;
+			while (read(0, line, sizeof(line)) > 0 && write(1, answer, 2) == 2)
+				answer[0]++;
+		}
+	C
+	start_target "$dir/program"
+	expect_answer go 0
+	go_back go 1 2
+}
+
 @test 'AMX tiles are live' {
 	grep -q -w amx_tile /proc/cpuinfo || skip 'the processor has no AMX'
 	compile <<-'C'

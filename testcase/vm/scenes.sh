@@ -139,5 +139,11 @@ case $(uname -r) in
 *) play 'slab: AddressSanitizer, 20 TiB' -e slab -- workloads/asan ;;
 esac
 
+# a process that is attached; from /tmp, for mappings of files of the host have other numbers
+cp e2e/attached /tmp
+run 'attached: rollbacks by the list of faults' e2e/rollback /tmp/attached small
+run 'attached: rollbacks by a scan' e2e/rollback /tmp/attached scan
+run 'attached: faults at every step' e2e/rollback /tmp/attached faults
+
 # what is written to a file, and comes back as another process
 exec ../testcase/ckpt/vm_scenes.sh $((number + 1))
