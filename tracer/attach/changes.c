@@ -29,7 +29,7 @@ static int find_written(const struct write_tracking *tracking, struct pagemap *p
 static int find_own(struct pagemap *pagemap, const struct interval *range, struct changes *changes)
 {
 	struct pagemap_run run;
-	int err = intervals__add(&changes->written, range->start, range->end), more;
+	int err = 0, more;
 
 	pagemap__begin(pagemap, range->start, range->end, PAGEMAP_FILE);
 	while ((more = pagemap__next(pagemap, &run)) > 0 && !err)
@@ -57,19 +57,27 @@ static int find_ranges(const struct mappings *mappings, enum layout_kind kind,
 
 int changes__find(const struct write_tracking *tracking, struct pagemap *pagemap,
 		  const struct mappings *mappings, const struct intervals *quiet,
-		  const struct intervals *limits, struct changes *ret)
+		  const struct changes_limits *limits, struct changes *ret)
 {
 	struct intervals ranges = {0};
 	int err;
 
 	changes__clear(ret);
-	err = limits ? intervals__copy(limits, &ranges)
+	err = limits ? intervals__copy(&limits->around, &ranges)
 		     : find_ranges(mappings, LAYOUT_ANONYMOUS, quiet, &ranges);
 	for (size_t i = 0; i < ranges.count && !err; i++)
 		err = find_written(tracking, pagemap, &ranges.items[i], ret);
+	if (!err && limits)
+		err = intervals__unite(&ret->written, &limits->written);
+	if (!err && limits)
+		err = intervals__unite(&ret->data, &limits->written);
 	if (!err)
 		err = find_ranges(mappings, LAYOUT_FILE, quiet, &ranges);
-	for (size_t i = 0; i < ranges.count && !err; i++)
+	if (!err)
+		err = intervals__unite(&ret->written, &ranges);
+	if (!err && limits)
+		err = intervals__intersect(&limits->own, &ranges, &ret->own);
+	for (size_t i = 0; !limits && i < ranges.count && !err; i++)
 		err = find_own(pagemap, &ranges.items[i], ret);
 	if (!err)
 		err = intervals__unite(&ret->data, &ret->own);

@@ -17,17 +17,23 @@ struct changes {                  /* zero-initialised: nothing */
 	struct intervals unarmed; /* written pages that are not armed */
 };
 
+struct changes_limits {           /* what can have changed, if that is known already */
+	struct intervals written; /* pages of anonymous memory that hold data, and were written */
+	struct intervals around;  /* in anonymous memory: nothing else is looked at */
+	struct intervals own;     /* in mappings of files: pages that the process may have of its
+				   * own, which are not looked at */
+};
+
 /*
  * Looks at all mappings that are saved (layout.h).
  * tracking: how; with WRITE_TRACKING_NONE every page may have changed. pagemap: of the process.
- * quiet: addresses that are left out. limits: the only anonymous memory that is looked at; NULL:
- * all of it.
+ * quiet: addresses that are left out. limits: NULL if nothing is known.
  * ret: its old content is dropped. Returns 0; -ESRCH; -ENOMEM; or another -errno: *ret is then of
  * no use.
  */
 int changes__find(const struct write_tracking *tracking, struct pagemap *pagemap,
 		  const struct mappings *mappings, const struct intervals *quiet,
-		  const struct intervals *limits, struct changes *ret);
+		  const struct changes_limits *limits, struct changes *ret);
 
 /* Frees what it holds and empties it; harmless on an empty one. */
 void changes__clear(struct changes *changes);

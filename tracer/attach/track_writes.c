@@ -14,6 +14,7 @@
 #include <unistd.h>
 #include "attach/attach_state.h"
 #include "attach/layout.h"
+#include "base/page.h"
 #include "base/procfs.h"
 #include "target/inject.h"
 #include "target/reason.h"
@@ -176,9 +177,51 @@ static const struct mapping *find_mapping(const struct mappings *mappings, uint6
 		       : NULL;
 }
 
-/* Where pages may have changed, as the list says. One fault may fill a whole huge page. Returns 0;
- * -ESTALE: it cannot say; or -ENOMEM. */
-static int ask_list(const struct attach *attach, struct intervals *ret_around)
+/* Adds a page that was written. If it did not hold data before, its fault may have filled a whole
+ * huge page. Returns 0; -ESTALE if it is no page of base; or -ENOMEM. */
+static int add_listed(const struct attach *attach, uint64_t page, struct changes_limits *limits)
+{
+	const uint64_t start = page & ~(FAULT_LIST_REACH - 1), end = start + FAULT_LIST_REACH;
+	const struct mapping *mapping = find_mapping(&attach->base->mappings, page);
+
+	if (!mapping)
+		return -ESTALE;
+	switch (layout__kind(mapping)) {
+	case LAYOUT_ANONYMOUS:
+		if (page_tree__get(&attach->base->tree, page))
+			return intervals__add(&limits->written, page, page + PAGE_BYTES);
+		return intervals__add(&limits->around,
+				      start > mapping->start ? start : mapping->start,
+				      end < mapping->end ? end : mapping->end);
+	case LAYOUT_FILE:
+		return intervals__add(&limits->own, page, page + PAGE_BYTES);
+	default:
+		return 0;
+	}
+}
+
+/* What the process has of its own in mappings of files, it had at base, or it is listed. */
+static int add_own(const struct attach *attach, struct intervals *own)
+{
+	const struct mappings *mappings = &attach->base->mappings;
+	uint64_t address = 0;
+	int err = 0;
+
+	for (size_t i = 0; i < mappings->count && !err; i++) {
+		const struct mapping *mapping = &mappings->items[i];
+
+		if (layout__kind(mapping) != LAYOUT_FILE || !(mapping->flags & MAPPING_WRITE))
+			continue;
+		for (uint64_t at = mapping->start;
+		     !err && page_tree__next(&attach->base->tree, at, mapping->end, &address);
+		     at = address + PAGE_BYTES)
+			err = intervals__add(own, address, address + PAGE_BYTES);
+	}
+	return err;
+}
+
+/* Where pages may have changed, as the list says. Returns 0; -ESTALE: it cannot say; or -ENOMEM. */
+static int ask_list(const struct attach *attach, struct changes_limits *ret_limits)
 {
 	struct fault_mark end;
 	size_t count = 0;
@@ -188,21 +231,12 @@ static int ask_list(const struct attach *attach, struct intervals *ret_around)
 	    hooks__state(attach->hooks)->lazily_freed)
 		return -ESTALE;
 	err = fault_list__pages(attach->faults, &attach->mark, attach->pages, &count, &end);
-	for (size_t i = 0; i < count && !err; i++) {
-		const uint64_t around = attach->pages[i] & ~(FAULT_LIST_REACH - 1);
-		const struct mapping *mapping =
-			find_mapping(&attach->base->mappings, attach->pages[i]);
-
-		if (!mapping)
-			return -ESTALE;
-		if (layout__kind(mapping) != LAYOUT_ANONYMOUS)
-			continue;
-		err = intervals__add(ret_around, around > mapping->start ? around : mapping->start,
-				     around + FAULT_LIST_REACH < mapping->end
-					     ? around + FAULT_LIST_REACH
-					     : mapping->end);
-	}
-	return err == -ENOMEM ? err : err ? -ESTALE : 0;
+	if (err)
+		return -ESTALE;
+	err = add_own(attach, &ret_limits->own);
+	for (size_t i = 0; i < count && !err; i++)
+		err = add_listed(attach, attach->pages[i], ret_limits);
+	return err;
 }
 
 int attach_state__look(struct attach *attach, struct mappings *room,
@@ -213,10 +247,11 @@ int attach_state__look(struct attach *attach, struct mappings *room,
 						 [WRITE_TRACKING_SOFT_DIRTY] = ATTACH_SOFT_DIRTY,
 						 [WRITE_TRACKING_PROTECT] = ATTACH_SCANNED};
 	const struct write_tracking *tracking = &attach->tracking;
-	struct intervals around = {0}, quiet = {0};
+	struct changes_limits limits = {0};
+	struct intervals quiet = {0};
 	const struct mappings *now = room;
-	int err = ask_list(attach, &around);
-	bool listed = !err;
+	int err = ask_list(attach, &limits);
+	const bool listed = !err;
 
 	if (err == -ESTALE)
 		err = procfs__mappings(attach->pid, room);
@@ -229,8 +264,10 @@ int attach_state__look(struct attach *attach, struct mappings *room,
 		err = find_quiet(attach, now, &quiet);
 	if (!err)
 		err = changes__find(tracking, &attach->pagemap, now, &quiet,
-				    listed ? &around : NULL, &attach->changes);
-	intervals__clear(&around);
+				    listed ? &limits : NULL, &attach->changes);
+	intervals__clear(&limits.written);
+	intervals__clear(&limits.around);
+	intervals__clear(&limits.own);
 	intervals__clear(&quiet);
 	if (!err)
 		*ret_now = now;

