@@ -117,7 +117,7 @@ static int hold(struct freeze *freeze, pid_t tid)
 	return err ? err : settle(find(freeze, tid));
 }
 
-/* The number of threads, from the link count of /proc/PID/task, at a tenth of the cost of a listing.
+/* The number of threads, from the link count of /proc/PID/task, at a tenth of what a listing takes.
  * 0 if the process is gone. */
 static size_t count_threads(const struct freeze *freeze)
 {
