@@ -29,13 +29,16 @@ few_pages()
 
 @test 'scan: a restore and a second checkpoint look at few pages' {
 	has_scan || skip "$why"
-	trace --dirty scan "$E2E/steps" bytes=1000003 save poke=5000 restore verify poke=70000 save \
-		poke=90000 restore
-	expect_status 0
-	expect_text "$out" 'verify: ok'
-	expect_column dirty_way compare scan scan scan
-	column dirty_pages | tail -n +2 | few_pages
-	expect_text "$err" 'restores: 2 by scan; [0-9]* pages looked at'
+	for options in '-e slab' '-e page --pages-per-poll 64 --verify'; do
+		# shellcheck disable=SC2086 # an option and its value
+		trace $options --dirty scan "$E2E/steps" bytes=1000003 save poke=5000 restore \
+			verify poke=70000 save poke=90000 restore
+		expect_status 0
+		expect_text "$out" 'verify: ok'
+		expect_column dirty_way compare scan scan scan
+		column dirty_pages | tail -n +2 | few_pages
+		expect_text "$err" 'restores: 2 by scan; [0-9]* pages looked at'
+	done
 }
 
 # Where BPF restores, the list is only used if the tracer is quick.

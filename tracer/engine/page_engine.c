@@ -22,10 +22,38 @@ static struct page_engine *page_engine_of(const struct paged_engine *paged)
 	return (struct page_engine *)paged;
 }
 
+/* Pages of the snapshot, with those that a checkpoint of changed pages may add. */
+static int find_pages(const struct paged_engine *paged, struct intervals *ret)
+{
+	int err = intervals__copy(&paged->known, ret);
+
+	return err ? err : intervals__unite(ret, &paged->pending);
+}
+
 static int reserve(struct paged_engine *paged, uint64_t pages)
 {
+	struct page_maps *maps = page_engine_of(paged)->maps;
+	struct intervals all = {0};
+	int err;
+
 	(void)pages;
-	return page_maps__reserve(page_engine_of(paged)->maps, &paged->known);
+	if (!paged->narrow)
+		return page_maps__reserve(maps, &paged->known);
+	err = find_pages(paged, &all);
+	if (!err)
+		err = page_maps__reserve(maps, &all);
+	intervals__clear(&all);
+	return err;
+}
+
+static bool has_places(struct paged_engine *paged)
+{
+	struct intervals all = {0};
+	bool result = !find_pages(paged, &all) &&
+		      page_maps__has_places(page_engine_of(paged)->maps, &all);
+
+	intervals__clear(&all);
+	return result;
 }
 
 /* Does a poll visit the page? */
@@ -90,11 +118,7 @@ static int next(struct paged_engine *paged, struct slab *slab, uint8_t **ret_byt
 
 static int keep(struct paged_engine *paged, struct slab *slab, const uint8_t *bytes)
 {
-	int err = page_maps__put(page_engine_of(paged)->maps, slab->address, bytes);
-
-	if (!err)
-		paged->engine.state->slots++;
-	return err;
+	return page_maps__put(page_engine_of(paged)->maps, slab->address, bytes);
 }
 
 static int drop(struct paged_engine *paged, uint64_t start, uint64_t end)
@@ -108,6 +132,7 @@ static const struct paged_ops paged_ops = {
 	.fetch = fetch,
 	.next = next,
 	.keep = keep,
+	.has_places = has_places,
 	.drop = drop,
 };
 
@@ -127,7 +152,6 @@ static int collect_read(struct page_engine *page_engine, struct slab *slab, int 
 				       slab->address + SLAB_BYTES);
 	}
 	slab->state = SLAB_PRESENT;
-	state->slots++;
 	state->operation.copied += SLAB_CHUNKS;
 	if (!paged->verify)
 		return 0;
@@ -196,12 +220,21 @@ static void account_map(const char *name, uint64_t places, uint64_t bytes, void 
 	call->each(&map, call->argument);
 }
 
+static uint64_t count_present(const struct paged_engine *paged)
+{
+	uint64_t count = 0;
+
+	for (uint32_t i = 0; i < paged->engine.state->slabs; i++)
+		count += slab_table__at(&paged->table, i)->state == SLAB_PRESENT;
+	return count;
+}
+
 static void account(const struct engine *engine, account_visitor *each, void *argument)
 {
 	const struct paged_engine *paged = paged_engine__of(engine);
 	const struct page_maps *maps = page_engine_of(paged)->maps;
 	const struct engine_account pages = {.name = "slabs",
-					     .entries = engine->state->slots,
+					     .entries = count_present(paged),
 					     .places = page_maps__places(maps),
 					     .bytes = extents__memory(&paged->extents) +
 						      page_maps__memory(maps)};

@@ -258,6 +258,11 @@ int page_maps__reserve(struct page_maps *maps, const struct intervals *pages)
 	return intervals__unite(&maps->saved, pages);
 }
 
+bool page_maps__has_places(const struct page_maps *maps, const struct intervals *pages)
+{
+	return !is_unfit(&maps->tables[DATA], intervals__bytes(pages) / SLAB_BYTES);
+}
+
 int page_maps__get(const struct page_maps *maps, uint64_t address, uint8_t *ret_bytes)
 {
 	return bpf_map_lookup_elem(maps->tables[DATA].inner_fd, &address, ret_bytes) ? -errno : 0;

@@ -29,6 +29,9 @@ int page_maps__open(uint32_t pages_per_poll, bool restore_in_bpf, int continuati
  * is dropped. 0; -ENOMEM; -errno. */
 int page_maps__reserve(struct page_maps *maps, const struct intervals *pages);
 
+/* Would page_maps__reserve keep what is saved of these pages? */
+bool page_maps__has_places(const struct page_maps *maps, const struct intervals *pages);
+
 /* Begins an empty walk, and adds the page at address to its end; blank: a restore is to write zeros
  * there. 0 or -ENOMEM. */
 void page_maps__begin_walk(struct page_maps *maps);

@@ -6,6 +6,7 @@
 #include "engine/paged_parts.h"
 
 #include <errno.h>
+#include <string.h>
 #include "base/log.h"
 #include "target/fault.h"
 #include "target/reason.h"
@@ -29,8 +30,6 @@ static int find_pages(struct memory *memory, const struct intervals *ranges,
 	return err;
 }
 
-/* Has the target stood still until now, or is its only thread in a poll since the operation has
- * begun? */
 bool paged_engine__is_still(const struct paged_engine *paged, const struct target *target)
 {
 	const struct state *state = paged->engine.state;
@@ -53,7 +52,6 @@ static int arm_first(struct paged_engine *paged, struct memory *memory,
 	return dirty_pages__arm(&paged->dirty, memory, pages, spared);
 }
 
-/* Arms the pages of the operation, but not the hot ones. */
 int paged_engine__arm(struct paged_engine *paged, const struct target *target)
 {
 	const struct intervals *spared = paged_engine__is_still(paged, target) ? &paged->hot : NULL;
@@ -205,11 +203,22 @@ out:
 	return err;
 }
 
+/* From now on the checkpoint can be taken back, or the snapshot before it is gone. */
+static int begin_revision(struct paged_engine *paged)
+{
+	if (paged->ops->take_slot)
+		return revisions__begin(&paged->revisions, &paged->table, &paged->saved);
+	paged->replaced = true;
+	paged->whole = false;
+	paged->engine.state->valid = 0;
+	return 0;
+}
+
 /* A checkpoint of the pages that may differ from the one before. They are armed first: what is
  * written meanwhile counts as written since. */
 static int begin_changes(struct paged_engine *paged, struct target *target)
 {
-	int err = revisions__begin(&paged->revisions, &paged->table, &paged->saved);
+	int err = begin_revision(paged);
 
 	if (err)
 		return err;
@@ -251,12 +260,36 @@ static bool is_crowded(struct paged_engine *paged)
 	return true;
 }
 
+static bool are_same(const struct intervals *a, const struct intervals *b)
+{
+	return a->count == b->count &&
+	       (!a->count || !memcmp(a->items, b->items, a->count * sizeof(*a->items)));
+}
+
+/* Can a checkpoint of changed pages use the places of the one before? Not if there are other ranges
+ * now. */
+static int has_places(struct paged_engine *paged, bool *ret)
+{
+	struct intervals wanted = {0};
+	int err = 0;
+
+	*ret = true;
+	if (paged->ops->take_slot)
+		return 0;
+	err = find_wanted(paged, &wanted);
+	if (!err)
+		*ret = are_same(&wanted, &paged->saved) && paged->ops->has_places(paged);
+	intervals__clear(&wanted);
+	return err;
+}
+
 static int begin_checkpoint(struct paged_engine *paged, struct target *target)
 {
 	struct memory *memory = target->memory;
+	bool fits;
 	int err;
 
-	if (!paged->tracked || !paged->whole || !paged->ops->take_slot)
+	if (!paged->tracked || !paged->whole)
 		return begin_whole(paged, memory);
 	err = slab_table__tidy(&paged->table, paged_engine__give_slot, paged);
 	if (err)
@@ -264,7 +297,11 @@ static int begin_checkpoint(struct paged_engine *paged, struct target *target)
 	err = ask(paged, memory);
 	if (err)
 		return err;
-	return is_crowded(paged) ? begin_whole(paged, memory) : begin_changes(paged, target);
+	err = has_places(paged, &fits);
+	if (err)
+		return err;
+	return is_crowded(paged) || !fits ? begin_whole(paged, memory)
+					  : begin_changes(paged, target);
 }
 
 /* Pages that hold data now and did not at the checkpoint are to read as zeros. */

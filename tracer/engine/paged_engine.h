@@ -50,10 +50,14 @@ struct paged_ops { /* where the bytes are; all return 0 or -errno */
 	int (*next)(struct paged_engine *paged, struct slab *slab, uint8_t **ret_bytes);
 	int (*keep)(struct paged_engine *paged, struct slab *slab, const uint8_t *bytes);
 
-	/* A slot for a page, or none for it any more. NULL: a checkpoint copies into the places of
-	 * the one before, and always all pages. */
+	/* A slot for a page, or none for it any more. NULL: pages have places by their addresses,
+	 * and a checkpoint overwrites what the one before has saved. */
 	int (*take_slot)(struct paged_engine *paged, struct slab *slab);
 	void (*give_slot)(struct paged_engine *paged, struct slab *slab);
+
+	/* With places by address: are there some for all pages that are known or pending, without
+	 * making new ones for all? */
+	bool (*has_places)(struct paged_engine *paged);
 
 	/* Nothing is saved any more. May be NULL. */
 	void (*clear)(struct paged_engine *paged);

@@ -48,18 +48,33 @@ static bool is_hot(const struct paged_engine *paged, struct slab *slab)
 	return slab->rounds >= HOT_ROUNDS;
 }
 
-/* The next checkpoint is to read the page into a new slot; the old one stays what it is. */
-int paged_list__make_due(struct paged_engine *paged, uint32_t index)
+/* An entry becomes another one. What it was is kept, if its slot stays what it is. */
+static int change(struct paged_engine *paged, uint32_t index, enum slab_state slab_state)
 {
 	struct slab *slab = paged_engine__slab(paged, index);
-	int err = revisions__keep(&paged->revisions, &paged->table, index);
+	int err = paged->ops->take_slot ? revisions__keep(&paged->revisions, &paged->table, index)
+					: 0;
 
 	if (err)
 		return err;
 	slab->slot = NO_SLOT;
 	slab->checksum = 0;
-	slab->state = SLAB_DUE;
-	return paged->ops->take_slot(paged, slab);
+	slab->state = (uint8_t)slab_state;
+	return 0;
+}
+
+static int take_slot(struct paged_engine *paged, uint32_t index)
+{
+	return paged->ops->take_slot
+		       ? paged->ops->take_slot(paged, paged_engine__slab(paged, index))
+		       : 0;
+}
+
+int paged_list__make_due(struct paged_engine *paged, uint32_t index)
+{
+	int err = change(paged, index, SLAB_DUE);
+
+	return err ? err : take_slot(paged, index);
 }
 
 /* An entry for a page that the snapshot does not have: at the checkpoint, it was zeros. */
@@ -71,7 +86,7 @@ static int add_page(struct paged_engine *paged, uint64_t address, uint32_t *ret_
 	if (err)
 		return err;
 	if (due)
-		err = paged->ops->take_slot(paged, paged_engine__slab(paged, *ret_index));
+		err = take_slot(paged, *ret_index);
 	else
 		err = intervals__add(&paged->added, address, address + SLAB_BYTES);
 	if (err)
@@ -121,21 +136,12 @@ static int list_page(struct paged_engine *paged, uint64_t address)
 static int list_empty(struct paged_engine *paged, uint64_t address)
 {
 	uint32_t index = slab_table__find(&paged->table, address);
-	struct slab *slab;
-	int err;
 
 	if (index == NO_SLAB || paged_engine__slab(paged, index)->state != SLAB_PRESENT)
 		return 0;
 	if (paged_engine__is_restore(paged))
 		return paged_list__put(paged, index);
-	err = revisions__keep(&paged->revisions, &paged->table, index);
-	if (err)
-		return err;
-	slab = paged_engine__slab(paged, index);
-	slab->slot = NO_SLOT;
-	slab->checksum = 0;
-	slab->state = SLAB_ZERO;
-	return 0;
+	return change(paged, index, SLAB_ZERO);
 }
 
 int paged_list__for_each(struct paged_engine *paged, const struct intervals *pages,
