@@ -37,7 +37,7 @@ play_rollbacks()
 expect_same()
 {
 	cat rollbacks.err
-	diff forks rollbacks
+	diff forks rollbacks >difference || { head -n 10 difference; return 1; }
 	[ "$(wc -l <rollbacks)" -eq "$1" ]
 }
 

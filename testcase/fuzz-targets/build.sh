@@ -70,12 +70,15 @@ build_thumbnail()
 	cp tools/thumbnail "$folder/thumbnail.new"
 }
 
-# Without SIMD, for its assembly code is not instrumented.
+# Without SIMD, for its assembly code is not instrumented. small.jpg is what to begin with: a corner
+# of a picture.
 build_djpeg()
 {
 	fetch libjpeg-turbo
 	cmake -S . -B build -DENABLE_SHARED=0 -DWITH_SIMD=0 -DWITH_TURBOJPEG=0 >&2
-	make -s -j "$jobs" -C build djpeg-static >&2
+	make -s -j "$jobs" -C build djpeg-static jpegtran-static >&2
+	build/jpegtran-static -crop 16x16+0+0 -copy none testimages/testorig.jpg \
+		>"$sources/libjpeg-turbo/small.jpg"
 	cp build/djpeg-static "$folder/djpeg.new"
 }
 

@@ -152,8 +152,7 @@ static void give_up(int err)
 /* Everything for the first run. Returns as rollback__take. */
 static int prepare(pid_t process)
 {
-	const struct rollback_options options = {.flags = ROLLBACK_CLOSE_NEW |
-							  ROLLBACK_FIXED_SIGNALS};
+	const struct rollback_options options = {.flags = ROLLBACK_FIXED_SIGNALS};
 	int err = descriptors__keep(&shared->descriptors);
 
 	shared->must_end = NULL;
@@ -184,6 +183,7 @@ void child__begin(struct shared *with, int server)
 		(void)raw_syscall__call(SYS_write, (uint64_t)server, (uint64_t)&byte, 1, 0);
 		(void)raw_syscall__call(SYS_read, (uint64_t)server, (uint64_t)&byte, 1, 0);
 		(void)raw_syscall__call(SYS_close, (uint64_t)server, 0, 0, 0);
+		descriptors__know(&with->descriptors);
 	}
 	errno = kept_errno;
 }

@@ -7,6 +7,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdint.h>
+#include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/high_number.h"
@@ -34,9 +36,13 @@ int descriptors__keep(struct descriptors *descriptors)
 	const int end = high_number__find();
 	int err = 0;
 
+	descriptors->listing = open("/proc/self/fd", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (descriptors->listing < 0)
+		return -errno;
+	descriptors->listing = high_number__move(descriptors->listing);
 	descriptors->count = 0;
-	/* No folder of /proc is read: that takes memory from malloc(3), and what the target gets
-	 * from there would not be what it gets in a child of fork(2). */
+	/* The folder is not read: that takes memory from malloc(3), and then the target would get
+	 * other memory from there than in a child of fork(2). */
 	for (int number = 0; !err && number < end; number++)
 		if (fcntl(number, F_GETFD) >= 0)
 			err = keep(descriptors, number);
@@ -51,6 +57,47 @@ int descriptors__copy(const struct descriptors *descriptors, int number)
 	return -1;
 }
 
+/* How many are open; 0 if this kernel does not say. */
+static off_t count_open(const struct descriptors *descriptors)
+{
+	struct stat status = {0};
+
+	if (raw_syscall__call(SYS_fstat, (uint64_t)descriptors->listing, (uint64_t)&status, 0, 0))
+		return 0;
+	return status.st_size;
+}
+
+void descriptors__know(struct descriptors *descriptors)
+{
+	memset(descriptors->known, 0, sizeof(descriptors->known));
+	for (int number = 0; number < DESCRIPTORS_END; number++)
+		if (fcntl(number, F_GETFD) >= 0)
+			descriptors->known[number / 64] |= UINT64_C(1) << number % 64;
+	descriptors->listed = count_open(descriptors);
+}
+
+static bool is_known(const struct descriptors *descriptors, unsigned int number)
+{
+	return number < DESCRIPTORS_END && descriptors->known[number / 64] & UINT64_C(1)
+										     << number % 64;
+}
+
+static void close_others(const struct descriptors *descriptors)
+{
+	unsigned int first = 0;
+
+	for (unsigned int number = 0; number <= DESCRIPTORS_END; number++) {
+		const bool is_end = number == DESCRIPTORS_END;
+
+		if (!is_end && !is_known(descriptors, number))
+			continue;
+		if (is_end || first < number)
+			(void)raw_syscall__call(SYS_close_range, first,
+						is_end ? UINT32_MAX : number - 1, 0, 0);
+		first = number + 1;
+	}
+}
+
 int descriptors__put_back(const struct descriptors *descriptors)
 {
 	for (unsigned int i = 0; i < descriptors->count; i++) {
@@ -62,5 +109,7 @@ int descriptors__put_back(const struct descriptors *descriptors)
 		if (result < 0)
 			return (int)result;
 	}
+	if (!descriptors->listed || count_open(descriptors) != descriptors->listed)
+		close_others(descriptors);
 	return 0;
 }
