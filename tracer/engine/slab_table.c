@@ -96,12 +96,28 @@ int slab_table__append(struct slab_table *table, uint64_t address, enum slab_sta
 	return 0;
 }
 
-uint32_t slab_table__find(const struct slab_table *table, uint64_t address)
+/* The sorted entry of a page, or NO_SLAB. Mostly, all pages from the one that was found last to this
+ * one have entries: then it is where it is expected, and nothing is searched. */
+static uint32_t find_sorted(struct slab_table *table, uint64_t address)
 {
-	uint32_t index = first_sorted(table, address);
+	uint64_t index = table->sorted;
 
-	if (index < table->sorted && address_at(table, index) == address &&
-	    slab_table__at(table, index)->state != SLAB_GONE)
+	if (table->found < table->sorted)
+		index = table->found +
+			(address / SLAB_BYTES - address_at(table, table->found) / SLAB_BYTES);
+	if (index >= table->sorted || address_at(table, (uint32_t)index) != address)
+		index = first_sorted(table, address);
+	if (index >= table->sorted || address_at(table, (uint32_t)index) != address)
+		return NO_SLAB;
+	table->found = (uint32_t)index;
+	return table->found;
+}
+
+uint32_t slab_table__find(struct slab_table *table, uint64_t address)
+{
+	uint32_t index = find_sorted(table, address);
+
+	if (index != NO_SLAB && slab_table__at(table, index)->state != SLAB_GONE)
 		return index;
 	for (size_t i = first_appended(table, address);
 	     i < table->appended && address_at(table, table->order[i]) == address; i++)

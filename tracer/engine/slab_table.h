@@ -25,7 +25,8 @@ struct slab_table {
 	struct extents *extents; /* borrowed */
 	struct state *state;     /* borrowed */
 	uint32_t sorted;
-	uint32_t gone; /* entries of pages that are unmapped */
+	uint32_t found; /* the number of a sorted one, from where the next search begins */
+	uint32_t gone;  /* entries of pages that are unmapped */
 	uint32_t *order;
 	size_t appended, room;
 };
@@ -47,7 +48,7 @@ int slab_table__append(struct slab_table *table, uint64_t address, enum slab_sta
 		       uint32_t *ret_index);
 
 /* The number of the entry of a page, or NO_SLAB. One that is gone is not found. */
-uint32_t slab_table__find(const struct slab_table *table, uint64_t address);
+uint32_t slab_table__find(struct slab_table *table, uint64_t address);
 
 /* [start, end) is unmapped: its entries are gone, and keep their slots. */
 void slab_table__drop(struct slab_table *table, uint64_t start, uint64_t end);
