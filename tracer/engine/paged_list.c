@@ -9,7 +9,7 @@
 
 enum {
 	HOT_ROUNDS = 8, /* dirty in so many rounds in a row, a page is left unarmed, */
-	HOT_REST = 64,  /* and armed once after so many more, to see whether it still is hot */
+	HOT_REST = 16,  /* and armed once after so many more, to see whether it still is hot */
 };
 
 int paged_list__put(struct paged_engine *paged, uint32_t index)

@@ -123,22 +123,34 @@ static int compare_pages(struct paged_engine *paged, struct memory *memory,
 	return err;
 }
 
-/* The pages of a set that the copy has not left to the repair: those need not be read again. */
-static int without_flagged(struct paged_engine *paged, const struct intervals *pages,
-			   struct intervals *ret)
+/* Has the target stood still since the copy compared all pages that it visits? Not if it took more
+ * than one poll. */
+static bool is_settled(const struct paged_engine *paged, const struct target *target)
 {
-	struct intervals flagged = {0};
+	const struct state *state = paged->engine.state;
+
+	return paged_engine__is_restore(paged) && target->held && !paged->unsure &&
+	       !state->pages_per_poll && state->visits <= SLAB_BATCH;
+}
+
+/* The pages of a set that may be right or not. Those that the repair will write need not be read
+ * again. */
+static int find_open(struct paged_engine *paged, const struct target *target,
+		     const struct intervals *pages, struct intervals *ret)
+{
+	bool is_sure = is_settled(paged, target);
+	struct intervals seen = {0};
 	int err = 0;
 
 	for (uint32_t i = 0; i < paged->listed && !err; i++) {
 		const struct slab *slab = paged_engine__slab(paged, paged->list[i]);
 
-		if (slab->flags & (SLAB_DIRTY | SLAB_FAILED))
-			err = intervals__add(&flagged, slab->address, slab->address + SLAB_BYTES);
+		if (is_sure || slab->flags & (SLAB_DIRTY | SLAB_FAILED))
+			err = intervals__add(&seen, slab->address, slab->address + SLAB_BYTES);
 	}
 	if (!err)
-		err = intervals__subtract(pages, &flagged, ret);
-	intervals__clear(&flagged);
+		err = intervals__subtract(pages, &seen, ret);
+	intervals__clear(&seen);
 	return err;
 }
 
@@ -172,7 +184,7 @@ static int look_again(struct paged_engine *paged, const struct target *target)
 {
 	struct dirty_pages *dirty = &paged->dirty;
 	struct memory *memory = target->memory;
-	struct intervals fresh = {0}, rest = {0};
+	struct intervals fresh = {0}, open = {0};
 	int err = dirty_pages__ask(dirty, memory, &paged->saved, &paged->known);
 
 	if (err)
@@ -193,10 +205,10 @@ static int look_again(struct paged_engine *paged, const struct target *target)
 	err = intervals__subtract(&dirty->written, &paged->known, &fresh);
 	if (err)
 		goto out;
-	err = without_flagged(paged, &dirty->written, &rest);
+	err = find_open(paged, target, &dirty->written, &open);
 	if (err)
 		goto out;
-	err = compare_pages(paged, memory, &rest, true);
+	err = compare_pages(paged, memory, &open, true);
 	if (err)
 		goto out;
 	err = paged_list__for_each(paged, &dirty->missing, flag_empty);
@@ -205,7 +217,7 @@ static int look_again(struct paged_engine *paged, const struct target *target)
 	err = flag_fresh(paged, &fresh);
 out:
 	intervals__clear(&fresh);
-	intervals__clear(&rest);
+	intervals__clear(&open);
 	return err;
 }
 
