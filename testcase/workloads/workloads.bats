@@ -38,7 +38,7 @@ load common
 
 @test 'written by the program, by the kernel, by other processes; pages that come and go' {
 	page_options=(--pages-per-poll 64)
-	play write store read beside-child discard free protect signal-frame process-vm-writev \
+	play write store same read beside-child discard free protect signal-frame process-vm-writev \
 		proc-mem debugger
 	ENGINES=slab play write read-direct
 }
