@@ -336,7 +336,8 @@ SLOW_SUITES := $(foreach name,attach/programs.bats attach/go.bats attach/languag
 
 #: test-quick  without machines and slow suites, in less than three minutes (as root)
 test-quick: tests
-	testcase/run.sh $(UNIT_SUITES) testcase/ckpt/vm_scenes.sh $(filter-out $(SLOW_SUITES),$(E2E_SUITES))
+	testcase/run.sh $(filter-out $(SCENES),$(UNIT_SUITES)) testcase/ckpt/vm_scenes.sh \
+		$(filter-out $(SLOW_SUITES),$(E2E_SUITES))
 
 #: test-unit   modules alone; no root needed
 test-unit: tests
