@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * scenes [SCENE]: what a program can do between a checkpoint and a rollback, in TAP. Each scene is
+ * scenes [SCENE [SEED]]: what a program can do between a checkpoint and a rollback, in TAP. Each scene is
  * a process of its own. It takes a checkpoint, and in each round does something and goes back. Its
  * parent compares all of its memory each time. Built for each way to link a program.
  */
@@ -548,6 +548,106 @@ static void verify_fork(void)
 	}
 }
 
+/* ---- steps by chance ---- */
+
+enum { STEPS = 61, POOL_PAGES = 301 };
+static uint64_t seed = 23, random_state;
+
+/* splitmix64, https://prng.di.unimi.it/splitmix64.c */
+static uint64_t next_random(void)
+{
+	uint64_t z = (random_state += 0x9e3779b97f4a7c15);
+
+	z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9;
+	z = (z ^ (z >> 27)) * 0x94d049bb133111eb;
+	return z ^ (z >> 31);
+}
+
+static uint64_t below(uint64_t limit)
+{
+	return next_random() % limit;
+}
+
+/* The pool has mappings of several kinds. */
+static void begin_steps(void)
+{
+	/* a file that has a name still */
+	file = open(own_path, O_RDONLY | O_CLOEXEC);
+	check(file >= 0);
+	second = map(POOL_PAGES * PAGE);
+	fill(second, 150 * PAGE, 7);
+	check(mprotect(second + 30 * PAGE, 7 * PAGE, PROT_READ) == 0);
+	check(mprotect(second + 200 * PAGE, 40 * PAGE, PROT_NONE) == 0);
+	check(mmap(second + 100 * PAGE, 15 * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_FIXED,
+		   file, 0) == second + 100 * PAGE);
+	second[103 * PAGE] = second[107 * PAGE] = 1;
+}
+
+/* Writes where that may not be allowed: the kernel says so, and no signal comes. */
+static void write_anywhere(unsigned char *at, size_t bytes)
+{
+	(void)!pread(file, at, bytes, (off_t)below(10 * PAGE));
+}
+
+static void take_step(unsigned char *at, size_t bytes)
+{
+	static const int protections[] = {PROT_NONE, PROT_READ, PROT_READ | PROT_WRITE,
+					  PROT_READ | PROT_EXEC};
+	const int protection = protections[below(4)];
+	const int anonymous = MAP_PRIVATE | MAP_ANONYMOUS;
+
+	switch (below(13)) {
+	case 0:
+		(void)munmap(at, bytes);
+		break;
+	case 1:
+		(void)mmap(at, bytes, protection, anonymous | MAP_FIXED, -1, 0);
+		break;
+	case 2:
+		(void)mmap(NULL, bytes, protection, anonymous, -1, 0);
+		break;
+	case 3:
+		(void)mprotect(at, bytes, protection);
+		break;
+	case 4:
+		(void)madvise(at, bytes, MADV_DONTNEED);
+		break;
+	case 5:
+		(void)mremap(at, bytes, bytes + below(3) * PAGE, MREMAP_MAYMOVE);
+		break;
+	case 6:
+		(void)mremap(at, PAGE, PAGE, MREMAP_MAYMOVE | MREMAP_FIXED,
+			     second + below(POOL_PAGES) * PAGE);
+		break;
+	case 7:
+		(void)mmap(at, bytes, protection, MAP_PRIVATE | MAP_FIXED, file, 0);
+		break;
+	case 8:
+		(void)madvise(at, bytes, 102); /* MADV_GUARD_INSTALL */
+		break;
+	case 9:
+		(void)madvise(at, bytes, 103); /* MADV_GUARD_REMOVE */
+		break;
+	case 10:
+		free(malloc(1 + below(300000)));
+		check(memset(malloc(1 + below(90000)), 1, 1));
+		break;
+	default:
+		write_anywhere(at + below(PAGE), 1 + below(bytes - PAGE + 1));
+	}
+}
+
+static void steps(int round)
+{
+	random_state = seed * 1000 + (uint64_t)round;
+	for (int i = 0; i < STEPS; i++) {
+		const uint64_t page = below(POOL_PAGES), most = POOL_PAGES - page;
+
+		take_step(second + page * PAGE, (1 + below(most < 17 ? most : 17)) * PAGE);
+	}
+	block[round] ^= 1;
+}
+
 #define PLAIN(function)                                                                            \
 	{                                                                                          \
 #function, 0, NULL, function, NULL, NULL                                           \
@@ -590,6 +690,7 @@ static const struct scene scenes[] = {
 	{"fixed_break", ROLLBACK_FIXED_STATE, begin_break, grow_heap, NULL, NULL},
 	{"fixed_discard", ROLLBACK_FIXED_STATE, begin_large, discard_large, NULL, NULL},
 	{"fixed_file", ROLLBACK_FIXED_STATE, begin_file, use_file, NULL, NULL},
+	BEGIN(steps, begin_steps),
 	BEGIN(discard_large, begin_large),
 	BEGIN(replace_large, begin_large),
 };
@@ -730,6 +831,8 @@ int main(int argc, char **argv)
 	int failed = 0, number = 0;
 
 	own_path = argv[0];
+	if (argc > 2)
+		seed = strtoull(argv[2], NULL, 10);
 	shared = mmap(NULL, sizeof(*shared), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1,
 		      0);
 	if (shared == MAP_FAILED)

@@ -14,10 +14,9 @@
 #include "rollback/bytes.h"
 
 enum {
-	/* Regions that are copied back as a whole: for that costs less than to ask for their
-	 * pages, or than to ask for them beside others. */
-	SMALL_PAGES = 8,
-	SMALL_BESIDE_OTHERS = 2,
+	/* Of a region that is copied back as a whole, for that costs less than to ask for its pages
+	 * beside others. Its mapping must not change: a guard there would be fatal. */
+	SMALL_PAGES = 2,
 	DENSE_BYTES = 2 << 20, /* at least, of a dense region */
 };
 
@@ -104,10 +103,8 @@ static int walk(struct rollback *r, struct region *g, uint64_t any_of, uint64_t 
  * Those of a file stay absent, for the file may be shorter than its mapping. */
 static void fill_up(struct rollback *r, struct region *g)
 {
-	const uint64_t most =
-		r->flags & ROLLBACK_FIXED_MAPPINGS ? SMALL_BESIDE_OTHERS : SMALL_PAGES;
-
-	if (g->end - g->start > most * PAGE_BYTES || !(g->protection & PROT_READ))
+	if (!(r->flags & ROLLBACK_FIXED_MAPPINGS) || g->end - g->start > SMALL_PAGES * PAGE_BYTES ||
+	    !(g->protection & PROT_READ))
 		return;
 	for (uint64_t at = g->start; at < g->end; at += PAGE_BYTES) {
 		const int kind = region__page(g, at)->kind;
