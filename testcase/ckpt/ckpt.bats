@@ -936,7 +936,9 @@ start_lines()
 
 @test 'brought back: threads that block all signals, or wait for all' {
 	scene "$WORK" deaf
-	scene "$WORK" blocked
+	for way in 0 1 2 3; do
+		scene "$WORK" blocked "$way"
+	done
 	scene "$WORK" computing
 }
 
@@ -966,6 +968,7 @@ start_lines()
 	done
 	rm -f finish
 	scene "$WORK" taken # it only sets the default action of each
+	scene "$WORK" taken 7
 	start CKPT_SIGNAL=64 'taken 1'
 	kill -64 "$pid"
 	wait_for 'an image' test -e image
@@ -1002,7 +1005,7 @@ start_lines()
 }
 
 @test 'an image each 100 ms, of a child that goes into the background' {
-	for way in 0 1; do # fork(3), _Fork(3)
+	for way in 0 1 2 3 4; do # fork(3), _Fork(3), the calls of the kernel, clone(3)
 		rm -f finish image-*
 		start CKPT_FILE="$dir/image-%p" CKPT_INTERVAL=100ms "background $way"
 		child=$(awk '/^child/ { print $2 }' out)

@@ -8,6 +8,7 @@
 #include <fcntl.h>
 #include <linux/audit.h>
 #include <linux/filter.h>
+#include <linux/sched.h>
 #include <linux/seccomp.h>
 #include <pthread.h>
 #include <sched.h>
@@ -248,22 +249,44 @@ static void views(void)
 
 /* ---- children ---- */
 
-/* Forks into the background, and asks for nothing. */
-static void background(void)
+static int be_background(void *argument)
 {
-	int status = 0;
-	pid_t child = work_number ? _Fork() : fork();
-
-	must(child >= 0);
-	if (child > 0) {
-		must(waitpid(child, &status, 0) == child);
-		check(status == 0);
-		return;
-	}
+	(void)argument;
 	printf("child %d\n", (int)getpid());
 	say("ready");
 	wait_for_finish();
 	_exit(0);
+}
+
+/* In one of the ways that there are. */
+static pid_t fork_somehow(void)
+{
+	const struct clone_args args = {.exit_signal = SIGCHLD};
+	unsigned char *stack = malloc(64 * PAGE);
+
+	must(stack);
+	if (work_number == 1)
+		return _Fork();
+	if (work_number == 2)
+		return (pid_t)syscall(SYS_clone, SIGCHLD, NULL, NULL, NULL, NULL);
+	if (work_number == 3)
+		return (pid_t)syscall(SYS_clone3, &args, sizeof(args));
+	if (work_number == 4)
+		return clone(be_background, stack + 64 * PAGE, SIGCHLD, NULL);
+	return fork();
+}
+
+/* Forks into the background, and asks for nothing. */
+static void background(void)
+{
+	int status = 0;
+	pid_t child = fork_somehow();
+
+	must(child >= 0);
+	if (child == 0)
+		(void)be_background(NULL);
+	must(waitpid(child, &status, 0) == child);
+	check(status == 0);
 }
 
 /* ---- seccomp(2) ---- */
@@ -312,6 +335,7 @@ static void taken(void)
 {
 	const struct sigaction action = {.sa_handler = ignore_it};
 	const uint64_t kernels[4] = {(uintptr_t)SIG_IGN}; /* as rt_sigaction(2) has it */
+	const uint64_t kernels_default[4] = {(uintptr_t)SIG_DFL};
 
 	for (int number = 1; number < 32; number++) { /* as daemons begin */
 		if (number != SIGKILL && number != SIGSTOP)
@@ -329,6 +353,9 @@ static void taken(void)
 		must(sigignore(SIGUSR2) == 0);
 	else if (work_number == 6)
 		must(syscall(SYS_rt_sigaction, SIGUSR2, &kernels, NULL, sizeof(uint64_t)) == 0);
+	else if (work_number == 7)
+		must(syscall(SYS_rt_sigaction, SIGUSR2, &kernels_default, NULL, sizeof(uint64_t)) ==
+		     0);
 	else
 		must(sighold(SIGUSR2) == 0 && sigset(SIGUSR2, SIG_HOLD) == SIG_DFL);
 	say("ready");
@@ -354,24 +381,50 @@ static void helper(void)
 
 static void *wait_for_signals(void *argument)
 {
+	const uint64_t kernels = UINT64_MAX; /* as rt_sigtimedwait(2) has it */
 	sigset_t all;
-	int number;
+	int number = 0;
 
 	(void)sigfillset(&all);
-	while (sigwait(&all, &number) == 0 && number != SIGHUP)
-		continue;
+	while (number != SIGHUP) {
+		if (work_number)
+			number = (int)syscall(SYS_rt_sigtimedwait, &kernels, NULL, NULL,
+					      sizeof(kernels));
+		else
+			must(sigwait(&all, &number) == 0);
+	}
 	return argument;
 }
+
+/* In one of the ways that there are; some are of old programs. */
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wdeprecated-declarations"
+static void block_all(void)
+{
+	const uint64_t kernels = UINT64_MAX; /* as rt_sigprocmask(2) has it */
+	sigset_t all;
+
+	(void)sigfillset(&all);
+	if (work_number == 1) {
+		must(syscall(SYS_rt_sigprocmask, SIG_BLOCK, &kernels, NULL, sizeof(kernels)) == 0);
+	} else if (work_number == 2) {
+		must(sigblock(~0) == 0);
+	} else if (work_number == 3) {
+		must(sigsetmask(~0) == 0);
+	} else {
+		must(pthread_sigmask(SIG_BLOCK, &all, NULL) == 0);
+		must(sigprocmask(SIG_SETMASK, &all, NULL) == 0);
+	}
+}
+#pragma GCC diagnostic pop
 
 /* All threads block all signals, and one waits for them. */
 static void blocked(void)
 {
-	sigset_t all, mask;
+	sigset_t mask;
 	pthread_t id;
 
-	(void)sigfillset(&all);
-	must(pthread_sigmask(SIG_BLOCK, &all, NULL) == 0);
-	must(sigprocmask(SIG_SETMASK, &all, NULL) == 0);
+	block_all();
 	must(pthread_create(&id, NULL, wait_for_signals, NULL) == 0);
 	say("ready");
 	wait_for_finish();

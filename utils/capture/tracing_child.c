@@ -18,6 +18,7 @@
 
 #include "base/nocancel.h"
 #include "base/page.h"
+#include "base/raw_syscall.h"
 #include "capture/proc_text.h"
 
 struct list {
@@ -67,7 +68,7 @@ static bool needs_permission(void)
 static void run_child(const struct list *list, atomic_uint *may_begin)
 {
 	const bool is_guarded = needs_permission();
-	const pid_t child = (pid_t)syscall(SYS_clone, 0, NULL, NULL, NULL, NULL);
+	const pid_t child = (pid_t)raw_syscall__call(SYS_clone, 0, 0, 0, 0);
 
 	if (child < 0)
 		return;

@@ -14,6 +14,7 @@
 
 #include "base/clock.h"
 #include "base/nocancel.h"
+#include "base/raw_syscall.h"
 #include "capture/dumpable.h"
 #include "libckpt/message.h"
 #include "libckpt/save.h"
@@ -128,9 +129,9 @@ static int write_in_child(struct checkpoint *c, const struct settings *settings,
 	err = open_file(c, saving);
 	if (err)
 		return report(settings, saving, err, start_ns);
-	child = syscall(SYS_clone, 0, NULL, NULL, NULL, NULL);
+	child = raw_syscall__call(SYS_clone, 0, 0, 0, 0);
 	if (child < 0) {
-		err = -errno;
+		err = (int)child;
 		message__text(settings, "cannot fork", err);
 		save__abort(saving);
 		return err;

@@ -9,6 +9,7 @@
 #include <linux/seccomp.h>
 #include <poll.h>
 #include <pthread.h>
+#include <sched.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <string.h>
@@ -21,6 +22,7 @@
 #include <unistd.h>
 
 #include "capture/capture_advice.h"
+#include "image/image.h"
 #include "libckpt/handler.h"
 #include "libckpt/stderr_line.h"
 #include "preload/next.h"
@@ -137,7 +139,7 @@ EXPORTED sighandler_t ssignal(int number, sighandler_t handler)
 	return signal(number, handler);
 }
 
-/* Programs should not call these any more, but some do. Our signal is never held. */
+/* Programs should not call these any more, but some do. Our signal is never held or blocked. */
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wdeprecated-declarations"
 EXPORTED sighandler_t sigset(int number, sighandler_t handler)
@@ -157,6 +159,24 @@ EXPORTED int sigignore(int number)
 EXPORTED int sighold(int number)
 {
 	return self.number && number == self.number && !self.is_taken ? 0 : NEXT(sighold)(number);
+}
+
+/* A mask of signals 1 to 32, without ours. */
+static int without_ours_of_32(int mask)
+{
+	return self.number > 32 || !self.number || self.is_taken
+		       ? mask
+		       : (int)((unsigned int)mask & ~(1u << (self.number - 1)));
+}
+
+EXPORTED int sigblock(int mask)
+{
+	return NEXT(sigblock)(without_ours_of_32(mask));
+}
+
+EXPORTED int sigsetmask(int mask)
+{
+	return NEXT(sigsetmask)(without_ours_of_32(mask));
 }
 
 #pragma GCC diagnostic pop
@@ -369,6 +389,49 @@ EXPORTED void *mremap(void *address, size_t bytes, size_t new_bytes, int flags, 
 
 /* ---- children ---- */
 
+struct task {
+	int (*function)(void *);
+	void *argument;
+};
+
+static int begin_task(void *argument)
+{
+	const struct task *task = argument;
+
+	handler__start_in_child();
+	return task->function(task->argument);
+}
+
+/* A child with memory of its own has a copy of our frame. */
+EXPORTED int clone(int (*function)(void *), void *stack, int flags, void *argument, ...)
+{
+	struct task task = {function, argument};
+	pid_t *parent_tid, *child_tid;
+	va_list arguments;
+	void *tls;
+
+	va_start(arguments, argument);
+	parent_tid = va_arg(arguments, pid_t *);
+	tls = va_arg(arguments, void *);
+	child_tid = va_arg(arguments, pid_t *);
+	va_end(arguments);
+	if (self.number && function && !(flags & CLONE_VM)) {
+		function = begin_task;
+		argument = &task;
+	}
+	return NEXT(clone)(function, stack, flags, argument, parent_tid, tls, child_tid);
+}
+
+/* Does this call make a child with memory of its own? */
+static bool is_fork(long number, const long a[6])
+{
+	if (number == SYS_clone)
+		return !(a[0] & CLONE_VM);
+	if (number == SYS_clone3)
+		return !(*(const uint64_t *)a[0] & CLONE_VM); /* NOLINT: struct clone_args */
+	return number == SYS_fork;
+}
+
 /* It does not call what pthread_atfork(3) was told, as fork(3) does. */
 EXPORTED pid_t _Fork(void) /* NOLINT: glibc's name */
 {
@@ -411,20 +474,76 @@ EXPORTED int prctl(int option, ...)
 	return (int)syscall(SYS_prctl, option, a[0], a[1], a[2], a[3]);
 }
 
-/* As it is called by libseccomp. Without a filter it only asks what the kernel has. */
+/* ---- system calls by number ---- */
+
+/* Which argument of a call is a set of signals that it blocks or waits for; -1: none. */
+static int find_set(long number)
+{
+	switch (number) {
+	case SYS_rt_sigtimedwait:
+	case SYS_rt_sigsuspend:
+		return 0;
+	case SYS_rt_sigprocmask:
+	case SYS_signalfd:
+	case SYS_signalfd4:
+		return 1;
+	case SYS_ppoll:
+		return 3;
+	case SYS_epoll_pwait:
+	case SYS_epoll_pwait2:
+		return 4;
+	default:
+		return -1;
+	}
+}
+
+/* rt_sigaction(2) of our signal, as set_action. The handler is the first word of an action. */
+static long set_action_by_number(const long a[6])
+{
+	const uint64_t *action = (const uint64_t *)a[1]; /* NOLINT: an address */
+	uint64_t *old = (uint64_t *)a[2];                /* NOLINT: an address */
+	const bool is_default = *action == (uintptr_t)SIG_DFL;
+	long result;
+
+	if (!is_default)
+		note_taken(true);
+	result = call(SYS_rt_sigaction, a[0], is_default ? 0 : a[1], a[2], a[3], 0, 0);
+	if (is_default && result == 0) {
+		(void)NEXT(sigaction)(self.number, &self.action, NULL);
+		note_taken(false);
+	}
+	if (result == 0 && old && *old == (uintptr_t)self.action.sa_sigaction)
+		memset(old, 0, sizeof(struct image_signal));
+	return result;
+}
+
+/* libseccomp calls it so. Without a filter it only asks what the kernel has. */
 EXPORTED long syscall(long number, ...)
 {
-	long a[6];
+	long a[6], result;
 	va_list arguments;
+	uint64_t copy;
+	int set;
 
 	va_start(arguments, number);
 	for (int i = 0; i < 6; i++)
 		a[i] = va_arg(arguments, long);
 	va_end(arguments);
-	if (number == SYS_rt_sigaction && self.number && a[0] == self.number && a[1])
-		note_taken(true);
+	if (!self.number)
+		return call(number, a[0], a[1], a[2], a[3], a[4], a[5]);
+	/* Our handler asks as well, and must see its own action. */
+	if (number == SYS_rt_sigaction && a[0] == self.number && a[1])
+		return set_action_by_number(a);
+	set = self.is_taken ? -1 : find_set(number);
+	if (set >= 0 && a[set]) {
+		copy = *(const uint64_t *)a[set] & ~(1ULL << (self.number - 1)); /* NOLINT */
+		a[set] = (long)&copy;
+	}
 	if (number == SYS_seccomp &&
 	    (a[0] == SECCOMP_SET_MODE_STRICT || (a[0] == SECCOMP_SET_MODE_FILTER && a[2])))
 		before_filter();
-	return call(number, a[0], a[1], a[2], a[3], a[4], a[5]);
+	result = call(number, a[0], a[1], a[2], a[3], a[4], a[5]);
+	if (result == 0 && is_fork(number, a))
+		handler__start_in_child();
+	return result;
 }
