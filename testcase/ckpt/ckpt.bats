@@ -918,6 +918,56 @@ start_lines()
 	grep '^restart: warning: the process had another mount namespace' restart.err
 }
 
+@test 'another folder than the one that the process was in' {
+	start files # which is in the folder below
+	take_image
+	cp out out.then
+	mv below moved
+	expect_refused "was in the folder $dir/below, which is not there any more; put it back" image
+	mkdir below
+	expect_refused "was in the folder $dir/below, which is another one now; put it back" image
+	rmdir below
+	touch below
+	expect_refused "was in the folder $dir/below, which is now no folder; put it back" image
+	rm below
+	mkdir below
+	touch finish
+	restart_options=(--changed-files)
+	expect_end
+	grep "^restart: warning: the process was in the folder $dir/below, which is another one now$" restart.err
+}
+
+@test 'brought back: a program whose folder has been deleted' {
+	local script='mkdir gone && cd gone && rmdir ../gone && echo ready
+		until [ -e "$0/finish" ]; do read -r -t 0.05 <>fifo || sleep 0.05; done
+		{ : >file; } 2>/dev/null || echo ok'
+
+	# shellcheck disable=SC2016 # for the script
+	env "LD_PRELOAD=$BUILD/libckpt.so" CKPT_FILE="$dir/image" CKPT_SIGNAL=64 \
+		bash -c "$script" "$dir" >out 2>err </dev/null 3>&- 4>&- &
+	pid=$!
+	wait_for 'it to be ready' grep -qs ready out
+	kill -64 "$pid"
+	wait_for 'an image' test -e image
+	kill -KILL "$pid"
+	wait "$pid" || true
+	touch finish
+	"$RESTART" image </dev/null 2>restart.err
+	[ "$(tail -n 1 out)" = ok ]
+	! grep warning restart.err
+}
+
+@test 'restart names the namespaces that the process was in' {
+	unshare --net --uts true || skip 'there are no namespaces here'
+	under=(unshare --net --uts)
+	start count
+	take_image
+	under=()
+	expect_missing 'its namespaces (net, uts)'
+	launch=(unshare --uts)
+	expect_missing 'its namespaces (net, uts)'
+}
+
 @test 'brought back: a helper thread of the C library that blocks all signals' {
 	for options in CKPT_FORK=0 CKPT_FORK=1; do
 		scene -o "$options" "$WORK" helper

@@ -163,7 +163,8 @@ static void settings(void)
 {
 	enum { OF_PROCESS = 1, IO_IDLE = 3 << 13 }; /* ioprio_set(2) */
 	const int both = PROT_READ | PROT_WRITE, flags = MAP_PRIVATE | MAP_ANONYMOUS;
-	unsigned char *secret = mmap(NULL, PAGE, both, flags, -1, 0), *room, *stack;
+	unsigned char *secret = mmap(NULL, PAGE, both, flags, -1, 0), *room, *stack, *locked;
+	unsigned char is_there[23];
 	volatile int is_set = 0;
 	cpu_set_t wanted, all;
 	int answer = 0, first = 0;
@@ -171,6 +172,9 @@ static void settings(void)
 
 	must(secret != MAP_FAILED && madvise(secret, PAGE, MADV_WIPEONFORK) == 0);
 	must(mlock(secret, PAGE) == 0);
+	locked = mmap(NULL, 23 * PAGE, both, flags, -1, 0);
+	must(locked != MAP_FAILED && mlock2(locked, 23 * PAGE, MLOCK_ONFAULT) == 0);
+	*locked = 23;
 	must(setpriority(PRIO_PROCESS, 0, 3) == 0);
 	must(syscall(SYS_ioprio_set, OF_PROCESS, 0, IO_IDLE) == 0);
 	*secret = 23;
@@ -195,7 +199,8 @@ static void settings(void)
 		(void)usleep(1000);
 	say("ready");
 	wait_for_finish();
-	check(*secret == 23 && is_wiped(secret) && locked_kib() == 4);
+	check(*secret == 23 && is_wiped(secret) && locked_kib() == 4 + 23 * 4);
+	check(*locked == 23 && mincore(locked, 23 * PAGE, is_there) == 0 && !(is_there[22] & 1));
 	check(getpriority(PRIO_PROCESS, 0) == 3 && sched_getscheduler(0) == SCHED_OTHER);
 	check(syscall(SYS_ioprio_get, OF_PROCESS, 0) == IO_IDLE);
 	for (int i = 1; i < 230; i++)

@@ -17,7 +17,7 @@
 
 #include "image/image.h"
 
-enum { OWN_NOTES = IMAGE_NOTE_BIRTHS - IMAGE_NOTE_INFO + 1, SEGMENT_BLOCK = 1 << 20 };
+enum { OWN_NOTES = IMAGE_NOTE_LAST - IMAGE_NOTE_INFO + 1, SEGMENT_BLOCK = 1 << 20 };
 
 /* How often each note was seen. */
 struct notes {

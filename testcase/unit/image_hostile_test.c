@@ -224,6 +224,8 @@ static const struct note_case note_cases[] = {
 	 sizeof(struct image_attributes) - 1},
 	{"a place of another size", "PLACE", -EBADMSG, IMAGE_NOTE_PLACE, HEAD + 4, 4,
 	 sizeof(struct image_place) - 1},
+	{"surroundings of another size", "SURROUNDINGS", -EBADMSG, IMAGE_NOTE_SURROUNDINGS,
+	 HEAD + 4, 4, sizeof(struct image_surroundings) - 1},
 	{"the type of the checksums among the notes", "not where it must be", -EBADMSG,
 	 IMAGE_NOTE_ATTRIBUTES, HEAD + 8, 4, IMAGE_NOTE_CHECKSUMS},
 	{"a note twice", "there twice", -EBADMSG, IMAGE_NOTE_FILES, HEAD + 8, 4,

@@ -94,6 +94,7 @@ static void make_parts(struct parts *p)
 			       .oom_score_adj = -23,
 			       .membarrier = 1 << 4},
 		.place = {.root_inode = 23, .boot = "this one", .flags = IMAGE_HAS_PLACE},
+		.surroundings = {.folder_inode = 23, .namespaces = {230, 2300}},
 		.sizes = p->sizes,
 		.births = p->births,
 		.advice = p->advice,
@@ -227,11 +228,13 @@ static void test_same(const char *name)
 			!memcmp(image->groups, p.groups, sizeof(p.groups)),
 		"%s: attributes and groups", name);
 	tap__ok(!memcmp(&image->place, &p.image.place, sizeof(image->place)) &&
+			!memcmp(&image->surroundings, &p.image.surroundings,
+				sizeof(image->surroundings)) &&
 			!memcmp(image->sizes, p.sizes, sizeof(p.sizes)) &&
 			!memcmp(image->births, p.births, sizeof(p.births)) &&
 			!memcmp(image->advice, p.advice, sizeof(p.advice)) &&
 			!memcmp(image->scheduling, p.scheduling, sizeof(p.scheduling)),
-		"%s: place, sizes, advice, scheduling", name);
+		"%s: place, surroundings, sizes, advice, scheduling", name);
 	tap__ok(!image__read(image, START + 0x1000000 + 5, back, sizeof(back) - 5) &&
 			!memcmp(back, memory + 5, sizeof(back) - 5),
 		"%s: memory", name);

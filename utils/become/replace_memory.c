@@ -101,7 +101,8 @@ static void advise(const struct plan_mapping *m)
 			(void)syscall(SYS_madvise, m->start, m->end - m->start, all[i].number);
 	}
 	if ((m->advice & IMAGE_ADVICE_LOCKED) &&
-	    syscall(SYS_mlock, m->start, m->end - m->start) < 0)
+	    syscall(SYS_mlock2, m->start, m->end - m->start,
+		    m->advice & IMAGE_ADVICE_LOCKED_ON_USE ? MLOCK_ONFAULT : 0) < 0)
 		die__warn("memory that was locked (mlock) can be swapped out: the limit of locked "
 			  "memory is too low");
 }

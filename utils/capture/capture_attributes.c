@@ -87,6 +87,35 @@ static uint64_t find_number(const char *text, const char *word)
 	return proc_text__find_number(text, word, 10);
 }
 
+/* The number of a namespace; 0: not known. link: below /proc/self/ns. */
+static uint64_t find_namespace(const char *link)
+{
+	char text[64], *number;
+	ssize_t n = readlink(link, text, sizeof(text) - 1);
+
+	if (n <= 0)
+		return 0;
+	text[n] = '\0';
+	number = strchr(text, '[');
+	return number ? find_number(number, "[") : 0;
+}
+
+static void capture_surroundings(struct image_surroundings *surroundings)
+{
+	static const char *const links[IMAGE_NAMESPACES] = {
+		"/proc/self/ns/net", "/proc/self/ns/uts",  "/proc/self/ns/ipc",
+		"/proc/self/ns/pid", "/proc/self/ns/user", "/proc/self/ns/cgroup",
+	};
+	struct stat st;
+
+	for (size_t i = 0; i < IMAGE_NAMESPACES; i++)
+		surroundings->namespaces[i] = find_namespace(links[i]);
+	if (stat(".", &st) < 0)
+		return;
+	surroundings->folder_inode = st.st_ino;
+	surroundings->folder_device = st.st_dev;
+}
+
 static void capture_place(struct image_place *place)
 {
 	char text[4096];
@@ -98,11 +127,7 @@ static void capture_place(struct image_place *place)
 		return;
 	place->root_inode = st.st_ino;
 	place->root_device = st.st_dev;
-	n = readlink("/proc/self/ns/mnt", text, sizeof(text) - 1);
-	if (n > 0) {
-		text[n] = '\0';
-		place->mount_namespace = find_number(text, "mnt:[");
-	}
+	place->mount_namespace = find_namespace("/proc/self/ns/mnt");
 	n = proc_text__read("/proc/sys/kernel/random/boot_id", text, sizeof(text));
 	if (n > 0)
 		memcpy(place->boot, text, strcspn(text, "\n") % sizeof(place->boot));
@@ -125,6 +150,7 @@ int capture_attributes__add(struct capture *c, const struct stopped_thread *thre
 	capture_oom(&c->image->attributes);
 	capture_membarrier(&c->image->attributes);
 	capture_place(&c->image->place);
+	capture_surroundings(&c->image->surroundings);
 	if (!dumpable__was())
 		c->image->attributes.flags |= IMAGE_UNDUMPABLE;
 	for (; threads; threads = threads->next) {

@@ -56,13 +56,15 @@ enum image_note {
 	IMAGE_NOTE_STRINGS = 0x54520009,   /* NUL-terminated strings, one after the other */
 	IMAGE_NOTE_CHECKSUMS = 0x5452000a, /* struct image_checksums, then a CRC for each segment */
 	/* Older images lack these, and older readers pass over them. */
-	IMAGE_NOTE_ATTRIBUTES = 0x5452000b, /* one struct image_attributes */
-	IMAGE_NOTE_GROUPS = 0x5452000c,     /* uint32_t, each: supplementary groups */
-	IMAGE_NOTE_PLACE = 0x5452000d,      /* one struct image_place */
-	IMAGE_NOTE_SIZES = 0x5452000e,      /* uint64_t for each of FILES: bytes of the file */
-	IMAGE_NOTE_ADVICE = 0x5452000f,     /* uint32_t for each of MAPPINGS: IMAGE_ADVICE_... */
-	IMAGE_NOTE_SCHEDULING = 0x54520010, /* struct image_scheduling for each of THREADS */
-	IMAGE_NOTE_BIRTHS = 0x54520011,     /* uint64_t for each of FILES: when it was made */
+	IMAGE_NOTE_ATTRIBUTES = 0x5452000b,   /* one struct image_attributes */
+	IMAGE_NOTE_GROUPS = 0x5452000c,       /* uint32_t, each: supplementary groups */
+	IMAGE_NOTE_PLACE = 0x5452000d,        /* one struct image_place */
+	IMAGE_NOTE_SIZES = 0x5452000e,        /* uint64_t for each of FILES: bytes of the file */
+	IMAGE_NOTE_ADVICE = 0x5452000f,       /* uint32_t for each of MAPPINGS: IMAGE_ADVICE_... */
+	IMAGE_NOTE_SCHEDULING = 0x54520010,   /* struct image_scheduling for each of THREADS */
+	IMAGE_NOTE_BIRTHS = 0x54520011,       /* uint64_t for each of FILES: when it was made */
+	IMAGE_NOTE_SURROUNDINGS = 0x54520012, /* one struct image_surroundings */
+	IMAGE_NOTE_LAST = IMAGE_NOTE_SURROUNDINGS,
 };
 
 /* struct image_info, flags */
@@ -186,6 +188,17 @@ struct image_place {
 };
 _Static_assert(sizeof(struct image_place) == 72, "part of the format");
 
+/* The namespaces that matter for no name of a file: "net", "uts", "ipc", "pid", "user", "cgroup" below
+ * /proc/PID/ns, in this order. */
+enum { IMAGE_NAMESPACES = 6 };
+
+/* What else the process saw of the machine. 0 where not known. */
+struct image_surroundings {
+	uint64_t folder_inode, folder_device;  /* of its current folder, as stat(2) has them */
+	uint64_t namespaces[IMAGE_NAMESPACES]; /* their numbers */
+};
+_Static_assert(sizeof(struct image_surroundings) == 64, "part of the format");
+
 /* What madvise(2) and mmap(2) were told of a mapping, beside its permissions. */
 enum {
 	IMAGE_ADVICE_GROWS_DOWN = 1 << 0,
@@ -197,8 +210,9 @@ enum {
 	IMAGE_ADVICE_MERGEABLE = 1 << 6,
 	IMAGE_ADVICE_RANDOM = 1 << 7,
 	IMAGE_ADVICE_SEQUENTIAL = 1 << 8,
-	IMAGE_ADVICE_LOCKED = 1 << 9, /* mlock(2) */
-	IMAGE_ADVICE_BITS = (1 << 10) - 1,
+	IMAGE_ADVICE_LOCKED = 1 << 9,         /* mlock(2) */
+	IMAGE_ADVICE_LOCKED_ON_USE = 1 << 10, /* with IMAGE_ADVICE_LOCKED: MLOCK_ONFAULT */
+	IMAGE_ADVICE_BITS = (1 << 11) - 1,
 };
 
 /* What the kernel keeps for a thread that its image_thread has no room for. */
@@ -322,6 +336,7 @@ struct image {
 	struct image_segment *segments;
 	uint32_t *groups; /* supplementary groups */
 	struct image_place place;
+	struct image_surroundings surroundings;
 	uint64_t *sizes;                     /* of the files, or NULL */
 	uint64_t *births;                    /* of the files, or NULL: ns since 1970; 0: unknown */
 	uint32_t *advice;                    /* of the mappings, or NULL */

@@ -15,11 +15,12 @@ uint32_t image_advice__take(const char *line)
 		char name[3];
 		uint32_t advice;
 	} names[] = {
-		{"gd", IMAGE_ADVICE_GROWS_DOWN}, {"wf", IMAGE_ADVICE_WIPE_ON_FORK},
-		{"dc", IMAGE_ADVICE_DONT_FORK},  {"dd", IMAGE_ADVICE_DONT_DUMP},
-		{"hg", IMAGE_ADVICE_HUGE_PAGES}, {"nh", IMAGE_ADVICE_NO_HUGE_PAGES},
-		{"mg", IMAGE_ADVICE_MERGEABLE},  {"rr", IMAGE_ADVICE_RANDOM},
-		{"sr", IMAGE_ADVICE_SEQUENTIAL}, {"lo", IMAGE_ADVICE_LOCKED},
+		{"gd", IMAGE_ADVICE_GROWS_DOWN},    {"wf", IMAGE_ADVICE_WIPE_ON_FORK},
+		{"dc", IMAGE_ADVICE_DONT_FORK},     {"dd", IMAGE_ADVICE_DONT_DUMP},
+		{"hg", IMAGE_ADVICE_HUGE_PAGES},    {"nh", IMAGE_ADVICE_NO_HUGE_PAGES},
+		{"mg", IMAGE_ADVICE_MERGEABLE},     {"rr", IMAGE_ADVICE_RANDOM},
+		{"sr", IMAGE_ADVICE_SEQUENTIAL},    {"lo", IMAGE_ADVICE_LOCKED},
+		{"lf", IMAGE_ADVICE_LOCKED_ON_USE},
 	};
 	uint32_t advice = 0;
 

@@ -108,7 +108,7 @@ static int read_own(struct reading *r, const struct note *note)
 	struct image *image = r->image;
 	uint32_t bit = note->type - IMAGE_NOTE_INFO;
 
-	if (bit > IMAGE_NOTE_BIRTHS - IMAGE_NOTE_INFO)
+	if (bit > IMAGE_NOTE_LAST - IMAGE_NOTE_INFO)
 		return 0; /* a later writer may add notes without a new version */
 	if (r->seen & (1u << bit))
 		return bad(r, "a note is there twice");
@@ -168,6 +168,11 @@ static int read_own(struct reading *r, const struct note *note)
 	case IMAGE_NOTE_BIRTHS:
 		return copy_records(r, note, sizeof(*image->births), FD_MAX,
 				    (void **)&image->births, &r->birth_count);
+	case IMAGE_NOTE_SURROUNDINGS:
+		if (note->count != sizeof(image->surroundings))
+			return bad(r, "the note SURROUNDINGS has another size");
+		memcpy(&image->surroundings, note->bytes, sizeof(image->surroundings));
+		return 0;
 	default:
 		return bad(r, "a note is not where it must be"); /* CHECKSUMS */
 	}

@@ -196,6 +196,7 @@ static void add_own_notes(struct image_writer *w)
 		 image->scheduling ? image->thread_count * sizeof(*image->scheduling) : 0},
 		{IMAGE_NOTE_BIRTHS, image->births,
 		 image->births ? image->file_count * sizeof(*image->births) : 0},
+		{IMAGE_NOTE_SURROUNDINGS, &image->surroundings, sizeof(image->surroundings)},
 	};
 
 	for (size_t i = 0; i < sizeof(notes) / sizeof(notes[0]); i++)

@@ -187,6 +187,11 @@ static void put_attributes(struct json *j, const struct image *image)
 		put_bool(j, "subreaper", (image->place.flags & IMAGE_SUBREAPER) != 0);
 		put_bool(j, "no_huge_pages", (image->place.flags & IMAGE_NO_HUGE_PAGES) != 0);
 		put_bool(j, "filtered", (image->place.flags & IMAGE_FILTERED) != 0);
+		put_number(j, "folder_inode", image->surroundings.folder_inode);
+		open_with(j, "namespaces", '[');
+		for (size_t i = 0; i < IMAGE_NAMESPACES; i++)
+			put_number(j, NULL, image->surroundings.namespaces[i]);
+		close_with(j, ']');
 	}
 	close_with(j, '}');
 }

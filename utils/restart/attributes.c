@@ -18,7 +18,9 @@
 
 #include "base/log.h"
 #include "become/threads.h"
+#include "restart/folder.h"
 #include "restart/program_file.h"
+#include "restart/same_root.h"
 
 /* ---- limits ---- */
 
@@ -174,11 +176,7 @@ static void set_place(const struct image *image, struct missing *missing)
 
 static void set_surroundings(const struct image *image)
 {
-	const char *cwd = image__string(image, image->process.cwd);
-
-	if (chdir(cwd) < 0)
-		log__warn("cannot go to the folder %s, where the process was: %s", cwd,
-			  strerror(errno));
+	folder__enter(image);
 	(void)umask((mode_t)image->process.umask);
 	if (personality(image->process.personality) < 0)
 		log__warn("cannot set the personality 0x%x: %s", image->process.personality,
@@ -207,5 +205,6 @@ void attributes__set(const struct image *image, struct plan *plan, struct missin
 	if (!can_prioritise(plan))
 		missing__add(missing, "the priorities of its threads (nice, sched_setscheduler)");
 	set_place(image, missing);
+	same_root__add_missing(image, missing);
 	set_surroundings(image);
 }

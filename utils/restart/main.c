@@ -21,6 +21,7 @@
 #include "restart/attributes.h"
 #include "restart/clocks.h"
 #include "restart/files.h"
+#include "restart/folder.h"
 #include "restart/hook.h"
 #include "restart/make_plan.h"
 #include "restart/missing.h"
@@ -121,12 +122,29 @@ static int plan_memory(const struct image_chain *chain, int first_fd, struct pla
 }
 
 /* Returns 0; or -errno, and it has said why. */
+static int check_folder(const struct image *image, bool accept_changes)
+{
+	const char *path = image__string(image, image->process.cwd);
+	const char *change = folder__find_change(image);
+
+	if (!change)
+		return 0;
+	if (accept_changes) {
+		log__warn("the process was in the folder %s, which %s", path, change);
+		return 0;
+	}
+	log__error("the process was in the folder %s, which %s; put it back and try again, or "
+		   "accept that with --changed-files",
+		   path, change);
+	return -ENOENT;
+}
+
 static int check_place(const struct image *image, bool accept_changes)
 {
 	const char *difference;
 
 	if (same_root__is(image, &difference))
-		return 0;
+		return check_folder(image, accept_changes);
 	if (accept_changes) {
 		log__warn("the process had %s", difference);
 		return 0;

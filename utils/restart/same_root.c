@@ -27,23 +27,24 @@ bool same_root__is_same_boot(const struct image *image)
 	return strcmp(boot, image->place.boot) == 0;
 }
 
-/* 0 if it is not known. */
-static uint64_t mount_namespace(void)
+/* The number of the caller's; 0 if it is not known. */
+static uint64_t find_namespace(const char *name)
 {
-	static const char prefix[] = "mnt:[";
-	char text[64] = "";
-	const ssize_t length = readlink("/proc/self/ns/mnt", text, sizeof(text) - 1);
+	char path[64], text[64] = "";
+	const char *number;
 
-	return length > 0 && strncmp(text, prefix, sizeof(prefix) - 1) == 0
-		       ? strtoull(text + sizeof(prefix) - 1, NULL, 10)
-		       : 0;
+	(void)snprintf(path, sizeof(path), "/proc/self/ns/%s", name);
+	if (readlink(path, text, sizeof(text) - 1) <= 0)
+		return 0;
+	number = strchr(text, '[');
+	return number ? strtoull(number + 1, NULL, 10) : 0;
 }
 
 bool same_root__is(const struct image *image, const char **ret_difference)
 {
 	const struct image_place *place = &image->place;
 	const bool is_same_boot = same_root__is_same_boot(image);
-	const uint64_t namespace = mount_namespace();
+	const uint64_t namespace = find_namespace("mnt");
 	struct stat st;
 
 	*ret_difference = NULL;
@@ -56,4 +57,24 @@ bool same_root__is(const struct image *image, const char **ret_difference)
 		 namespace != place->mount_namespace)
 		*ret_difference = "another mount namespace (nsenter --mount enters it)";
 	return !*ret_difference;
+}
+
+void same_root__add_missing(const struct image *image, struct missing *missing)
+{
+	static const char *const names[IMAGE_NAMESPACES] = {"net", "uts",  "ipc",
+							    "pid", "user", "cgroup"};
+	char list[64] = "";
+
+	if (!same_root__is_same_boot(image))
+		return;
+	for (size_t i = 0; i < IMAGE_NAMESPACES; i++) {
+		const uint64_t then = image->surroundings.namespaces[i];
+		const size_t length = strlen(list);
+
+		if (then && then != find_namespace(names[i]))
+			(void)snprintf(list + length, sizeof(list) - length, "%s%s",
+				       length ? ", " : "", names[i]);
+	}
+	if (*list)
+		missing__add(missing, "its namespaces (%s)", list);
 }

@@ -9,10 +9,14 @@
 #include <stdbool.h>
 
 #include "image/image.h"
+#include "restart/missing.h"
 
 /* Has the caller the same ones? True as well if the image does not say. Otherwise *ret_difference
  * tells the difference: "another root folder ...". */
 bool same_root__is(const struct image *image, const char **ret_difference);
+
+/* Adds the other namespaces that the caller is not in, in words. */
+void same_root__add_missing(const struct image *image, struct missing *missing);
 
 /* Has the machine not been booted since the image was written, as far as the image says? */
 bool same_root__is_same_boot(const struct image *image);

@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * See folder.h.
+ */
+#include "restart/folder.h"
+
+#include <errno.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "restart/same_root.h"
+
+/* The kernel adds " (deleted)" to the name of a folder that has none any more. */
+static bool is_deleted(const char *path)
+{
+	static const char deleted[] = " (deleted)";
+	const size_t length = strlen(path), suffix = sizeof(deleted) - 1;
+
+	return length > suffix && strcmp(path + length - suffix, deleted) == 0 &&
+	       access(path, F_OK) < 0;
+}
+
+const char *folder__find_change(const struct image *image)
+{
+	const struct image_surroundings *then = &image->surroundings;
+	const char *path = image__string(image, image->process.cwd);
+	struct stat st;
+
+	if (*path != '/' || is_deleted(path))
+		return NULL;
+	if (stat(path, &st) < 0)
+		return errno == ENOENT ? "is not there any more" : "cannot be reached";
+	if (!S_ISDIR(st.st_mode))
+		return "is now no folder";
+	if (then->folder_inode &&
+	    (st.st_ino != then->folder_inode ||
+	     (same_root__is_same_boot(image) && st.st_dev != then->folder_device)))
+		return "is another one now";
+	return NULL;
+}
+
+static int enter_deleted(void)
+{
+	char path[] = "/tmp/restart.XXXXXX";
+	int err = 0;
+
+	if (!mkdtemp(path))
+		return -errno;
+	if (chdir(path) < 0)
+		err = -errno;
+	(void)rmdir(path);
+	return err;
+}
+
+void folder__enter(const struct image *image)
+{
+	const char *path = image__string(image, image->process.cwd);
+	int err;
+
+	if (is_deleted(path))
+		err = enter_deleted();
+	else
+		err = chdir(path) < 0 ? -errno : 0;
+	if (err)
+		log__warn("cannot go to the folder %s, where the process was: %s", path,
+			  strerror(-err));
+}
