@@ -206,6 +206,32 @@ flip()
 	scene "$WORK" read
 }
 
+@test 'brought back: pipes with what is in them, eventfds, timerfds, signalfds, epoll instances' {
+	for options in CKPT_FORK=0 CKPT_FORK=1; do
+		scene -o "$options" "$WORK" objects
+	done
+}
+
+@test 'brought back: sockets that wait for others' {
+	scene "$WORK" servers
+}
+
+@test 'a socket whose address is in use is named as missing' {
+	local other
+
+	start servers
+	next_image
+	other=$pid
+	rm -f alive
+	"$RESTART" image >restart.out 2>restart.err </dev/null 3>&- 4>&- &
+	pid=$!
+	wait_for 'a message' grep -q 'comes back without' restart.err
+	kill -KILL "$other"
+	wait "$other" || true
+	grep 'descriptor [0-9]* (a socket of 127.0.0.1:[0-9]*: Address already in use), ' restart.err
+	grep ', descriptor [0-9]* (a socket of socket: Address already in use)' restart.err
+}
+
 @test 'brought back: a heap that grows later' {
 	scene "$WORK" brk
 }
@@ -1162,6 +1188,8 @@ assert len(json.load(sys.stdin)["threads"]) >= 9'
 
 	start CKPT_FORK=1 'heap 230'
 	next_image
+	wait_for 'the end of its child' eval '! new_child' # a request before that is refused
+	child=
 	until compgen -G 'image.????????????????' >part; do # it may have written all before it is seen
 		last=$(identity image)
 		kill -USR2 "$pid"
@@ -1481,10 +1509,10 @@ expect_missing()
 @test 'restart names the descriptors that are missing, and what the process held' {
 	start descriptors
 	take_image
-	expect_missing "descriptors 40, 41, 42 (pipes), descriptor 43 (an eventfd), descriptor 44 (a \
+	expect_missing "descriptors 40, 41, 42 (pipes), descriptor 43 (a pidfd), descriptor 44 (a \
 socket), descriptor 45 (/proc/[0-9]*/stat, which cannot be opened), descriptor 46 \
 (/proc/[0-9]*/mountinfo, which cannot be opened), descriptor 47 (the deleted file $dir/unlinked), descriptor 48 \
-(an epoll instance)"
+(an inotify instance)"
 	: >finish
 	"$RESTART" -q image 2>restart.err </dev/null
 	[ ! -s restart.err ]

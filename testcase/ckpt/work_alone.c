@@ -120,19 +120,6 @@ static void in_sleep(void)
 	wait_for_finish();
 }
 
-/* A read that waits is begun anew. The pipe is not brought back, so then it has nothing to read. */
-static void in_read(void)
-{
-	int ends[2];
-	char byte;
-
-	must(pipe2(ends, O_CLOEXEC) == 0);
-	say("ready");
-	check(read(ends[0], &byte, 1) == -1 && errno == EBADF);
-	say("the pipe is closed");
-	wait_for_finish();
-}
-
 static void heap(void)
 {
 	size_t bytes = (work_number ? work_number : 64) << 20;
@@ -291,7 +278,7 @@ static void apart(void)
 }
 
 const struct work_scene work_alone[] = {
-	{"count", count},     {"recursion", recursion}, {"tls", tls},     {"avx", avx},
-	{"sleep", in_sleep},  {"read", in_read},        {"heap", heap},   {"brk", brk_area},
-	{"changes", changes}, {"scattered", scattered}, {"apart", apart}, {NULL, NULL},
+	{"count", count},         {"recursion", recursion}, {"tls", tls},      {"avx", avx},
+	{"sleep", in_sleep},      {"heap", heap},           {"brk", brk_area}, {"changes", changes},
+	{"scattered", scattered}, {"apart", apart},         {NULL, NULL},
 };

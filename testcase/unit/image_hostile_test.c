@@ -226,6 +226,13 @@ static const struct note_case note_cases[] = {
 	 sizeof(struct image_place) - 1},
 	{"surroundings of another size", "SURROUNDINGS", -EBADMSG, IMAGE_NOTE_SURROUNDINGS,
 	 HEAD + 4, 4, sizeof(struct image_surroundings) - 1},
+	{"half an object", "half a record", -EBADMSG, IMAGE_NOTE_OBJECTS, HEAD + 4, 4, 47},
+	{"an object of an unknown kind", "without a name", -EBADMSG, IMAGE_NOTE_OBJECTS,
+	 IN(image_object, 0, kind), IMAGE_OBJECT_KINDS},
+	{"an object of no file", "without a name", -EBADMSG, IMAGE_NOTE_OBJECTS,
+	 IN(image_object, 0, fd), 2300},
+	{"contents of an object beyond their end", "without a name", -EBADMSG, IMAGE_NOTE_OBJECTS,
+	 IN(image_object, 0, bytes), 23},
 	{"the type of the checksums among the notes", "not where it must be", -EBADMSG,
 	 IMAGE_NOTE_ATTRIBUTES, HEAD + 8, 4, IMAGE_NOTE_CHECKSUMS},
 	{"a note twice", "there twice", -EBADMSG, IMAGE_NOTE_FILES, HEAD + 8, 4,
@@ -481,12 +488,15 @@ static void remove_all(void)
 
 int main(void)
 {
+	struct image_object object = {.fd = 23, .kind = IMAGE_EVENTFD};
 	struct sample s;
 
 	tap__plan(21 + sizeof(header_cases) / sizeof(header_cases[0]) +
 		  sizeof(note_cases) / sizeof(note_cases[0]));
 	folder__enter("image_hostile_test");
 	sample__make(&s);
+	s.image.objects = &object;
+	s.image.object_count = 1;
 	must(sample__write(&s, folder__path("full")) || sample__write(&s, folder__path("full.gz")));
 	original_bytes = get_file("full", original);
 	test_flips();

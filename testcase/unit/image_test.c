@@ -37,6 +37,9 @@ struct parts {
 	uint64_t auxv[4];
 	uint32_t groups[3];
 	uint64_t sizes[2], births[2];
+	struct image_object object;
+	struct image_watch watch;
+	unsigned char contents[5];
 	uint32_t advice[4];
 	struct image_scheduling scheduling[2];
 };
@@ -77,6 +80,9 @@ static void make_parts(struct parts *p)
 	for (uint32_t i = 0; i < 3; i++)
 		p->groups[i] = 23 + i;
 	p->sizes[1] = 2323;
+	p->object = (struct image_object){.fd = 23, .kind = IMAGE_PIPE, .contents = 2, .bytes = 3};
+	p->watch = (struct image_watch){.epoll = 5, .fd = 23, .data = 2300};
+	memcpy(p->contents, "bytes", sizeof(p->contents));
 	p->births[1] = 232323;
 	p->advice[1] = IMAGE_ADVICE_WIPE_ON_FORK;
 	p->scheduling[1] = (struct image_scheduling){.processors = {5}, .timer_slack_ns = 23};
@@ -107,6 +113,12 @@ static void make_parts(struct parts *p)
 		.registers = p->registers,
 		.thread_count = 2,
 		.files = p->files,
+		.objects = &p->object,
+		.object_count = 1,
+		.watches = &p->watch,
+		.watch_count = 1,
+		.contents = p->contents,
+		.contents_bytes = sizeof(p->contents),
 		.file_count = 2,
 		.segments = p->segments,
 		.segment_count = 4,
@@ -227,6 +239,12 @@ static void test_same(const char *name)
 			image->group_count == 3 &&
 			!memcmp(image->groups, p.groups, sizeof(p.groups)),
 		"%s: attributes and groups", name);
+	tap__ok(image->object_count == 1 && !memcmp(image->objects, &p.object, sizeof(p.object)) &&
+			image->watch_count == 1 &&
+			!memcmp(image->watches, &p.watch, sizeof(p.watch)) &&
+			image->contents_bytes == sizeof(p.contents) &&
+			!memcmp(image->contents, p.contents, sizeof(p.contents)),
+		"%s: objects, watches, contents", name);
 	tap__ok(!memcmp(&image->place, &p.image.place, sizeof(image->place)) &&
 			!memcmp(&image->surroundings, &p.image.surroundings,
 				sizeof(image->surroundings)) &&
@@ -396,7 +414,7 @@ int main(void)
 		      -1, 0);
 	must(writer == MAP_FAILED);
 	fill_memory(23);
-	tap__plan(48);
+	tap__plan(50);
 	test_same("plain");
 	test_same("packed.gz");
 	test_holes();

@@ -22,6 +22,7 @@
 #include "capture/capture_attributes.h"
 #include "capture/capture_files.h"
 #include "capture/capture_mappings.h"
+#include "capture/capture_objects.h"
 #include "capture/proc_text.h"
 
 enum {
@@ -191,6 +192,8 @@ int capture__process(struct image *image, struct arena *arena, struct stopped_th
 	if (err)
 		return err;
 	files = capture_files__add(&c, hidden_fds);
+	if (files < 0)
+		return (int)files;
 	capture_signals(image);
-	return files < 0 ? (int)files : 0;
+	return capture_objects__add(&c);
 }

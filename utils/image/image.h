@@ -64,7 +64,10 @@ enum image_note {
 	IMAGE_NOTE_SCHEDULING = 0x54520010,   /* struct image_scheduling for each of THREADS */
 	IMAGE_NOTE_BIRTHS = 0x54520011,       /* uint64_t for each of FILES: when it was made */
 	IMAGE_NOTE_SURROUNDINGS = 0x54520012, /* one struct image_surroundings */
-	IMAGE_NOTE_LAST = IMAGE_NOTE_SURROUNDINGS,
+	IMAGE_NOTE_OBJECTS = 0x54520013,      /* struct image_object, each */
+	IMAGE_NOTE_WATCHES = 0x54520014,      /* struct image_watch, each */
+	IMAGE_NOTE_CONTENTS = 0x54520015,     /* bytes, which OBJECTS refer to */
+	IMAGE_NOTE_LAST = IMAGE_NOTE_CONTENTS,
 };
 
 /* struct image_info, flags */
@@ -284,6 +287,47 @@ struct image_file {
 };
 _Static_assert(sizeof(struct image_file) == 48, "the format says so");
 
+/* struct image_object, kind. Behind each, what its values are; times are in nanoseconds. */
+enum image_object_kind {
+	IMAGE_EVENTFD = 1, /* the count; 1: a semaphore */
+	IMAGE_TIMERFD,     /* clock, time left or 0, interval, expirations that were not read */
+	IMAGE_SIGNALFD,    /* the mask, bit N-1 for signal N */
+	IMAGE_EPOLL,       /* none: see struct image_watch */
+	IMAGE_PIPE,        /* a reading end: the fd of the writing end, the capacity in bytes;
+			      contents: what was in it */
+	IMAGE_PIPE_END,    /* a writing end: the fd of the reading end */
+	IMAGE_SOCKET, /* one that listens, or a bound one of datagrams: domain, type | protocol << 32,
+			      backlog, IMAGE_REUSE_...; contents: its address */
+	IMAGE_OBJECT_KINDS,
+};
+
+/* Options of an IMAGE_SOCKET. */
+enum {
+	IMAGE_REUSE_ADDRESS = 1 << 0,
+	IMAGE_REUSE_PORT = 1 << 1,
+	IMAGE_ONLY_IPV6 = 1 << 2,
+};
+
+/* An open file without a name that can be made anew. */
+struct image_object {
+	uint64_t values[4];
+	int32_t fd;        /* of FILES, the lowest with this open file */
+	uint32_t kind;     /* IMAGE_EVENTFD, ... */
+	uint32_t contents; /* offset into CONTENTS */
+	uint32_t bytes;    /* of them */
+};
+_Static_assert(sizeof(struct image_object) == 48, "part of the format");
+
+/* What epoll_ctl(2) was told of a descriptor. */
+struct image_watch {
+	uint64_t data;
+	int32_t epoll;   /* the fd of an IMAGE_EPOLL */
+	int32_t fd;      /* that is watched */
+	uint32_t events; /* EPOLL... */
+	uint32_t reserved;
+};
+_Static_assert(sizeof(struct image_watch) == 24, "part of the format");
+
 /* Addresses [start, end), page-aligned. */
 struct image_run {
 	uint64_t start, end;
@@ -341,10 +385,14 @@ struct image {
 	uint64_t *births;                    /* of the files, or NULL: ns since 1970; 0: unknown */
 	uint32_t *advice;                    /* of the mappings, or NULL */
 	struct image_scheduling *scheduling; /* of the threads, or NULL */
-	const void *auxv;                    /* NT_AUXV */
-	const char *strings;                 /* begins and ends with a NUL */
+	struct image_object *objects;        /* in the order of their fd */
+	struct image_watch *watches;
+	const unsigned char *contents;
+	const void *auxv;    /* NT_AUXV */
+	const char *strings; /* begins and ends with a NUL */
 	size_t mapping_count, thread_count, file_count, unchanged_count, missing_count,
-		segment_count, group_count, auxv_bytes, string_bytes;
+		segment_count, group_count, auxv_bytes, string_bytes, object_count, watch_count,
+		contents_bytes;
 
 	/* Only of an image that was opened: */
 	struct slab_heap

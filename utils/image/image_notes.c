@@ -173,6 +173,16 @@ static int read_own(struct reading *r, const struct note *note)
 			return bad(r, "the note SURROUNDINGS has another size");
 		memcpy(&image->surroundings, note->bytes, sizeof(image->surroundings));
 		return 0;
+	case IMAGE_NOTE_OBJECTS:
+		return copy_records(r, note, sizeof(*image->objects), FD_MAX,
+				    (void **)&image->objects, &image->object_count);
+	case IMAGE_NOTE_WATCHES:
+		return copy_records(r, note, sizeof(*image->watches), FD_MAX,
+				    (void **)&image->watches, &image->watch_count);
+	case IMAGE_NOTE_CONTENTS:
+		image->contents = note->bytes;
+		image->contents_bytes = note->count;
+		return 0;
 	default:
 		return bad(r, "a note is not where it must be"); /* CHECKSUMS */
 	}
@@ -388,6 +398,25 @@ static int check_files(const struct reading *r)
 	return 0;
 }
 
+/* Both are in the order of their fd. */
+static int check_objects(const struct reading *r)
+{
+	const struct image *image = r->image;
+	size_t file = 0;
+
+	for (size_t i = 0; i < image->object_count; i++) {
+		const struct image_object *object = &image->objects[i];
+
+		while (file < image->file_count && image->files[file].fd < object->fd)
+			file++;
+		if (file == image->file_count || image->files[file++].fd != object->fd ||
+		    object->kind == 0 || object->kind >= IMAGE_OBJECT_KINDS ||
+		    (uint64_t)object->contents + object->bytes > image->contents_bytes)
+			return bad(r, "an open file without a name that cannot be");
+	}
+	return 0;
+}
+
 /* Each array that goes with another one is empty, which is NULL then, or as long. */
 static int check_companions(const struct reading *r)
 {
@@ -443,7 +472,10 @@ static int check_all(const struct reading *r, size_t registers)
 	if (err)
 		return err;
 	err = check_threads(r, registers);
-	return err ? err : check_files(r);
+	if (err)
+		return err;
+	err = check_files(r);
+	return err ? err : check_objects(r);
 }
 
 int image_notes__read(struct image *image, size_t offset, size_t bytes, char *message)

@@ -197,6 +197,9 @@ static void add_own_notes(struct image_writer *w)
 		{IMAGE_NOTE_BIRTHS, image->births,
 		 image->births ? image->file_count * sizeof(*image->births) : 0},
 		{IMAGE_NOTE_SURROUNDINGS, &image->surroundings, sizeof(image->surroundings)},
+		{IMAGE_NOTE_OBJECTS, image->objects, image->object_count * sizeof(*image->objects)},
+		{IMAGE_NOTE_WATCHES, image->watches, image->watch_count * sizeof(*image->watches)},
+		{IMAGE_NOTE_CONTENTS, image->contents, image->contents_bytes},
 	};
 
 	for (size_t i = 0; i < sizeof(notes) / sizeof(notes[0]); i++)

@@ -329,6 +329,15 @@ static void put_signals(struct json *j, const struct image *image)
 	close_with(j, ']');
 }
 
+static bool is_made_anew(const struct image *image, int fd)
+{
+	for (size_t i = 0; i < image->object_count; i++) {
+		if (image->objects[i].fd == fd)
+			return true;
+	}
+	return false;
+}
+
 static void put_files(struct json *j, const struct image *image)
 {
 	char flags[TEXT_FLAGS_BYTES], mode[16];
@@ -351,6 +360,7 @@ static void put_files(struct json *j, const struct image *image)
 		put_signed(j, "same_as", file->same_as);
 		put_bool(j, "locked", (file->held & IMAGE_LOCKED) != 0);
 		put_bool(j, "leased", (file->held & IMAGE_LEASED) != 0);
+		put_bool(j, "made_anew", is_made_anew(image, file->fd));
 		close_with(j, '}');
 	}
 	close_with(j, ']');

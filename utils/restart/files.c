@@ -17,6 +17,7 @@
 
 #include "base/log.h"
 #include "restart/file_kind.h"
+#include "restart/objects.h"
 #include "restart/same_root.h"
 
 enum { NAMED_MAX = 8 }; /* of a kind */
@@ -180,7 +181,9 @@ static int decide(const struct files *files, size_t i, enum file_fate *ret)
 	int fd;
 
 	*ret = FILE_MISSING;
-	if ((can == REOPEN_NEVER || can == REOPEN_IF_CLOSED) && is_open(file->fd)) {
+	if (objects__find(image, file->fd)) {
+		*ret = FILE_MADE;
+	} else if ((can == REOPEN_NEVER || can == REOPEN_IF_CLOSED) && is_open(file->fd)) {
 		*ret = FILE_INHERITED;
 		log__debug("descriptor %d was %s; now it is what restart has there", file->fd,
 			   path_of(image, file));
@@ -276,7 +279,45 @@ out:
 void files__free(struct files *files)
 {
 	free(files->fates);
+	free(files->made);
 	*files = (struct files){0};
+}
+
+/* ---- making those that are made anew ---- */
+
+static void drop_made(const struct files *files, size_t i, int err, struct missing *missing)
+{
+	const struct image *image = files->image;
+	const struct image_file *file = &image->files[i];
+	char what[FILE_KIND_BYTES];
+
+	if (!objects__name(image, objects__find(image, file->fd), what, sizeof(what)))
+		(void)file_kind__name(image, file, false, what);
+	missing__add(missing, "descriptor %d (%s: %s)", file->fd, what, strerror(-err));
+	for (size_t k = i; k < image->file_count; k++) {
+		if (k == i || image->files[k].same_as == file->fd)
+			files->fates[k] = FILE_MISSING;
+	}
+}
+
+int files__make(struct files *files, int first_fd, struct missing *missing)
+{
+	const size_t count = files->image->file_count;
+	int *errors = calloc(count + 1, sizeof(*errors));
+
+	files->made = calloc(count + 1, sizeof(*files->made));
+	if (!errors || !files->made) {
+		log__error("%s: %s", files->image->path, strerror(ENOMEM));
+		free(errors);
+		return -ENOMEM;
+	}
+	objects__make(files->image, first_fd, files->made, errors);
+	for (size_t i = 0; i < count; i++) {
+		if (files->fates[i] == FILE_MADE && files->made[i] < 0)
+			drop_made(files, i, errors[i], missing);
+	}
+	free(errors);
+	return 0;
 }
 
 /* ---- opening all ---- */
@@ -305,6 +346,8 @@ static int open_one(const struct files *files, size_t i, struct refusal *ret_ref
 	if (fate == FILE_COPIED) {
 		fd = dup3(file->same_as, file->fd, (int)file->flags & O_CLOEXEC);
 		ret_refusal->err = fd < 0 ? -errno : 0;
+	} else if (fate == FILE_MADE) {
+		ret_refusal->err = place(files->made[i], file);
 	} else if (fate == FILE_OPENED) {
 		fd = open_again(files, i, ret_refusal);
 		/* A file that only grows (chattr +a) stays as it is. */
@@ -336,5 +379,6 @@ int files__open(const struct files *files, int first_fd, int messages_fd)
 	}
 	for (; next < first_fd; next++)
 		(void)close(next);
+	objects__watch(image);
 	return 0;
 }

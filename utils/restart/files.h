@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
  * The files that the process had open. Plain files, folders, memory devices such as /dev/null and
- * our own namespaces are opened again. Of everything else the process gets what restart has under
+ * our own namespaces are opened again, and objects.h has what is made anew. Of everything else the process gets what restart has under
  * the same number; if that is nothing, the descriptor is missing.
  */
 #ifndef RESTART_FILES_H
@@ -17,6 +17,7 @@ enum file_fate {
 	FILE_OPENED,
 	FILE_COPIED,    /* of another descriptor with the same open file */
 	FILE_INHERITED, /* from restart */
+	FILE_MADE,      /* anew, see objects.h */
 };
 
 struct files {
@@ -24,6 +25,7 @@ struct files {
 	bool accept_changes;   /* of plain files, which are another one or shorter now */
 	bool is_same_boot;     /* are numbers of devices what they were? */
 	enum file_fate *fates; /* of each file of the image */
+	int *made;             /* the descriptors of those that are FILE_MADE, until files__open */
 };
 
 /*
@@ -36,6 +38,14 @@ struct files {
  */
 int files__check(const struct image *image, bool accept_changes, struct missing *missing,
 		 struct files *ret);
+
+/*
+ * Makes the files that are made anew, under numbers from first_fd on. The caller has its number for
+ * good.
+ * missing: those that cannot be made are added.
+ * Returns 0 or -ENOMEM.
+ */
+int files__make(struct files *files, int first_fd, struct missing *missing);
 
 /*
  * Opens them, and closes all other numbers below first_fd. What the process has written behind the

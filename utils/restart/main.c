@@ -242,6 +242,9 @@ static int restart(const struct options *options)
 	carry_clocks_on(image);
 	missing__add_image(&missing, image);
 	attributes__set(image, plan, &missing);
+	err = files__make(&files, first_fd, &missing); /* sockets have relative names, too */
+	if (err)
+		goto out;
 	missing__say(&missing, image);
 
 	plan->shows_progress = log__level() != LOG_LEVEL_QUIET && isatty(STDERR_FILENO);

@@ -31,12 +31,12 @@ static int say_no_number(int first_fd, int err)
 	return -err;
 }
 
-/* Each mapping of a file can need a number. If the hard limit is too low, that is said when a
+/* Each mapping of a file and each object can need a number. If the hard limit is too low, that is said when a
  * number is missing. */
 static void raise_limit(const struct image_chain *chain, int first_fd)
 {
-	const rlim_t needed =
-		(rlim_t)first_fd + chain->count + chain->images[0]->mapping_count + OTHER_FDS;
+	const rlim_t needed = (rlim_t)first_fd + chain->count + chain->images[0]->mapping_count +
+			      chain->images[0]->object_count + OTHER_FDS;
 	struct rlimit limit;
 
 	if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur >= needed)

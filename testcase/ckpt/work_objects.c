@@ -1,0 +1,242 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * Scenes about open files without a name: pipes, eventfds, timers, epoll instances, sockets.
+ */
+#include "work.h"
+
+#include <arpa/inet.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/timerfd.h>
+#include <sys/un.h>
+
+/* ---- pipes ---- */
+
+static void *write_later(void *argument)
+{
+	wait_for_finish();
+	must(write(*(const int *)argument, "x", 1) == 1);
+	return argument;
+}
+
+/* A read that waits is begun anew. */
+static void in_read(void)
+{
+	pthread_t id;
+	int ends[2];
+	char byte;
+
+	must(pipe2(ends, O_CLOEXEC) == 0);
+	must(pthread_create(&id, NULL, write_later, &ends[1]) == 0);
+	say("ready");
+	check(read(ends[0], &byte, 1) == 1 && byte == 'x');
+	check(pthread_join(id, NULL) == 0);
+}
+
+enum { PIPE_BYTES = 1 << 17, BYTES = 100000 };
+
+struct pipes {
+	int full[2], empty[2], copy;
+	unsigned char bytes[BYTES];
+};
+
+static void make_pipes(struct pipes *p)
+{
+	fill(p->bytes, BYTES, 23);
+	must(pipe2(p->full, O_NONBLOCK) == 0 && pipe2(p->empty, O_CLOEXEC) == 0);
+	must(fcntl(p->full[1], F_SETPIPE_SZ, PIPE_BYTES) == PIPE_BYTES);
+	must(write(p->full[1], p->bytes, BYTES) == BYTES);
+	p->copy = fcntl(p->full[1], F_DUPFD_CLOEXEC, 230);
+	must(p->copy == 230);
+}
+
+static void check_pipes(struct pipes *p)
+{
+	unsigned char back[BYTES];
+	size_t done = 0;
+	ssize_t n;
+
+	check(fcntl(p->full[0], F_GETPIPE_SZ) == PIPE_BYTES);
+	check(fcntl(p->full[0], F_GETFD) == 0 && fcntl(p->copy, F_GETFD) == FD_CLOEXEC);
+	while (done < BYTES && (n = read(p->full[0], back + done, BYTES - done)) > 0)
+		done += (size_t)n;
+	check(done == BYTES && memcmp(back, p->bytes, BYTES) == 0);
+	check(read(p->full[0], back, 1) == -1 && errno == EAGAIN);
+	check(write(p->copy, "x", 1) == 1 && read(p->full[0], back, 1) == 1 && back[0] == 'x');
+	check(close(p->full[1]) == 0 && close(p->copy) == 0 && read(p->full[0], back, 1) == 0);
+	check(write(p->empty[1], "y", 1) == 1 && read(p->empty[0], back, 1) == 1);
+	check(back[0] == 'y' && fcntl(p->empty[0], F_GETFL) == O_RDONLY);
+}
+
+/* ---- what is read from a descriptor ---- */
+
+struct counters {
+	int event, semaphore, periodic, expired, signals;
+};
+
+static void make_counters(struct counters *c)
+{
+	const struct itimerspec period = {{0, 10000000}, {0, 10000000}}, once = {{0, 0}, {0, 1}};
+	sigset_t set;
+
+	c->event = eventfd(23, EFD_CLOEXEC);
+	c->semaphore = eventfd(23, EFD_SEMAPHORE | EFD_NONBLOCK);
+	c->periodic = timerfd_create(CLOCK_MONOTONIC, 0);
+	c->expired = timerfd_create(CLOCK_REALTIME, TFD_NONBLOCK);
+	must(c->event >= 0 && c->semaphore >= 0 && c->periodic >= 0 && c->expired >= 0);
+	must(timerfd_settime(c->periodic, 0, &period, NULL) == 0);
+	must(timerfd_settime(c->expired, 0, &once, NULL) == 0);
+	(void)sigemptyset(&set);
+	(void)sigaddset(&set, SIGUSR1);
+	must(sigprocmask(SIG_BLOCK, &set, NULL) == 0);
+	c->signals = signalfd(-1, &set, SFD_NONBLOCK);
+	must(c->signals >= 0);
+}
+
+static uint64_t read_count(int fd)
+{
+	uint64_t count = 0;
+
+	check(read(fd, &count, sizeof(count)) == sizeof(count));
+	return count;
+}
+
+static void check_counters(const struct counters *c)
+{
+	struct signalfd_siginfo info;
+	struct itimerspec time;
+
+	check(read_count(c->event) == 23 && read_count(c->semaphore) == 1);
+	check(fcntl(c->semaphore, F_GETFL) & O_NONBLOCK);
+	check(read_count(c->periodic) >= 1 && read_count(c->periodic) >= 1);
+	check(timerfd_gettime(c->periodic, &time) == 0 && time.it_interval.tv_nsec == 10000000);
+	check(read_count(c->expired) == 1);
+	check(read(c->signals, &info, sizeof(info)) == -1 && errno == EAGAIN);
+	check(raise(SIGUSR1) == 0 && read(c->signals, &info, sizeof(info)) == sizeof(info));
+	check(info.ssi_signo == SIGUSR1);
+}
+
+/* ---- epoll ---- */
+
+struct watchers {
+	int inner, outer, ready;
+};
+
+static void watch(int epoll, int fd, uint32_t events, uint64_t data)
+{
+	struct epoll_event event = {.events = events, .data.u64 = data};
+
+	must(epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &event) == 0);
+}
+
+static void make_watchers(struct watchers *w)
+{
+	w->outer = epoll_create1(EPOLL_CLOEXEC);
+	w->inner = epoll_create1(0);
+	w->ready = eventfd(1, 0);
+	must(w->outer >= 0 && w->inner >= 0 && w->ready >= 0);
+	watch(w->outer, w->inner, EPOLLIN, UINT64_MAX - 23);
+	watch(w->inner, w->ready, EPOLLIN | EPOLLET, 0x2323232323232323);
+}
+
+static void check_watchers(const struct watchers *w)
+{
+	struct epoll_event event;
+
+	check(epoll_wait(w->outer, &event, 1, -1) == 1 && event.data.u64 == UINT64_MAX - 23);
+	check(epoll_wait(w->inner, &event, 1, -1) == 1 && event.events == EPOLLIN);
+	check(event.data.u64 == 0x2323232323232323);
+	check(epoll_wait(w->inner, &event, 1, 0) == 0); /* once: it is edge-triggered */
+	check(epoll_ctl(w->inner, EPOLL_CTL_DEL, w->ready, NULL) == 0);
+}
+
+/* ---- all ---- */
+
+static void objects(void)
+{
+	static struct pipes pipes;
+	struct counters counters;
+	struct watchers watchers;
+
+	make_pipes(&pipes);
+	make_counters(&counters);
+	make_watchers(&watchers);
+	say("ready");
+	wait_for_finish();
+	check_pipes(&pipes);
+	check_counters(&counters);
+	check_watchers(&watchers);
+}
+
+/* ---- sockets ---- */
+
+enum { SERVERS = 4 };
+
+struct server {
+	int fd, type;
+	socklen_t bytes;
+	struct sockaddr_storage address;
+};
+
+static void serve(struct server *s, int type, const void *address, socklen_t bytes)
+{
+	const int one = 1;
+
+	memcpy(&s->address, address, bytes);
+	s->type = type;
+	s->fd = socket(s->address.ss_family, type | SOCK_CLOEXEC, 0);
+	must(s->fd >= 0 && setsockopt(s->fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one)) == 0);
+	must(bind(s->fd, (const struct sockaddr *)&s->address, bytes) == 0);
+	must(type == SOCK_DGRAM || listen(s->fd, 23) == 0);
+	s->bytes = sizeof(s->address);
+	must(getsockname(s->fd, (struct sockaddr *)&s->address, &s->bytes) == 0);
+}
+
+/* Somebody connects, and sends a byte. */
+static void check_server(const struct server *s)
+{
+	int client = socket(s->address.ss_family, s->type | SOCK_CLOEXEC, 0), peer = s->fd;
+	char byte = 0;
+
+	check(client >= 0 && connect(client, (const struct sockaddr *)&s->address, s->bytes) == 0);
+	if (s->type == SOCK_STREAM)
+		peer = accept(s->fd, NULL, NULL);
+	check(peer >= 0 && write(client, "z", 1) == 1 && read(peer, &byte, 1) == 1 && byte == 'z');
+	check(close(client) == 0 && (peer == s->fd || close(peer) == 0));
+}
+
+static void servers(void)
+{
+	const struct sockaddr_in v4 = {.sin_family = AF_INET,
+				       .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	const struct sockaddr_un named = {.sun_family = AF_UNIX, .sun_path = "socket"};
+	const struct sockaddr_un nameless = {.sun_family = AF_UNIX};
+	struct server all[SERVERS];
+	struct stat st;
+
+	serve(&all[0], SOCK_STREAM, &v4, sizeof(v4));
+	serve(&all[1], SOCK_DGRAM, &v4, sizeof(v4));
+	serve(&all[2], SOCK_STREAM, &named, sizeof(named));
+	must(chmod("socket", 0640) == 0);
+	serve(&all[3], SOCK_STREAM, &nameless, sizeof(sa_family_t)); /* the kernel gives it one */
+	say("ready");
+	wait_for_finish();
+	for (size_t i = 0; i < SERVERS; i++)
+		check_server(&all[i]);
+	check(stat("socket", &st) == 0 && (st.st_mode & 07777) == 0640);
+}
+
+const struct work_scene work_objects[] = {
+	{"read", in_read},
+	{"objects", objects},
+	{"servers", servers},
+	{NULL, NULL},
+};
