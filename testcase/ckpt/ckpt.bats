@@ -373,17 +373,62 @@ helpers_are_named()
 	[ "$(cat /proc/"$pid"/task/*/comm 2>/dev/null | grep -c '^bio_')" -eq 3 ]
 }
 
-@test 'an image of redis-server, whose helpers block all signals' {
-	command -v redis-server >/dev/null || skip 'redis-server is not installed'
+# ask_redis COMMAND...: over its socket
+ask_redis()
+{
+	timeout "$LIMIT" redis-cli -s "$dir/socket" "$@"
+}
+
+@test 'brought back: redis-server, whose helpers block all signals' {
+	command -v redis-server >/dev/null && command -v redis-cli >/dev/null ||
+		skip 'redis-server is not installed'
 	env "LD_PRELOAD=$BUILD/libckpt.so" CKPT_FILE="$dir/image" redis-server --port 0 \
 		--unixsocket "$dir/socket" --save '' --appendonly no >out 2>err </dev/null 3>&- 4>&- &
 	pid=$!
 	wait_for 'its helpers' helpers_are_named
+	[ "$(ask_redis set number 23)" = OK ]
 	kill -USR2 "$pid"
 	wait_for 'an image' test -e image
 	[ ! -s err ]
-	kill -0 "$pid"
 	"$BUILD/readckpt" image | grep 'bio_'
+	[ "$(ask_redis set number 42)" = OK ]
+	kill -KILL "$pid"
+	wait "$pid" || true
+	"$RESTART" image >restart.out 2>restart.err </dev/null 3>&- 4>&- &
+	pid=$!
+	wait_for 'it to listen' eval '[ "$(ask_redis ping 2>/dev/null)" = PONG ]'
+	[ "$(ask_redis incr number)" = 24 ]
+	[ ! -s restart.err ]
+}
+
+# ask_node: what it sends to who connects
+ask_node()
+{
+	python3 -c 'import socket; s = socket.socket(socket.AF_UNIX); s.connect("socket"); print(s.makefile().read())' 2>/dev/null
+}
+
+@test 'brought back: node, with timers, its pool of threads, and a server' {
+	local script='
+		const fs = require("fs"), net = require("net");
+		let ticks = 0, reads = 0;
+		const answer = (s) => s.end("ticks " + (ticks > 23) + " reads " + (reads > 2));
+		setInterval(() => { ticks++; }, 10);
+		setInterval(() => fs.readFile("/proc/uptime", () => { reads++; }), 100);
+		net.createServer(answer).listen("socket", () => fs.writeSync(1, "ready\n"));'
+
+	command -v node >/dev/null && command -v python3 >/dev/null || skip 'node is not installed'
+	env "LD_PRELOAD=$BUILD/libckpt.so" CKPT_FILE="$dir/image" CKPT_SIGNAL=64 node -e "$script" \
+		>out 2>err </dev/null 3>&- 4>&- &
+	pid=$!
+	wait_for 'it to be ready' grep -qs ready out
+	kill -64 "$pid"
+	wait_for 'an image' test -e image
+	kill -KILL "$pid"
+	wait "$pid" || true
+	"$RESTART" image >restart.out 2>restart.err </dev/null 3>&- 4>&- &
+	pid=$!
+	wait_for 'its answer' eval '[ "$(ask_node)" = "ticks true reads true" ]'
+	[ ! -s restart.err ]
 }
 
 @test 'brought back: a program at a fixed address' {
