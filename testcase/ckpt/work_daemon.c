@@ -267,9 +267,8 @@ static int be_background(void *argument)
 static pid_t fork_somehow(void)
 {
 	const struct clone_args args = {.exit_signal = SIGCHLD};
-	unsigned char *stack = malloc(64 * PAGE);
+	static unsigned char stack[64 * PAGE];
 
-	must(stack);
 	if (work_number == 1)
 		return _Fork();
 	if (work_number == 2)

@@ -191,8 +191,8 @@ struct image_place {
 };
 _Static_assert(sizeof(struct image_place) == 72, "part of the format");
 
-/* The namespaces that matter for no name of a file: "net", "uts", "ipc", "pid", "user", "cgroup" below
- * /proc/PID/ns, in this order. */
+/* The namespaces that matter for no name of a file, in this order: "net", "uts", "ipc", "pid",
+ * "user", "cgroup" below /proc/PID/ns. */
 enum { IMAGE_NAMESPACES = 6 };
 
 /* What else the process saw of the machine. 0 where not known. */
@@ -296,8 +296,9 @@ enum image_object_kind {
 	IMAGE_PIPE,        /* a reading end: the fd of the writing end, the capacity in bytes;
 			      contents: what was in it */
 	IMAGE_PIPE_END,    /* a writing end: the fd of the reading end */
-	IMAGE_SOCKET, /* one that listens, or a bound one of datagrams: domain, type | protocol << 32,
-			      backlog, IMAGE_REUSE_...; contents: its address */
+	IMAGE_SOCKET,      /* it listens, or waits for datagrams: domain,
+			      type | protocol << 32, backlog, IMAGE_REUSE_...;
+			      contents: its address */
 	IMAGE_OBJECT_KINDS,
 };
 

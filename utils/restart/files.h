@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
  * The files that the process had open. Plain files, folders, memory devices such as /dev/null and
- * our own namespaces are opened again, and objects.h has what is made anew. Of everything else the process gets what restart has under
- * the same number; if that is nothing, the descriptor is missing.
+ * our own namespaces are opened again, and what objects.h has is made anew. Of everything else the
+ * process gets what restart has under the same number; if that is nothing, the descriptor is
+ * missing.
  */
 #ifndef RESTART_FILES_H
 #define RESTART_FILES_H

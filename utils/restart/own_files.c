@@ -31,8 +31,8 @@ static int say_no_number(int first_fd, int err)
 	return -err;
 }
 
-/* Each mapping of a file and each object can need a number. If the hard limit is too low, that is said when a
- * number is missing. */
+/* Each mapping of a file and each object can need a number. If the hard limit is too low, that is
+ * said when a number is missing. */
 static void raise_limit(const struct image_chain *chain, int first_fd)
 {
 	const rlim_t needed = (rlim_t)first_fd + chain->count + chain->images[0]->mapping_count +
