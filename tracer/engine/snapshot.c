@@ -312,7 +312,8 @@ static int repair(struct snapshot *snapshot, struct target *target, struct engin
 
 	if (err)
 		return err;
-	if (snapshot->state->operation.differences)
+	if (snapshot->state->operation.kind == OPERATION_RESTORE &&
+	    snapshot__is_due(snapshot, target))
 		err = fault__pass("restore", target->pid);
 	for (int i = 0; !err && (engine = next(snapshot, &i));) {
 		if (engine->ops->is_left(engine, target))
