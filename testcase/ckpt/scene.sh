@@ -86,6 +86,14 @@ take_image()
 	kill -KILL "${2:-$1}"
 	wait "$1" 2>/dev/null
 	cp out out.then
+	rm -f image.then
+	[ -z "$writes_itself" ] || cp --sparse=always "$image" image.then
+}
+
+# put_image_back: with CKPT_INTERVAL, a process that was brought back writes images as well
+put_image_back()
+{
+	[ -z "$writes_itself" ] || cp --sparse=always image.then "$image"
 }
 
 # finish WHICH: brings it back to its end
@@ -93,6 +101,7 @@ finish()
 {
 	cp out.then out.new
 	cat out.new >out
+	put_image_back
 	: >finish
 	timeout -k 5 "$limit" "$build/restart" "${options[@]}" "$image" \
 		>restart.out 2>restart.err </dev/null
@@ -103,6 +112,8 @@ finish()
 }
 
 scene=$*
+writes_itself=
+case "${variables[*]-}" in *CKPT_INTERVAL*) writes_itself=yes ;; esac
 image=$dir/${IMAGE_NAME:-image}
 : >out
 env LD_PRELOAD="$build/libckpt.so" CKPT_FILE="$image" "${variables[@]}" "$@" \
@@ -116,6 +127,7 @@ take_image "$pid"
 finish 'the first time'
 finish 'the second time'
 cat out.then >out
+put_image_back
 rm -f alive
 "$build/restart" "${options[@]}" "$image" >restart.out 2>restart.err </dev/null 3>&- &
 pid=$!
