@@ -33,7 +33,7 @@ scene()
 }
 
 for name in tls avx brk files signals mappings sleep read threads clocks settings attributes timers \
-	helper views; do
+	helper views objects; do
 	scene "$name" "$work" "$name"
 done
 cd /tmp && : >finish
