@@ -110,13 +110,6 @@ static int settle(struct held *held)
 	return 0;
 }
 
-static int hold(struct freeze *freeze, pid_t tid)
-{
-	int err = freeze__interrupt(freeze, tid);
-
-	return err ? err : settle(find(freeze, tid));
-}
-
 /* The number of threads, from the link count of /proc/PID/task, at a tenth of what a listing takes.
  * 0 if the process is gone. */
 static size_t count_threads(const struct freeze *freeze)
@@ -169,34 +162,55 @@ static int allow_end(struct freeze *freeze, pid_t tid, int err)
 	return 0;
 }
 
-int freeze__stop(struct freeze *freeze, pid_t except)
+/* Waits until all threads that were interrupted stand still. */
+static int settle_all(struct freeze *freeze)
 {
-	struct held *held, *next;
-	bool grown = true;
+	struct held *next;
 	int err = 0;
 
-	for (held = freeze->held; held && !err; held = next) {
+	for (struct held *held = freeze->held; held && !err; held = next) {
 		next = held->next;
 		err = allow_end(freeze, held->tid, settle(held));
 	}
-	if (!err && !except && !freeze->count && count_threads(freeze) == 1)
-		err = hold(freeze, freeze->pid);
-	while (grown && !err) { /* until a round finds no new thread */
-		pid_t *tids = NULL;
-		size_t count = 0;
+	return err;
+}
 
-		count = count_threads(freeze);
+/* Interrupts threads that are not held yet, all of them before it waits for the first. */
+static int hold_new(struct freeze *freeze, pid_t except, bool *ret_grown)
+{
+	pid_t *tids = NULL;
+	size_t count = 0;
+	bool grown = false;
+	int err = procfs__threads(freeze->pid, &tids, &count), settled;
+
+	for (size_t i = 0; i < count && !err; i++) {
+		if (tids[i] == except || find(freeze, tids[i]))
+			continue;
+		err = allow_end(freeze, tids[i], freeze__interrupt(freeze, tids[i]));
+		grown = true;
+	}
+	free(tids);
+	settled = settle_all(freeze);
+	*ret_grown = grown;
+	return err ? err : settled;
+}
+
+int freeze__stop(struct freeze *freeze, pid_t except)
+{
+	bool grown = true;
+	int err = settle_all(freeze);
+
+	if (!err && !except && !freeze->count && count_threads(freeze) == 1) {
+		err = freeze__interrupt(freeze, freeze->pid);
+		if (!err)
+			err = settle_all(freeze);
+	}
+	while (grown && !err) { /* until a round finds no new thread */
+		const size_t count = count_threads(freeze);
+
 		if (count && count == freeze->count + !!except)
 			break;
-		grown = false;
-		err = procfs__threads(freeze->pid, &tids, &count);
-		for (size_t i = 0; i < count && !err; i++) {
-			if (tids[i] == except || find(freeze, tids[i]))
-				continue;
-			err = allow_end(freeze, tids[i], hold(freeze, tids[i]));
-			grown = true;
-		}
-		free(tids);
+		err = hold_new(freeze, except, &grown);
 	}
 	if (err)
 		freeze__release(freeze);
