@@ -41,10 +41,11 @@ drive()
 		-f "$work/input" -- "${command[@]}" >"$output" 2>"$output.err"
 }
 
-# show_maps FOLDER: afl-showmap's maps of all inputs
+# show_maps FOLDER: afl-showmap's maps of all inputs. It writes its own files to where it is called.
 show_maps()
 {
 	command_of "$target" @@
+	cd "$work" || return 1
 	timeout 3000 afl-showmap -r -t 10000 -i "$work/inputs" -o "$1" -- "${command[@]}" >"$1.out" 2>&1
 	[ -n "$(ls -A "$1")" ]
 }

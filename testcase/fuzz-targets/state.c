@@ -81,11 +81,11 @@ int main(int argc, char **argv)
 	if (argc != 2)
 		return 1;
 	fill();
+	__AFL_INIT();
 #ifdef PERSISTENT
 	while (__AFL_LOOP(1000))
 		status = play_file(argv[1]);
 #else
-	__AFL_INIT();
 	status = play_file(argv[1]);
 #endif
 	return status;
