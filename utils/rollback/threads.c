@@ -17,7 +17,7 @@ enum {
 	SIGNAL = 33,           /* SIGSETXID; nptl/internaltypes.h */
 	RESTORER = 0x04000000, /* SA_RESTORER; the kernel insists on it */
 	WAIT_NS = 1000000,
-	PATIENCE = 1000,
+	PATIENCE = 30000, /* waits; on a busy machine, a thread may not run for seconds */
 };
 
 static void end_thread(int number)

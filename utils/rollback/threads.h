@@ -17,7 +17,7 @@ static inline uint64_t threads__self(void)
 }
 
 /* Ends all threads but the caller, and waits until they are gone. Signals are blocked. Returns 0;
- * -ETIMEDOUT if one does not end within a second; or another -errno. */
+ * -ETIMEDOUT if one does not end within 30 seconds; or another -errno. */
 int threads__end_others(struct rollback *rollback);
 
 #endif
