@@ -331,8 +331,8 @@ test: tests
 check: test
 
 SLOW_SUITES := $(foreach name,attach/programs.bats attach/go.bats attach/languages.bats workloads/% \
-	ckpt/% forkserver/% bench/% e2e/faults.bats e2e/page.bats e2e/ranges.bats e2e/docs.bats,\
-	testcase/$(name))
+	ckpt/% forkserver/% bench/% e2e/faults.bats e2e/page.bats e2e/ranges.bats e2e/rollback.bats \
+	e2e/end.bats e2e/docs.bats,testcase/$(name))
 
 #: test-quick  without machines and slow suites, in less than three minutes (as root)
 test-quick: tests

@@ -199,7 +199,7 @@ counter()
 			while (my $request = <STDIN>) { $s->print($request); $s->flush; <$s> // last }' \
 			"$dir/$socket" <"$dir/requests" 2>"$dir/perl.err" 3>&- &
 		started+=($!)
-		sleep "0.$((round * 37 % 90 + 10))"
+		sleep "0.$(printf %03d $((round * 37 % 300 + 10)))"
 		kill -KILL "$tracer_pid"
 		finish_tracer
 		if has_ended "$target"; then

@@ -200,7 +200,8 @@ static void test_success(void)
 {
 	tap__equal_string(ask("checkpoint"),
 			  "{\"ok\":true,\"op\":\"checkpoint\",\"name\":\"1\",\"pages\":4,"
-			  "\"bytes\":16384,\"threads\":2,\"stop_ns\":123456,\"left_alone\":["
+			  "\"bytes\":16384,\"threads\":2,\"stop_ns\":123456,"
+			  "\"dirty_way\":\"compare\",\"left_alone\":["
 			  "{\"path\":\"/dev/shm/\\\"quoted\\\"\",\"bytes\":8192},"
 			  "{\"path\":\"shared memory without a name\",\"bytes\":8192}]}",
 			  "a checkpoint names what is left alone");
@@ -209,7 +210,8 @@ static void test_success(void)
 	tap__equal_string(process.name, "second", "with a name");
 	tap__equal_string(ask("  rollback   1 "),
 			  "{\"ok\":true,\"op\":\"rollback\",\"name\":\"1\",\"pages\":4,"
-			  "\"bytes\":16384,\"threads\":2,\"stop_ns\":123456,\"ended\":1,"
+			  "\"bytes\":16384,\"threads\":2,\"stop_ns\":123456,"
+			  "\"dirty_way\":\"compare\",\"ended\":1,"
 			  "\"unmapped\":5,\"mapped\":6,\"files\":[],\"more_files\":0}",
 			  "a rollback, with blanks");
 	process.files = 1;
