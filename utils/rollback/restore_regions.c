@@ -291,8 +291,7 @@ static void restore_run(struct rollback *r, struct region *g, const struct pagem
 	/* So does a guard, which Linux 6.13 and 6.14 do not tell apart. */
 	if (!(run->categories & PAGEMAP_PRESENT) && !r->files->pagemap.knows_guards)
 		(void)advise(run->start, run->end, MADV_GUARD_REMOVE);
-	if (!(run->categories & REGION_DATA) ||
-	    (run->categories & (PAGEMAP_FILE | PAGEMAP_GUARD)))
+	if (!(run->categories & REGION_DATA) || (run->categories & (PAGEMAP_FILE | PAGEMAP_GUARD)))
 		restore_absent(r, g, run);
 	else if (all || maybe_gone || write_tracking__is_written(t, run))
 		restore_data(r, g, run, all || maybe_gone);

@@ -43,8 +43,8 @@ enum {
 	/* Put back the offsets of files that were open. One that was closed stays closed. */
 	ROLLBACK_OFFSETS = 1 << 1,
 	/* The caller promises that no mapping is made, removed, moved or protected anew, nor gets
-	 * guards (MADV_GUARD_INSTALL); but the heap may grow by brk(2). Saves a look at all mappings
-	 * in each rollback. */
+	 * guards (MADV_GUARD_INSTALL); but the heap may grow by brk(2). Saves a look at all
+	 * mappings in each rollback. */
 	ROLLBACK_FIXED_MAPPINGS = 1 << 2,
 	/* The caller promises that no signal action changes. Saves 62 system calls. */
 	ROLLBACK_FIXED_SIGNALS = 1 << 3,
