@@ -58,7 +58,7 @@ LINT_PACKAGES  := cppcheck clang-tidy clang-format shellcheck valgrind
 .DELETE_ON_ERROR:
 .SECONDARY:
 .SUFFIXES:
-.PHONY: all build tests check run run-vm test test-quick test-unit test-e2e test-vm test-large bench bench-quick bench-vm bench-ckpt bench-attach soak \
+.PHONY: all build tests check run run-vm test test-quick test-unit test-e2e test-vm test-large bench bench-quick bench-vm bench-ckpt bench-rollback bench-attach soak soak-rollback \
 	deps deps-fuzz install uninstall lint sanitize valgrind fuzz fuzz-targets test-fuzz bench-fuzz format clean help
 
 #: all         everything that is installed (the default)
@@ -229,6 +229,7 @@ $(BUILD)/restart: $(RESTART) $(BUILD)/plain/library.a
 	$(link)
 
 $(UNIT) $(E2E) $(BENCH) $(filter-out %/asan %.so,$(WORKLOADS)): LIBS := $(LIBRARIES) -pthread
+$(BUILD)/bench/bench_rollback: $(BUILD)/librollback.a
 $(UNIT) $(E2E) $(BENCH) $(filter-out %/asan %.so,$(WORKLOADS)): $(BUILD)/%: \
 		$(BUILD)/obj/testcase/%.o $(BUILD)/obj/modules.a $(BUILD)/obj/library.a
 	$(link)
@@ -273,7 +274,11 @@ $(BUILD)/rollback/exceptions: testcase/rollback/exceptions.cc $(BUILD)/librollba
 	$(call say,LINK)
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CXX) $(CPPFLAGS) -Wall -Wextra $(WERROR) $(PLAIN_CFLAGS) $^ -o $@
-ROLLBACK_TESTS := $(SCENES) $(BUILD)/rollback/exceptions
+$(BUILD)/rollback/refusals: LIBS := -pthread
+$(BUILD)/rollback/refusals: CPPFLAGS += -Itestcase
+$(BUILD)/rollback/refusals: testcase/rollback/refusals.c testcase/unit/tap.h $(BUILD)/librollback.a
+	$(link)
+ROLLBACK_TESTS := $(SCENES) $(BUILD)/rollback/exceptions $(BUILD)/rollback/refusals
 
 CLIENT_SOURCES := utils/client/client.c utils/base/parse.c
 $(BUILD)/workloads/asan: FORM := -fsanitize=address
@@ -356,6 +361,10 @@ soak: tests
 test-vm: tests
 	testcase/run.sh $(VM_SUITES)
 
+#: soak-rollback 1,000,000 rollbacks of librollback without growth, some minutes
+soak-rollback: $(BUILD)/rollback/refusals
+	$< 1000000
+
 #: test-large  an image of 1 GiB on both of them, at the same time: 12 GiB of memory, some minutes
 test-large: tests
 	testcase/run.sh testcase/vm/large.tap
@@ -413,6 +422,10 @@ bench-vm: all $(BENCH)
 #: bench-attach measure rollbacks of attached processes; prints a table (as root)
 bench-attach: all $(BENCH)
 	$(BUILD)/bench/bench_attach $(BUILD)/tracer
+
+#: bench-rollback measure librollback beside fork and memcpy; leaves results/bench-rollback-TIME.csv
+bench-rollback: $(BUILD)/bench/bench_rollback
+	testcase/bench/bench_rollback.sh
 
 #: bench-ckpt  measure images of processes; prints a table
 bench-ckpt: all $(BENCH)

@@ -644,7 +644,7 @@ static void take_step(unsigned char *at, size_t bytes)
 		break;
 	case 10:
 		free(malloc(1 + below(300000)));
-		check(memset(malloc(1 + below(90000)), 1, 1));
+		free(realloc(malloc(1 + below(300)), 1 + below(90000)));
 		break;
 	default:
 		write_anywhere(at + below(PAGE), 1 + below(bytes - PAGE + 1));

@@ -279,6 +279,7 @@ static int save(struct rollback *r, const struct layout *l)
 	if (err)
 		return err;
 	exclude_kernels(r);
+	r->excluded_own = r->excluded_count;
 	for (size_t i = 0; i < r->excluded_count; i++)
 		regions__exclude(r, &r->excluded[i]);
 	regions__arm(r);
@@ -494,7 +495,7 @@ int rollback__exclude(struct rollback *r, void *start, size_t bytes)
 
 	if (range.end < range.start)
 		return -EINVAL;
-	if (r->excluded_count == CHECKPOINT_EXCLUDED)
+	if (r->excluded_count == r->excluded_own + ROLLBACK_EXCLUDED)
 		return -ENOSPC;
 	r->excluded[r->excluded_count++] = range;
 	regions__exclude(r, &range);

@@ -106,7 +106,7 @@ struct rollback {
 	struct range *runs; /* of stored pages, in address order */
 	size_t run_count;
 	struct range excluded[CHECKPOINT_EXCLUDED];
-	size_t excluded_count;
+	size_t excluded_count, excluded_own;
 	struct range cold;       /* pages that are to be armed again, by restore_regions.c */
 	struct range kept_stack; /* rollback__restore leaves it alone */
 
