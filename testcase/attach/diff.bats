@@ -84,7 +84,12 @@ start_changer()
 	ctl checkpoint start
 }
 
-# change LETTER...: the target does it
+is_waiting()
+{
+	[ "$(state_of "$target")" = S ]
+}
+
+# change LETTER...: the target does it, and then waits: on its way there it still writes
 change()
 {
 	local letter
@@ -92,6 +97,7 @@ change()
 	for letter; do
 		expect_answer "$letter" done
 	done
+	wait_until 'the target to wait' is_waiting
 }
 
 # query FILTER: of the answer, by jq
