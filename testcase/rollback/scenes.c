@@ -5,6 +5,7 @@
  * back. Its parent compares all of its memory each time. Built for each way to link a program.
  */
 #include <errno.h>
+#include <poll.h>
 #include <pthread.h>
 #include <signal.h>
 #include <sys/mman.h>
@@ -741,6 +742,7 @@ static void __attribute__((noinline)) play(const struct scene *scene, enum rollb
 		shared->stats = *rollback__stats(shared->rollback);
 		rollback__free(shared->rollback);
 		shared->finished = 1;
+		(void)!write(to_parent[1], "", 1);
 		_exit(0);
 	}
 	scene->act(shared->round++);
@@ -772,14 +774,23 @@ static void begin_child(const struct scene *scene, enum rollback_way way)
 
 static struct whole_memory first, now;
 
+/* Waits for a sign of the child. A child that died in fork_child leaves others with the pipe. */
+static bool hear(void)
+{
+	struct pollfd sign = {.fd = to_parent[0], .events = POLLIN};
+	char c;
+
+	return poll(&sign, 1, 60000) == 1 && read(to_parent[0], &c, 1) == 1;
+}
+
 static bool watch(pid_t pid)
 {
 	bool same = true;
-	char c;
+	char c = 0;
 
-	(void)!read(to_parent[0], &c, 1);
+	(void)hear();
 	(void)!write(to_child[1], &c, 1);
-	for (int round = 0; same && round <= ROUNDS && read(to_parent[0], &c, 1) == 1; round++) {
+	for (int round = 0; same && round <= ROUNDS && hear(); round++) {
 		if (round > 0 && shared->expected_pid)
 			pid = shared->expected_pid;
 		whole_memory__read(round ? &now : &first, pid, &shared->view);
@@ -791,6 +802,8 @@ static bool watch(pid_t pid)
 			printf("# in round %d\n", round);
 		(void)!write(to_child[1], &c, 1);
 	}
+	if (same)
+		(void)hear(); /* it has finished */
 	whole_memory__free(&first);
 	return same;
 }
