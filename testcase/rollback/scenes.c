@@ -220,6 +220,15 @@ static void move(int round)
 		block = map(BLOCK);
 }
 
+/* A part that is mapped again is one mapping with the rest, which mremap(2) asks for. */
+static void move_whole(int round)
+{
+	if (round % 2)
+		check(mremap(block, BLOCK, 2 * BLOCK, MREMAP_MAYMOVE) != MAP_FAILED);
+	else
+		check(munmap(block + (size_t)(round + 23) * PAGE, PAGE) == 0);
+}
+
 static void discard(int round)
 {
 	unsigned char *at = block + (size_t)round * PAGE;
@@ -684,6 +693,7 @@ static const struct scene scenes[] = {
 	BEGIN(protect, begin_protect),
 	BEGIN(reserve_use, begin_reserve),
 	PLAIN(move),
+	PLAIN(move_whole),
 	PLAIN(discard),
 	BEGIN(use_absent, begin_absent),
 	BEGIN(use_file, begin_file),

@@ -96,8 +96,8 @@ int slab_table__append(struct slab_table *table, uint64_t address, enum slab_sta
 	return 0;
 }
 
-/* The sorted entry of a page, or NO_SLAB. Mostly, all pages from the one that was found last to this
- * one have entries: then it is where it is expected, and nothing is searched. */
+/* The sorted entry of a page, or NO_SLAB. Mostly, all pages from the one that was found last to
+ * this one have entries: then it is where it is expected, and nothing is searched. */
 static uint32_t find_sorted(struct slab_table *table, uint64_t address)
 {
 	uint64_t index = table->sorted;

@@ -262,6 +262,23 @@ void regions__changed(struct rollback *r, uint64_t start, uint64_t end)
 			r->regions[i].changed = true;
 }
 
+void regions__mapped(struct rollback *r, uint64_t start, uint64_t end)
+{
+	const struct write_tracking *t = &r->files->tracking;
+
+	regions__changed(r, start, end);
+	if (t->way != WRITE_TRACKING_PROTECT || r->generation != r->files->generation)
+		return;
+	for (size_t i = 0; i < r->region_count; i++) {
+		const struct region *g = &r->regions[i];
+		const uint64_t from = g->start > start ? g->start : start;
+		const uint64_t to = g->end < end ? g->end : end;
+
+		if (g->armed && from < to)
+			(void)write_protect__register(t->uffd, from, to);
+	}
+}
+
 bool regions__have(const struct rollback *r, const struct range *part)
 {
 	for (size_t i = 0; i < r->region_count; i++)

@@ -59,6 +59,10 @@ void regions__arm_range(struct rollback *rollback, struct region *region, uint64
  * it is looked at in the next rollback. */
 void regions__changed(struct rollback *rollback, uint64_t start, uint64_t end);
 
+/* Memory was mapped again, and not touched yet. It is registered as its neighbours are, so that the
+ * kernel makes one mapping of them: mremap(2) fails for a range of several. */
+void regions__mapped(struct rollback *rollback, uint64_t start, uint64_t end);
+
 /* Is this part of a mapping saved? */
 bool regions__have(const struct rollback *rollback, const struct range *part);
 

@@ -65,6 +65,16 @@ static int open_file(struct rollback *r, const struct mapping *m)
 				      (uint64_t)(flags | O_CLOEXEC), 0);
 }
 
+static long map_at(const struct range *part, const struct mapping *m, int flags, long fd,
+		   uint64_t offset)
+{
+	flags |= MAP_FIXED | (m->shared ? MAP_SHARED : MAP_PRIVATE);
+	if (m->inode == 0)
+		flags |= MAP_ANONYMOUS;
+	return raw_syscall__call6(SYS_mmap, part->start, part->end - part->start,
+				  (uint64_t)m->protection, (uint64_t)flags, (uint64_t)fd, offset);
+}
+
 static int make_again(struct rollback *r, const struct range *part, const struct mapping *m,
 		      const char **ret_why)
 {
@@ -80,11 +90,9 @@ static int make_again(struct rollback *r, const struct range *part, const struct
 		if (fd < 0)
 			return (int)fd;
 	}
-	mapped = raw_syscall__call6(
-		SYS_mmap, part->start, part->end - part->start, (uint64_t)m->protection,
-		MAP_FIXED | MAP_NORESERVE | (m->shared ? MAP_SHARED : MAP_PRIVATE) |
-			(file ? 0 : MAP_ANONYMOUS),
-		(uint64_t)fd, offset);
+	mapped = map_at(part, m, 0, fd, offset);
+	if (mapped == -ENOMEM) /* the kernel counts what may be written */
+		mapped = map_at(part, m, MAP_NORESERVE, fd, offset);
 	if (fd >= 0)
 		(void)raw_syscall__call(SYS_close, (uint64_t)fd, 0, 0, 0);
 	return mapped < 0 ? (int)mapped : 0;
@@ -100,7 +108,7 @@ static int restore_part(struct rollback *r, const struct range *part, const stru
 		return 0;
 	if (!now) {
 		err = make_again(r, part, then, ret_why);
-		regions__changed(r, part->start, part->end);
+		regions__mapped(r, part->start, part->end);
 	} else if (then->protection != now->protection) {
 		*ret_why = "a protection cannot be put back";
 		err = (int)call(SYS_mprotect, part, then->protection);
