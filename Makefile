@@ -275,7 +275,6 @@ $(BUILD)/rollback/exceptions: testcase/rollback/exceptions.cc $(BUILD)/librollba
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CXX) $(CPPFLAGS) -Wall -Wextra $(WERROR) $(PLAIN_CFLAGS) $^ -o $@
 $(BUILD)/rollback/refusals: LIBS := -pthread
-$(BUILD)/rollback/refusals: CPPFLAGS += -Itestcase
 $(BUILD)/rollback/refusals: testcase/rollback/refusals.c testcase/unit/tap.h $(BUILD)/librollback.a
 	$(link)
 ROLLBACK_TESTS := $(SCENES) $(BUILD)/rollback/exceptions $(BUILD)/rollback/refusals

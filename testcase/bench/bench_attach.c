@@ -298,10 +298,10 @@ int main(int argc, char **argv)
 	static struct bench bench;
 	uint64_t rounds = 200;
 
-	if (argc < 2 || argc > 3 || (argc == 3 && parse__u64(argv[2], 1, ROUNDS, &rounds))) {
-		fprintf(stderr, "usage: bench_attach TRACER [ROUNDS]\n");
-		return 2;
-	}
+	bench__check_usage(argc, argv,
+			   argc < 2 || argc > 3 ||
+				   (argc == 3 && parse__u64(argv[2], 1, ROUNDS, &rounds)),
+			   "bench_attach TRACER [ROUNDS]");
 	bench.tracer = argv[1];
 	bench.rounds = (unsigned int)rounds;
 	setvbuf(stdout, NULL, _IOLBF, 0);

@@ -11,7 +11,7 @@
 #include <unistd.h>
 
 #include "rollback/rollback.h"
-#include "unit/tap.h"
+#include "../unit/tap.h"
 
 enum { USUAL_ROUNDS = 1000, WARM = 200, MORE = 97 };
 #define PAGE 4096UL

@@ -16,7 +16,7 @@
 #define MADV_COLLAPSE 25
 #endif
 
-enum { HUGE = 2 << 20 };
+#define HUGE (2UL << 20)
 
 /* ---- io_uring ---- */
 
