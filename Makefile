@@ -488,7 +488,9 @@ install: all
 	install -d $(DESTDIR)$(PREFIX)/lib/pkgconfig
 	install -m 644 $(BUILD)/librollback.a $(DESTDIR)$(PREFIX)/lib/librollback.a
 	install -m 755 $(BUILD)/librollback.so $(DESTDIR)$(PREFIX)/lib/librollback.so
-	install -m 644 $(BUILD)/librollback.pc $(DESTDIR)$(PREFIX)/lib/pkgconfig/librollback.pc
+	sed 's|^prefix=.*|prefix=$(PREFIX)|' $(BUILD)/librollback.pc \
+		>$(DESTDIR)$(PREFIX)/lib/pkgconfig/librollback.pc
+	chmod 644 $(DESTDIR)$(PREFIX)/lib/pkgconfig/librollback.pc
 	install -m 644 utils/rollback/rollback.h $(DESTDIR)$(PREFIX)/include/tracer/rollback.h
 	install -m 644 docs/tracer.8 $(DESTDIR)$(PREFIX)/share/man/man8/tracer.8
 	install -m 644 docs/tracer-ctl.1 $(DESTDIR)$(PREFIX)/share/man/man1/tracer-ctl.1
