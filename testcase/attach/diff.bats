@@ -196,15 +196,16 @@ query()
 	[ -x "$python" ] || python=$(command -v python3) || skip 'there is no python3'
 	start_changer
 	change l b
-	ctl diff --map "$dir/map.svg"
-	ctl diff --map "$dir/map.png"
+	ctl checkpoint second # so that both pictures are of one moment
+	ctl diff start second --map "$dir/map.svg"
+	ctl diff start second --map "$dir/map.png"
 	[ ! -s "$out" ]
 	"$python" -I - "$dir" <<-'PYTHON'
 		import struct, sys, xml.dom.minidom, zlib
 
 		svg = xml.dom.minidom.parse(sys.argv[1] + '/map.svg').documentElement
 		texts = [t.firstChild.data for t in svg.getElementsByTagName('text')]
-		assert texts[0].startswith('from start to now: '), texts
+		assert texts[0].startswith('from start to second: '), texts
 		assert any('8.0 GiB, changed: 2.0 KiB' in t for t in texts), texts
 		fills = [r.getAttribute('fill') for r in svg.getElementsByTagName('rect')]
 		assert sum(f not in ('#e8e8e8', '#ffffff') for f in fills) >= 8 + 1
@@ -227,7 +228,7 @@ query()
 		cells = sum(1 <= byte < 64 for byte in rows)
 		assert cells >= (8 + 1) * 25, cells
 	PYTHON
-	ctl diff --map -
+	ctl diff start second --map -
 	expect_text "$out" '8.0 GiB, changed: 2.0 KiB' '░' '^one cell: '
 	[ "$(wc -l <"$out")" -lt 100 ]
 	run_ctl diff --map "$dir/nothing/map.svg"
