@@ -267,7 +267,8 @@ $(BUILD)/rollback/scenes-static: FORM := -static
 $(BUILD)/rollback/scenes-no-pie $(BUILD)/rollback/scenes-static: $(BUILD)/librollback.a
 $(SCENES): LIBS = $(filter %.so,$^) -pthread
 $(SCENES): override CFLAGS := $(PLAIN_CFLAGS)
-$(SCENES): testcase/rollback/scenes.c testcase/rollback/whole_memory.h utils/rollback/rollback.h
+$(SCENES): $(wildcard testcase/rollback/scenes*.[ch]) testcase/rollback/whole_memory.h \
+	testcase/unit/random.h utils/rollback/rollback.h
 	$(link)
 
 $(BUILD)/rollback/exceptions: testcase/rollback/exceptions.cc $(BUILD)/librollback.a

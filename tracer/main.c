@@ -15,7 +15,7 @@
 #include "ask/control.h"
 #include "attached.h"
 #include "check.h"
-#include "ctl.h"
+#include "ctl/ctl.h"
 #include "kernel/hooks.h"
 #include "kernel/kernel_check.h"
 #include "options.h"

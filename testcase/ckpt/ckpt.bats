@@ -79,10 +79,19 @@ start()
 	wait_for 'it to be ready' grep -qs ready out
 }
 
-# take_image: of the program that was started, which is killed
+# start_program COMMAND...: any program with libckpt, which signal 64 asks; pid as with start
+start_program()
+{
+	env "LD_PRELOAD=$BUILD/libckpt.so" CKPT_FILE="$dir/image" CKPT_SIGNAL=64 "$@" \
+		>out 2>err </dev/null 3>&- 4>&- &
+	pid=$!
+	wait_for 'it to be ready' grep -qs ready out
+}
+
+# take_image [SIGNAL]: of the program that was started, which is killed
 take_image()
 {
-	kill -USR2 "$pid"
+	kill "-${1:-USR2}" "$pid"
 	wait_for 'an image' test -e image
 	kill -KILL "$pid"
 	wait "$pid" || true
@@ -417,14 +426,8 @@ ask_node()
 		net.createServer(answer).listen("socket", () => fs.writeSync(1, "ready\n"));'
 
 	command -v node >/dev/null && command -v python3 >/dev/null || skip 'node is not installed'
-	env "LD_PRELOAD=$BUILD/libckpt.so" CKPT_FILE="$dir/image" CKPT_SIGNAL=64 node -e "$script" \
-		>out 2>err </dev/null 3>&- 4>&- &
-	pid=$!
-	wait_for 'it to be ready' grep -qs ready out
-	kill -64 "$pid"
-	wait_for 'an image' test -e image
-	kill -KILL "$pid"
-	wait "$pid" || true
+	start_program node -e "$script"
+	take_image 64
 	"$RESTART" image >restart.out 2>restart.err </dev/null 3>&- 4>&- &
 	pid=$!
 	wait_for 'its answer' eval '[ "$(ask_node)" = "ticks true reads true" ]'
@@ -1014,14 +1017,8 @@ start_lines()
 		{ : >file; } 2>/dev/null || echo ok'
 
 	# shellcheck disable=SC2016 # for the script
-	env "LD_PRELOAD=$BUILD/libckpt.so" CKPT_FILE="$dir/image" CKPT_SIGNAL=64 \
-		bash -c "$script" "$dir" >out 2>err </dev/null 3>&- 4>&- &
-	pid=$!
-	wait_for 'it to be ready' grep -qs ready out
-	kill -64 "$pid"
-	wait_for 'an image' test -e image
-	kill -KILL "$pid"
-	wait "$pid" || true
+	start_program bash -c "$script" "$dir"
+	take_image 64
 	touch finish
 	"$RESTART" image </dev/null 2>restart.err
 	[ "$(tail -n 1 out)" = ok ]

@@ -6,7 +6,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "ask/answer.h"
+#include "ctl/answer.h"
 #include "base/page.h"
 #include "tap.h"
 

@@ -5,9 +5,10 @@
  */
 #include <stdarg.h>
 
-#include "ask/answer.h"
+#include "ctl/answer.h"
 #include "ask/command.h"
-#include "attach/diff.h"
+#include "diff/diff.h"
+#include "save/save.h"
 #include "base/log.h"
 #include "tap.h"
 #include "target/reason.h"
@@ -50,14 +51,14 @@ int attach__rollback(struct attach *attach, const char *name, struct attach_resu
 	return take(attach, name, ret_result);
 }
 
-int attach__save(struct attach *attach, const char *path, const char *name,
-		 struct attach_result *ret_result)
+int save__image(struct attach *attach, const char *path, const char *name,
+		struct attach_result *ret_result)
 {
 	(void)snprintf(attach->path, sizeof(attach->path), "%s", path);
 	return take(attach, name, ret_result);
 }
 
-int attach__diff(struct attach *attach, const char *from, const char *to, struct diff **ret_diff)
+int diff__compare(struct attach *attach, const char *from, const char *to, struct diff **ret_diff)
 {
 	static char none[] = "";
 	struct attach_result result;

@@ -2,7 +2,7 @@
  *
  * Tests of the heat map: what is read from an answer, and that colours are in order.
  */
-#include "heat_map.h"
+#include "ctl/heat_map.h"
 
 #include <stdlib.h>
 

@@ -21,8 +21,9 @@ bpf
 tracer/kernel
 tracer/target
 tracer/engine tracer/attach
-tracer/report
+tracer/report tracer/save tracer/diff
 tracer/ask
+tracer/ctl
 tracer
 '
 number=0

@@ -10,7 +10,8 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "ask/word.h"
-#include "attach/diff.h"
+#include "diff/diff.h"
+#include "save/save.h"
 #include "target/reason.h"
 
 enum { FILES_MAX = 64 }; /* descriptors in an answer */
@@ -328,7 +329,7 @@ static void put_diff(FILE *out, const struct diff *diff)
 static void compare(struct commands *commands, char *const *words, FILE *out)
 {
 	struct diff *diff = NULL;
-	int err = attach__diff(commands->attach, words[0], words[0] ? words[1] : NULL, &diff);
+	int err = diff__compare(commands->attach, words[0], words[0] ? words[1] : NULL, &diff);
 
 	if (err)
 		put_error(commands, out, "diff", err);
@@ -347,7 +348,7 @@ static void save(struct commands *commands, char *const *words, FILE *out)
 		put_failure(out, "save", "FILE is no absolute path");
 		return;
 	}
-	err = attach__save(commands->attach, words[0], words[1], &result);
+	err = save__image(commands->attach, words[0], words[1], &result);
 	if (err) {
 		put_error(commands, out, "save", err);
 		return;

@@ -104,18 +104,6 @@ void attach__visit_files(const struct attach *attach,
 			 void (*each)(const struct attach_file *file, void *argument),
 			 void *argument);
 
-/*
- * Writes an image that restart(1), readckpt(1) and gdb take, with the registers of all threads.
- * path: where it will be, as image_writer__open() takes it. name: the checkpoint whose memory and
- * registers it has; NULL: as the process is now. All else (open files, signal actions, ...) is as
- * it is now, as after a rollback. Returns 0 and *ret_result: the pages that it has, without those
- * of files; what attach__checkpoint() and attach__rollback() return; -REASON_STATE_NOT_SAVED;
- * -REASON_TOO_MANY_SEGMENTS; or -errno. On failure path is as before. The process runs on in any
- * case.
- */
-int attach__save(struct attach *attach, const char *path, const char *name,
-		 struct attach_result *ret_result);
-
 /* More about the last failure: which threads, which mapping. "" if there is nothing to say. Valid
  * until the next operation. */
 const char *attach__detail(const struct attach *attach);

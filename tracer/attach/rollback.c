@@ -2,12 +2,8 @@
  *
  * Going back to a checkpoint: attach__rollback(). First everything is looked at that can refuse,
  * and all memory is found that is needed; then threads, mappings, bytes and registers are changed.
- *
- *	W: pages to be written   (written ∪ different from base ∪ mapped again) that are saved
- *	C: pages to be cleared   (those with data ∪ different from base) that are not saved
  */
 #include <errno.h>
-#include <linux/rseq.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,24 +14,17 @@
 #include "attach/attach_state.h"
 #include "attach/layout.h"
 #include "attach/remake.h"
+#include "attach/rollback_pages.h"
 #include "base/clock.h"
 #include "base/page.h"
 #include "target/fault.h"
 #include "target/reason.h"
 #include "target/userfault.h"
-#include "target/write_batch.h"
-
-enum { MANY_PAGES = 64 }; /* of zeros: they are discarded, not written */
 
 /* A thread that is to be ended. */
 struct surplus {
 	pid_t tid;
 	struct inject *inject;
-};
-
-struct rseq_area {
-	struct rseq rseq;
-	size_t bytes; /* 0: there is none */
 };
 
 struct rollback {
@@ -44,20 +33,13 @@ struct rollback {
 	struct mappings room;
 	const struct mappings *now; /* room, or those of base */
 	struct layout_change change;
-	struct intervals fresh;   /* what is mapped again */
-	struct intervals write;   /* W; first with pages that are not saved */
-	struct intervals clear;   /* C; likewise */
-	struct intervals discard; /* of C: what is discarded, by a call */
-	struct intervals touched; /* of both: what is written */
-	struct write_batch batch;
-	struct rseq_area *areas; /* of the threads of the checkpoint */
-	uint8_t *zeros;          /* a page */
+	struct intervals fresh; /* what is mapped again */
+	struct rollback_pages pages;
 	struct surplus *surplus;
 	size_t surplus_count;
 	struct inject *inject; /* NULL: no call is needed */
 	bool closes;           /* what was opened since */
 	uint32_t mapped, unmapped;
-	uint64_t pages;
 };
 
 /* ---- threads ---- */
@@ -153,194 +135,6 @@ static int look_at_mappings(struct rollback *r)
 	return err ? err : count_fresh(r, &r->change);
 }
 
-/* ---- bytes ---- */
-
-static int add_page(uint64_t address, void *argument)
-{
-	return intervals__add(argument, address, address + PAGE_BYTES);
-}
-
-/* What the mappings of the checkpoint that are saved have in common with pages. */
-static int limit_to_saved(const struct rollback *r, struct intervals *pages)
-{
-	const struct mappings *mappings = &r->to->mappings;
-	struct intervals saved = {0}, rest = {0};
-	int err = 0;
-
-	for (size_t i = 0; i < mappings->count && !err; i++)
-		if (layout__is_saved(&mappings->items[i]))
-			err = intervals__add(&saved, mappings->items[i].start,
-					     mappings->items[i].end);
-	if (!err)
-		err = intervals__intersect(pages, &saved, &rest);
-	intervals__clear(&saved);
-	intervals__clear(pages);
-	*pages = rest;
-	return err;
-}
-
-/* Finds W and C, both still with what belongs to the other. */
-static int find_pages(struct rollback *r)
-{
-	struct attach *attach = r->attach;
-	struct intervals different = {0}, clear = {0};
-	int err = 0;
-
-	if (attach->base)
-		err = page_tree__compare(&attach->base->tree, &r->to->tree, add_page, &different);
-	if (err)
-		goto out;
-	err = intervals__copy(&attach->changes.written, &r->write);
-	if (err)
-		goto out;
-	err = intervals__unite(&r->write, &different);
-	if (err)
-		goto out;
-	err = intervals__unite(&r->write, &r->fresh);
-	if (err)
-		goto out;
-	err = limit_to_saved(r, &r->write);
-	if (err)
-		goto out;
-	err = intervals__copy(&attach->changes.data, &clear);
-	if (err)
-		goto out;
-	err = intervals__unite(&clear, &different);
-	if (err)
-		goto out;
-	err = intervals__subtract(&clear, &r->fresh, &r->clear);
-	if (err)
-		goto out;
-	err = limit_to_saved(r, &r->clear);
-out:
-	intervals__clear(&different);
-	intervals__clear(&clear);
-	return err;
-}
-
-static int write_page(struct rollback *r, uint64_t address, uint8_t *bytes)
-{
-	int err = intervals__add(&r->touched, address, address + PAGE_BYTES);
-
-	r->pages++;
-	return err ? err : write_batch__add(&r->batch, bytes, address, PAGE_BYTES);
-}
-
-static int add_saved(struct rollback *r, const struct interval *range)
-{
-	const struct page_tree *tree = &r->to->tree;
-	uint64_t address = 0;
-	uint32_t page;
-	int err = 0;
-
-	for (uint64_t at = range->start;
-	     !err && (page = page_tree__next(tree, at, range->end, &address));
-	     at = address + PAGE_BYTES)
-		err = write_page(r, address, page_store__bytes(tree->store, page));
-	return err;
-}
-
-/* The mapping that holds address, which is in one. */
-static const struct mapping *find_mapping(const struct mappings *mappings, uint64_t address)
-{
-	const struct mapping *mapping = mappings->items;
-
-	while (mapping->end <= address)
-		mapping++;
-	return mapping;
-}
-
-/* Clears [start, end), which has no saved page. */
-static int add_clear(struct rollback *r, uint64_t start, uint64_t end)
-{
-	int err = 0;
-
-	while (start < end && !err) {
-		const struct mapping *mapping = find_mapping(&r->to->mappings, start);
-		const uint64_t stop = mapping->end < end ? mapping->end : end;
-
-		if (layout__kind(mapping) == LAYOUT_FILE || stop - start >= MANY_PAGES * PAGE_BYTES)
-			err = intervals__add(&r->discard, start, stop);
-		else
-			for (uint64_t at = start; at < stop && !err; at += PAGE_BYTES)
-				err = write_page(r, at, r->zeros);
-		start = stop;
-	}
-	return err;
-}
-
-static int add_cleared(struct rollback *r, const struct interval *range)
-{
-	uint64_t at = range->start, address;
-	int err = 0;
-
-	while (at < range->end && !err) {
-		if (!page_tree__next(&r->to->tree, at, range->end, &address))
-			address = range->end;
-		err = add_clear(r, at, address);
-		at = address + PAGE_BYTES;
-	}
-	return err;
-}
-
-static int look_at_pages(struct rollback *r)
-{
-	int err = find_pages(r);
-
-	for (size_t i = 0; i < r->write.count && !err; i++)
-		err = add_saved(r, &r->write.items[i]);
-	for (size_t i = 0; i < r->clear.count && !err; i++)
-		err = add_cleared(r, &r->clear.items[i]);
-	return err;
-}
-
-/* Memory that the kernel writes when it moves a thread to another processor: it stays as it is, but
- * for the sequence that the thread was in (registers__leave_sequence). */
-static int keep_rseq(struct rollback *r)
-{
-	const struct checkpoint *to = r->to;
-
-	r->areas = calloc(to->threads.count, sizeof(*r->areas));
-	if (!r->areas)
-		return -ENOMEM;
-	for (size_t i = 0; i < to->threads.count; i++) {
-		struct rseq_area *area = &r->areas[i];
-
-		area->bytes = to->registers[i].rseq_bytes < sizeof(area->rseq)
-				      ? to->registers[i].rseq_bytes
-				      : sizeof(area->rseq);
-		if (!to->registers[i].rseq || memory__read(r->attach->memory, to->registers[i].rseq,
-							   &area->rseq, area->bytes))
-			area->bytes = 0; /* a page that is not there yet: it has no area */
-		area->rseq.rseq_cs = 0;
-	}
-	return 0;
-}
-
-static int add_rseq(struct rollback *r)
-{
-	int err = 0;
-
-	for (size_t i = 0; i < r->to->threads.count && !err; i++) {
-		const uint64_t address = r->to->registers[i].rseq;
-		struct rseq_area *area = &r->areas[i];
-
-		if (area->bytes && intervals__find(&r->touched, address))
-			err = write_batch__add(&r->batch, (uint8_t *)&area->rseq, address,
-					       area->bytes);
-	}
-	return err;
-}
-
-static int write_bytes(struct rollback *r)
-{
-	uint64_t bytes, forced, failed;
-	int err = add_rseq(r);
-
-	return err ? err
-		   : write_batch__write(&r->batch, r->attach->memory, &bytes, &forced, &failed);
-}
-
 /* ---- files ---- */
 
 /* If they are only told, just before the process stops: that takes as long as all else. */
@@ -396,16 +190,13 @@ static int look(struct rollback *r)
 	err = look_at_mappings(r);
 	if (err)
 		return err;
-	err = look_at_pages(r);
+	err = rollback_pages__find(&r->pages, attach, r->to, &r->fresh);
 	if (err)
 		return err;
-	err = keep_rseq(r);
+	err = attach->serves_faults ? userfault__check(attach->pid, &r->pages.touched) : 0;
 	if (err)
 		return err;
-	err = attach->serves_faults ? userfault__check(attach->pid, &r->touched) : 0;
-	if (err)
-		return err;
-	if (!layout__is_same(&r->change) || r->discard.count || has_to_close(r))
+	if (!layout__is_same(&r->change) || r->pages.discard.count || has_to_close(r))
 		err = inject__open_held(attach->pid, r->to->threads.items[0].tid, &r->inject);
 	return err ? err : fault__pass("rollback", attach->pid);
 }
@@ -430,7 +221,7 @@ static int make_one(struct rollback *r, struct layout_change *again)
 		goto out;
 	err = count_fresh(r, again);
 	for (size_t i = 0; i < again->unmap.count && !err; i++)
-		err = add_saved(r, &again->unmap.items[i]);
+		err = rollback_pages__add(&r->pages, &again->unmap.items[i]);
 out:
 	(void)attach_state__arm(r->attach, &r->to->mappings, &again->unmap);
 	procfs__free_mappings(&now);
@@ -474,7 +265,7 @@ static int make_calls(struct rollback *r)
 	if (!layout__is_same(&r->change))
 		err = make_mappings(r);
 	if (!err)
-		err = remake__discard(r->inject, &r->discard);
+		err = remake__discard(r->inject, &r->pages.discard);
 	if (!err && has_to_close(r))
 		err = close_files(r);
 	closing = inject__close(r->inject);
@@ -503,7 +294,7 @@ static int change(struct rollback *r)
 	err = fault__pass("mapped", pid);
 	if (err)
 		goto out;
-	err = write_bytes(r);
+	err = rollback_pages__write(&r->pages);
 	if (err)
 		goto out;
 	err = fault__pass("written", pid);
@@ -550,7 +341,7 @@ static int roll_back(struct rollback *r)
 		give_up(r, err);
 		return -REASON_HALF_DONE;
 	}
-	attach_state__set_base(attach, r->to, &r->to->mappings, &r->touched);
+	attach_state__set_base(attach, r->to, &r->to->mappings, &r->pages.touched);
 	return freeze__kill_on_death(attach->freeze, false);
 }
 
@@ -560,16 +351,10 @@ static void clear(struct rollback *r)
 		(void)inject__close(r->surplus[i].inject);
 	(void)inject__close(r->inject);
 	free(r->surplus);
-	free(r->areas);
-	free(r->zeros);
 	procfs__free_mappings(&r->room);
 	layout__clear(&r->change);
 	intervals__clear(&r->fresh);
-	intervals__clear(&r->write);
-	intervals__clear(&r->clear);
-	intervals__clear(&r->discard);
-	intervals__clear(&r->touched);
-	write_batch__clear(&r->batch);
+	rollback_pages__clear(&r->pages);
 }
 
 static int run(struct attach *attach, const char *name, bool closes,
@@ -583,9 +368,6 @@ static int run(struct attach *attach, const char *name, bool closes,
 	*attach->detail = '\0';
 	if (!r.to)
 		return name ? -ENOENT : -REASON_NO_CHECKPOINT;
-	r.zeros = calloc(1, PAGE_BYTES);
-	if (!r.zeros)
-		return -ENOMEM;
 	err = closes ? 0 : look_at_files(&r);
 	if (!err)
 		err = attach_state__stop(attach, true);
@@ -599,8 +381,8 @@ static int run(struct attach *attach, const char *name, bool closes,
 	if (!err) {
 		attach->rollbacks++;
 		*ret_result = (struct attach_result){
-			.pages = r.pages,
-			.bytes = r.pages * PAGE_BYTES,
+			.pages = r.pages.count,
+			.bytes = r.pages.count * PAGE_BYTES,
 			.stop_ns = stop_ns,
 			.found = attach->found,
 			.threads = (uint32_t)r.to->threads.count,

@@ -4,8 +4,10 @@
  */
 #include "base/help.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 enum { KEY_USAGE = 0x100 };
 
@@ -40,3 +42,13 @@ static const struct argp_option option_list[] = {
 static const struct argp argp = {.options = option_list, .parser = read_option};
 
 const struct argp_child help__options[] = {{&argp, 0, NULL, 0}, {0}};
+
+const char *help__default_file(struct argp_state *state, const char *path)
+{
+	if (access(path, F_OK) && errno == ENOENT)
+		argp_failure(state, argp_err_exit_status, 0,
+			     "no FILE is given, and there is no %s here; usage: %s [OPTION...] "
+			     "[FILE]",
+			     path, state->name);
+	return path;
+}

@@ -12,4 +12,8 @@
  * argp_program_version. */
 extern const struct argp_child help__options[];
 
+/* No FILE was given, so it is path. If that is not there, says so and ends the program as wrong
+ * usage does (argp_err_exit_status). Returns path. */
+const char *help__default_file(struct argp_state *state, const char *path);
+
 #endif

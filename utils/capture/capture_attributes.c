@@ -15,8 +15,7 @@
 
 #include "capture/dumpable.h"
 #include "capture/proc_text.h"
-
-enum { GET_REGISTRATIONS = 1 << 9 }; /* of membarrier(2), Linux 6.3 */
+#include "image/registrations.h"
 
 _Static_assert(IMAGE_LIMITS == (int)RLIM_NLIMITS, "all of them");
 
@@ -58,27 +57,18 @@ static void capture_oom(struct image_attributes *attributes)
 	attributes->flags |= IMAGE_HAS_OOM;
 }
 
-/* Before 6.3 the kernel does not tell. But the command that needs a registration fails without. */
 static void capture_membarrier(struct image_attributes *attributes)
 {
-	static const struct {
-		int command, registration;
-	} pairs[] = {
-		{MEMBARRIER_CMD_PRIVATE_EXPEDITED, MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED},
-		{MEMBARRIER_CMD_PRIVATE_EXPEDITED_SYNC_CORE,
-		 MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED_SYNC_CORE},
-		{MEMBARRIER_CMD_PRIVATE_EXPEDITED_RSEQ,
-		 MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED_RSEQ},
-	};
-	const long told = syscall(SYS_membarrier, GET_REGISTRATIONS, 0, 0);
+	const long told = syscall(SYS_membarrier, REGISTRATIONS_GET_MEMBARRIERS, 0, 0);
 
 	if (told >= 0) {
 		attributes->membarrier = (uint32_t)told;
 		return;
 	}
-	for (size_t i = 0; i < sizeof(pairs) / sizeof(pairs[0]); i++) {
-		if (syscall(SYS_membarrier, pairs[i].command, 0, 0) == 0)
-			attributes->membarrier |= (uint32_t)pairs[i].registration;
+	for (size_t i = 0; i < REGISTRATIONS_MEMBARRIERS; i++) {
+		if (syscall(SYS_membarrier, registrations__membarriers[i].command, 0, 0) == 0)
+			attributes->membarrier |=
+				(uint32_t)registrations__membarriers[i].registration;
 	}
 }
 

@@ -7,7 +7,6 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/kcmp.h>
 #include <stdbool.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -16,6 +15,7 @@
 
 #include "base/nocancel.h"
 #include "capture/proc_text.h"
+#include "image/image_twin.h"
 
 enum { TEXT_BYTES = 4096 };
 
@@ -26,22 +26,6 @@ static bool is_hidden(int fd, const int *hidden)
 			return true;
 	}
 	return false;
-}
-
-/* The lower fd that shares this open file; -1 if there is none, or the kernel has no kcmp(2). */
-static int32_t find_twin(const struct image *image, const struct image_file *file)
-{
-	pid_t pid = getpid();
-
-	for (size_t i = 0; i < image->file_count; i++) {
-		const struct image_file *other = &image->files[i];
-
-		if (other->inode == file->inode && other->offset == file->offset &&
-		    other->dev_major == file->dev_major && other->dev_minor == file->dev_minor &&
-		    syscall(SYS_kcmp, pid, pid, KCMP_FILE, other->fd, file->fd) == 0)
-			return other->fd;
-	}
-	return -1;
 }
 
 /* Numbers of deleted files are given out again. 0: the file system does not know. */
@@ -85,7 +69,7 @@ static void add_file(struct capture *c, int fd)
 	n = readlink(path, text, sizeof(text));
 	if (n > 0 && (size_t)n < sizeof(text))
 		file->path = capture_strings__add(c, text, (size_t)n);
-	file->same_as = find_twin(image, file);
+	file->same_as = image_twin__find(getpid(), image, file);
 	image->file_count++;
 	if (!S_ISREG(st.st_mode) && !S_ISDIR(st.st_mode))
 		image->info.missing |= IMAGE_MISSING_FILES;

@@ -119,7 +119,6 @@ EXPORTED void quick_exit(int status)
 EXPORTED long syscall(long number, ...)
 {
 	uint64_t a[6];
-	long result;
 	va_list arguments;
 
 	va_start(arguments, number);
@@ -132,11 +131,7 @@ EXPORTED long syscall(long number, ...)
 		child__note_signal((int)a[0]);
 	if (number == SYS_seccomp)
 		child__must_end("the target filters its system calls");
-	result = raw_syscall__call6(number, a[0], a[1], a[2], a[3], a[4], a[5]);
-	if (result >= 0 || result < -4095)
-		return result;
-	errno = (int)-result;
-	return -1;
+	return next__result(raw_syscall__call6(number, a[0], a[1], a[2], a[3], a[4], a[5]));
 }
 
 /* First of all: then the handlers are the last to run. */

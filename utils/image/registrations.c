@@ -7,6 +7,7 @@
 
 #include <cpuid.h>
 #include <errno.h>
+#include <linux/membarrier.h>
 #include <linux/prctl.h>
 #include <sys/auxv.h>
 #include <sys/prctl.h>
@@ -22,6 +23,13 @@ enum {
 	RSEQ_BYTES = 32,            /* the original size, and the smallest */
 	FEATURE_SIZE = 27,          /* AT_RSEQ_FEATURE_SIZE, since Linux 6.3 */
 	CONTROL_BLOCK_BYTES = 2304, /* where the tid is looked for; glibc 2.36 has it at 720 */
+};
+
+const struct registrations_membarrier registrations__membarriers[REGISTRATIONS_MEMBARRIERS] = {
+	{MEMBARRIER_CMD_PRIVATE_EXPEDITED, MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED},
+	{MEMBARRIER_CMD_PRIVATE_EXPEDITED_SYNC_CORE,
+	 MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED_SYNC_CORE},
+	{MEMBARRIER_CMD_PRIVATE_EXPEDITED_RSEQ, MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED_RSEQ},
 };
 
 void registrations__find_tid(struct image_thread *thread)

@@ -29,6 +29,17 @@ void registrations__find_rseq(struct image_thread *thread);
 /* Has the calling thread registered anything with rseq(2)? Nothing changes. */
 bool registrations__has_rseq(void);
 
+/* The commands of membarrier(2) that fail if they are not registered. Before Linux 6.3 the kernel
+ * does not tell what is registered, so each is tried. */
+enum {
+	REGISTRATIONS_MEMBARRIERS = 3,
+	REGISTRATIONS_GET_MEMBARRIERS = 1 << 9, /* MEMBARRIER_CMD_GET_REGISTRATIONS */
+};
+struct registrations_membarrier {
+	int command, registration;
+};
+extern const struct registrations_membarrier registrations__membarriers[REGISTRATIONS_MEMBARRIERS];
+
 /* The extended states that the kernel has enabled, XCR0; 0 without XSAVE. */
 uint64_t registrations__xcr0(void);
 

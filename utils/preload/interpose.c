@@ -21,6 +21,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "base/raw_syscall.h"
 #include "capture/capture_advice.h"
 #include "image/image.h"
 #include "libckpt/handler.h"
@@ -281,19 +282,8 @@ EXPORTED int signalfd(int fd, const sigset_t *set, int flags)
 
 static long call(long number, long a, long b, long c, long d, long e, long f)
 {
-	register long r10 __asm__("r10") = d;
-	register long r8 __asm__("r8") = e;
-	register long r9 __asm__("r9") = f;
-	long result;
-
-	__asm__ volatile("syscall"
-			 : "=a"(result)
-			 : "0"(number), "D"(a), "S"(b), "d"(c), "r"(r10), "r"(r8), "r"(r9)
-			 : "rcx", "r11", "memory");
-	if (result >= 0 || result < -4095)
-		return result;
-	errno = (int)-result;
-	return -1;
+	return next__result(raw_syscall__call6(number, (uint64_t)a, (uint64_t)b, (uint64_t)c,
+					       (uint64_t)d, (uint64_t)e, (uint64_t)f));
 }
 
 /* Is it advice that a mapping keeps? MADV_DONTNEED and its like are done at once. */

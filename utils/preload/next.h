@@ -8,8 +8,18 @@
 #define PRELOAD_NEXT_H
 
 #include <dlfcn.h>
+#include <errno.h>
 
 #define EXPORTED __attribute__((visibility("default")))
+
+/* What the C library makes of the result of a system call: -1 and errno for -errno. */
+static inline long next__result(long result)
+{
+	if (result >= 0 || result < -4095)
+		return result;
+	errno = (int)-result;
+	return -1;
+}
 
 /* The function of that name behind ours. */
 #define NEXT(name)                                                                                 \

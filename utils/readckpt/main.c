@@ -85,11 +85,7 @@ static error_t parse_option(int key, char *argument, struct argp_state *state)
 		options->path = argument;
 		return 0;
 	case ARGP_KEY_NO_ARGS:
-		options->path = DEFAULT_PATH;
-		if (access(DEFAULT_PATH, F_OK) && errno == ENOENT)
-			argp_failure(state, EXIT_USAGE, 0,
-				     "no FILE is given, and there is no " DEFAULT_PATH
-				     " here; usage: readckpt [OPTION...] [FILE]");
+		options->path = help__default_file(state, DEFAULT_PATH);
 		return 0;
 	case ARGP_KEY_END:
 		if (options->json + options->dump + (options->squash != NULL) > 1)

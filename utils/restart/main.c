@@ -66,11 +66,7 @@ static error_t parse_option(int key, char *argument, struct argp_state *state)
 		options->path = argument;
 		return 0;
 	case ARGP_KEY_NO_ARGS:
-		options->path = DEFAULT_PATH;
-		if (access(DEFAULT_PATH, F_OK) && errno == ENOENT)
-			argp_failure(state, RESTART_FAILED, 0,
-				     "no FILE is given, and there is no " DEFAULT_PATH
-				     " here; usage: restart [OPTION...] [FILE]");
+		options->path = help__default_file(state, DEFAULT_PATH);
 		return 0;
 	default:
 		return ARGP_ERR_UNKNOWN;

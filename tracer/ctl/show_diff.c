@@ -2,16 +2,16 @@
  *
  * See show_diff.h.
  */
-#include "show_diff.h"
+#include "ctl/show_diff.h"
 
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
-#include "ask/answer.h"
+#include "ctl/answer.h"
 #include "base/log.h"
 #include "base/text.h"
-#include "heat_map.h"
+#include "ctl/heat_map.h"
 
 enum { RANGES_SHOWN = 8 }; /* of each mapping */
 

@@ -2,8 +2,8 @@
  *
  * The answer to `tracer ctl PID diff` for people: as a table, or as a picture in a file.
  */
-#ifndef TRACER_SHOW_DIFF_H
-#define TRACER_SHOW_DIFF_H
+#ifndef TRACER_CTL_SHOW_DIFF_H
+#define TRACER_CTL_SHOW_DIFF_H
 
 #include <stdbool.h>
 

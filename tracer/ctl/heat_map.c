@@ -2,13 +2,13 @@
  *
  * See heat_map.h. Here: reading, and text.
  */
-#include "heat_map.h"
+#include "ctl/heat_map.h"
 
 #include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
-#include "ask/answer.h"
+#include "ctl/answer.h"
 #include "base/text.h"
 
 enum { TEXT_COLUMNS = 64, TEXT_CELLS = 2048 };

@@ -2,7 +2,7 @@
  *
  * See diff.h. Only pages that the two checkpoints do not share are compared.
  */
-#include "attach/diff.h"
+#include "diff/diff.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,7 +11,7 @@
 #include "attach/attach_state.h"
 #include "attach/file_sources.h"
 #include "attach/layout.h"
-#include "attach/symbols.h"
+#include "diff/symbols.h"
 #include "base/clock.h"
 #include "base/page.h"
 #include "target/reason.h"
@@ -332,7 +332,7 @@ static int look_now(struct attach *attach, struct checkpoint **ret_now, uint64_t
 	return err;
 }
 
-int attach__diff(struct attach *attach, const char *from, const char *to, struct diff **ret_diff)
+int diff__compare(struct attach *attach, const char *from, const char *to, struct diff **ret_diff)
 {
 	struct comparing c = {.attach = attach};
 	struct checkpoint *now = NULL;

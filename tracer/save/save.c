@@ -1,21 +1,22 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * A checkpoint as an image that restart(1) takes: attach__save(). While the process stands still,
+ * See save.h. While the process stands still,
  * it is described, and shared memory is copied, which no checkpoint has. The image is written when
  * the process runs on. A page is taken from the first place that has it:
  *
  *	the checkpoint, the copy, the file of the mapping; or else it is zeros.
  */
+#include "save/save.h"
+
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include "attach/attach.h"
 #include "attach/attach_state.h"
 #include "attach/copy.h"
-#include "attach/describe.h"
+#include "save/describe.h"
 #include "attach/file_sources.h"
-#include "attach/landing.h"
+#include "save/landing.h"
 #include "attach/layout.h"
 #include "base/clock.h"
 #include "base/progress.h"
@@ -372,8 +373,8 @@ static void say_failure(struct saving *s, const char *path, int err)
 			       failure->step, path, image_failure__reason(failure, err));
 }
 
-int attach__save(struct attach *attach, const char *path, const char *name,
-		 struct attach_result *ret_result)
+int save__image(struct attach *attach, const char *path, const char *name,
+		struct attach_result *ret_result)
 {
 	struct saving s = {.attach = attach, .name = name};
 	int err;

@@ -3,11 +3,11 @@
  * What the kernel keeps for a process beside its memory, as an image has it: read from /proc, and
  * by system calls that the process makes for us (inject.h). For a process that stands still.
  */
-#ifndef TRACER_ATTACH_DESCRIBE_H
-#define TRACER_ATTACH_DESCRIBE_H
+#ifndef TRACER_SAVE_DESCRIBE_H
+#define TRACER_SAVE_DESCRIBE_H
 
 #include <sys/time.h>
-#include "attach/landing.h"
+#include "save/landing.h"
 #include "image/image_draft.h"
 #include "target/registers.h"
 #include "target/threads.h"
@@ -34,8 +34,21 @@ struct description { /* zero-initialised: empty; must not be moved once it is fi
  */
 int describe__process(const struct described *process, struct description *ret);
 
-/* Fills in the open files. Part of describe__process(). 0, -ENOMEM, -ESRCH or another -errno. */
+/* Parts of describe__process(), each in a file of its own. All return 0, -ENOMEM, -ESRCH or another
+ * -errno. */
+
+/* What /proc tells. */
+int describe__proc(const struct described *process, struct description *ret);
+
+/* The open files. */
 int describe__files(pid_t pid, struct image_draft *draft);
+
+/* What the threads answer, each for itself, and the main one for the process. The draft has the
+ * threads already. Also returns what inject__open_held() does. */
+int describe__ask(const struct described *process, struct description *ret);
+
+/* Signals that are pending. */
+int describe__pending(pid_t pid, struct description *ret);
 
 /* Reads what madvise(2) said of the mappings, which are there. 0, -ENOMEM, -ESRCH or -errno. */
 int describe__advice(pid_t pid, struct image_draft *draft);

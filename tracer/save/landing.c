@@ -3,7 +3,7 @@
  * See landing.h. Sources: arch/x86/kernel/signal_64.c and fpu/signal.c of Linux 6.18 for the frame;
  * Intel's manual, volume 1, chapter 13, for the extended state.
  */
-#include "attach/landing.h"
+#include "save/landing.h"
 
 #include <cpuid.h>
 #include <errno.h>

@@ -5,7 +5,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
-#include <linux/kcmp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,24 +12,10 @@
 #include <sys/syscall.h>
 #include <sys/sysmacros.h>
 #include <unistd.h>
-#include "attach/describe.h"
+#include "save/describe.h"
 #include "attach/open_files.h"
 #include "image/image_advice.h"
-
-/* The lower descriptor that shares this open file; -1 if there is none, or the kernel has no
- * kcmp(2). */
-static int32_t find_twin(pid_t pid, const struct image *image, const struct image_file *file)
-{
-	for (size_t i = 0; i < image->file_count; i++) {
-		const struct image_file *other = &image->files[i];
-
-		if (other->inode == file->inode && other->offset == file->offset &&
-		    other->dev_major == file->dev_major && other->dev_minor == file->dev_minor &&
-		    syscall(SYS_kcmp, pid, pid, KCMP_FILE, other->fd, file->fd) == 0)
-			return other->fd;
-	}
-	return -1;
-}
+#include "image/image_twin.h"
 
 /* Numbers of deleted files are given out again. 0: the file system does not know. */
 static uint64_t find_birth(pid_t pid, int fd)
@@ -90,7 +75,7 @@ static int add_file(pid_t pid, struct image_draft *draft, int fd)
 		.path = path,
 	};
 	read_info(file, text);
-	file->same_as = find_twin(pid, image, file);
+	file->same_as = image_twin__find(pid, image, file);
 	image->sizes[image->file_count] = (uint64_t)st.st_size;
 	if (S_ISREG(st.st_mode))
 		image->births[image->file_count] = find_birth(pid, fd);

@@ -3,7 +3,7 @@
  * See symbols.h. The files are those of the process, so nothing in them is trusted: libelf checks
  * tables, and names are cut. Source: elf(5).
  */
-#include "attach/symbols.h"
+#include "diff/symbols.h"
 
 #include <gelf.h>
 #include <stdbool.h>

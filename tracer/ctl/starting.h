@@ -2,8 +2,8 @@
  *
  * A tracer takes a moment to listen. tracer ctl waits for one that has just been started.
  */
-#ifndef TRACER_STARTING_H
-#define TRACER_STARTING_H
+#ifndef TRACER_CTL_STARTING_H
+#define TRACER_CTL_STARTING_H
 
 #include <stdbool.h>
 #include <sys/types.h>

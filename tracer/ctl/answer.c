@@ -3,7 +3,7 @@
  * See answer.h. Always holds: a place in the text is either one that a value was found to begin at,
  * or NULL.
  */
-#include "ask/answer.h"
+#include "ctl/answer.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -2,14 +2,14 @@
  *
  * What differs in the memory of a process between two instants, in chunks of 256 bytes.
  *
- *	attach__diff(A, B) --> mappings, each with its share of changed chunks in cells
+ *	diff__compare(A, B) --> mappings, each with its share of changed chunks in cells
  *	                       the first ranges of changed chunks, in address order
  *
  * A cell is a power of two of bytes: as small as it can be if there are to be at most DIFF_CELLS.
  * Always holds: what is kept takes no more memory for a large process than for a small one.
  */
-#ifndef TRACER_ATTACH_DIFF_H
-#define TRACER_ATTACH_DIFF_H
+#ifndef TRACER_DIFF_DIFF_H
+#define TRACER_DIFF_DIFF_H
 
 #include "attach/attach.h"
 
@@ -54,7 +54,7 @@ struct diff {
  * Returns 0 and *ret_diff (diff__free); -ENOENT; -REASON_NO_CHECKPOINT; -ENOMEM; or what
  * attach__checkpoint() returns.
  */
-int attach__diff(struct attach *attach, const char *from, const char *to, struct diff **ret_diff);
+int diff__compare(struct attach *attach, const char *from, const char *to, struct diff **ret_diff);
 
 /* diff__free(NULL) is harmless. */
 void diff__free(struct diff *diff);

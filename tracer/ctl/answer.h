@@ -8,8 +8,8 @@
  *	for (item = answer__items(answer, "checkpoints"); item; item = answer__next(item))
  *		answer__text(item, "name", name, sizeof(name))
  */
-#ifndef TRACER_ASK_ANSWER_H
-#define TRACER_ASK_ANSWER_H
+#ifndef TRACER_CTL_ANSWER_H
+#define TRACER_CTL_ANSWER_H
 
 #include <stdbool.h>
 #include <stddef.h>

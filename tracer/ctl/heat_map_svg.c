@@ -3,7 +3,7 @@
  * See heat_map.h. Cells beside each other that have the same colour are one rectangle.
  */
 #include <errno.h>
-#include "heat_map.h"
+#include "ctl/heat_map.h"
 
 enum { CELL = 6, LINE = 18, MARGIN = 12, WIDTH = 2 * MARGIN + HEAT_MAP_COLUMNS * CELL };
 

@@ -8,8 +8,8 @@
  *	[ ][ ][ ]
  *	12 mappings  3.4 MiB, nothing has changed
  */
-#ifndef TRACER_HEAT_MAP_H
-#define TRACER_HEAT_MAP_H
+#ifndef TRACER_CTL_HEAT_MAP_H
+#define TRACER_CTL_HEAT_MAP_H
 
 #include <stdbool.h>
 #include <stddef.h>

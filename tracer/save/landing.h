@@ -10,8 +10,8 @@
  * the timers. Then each gives itself all its registers, with the call that ends a signal handler
  * (rt_sigreturn(2)). The stacks of the program are not touched, so none can be too small.
  */
-#ifndef TRACER_ATTACH_LANDING_H
-#define TRACER_ATTACH_LANDING_H
+#ifndef TRACER_SAVE_LANDING_H
+#define TRACER_SAVE_LANDING_H
 
 #include <stddef.h>
 #include <stdint.h>

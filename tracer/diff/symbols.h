@@ -3,8 +3,8 @@
  * The names of variables of a process, from the symbol tables of the ELF files that it has mapped.
  * A file is read when an address in it is first asked for.
  */
-#ifndef TRACER_ATTACH_SYMBOLS_H
-#define TRACER_ATTACH_SYMBOLS_H
+#ifndef TRACER_DIFF_SYMBOLS_H
+#define TRACER_DIFF_SYMBOLS_H
 
 #include <stddef.h>
 #include <stdint.h>

@@ -2,7 +2,7 @@
  *
  * See starting.h. A tracer is recognised by its name, and by the words that it was started with.
  */
-#include "starting.h"
+#include "ctl/starting.h"
 
 #include <dirent.h>
 #include <stdint.h>

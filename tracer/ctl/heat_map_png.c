@@ -8,7 +8,7 @@
 #include <png.h>
 #include <stdlib.h>
 #include <string.h>
-#include "heat_map.h"
+#include "ctl/heat_map.h"
 
 enum {
 	CELL = 6,

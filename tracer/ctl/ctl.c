@@ -2,7 +2,7 @@
  *
  * See ctl.h. What the user types is checked here, so that a word can never be two requests.
  */
-#include "ctl.h"
+#include "ctl/ctl.h"
 
 #include <argp.h>
 #include <errno.h>
@@ -14,7 +14,7 @@
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
-#include "ask/answer.h"
+#include "ctl/answer.h"
 #include "ask/command.h"
 #include "ask/socket.h"
 #include "ask/word.h"
@@ -23,8 +23,8 @@
 #include "base/parse.h"
 #include "base/progress.h"
 #include "base/text.h"
-#include "show_diff.h"
-#include "starting.h"
+#include "ctl/show_diff.h"
+#include "ctl/starting.h"
 
 enum {
 	LOOK_MS = 20,       /* how often a socket that is not there yet is looked for */

@@ -1,0 +1,230 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * See rollback_pages.h.
+ */
+#include "attach/rollback_pages.h"
+
+#include <errno.h>
+#include <linux/rseq.h>
+#include <stdlib.h>
+#include "attach/layout.h"
+#include "base/page.h"
+
+enum { MANY_PAGES = 64 }; /* of zeros: they are discarded, not written */
+
+struct rseq_area {
+	struct rseq rseq;
+	size_t bytes; /* 0: there is none */
+};
+
+static int add_page(uint64_t address, void *argument)
+{
+	return intervals__add(argument, address, address + PAGE_BYTES);
+}
+
+/* What the mappings of the checkpoint that are saved have in common with pages. */
+static int limit_to_saved(const struct rollback_pages *p, struct intervals *pages)
+{
+	const struct mappings *mappings = &p->to->mappings;
+	struct intervals saved = {0}, rest = {0};
+	int err = 0;
+
+	for (size_t i = 0; i < mappings->count && !err; i++)
+		if (layout__is_saved(&mappings->items[i]))
+			err = intervals__add(&saved, mappings->items[i].start,
+					     mappings->items[i].end);
+	if (!err)
+		err = intervals__intersect(pages, &saved, &rest);
+	intervals__clear(&saved);
+	intervals__clear(pages);
+	*pages = rest;
+	return err;
+}
+
+/* Finds W and C, both still with what belongs to the other. */
+static int find_pages(struct rollback_pages *p, const struct intervals *fresh)
+{
+	struct attach *attach = p->attach;
+	struct intervals different = {0}, clear = {0};
+	int err = 0;
+
+	if (attach->base)
+		err = page_tree__compare(&attach->base->tree, &p->to->tree, add_page, &different);
+	if (err)
+		goto out;
+	err = intervals__copy(&attach->changes.written, &p->write);
+	if (err)
+		goto out;
+	err = intervals__unite(&p->write, &different);
+	if (err)
+		goto out;
+	err = intervals__unite(&p->write, fresh);
+	if (err)
+		goto out;
+	err = limit_to_saved(p, &p->write);
+	if (err)
+		goto out;
+	err = intervals__copy(&attach->changes.data, &clear);
+	if (err)
+		goto out;
+	err = intervals__unite(&clear, &different);
+	if (err)
+		goto out;
+	err = intervals__subtract(&clear, fresh, &p->clear);
+	if (err)
+		goto out;
+	err = limit_to_saved(p, &p->clear);
+out:
+	intervals__clear(&different);
+	intervals__clear(&clear);
+	return err;
+}
+
+static int write_page(struct rollback_pages *p, uint64_t address, uint8_t *bytes)
+{
+	int err = intervals__add(&p->touched, address, address + PAGE_BYTES);
+
+	p->count++;
+	return err ? err : write_batch__add(&p->batch, bytes, address, PAGE_BYTES);
+}
+
+int rollback_pages__add(struct rollback_pages *p, const struct interval *range)
+{
+	const struct page_tree *tree = &p->to->tree;
+	uint64_t address = 0;
+	uint32_t page;
+	int err = 0;
+
+	for (uint64_t at = range->start;
+	     !err && (page = page_tree__next(tree, at, range->end, &address));
+	     at = address + PAGE_BYTES)
+		err = write_page(p, address, page_store__bytes(tree->store, page));
+	return err;
+}
+
+/* The mapping that holds address, which is in one. */
+static const struct mapping *find_mapping(const struct mappings *mappings, uint64_t address)
+{
+	const struct mapping *mapping = mappings->items;
+
+	while (mapping->end <= address)
+		mapping++;
+	return mapping;
+}
+
+/* Clears [start, end), which has no saved page. */
+static int add_clear(struct rollback_pages *p, uint64_t start, uint64_t end)
+{
+	int err = 0;
+
+	while (start < end && !err) {
+		const struct mapping *mapping = find_mapping(&p->to->mappings, start);
+		const uint64_t stop = mapping->end < end ? mapping->end : end;
+
+		if (layout__kind(mapping) == LAYOUT_FILE || stop - start >= MANY_PAGES * PAGE_BYTES)
+			err = intervals__add(&p->discard, start, stop);
+		else
+			for (uint64_t at = start; at < stop && !err; at += PAGE_BYTES)
+				err = write_page(p, at, p->zeros);
+		start = stop;
+	}
+	return err;
+}
+
+static int add_cleared(struct rollback_pages *p, const struct interval *range)
+{
+	uint64_t at = range->start, address;
+	int err = 0;
+
+	while (at < range->end && !err) {
+		if (!page_tree__next(&p->to->tree, at, range->end, &address))
+			address = range->end;
+		err = add_clear(p, at, address);
+		at = address + PAGE_BYTES;
+	}
+	return err;
+}
+
+static int list_pages(struct rollback_pages *p, const struct intervals *fresh)
+{
+	int err = find_pages(p, fresh);
+
+	for (size_t i = 0; i < p->write.count && !err; i++)
+		err = rollback_pages__add(p, &p->write.items[i]);
+	for (size_t i = 0; i < p->clear.count && !err; i++)
+		err = add_cleared(p, &p->clear.items[i]);
+	return err;
+}
+
+/* Memory that the kernel writes when it moves a thread to another processor: it stays as it is, but
+ * for the sequence that the thread was in (registers__leave_sequence). */
+static int keep_rseq(struct rollback_pages *p)
+{
+	const struct checkpoint *to = p->to;
+
+	p->areas = calloc(to->threads.count, sizeof(*p->areas));
+	if (!p->areas)
+		return -ENOMEM;
+	for (size_t i = 0; i < to->threads.count; i++) {
+		struct rseq_area *area = &p->areas[i];
+
+		area->bytes = to->registers[i].rseq_bytes < sizeof(area->rseq)
+				      ? to->registers[i].rseq_bytes
+				      : sizeof(area->rseq);
+		if (!to->registers[i].rseq || memory__read(p->attach->memory, to->registers[i].rseq,
+							   &area->rseq, area->bytes))
+			area->bytes = 0; /* a page that is not there yet: it has no area */
+		area->rseq.rseq_cs = 0;
+	}
+	return 0;
+}
+
+static int add_rseq(struct rollback_pages *p)
+{
+	int err = 0;
+
+	for (size_t i = 0; i < p->to->threads.count && !err; i++) {
+		const uint64_t address = p->to->registers[i].rseq;
+		struct rseq_area *area = &p->areas[i];
+
+		if (area->bytes && intervals__find(&p->touched, address))
+			err = write_batch__add(&p->batch, (uint8_t *)&area->rseq, address,
+					       area->bytes);
+	}
+	return err;
+}
+
+int rollback_pages__write(struct rollback_pages *p)
+{
+	uint64_t bytes, forced, failed;
+	int err = add_rseq(p);
+
+	return err ? err
+		   : write_batch__write(&p->batch, p->attach->memory, &bytes, &forced, &failed);
+}
+
+int rollback_pages__find(struct rollback_pages *p, struct attach *attach, struct checkpoint *to,
+			 const struct intervals *fresh)
+{
+	int err;
+
+	p->attach = attach;
+	p->to = to;
+	p->zeros = calloc(1, PAGE_BYTES);
+	if (!p->zeros)
+		return -ENOMEM;
+	err = list_pages(p, fresh);
+	return err ? err : keep_rseq(p);
+}
+
+void rollback_pages__clear(struct rollback_pages *p)
+{
+	free(p->areas);
+	free(p->zeros);
+	intervals__clear(&p->write);
+	intervals__clear(&p->clear);
+	intervals__clear(&p->discard);
+	intervals__clear(&p->touched);
+	write_batch__clear(&p->batch);
+	*p = (struct rollback_pages){0};
+}

@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * The pages that a rollback writes and clears, of a process that stands still. All memory that is
+ * needed is found before the first byte is written.
+ *
+ *	W: pages to be written   (written ∪ different from base ∪ mapped again) that are saved
+ *	C: pages to be cleared   (those with data ∪ different from base) that are not saved
+ */
+#ifndef TRACER_ATTACH_ROLLBACK_PAGES_H
+#define TRACER_ATTACH_ROLLBACK_PAGES_H
+
+#include "attach/attach_state.h"
+#include "target/write_batch.h"
+
+struct rseq_area;
+
+struct rollback_pages { /* zero-initialised: empty */
+	struct attach *attach;
+	struct checkpoint *to;
+	struct intervals write;   /* W; first with pages that are not saved */
+	struct intervals clear;   /* C; likewise */
+	struct intervals discard; /* of C: what the process discards by a call */
+	struct intervals touched; /* of both: what is written */
+	struct write_batch batch;
+	struct rseq_area *areas; /* of the threads of the checkpoint */
+	uint8_t *zeros;          /* a page */
+	uint64_t count;          /* that are written */
+};
+
+/* Finds them. attach->changes are of now. fresh: what will be mapped again. Returns 0 or -errno. */
+int rollback_pages__find(struct rollback_pages *pages, struct attach *attach, struct checkpoint *to,
+			 const struct intervals *fresh);
+
+/* Adds the saved pages of a range that was mapped again after all. Returns 0 or -ENOMEM. */
+int rollback_pages__add(struct rollback_pages *pages, const struct interval *range);
+
+/* Writes all but pages->discard. Returns 0 or -errno: then some may have been written. */
+int rollback_pages__write(struct rollback_pages *pages);
+
+/* Frees what it holds; harmless on an empty one. */
+void rollback_pages__clear(struct rollback_pages *pages);
+
+#endif
