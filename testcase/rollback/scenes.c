@@ -235,7 +235,9 @@ static int run_list(const struct scene *list, const char *only, enum rollback_wa
 
 int main(int argc, char **argv)
 {
-	static const struct scene *const lists[] = {scenes_memory, scenes_process, scenes_chance};
+	enum { LISTS = 3 };
+	static const struct scene *const lists[LISTS] = {scenes_memory, scenes_process,
+							 scenes_chance};
 	const char *only = argc > 1 ? argv[1] : NULL;
 	int failed = 0, number = 0;
 
@@ -252,7 +254,7 @@ int main(int argc, char **argv)
 			       names[way]);
 			continue;
 		}
-		for (size_t i = 0; i < sizeof(lists) / sizeof(*lists); i++)
+		for (size_t i = 0; i < LISTS; i++)
 			failed += run_list(lists[i], only, way, &number);
 	}
 	printf("1..%d\n", number);
