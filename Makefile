@@ -402,7 +402,7 @@ test-fuzz: fuzz-targets $(BUILD)/forkserver/driver
 bench-fuzz: fuzz-targets
 	testcase/fuzz-targets/bench.sh
 
-#: bench       measure, about twelve minutes (as root); leaves results/bench-TIME.csv and plots
+#: bench       measure, about ten minutes (as root); leaves results/bench-TIME.csv and plots
 bench: all $(BENCH)
 	$(Q)utils/deps.sh $(BENCH_PACKAGES)
 	testcase/bench/bench.sh

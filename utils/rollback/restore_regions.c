@@ -2,8 +2,8 @@
  *
  * See restore_regions.h.
  *
- * The first write to an armed page costs a fault, and arming it again a system call: together ten
- * to twenty times as much as to copy it back. So a page that is written in most rounds is hot: it
+ * The first write to an armed page costs a fault, and arming it again a system call: together much
+ * more than to copy it back. So a page that is written in most rounds is hot: it
  * is left unarmed, and copied back each time. A few hot pages of each round are compared first:
  * those that were not written cool down, and are armed again in the end.
  *
