@@ -78,6 +78,7 @@ struct run {                /* one case being run; on the main thread's stack */
 	uint64_t seconds;   /* for the cases that loop; 0: once */
 	unsigned int power; /* -n */
 	int answered;       /* a tracer has answered at least once */
+	int quiet;          /* only the result is printed */
 	struct tally save, recover;
 };
 
@@ -117,8 +118,10 @@ int run__interrupted(void);
 void *run__map(const struct run *run, size_t bytes, int shared, void *hint);
 
 /* One line to stdout, or to stderr, with a single write(2) and no buffer outside the stack. They
- * begin it with the name of the case, and end it. */
+ * begin it with the name of the case, and end it. run__print is silent if the run is quiet. */
 void run__print(const struct run *run, const char *format, ...)
+	__attribute__((format(printf, 2, 3)));
+void run__print_result(const struct run *run, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
 void run__complain(const struct run *run, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));

@@ -68,6 +68,17 @@ void run__print(const struct run *run, const char *format, ...)
 {
 	va_list args;
 
+	if (run->quiet)
+		return;
+	va_start(args, format);
+	write_line(STDOUT_FILENO, run, format, args);
+	va_end(args);
+}
+
+void run__print_result(const struct run *run, const char *format, ...)
+{
+	va_list args;
+
 	va_start(args, format);
 	write_line(STDOUT_FILENO, run, format, args);
 	va_end(args);
@@ -195,10 +206,10 @@ void run__report(const struct run *run, size_t bytes, enum result result)
 			   (double)bytes * (double)calls / 1048576 / seconds, bytes,
 			   (unsigned long long)calls, seconds);
 	if (result == RESULT_OK)
-		run__print(run, "ok, every byte is right (seed %llu)",
-			   (unsigned long long)run->seed);
+		run__print_result(run, "ok, every byte is right (seed %llu)",
+				  (unsigned long long)run->seed);
 	else
-		run__print(run, "%s (seed %llu)",
-			   result == RESULT_WRONG ? "FAILED" : "could not be run",
-			   (unsigned long long)run->seed);
+		run__print_result(run, "%s (seed %llu)",
+				  result == RESULT_WRONG ? "FAILED" : "could not be run",
+				  (unsigned long long)run->seed);
 }

@@ -45,7 +45,7 @@ static const struct test_case cases[] = {
 struct arguments {
 	uint64_t seconds, power, seed;
 	const struct test_case *only; /* NULL: all */
-	int list;
+	int list, quiet;
 };
 
 enum { OPTION_CASE = 256, OPTION_LIST, OPTION_SEED };
@@ -95,6 +95,9 @@ static error_t read_option(int key, char *text, struct argp_state *state)
 	case OPTION_LIST:
 		arguments->list = 1;
 		return 0;
+	case 'q':
+		arguments->quiet = 1;
+		return 0;
 	case ARGP_KEY_ARG:
 		argp_error(state, "'%s' is not an option; there are no other arguments", text);
 		return EINVAL;
@@ -113,6 +116,7 @@ static void read_arguments(int argc, char **argv, struct arguments *arguments)
 		{"case", OPTION_CASE, "NAME", 0, "The case to run, or 'all' (default idle)", 0},
 		{"list", OPTION_LIST, NULL, 0, "List the cases and exit", 0},
 		{"seed", OPTION_SEED, "N", 0, "Seed of all data (default 23)", 0},
+		{"quiet", 'q', NULL, 0, "Print the results only", 0},
 		{0},
 	};
 	const struct argp parser = {
@@ -174,6 +178,7 @@ static enum result run_one(const struct test_case *test, const struct arguments 
 		.seconds = seconds,
 		.power = (unsigned int)arguments->power,
 		.answered = *answered,
+		.quiet = arguments->quiet,
 	};
 	enum result result = test->run(&run);
 
@@ -201,8 +206,8 @@ static enum result run_all(const struct arguments *arguments)
 		right += result == RESULT_OK;
 		worst = result > worst ? result : worst;
 	}
-	run__print(&summary, "%u of %u cases ok, %u failed, %u not run", right, CASES, done - right,
-		   CASES - done);
+	run__print_result(&summary, "%u of %u cases ok, %u failed, %u not run", right, CASES,
+			  done - right, CASES - done);
 	return worst;
 }
 

@@ -51,6 +51,12 @@ run_case()
 	run_case --case shared -n 15 --seed 3
 }
 
+@test 'with -q testcase prints its results only' {
+	trace "$TESTCASE" -q -t 0 --case repeat --seed 23
+	expect_status 0
+	[ "$(cat "$out")" = 'repeat: ok, every byte is right (seed 23)' ]
+}
+
 @test 'loops of idle and scramble' {
 	trace "$TESTCASE" -t 2 --case all -n 5
 	expect_status 0

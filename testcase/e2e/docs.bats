@@ -332,8 +332,19 @@ expect_program()
 	expect_program with_library 23
 }
 
-@test 'README.md has at most 1,000 words' {
+@test 'README.md has at most 1,000 words, and 350 outside of code and tables' {
 	[ "$(wc -w <"$TREE/README.md")" -le 1000 ]
+	[ "$(sed '/^```/,/^```$/d; /^[|!]/d' "$TREE/README.md" | wc -w)" -le 350 ]
+}
+
+@test 'the transcript in README.md is what its command prints' {
+	grep -q -x 'cd build && ./tracer ./testcase -q -t 2' "$TREE/README.md"
+	trace "$TESTCASE" -q -t 2
+	expect_status 0
+	[ "$(cat "$out" "$err" | wc -l)" -le 12 ]
+	for line in "$(cat "$out")" "$(grep 'copy MiB/s' "$err")"; do
+		grep -q -x -F -- "$line" "$TREE/README.md"
+	done
 }
 
 @test 'links and paths in documents, manual pages and comments lead somewhere' {
