@@ -21,7 +21,8 @@
 #include <unistd.h>
 
 #include "become/die.h"
-#include "become/replace_memory.h"
+#include "become/memory.h"
+#include "become/move_away.h"
 #include "become/threads.h"
 #include "image/registrations.h"
 
@@ -106,8 +107,8 @@ static void set_limits(const struct plan *plan)
 
 __attribute__((noreturn, used)) static void run(struct plan *plan)
 {
-	replace_memory__leave(plan);
-	replace_memory__make(plan);
+	move_away__unmap_restart(plan);
+	memory__make(plan);
 	set_numbers(plan);
 	set_signals(plan);
 	tell_process(plan);

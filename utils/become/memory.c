@@ -1,68 +1,22 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * See replace_memory.h.
+ * See memory.h.
  */
-#include "become/replace_memory.h"
+#include "become/memory.h"
 
 #include <errno.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include "base/page.h"
 #include "become/die.h"
 #include "become/load.h"
+#include "become/move_away.h"
 
 static void *at(uint64_t address)
 {
 	return (void *)address; /* NOLINT: an address of the image */
 }
-
-/* ---- leaving ---- */
-
-/* vvar and vdso go to a place where nothing of the image will be, or from there to theirs. */
-static void move_kernel_parts(const struct plan *plan, bool to_shelter)
-{
-	uint64_t shelter = plan->shelter;
-
-	for (size_t i = 0; i < plan->move_count; i++) {
-		const struct plan_move *move = &plan->moves[i];
-		uint64_t from = to_shelter ? move->from : shelter;
-		uint64_t to = to_shelter ? shelter : move->to;
-
-		if (mremap(at(from), move->bytes, move->bytes, MREMAP_MAYMOVE | MREMAP_FIXED,
-			   at(to)) == MAP_FAILED)
-			die__of("the kernel does not let the vdso be moved", -errno);
-		shelter += move->bytes;
-	}
-}
-
-static uint64_t shelter_end(const struct plan *plan)
-{
-	uint64_t end = plan->shelter;
-
-	for (size_t i = 0; i < plan->move_count; i++)
-		end += plan->moves[i].bytes;
-	return end;
-}
-
-static void unmap(uint64_t start, uint64_t end)
-{
-	if (start < end)
-		die__unless(munmap(at(start), end - start), "cannot leave the old memory");
-}
-
-void replace_memory__leave(const struct plan *plan)
-{
-	const uint64_t top = (1ULL << 47) - PAGE_BYTES;
-
-	move_kernel_parts(plan, true);
-	unmap(0, plan->program_start);
-	unmap(plan->program_end, plan->start);
-	unmap(shelter_end(plan), top);
-}
-
-/* ---- making ---- */
 
 static void map(const struct plan_mapping *m)
 {
@@ -119,7 +73,7 @@ __attribute__((noreturn)) static void die_of_image(const struct plan *plan,
 	die__about(path, load__reason_text(failure->reason), failure->err);
 }
 
-void replace_memory__make(const struct plan *plan)
+void memory__make(const struct plan *plan)
 {
 	struct load_failure failure;
 
@@ -135,5 +89,5 @@ void replace_memory__make(const struct plan *plan)
 				    "cannot protect memory of the process");
 		advise(m);
 	}
-	move_kernel_parts(plan, false);
+	move_away__give_back_vdso(plan);
 }
