@@ -242,3 +242,22 @@ int pagemap__protect_all(const struct pagemap *p, uint64_t start, uint64_t end)
 		err = scan_once(p->fd, &argument, &start);
 	return err < 0 ? err : 0;
 }
+
+bool pagemap__has_clean(const struct pagemap *p, uint64_t start, uint64_t end)
+{
+	struct pagemap_run run;
+	struct scan_argument argument = {
+		.end = end,
+		.vec = (uintptr_t)&run,
+		.vec_len = 1,
+		.max_pages = 1,
+		.category_inverted = PAGEMAP_WRITTEN,
+		.category_mask = PAGEMAP_WRITTEN,
+		.category_anyof_mask = HOLDS_DATA,
+	};
+	int count = 0;
+
+	while (start < end && count == 0)
+		count = scan_once(p->fd, &argument, &start);
+	return count != 0;
+}

@@ -61,15 +61,12 @@ bool write_protect__is_open(int uffd, uint64_t inode)
 	       (st.st_mode & S_IFMT) == 0;
 }
 
-/* A page may bear the mark of an earlier registration that mremap(2) took away, and be writable all
- * the same (seen with Linux 6.18). It would look clean, so the marks are taken away. */
 int write_protect__register(int uffd, uint64_t start, uint64_t end)
 {
 	struct uffdio_register range = {.range = {.start = start, .len = end - start},
 					.mode = UFFDIO_REGISTER_MODE_WP};
-	long err = control(uffd, UFFDIO_REGISTER, &range);
 
-	return err ? (int)err : write_protect__release(uffd, start, end);
+	return (int)control(uffd, UFFDIO_REGISTER, &range);
 }
 
 int write_protect__release(int uffd, uint64_t start, uint64_t end)

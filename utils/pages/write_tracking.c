@@ -159,6 +159,11 @@ int write_tracking__arm(const struct write_tracking *t, const struct pagemap *p,
 	if (t->way != WRITE_TRACKING_PROTECT)
 		return 0;
 	err = write_protect__register(t->uffd, start, end);
+	if (err)
+		return err;
+	/* To take all marks away costs as much as to set them. */
+	if (pagemap__has_clean(p, start, end))
+		err = write_protect__release(t->uffd, start, end);
 	return err ? err : pagemap__protect(p, start, end);
 }
 
