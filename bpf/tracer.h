@@ -314,6 +314,7 @@ enum event_kind {
 	EVENT_PREPARE = 7, /* the target polls, user space must act first */
 	EVENT_COPIED = 8,  /* the copy is done */
 	EVENT_WAKE = 9,    /* nothing; it wakes user space */
+	EVENT_LOST = 10,   /* the ring was full; user space tells that to itself */
 };
 
 struct event {

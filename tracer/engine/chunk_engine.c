@@ -71,6 +71,14 @@ static int doom_all(struct chunk_engine *chunks)
 	return 0;
 }
 
+/* Nobody knows any more which chunks are registered. */
+static int forget(struct chunk_engine *chunks)
+{
+	intervals__clear(&chunks->engine.ranges);
+	intervals__clear(&chunks->doomed);
+	return chunk_snapshot__drop_all(chunks->snapshot);
+}
+
 /* The chunks of a new range found no room. With more room the next range will, and this one is
  * registered before the next copy; at the limit the user must know. Several ranges may have been
  * refused before we hear of the first: room is made for all of them, once. */
@@ -95,6 +103,8 @@ static int note(struct engine *engine, const struct event *event)
 	int err;
 
 	switch (event->kind) {
+	case EVENT_LOST:
+		return forget(chunks);
 	case EVENT_EXEC:
 		return doom_all(chunks);
 	case EVENT_ADDED:
@@ -111,15 +121,6 @@ static int note(struct engine *engine, const struct event *event)
 	default:
 		return 0;
 	}
-}
-
-static int reset(struct engine *engine)
-{
-	struct chunk_engine *chunks = chunk_engine_of(engine);
-
-	intervals__clear(&engine->ranges);
-	intervals__clear(&chunks->doomed);
-	return chunk_snapshot__drop_all(chunks->snapshot);
 }
 
 /* Drops the chunks of every interval of set that is not in keep. */
@@ -157,37 +158,38 @@ static int keep_only(struct chunk_engine *chunks, const struct intervals *wanted
 	return 0;
 }
 
-static int place(struct engine *engine, const struct intervals *wanted,
-		 const struct intervals *reserved)
+/* Registers what is wanted, as far as there is room. */
+static int add_missing(struct chunk_engine *chunks, const struct intervals *wanted)
 {
-	struct chunk_engine *chunks = chunk_engine_of(engine);
-	struct intervals missing = {0};
-	int err = keep_only(chunks, wanted);
+	struct intervals *ranges = &chunks->engine.ranges, missing = {0};
+	int err;
 
-	(void)reserved;
 	chunks->refused = 0;
-	if (err)
-		return err;
 	err = chunk_stores__reserve(chunks->stores, chunk_engine__chunks(wanted));
 	if (err && err != -REASON_CHUNK_LIMIT) /* then as much as fits is registered */
 		return err;
-	err = intervals__subtract(wanted, &engine->ranges, &missing);
+	err = intervals__subtract(wanted, ranges, &missing);
 	for (size_t i = 0; i < missing.count && !err; i++) {
 		uint64_t start = missing.items[i].start, done;
 
 		err = chunk_snapshot__add(chunks->snapshot, start, missing.items[i].end, &done);
-		if (intervals__add(&engine->ranges, start, done) && !err)
+		if (intervals__add(ranges, start, done) && !err)
 			err = -ENOMEM;
 	}
 	intervals__clear(&missing);
 	return err;
 }
 
-static int prune(struct engine *engine, const struct intervals *wanted,
+static int place(struct engine *engine, enum operation_kind kind, const struct intervals *wanted,
 		 const struct intervals *reserved)
 {
+	struct chunk_engine *chunks = chunk_engine_of(engine);
+	int err = keep_only(chunks, wanted);
+
 	(void)reserved;
-	return keep_only(chunk_engine_of(engine), wanted);
+	if (err || kind != OPERATION_CHECKPOINT)
+		return err;
+	return add_missing(chunks, wanted);
 }
 
 /* ---- after a copy ---- */
@@ -269,7 +271,8 @@ static int repair(struct engine *engine, struct target *target, struct engine_re
 
 static int visit(struct engine *engine, block_visitor *each, void *argument)
 {
-	return chunk_snapshot__visit(chunk_engine_of(engine)->snapshot, engine, each, argument);
+	return chunk_snapshot__visit(chunk_engine_of(engine)->snapshot, &engine->ranges, each,
+				     argument);
 }
 
 static void account(const struct engine *engine, account_visitor *each, void *argument)
@@ -297,9 +300,7 @@ static void close_engine(struct engine *engine)
 
 static const struct engine_ops engine_ops = {
 	.note = note,
-	.reset = reset,
 	.place = place,
-	.prune = prune,
 	.is_left = is_left,
 	.repair = repair,
 	.visit = visit,

@@ -313,14 +313,14 @@ int chunk_snapshot__restore(struct chunk_snapshot *snapshot, const struct interv
 	return err == -EFAULT ? 0 : err;
 }
 
-int chunk_snapshot__visit(struct chunk_snapshot *snapshot, struct engine *engine,
+int chunk_snapshot__visit(struct chunk_snapshot *snapshot, const struct intervals *ranges,
 			  block_visitor *each, void *argument)
 {
 	static const enum block_state states[] = {[CHUNK_EMPTY] = BLOCK_EMPTY,
 						  [CHUNK_PRESENT] = BLOCK_PRESENT,
 						  [CHUNK_ABSENT] = BLOCK_ZERO,
 						  [CHUNK_UNREADABLE] = BLOCK_UNREADABLE};
-	int err = flatten(snapshot, &engine->ranges);
+	int err = flatten(snapshot, ranges);
 
 	if (err)
 		return err;
@@ -330,7 +330,6 @@ int chunk_snapshot__visit(struct chunk_snapshot *snapshot, struct engine *engine
 
 		for (uint64_t base = range->base; base < range->end; base += CHUNK_BYTES, index++) {
 			const struct block block = {
-				.engine = engine,
 				.bytes = snapshot->bytes + index * CHUNK_BYTES,
 				.address = base,
 				.length = CHUNK_BYTES,

@@ -63,8 +63,8 @@ int chunk_snapshot__restore(struct chunk_snapshot *snapshot, const struct interv
 			    const struct difference *differences, uint64_t count,
 			    struct memory *memory, struct engine_result *result);
 
-/* See visit in engine.h. */
-int chunk_snapshot__visit(struct chunk_snapshot *snapshot, struct engine *engine,
+/* See visit in engine.h. ranges: all that is tracked. */
+int chunk_snapshot__visit(struct chunk_snapshot *snapshot, const struct intervals *ranges,
 			  block_visitor *each, void *argument);
 
 /* chunk_snapshot__free(NULL) is harmless; the stores stay. */

@@ -30,8 +30,7 @@ enum block_state {
 	BLOCK_UNREADABLE, /* nobody could read it */
 };
 
-struct block { /* a piece of the snapshot: a chunk or a page */
-	struct engine *engine;
+struct block {                /* a piece of the snapshot: a chunk or a page */
 	const uint8_t *bytes; /* length of them, during the call; NULL: none are kept */
 	uint64_t address;
 	uint32_t length; /* CHUNK_BYTES or SLAB_BYTES */
@@ -58,35 +57,21 @@ typedef void account_visitor(const struct engine_account *account, void *argumen
 
 /*
  * All return 0, -errno (-ESRCH: the target is gone) or -REASON_... (reason.h), unless they say
- * otherwise. What may be NULL is not needed by every engine.
+ * otherwise. The order of a copy: place, begin, the copy itself, collect, is_left, repair, end.
  */
 struct engine_ops {
-	/* An event of the kernel side: it keeps the engine's ranges true between two copies. */
+	/* An event of the kernel side: it keeps the engine's ranges true between two copies. After
+	 * EVENT_LOST the engine has no ranges, and nothing saved. */
 	int (*note)(struct engine *engine, const struct event *event);
 
-	/* Forgets all ranges and what was saved of them: events were lost. */
-	int (*reset)(struct engine *engine);
-
 	/*
-	 * Before a checkpoint: the engine's ranges are wanted, and nothing else. reserved: mappings
-	 * without access, in which pages that hold data are saved as well.
+	 * Before a copy: ranges that are in neither set are gone. A checkpoint also takes in what
+	 * is new of wanted. reserved: mappings without access, in which pages that hold data are
+	 * saved as well.
 	 * -REASON_CHUNK_LIMIT: the limit is reached; what is placed until then stays.
 	 */
-	int (*place)(struct engine *engine, const struct intervals *wanted,
-		     const struct intervals *reserved);
-
-	/* Before a restore: ranges that are in neither set are gone. */
-	int (*prune)(struct engine *engine, const struct intervals *wanted,
-		     const struct intervals *reserved);
-
-	/* Before a checkpoint, while no thread of the target is held: looks how writes of the
-	 * target can be tracked, unless that is known or does not pay for so many pages. May be
-	 * NULL. */
-	void (*watch)(struct engine *engine, struct target *target, uint64_t pages);
-
-	/* Somebody else tracks writes of the target from now on: all pages are compared. May be
-	 * NULL. */
-	void (*leave_tracking)(struct engine *engine);
+	int (*place)(struct engine *engine, enum operation_kind kind,
+		     const struct intervals *wanted, const struct intervals *reserved);
 
 	/* Before a copy, with the target standing still or polling: finds the pages to be copied. A
 	 * checkpoint that cannot be taken back drops what was saved before. May be NULL. */
@@ -99,44 +84,20 @@ struct engine_ops {
 	/* After a copy: is anything left for which the target must stand still? */
 	bool (*is_left)(struct engine *engine, struct target *target);
 
-	/* Reads or writes what is left, and adds to *result. */
+	/* Reads or writes what is left, and adds to *result. Then nothing is left: from now on,
+	 * writes of the target count as made since. */
 	int (*repair)(struct engine *engine, struct target *target, struct engine_result *result);
 
-	/* Nothing is left: from now on, writes of the target count as made since. good: all of the
-	 * copy has succeeded. May be NULL. */
-	int (*settle)(struct engine *engine, struct target *target, bool good);
-
-	/* The checkpoint is whole. May be NULL. */
-	void (*commit)(struct engine *engine);
-
-	/* A checkpoint has failed, before or after its commit: takes it back. Returns whether what
-	 * was saved before can be restored. May be NULL: a checkpoint changes nothing here before
-	 * it copies. */
-	bool (*revert)(struct engine *engine);
-
-	/* Makes room for a checkpoint of so many pages, a little at a time; true: call it again.
-	 * May be NULL. */
-	bool (*provide)(struct engine *engine, uint64_t pages);
+	/* A checkpoint is over. good: it is whole. If not, it has failed, before or after it was
+	 * whole, and is taken back. Returns whether there is something that can be restored. May be
+	 * NULL: a checkpoint changes nothing here before it copies. */
+	bool (*end)(struct engine *engine, bool good);
 
 	/* Calls each for every block of the snapshot, in address order. Pages that restores have
 	 * found since come last. */
 	int (*visit)(struct engine *engine, block_visitor *each, void *argument);
 
-	/* The bytes of a block with SLAB_BYTES, by its address; valid until the next call. May be
-	 * NULL for an engine of chunks. */
-	int (*read)(struct engine *engine, uint64_t address, const uint8_t **ret_bytes);
-
-	/* Blocks that restores have added to the snapshot, in chunks. May be NULL. */
-	uint64_t (*added)(const struct engine *engine);
-
-	/* How the last operation found the pages that may differ from the snapshot, and how many
-	 * pages it has looked at. May be NULL. */
-	enum dirty_way (*dirty)(const struct engine *engine, uint64_t *ret_pages);
-
 	void (*account)(const struct engine *engine, account_visitor *each, void *argument);
-
-	/* Flips a saved bit, for the fault damage (fault.h). May be NULL. */
-	void (*damage)(struct engine *engine);
 
 	void (*close)(struct engine *engine);
 };

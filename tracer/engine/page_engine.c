@@ -244,18 +244,6 @@ static void account(const struct engine *engine, account_visitor *each, void *ar
 	page_maps__for_each(maps, account_map, &call);
 }
 
-static void damage(struct engine *engine)
-{
-	struct paged_engine *paged = paged_engine__of(engine);
-	const struct slab *slab = paged_engine__first_present(paged);
-	uint8_t *bytes;
-
-	if (!slab || fetch(paged, slab, 0, &bytes))
-		return;
-	*bytes ^= 1;
-	(void)page_maps__put(page_engine_of(paged)->maps, slab->address, bytes);
-}
-
 static void close_engine(struct engine *engine)
 {
 	struct paged_engine *paged = paged_engine__of(engine);
@@ -269,29 +257,19 @@ static void close_engine(struct engine *engine)
 
 static const struct engine_ops engine_ops = {
 	.note = paged_engine__note,
-	.reset = paged_engine__reset,
 	.place = paged_engine__place,
-	.prune = paged_engine__prune,
-	.watch = paged_engine__watch,
-	.leave_tracking = paged_engine__leave_tracking,
 	.begin = paged_engine__begin,
 	.collect = collect,
 	.is_left = paged_engine__is_left,
 	.repair = paged_engine__repair,
-	.settle = paged_engine__settle,
-	.commit = paged_engine__commit,
-	.revert = paged_engine__revert,
+	.end = paged_engine__end,
 	.visit = paged_engine__visit,
-	.read = paged_engine__read,
-	.added = paged_engine__added,
-	.dirty = paged_engine__dirty,
 	.account = account,
-	.damage = damage,
 	.close = close_engine,
 };
 
 int page_engine__open(const struct hooks *hooks, struct state *state,
-		      const struct engine_settings *settings, struct engine **ret_engine)
+		      const struct engine_settings *settings, struct paged_engine **ret_paged)
 {
 	struct page_engine *page_engine = calloc(1, sizeof(*page_engine));
 	const struct engine engine = {.ops = &engine_ops, .state = state};
@@ -315,6 +293,6 @@ out:
 		close_engine(&page_engine->paged.engine);
 		return err;
 	}
-	*ret_engine = &page_engine->paged.engine;
+	*ret_paged = &page_engine->paged;
 	return 0;
 }

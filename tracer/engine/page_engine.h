@@ -10,9 +10,9 @@
 #include "engine/paged_engine.h"
 #include "kernel/hooks.h"
 
-/* hooks, state: borrowed. settings: with pages_per_poll from 1 to PAGE_BATCH. 0 and *ret_engine
+/* hooks, state: borrowed. settings: with pages_per_poll from 1 to PAGE_BATCH. 0 and *ret_paged
  * (its close), or -errno after saying why on stderr. */
 int page_engine__open(const struct hooks *hooks, struct state *state,
-		      const struct engine_settings *settings, struct engine **ret_engine);
+		      const struct engine_settings *settings, struct paged_engine **ret_paged);
 
 #endif

@@ -78,36 +78,33 @@ static int drop(struct paged_engine *paged, uint64_t start, uint64_t end)
 	return intervals__remove(&paged->engine.ranges, start, end);
 }
 
-/* Nobody knows any more which mapping is which. */
-int paged_engine__reset(struct engine *engine)
+int paged_engine__note(struct engine *engine, const struct event *event)
 {
 	struct paged_engine *paged = paged_engine__of(engine);
 
-	paged_engine__forget(paged);
-	intervals__clear(&paged->dirty.armed);
-	return 0;
-}
-
-int paged_engine__note(struct engine *engine, const struct event *event)
-{
 	switch (event->kind) {
+	case EVENT_LOST: /* nobody knows any more which mapping is which */
+		paged_engine__forget(paged);
+		intervals__clear(&paged->dirty.armed);
+		return 0;
 	case EVENT_EXEC:
-		paged_engine__forget(paged_engine__of(engine));
-		dirty_pages__forget(&paged_engine__of(engine)->dirty);
+		paged_engine__forget(paged);
+		dirty_pages__forget(&paged->dirty);
 		intervals__clear(&engine->ranges);
 		intervals__clear(&engine->reserved);
 		engine->state->has_slabs = engine->state->held = engine->state->lazily_freed = 0;
 		return 0;
 	case EVENT_DROPPED:
 	case EVENT_DOOMED:
-		return drop(paged_engine__of(engine), event->start, event->end);
+		return drop(paged, event->start, event->end);
 	default:
 		return 0;
 	}
 }
 
-int paged_engine__place(struct engine *engine, const struct intervals *wanted,
-			const struct intervals *reserved)
+/* What a checkpoint will keep. What was saved of other ranges goes when it begins. */
+static int set_ranges(struct engine *engine, const struct intervals *wanted,
+		      const struct intervals *reserved)
 {
 	struct intervals ranges = {0}, rest = {0};
 	int err = intervals__copy(wanted, &ranges);
@@ -127,10 +124,9 @@ int paged_engine__place(struct engine *engine, const struct intervals *wanted,
 	return 0;
 }
 
-int paged_engine__prune(struct engine *engine, const struct intervals *wanted,
-			const struct intervals *reserved)
+static int drop_unmapped(struct paged_engine *paged, const struct intervals *wanted,
+			 const struct intervals *reserved)
 {
-	struct paged_engine *paged = paged_engine__of(engine);
 	struct intervals mapped = {0}, gone = {0};
 	int err = intervals__copy(wanted, &mapped);
 
@@ -146,6 +142,14 @@ out:
 	intervals__clear(&mapped);
 	intervals__clear(&gone);
 	return err;
+}
+
+int paged_engine__place(struct engine *engine, enum operation_kind kind,
+			const struct intervals *wanted, const struct intervals *reserved)
+{
+	if (kind == OPERATION_CHECKPOINT)
+		return set_ranges(engine, wanted, reserved);
+	return drop_unmapped(paged_engine__of(engine), wanted, reserved);
 }
 
 /* ---- what is saved ---- */
@@ -172,8 +176,7 @@ int paged_engine__visit(struct engine *engine, block_visitor *each, void *argume
 
 	for (uint32_t i = 0; i < engine->state->slabs; i++) {
 		const struct slab *slab = paged_engine__slab(paged, i);
-		struct block block = {.engine = engine,
-				      .address = slab->address,
+		struct block block = {.address = slab->address,
 				      .length = SLAB_BYTES,
 				      .state = states[slab->state]};
 		uint8_t *bytes;
@@ -192,9 +195,8 @@ int paged_engine__visit(struct engine *engine, block_visitor *each, void *argume
 	return 0;
 }
 
-int paged_engine__read(struct engine *engine, uint64_t address, const uint8_t **ret_bytes)
+int paged_engine__read(struct paged_engine *paged, uint64_t address, const uint8_t **ret_bytes)
 {
-	struct paged_engine *paged = paged_engine__of(engine);
 	uint32_t index = slab_table__find(&paged->table, address);
 	uint8_t *bytes;
 	int err;
@@ -207,25 +209,23 @@ int paged_engine__read(struct engine *engine, uint64_t address, const uint8_t **
 	return err;
 }
 
-uint64_t paged_engine__added(const struct engine *engine)
-{
-	return intervals__bytes(&paged_engine__of(engine)->added) / CHUNK_BYTES;
-}
-
-enum dirty_way paged_engine__dirty(const struct engine *engine, uint64_t *ret_pages)
-{
-	const struct paged_engine *paged = paged_engine__of(engine);
-
-	*ret_pages = paged->visited;
-	return paged->found;
-}
-
-struct slab *paged_engine__first_present(const struct paged_engine *paged)
+static struct slab *first_present(const struct paged_engine *paged)
 {
 	for (uint32_t i = 0; i < paged->engine.state->slabs; i++)
 		if (paged_engine__slab(paged, i)->state == SLAB_PRESENT)
 			return paged_engine__slab(paged, i);
 	return NULL;
+}
+
+void paged_engine__damage(struct paged_engine *paged)
+{
+	struct slab *slab = first_present(paged);
+	uint8_t *bytes;
+
+	if (!slab || paged->ops->fetch(paged, slab, 0, &bytes))
+		return;
+	*bytes ^= 1;
+	(void)paged->ops->keep(paged, slab, bytes);
 }
 
 /* ---- beginning and end ---- */
@@ -254,37 +254,47 @@ int paged_engine__end_last(struct paged_engine *paged)
 	return err;
 }
 
-void paged_engine__commit(struct engine *engine)
+static bool commit(struct paged_engine *paged)
 {
-	struct paged_engine *paged = paged_engine__of(engine);
-
 	paged->whole = paged->committed = true;
+	return true;
 }
 
-bool paged_engine__revert(struct engine *engine)
+static bool revert(struct paged_engine *paged)
 {
-	struct paged_engine *paged = paged_engine__of(engine);
-
 	paged->committed = false;
 	if (paged->replaced)
 		paged->whole = false;
 	return paged->whole && !paged_engine__end_last(paged);
 }
 
-void paged_engine__watch(struct engine *engine, struct target *target, uint64_t pages)
+bool paged_engine__end(struct engine *engine, bool good)
 {
 	struct paged_engine *paged = paged_engine__of(engine);
 
-	if (pages >= TRACKED_PAGES || paged->dirty.wish > DIRTY_AUTO)
-		dirty_pages__choose(&paged->dirty, target, pages);
-	engine->state->held = dirty_pages__needs_stop(&paged->dirty) ||
-			      (dirty_pages__is_tracking(&paged->dirty) && pages >= HELD_PAGES);
+	return good ? commit(paged) : revert(paged);
 }
 
-void paged_engine__leave_tracking(struct engine *engine)
+bool paged_engine__provide(struct paged_engine *paged, uint64_t pages)
 {
-	dirty_pages__leave(&paged_engine__of(engine)->dirty);
-	engine->state->held = 0;
+	/* where that fails, the checkpoint will say so, if it still is so then */
+	return paged->extents.slots_fd >= 0 &&
+	       extents__provide(&paged->extents, paged_engine__slots_for(paged, pages));
+}
+
+void paged_engine__watch(struct paged_engine *paged, struct target *target, uint64_t pages)
+{
+	if (pages >= TRACKED_PAGES || paged->dirty.wish > DIRTY_AUTO)
+		dirty_pages__choose(&paged->dirty, target, pages);
+	paged->engine.state->held =
+		dirty_pages__needs_stop(&paged->dirty) ||
+		(dirty_pages__is_tracking(&paged->dirty) && pages >= HELD_PAGES);
+}
+
+void paged_engine__leave_tracking(struct paged_engine *paged)
+{
+	dirty_pages__leave(&paged->dirty);
+	paged->engine.state->held = 0;
 }
 
 int paged_engine__init(struct paged_engine *paged, const struct engine *engine,

@@ -83,6 +83,7 @@ struct paged_engine {
 	uint32_t *list;           /* numbers of the entries that the operation visits */
 	uint32_t listed, list_room;
 	uint32_t places;      /* pages that can be fetched at the same time; 0: no limit */
+	uint32_t zeros;       /* pages of the last checkpoint that took no slot */
 	uint64_t visited;     /* pages that the operation has looked at */
 	enum dirty_way found; /* how that was found */
 	uint64_t sequence;    /* of the operation that was begun last */
@@ -135,28 +136,38 @@ static inline void paged_engine__flag(struct paged_engine *paged, struct slab *s
 
 /* For struct engine_ops, see there. */
 int paged_engine__note(struct engine *engine, const struct event *event);
-int paged_engine__reset(struct engine *engine);
-int paged_engine__place(struct engine *engine, const struct intervals *wanted,
-			const struct intervals *reserved);
-int paged_engine__prune(struct engine *engine, const struct intervals *wanted,
-			const struct intervals *reserved);
-void paged_engine__watch(struct engine *engine, struct target *target, uint64_t pages);
-void paged_engine__leave_tracking(struct engine *engine);
+int paged_engine__place(struct engine *engine, enum operation_kind kind,
+			const struct intervals *wanted, const struct intervals *reserved);
 int paged_engine__begin(struct engine *engine, struct target *target, enum operation_kind kind);
 int paged_engine__collect(struct engine *engine, struct target *target);
 bool paged_engine__is_left(struct engine *engine, struct target *target);
 int paged_engine__repair(struct engine *engine, struct target *target,
 			 struct engine_result *result);
-int paged_engine__settle(struct engine *engine, struct target *target, bool good);
-void paged_engine__commit(struct engine *engine);
-bool paged_engine__revert(struct engine *engine);
+bool paged_engine__end(struct engine *engine, bool good);
 int paged_engine__visit(struct engine *engine, block_visitor *each, void *argument);
-int paged_engine__read(struct engine *engine, uint64_t address, const uint8_t **ret_bytes);
-uint64_t paged_engine__added(const struct engine *engine);
-enum dirty_way paged_engine__dirty(const struct engine *engine, uint64_t *ret_pages);
 
-/* The first page that is present, or NULL. */
-struct slab *paged_engine__first_present(const struct paged_engine *paged);
+/* Before a checkpoint, while no thread of the target is held: looks how writes of the target can be
+ * tracked, unless that is known or does not pay for so many pages. */
+void paged_engine__watch(struct paged_engine *paged, struct target *target, uint64_t pages);
+
+/* Somebody else tracks writes of the target from now on: all pages are compared. */
+void paged_engine__leave_tracking(struct paged_engine *paged);
+
+/* Slots for so many pages, if as many of them are zeros as the last time, and one to read a page of
+ * zeros into. If fewer are zeros, BPF leaves the last of the others to be repaired. */
+static inline uint64_t paged_engine__slots_for(const struct paged_engine *paged, uint64_t pages)
+{
+	return (pages > paged->zeros ? pages - paged->zeros : 0) + 1;
+}
+
+/* Makes room for a checkpoint of so many pages, a little at a time; true: call it again. */
+bool paged_engine__provide(struct paged_engine *paged, uint64_t pages);
+
+/* The bytes of a page of the snapshot, valid until the next call. 0, -ENOENT or as ops->fetch. */
+int paged_engine__read(struct paged_engine *paged, uint64_t address, const uint8_t **ret_bytes);
+
+/* Flips a saved bit, for the fault damage (fault.h). */
+void paged_engine__damage(struct paged_engine *paged);
 
 /* Frees the contents, not the engine itself. Harmless on one that is zero-initialised. */
 void paged_engine__close(struct paged_engine *paged);

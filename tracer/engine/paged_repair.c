@@ -371,12 +371,11 @@ static int repair_restore(struct paged_engine *paged, struct memory *memory,
 	return write_batch(paged, memory, result);
 }
 
-int paged_engine__repair(struct engine *engine, struct target *target, struct engine_result *result)
+static int repair(struct paged_engine *paged, struct target *target, struct engine_result *result)
 {
-	struct paged_engine *paged = paged_engine__of(engine);
 	int err;
 
-	if (!engine->state->operation.slab_flags)
+	if (!paged->engine.state->operation.slab_flags)
 		return 0;
 	if (paged->unsure && target->held) {
 		err = look_again(paged, target);
@@ -388,9 +387,12 @@ int paged_engine__repair(struct engine *engine, struct target *target, struct en
 	return repair_restore(paged, target->memory, result);
 }
 
-int paged_engine__settle(struct engine *engine, struct target *target, bool good)
+/* Memory equals the snapshot now, if all of the restore has succeeded, but for pages that were
+ * written since. */
+static int settle(struct paged_engine *paged, struct target *target,
+		  const struct engine_result *result)
 {
-	struct paged_engine *paged = paged_engine__of(engine);
+	const struct operation *operation = &paged->engine.state->operation;
 	int err;
 
 	if (!paged_engine__is_restore(paged))
@@ -400,10 +402,18 @@ int paged_engine__settle(struct engine *engine, struct target *target, bool good
 		if (err)
 			return err;
 	}
-	if (!good)
+	if (result->failed || operation->lost || operation->failed)
 		return 0;
 	intervals__clear(&paged->pending);
 	paged->pending = paged->later;
 	paged->later = (struct intervals){0};
 	return 0;
+}
+
+int paged_engine__repair(struct engine *engine, struct target *target, struct engine_result *result)
+{
+	struct paged_engine *paged = paged_engine__of(engine);
+	int err = repair(paged, target, result);
+
+	return err ? err : settle(paged, target, result);
 }

@@ -12,7 +12,6 @@
 
 struct slab_engine {
 	struct paged_engine paged;
-	uint32_t zeros; /* pages of the last checkpoint that took no slot */
 	uint64_t *list; /* SLABS_LISTED numbers, shared with the kernel side; borrowed */
 	uint32_t *free; /* slots that nothing is in any more */
 	uint32_t free_count, free_room;
@@ -23,18 +22,10 @@ static struct slab_engine *slab_engine_of(const struct engine *engine)
 	return (struct slab_engine *)engine;
 }
 
-/* Slots for so many pages, if as many of them are zeros as the last time, and one to read a page of
- * zeros into. If fewer are zeros, BPF leaves the last of the others to be repaired. */
-static uint64_t slots_for(const struct slab_engine *slab_engine, uint64_t pages)
-{
-	return (pages > slab_engine->zeros ? pages - slab_engine->zeros : 0) + 1;
-}
-
 static int reserve(struct paged_engine *paged, uint64_t pages)
 {
 	return extents__fit_slots(&paged->extents,
-				  paged->narrow ? pages
-						: slots_for(slab_engine_of(&paged->engine), pages));
+				  paged->narrow ? pages : paged_engine__slots_for(paged, pages));
 }
 
 static int lay_out(struct paged_engine *paged, enum operation_kind kind)
@@ -144,23 +135,22 @@ static uint32_t slots_used(const struct slab_engine *slab_engine)
 }
 
 /* Gives back extents that pages of zeros did not take. */
-static void commit(struct engine *engine)
+static void trim(struct slab_engine *slab_engine)
 {
-	struct slab_engine *slab_engine = slab_engine_of(engine);
-	uint32_t pages = slab_table__pages(&slab_engine->paged.table), used;
+	struct paged_engine *paged = &slab_engine->paged;
+	uint32_t pages = slab_table__pages(&paged->table), used = slots_used(slab_engine);
 
-	paged_engine__commit(engine);
-	used = slots_used(slab_engine);
-	slab_engine->zeros = pages > used ? pages - used : 0;
-	extents__trim_slots(&slab_engine->paged.extents, engine->state->slots);
+	paged->zeros = pages > used ? pages - used : 0;
+	extents__trim_slots(&paged->extents, paged->engine.state->slots);
 }
 
-static bool provide(struct engine *engine, uint64_t pages)
+static bool end(struct engine *engine, bool good)
 {
-	struct slab_engine *slab_engine = slab_engine_of(engine);
+	bool whole = paged_engine__end(engine, good);
 
-	/* where that fails, the checkpoint will say so, if it still is so then */
-	return extents__provide(&slab_engine->paged.extents, slots_for(slab_engine, pages));
+	if (good)
+		trim(slab_engine_of(engine));
+	return whole;
 }
 
 static void account(const struct engine *engine, account_visitor *each, void *argument)
@@ -174,15 +164,6 @@ static void account(const struct engine *engine, account_visitor *each, void *ar
 	each(&slabs, argument);
 }
 
-static void damage(struct engine *engine)
-{
-	struct paged_engine *paged = paged_engine__of(engine);
-	const struct slab *slab = paged_engine__first_present(paged);
-
-	if (slab)
-		*extents__slot(&paged->extents, slab->slot) ^= 1;
-}
-
 static void close_engine(struct engine *engine)
 {
 	struct slab_engine *slab_engine = slab_engine_of(engine);
@@ -194,30 +175,19 @@ static void close_engine(struct engine *engine)
 
 static const struct engine_ops engine_ops = {
 	.note = paged_engine__note,
-	.reset = paged_engine__reset,
 	.place = paged_engine__place,
-	.prune = paged_engine__prune,
-	.watch = paged_engine__watch,
-	.leave_tracking = paged_engine__leave_tracking,
 	.begin = paged_engine__begin,
 	.collect = paged_engine__collect,
 	.is_left = paged_engine__is_left,
 	.repair = paged_engine__repair,
-	.settle = paged_engine__settle,
-	.commit = commit,
-	.revert = paged_engine__revert,
-	.provide = provide,
+	.end = end,
 	.visit = paged_engine__visit,
-	.read = paged_engine__read,
-	.added = paged_engine__added,
-	.dirty = paged_engine__dirty,
 	.account = account,
-	.damage = damage,
 	.close = close_engine,
 };
 
 int slab_engine__open(const struct hooks *hooks, struct state *state,
-		      const struct engine_settings *settings, struct engine **ret_engine)
+		      const struct engine_settings *settings, struct paged_engine **ret_paged)
 {
 	struct slab_engine *slab_engine = calloc(1, sizeof(*slab_engine));
 	const struct engine engine = {.ops = &engine_ops, .state = state};
@@ -232,6 +202,6 @@ int slab_engine__open(const struct hooks *hooks, struct state *state,
 		close_engine(&slab_engine->paged.engine);
 		return err;
 	}
-	*ret_engine = &slab_engine->paged.engine;
+	*ret_paged = &slab_engine->paged;
 	return 0;
 }

@@ -10,8 +10,8 @@
 #include "engine/paged_engine.h"
 #include "kernel/hooks.h"
 
-/* hooks, state: borrowed. 0 and *ret_engine (its close), or -errno. */
+/* hooks, state: borrowed. 0 and *ret_paged (its close), or -errno. */
 int slab_engine__open(const struct hooks *hooks, struct state *state,
-		      const struct engine_settings *settings, struct engine **ret_engine);
+		      const struct engine_settings *settings, struct paged_engine **ret_paged);
 
 #endif

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * See snapshot.h. Nothing here knows what an engine is like.
+ * See snapshot.h. Nothing here knows how an engine holds its bytes.
  */
 #include "engine/snapshot.h"
 
@@ -17,8 +17,8 @@
 
 struct snapshot {
 	struct state *state;
-	struct engine *small; /* what is less than a page, or below the threshold */
-	struct engine *large; /* whole pages */
+	struct engine *chunks;      /* what is less than a page, or below the threshold */
+	struct paged_engine *pages; /* whole pages */
 	struct engine *both[2];
 	uint64_t slab_threshold;
 	uint64_t saved;        /* chunks in the snapshot */
@@ -42,13 +42,13 @@ int snapshot__open(const struct snapshot_settings *settings, const struct hooks 
 	snapshot->state = state;
 	snapshot->slab_threshold = settings->slab_threshold;
 	err = chunk_engine__open(hooks, state, settings->ready_chunks, settings->max_chunks,
-				 &snapshot->small);
+				 &snapshot->chunks);
 	if (err)
 		goto out;
 	if (settings->paged.pages_per_poll)
-		err = page_engine__open(hooks, state, &settings->paged, &snapshot->large);
+		err = page_engine__open(hooks, state, &settings->paged, &snapshot->pages);
 	else
-		err = slab_engine__open(hooks, state, &settings->paged, &snapshot->large);
+		err = slab_engine__open(hooks, state, &settings->paged, &snapshot->pages);
 out:
 	if (err) {
 		if (!settings->paged.pages_per_poll)
@@ -56,8 +56,8 @@ out:
 		snapshot__free(snapshot);
 		return err;
 	}
-	snapshot->both[0] = snapshot->small;
-	snapshot->both[1] = snapshot->large;
+	snapshot->both[0] = snapshot->chunks;
+	snapshot->both[1] = &snapshot->pages->engine;
 	*ret_snapshot = snapshot;
 	return 0;
 }
@@ -73,8 +73,10 @@ int snapshot__note(struct snapshot *snapshot, const struct event *event)
 	struct engine *engine;
 	int err = 0;
 
-	if (event->kind == EVENT_EXEC)
+	if (event->kind == EVENT_EXEC || event->kind == EVENT_LOST)
 		snapshot->whole = false;
+	if (event->kind == EVENT_LOST)
+		snapshot->state->valid = 0;
 	for (int i = 0; !err && (engine = next(snapshot, &i));)
 		err = engine->ops->note(engine, event);
 	return err;
@@ -126,6 +128,7 @@ static int sort(const struct snapshot *snapshot, const struct intervals *wanted,
 static int place(struct snapshot *snapshot, const struct intervals *wanted,
 		 const struct intervals *reserved)
 {
+	struct engine *pages = &snapshot->pages->engine;
 	struct intervals small = {0}, large = {0}, rest = {0};
 	int err = sort(snapshot, wanted, &small, &large);
 
@@ -134,10 +137,10 @@ static int place(struct snapshot *snapshot, const struct intervals *wanted,
 	err = intervals__subtract(reserved, wanted, &rest);
 	if (err)
 		goto out;
-	err = snapshot->small->ops->place(snapshot->small, &small, &rest);
+	err = snapshot->chunks->ops->place(snapshot->chunks, OPERATION_CHECKPOINT, &small, &rest);
 	if (err)
 		goto out;
-	err = snapshot->large->ops->place(snapshot->large, &large, &rest);
+	err = pages->ops->place(pages, OPERATION_CHECKPOINT, &large, &rest);
 	if (err)
 		goto out;
 	snapshot->state->unplaced = 0;
@@ -173,19 +176,7 @@ static int prune(struct snapshot *snapshot, const struct intervals *wanted,
 	int err = 0;
 
 	for (int i = 0; !err && (engine = next(snapshot, &i));)
-		err = engine->ops->prune(engine, wanted, reserved);
-	return err;
-}
-
-/* Events were lost: nobody can tell now which entries are of which mapping. */
-static int reset(struct snapshot *snapshot)
-{
-	struct engine *engine;
-	int err = 0;
-
-	snapshot->state->valid = snapshot->whole = 0;
-	for (int i = 0; !err && (engine = next(snapshot, &i));)
-		err = engine->ops->reset(engine);
+		err = engine->ops->place(engine, OPERATION_RESTORE, wanted, reserved);
 	return err;
 }
 
@@ -195,7 +186,7 @@ int snapshot__reconcile(struct snapshot *snapshot, struct target *target, enum o
 		__atomic_load_n(&snapshot->state->counters[COUNTER_EVENTS_LOST], __ATOMIC_ACQUIRE);
 	struct intervals ranges = {0}, wanted = {0}, reserved = {0};
 	bool forgotten = lost != snapshot->events_lost;
-	int err = forgotten ? reset(snapshot) : 0;
+	int err = forgotten ? snapshot__note(snapshot, &(struct event){.kind = EVENT_LOST}) : 0;
 
 	if (err)
 		goto out;
@@ -226,12 +217,12 @@ out:
 
 /* ---- copies ---- */
 
-/* Pages that the large engine would have to keep now: an estimate, for the target runs. */
+/* Pages that would have to be kept now: an estimate, for the target runs. */
 static int count_pages(const struct snapshot *snapshot, struct target *target, uint64_t *ret_pages)
 {
 	struct intervals wanted = {0}, small = {0}, large = {0}, pages = {0};
 	bool changed = target->changed;
-	int err = target__wanted(target, &snapshot->large->ranges, &wanted, NULL);
+	int err = target__wanted(target, &snapshot->pages->engine.ranges, &wanted, NULL);
 
 	target->changed = changed; /* the next copy looks again, when the target stands still */
 	if (err)
@@ -258,13 +249,12 @@ void snapshot__watch(struct snapshot *snapshot, struct target *target)
 	if (snapshot->slab_threshold == UINT64_MAX ||
 	    (!pages && count_pages(snapshot, target, &pages)))
 		return;
-	snapshot->large->ops->watch(snapshot->large, target, pages);
+	paged_engine__watch(snapshot->pages, target, pages);
 }
 
 void snapshot__leave_tracking(struct snapshot *snapshot)
 {
-	if (snapshot->large->ops->leave_tracking)
-		snapshot->large->ops->leave_tracking(snapshot->large);
+	paged_engine__leave_tracking(snapshot->pages);
 }
 
 int snapshot__begin(struct snapshot *snapshot, struct target *target, enum operation_kind kind)
@@ -305,31 +295,15 @@ static int hold(struct target *target)
 	return err ? err : fault__pass("repair", target->pid);
 }
 
-static int repair(struct snapshot *snapshot, struct target *target, struct engine_result *result)
+/* Before what is left is moved. */
+static int look_again(struct snapshot *snapshot, struct target *target)
 {
-	struct engine *engine;
 	int err = target__look_again(target);
 
-	if (err)
+	if (err || snapshot->state->operation.kind != OPERATION_RESTORE ||
+	    !snapshot__is_due(snapshot, target))
 		return err;
-	if (snapshot->state->operation.kind == OPERATION_RESTORE &&
-	    snapshot__is_due(snapshot, target))
-		err = fault__pass("restore", target->pid);
-	for (int i = 0; !err && (engine = next(snapshot, &i));) {
-		if (engine->ops->is_left(engine, target))
-			err = hold(target);
-		if (err)
-			return err;
-		err = engine->ops->repair(engine, target, result);
-	}
-	return err;
-}
-
-static bool is_good(const struct snapshot *snapshot, const struct engine_result *result)
-{
-	const struct operation *operation = &snapshot->state->operation;
-
-	return !result->failed && !operation->lost && !operation->failed;
+	return fault__pass("restore", target->pid);
 }
 
 int snapshot__repair(struct snapshot *snapshot, struct target *target,
@@ -344,23 +318,25 @@ int snapshot__repair(struct snapshot *snapshot, struct target *target,
 	if (err)
 		return err;
 	if (snapshot__is_left(snapshot))
-		err = repair(snapshot, target, ret_result);
-	for (int i = 0; !err && (engine = next(snapshot, &i));)
-		if (engine->ops->settle)
-			err = engine->ops->settle(engine, target, is_good(snapshot, ret_result));
+		err = look_again(snapshot, target);
+	for (int i = 0; !err && (engine = next(snapshot, &i));) {
+		if (engine->ops->is_left(engine, target))
+			err = hold(target);
+		if (!err)
+			err = engine->ops->repair(engine, target, ret_result);
+	}
 	return err;
 }
+
 void snapshot__commit(struct snapshot *snapshot, uint64_t chunks)
 {
 	struct engine *engine;
-	bool damage = fault__strikes("saved", "damage");
 
-	for (int i = 0; (engine = next(snapshot, &i));) {
-		if (engine->ops->commit)
-			engine->ops->commit(engine);
-		if (damage && engine->ops->damage)
-			engine->ops->damage(engine);
-	}
+	for (int i = 0; (engine = next(snapshot, &i));)
+		if (engine->ops->end)
+			(void)engine->ops->end(engine, true);
+	if (fault__strikes("saved", "damage"))
+		paged_engine__damage(snapshot->pages);
 	snapshot->saved_before = snapshot->saved;
 	snapshot->saved = chunks;
 	snapshot->whole = snapshot->committed = true;
@@ -375,8 +351,8 @@ bool snapshot__revert(struct snapshot *snapshot)
 	if (snapshot->begun != snapshot->state->operation.sequence)
 		return snapshot->whole; /* the failed one has changed nothing */
 	for (int i = 0; (engine = next(snapshot, &i));)
-		if (engine->ops->revert ? !engine->ops->revert(engine)
-					: copied && engine->ranges.count)
+		if (engine->ops->end ? !engine->ops->end(engine, false)
+				     : copied && engine->ranges.count)
 			snapshot->whole = false;
 	if (snapshot->committed)
 		snapshot->saved = snapshot->saved_before;
@@ -387,22 +363,19 @@ bool snapshot__revert(struct snapshot *snapshot)
 
 enum dirty_way snapshot__dirty(const struct snapshot *snapshot, uint64_t *ret_pages)
 {
-	const struct engine *large = snapshot->large;
+	const struct paged_engine *pages = snapshot->pages;
 
 	*ret_pages = 0;
-	if (!large->ranges.count && !large->reserved.count)
+	if (!pages->engine.ranges.count && !pages->engine.reserved.count)
 		return DIRTY_AUTO;
-	return large->ops->dirty(large, ret_pages);
+	*ret_pages = pages->visited;
+	return pages->found;
 }
 
 uint64_t snapshot__count_gone(const struct snapshot *snapshot, uint64_t met)
 {
-	uint64_t known = snapshot->saved;
-	const struct engine *engine;
+	uint64_t known = snapshot->saved + intervals__bytes(&snapshot->pages->added) / CHUNK_BYTES;
 
-	for (int i = 0; (engine = next(snapshot, &i));)
-		if (engine->ops->added)
-			known += engine->ops->added(engine);
 	return known > met ? known - met : 0;
 }
 
@@ -410,11 +383,10 @@ bool snapshot__provide(struct snapshot *snapshot, struct target *target)
 {
 	uint64_t pages;
 
-	if (snapshot->slab_threshold == UINT64_MAX || !snapshot->large->ops->provide ||
-	    !target->memory || !memory__can_scan(target->memory) ||
-	    count_pages(snapshot, target, &pages))
+	if (snapshot->slab_threshold == UINT64_MAX || !target->memory ||
+	    !memory__can_scan(target->memory) || count_pages(snapshot, target, &pages))
 		return false;
-	return snapshot->large->ops->provide(snapshot->large, pages);
+	return paged_engine__provide(snapshot->pages, pages);
 }
 
 /* ---- what there is ---- */
@@ -429,6 +401,11 @@ int snapshot__visit(struct snapshot *snapshot, block_visitor *each, void *argume
 	return err;
 }
 
+int snapshot__read_page(struct snapshot *snapshot, uint64_t address, const uint8_t **ret_bytes)
+{
+	return paged_engine__read(snapshot->pages, address, ret_bytes);
+}
+
 void snapshot__account(const struct snapshot *snapshot, account_visitor *each, void *argument)
 {
 	const struct engine *engine;
@@ -441,9 +418,9 @@ void snapshot__free(struct snapshot *snapshot)
 {
 	if (!snapshot)
 		return;
-	if (snapshot->large)
-		snapshot->large->ops->close(snapshot->large);
-	if (snapshot->small)
-		snapshot->small->ops->close(snapshot->small);
+	if (snapshot->pages)
+		snapshot->pages->engine.ops->close(&snapshot->pages->engine);
+	if (snapshot->chunks)
+		snapshot->chunks->ops->close(snapshot->chunks);
 	free(snapshot);
 }

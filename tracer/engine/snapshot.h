@@ -102,6 +102,9 @@ size_t snapshot__range_count(const struct snapshot *snapshot);
 /* Calls each for every block, engine by engine. 0 or -errno. */
 int snapshot__visit(struct snapshot *snapshot, block_visitor *each, void *argument);
 
+/* The bytes of a page of the snapshot, valid until the next call. 0, -ENOENT or -errno. */
+int snapshot__read_page(struct snapshot *snapshot, uint64_t address, const uint8_t **ret_bytes);
+
 /* Calls each for every kind of store. */
 void snapshot__account(const struct snapshot *snapshot, account_visitor *each, void *argument);
 

@@ -160,6 +160,7 @@ int snapshot_image__remember(struct snapshot_image *s, const struct target *targ
 
 struct making {
 	struct image_draft draft;
+	struct snapshot *snapshot;
 	struct snapshot_pages pages;
 };
 
@@ -247,23 +248,25 @@ static int describe(struct making *m, const struct snapshot_image *s)
 
 /* ---- writing ---- */
 
-static int write_page(struct image_writer *writer, const struct page *page)
+static int write_page(struct image_writer *writer, struct snapshot *snapshot,
+		      const struct page *page)
 {
 	const uint8_t *bytes = page->owned;
 	int err = 0;
 
 	if (page->kind == PAGE_LOST)
 		return image_writer__zeros(writer, PAGE_BYTES);
-	if (page->engine) {
+	if (page->kind == PAGE_KEPT) {
 		writer->failure.step = "cannot read the snapshot for";
-		err = page->engine->ops->read(page->engine, page->address, &bytes);
+		err = snapshot__read_page(snapshot, page->address, &bytes);
 	}
 	return err ? err : image_writer__pages(writer, bytes, PAGE_BYTES);
 }
 
-static int write_segment(struct image_writer *writer, const struct image_segment *segment,
-			 const struct snapshot_pages *pages, size_t *at)
+static int write_segment(struct making *m, struct image_writer *writer,
+			 const struct image_segment *segment, size_t *at)
 {
+	const struct snapshot_pages *pages = &m->pages;
 	uint64_t address = segment->start;
 	int err = 0;
 
@@ -277,7 +280,7 @@ static int write_segment(struct image_writer *writer, const struct image_segment
 			err = image_writer__zeros(writer, next - address);
 			address = next;
 		} else {
-			err = write_page(writer, page);
+			err = write_page(writer, m->snapshot, page);
 			address += PAGE_BYTES;
 			++*at;
 		}
@@ -295,7 +298,7 @@ static int write_image(struct making *m, struct image_writer *writer, const char
 	err = image_elf__begin(writer, &m->draft.image);
 	for (size_t i = 0; i < m->draft.image.segment_count && !err; i++)
 		if (m->draft.image.segments[i].bytes)
-			err = write_segment(writer, &m->draft.image.segments[i], &m->pages, &at);
+			err = write_segment(m, writer, &m->draft.image.segments[i], &at);
 	if (err)
 		goto out;
 	err = image_writer__commit(writer);
@@ -309,7 +312,7 @@ int snapshot_image__write(struct snapshot_image *s, const char *path, struct sna
 {
 	struct image_writer *writer = NULL;
 	struct intervals ranges = {0};
-	struct making m = {0};
+	struct making m = {.snapshot = snapshot};
 	int err;
 
 	*ret_failure = (struct image_failure){.step = "cannot save"};

@@ -26,8 +26,21 @@ static struct page *add_page(struct snapshot_pages *pages, uint64_t address)
 		return NULL;
 	}
 	page = &pages->items[pages->count++];
-	*page = (struct page){.address = address};
+	*page = (struct page){.address = address, .kind = PAGE_KEPT};
 	return page;
+}
+
+static struct page *add_owned(struct snapshot_pages *pages, uint64_t address)
+{
+	struct page *page = add_page(pages, address);
+
+	if (!page)
+		return NULL;
+	page->kind = PAGE_OWNED;
+	page->owned = calloc(1, PAGE_BYTES);
+	if (!page->owned)
+		pages->err = -ENOMEM;
+	return page->owned ? page : NULL;
 }
 
 /* The page of a chunk: the last, for chunks come in address order. */
@@ -37,13 +50,7 @@ static struct page *page_of_chunk(struct snapshot_pages *pages, uint64_t address
 
 	if (page && page->address == page__start(address))
 		return page;
-	page = add_page(pages, page__start(address));
-	if (!page)
-		return NULL;
-	page->owned = calloc(1, PAGE_BYTES);
-	if (!page->owned)
-		pages->err = -ENOMEM;
-	return page->owned ? page : NULL;
+	return add_owned(pages, page__start(address));
 }
 
 static void take_block(const struct block *block, void *argument)
@@ -62,8 +69,6 @@ static void take_block(const struct block *block, void *argument)
 	else if (page->owned)
 		memcpy(page->owned + block->address % PAGE_BYTES + block->first,
 		       block->bytes + block->first, block->length - block->first);
-	else
-		page->engine = block->engine;
 }
 
 static int compare_pages(const void *a, const void *b)
@@ -95,10 +100,8 @@ static int take_heads(const struct page_head *heads, size_t head_count,
 		collected.items = pages->items;
 		page = find_page(&collected, head->address);
 		if (!page) {
-			page = add_page(pages, head->address);
-			if (page)
-				page->owned = calloc(1, PAGE_BYTES);
-			if (!page || !page->owned)
+			page = add_owned(pages, head->address);
+			if (!page)
 				return -ENOMEM;
 		}
 		for (size_t at = 0; page->owned && at < PAGE_BYTES; at++)

@@ -12,12 +12,15 @@
 #include "image/image.h"
 #include "engine/snapshot.h"
 
-enum page_kind { PAGE_DATA, PAGE_LOST }; /* lost: nobody knows what was in it */
+enum page_kind {
+	PAGE_KEPT,  /* the snapshot has it whole */
+	PAGE_OWNED, /* joined here */
+	PAGE_LOST,  /* nobody knows what was in it */
+};
 
 struct page {
 	uint64_t address;
-	struct engine *engine; /* that has its bytes, or NULL: */
-	uint8_t *owned;        /* these are its bytes */
+	uint8_t *owned; /* the bytes of a page that is joined here, else NULL */
 	enum page_kind kind;
 };
 
