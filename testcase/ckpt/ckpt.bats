@@ -956,15 +956,29 @@ start_lines()
 	touch finish # so little more will come
 }
 
-@test 'brought back: the output of after the image is written anew' {
+@test 'brought back: the output of after the image is written anew, and nothing is lost' {
 	local count
 
 	start_lines '>'
+	echo 'a line of somebody else' >>out
+	echo 'not ours' >out.cut.1
+	cp out out.then
 	count=$(wc -l <out)
-	"$RESTART" -v image 2>restart.err </dev/null
-	grep "is cut back to [0-9]* bytes, the end of what the process had written; file 1$" restart.err
+	"$RESTART" image 2>restart.err </dev/null
+	grep "bytes are cut off, .* and are kept in $dir/out.cut.2; file 1$" restart.err
+	[ "$(cat out.cut.1)" = 'not ours' ]
+	tail -c "$(stat -c %s out.cut.2)" out.then | cmp - out.cut.2
+	[ "$(tail -n 1 out.cut.2)" = 'a line of somebody else' ]
 	[ "$(wc -l <out)" -lt "$count" ]
 	diff out <(echo ready; seq 0 $(($(wc -l <out) - 3)); echo ok)
+	# somebody who writes would leave a hole
+	cp out.then out
+	exec 8>>out
+	"$RESTART" image 2>restart.err </dev/null 8>&-
+	exec 8>&-
+	grep 'not cut off (somebody else has it open for writing), and the process writes over it' restart.err
+	[ "$(stat -c %s out)" -eq "$(stat -c %s out.then)" ]
+	[ "$(tail -n 1 out)" = 'a line of somebody else' ]
 	# lines of others may be in such a file
 	start_lines '>>'
 	cp out out.then

@@ -6,7 +6,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <inttypes.h>
 #include <limits.h>
 #include <stdbool.h>
 #include <stdlib.h>
@@ -18,6 +17,7 @@
 #include "base/log.h"
 #include "restart/file_kind.h"
 #include "restart/objects.h"
+#include "restart/outputs.h"
 #include "restart/same_root.h"
 
 enum { NAMED_MAX = 8 }; /* of a kind */
@@ -118,25 +118,6 @@ static int open_again(const struct files *files, size_t i, struct refusal *ret_r
 	return -1;
 }
 
-/* Has the process written a plain file from its beginning to its end? Then what it wrote after the
- * image comes once more, and must not be there already. With O_APPEND others may write it too. */
-static bool is_output(const struct image *image, size_t i)
-{
-	const struct image_file *file = &image->files[i];
-
-	return S_ISREG(file->mode) && (file->flags & O_ACCMODE) == O_WRONLY &&
-	       !(file->flags & O_APPEND) && image->sizes && file->offset > 0 &&
-	       file->offset == image->sizes[i];
-}
-
-/* Does a file have more than it had? It is what it was otherwise. */
-static bool has_grown(const struct image *image, size_t i, int fd)
-{
-	struct stat st;
-
-	return fstat(fd, &st) == 0 && (uint64_t)st.st_size > image->files[i].offset;
-}
-
 static int say_refusal(const struct image *image, const struct image_file *file,
 		       const struct refusal *refusal)
 {
@@ -197,11 +178,8 @@ static int decide(const struct files *files, size_t i, enum file_fate *ret)
 			if (refusal.change)
 				log__warn("%s %s; file %d of the process", path_of(image, file),
 					  refusal.change, file->fd);
-			else if (is_output(image, i) && has_grown(image, i, fd))
-				log__debug("%s is cut back to %" PRIu64 " bytes, the end of what "
-					   "the process had written; file %d",
-					   path_of(image, file), file->offset, file->fd);
-			*ret = FILE_OPENED;
+			*ret = !refusal.change && outputs__is_one(image, i) ? FILE_CONTINUED
+									    : FILE_OPENED;
 			(void)close(fd);
 		}
 	}
@@ -320,6 +298,14 @@ int files__make(struct files *files, int first_fd, struct missing *missing)
 	return 0;
 }
 
+void files__keep_outputs(struct files *files)
+{
+	for (size_t i = 0; i < files->image->file_count; i++) {
+		if (files->fates[i] == FILE_CONTINUED && !outputs__keep_rest(files->image, i))
+			files->fates[i] = FILE_OPENED;
+	}
+}
+
 /* ---- opening all ---- */
 
 /* Gives an open file the number and the flag that it had. */
@@ -348,10 +334,10 @@ static int open_one(const struct files *files, size_t i, struct refusal *ret_ref
 		ret_refusal->err = fd < 0 ? -errno : 0;
 	} else if (fate == FILE_MADE) {
 		ret_refusal->err = place(files->made[i], file);
-	} else if (fate == FILE_OPENED) {
+	} else if (fate == FILE_OPENED || fate == FILE_CONTINUED) {
 		fd = open_again(files, i, ret_refusal);
 		/* A file that only grows (chattr +a) stays as it is. */
-		if (fd >= 0 && !ret_refusal->change && is_output(files->image, i))
+		if (fd >= 0 && !ret_refusal->change && fate == FILE_CONTINUED)
 			(void)ftruncate(fd, (off_t)file->offset);
 		if (fd >= 0)
 			*ret_refusal = (struct refusal){.err = place(fd, file)};

@@ -16,6 +16,7 @@
 enum file_fate {
 	FILE_MISSING,
 	FILE_OPENED,
+	FILE_CONTINUED, /* opened; what follows the end that it had is cut off, see outputs.h */
 	FILE_COPIED,    /* of another descriptor with the same open file */
 	FILE_INHERITED, /* from restart */
 	FILE_MADE,      /* anew, see objects.h */
@@ -48,9 +49,13 @@ int files__check(const struct image *image, bool accept_changes, struct missing 
  */
 int files__make(struct files *files, int first_fd, struct missing *missing);
 
+/* Keeps what was written to the outputs of the process since the image, and says so. What cannot be
+ * kept will not be cut off. */
+void files__keep_outputs(struct files *files);
+
 /*
- * Opens them, and closes all other numbers below first_fd. What the process has written behind the
- * end of its output since, it writes anew: it is cut off.
+ * Opens them, and closes all other numbers below first_fd. What files__keep_outputs has kept is cut
+ * off.
  * messages_fd: what stderr was, for its number is the process's; -1: nobody is told.
  * Returns 0; or -errno, and it has said why.
  */

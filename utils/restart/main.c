@@ -241,6 +241,7 @@ static int restart(const struct options *options)
 	err = files__make(&files, first_fd, &missing); /* sockets have relative names, too */
 	if (err)
 		goto out;
+	files__keep_outputs(&files);
 	missing__say(&missing, image);
 
 	plan->shows_progress = log__level() != LOG_LEVEL_QUIET && isatty(STDERR_FILENO);
