@@ -48,6 +48,8 @@ static struct {
 static pid_t tids[STOP_THREADS_MAX];
 static pid_t called[STOP_THREADS_MAX]; /* in this generation */
 static size_t called_count;
+/* The last that was found to block the signal. The next time, nobody waits for it in vain. */
+static pid_t deaf_before;
 
 /* The process whose memory this is. A fork clears the page: 0 in a child that has not claimed
  * it. */
@@ -284,6 +286,7 @@ int stop_threads__gather(int signal, struct stopped_thread *first, pid_t *ret_ti
 	for (unsigned int round = 0; round < ROUNDS; round++) {
 		unsigned int arrivals = gathering.arrivals;
 		int missing = call_missing(signal, first->thread.tid, ret_tid);
+		unsigned int patience;
 		bool may_run;
 
 		if (missing < 0)
@@ -293,9 +296,12 @@ int stop_threads__gather(int signal, struct stopped_thread *first, pid_t *ret_ti
 			return 0;
 		}
 		may_run = round >= PATIENCE_RUNNING;
-		if (round >= PATIENCE && find_hearing(*ret_tid, signal, may_run) != HEARS &&
-		    !make_hear(signal, first->thread.tid, may_run, ret_tid))
-			return -EDEADLK;
+		patience = *ret_tid == deaf_before ? 0 : PATIENCE;
+		if (round >= patience && find_hearing(*ret_tid, signal, may_run) != HEARS) {
+			deaf_before = *ret_tid;
+			if (!make_hear(signal, first->thread.tid, may_run, ret_tid))
+				return -EDEADLK;
+		}
 		/* Until all have come that were called, or none comes any more. */
 		while (gathering.arrivals - arrivals < (unsigned int)missing) {
 			unsigned int seen = gathering.arrivals;
