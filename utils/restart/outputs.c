@@ -110,18 +110,16 @@ bool outputs__keep_rest(const struct image *image, size_t i)
 	const int fd = open(path, O_RDONLY | O_NOCTTY | O_NONBLOCK | O_CLOEXEC);
 	uint64_t bytes = 0;
 	char name[PATH_MAX];
-	struct stat st;
-	int err = 0;
+	struct stat st = {0};
+	int err;
 
 	if (fd < 0 || fstat(fd, &st) < 0)
-		err = -errno;
+		reason = strerror(errno);
 	else if ((uint64_t)st.st_size <= file->offset)
 		goto out;
 	else if (has_writer(fd))
 		reason = "somebody else has it open for writing";
-	else
-		err = keep(fd, &st, path, file->offset, name);
-	if (err)
+	else if ((err = keep(fd, &st, path, file->offset, name)))
 		reason = strerror(-err);
 	if (reason) {
 		log__warn("%s has grown since the image. What came after byte %" PRIu64
