@@ -278,7 +278,9 @@ $(BUILD)/rollback/exceptions: testcase/rollback/exceptions.cc $(BUILD)/librollba
 $(BUILD)/rollback/refusals: LIBS := -pthread
 $(BUILD)/rollback/refusals: testcase/rollback/refusals.c testcase/unit/tap.h $(BUILD)/librollback.a
 	$(link)
-ROLLBACK_TESTS := $(SCENES) $(BUILD)/rollback/exceptions $(BUILD)/rollback/refusals
+$(BUILD)/rollback/ranges: testcase/rollback/ranges.c utils/base/parse.c testcase/unit/tap.h 	testcase/unit/random.h $(BUILD)/librollback.a
+	$(link)
+ROLLBACK_TESTS := $(SCENES) $(addprefix $(BUILD)/rollback/,exceptions refusals ranges)
 
 CLIENT_SOURCES := utils/client/client.c utils/base/parse.c
 $(BUILD)/workloads/asan: FORM := -fsanitize=address

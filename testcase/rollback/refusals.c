@@ -47,8 +47,8 @@ static void refuse_threads(void)
 
 static void refuse_options(void)
 {
-	const struct rollback_options unknown = {1U << 30, ROLLBACK_BEST};
-	const struct rollback_options no_way = {0, (enum rollback_way)23};
+	const struct rollback_options unknown = {.flags = 1U << 30};
+	const struct rollback_options no_way = {.way = (enum rollback_way)23};
 	struct rollback *rollback = NULL;
 
 	tap__equal(rollback__take(&rollback, &unknown), -EINVAL, "an unknown flag: -EINVAL");
@@ -151,7 +151,7 @@ static void change_much(int round)
 
 static void go_back_often(int rounds)
 {
-	const struct rollback_options options = {ROLLBACK_CLOSE_NEW, ROLLBACK_BEST};
+	const struct rollback_options options = {.flags = ROLLBACK_CLOSE_NEW};
 	struct rollback *rollback;
 
 	kept->rounds = 0;

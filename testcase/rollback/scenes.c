@@ -87,7 +87,7 @@ static void look(void)
 
 static void __attribute__((noinline)) play(const struct scene *scene, enum rollback_way way)
 {
-	const struct rollback_options options = {scene->flags, way};
+	const struct rollback_options options = {.flags = scene->flags, .way = way};
 
 	scene__shared->view.stack = (uintptr_t)__builtin_frame_address(0) - 16;
 	scene__shared->again = rollback__take(&scene__shared->rollback, &options);
@@ -207,7 +207,7 @@ static bool run(const struct scene *scene, enum rollback_way way)
 static bool works(enum rollback_way way)
 {
 	struct rollback *rollback;
-	const struct rollback_options options = {0, way};
+	const struct rollback_options options = {.way = way};
 
 	if (rollback__take(&rollback, &options) < 0)
 		return false;

@@ -224,6 +224,7 @@ static void free_inner(struct rollback *r)
 		r->inner = inner->inner;
 		unmap_own(inner);
 	}
+	current = r;
 }
 
 /* ---- taking one ---- */
@@ -251,6 +252,36 @@ static void exclude_kernels(struct rollback *r)
 	    tid_address)
 		r->excluded[r->excluded_count++] =
 			(struct range){tid_address, tid_address + sizeof(int32_t)};
+}
+
+/* Excludes what is not in the ranges. Returns 0 or -EINVAL. */
+static int exclude_around(struct rollback *r, const struct rollback_options *options)
+{
+	uint64_t at = 0;
+
+	if (options->range_count > ROLLBACK_RANGES || (options->range_count && !options->ranges))
+		return -EINVAL;
+	for (size_t i = 0; i < options->range_count; i++) {
+		const uint64_t start = (uintptr_t)options->ranges[i].start;
+		const uint64_t end = start + options->ranges[i].bytes;
+
+		if (start < at || end <= start || page__start(start) != start ||
+		    page__start(end) != end)
+			return -EINVAL;
+		r->excluded[r->excluded_count++] = (struct range){at, start};
+		at = end;
+	}
+	r->has_ranges = options->range_count > 0;
+	if (r->has_ranges)
+		r->excluded[r->excluded_count++] = (struct range){at, UINT64_MAX - PAGE_BYTES};
+	return 0;
+}
+
+static void look_at_brk(struct rollback *r)
+{
+	uint64_t at = page__round_up(r->brk), end;
+
+	r->keeps_brk = !checkpoint__next_part(r, true, &at, at + PAGE_BYTES, &end);
 }
 
 static int open_files(struct rollback *r, const struct rollback_options *options, uint64_t page)
@@ -283,7 +314,9 @@ static int save(struct rollback *r, const struct layout *l)
 	for (size_t i = 0; i < r->excluded_count; i++)
 		regions__exclude(r, &r->excluded[i]);
 	regions__arm(r);
-	return restore_mappings__expect(r);
+	err = restore_mappings__expect(r);
+	look_at_brk(r);
+	return err;
 }
 
 static int depth_of(const struct rollback *r)
@@ -318,6 +351,9 @@ static int create(struct rollback *outer, const struct rollback_options *options
 		return -ENOMEM;
 	r->outer = outer;
 	r->flags = options->flags;
+	err = exclude_around(r, options);
+	if (err)
+		goto out;
 	err = open_files(r, options, r->own.start + ret_layout->same_process);
 	if (err)
 		goto out;
@@ -438,6 +474,8 @@ void rollback__back(struct rollback *r)
 {
 	if (blocks_signals(r))
 		(void)signals__block();
+	if (r->has_ranges)
+		checkpoint__die("the checkpoint has ranges, and no stack", 0);
 	if (r->thread != threads__self())
 		checkpoint__die("only the thread that has taken it can", 0);
 	(void)registers__call_on(r->stack + sizeof(r->stack), go_back, r);
@@ -448,7 +486,7 @@ static long restore_all(void *argument)
 {
 	struct rollback *r = argument;
 	const char *why = "its files cannot be opened";
-	long err = own_files__check(r->files);
+	long err = check_process(r);
 
 	if (err > 1)
 		return -EBUSY;
@@ -469,21 +507,35 @@ static const struct mapping *saved_mapping(const struct rollback *r, uint64_t ad
 	return NULL;
 }
 
+/* Keeps the stack of the caller, who is here. Returns 0 or -EPERM. */
+static int keep_stack(struct rollback *r, uint64_t here)
+{
+	const struct mapping *stack;
+
+	if (r->has_ranges)
+		return regions__have(r, &(struct range){here, here + 1}) ? -EPERM : 0;
+	stack = saved_mapping(r, r->registers.rsp);
+	if (!stack || !bytes__begins(stack->name, "[stack]") || here >= stack->end ||
+	    here + STACK_LIMIT < stack->end)
+		return -EPERM;
+	r->kept_stack = (struct range){page__start(here) - STACK_BELOW, stack->end};
+	return 0;
+}
+
 int rollback__restore(struct rollback *r)
 {
-	const uint64_t here = (uintptr_t)__builtin_frame_address(0);
-	const struct mapping *stack = saved_mapping(r, r->registers.rsp);
-	uint64_t mask;
+	const bool blocks = blocks_signals(r);
+	uint64_t mask = 0;
 	int err;
 
-	if (r->thread != threads__self() || !stack || !bytes__begins(stack->name, "[stack]") ||
-	    here >= stack->end || here + STACK_LIMIT < stack->end)
+	if (r->thread != threads__self() || keep_stack(r, (uintptr_t)__builtin_frame_address(0)))
 		return -EPERM;
-	mask = signals__block();
-	r->kept_stack = (struct range){page__start(here) - STACK_BELOW, stack->end};
+	if (blocks)
+		mask = signals__block();
 	err = (int)registers__call_on(r->stack + sizeof(r->stack), restore_all, r);
 	r->kept_stack = (struct range){0, 0};
-	signals__set_mask(mask);
+	if (blocks)
+		signals__set_mask(mask);
 	return err;
 }
 
@@ -499,6 +551,7 @@ int rollback__exclude(struct rollback *r, void *start, size_t bytes)
 		return -ENOSPC;
 	r->excluded[r->excluded_count++] = range;
 	regions__exclude(r, &range);
+	look_at_brk(r);
 	return 0;
 }
 

@@ -20,8 +20,9 @@
 enum {
 	CHECKPOINT_STACK = 64 << 10,
 	CHECKPOINT_SIGNALS = 64,
-	CHECKPOINT_EXCLUDED = ROLLBACK_EXCLUDED + 3, /* of the library: rseq, the thread's number */
-	CHECKPOINT_OUTER = 64,                       /* checkpoints in each other */
+	/* Beside those of the caller: rseq, the thread's number, and all around ROLLBACK_RANGES. */
+	CHECKPOINT_EXCLUDED = ROLLBACK_EXCLUDED + 2 + ROLLBACK_RANGES + 1,
+	CHECKPOINT_OUTER = 64, /* checkpoints in each other */
 };
 
 /* struct page, kind */
@@ -52,19 +53,20 @@ static inline bool checkpoint__is_fixed(unsigned int flags)
 /* A private mapping, or the part of one that is not ours. */
 struct region {
 	uint64_t start, end;
-	uint64_t store;           /* where the saved bytes of its start are */
-	struct page *pages;       /* one for each */
-	uint64_t stored, written; /* pages; of the last round */
-	int protection;           /* PROT_... */
-	bool file;                /* a private mapping of a file */
-	bool small;               /* copied back as a whole */
-	bool dense;               /* all pages are stored, and are many */
-	bool huge;                /* has huge pages */
-	bool armed;               /* written pages are known */
-	bool changed;             /* all pages must be looked at */
-	bool lost;                /* something of it must be armed anew */
-	bool opened;              /* made writable for the moment */
-	bool done;                /* in this round */
+	uint64_t store;       /* where the saved bytes of its start are */
+	struct page *pages;   /* one for each */
+	uint64_t stored, hot; /* pages */
+	uint64_t written;     /* pages of the last round */
+	int protection;       /* PROT_... */
+	bool file;            /* a private mapping of a file */
+	bool small;           /* copied back as a whole */
+	bool dense;           /* all pages are stored, and are many */
+	bool huge;            /* has huge pages */
+	bool armed;           /* written pages are known */
+	bool changed;         /* all pages must be looked at */
+	bool lost;            /* something of it must be armed anew */
+	bool opened;          /* made writable for the moment */
+	bool done;            /* in this round */
 	bool has_guards;
 };
 
@@ -98,6 +100,8 @@ struct rollback {
 	struct signal_action actions[CHECKPOINT_SIGNALS];
 
 	uint64_t brk;
+	bool keeps_brk;  /* it is excluded */
+	bool has_ranges; /* all others are excluded */
 	struct mapping_list saved, now;
 	struct mapping_text saved_text, expected_text, now_text;
 

@@ -196,7 +196,7 @@ int regions__save(struct rollback *r, uint64_t store, struct page *pages)
 
 		if (regions__pages_of(m) == 0)
 			continue;
-		for (; checkpoint__next_part(r, false, &at, m->end, &end); at = end) {
+		for (; checkpoint__next_part(r, true, &at, m->end, &end); at = end) {
 			struct region *g = &r->regions[r->region_count];
 			const size_t first_run = r->run_count;
 			int err;

@@ -196,7 +196,7 @@ static int verify(struct rollback *r, const struct range *part, const struct map
 
 static int grow_heap(const struct rollback *r, const char **ret_why)
 {
-	if (set_brk(0) == r->brk || set_brk(r->brk) == r->brk)
+	if (r->keeps_brk || set_brk(0) == r->brk || set_brk(r->brk) == r->brk)
 		return 0;
 	*ret_why = "the heap cannot grow again";
 	return -ENOMEM;
@@ -238,7 +238,7 @@ int restore_mappings__expect(struct rollback *r)
 
 int restore_mappings__restore(struct rollback *r, const char **ret_why)
 {
-	const uint64_t brk = set_brk(0);
+	const uint64_t brk = r->keeps_brk ? r->brk : set_brk(0);
 	int err;
 
 	*ret_why = "the mappings cannot be read";

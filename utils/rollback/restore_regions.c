@@ -100,7 +100,7 @@ static void copy_page(struct rollback *r, struct region *g, const struct page *p
 }
 
 /* A page was written. Returns whether it is hot. */
-static bool heat_up(struct rollback *r, const struct region *g, struct page *page)
+static bool heat_up(struct rollback *r, struct region *g, struct page *page)
 {
 	const uint16_t round = (uint16_t)r->stats.rollbacks;
 	const bool crowded = g->written * CROWDED_PART > g->stored;
@@ -114,16 +114,18 @@ static bool heat_up(struct rollback *r, const struct region *g, struct page *pag
 	if (page->heat < (crowded ? CROWDED_HOT : HOT))
 		return false;
 	page->heat = HOTTEST;
+	g->hot++;
 	r->stats.hot_pages++;
 	return true;
 }
 
 /* A hot page was not written. Returns whether it is hot still. */
-static bool cool_down(struct rollback *r, struct page *page)
+static bool cool_down(struct rollback *r, struct region *g, struct page *page)
 {
 	if (--page->heat >= HOT)
 		return true;
 	page->heat = 0;
+	g->hot--;
 	r->stats.hot_pages--;
 	return false;
 }
@@ -139,7 +141,7 @@ static bool put_back(struct rollback *r, struct region *g, uint64_t at, bool com
 		if (!(g->protection & PROT_READ))
 			open_region(g);
 		if (bytes__same_page(at, from))
-			return (hot && cool_down(r, page)) || sentinel;
+			return (hot && cool_down(r, g, page)) || sentinel;
 	}
 	copy_page(r, g, page, at, from);
 	g->written++;
@@ -439,6 +441,22 @@ static void restore_small(struct rollback *r, struct region *g)
 	g->changed = false;
 }
 
+/* All its pages are hot: there is nothing to ask for. */
+static bool is_hot(const struct rollback *r, const struct region *g)
+{
+	return g->hot * PAGE_BYTES == g->end - g->start && !g->file && g->armed &&
+	       (r->flags & ROLLBACK_FIXED_MAPPINGS);
+}
+
+static void restore_hot(struct rollback *r, struct region *g)
+{
+	const struct pagemap_run all = {g->start, g->end, REGION_DATA};
+
+	g->written = 0;
+	restore_data(r, g, &all, false);
+	flush(r, g);
+}
+
 /* Can none of its bytes have been written, or be gone? */
 static bool needs_no_look(const struct rollback *r, const struct region *g)
 {
@@ -461,6 +479,10 @@ static int restore_alone(struct rollback *r, struct region *g)
 	}
 	if (g->changed || !g->armed)
 		return restore_all(r, g);
+	if (is_hot(r, g)) {
+		restore_hot(r, g);
+		return 0;
+	}
 	if (g->dense)
 		return restore_dense(r, g);
 	g->done = false;

@@ -54,9 +54,24 @@ enum {
 	ROLLBACK_FIXED_STATE = 1 << 4 | ROLLBACK_FIXED_MAPPINGS | ROLLBACK_FIXED_SIGNALS,
 };
 
+/* Page-aligned. */
+struct rollback_range {
+	void *start;
+	size_t bytes;
+};
+
+/*
+ * With ranges, the checkpoint has the private memory and the mappings in them, and nothing else:
+ * rollback__back is not for it, but rollback__restore is, on any stack outside them. The faster
+ * choice where the state to put back lies in few mappings. At most ROLLBACK_RANGES.
+ */
+enum { ROLLBACK_RANGES = 32 };
+
 struct rollback_options {
 	unsigned int flags;
 	enum rollback_way way;
+	const struct rollback_range *ranges; /* in address order, apart from each other; or NULL */
+	size_t range_count;
 };
 
 struct rollback_stats {
@@ -75,8 +90,8 @@ struct rollback_stats {
  * each return.
  * Returns 0 when it is taken, 1 each time rollback__back has come back to it; -EBUSY if other
  * threads run (a rollback from outside, tracer(8), is for those); -EOPNOTSUPP if the way does not
- * work here, or the thread has a shadow stack; -ENOMEM; or another -errno. On failure *ret_rollback
- * is untouched.
+ * work here, or the thread has a shadow stack; -EINVAL if the options are none; -ENOMEM; or another
+ * -errno. On failure *ret_rollback is untouched.
  * While a checkpoint exists, another may be taken: going back to the outer one frees the inner one.
  */
 __attribute__((returns_twice)) int rollback__take(struct rollback **ret_rollback,
@@ -92,11 +107,13 @@ __attribute__((returns_twice)) int rollback__take(struct rollback **ret_rollback
 __attribute__((noreturn)) void rollback__back(struct rollback *rollback);
 
 /* Puts back memory and mappings, but not the stack; execution goes on here. Returns 0; -EPERM on
- * another stack than that of rollback__take, or if that is not the first stack of the process;
- * -EBUSY if other threads run. If it cannot be done, the process ends as with rollback__back. */
+ * another stack than that of rollback__take, if that is not the first stack of the process, or if
+ * this one lies in the ranges of the checkpoint; -EBUSY if other threads run. If it cannot be done,
+ * the process ends as with rollback__back. */
 int rollback__restore(struct rollback *rollback);
 
-/* These bytes keep their value in a rollback; what is mapped there stays. Returns 0; -ENOSPC after
+/* These bytes keep their value in a rollback; what is mapped there stays. So does the end of the
+ * heap (brk(2)), if it is among them. Returns 0; -ENOSPC after
  * ROLLBACK_EXCLUDED calls; -EINVAL if the range wraps around. */
 enum { ROLLBACK_EXCLUDED = 61 };
 int rollback__exclude(struct rollback *rollback, void *start, size_t bytes);
