@@ -127,6 +127,28 @@ for way in scan soft; do # where the kernel has no such thing, all pages are com
 		discard free protect signal-frame process-vm-writev proc-mem debugger
 	play "slab, $way: fuzz steps" -e slab --dirty "$way" -- workloads/fuzz steps
 done
+
+# what the kernel does with pages by itself, told to be quick
+khugepaged=/sys/kernel/mm/transparent_hugepage/khugepaged ksm=/sys/kernel/mm/ksm
+echo 1 >$khugepaged/scan_sleep_millisecs
+echo 1 >$ksm/sleep_millisecs
+echo 5000 >$ksm/pages_to_scan
+[ ! -e $ksm/smart_scan ] || echo 0 >$ksm/smart_scan # it skips pages for some rounds
+swapped='swapped-dirty swapped-before swapped-and-back swapped-shared swapped-huge'
+for way in faults scan soft compare; do
+	# shellcheck disable=SC2086 # words
+	play "slab, $way: housekeeping $swapped" -e slab --dirty "$way" -- \
+		workloads/housekeeping $swapped
+	play "slab, $way: housekeeping gathered gathered-later" -e slab --dirty "$way" -- \
+		workloads/housekeeping gathered gathered-later
+	echo 1 >$ksm/run
+	play "slab, $way: housekeeping merged" -e slab --dirty "$way" -- workloads/housekeeping merged
+	echo 0 >$ksm/run
+done
+play 'page: housekeeping swapped-dirty gathered-later, 64 pages in a poll' -e page \
+	--pages-per-poll 64 -- workloads/housekeeping swapped-dirty gathered-later
+echo 60000 >$khugepaged/scan_sleep_millisecs
+
 work slab share copied-on-write not-copied shared shared-untouched
 work slab threads instant mapper ending arenas
 play 'page: threads, 64 pages in a poll' -e page --pages-per-poll 64 -- \

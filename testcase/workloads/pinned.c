@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
  * Pages that the kernel holds on to: it writes to them without a page fault, and without a trace in
- * the page tables if they were held before they were armed. Also pages that it merges, gathers into
- * huge ones, or writes when a thread ends.
+ * the page tables if they were held before they were armed. Also pages that it writes when a thread
+ * ends.
  */
 #include <linux/aio_abi.h>
 #include <linux/futex.h>
@@ -11,12 +11,6 @@
 #include <sys/syscall.h>
 #include <sys/uio.h>
 #include "writers.h"
-
-#ifndef MADV_COLLAPSE
-#define MADV_COLLAPSE 25
-#endif
-
-#define HUGE (2UL << 20)
 
 /* ---- io_uring ---- */
 
@@ -166,75 +160,6 @@ static void robust_list(unsigned char *page, uint64_t with)
 		wrong("the kernel has not written at the end of a thread");
 }
 
-/* ---- merged, gathered ---- */
-
-static int is_ksm_on(void)
-{
-	char text[8] = "";
-	int fd = open("/sys/kernel/mm/ksm/run", O_RDONLY | O_CLOEXEC);
-
-	if (fd < 0)
-		return 0;
-	must(read(fd, text, sizeof(text) - 1) > 0, "/sys/kernel/mm/ksm/run");
-	close(fd);
-	return text[0] == '1';
-}
-
-static long count_merged(void)
-{
-	char text[32] = "";
-	int fd = open("/sys/kernel/mm/ksm/pages_sharing", O_RDONLY | O_CLOEXEC);
-
-	must(fd >= 0 && read(fd, text, sizeof(text) - 1) > 0, "pages_sharing");
-	close(fd);
-	return strtol(text, NULL, 10);
-}
-
-/* All pages are alike, so that KSM merges them before and after they are armed. */
-static void merged(void)
-{
-	unsigned char *pages = map_alone(BYTES, MAP_PRIVATE);
-
-	if (!is_ksm_on())
-		finish(WORKLOAD_SKIP, "KSM is off (/sys/kernel/mm/ksm/run)");
-	must(!madvise(pages, BYTES, MADV_MERGEABLE), "MADV_MERGEABLE");
-	for (size_t i = 0; i < PAGES; i++)
-		fill(pages + i * PAGE, PAGE, seed(1));
-	save();
-	for (uint64_t round = 0; round < ROUNDS; round++) {
-		for (int waits = 0; waits < 100 && count_merged() < PAGES / 2; waits++)
-			usleep(20000);
-		for (uint64_t i = 0; i < FEW; i++)
-			store(pages + word_at(seed(7), round * FEW + i) % PAGES * PAGE, round);
-		restore();
-		for (size_t i = 0; i < PAGES; i++)
-			expect_outside(pages + i * PAGE, PAGE, seed(1), "a merged page");
-	}
-	must(!munmap(pages, BYTES), "munmap");
-}
-
-/* What khugepaged does, at once. */
-static void gathered(void)
-{
-	unsigned char *all = map_at(NULL, 3 * HUGE, PROT_READ | PROT_WRITE, MAP_PRIVATE);
-	unsigned char *pages = all + (HUGE - (uintptr_t)all % HUGE);
-
-	fill(pages, HUGE, seed(1));
-	if (madvise(pages, HUGE, MADV_COLLAPSE))
-		finish(WORKLOAD_SKIP, "no MADV_COLLAPSE (since 6.1): %s", strerror(errno));
-	save();
-	for (uint64_t round = 0; round < ROUNDS; round++) {
-		for (uint64_t i = 0; i < FEW; i++)
-			store(pages + word_at(seed(7), round * FEW + i) % 512 * PAGE, round);
-		(void)madvise(pages, HUGE, MADV_COLLAPSE); /* refused while it is armed */
-		if (round % 2)
-			store(pages + round * PAGE, round);
-		restore();
-		expect_outside(pages, HUGE, seed(1), "a huge page");
-	}
-	must(!munmap(all, 3 * HUGE), "munmap");
-}
-
 /* ---- cases ---- */
 
 CASE(play_ring, read_plain, make_ring)
@@ -255,8 +180,6 @@ int main(int argc, char **argv)
 		{"in-pipe", play_in_pipe},
 		{"pipe", play_pipe},
 		{"robust-list", play_robust_list},
-		{"merged", merged},
-		{"gathered", gathered},
 		{NULL, NULL},
 	};
 

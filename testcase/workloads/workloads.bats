@@ -63,15 +63,30 @@ play_pinned()
 	play_pinned aio
 }
 
-@test 'pages that are in a pipe; written at the end of a thread; gathered into a huge page' {
+@test 'pages that are in a pipe; written at the end of a thread' {
 	page_options=(--pages-per-poll 64)
 	play pinned in-pipe pipe robust-list
-	play pinned gathered
+}
+
+# The kernel's settings are changed in a virtual machine alone: scenes.sh has these cases, too.
+@test 'armed pages that are swapped out, dirty and clean' {
+	ENGINES='slab page' page_options=(--pages-per-poll 64)
+	play housekeeping swapped-dirty swapped-before swapped-and-back swapped-shared swapped-huge
+}
+
+@test 'gathered into a huge page' {
+	ENGINES='slab page' page_options=(--pages-per-poll 64)
+	play housekeeping gathered
+}
+
+@test 'gathered into a huge page by khugepaged' {
+	ENGINES='slab page' page_options=(--pages-per-poll 64)
+	play housekeeping gathered-later
 }
 
 @test 'merged by KSM' {
-	[ -z "${TRACER_VM:-}" ] || echo 1 >/sys/kernel/mm/ksm/run
-	play pinned merged
+	ENGINES='slab page' page_options=(--pages-per-poll 64)
+	play housekeeping merged
 }
 
 @test 'copied on write: the child keeps its own contents; shared: both see the restore' {
