@@ -11,15 +11,18 @@
 
 struct wait { /* of a poll, for user space */
 	__u64 deadline_ns;
-	__u64 sequence; /* until this operation is answered; 0: until the phase is not PREPARING */
+	/* Until this operation is answered, or user space wants the target to stand still after all.
+	 * 0: until the phase is not PREPARING. */
+	__u64 sequence;
 };
 
 static bool is_waiting(const struct wait *wait)
 {
 	const volatile struct state *now = &state;
 
-	return wait->sequence ? now->answered < wait->sequence
-			      : now->operation.phase == PHASE_PREPARING;
+	if (wait->sequence)
+		return now->answered < wait->sequence && now->operation.phase == PHASE_COPIED;
+	return now->operation.phase == PHASE_PREPARING;
 }
 
 static long wait_step(__u32 index, struct wait *wait)
