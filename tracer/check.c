@@ -19,6 +19,7 @@
 #include <sys/utsname.h>
 #include <sys/vfs.h>
 #include <unistd.h>
+#include "ask/socket_file.h"
 #include "base/help.h"
 #include "kernel/bcc.h"
 #include "kernel/kernel_check.h"
@@ -170,6 +171,20 @@ static bool check_bcc(void)
 		    BCC_LIBRARY " is missing: install libbpfcc for --engine page");
 }
 
+/* Where tracer ctl finds a tracer. What killed tracers have left there is removed. */
+static void check_socket(void)
+{
+	char folder[sizeof(((struct sockaddr_un *)NULL)->sun_path)], text[192], removed[64] = "";
+	const bool has_folder = !socket_file__default_folder(folder, sizeof(folder));
+	const unsigned int count = has_folder ? socket_file__sweep(folder) : 0;
+
+	if (count)
+		(void)snprintf(removed, sizeof(removed), " (removed %u of killed tracers)", count);
+	(void)snprintf(text, sizeof(text), "%s/PID.sock%s", has_folder ? folder : "", removed);
+	tell("control socket", has_folder, text,
+	     "XDG_RUNTIME_DIR is not set: tracer -p needs --control-socket PATH");
+}
+
 static int check_all(void)
 {
 	bool is_root = !kernel_check__privileges(), runs, attaches;
@@ -186,6 +201,7 @@ static int check_all(void)
 	tracking = check_tracking();
 	attaches = check_ptrace(is_root);
 	attaches &= check_pidfd();
+	check_socket();
 	check_bcc();
 	(void)snprintf(text, sizeof(text), "it finds written memory by %s", tracking);
 	tell("tracer PROGRAM", runs, "a program can ask for its own checkpoints",
@@ -194,9 +210,18 @@ static int check_all(void)
 	return fflush(stdout) || ferror(stdout) ? EXIT_TRACER : 0;
 }
 
+static error_t read_option(int key, char *text, struct argp_state *state)
+{
+	if (key != ARGP_KEY_ARG)
+		return ARGP_ERR_UNKNOWN;
+	argp_error(state, "unknown argument '%s'; there are none", text);
+	return EINVAL; /* not reached */
+}
+
 int check__main(int argc, char **argv)
 {
 	static const struct argp argp = {
+		.parser = read_option,
 		.children = help__options,
 		.doc = "Tell what this machine can do, one line each, and why not.",
 	};

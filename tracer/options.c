@@ -74,7 +74,9 @@ static const struct argp_option option_list[] = {
 	{NULL, 0, NULL, 0, "A running process, and tracer ctl:", GROUP_PROCESS},
 	{"pid", 'p', "PID", 0, "Attach to process PID; Ctrl-C detaches", GROUP_PROCESS},
 	{"control-socket", KEY_CONTROL_SOCKET, "PATH", 0,
-	 "Where tracer ctl finds this tracer (default /run/tracer/PID.sock)", GROUP_PROCESS},
+	 "Where tracer ctl finds this tracer (default /run/tracer/PID.sock for root, "
+	 "$XDG_RUNTIME_DIR/tracer/PID.sock for others)",
+	 GROUP_PROCESS},
 	{NULL, 0, NULL, 0, "Reports:", 4},
 	{"output", 'o', "FILE", 0,
 	 "The CSV report (default results/PROGRAM-TIME-PID.csv; /dev/null: none)", 4},

@@ -45,7 +45,8 @@ _tracer_ctl()
 		esac
 	done
 	case ${#words[@]} in
-	0) _tracer_words "$(find /run/tracer -name '*.sock' -printf '%f\n' 2>/dev/null | sed 's/\.sock$//')" ;;
+	0) _tracer_words "$(find /run/tracer "${XDG_RUNTIME_DIR:-/run}/tracer" -name '*.sock' -printf '%f\n' 2>/dev/null |
+		sed 's/\.sock$//' | sort -u)" ;;
 	1) _tracer_words checkpoint rollback list delete diff save status detach ;;
 	2)
 		case ${words[1]} in

@@ -238,6 +238,65 @@ counter()
 	[ ! -e "/run/tracer/$target.sock" ]
 }
 
+# expect_ctl_error TARGET PATTERN: tracer ctl says so of that process, in one line
+expect_ctl_error()
+{
+	run_limited "$TRACER" ctl "$1" list
+	expect_status 1
+	expect_text "$err" "$2"
+	[ "$(wc -l <"$err")" -eq 1 ]
+}
+
+# in_own_run SCRIPT: runs it in a shell with a /run of its own, where no other test removes what it
+# leaves. There leave_dead FILE makes a socket that nobody has open.
+in_own_run()
+{
+	find_python
+	python=$python target=$target TRACER=$TRACER run_limited unshare -m sh -e -c '
+	leave_dead() {
+		"$python" -c "import socket, sys; socket.socket(socket.AF_UNIX).bind(sys.argv[1])" "$1"
+	}
+	mount -t tmpfs none /run
+	mkdir /run/tracer
+	'"$1"
+}
+
+@test 'tracer ctl says whether the process is missing, or its tracer' {
+	local missing
+	missing=$(cat /proc/sys/kernel/pid_max) # no process has this number
+	counter
+	expect_ctl_error "$missing" "^tracer ctl: there is no process $missing\$"
+	expect_ctl_error "$target" "no tracer serves process $target; .*tracer -p $target\$"
+	in_own_run '
+	leave_dead "/run/tracer/$target.sock"
+	"$TRACER" ctl "$target" list && exit 1
+	test ! -e "/run/tracer/$target.sock"'
+	expect_status 0
+	expect_text "$err" "no tracer serves process $target any more: .* was killed"
+	in_own_run '
+	leave_dead /run/chosen
+	"$TRACER" ctl --control-socket /run/chosen "$target" list && exit 1
+	test -S /run/chosen'
+	expect_status 0
+	expect_text "$err" 'no tracer listens at /run/chosen'
+}
+
+@test 'tracer -p and tracer check remove what killed tracers have left in /run/tracer' {
+	counter
+	in_own_run '
+	leave_dead /run/tracer/23.sock
+	"$TRACER" check
+	test ! -e /run/tracer/23.sock
+	leave_dead /run/tracer/23.sock
+	"$TRACER" -p "$target" &
+	"$TRACER" ctl "$target" list
+	test ! -e /run/tracer/23.sock
+	"$TRACER" ctl "$target" detach
+	wait'
+	expect_status 0
+	expect_text "$out" '^control socket  *yes  /run/tracer/PID.sock (removed 1 of killed tracers)'
+}
+
 # expect_refused PID PATTERN...: not attached, with these words
 expect_refused()
 {
@@ -442,6 +501,7 @@ roll_back_often()
 	expect_text "$out" '^tracefs *no' '^call tracepoints *? ' '^tracer PROGRAM *yes'
 	run_limited "$TRACER" check nonsense
 	expect_status 2
+	expect_text "$err" "unknown argument 'nonsense'"
 	run_limited sh -c '"$1" check >/dev/full' sh "$TRACER"
 	expect_status 125
 }

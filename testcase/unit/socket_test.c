@@ -4,6 +4,7 @@
  * clients are this process: connect(2) and send(2) of a unix socket do not wait.
  */
 #include <fcntl.h>
+#include <sys/file.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -11,6 +12,7 @@
 #include <unistd.h>
 
 #include "ask/socket.h"
+#include "ask/socket_file.h"
 #include "base/log.h"
 #include "folder.h"
 #include "tap.h"
@@ -94,14 +96,23 @@ static void test_file(void)
 		   -ENAMETOOLONG, "a path that is too long");
 }
 
+/* A socket at that path that nobody has open any more. */
+static void leave_dead(const char *at)
+{
+	struct sockaddr_un address = {.sun_family = AF_UNIX};
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	(void)snprintf(address.sun_path, sizeof(address.sun_path), "%s", at);
+	must(fd < 0 || bind(fd, (struct sockaddr *)&address, sizeof(address)) || close(fd));
+}
+
 /* A dead tracer leaves its socket behind. */
 static void test_stale(void)
 {
-	struct sockaddr_un address = {.sun_family = AF_UNIX, .sun_path = "stale"};
 	struct socket *heir = NULL;
-	int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+	int fd;
 
-	must(fd < 0 || bind(fd, (struct sockaddr *)&address, sizeof(address)) || close(fd));
+	leave_dead("stale");
 	tap__equal(socket__open("stale", 0, &heir), 0, "the socket of a dead tracer is replaced");
 	must(unlink("stale"));
 	fd = open("stale", O_CREAT | O_WRONLY, 0600);
@@ -247,21 +258,51 @@ static void test_stranger(void)
 	tap__ok(!status && !asked, "another user is refused, even where the file allows it");
 }
 
+/* Dead sockets of default paths are removed; all else stays, and all stays under the lock. */
+static void test_sweep(void)
+{
+	struct sockaddr_un address = {.sun_family = AF_UNIX, .sun_path = "swept/2.sock"};
+	int bound = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0), fd, lock;
+	struct socket *live = NULL;
+
+	must(mkdir("swept", 0700) || bound < 0);
+	must(socket__open("swept/1.sock", 0, &live));
+	must(bind(bound, (struct sockaddr *)&address, sizeof(address))); /* does not listen yet */
+	leave_dead("swept/3.sock");
+	leave_dead("swept/4.sock");
+	leave_dead("swept/other.sock");
+	fd = open("swept/5.sock", O_CREAT | O_WRONLY, 0600);
+	must(fd < 0 || close(fd));
+	lock = open("swept", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	must(lock < 0 || flock(lock, LOCK_EX));
+	tap__equal(socket_file__sweep("swept"), 0,
+		   "under the lock of another one nothing is removed");
+	must(close(lock));
+	tap__equal(socket_file__sweep("swept"), 2, "two dead sockets are removed");
+	tap__ok(!access("swept/1.sock", F_OK) && !access("swept/2.sock", F_OK) &&
+			!access("swept/5.sock", F_OK) && !access("swept/other.sock", F_OK),
+		"sockets in use, files, and other names stay");
+	socket__close(live);
+	must(close(bound) || unlink("swept/2.sock") || unlink("swept/5.sock") ||
+	     unlink("swept/other.sock") || rmdir("swept"));
+	tap__equal(socket_file__sweep("swept"), 0, "no folder, nothing to do");
+}
+
 static void test_default_path(void)
 {
 	char text[64];
 
 	if (geteuid()) {
 		must(setenv("XDG_RUNTIME_DIR", "/run/user/23", 1));
-		tap__ok(!socket__default_path(42, text, sizeof(text)) &&
+		tap__ok(!socket_file__default_path(42, text, sizeof(text)) &&
 				!strcmp(text, "/run/user/23/tracer/42.sock"),
 			"the default path of a user");
 	} else {
-		tap__ok(!socket__default_path(42, text, sizeof(text)) &&
+		tap__ok(!socket_file__default_path(42, text, sizeof(text)) &&
 				!strcmp(text, "/run/tracer/42.sock"),
 			"the default path of root");
 	}
-	tap__equal(socket__default_path(42, text, 12), -ENAMETOOLONG, "a buffer too small");
+	tap__equal(socket_file__default_path(42, text, 12), -ENAMETOOLONG, "a buffer too small");
 }
 
 int main(void)
@@ -270,9 +311,10 @@ int main(void)
 	log__set_name("# socket_test");
 	path = "control.sock";
 	folder__enter("socket_test");
-	tap__plan(35);
+	tap__plan(39);
 	test_file();
 	test_stale();
+	test_sweep();
 	test_requests();
 	test_half_close();
 	test_long_lines();

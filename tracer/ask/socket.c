@@ -6,20 +6,16 @@
 #include "ask/socket.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <sys/file.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
+#include "ask/socket_file.h"
 #include "base/log.h"
-
-#define RUN_FOLDER "/run"
-#define FOLDER     "tracer"
 
 struct client {
 	int fd;              /* -1: this place is free */
@@ -38,106 +34,12 @@ struct socket {
 	ino_t inode;
 	int listener;
 	int epoll;
-	pid_t other;    /* who listens there already; 0: nobody, or not known */
 	uint64_t heard; /* counts what was heard, of all clients */
 	struct client clients[SOCKET_CLIENTS];
 };
 
 /* What epoll tells about: a client's index, or the listener. */
 enum { LISTENER = SOCKET_CLIENTS };
-
-int socket__default_path(pid_t pid, char *buffer, size_t size)
-{
-	const char *run = geteuid() ? getenv("XDG_RUNTIME_DIR") : RUN_FOLDER;
-	int length;
-
-	if (!run || *run != '/')
-		return -ENOENT;
-	length = snprintf(buffer, size, "%s/" FOLDER "/%d.sock", run, pid);
-	return length < (int)size ? 0 : -ENAMETOOLONG;
-}
-
-/* The folder of a default path: others must not be able to put a socket of theirs in it. */
-static int make_folder(const char *path)
-{
-	char folder[sizeof(((struct sockaddr_un *)NULL)->sun_path)];
-	struct stat status;
-
-	(void)snprintf(folder, sizeof(folder), "%.*s", (int)(strrchr(path, '/') - path), path);
-	if ((mkdir(folder, 0755) && errno != EEXIST) || lstat(folder, &status)) {
-		int err = -errno;
-
-		log__error("cannot make the folder %s for the control socket: %s; name another "
-			   "place with --control-socket PATH",
-			   folder, strerror(-err));
-		return err;
-	}
-	if (S_ISDIR(status.st_mode) && status.st_uid == geteuid() && !(status.st_mode & 022))
-		return 0;
-	log__error("%s is not a folder that only this user may write to; name another place for "
-		   "the control socket with --control-socket PATH",
-		   folder);
-	return -EPERM;
-}
-
-static int bind_at(struct socket *s)
-{
-	mode_t mask = umask(0177);
-	int err =
-		bind(s->listener, (struct sockaddr *)&s->address, sizeof(s->address)) ? -errno : 0;
-
-	(void)umask(mask);
-	return err;
-}
-
-/* Is there a socket to which nobody listens? */
-static int check_stale(struct socket *s)
-{
-	struct ucred peer = {0};
-	socklen_t bytes = sizeof(peer);
-	struct stat status;
-	int fd, err;
-
-	if (lstat(s->address.sun_path, &status))
-		return -errno;
-	if (!S_ISSOCK(status.st_mode))
-		return -EEXIST;
-	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	if (fd < 0)
-		return -errno;
-	err = connect(fd, (const struct sockaddr *)&s->address, sizeof(s->address)) ? -errno : 0;
-	if (!err && !getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &bytes))
-		s->other = peer.pid;
-	close(fd);
-	if (err == -ECONNREFUSED)
-		return 0;
-	return err && err != -EAGAIN ? err : -EADDRINUSE; /* EAGAIN: its queue is full */
-}
-
-/* The lock on the folder keeps a second tracer from removing the socket that the first one makes
- * now. It ends with the descriptor. */
-static int replace_stale(struct socket *s)
-{
-	char folder[sizeof(s->address.sun_path)];
-	const char *slash = strrchr(s->address.sun_path, '/');
-	int err, fd;
-
-	(void)snprintf(folder, sizeof(folder), "%.*s",
-		       slash ? (int)(slash - s->address.sun_path) + 1 : 1,
-		       slash ? s->address.sun_path : ".");
-	fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (fd < 0)
-		return -errno;
-	err = flock(fd, LOCK_EX | LOCK_NB) ? -errno : check_stale(s);
-	if (err == -EWOULDBLOCK)
-		err = -EADDRINUSE;
-	if (!err && unlink(s->address.sun_path))
-		err = -errno;
-	if (!err)
-		err = bind_at(s);
-	close(fd);
-	return err;
-}
 
 static int watch(struct socket *s, int operation, int fd, uint32_t events, uint64_t what)
 {
@@ -155,9 +57,7 @@ static int start_listening(struct socket *s)
 	s->epoll = epoll_create1(EPOLL_CLOEXEC);
 	if (s->listener < 0 || s->epoll < 0)
 		return -errno;
-	err = bind_at(s);
-	if (err == -EADDRINUSE)
-		err = replace_stale(s);
+	err = socket_file__bind(s->listener, &s->address);
 	if (err)
 		return err;
 	if (lstat(s->address.sun_path, &status) || listen(s->listener, SOCKET_CLIENTS))
@@ -167,20 +67,53 @@ static int start_listening(struct socket *s)
 	return watch(s, EPOLL_CTL_ADD, s->listener, EPOLLIN, LISTENER);
 }
 
+/* Who listens at the address; 0: nobody, or not known. */
+static pid_t find_other(const struct sockaddr_un *address)
+{
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	struct ucred peer = {0};
+	socklen_t bytes = sizeof(peer);
+
+	if (fd < 0)
+		return 0;
+	if (connect(fd, (const struct sockaddr *)address, sizeof(*address)) ||
+	    getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &bytes))
+		peer.pid = 0;
+	close(fd);
+	return peer.pid;
+}
+
 /* Says why; what to do about another tracer, too. */
 static void tell_failure(const struct socket *s, pid_t pid, int err)
 {
 	char who[64] = "another tracer";
+	pid_t other = err == -EADDRINUSE ? find_other(&s->address) : 0;
 
-	if (s->other)
-		(void)snprintf(who, sizeof(who), "another tracer (process %d)", s->other);
+	if (other)
+		(void)snprintf(who, sizeof(who), "another tracer (process %d)", other);
 	if (err == -EADDRINUSE)
 		log__error("cannot listen at %s: %s listens there; ask that one, end it with "
 			   "tracer ctl %d detach, or choose another place with --control-socket",
 			   s->address.sun_path, who, pid);
 	else
 		log__error("cannot listen at %s: %s", s->address.sun_path,
-			   err == -EEXIST ? "it is there, and no socket" : strerror(-err));
+			   err == -EEXIST  ? "it is there, and no socket"
+			   : err == -EBUSY ? "another process holds a lock (flock) on its folder"
+					   : strerror(-err));
+}
+
+/* Makes the folder of the default paths, and removes what killed tracers have left in it. */
+static int prepare_folder(const char *path)
+{
+	char folder[sizeof(((struct sockaddr_un *)NULL)->sun_path)];
+	int err = socket_file__make_folder(path);
+
+	if (err)
+		return err;
+	err = socket_file__default_folder(folder, sizeof(folder));
+	if (!err)
+		(void)socket_file__sweep(folder);
+	return err;
 }
 
 int socket__open(const char *path, pid_t pid, struct socket **ret_socket)
@@ -196,7 +129,7 @@ int socket__open(const char *path, pid_t pid, struct socket **ret_socket)
 	for (int i = 0; i < SOCKET_CLIENTS; i++)
 		s->clients[i].fd = -1;
 	if (!path)
-		err = socket__default_path(pid, s->address.sun_path, size);
+		err = socket_file__default_path(pid, s->address.sun_path, size);
 	else
 		err = snprintf(s->address.sun_path, size, "%s", path) < (int)size ? 0
 										  : -ENAMETOOLONG;
@@ -207,7 +140,7 @@ int socket__open(const char *path, pid_t pid, struct socket **ret_socket)
 					 : "the path of the control socket is too long");
 		goto out;
 	}
-	err = path ? 0 : make_folder(s->address.sun_path);
+	err = path ? 0 : prepare_folder(s->address.sun_path);
 	if (err)
 		goto out;
 	err = start_listening(s);

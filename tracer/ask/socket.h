@@ -20,17 +20,12 @@ enum {
 struct socket;
 
 /*
- * Writes the path of the socket for the target pid: /run/tracer/PID.sock for root, otherwise
- * $XDG_RUNTIME_DIR/tracer/PID.sock. Returns 0; -ENOENT if that variable is not set; -ENAMETOOLONG.
- */
-int socket__default_path(pid_t pid, char *buffer, size_t size);
-
-/*
- * Listens at path; NULL: at the default path for pid, whose folder is made if it is missing. A
- * socket that a dead tracer has left there is replaced, nothing else is.
+ * Listens at path, where the socket of a killed tracer is replaced, and nothing else. NULL: at the
+ * default path for pid (socket_file.h). Its folder is made if it is missing, and the sockets of
+ * killed tracers in it are removed.
  * Problems are told on stderr. Returns 0 and *ret_socket; -EADDRINUSE if somebody listens there;
- * -EEXIST if it is no socket; -EPERM if others may write to the folder of a default path; or
- * another -errno.
+ * -EEXIST if it is no socket; -EPERM if others may write to the folder of a default path; -EBUSY if
+ * somebody does not let go of that folder's lock; or another -errno.
  */
 int socket__open(const char *path, pid_t pid, struct socket **ret_socket);
 

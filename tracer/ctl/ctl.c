@@ -9,6 +9,7 @@
 #include <inttypes.h>
 #include <limits.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -17,6 +18,7 @@
 #include "ctl/answer.h"
 #include "ask/command.h"
 #include "ask/socket.h"
+#include "ask/socket_file.h"
 #include "ask/word.h"
 #include "base/help.h"
 #include "base/log.h"
@@ -148,7 +150,9 @@ static error_t read_option(int key, char *text, struct argp_state *state)
 
 static const struct argp_option option_list[] = {
 	{"control-socket", KEY_CONTROL_SOCKET, "PATH", 0,
-	 "Where the tracer listens (default /run/tracer/PID.sock)", 1},
+	 "Where the tracer listens (default /run/tracer/PID.sock for root, "
+	 "$XDG_RUNTIME_DIR/tracer/PID.sock for others)",
+	 1},
 	{"close-new-fds", KEY_CLOSE, NULL, 0,
 	 "With rollback: close descriptors that were opened since the checkpoint", 1},
 	{"map", KEY_MAP, "FILE", 0,
@@ -214,9 +218,14 @@ static int make_line(const struct request *request, char *line, size_t size)
 	return err ? err : (int)strlen(line);
 }
 
+static bool is_there(pid_t pid)
+{
+	return !kill(pid, 0) || errno != ESRCH;
+}
+
 /* Connects. Waits if nobody listens there, but a tracer of that process is being started. Returns
  * the socket or -errno. */
-static int connect_to(const struct sockaddr_un *address, pid_t pid)
+static int connect_to(const struct sockaddr_un *address, const struct request *request)
 {
 	for (unsigned int waited_ms = 0;; waited_ms += LOOK_MS) {
 		int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0), err;
@@ -228,10 +237,31 @@ static int connect_to(const struct sockaddr_un *address, pid_t pid)
 		err = -errno;
 		close(fd);
 		if ((err != -ENOENT && err != -ECONNREFUSED) || waited_ms >= AT_MOST_MS ||
-		    (waited_ms >= AT_LEAST_MS && !starting__is(pid)))
+		    (waited_ms >= AT_LEAST_MS && !starting__is(request->pid)))
+			return err;
+		if (!request->path && !is_there(request->pid))
 			return err;
 		(void)poll(NULL, 0, LOOK_MS);
 	}
+}
+
+/* Nobody listens there: says whether there is the process. */
+static void tell_nobody(const struct request *request, const char *path)
+{
+	const pid_t pid = request->pid;
+	const char *was_killed = "";
+
+	if (request->path) {
+		log__error("no tracer listens at %s; start one with: tracer -p %d", path, pid);
+		return;
+	}
+	if (socket_file__remove_dead(path))
+		was_killed = " any more: the tracer that did was killed";
+	if (is_there(pid))
+		log__error("no tracer serves process %d%s; start one with: tracer -p %d", pid,
+			   was_killed, pid);
+	else
+		log__error("there is no process %d", pid);
 }
 
 /* Connects and sends. Returns the socket, or -errno after saying why. */
@@ -243,7 +273,7 @@ static int ask(const struct request *request)
 	int err, fd, length;
 
 	if (!request->path)
-		err = socket__default_path(request->pid, address.sun_path, size);
+		err = socket_file__default_path(request->pid, address.sun_path, size);
 	else
 		err = snprintf(address.sun_path, size, "%s", request->path) < (int)size
 			      ? 0
@@ -259,7 +289,7 @@ static int ask(const struct request *request)
 			   strerror(err ? -err : -length));
 		return err ? err : length;
 	}
-	fd = connect_to(&address, request->pid);
+	fd = connect_to(&address, request);
 	err = fd < 0 ? fd : 0;
 	if (!err && send(fd, line, (size_t)length, MSG_NOSIGNAL) != length) {
 		err = -errno;
@@ -267,8 +297,7 @@ static int ask(const struct request *request)
 	}
 	if (err) {
 		if (err == -ENOENT || err == -ECONNREFUSED)
-			log__error("no tracer listens at %s; start one with: tracer -p %d",
-				   address.sun_path, request->pid);
+			tell_nobody(request, address.sun_path);
 		else
 			log__error("cannot ask at %s: %s%s", address.sun_path, strerror(-err),
 				   err == -EACCES ? "; the tracer belongs to another user" : "");
