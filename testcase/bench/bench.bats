@@ -106,6 +106,21 @@ field()
 	[ "$(awk -F, '$6 == "on" { print $17 }' bench.csv)" = 1.286 ]
 }
 
+# The machine becomes three times slower in the second turn, and so do all of its values.
+@test 'values with and without a tracer that were taken in turns are compared in pairs' {
+	for slower in 1 3 1; do
+		for value in 'off 100' 'on 101' 'armed 110'; do
+			printf 'fault_other,%s,-,0,0,%d\n' "${value% *}" $((${value#* } * slower))
+		done
+	done >run.samples
+	sed -i 's/armed,-,0,0,330/armed,-,0,0,340/' run.samples
+	collect
+	[ "$(awk -F, '$6 == "on" { print $17 }' bench.csv)" = 1.010 ]
+	[ "$(awk -F, '$6 == "armed" { print $17 }' bench.csv)" = 1.100 ]
+	"$BENCH/bench_goals" bench.csv >goals
+	grep -E 'while pages are armed .* 1.10 +reached' goals
+}
+
 @test 'a request that the report does not have, or not as ok, is an error' {
 	write_run
 	sed -i 's/^6,restore,ok/6,restore,failed/' run.csv

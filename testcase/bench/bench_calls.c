@@ -1,13 +1,16 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
  * Measures what system calls cost, run by bench.sh with the tracer and without:
- *	other    in a process that is not the target: getppid, mmap with munmap, and page faults
- *	faults   the same, page faults alone
+ *	other    in a process that is not the target: getppid, mmap with munmap, and page faults;
+ *	         medians, on one processor
  *	maps     in the target: mmap and munmap of untouched memory, each alone and as a pair
  *	churn    in the target: malloc and free of many sizes
  *	startup  of a command that does nothing, alone and under the tracer
- * As a target, with "armed" it has a checkpoint of its memory, and waits.
+ * As a target, with "armed" it makes the file READY. After SIGUSR1 it takes a checkpoint, so that its
+ * memory is armed, and makes READY-armed.
  */
+#include <sched.h>
+#include <signal.h>
 #include <spawn.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
@@ -85,20 +88,51 @@ static double time_fault(void)
 	return (double)(end_ns - start_ns) / (double)pages;
 }
 
-static void run_faults(int samples, const char *variant, const char *engine)
+static double time_small_pairs(void)
 {
+	return time_map_pairs(65536);
+}
+
+static int compare(const void *a, const void *b)
+{
+	double left = *(const double *)a, right = *(const double *)b;
+
+	return (left > right) - (left < right);
+}
+
+static double median_of(double (*measure)(void))
+{
+	double values[BATCHES];
+
 	for (int i = 0; i < BATCHES; i++)
-		bench__emit(samples, "fault_other", variant, engine, 0, 0, time_fault());
+		values[i] = measure();
+	qsort(values, BATCHES, sizeof(*values), compare);
+	return values[BATCHES / 2];
+}
+
+/* Processors differ from each other: all runs are on the first one that there is. */
+static void stay_on_one_processor(void)
+{
+	cpu_set_t all, one;
+	int number = 0;
+
+	if (sched_getaffinity(0, sizeof(all), &all))
+		BENCH_DIE("cannot ask for the processors");
+	while (number < CPU_SETSIZE - 1 && !CPU_ISSET(number, &all))
+		number++;
+	CPU_ZERO(&one);
+	CPU_SET(number, &one);
+	if (sched_setaffinity(0, sizeof(one), &one))
+		BENCH_DIE("cannot stay on processor %d", number);
 }
 
 static void run_other(int samples, const char *variant, const char *engine)
 {
-	run_faults(samples, variant, engine);
-	for (int i = 0; i < BATCHES; i++) {
-		bench__emit(samples, "getppid_other", variant, engine, 0, 0, time_getppid());
-		bench__emit(samples, "map_pair_other", variant, engine, 65536, 0,
-			    time_map_pairs(65536));
-	}
+	stay_on_one_processor();
+	bench__emit(samples, "fault_other", variant, engine, 0, 0, median_of(time_fault));
+	bench__emit(samples, "getppid_other", variant, engine, 0, 0, median_of(time_getppid));
+	bench__emit(samples, "map_pair_other", variant, engine, 65536, 0,
+		    median_of(time_small_pairs));
 }
 
 static void run_maps(int samples, const char *variant, const char *engine)
@@ -190,17 +224,31 @@ static void run_startup(int samples, uint64_t rounds, char **command)
 	}
 }
 
-/* Makes the file ready when a checkpoint of much memory is there. */
+static void make_file(const char *path, const char *ending)
+{
+	char whole[4096];
+
+	snprintf(whole, sizeof(whole), "%s%s", path, ending);
+	close(bench__open_samples(whole));
+}
+
 static void wait_armed(const char *ready)
 {
-	int err;
+	sigset_t signals;
+	int err, number;
 
 	memset(map(ARMED_BYTES), 1, ARMED_BYTES);
+	sigemptyset(&signals);
+	sigaddset(&signals, SIGUSR1);
+	if (sigprocmask(SIG_BLOCK, &signals, NULL))
+		BENCH_DIE("cannot block a signal");
+	make_file(ready, "");
+	(void)sigwait(&signals, &number);
 	err = client__save(0);
 	errno = 0;
 	if (err)
 		BENCH_DIE("checkpoint failed: %s", client__strerror(err));
-	close(bench__open_samples(ready));
+	make_file(ready, "-armed");
 	for (;;)
 		(void)pause();
 }
@@ -210,10 +258,7 @@ int main(int argc, char **argv)
 	static const struct {
 		const char *name;
 		void (*run)(int samples, const char *variant, const char *engine);
-	} kinds[] = {{"other", run_other},
-		     {"faults", run_faults},
-		     {"maps", run_maps},
-		     {"churn", run_churn}};
+	} kinds[] = {{"other", run_other}, {"maps", run_maps}, {"churn", run_churn}};
 	uint64_t rounds = 0;
 	int samples;
 
@@ -234,7 +279,7 @@ int main(int argc, char **argv)
 		return 0;
 	}
 	bench__check_usage(argc, argv, true,
-			   "bench_calls SAMPLES other|faults|maps|churn VARIANT ENGINE\n"
+			   "bench_calls SAMPLES other|maps|churn VARIANT ENGINE\n"
 			   "       bench_calls SAMPLES startup ROUNDS TRACER [ARG...] true\n"
 			   "       bench_calls READY armed");
 	return 2;

@@ -66,6 +66,11 @@ struct group { /* the samples of one figure */
 	uint64_t bytes;
 	struct values latency, copy, chunks;
 	struct values latency_to[PEERS], copy_to[PEERS];
+	struct values to_untraced;
+	/* ---- of a group without a tracer ---- */
+	double last;
+	size_t in_a_row; /* values since the last one with a tracer */
+	bool is_taken;   /* there was one with a tracer since the last value */
 };
 
 /* The last times of each peer in a run, NAN before the first. If a peer is no request, its whole
@@ -166,6 +171,25 @@ static void add_ratios(struct group *group, struct round *round, double latency_
 	}
 }
 
+/* Where values without a tracer and with one were taken in turns, each is compared with the last one
+ * without. */
+static void add_untraced(const struct collection *all, struct group *group, double value)
+{
+	struct group *untraced = find(all, group->op, "off", "-", group->bytes);
+
+	if (!untraced)
+		return;
+	if (group != untraced) {
+		untraced->is_taken = true;
+		if (untraced->in_a_row == 1)
+			add(&group->to_untraced, value / untraced->last);
+		return;
+	}
+	untraced->last = value;
+	untraced->in_a_row = untraced->is_taken ? 1 : untraced->in_a_row + 1;
+	untraced->is_taken = false;
+}
+
 static void read_run(struct collection *all, const char *stem)
 {
 	enum { OP, VARIANT, ENGINE, BYTES, SEQUENCE, VALUE, FIELDS };
@@ -192,6 +216,7 @@ static void read_run(struct collection *all, const char *stem)
 		if (strcmp(sequence, "0") != 0)
 			copy_ns = add_request(group, &report, sequence);
 		add_ratios(group, &round, value, copy_ns);
+		add_untraced(all, group, value);
 	}
 	csv_read__close(&samples);
 	csv_read__close(&report);
@@ -317,8 +342,10 @@ static void write_row(const struct collection *all, struct csv *csv, const struc
 	struct spread value = spread_of(&group->latency), copy = spread_of(&group->copy);
 	struct spread latency = unit == UNIT_NS ? value : none;
 	double chunks = spread_of(&group->chunks).median;
-	double untraced_ns = median_of(all, group->op, "off", group->bytes);
+	double to_untraced = latency.median / median_of(all, group->op, "off", group->bytes);
 
+	if (group->to_untraced.count)
+		to_untraced = spread_of(&group->to_untraced).median;
 	csv__string(csv, all->time);
 	csv__string(csv, all->kernel);
 	csv__string(csv, all->cpu);
@@ -332,7 +359,7 @@ static void write_row(const struct collection *all, struct csv *csv, const struc
 	write_spread(all, csv, &latency);
 	write_ratio(all, csv, group, PEER_MEMCPY, latency.median, group->latency_to);
 	write_ratio(all, csv, group, process_vm, latency.median, group->latency_to);
-	csv__double(csv, latency.median / untraced_ns);
+	csv__double(csv, to_untraced);
 	write_spread(all, csv, &copy);
 	write_ratio(all, csv, group, PEER_MEMCPY, copy.median, group->copy_to);
 	write_ratio(all, csv, group, process_vm, copy.median, group->copy_to);
@@ -354,6 +381,7 @@ static void free_groups(struct collection *all)
 		free(all->groups[i].latency.items);
 		free(all->groups[i].copy.items);
 		free(all->groups[i].chunks.items);
+		free(all->groups[i].to_untraced.items);
 		for (int j = 0; j < PEERS; j++) {
 			free(all->groups[i].latency_to[j].items);
 			free(all->groups[i].copy_to[j].items);

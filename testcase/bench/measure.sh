@@ -5,6 +5,7 @@
 # bench_collect must look up the requests in it.
 
 chunk_bytes=256
+other_turns=7
 
 # Reads "4K 1M ..." into sizes, in bytes.
 read_sizes()
@@ -100,6 +101,17 @@ emit_store()
 		sum += $4; lines++ } END { if (lines == 2) print sum }' "$summary")
 	[[ $kib ]] || die "no lines of the maps chunks and slabs in the summary: $(cat "$summary")"
 	printf 'store,-,%s,%d,0,%d\n' "$engine" "$bytes" $((kib * 1024))
+}
+
+# The engines are measured in the other order in the next pass.
+turn_engines()
+{
+	local engine turned=()
+
+	for engine in "${engines[@]}"; do
+		turned=("$engine" "${turned[@]}")
+	done
+	engines=("${turned[@]}")
 }
 
 measure_size()
@@ -206,42 +218,40 @@ measure_calls()
 	done
 }
 
-# begin_target FILE COMMAND...: a tracer with a target in the background, until it has made FILE
-begin_target()
+# await FILE: until the target has made it
+await()
 {
-	local mark=$1 i
+	local i
 
-	"${tracer[@]}" --output "$mark.report" -q "${@:2}" &
-	started+=("$!")
 	for ((i = 0; i < 600; i++)); do
-		[[ -e $mark ]] && break
+		[[ -e $1 ]] && break
 		kill -0 "${started[-1]}" 2>/dev/null || die 'the tracer did not start'
 		sleep 0.1
 	done
-	sleep 0.2
+	sleep 0.1
 }
 
-end_target()
-{
-	kill "${started[-1]}"
-	wait "${started[-1]}" 2>/dev/null || true # ended by that signal
-	started=()
-}
-
-# With a target that sleeps: without any target a hook would return even earlier. Then with one
-# whose pages are armed, and whose faults are listed.
+# In turns without a tracer, with a target that waits, and with the same one when its pages are armed
+# and its faults are listed: each ratio is of figures that were taken within a second. Without any
+# target a hook would return even earlier.
 measure_other()
 {
-	local stem=$work/other-$1
+	local stem=$work/other-$1 ready turn
 
-	untraced "$stem.samples" other
-	begin_target "$stem.ready" sh -c "echo >'$stem.ready'; exec sleep 600"
-	"$bench/bench_calls" "$stem.samples" other on -
-	end_target
-	begin_target "$stem.armed" "$bench/bench_calls" "$stem.armed" armed
-	"$bench/bench_calls" "$stem.samples" faults armed -
-	end_target
-	untraced "$stem.samples" other
+	for ((turn = 0; turn < other_turns; turn++)); do
+		ready=$work/ready-$1-$turn
+		untraced "$stem.samples" other
+		"${tracer[@]}" --output "$ready.report" -q "$bench/bench_calls" "$ready" armed &
+		started+=("$!")
+		await "$ready"
+		"$bench/bench_calls" "$stem.samples" other on -
+		pkill -USR1 -P "${started[-1]}"
+		await "$ready-armed"
+		"$bench/bench_calls" "$stem.samples" other armed -
+		kill "${started[-1]}"
+		wait "${started[-1]}" 2>/dev/null || true # ended by that signal
+		started=()
+	done
 }
 
 measure_startup()
