@@ -123,17 +123,4 @@ struct rollback {
 	unsigned char stack[CHECKPOINT_STACK] __attribute__((aligned(16)));
 };
 
-/* What rollback__take does. Returns 0, or -errno. */
-__attribute__((visibility("hidden"))) int checkpoint__take(struct rollback **ret_rollback,
-							   const struct rollback_options *options,
-							   const struct registers *registers);
-
-/* Ends the process, for it cannot go back. Says why on stderr; error: -errno or 0. */
-__attribute__((noreturn)) void checkpoint__die(const char *why, long error);
-
-/* The next part of [*at, end) that is not memory of the library, nor excluded if that is asked for.
- * Moves *at to its start. Returns false if there is none. */
-bool checkpoint__next_part(const struct rollback *rollback, bool excluded, uint64_t *at,
-			   uint64_t end, uint64_t *ret_end);
-
 #endif

@@ -188,6 +188,34 @@ static bool needs_no_look(const struct region *g)
 	return g->file && !(g->protection & PROT_WRITE) && g->stored == 0;
 }
 
+bool regions__next_part(const struct rollback *r, bool excluded, uint64_t *at, uint64_t end,
+			uint64_t *ret_end)
+{
+	struct range kept[CHECKPOINT_OUTER + CHECKPOINT_EXCLUDED + 1];
+	size_t count = 0;
+	uint64_t limit = end;
+
+	kept[count++] = r->own;
+	for (const struct rollback *each = r->outer; each; each = each->outer)
+		kept[count++] = each->own;
+	if (excluded && r->kept_stack.end)
+		kept[count++] = r->kept_stack;
+	for (size_t i = 0; excluded && i < r->excluded_count; i++)
+		kept[count++] = (struct range){page__start(r->excluded[i].start),
+					       page__round_up(r->excluded[i].end)};
+	for (size_t i = 0; i < count; i++) {
+		if (kept[i].start <= *at && *at < kept[i].end) {
+			*at = kept[i].end;
+			limit = end;
+			i = (size_t)-1; /* again: another one may begin here */
+		} else if (kept[i].start > *at && kept[i].start < limit) {
+			limit = kept[i].start;
+		}
+	}
+	*ret_end = limit;
+	return *at < end;
+}
+
 int regions__save(struct rollback *r, uint64_t store, struct page *pages)
 {
 	for (size_t i = 0; i < r->saved.count; i++) {
@@ -196,7 +224,7 @@ int regions__save(struct rollback *r, uint64_t store, struct page *pages)
 
 		if (regions__pages_of(m) == 0)
 			continue;
-		for (; checkpoint__next_part(r, true, &at, m->end, &end); at = end) {
+		for (; regions__next_part(r, true, &at, m->end, &end); at = end) {
 			struct region *g = &r->regions[r->region_count];
 			const size_t first_run = r->run_count;
 			int err;

@@ -44,6 +44,11 @@ static inline bool region__is_sentinel(const struct region *region, uint64_t add
 /* How many pages a checkpoint of such a mapping has room for; 0 if it is not saved. */
 uint64_t regions__pages_of(const struct mapping *mapping);
 
+/* The next part of [*at, end) that is not memory of the library, nor excluded if that is asked for.
+ * Moves *at to its start. Returns false if there is none. */
+bool regions__next_part(const struct rollback *rollback, bool excluded, uint64_t *at, uint64_t end,
+			uint64_t *ret_end);
+
 /* Saves all pages of the mappings of rollback->saved. store: the room for them, page-aligned.
  * pages, runs: likewise, all zero. Returns 0 or -errno. */
 int regions__save(struct rollback *rollback, uint64_t store, struct page *pages);

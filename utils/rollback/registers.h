@@ -14,8 +14,8 @@ struct registers {
 	uint16_t fpu_control, unused;
 	uint64_t rsp; /* at the address to return to */
 };
-_Static_assert(offsetof(struct registers, mxcsr) == 48, "registers.c");
-_Static_assert(offsetof(struct registers, rsp) == 56, "registers.c");
+_Static_assert(offsetof(struct registers, mxcsr) == 48, "take.c, registers.c");
+_Static_assert(offsetof(struct registers, rsp) == 56, "take.c, registers.c");
 
 /* Calls function(argument) on the stack that ends at top, and returns what it does. */
 long registers__call_on(void *top, long (*function)(void *), void *argument);

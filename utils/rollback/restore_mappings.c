@@ -156,7 +156,7 @@ static int each_part(struct rollback *r, step_function *step, const char **ret_w
 		if (now && now->start > at)
 			now = NULL;
 		part.start = at;
-		while (!err && checkpoint__next_part(r, true, &part.start, end, &to)) {
+		while (!err && regions__next_part(r, true, &part.start, end, &to)) {
 			part.end = to;
 			err = step(r, &part, then, now, ret_why);
 			part.start = to;

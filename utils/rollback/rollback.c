@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * The life of a checkpoint: taking it, going back to it, giving it up. See checkpoint.h.
+ * See rollback.h: the life of a checkpoint: taking it, going back to it, giving it up.
  */
-#include "rollback/checkpoint.h"
+#include "rollback/rollback.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -14,6 +14,7 @@
 
 #include "base/raw_syscall.h"
 #include "rollback/bytes.h"
+#include "rollback/checkpoint.h"
 #include "rollback/descriptors.h"
 #include "rollback/regions.h"
 #include "rollback/restore_mappings.h"
@@ -69,7 +70,8 @@ static void say_number(uint64_t number)
 	say(at);
 }
 
-void checkpoint__die(const char *why, long error)
+/* Ends the process, for it cannot go back. Says why on stderr; error: -errno or 0. */
+static __attribute__((noreturn)) void die(const char *why, long error)
 {
 	const struct signal_action end = {.handler = 0};
 	const long pid = raw_syscall__call(SYS_getpid, 0, 0, 0, 0);
@@ -89,34 +91,6 @@ void checkpoint__die(const char *why, long error)
 }
 
 /* ---- memory of its own ---- */
-
-bool checkpoint__next_part(const struct rollback *r, bool excluded, uint64_t *at, uint64_t end,
-			   uint64_t *ret_end)
-{
-	struct range kept[CHECKPOINT_OUTER + CHECKPOINT_EXCLUDED + 1];
-	size_t count = 0;
-	uint64_t limit = end;
-
-	kept[count++] = r->own;
-	for (const struct rollback *each = r->outer; each; each = each->outer)
-		kept[count++] = each->own;
-	if (excluded && r->kept_stack.end)
-		kept[count++] = r->kept_stack;
-	for (size_t i = 0; excluded && i < r->excluded_count; i++)
-		kept[count++] = (struct range){page__start(r->excluded[i].start),
-					       page__round_up(r->excluded[i].end)};
-	for (size_t i = 0; i < count; i++) {
-		if (kept[i].start <= *at && *at < kept[i].end) {
-			*at = kept[i].end;
-			limit = end;
-			i = (size_t)-1; /* again: another one may begin here */
-		} else if (kept[i].start > *at && kept[i].start < limit) {
-			limit = kept[i].start;
-		}
-	}
-	*ret_end = limit;
-	return *at < end;
-}
 
 /* How large the lists of a checkpoint are. */
 struct sizes {
@@ -281,7 +255,7 @@ static void look_at_brk(struct rollback *r)
 {
 	uint64_t at = page__round_up(r->brk), end;
 
-	r->keeps_brk = !checkpoint__next_part(r, true, &at, at + PAGE_BYTES, &end);
+	r->keeps_brk = !regions__next_part(r, true, &at, at + PAGE_BYTES, &end);
 }
 
 static int open_files(struct rollback *r, const struct rollback_options *options, uint64_t page)
@@ -371,8 +345,13 @@ out:
 	return err;
 }
 
-int checkpoint__take(struct rollback **ret_rollback, const struct rollback_options *options,
-		     const struct registers *registers)
+/* rollback__take with the registers of its caller (take.c). */
+__attribute__((visibility("hidden"))) int
+rollback__take_with(struct rollback **ret_rollback, const struct rollback_options *options,
+		    const struct registers *registers);
+
+int rollback__take_with(struct rollback **ret_rollback, const struct rollback_options *options,
+			const struct registers *registers)
 {
 	static const struct rollback_options usual;
 	struct rollback *const outer = current, *const before = *ret_rollback;
@@ -464,7 +443,7 @@ static long go_back(void *argument)
 	if (err >= 0)
 		err = restore_memory(r, &why);
 	if (err < 0)
-		checkpoint__die(why, err);
+		die(why, err);
 	signals__restore(r);
 	descriptors__restore(r);
 	registers__resume(&r->registers, blocks_signals(r) ? &r->signal_mask : NULL);
@@ -475,9 +454,9 @@ void rollback__back(struct rollback *r)
 	if (blocks_signals(r))
 		(void)signals__block();
 	if (r->has_ranges)
-		checkpoint__die("the checkpoint has ranges, and no stack", 0);
+		die("the checkpoint has ranges, and no stack", 0);
 	if (r->thread != threads__self())
-		checkpoint__die("only the thread that has taken it can", 0);
+		die("only the thread that has taken it can", 0);
 	(void)registers__call_on(r->stack + sizeof(r->stack), go_back, r);
 	__builtin_unreachable();
 }
@@ -495,7 +474,7 @@ static long restore_all(void *argument)
 	if (err >= 0)
 		err = restore_memory(r, &why);
 	if (err < 0)
-		checkpoint__die(why, err);
+		die(why, err);
 	return 0;
 }
 
