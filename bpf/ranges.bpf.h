@@ -3,8 +3,8 @@
  * Keeps the tracked ranges true while the target changes its mappings. A range changes when the
  * call returns, because a call that fails changes no memory. Before that, another thread may have
  * been given the same addresses. So with several threads the enter of a call marks the chunks that
- * it may drop, and its exit drops only chunks that still have the mark. A hook leaves to user
- * space what is too long for it or what it cannot know, by raising state.deferred.
+ * it may drop. Its exit drops only chunks that still have the mark. A hook that cannot do the work
+ * itself leaves it to user space, by raising state.deferred.
  */
 #ifndef BPF_RANGES_BPF_H
 #define BPF_RANGES_BPF_H

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * The traced program as a child process: started, but held before its exec until it is released,
- * so that the hooks are in place and know its pid when it runs its first instruction.
+ * The traced program as a child process. It is held before its exec until it is released. So the
+ * hooks are in place and know its pid before its first instruction.
  */
 #ifndef TRACER_PROGRAM_H
 #define TRACER_PROGRAM_H

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * hold TID SIGNAL MS: waits until SIGNAL is delivered to the thread TID, holds the thread at the
- * first instruction of its handler for MS milliseconds, and lets it go. So it looks as on a machine
- * that is too busy to run it. Says "ready" when it waits.
+ * hold TID SIGNAL MS: waits until SIGNAL is delivered to the thread TID. Then holds the thread at
+ * the first instruction of its handler for MS milliseconds, as a machine does that is too busy to
+ * run it. Says "ready" when it waits.
  */
 #include <errno.h>
 #include <signal.h>

@@ -126,8 +126,8 @@ static void thread_replaced(void)
 	expect_all_is_well(memory);
 }
 
-/* Threads that come and go in between do no harm, nor does one whose end was waited for but is
- * not yet over for the kernel. */
+/* Threads that come and go in between do no harm. Nor does a joined thread that the kernel has not
+ * ended yet. */
 static void threads_between(void)
 {
 	unsigned char *memory = map_alone(BYTES);

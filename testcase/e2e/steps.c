@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * steps STEP...: a client of the tracer that does what its arguments say, one after the other, and
- * prints what came of it, for tests that need a certain order of things:
+ * steps STEP...: a client of the tracer for tests that need a certain order of things. It takes the
+ * steps one after the other, and prints the result of each:
  *	bytes=N		make the buffer: a private mapping of N bytes, filled (default 94231)
  *	wait=MS		for answers from now on; 0 as long as the library likes
  *	save restore	ask; prints the result, 0 or a negative errno

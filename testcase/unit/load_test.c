@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * Tests of load: the checksum of the memory, a file that is cut off, reads that do not happen after
- * an error, and a file system that answers with places before the one asked for.
+ * Tests of load: the checksum of the memory, and a file that is cut off. After an error nothing
+ * more is read. A file system may answer with places before the one asked for.
  */
 #include <sys/mman.h>
 #include <unistd.h>

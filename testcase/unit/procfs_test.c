@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * Tests of base/procfs: the parser on good and bad texts, then the real /proc of this process, of
- * children that die or exec meanwhile, and of a kernel thread. The first argument is the number of
- * mappings of the largest test, by default 60001; valgrind can have 30000.
+ * Tests of base/procfs: the parser on good and bad texts, then the real /proc. That is of this
+ * process, of a kernel thread, and of children that die or exec meanwhile. The first argument is
+ * the number of mappings of the largest test, by default 60001; valgrind can have 30000.
  */
 #include <errno.h>
 #include <fcntl.h>

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * The control files in their folder (docs/protocol.md). The folder may be /tmp, where anybody
- * can put anything under these names: no link is ever followed, nothing but plain files is ever
- * removed, and what the tracer creates belongs to the target's user, who alone can then remove it.
+ * The control files in their folder (docs/protocol.md). The folder may be /tmp, where anybody can
+ * put anything under these names. So no link is ever followed, and nothing but plain files is ever
+ * removed. What the tracer creates belongs to the target's user, who alone can then remove it.
  */
 #ifndef TRACER_ASK_CONTROL_H
 #define TRACER_ASK_CONTROL_H

@@ -8,8 +8,8 @@
 #include "engine/snapshot.h"
 
 /*
- * Writes every tracked range and each of its chunks (address, state, CRC-32 of the bytes) to path,
- * which is created or replaced, but never followed if it is a symbolic link.
+ * Writes every tracked range and each of its chunks to path: address, state, CRC-32 of the bytes.
+ * The file is created or replaced. A symbolic link is not followed.
  * Returns 0 or -errno; a file cut short may be left behind on failure.
  */
 int map_log__write(const char *path, const struct target *target, struct snapshot *snapshot,

@@ -15,9 +15,10 @@ struct snapshot_image; /* what is known of the process at its last checkpoint */
 int snapshot_image__create(struct snapshot_image **ret);
 
 /*
- * At a checkpoint, while the target stands still or polls: keeps its mappings with permissions and
- * names, its tracked ranges, its auxiliary vector, and the bytes of .data before a bss that begins
- * inside a page. What was kept of the checkpoint before is dropped.
+ * Called at a checkpoint, while the target stands still or polls. Keeps its mappings with
+ * permissions and names, its tracked ranges and its auxiliary vector. If a bss begins inside a
+ * page, the bytes of .data before it are kept, too. What was kept at the checkpoint before is
+ * dropped.
  * Returns 0; -ESRCH; -ENOMEM; -errno. On failure nothing is kept.
  */
 int snapshot_image__remember(struct snapshot_image *image, const struct target *target,

@@ -2,8 +2,8 @@
  *
  * System calls that a process makes for us. All its threads are stopped with ptrace(2); the first
  * one makes the calls, from the vdso or any other place that has the instruction, with all signals
- * blocked. Afterwards its registers and its signal mask are as before, and a call of its own that
- * was interrupted goes on or ends as if by a stop and a continue. Nothing is written to its memory.
+ * blocked. Afterwards its registers and its signal mask are as before. A call of its own that was
+ * interrupted goes on or ends, as after SIGSTOP and SIGCONT. Nothing is written to its memory.
  *
  * If the caller dies between inject__open and inject__close, the thread goes on with registers that
  * are not its own. inject__userfaultfd works in a process of its own, which outlives its caller.

@@ -194,7 +194,7 @@ static uint32_t region_of(const struct mapping *mapping)
 	if (!strcmp(mapping->path, "[heap]"))
 		return REGION_HEAP;
 	if (!strcmp(mapping->path, "[stack]"))
-		return REGION_STACK;
+		return REGION_STACK; /* left out by default: a program that polls is using it */
 	if (is_anonymous(mapping))
 		return REGION_MMAP;
 	if (mapping->inode && !(mapping->flags & MAPPING_SHARED) && mapping->flags & MAPPING_WRITE)
