@@ -11,7 +11,7 @@
 
 struct wait { /* of a poll, for user space */
 	__u64 deadline_ns;
-	/* Until this operation is answered, or user space wants the target to stand still after all.
+	/* Until this operation is answered, or user space wants the target to stand still.
 	 * 0: until the phase is not PREPARING. */
 	__u64 sequence;
 };
