@@ -101,9 +101,9 @@ int on_kernel_fault(struct bpf_raw_tracepoint_args *ctx)
 
 /* ---- signs ---- */
 
-/* Did the current thread come from user mode by an exception? Only a system call writes by
- * get_user_pages(), or io_uring, which works in its own threads and whenever its user leaves the
- * kernel. */
+/* Did the current thread come from user mode by an exception? An exception does not write by
+ * get_user_pages(). System calls do, and io_uring, in its own threads and whenever its user leaves
+ * the kernel. */
 static bool is_exception(void)
 {
 	struct task_struct *task = bpf_get_current_task_btf();

@@ -292,8 +292,8 @@ __noinline bool claim(__u32 phase)
 
 /* ---- hooks ---- */
 
-/* A target that looks for the end of a rollback, while it waits for its checkpoint, will ask for
- * rollbacks: user space takes the checkpoint, of the whole process. Returns whether it will. Not
+/* A target that looks for the end of a rollback while it waits for its checkpoint will ask for
+ * rollbacks. So user space takes the checkpoint, of the whole process. Returns whether it will. Not
  * static, as walk_chunks(). */
 __noinline bool begin_whole(void)
 {

@@ -154,8 +154,8 @@ static void replace_unseen(__u64 start, __u64 end)
 	defer();
 }
 
-/* The old range at a fixed address is gone if the call succeeds. With ENOMEM it may be gone too,
- * and with EFAULT, of an mremap that has moved the first of several mappings. */
+/* The old range at a fixed address is gone if the call succeeds. With ENOMEM it may be gone too.
+ * With EFAULT an mremap may have moved the first of several mappings. */
 static void end_fixed(__u64 start, __u64 end, long result, bool marked)
 {
 	if (!is_error(result) || result == -ENOMEM || result == -EFAULT)

@@ -67,7 +67,7 @@
 #define FAULT_LAP(number)            (((number) / FAULT_PAGES + 1) & (SLAB_BYTES - 1))
 #define FAULT_ENTRY(address, number) (((address) & ~(__u64)(SLAB_BYTES - 1)) | FAULT_LAP(number))
 
-/* Threads that can be told to be in a fault at the same time, if their ids do not collide. */
+/* So many threads can be noted as in a fault at the same time, if their ids do not collide. */
 #define FAULT_THREADS 4096
 
 /* How long a poll waits for user space: shorter than a sleep with its wake-up. */

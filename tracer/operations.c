@@ -148,8 +148,8 @@ static int count_restart(struct operations *operations)
 	return operations->restarts > RESTARTS ? -REASON_MAPPINGS_CHANGING : 0;
 }
 
-/* Stops the target, lets BPF copy or compare in this poll or in the next ones, and leaves the
- * target standing in the last one. The phase is then COPIED. */
+/* Stops the target, and lets BPF copy or compare in this poll or in the next ones. The target then
+ * stands in the last one, and the phase is COPIED. */
 static int hold_and_copy(struct operations *operations)
 {
 	struct operation *operation = &operations->state->operation;

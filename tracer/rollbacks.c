@@ -12,8 +12,8 @@
 
 #define OWN_NAME "program" /* of the checkpoint that the target itself has asked for */
 
-/* Every rollback, also one by tracer ctl, tells the target that it is back in the poll of its
- * checkpoint, if it is. */
+/* Tells the target if a rollback has brought it back into the poll of its checkpoint. One by tracer
+ * ctl can do that, too. */
 static void on_return(const char *name, void *argument)
 {
 	struct rollbacks *rollbacks = argument;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * See session.h. Events of the kernel side come through the ring, but an operation goes by its
- * phase (operations.h), for an event can be lost.
+ * See session.h. Events of the kernel side come through the ring, and can be lost. So an operation
+ * goes by its phase (operations.h).
  */
 #include <bpf/libbpf.h>
 #include <errno.h>
@@ -253,8 +253,8 @@ static void tell_stranger(struct session *session, enum operation_kind kind)
 			   path, session->options->wait_name);
 }
 
-/* Notices such a request by its file, which is there at two ticks without a request of the target
- * between them. */
+/* Notices such a request by its file. The file is there at two ticks, without a request of the
+ * target between them. */
 static void look_for_strangers(struct session *session)
 {
 	uint64_t sequence = session->state->operation.sequence;
@@ -270,8 +270,8 @@ static void look_for_strangers(struct session *session)
 	session->idle = sequence;
 }
 
-/* A restore of the frames of an interpreter brings its script back into the poll of the checkpoint,
- * whose answer was removed long ago. */
+/* An interpreter keeps the frames of its script in the heap. A restore brings the script back into
+ * the poll of the checkpoint. The answer to that was removed long ago. */
 static void look_for_astray(struct session *session)
 {
 	uint64_t restore = session->operations.reply.restored;

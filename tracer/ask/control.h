@@ -41,13 +41,13 @@ uint64_t control__unanswered(const struct control *control, enum operation_kind 
 /* Does the path of the control folder lead elsewhere by now, or nowhere? */
 bool control__is_replaced(const struct control *control);
 
-/* Does process pid see a request file of the same name in another folder, because its root folder
- * or mounts are others? To be asked when there is none in ours. */
+/* Does process pid see a request file of the same name in another folder? So it is if it has
+ * another root folder or other mounts. To be asked when there is none in ours. */
 bool control__is_elsewhere(const struct control *control, enum operation_kind kind, pid_t pid);
 
-/* Removes the completion file of an earlier request, if the client left it and it is a plain file
- * of uid or root: at the next request the client would take it for the answer. Returns 0, also when
- * there is none; -EEXIST, after saying so, if something else is there; or another -errno. */
+/* Removes the completion file of an earlier request, which the client would take for the answer to
+ * its next one. Only a plain file of uid or root is removed. Returns 0, also when there is none;
+ * -EEXIST, after saying so, if something else is there; or another -errno. */
 int control__forget(const struct control *control, enum operation_kind kind, uid_t uid);
 
 /* Makes the next completion file ahead, without a name. On a disk that takes 20 to 60 us, for which

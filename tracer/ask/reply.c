@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * The order matters. The client may ask again at once, so the phase is IDLE before it can see the
- * completion file, or the request file gone. The target goes on last.
+ * The order matters. The client may ask again as soon as it sees the completion file, or the
+ * request file gone. Before that, the phase is IDLE. The target goes on last.
  */
 #include <errno.h>
 #include <stdarg.h>

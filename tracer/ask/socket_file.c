@@ -103,8 +103,9 @@ static int lock_folder(const char *path, unsigned int tries)
 /*
  * Is it the file of a socket that nobody has open? The caller holds the lock. Returns 0;
  * -EADDRINUSE if somebody has; -EEXIST if it is no socket; or another -errno.
- * A datagram socket asks: the kernel then tells a dead socket from one of another type, and nobody
- * hears of it who listens there. Source: unix_find_bsd() in net/unix/af_unix.c.
+ * A datagram socket asks: the kernel then tells a dead socket from one of another type. A listener
+ * does not notice.
+ * Source: unix_find_bsd() in net/unix/af_unix.c.
  */
 static int check_dead(const struct sockaddr_un *address)
 {

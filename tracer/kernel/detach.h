@@ -16,14 +16,14 @@ struct detach { /* private */
 
 /*
  * Forks a helper. Both processes then close all BPF objects and perf events. The helper does it
- * last, when the caller has done it or has died, so the kernel's work is the helper's. It has left
- * the caller's session and working directory, and has closed all files that the caller has
+ * last, when the caller has done it or has died. So it is the helper who waits for the kernel. It
+ * has left the caller's session and working directory, and has closed all files that the caller has
  * inherited. Five helpers may exist at a time: before the fork, the caller waits for one of an
  * earlier tracer to end, at most ten seconds.
  *
  * Returns true in the helper; call detach__exit() after closing. Returns false in the caller; call
- * detach__end() after closing. When no helper can be started, or the earlier ones do not end, only
- * the caller is there, and closing is slow.
+ * detach__end() after closing. Without a helper, closing is slow: none can be started, or the
+ * earlier ones do not end.
  */
 bool detach__begin(struct detach *ret_detach);
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * The reader of the list. BPF never waits for it: entries are overwritten after FAULT_PAGES others,
- * and the lap in an entry tells whether it is the one that is asked for. A mark is all that a round
+ * The reader of the list. BPF never waits for it: entries are overwritten after FAULT_PAGES others.
+ * The lap in an entry tells a later one from the one that is wanted. A mark is all that a round
  * remembers, so nothing is ever reset.
  */
 #include <bpf/bpf.h>

@@ -353,8 +353,8 @@ void hooks__for_each_map(const struct hooks *hooks,
 			     procfs__map_memory(bpf_map__fd(map)), argument);
 }
 
-/* In reverse order: a tracer that starts meanwhile attaches in the other order, and the kernel
- * waits for no tracepoint that has another perf event by then. */
+/* In reverse order. A tracer that starts meanwhile attaches in the other order. The kernel need not
+ * wait for a tracepoint that has a second perf event by then. */
 static void detach_all(struct tracer_bpf *object)
 {
 	struct bpf_object_skeleton *skeleton = object->skeleton;

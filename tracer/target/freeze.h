@@ -36,8 +36,8 @@ int freeze__interrupt(struct freeze *freeze, pid_t tid);
  */
 int freeze__step_to_poll(struct freeze *freeze, pid_t tid, const volatile __u64 *polls);
 
-/* Makes thread tid, which stands still at the end of a poll that has found nothing, poll once more
- * when it runs again: before it has to find out that there is an answer by now. */
+/* Makes thread tid repeat its poll when it runs again. It stands still at the end of a poll that
+ * has found nothing, and there is an answer by now. */
 void freeze__repeat_poll(const struct freeze *freeze, pid_t tid);
 
 /*

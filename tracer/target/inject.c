@@ -204,8 +204,8 @@ static int keep_state(struct inject *inject)
 }
 
 /*
- * PTRACE_DETACH, which follows, wakes the thread as a signal does (__ptrace_unlink): so the kernel
- * handles signals first, and only then an interrupted call is restarted, or ends with EINTR if a
+ * PTRACE_DETACH, which follows, wakes the thread as a signal does (__ptrace_unlink). So the kernel
+ * handles signals first. Only then an interrupted call is restarted, or ends with EINTR if a
  * handler was called. If it did not look for signals, -ERESTARTSYS would reach the program.
  */
 static int put_state(const struct inject *inject)

@@ -53,10 +53,10 @@ int inject__exit(struct inject *inject);
 int inject__close(struct inject *inject);
 
 /*
- * Makes a userfaultfd(2) for the memory of process pid, of which the process keeps no descriptor.
- * The caller is suspended until that is done; to kill it meanwhile harms nobody. Only the death of
- * the helper process itself, which lives for a fraction of a millisecond, would harm the target: by
- * registers that are not its own, or a descriptor that remains (O_CLOEXEC).
+ * Makes a userfaultfd(2) for the memory of process pid. The process keeps no descriptor of it. The
+ * caller is suspended until that is done; to kill it meanwhile harms nobody. A helper process does
+ * it, in a fraction of a millisecond. Only its death would harm the target: by registers that are
+ * not its own, or a descriptor that remains (O_CLOEXEC).
  * Returns the descriptor, which is O_CLOEXEC; -REASON_OWN_USERFAULT if the process has one of its
  * own; -EMFILE and the like if userfaultfd(2) refuses; or as inject__open.
  */

@@ -340,7 +340,7 @@ static int open_file(struct memory *memory, uint64_t address, off_t *ret_offset)
 	return err ? err : -EFAULT;
 }
 
-/* Writes a part of a page of shared memory through its file, for FOLL_FORCE does not override the
+/* Writes a part of a page of shared memory through its file: FOLL_FORCE does not override the
  * protection of shared mappings. */
 static int write_file(struct memory *memory, uint64_t address, const void *bytes, size_t length)
 {

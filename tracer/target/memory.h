@@ -47,8 +47,8 @@ struct pagemap *memory__pagemap(struct memory *memory);
 bool memory__holds_data(struct memory *memory, uint64_t address);
 
 /*
- * Adds to pages every page of [start, end) for which memory__holds_data() is true, except pages
- * that are known to be the kernel's zero page. With PAGEMAP_SCAN (Linux 6.7) the cost follows the
+ * Adds to pages every page of [start, end) for which memory__holds_data() is true. The kernel's
+ * zero page is left out where it is known. With PAGEMAP_SCAN (Linux 6.7) the cost follows the
  * resident pages, not the mapped ones.
  * start, end: page-aligned. Returns 0, -ENOMEM, -ESRCH or another -errno; on failure pages may be
  * incomplete.

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * The registers of a thread that the caller has stopped with ptrace(2), and what else ptrace(2) and
- * its relatives tell of it: signal mask, robust list, rseq(2) registration.
+ * The registers of a thread that the caller has stopped with ptrace(2). With them go its signal
+ * mask, its robust list and its rseq(2) registration.
  *
  * Always holds: a thread that gets registers back goes on as the kernel's rules for interrupted
- * calls say. A call that the kernel would restart by itself is made again; one that it would resume
- * (nanosleep(2), poll(2) with a time) ends with EINTR, for what it would resume is gone.
+ * calls say. A call that the kernel would restart by itself is made again. One that it would resume
+ * (nanosleep(2), poll(2) with a time) ends with EINTR, because what it needs for that is gone.
  */
 #ifndef TRACER_TARGET_REGISTERS_H
 #define TRACER_TARGET_REGISTERS_H

@@ -2,7 +2,7 @@
  *
  * The rseq(2) areas of stopped threads: thread-local memory in which the kernel tells a thread the
  * processor that it runs on. The kernel writes an area only when its thread has been moved, so a
- * restore must leave it as it is: the bytes are kept before the restore writes and put back after
+ * restore must leave it as it is. The bytes are kept before the restore writes, and put back after
  * it. For a thread that polls while BPF writes, bpf/rseq.bpf.h does the same.
  */
 #ifndef TRACER_TARGET_RSEQ_H

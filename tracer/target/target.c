@@ -29,8 +29,8 @@ static void read_comm(struct target *target)
 		snprintf(target->comm, (size_t)length, "%s", comm); /* without its newline */
 }
 
-/* valgrind keeps the registers of the program that it runs in its own memory: rolled back, the
- * program would go on where it was at the checkpoint, on a stack that is another one by now. */
+/* valgrind keeps the registers of the program that it runs in its own memory. If they were rolled
+ * back, the program would go on where it was at the checkpoint, on the stack of now. */
 static bool is_emulated(pid_t pid)
 {
 	char name[PATH_MAX];
