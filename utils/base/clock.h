@@ -9,8 +9,8 @@
 #include <stdint.h>
 #include <time.h>
 
-/* Reads a clock, in ns. id: CLOCK_MONOTONIC, CLOCK_BOOTTIME or CLOCK_REALTIME; clock_gettime(2)
- * cannot fail for these. Safe in a signal handler. */
+/* Reads a clock, in ns. id: CLOCK_MONOTONIC, CLOCK_BOOTTIME, CLOCK_REALTIME or
+ * CLOCK_THREAD_CPUTIME_ID; clock_gettime(2) cannot fail for these. Safe in a signal handler. */
 static inline uint64_t clock__read_ns(clockid_t id)
 {
 	struct timespec now;

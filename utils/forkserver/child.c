@@ -106,14 +106,20 @@ static void read_command(void)
 		leave(NULL); /* the fuzzer has ended */
 }
 
+static bool is_judged(void)
+{
+	return shared->runs <= JUDGED_RUNS;
+}
+
 /* Looks at the first rollbacks: is a new child the better choice? It may be for terabytes of
  * addresses, as an address sanitizer has. */
 static void judge(void)
 {
-	const uint64_t took_ns = clock__now_ns() - shared->end_ns;
+	uint64_t took_ns;
 
-	if (shared->runs > JUDGED_RUNS)
+	if (!is_judged())
 		return;
+	took_ns = clock__read_ns(CLOCK_THREAD_CPUTIME_ID) - shared->end_ns;
 	if (!shared->rollback_ns || took_ns < shared->rollback_ns)
 		shared->rollback_ns = took_ns;
 	if (shared->runs == JUDGED_RUNS && shared->rollback_ns > WORTH_FORKS * shared->fork_ns) {
@@ -204,7 +210,8 @@ void child__end(int status)
 	shared->command = NO_COMMAND;
 	if (!tell((int64_t)WORD_DISTANCE * (status & 0xff)))
 		return;
-	shared->end_ns = clock__now_ns();
+	if (is_judged())
+		shared->end_ns = clock__read_ns(CLOCK_THREAD_CPUTIME_ID);
 	rollback__back(shared->rollback);
 }
 

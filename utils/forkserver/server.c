@@ -99,14 +99,14 @@ static pid_t fork_with_checkpoint(void)
 	ends[0] = high_number__move(ends[0]);
 	ends[1] = high_number__move(ends[1]);
 	server.shared->child = 0;
-	begin_ns = clock__now_ns();
+	begin_ns = clock__read_ns(CLOCK_THREAD_CPUTIME_ID);
 	pid = NEXT(fork)();
 	if (pid == 0) {
 		(void)close(ends[0]);
 		child__begin(server.shared, ends[1]);
 		return 0;
 	}
-	server.shared->fork_ns = clock__now_ns() - begin_ns;
+	server.shared->fork_ns = clock__read_ns(CLOCK_THREAD_CPUTIME_ID) - begin_ns;
 	(void)close(ends[1]);
 	server.link = ends[0];
 	/* The fuzzer's timeout begins when it has the child's number: not before the checkpoint. */

@@ -44,12 +44,14 @@ struct shared {
 	} words[STATUSES + 1];
 	int64_t told; /* offset in words; behind a word: it is told */
 	uint32_t command;
-	int file;             /* descriptor of this memory */
-	pid_t server;         /* process */
-	pid_t child;          /* process that can roll back; 0: there is none */
-	uint32_t runs;        /* of the child */
-	uint64_t fork_ns;     /* how long the child's fork(2) took */
-	uint64_t end_ns;      /* when the last run ended */
+	int file;      /* descriptor of this memory */
+	pid_t server;  /* process */
+	pid_t child;   /* process that can roll back; 0: there is none */
+	uint32_t runs; /* of the child */
+	/* Times of a processor, for on a busy machine the fuzzer runs when the child has told the
+	 * status. */
+	uint64_t fork_ns;     /* that the child's fork(2) took */
+	uint64_t end_ns;      /* at the end of the last of the first runs */
 	uint64_t rollback_ns; /* the shortest rollback of the first runs; 0: none yet */
 	/* Why the process must end with this run; NULL: it need not. A string constant, which has
 	 * the same address in both. */

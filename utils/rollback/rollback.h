@@ -62,8 +62,9 @@ struct rollback_range {
 
 /*
  * With ranges, the checkpoint has the private memory and the mappings in them, and nothing else:
- * rollback__back is not for it, but rollback__restore is, on any stack outside them. The faster
- * choice where the state to put back lies in few mappings. At most ROLLBACK_RANGES.
+ * rollback__back is not for it, but rollback__restore is, on any stack outside them. Promises about
+ * mappings are about those in the ranges. The faster choice where the state to put back lies in few
+ * mappings. At most ROLLBACK_RANGES.
  */
 enum { ROLLBACK_RANGES = 32 };
 
