@@ -209,11 +209,11 @@ int pagemap__check(const struct pagemap *p)
 }
 
 /* The kernel looks at the categories only if it is to return runs. */
-int pagemap__protect(const struct pagemap *p, uint64_t start, uint64_t end)
+static int protect(const struct pagemap *p, uint64_t start, uint64_t end, uint64_t flags)
 {
 	struct pagemap_run runs[PROTECT_RUNS];
 	struct scan_argument argument = {
-		.flags = SCAN_PROTECT | SCAN_CHECK,
+		.flags = flags,
 		.end = end,
 		.vec = (uintptr_t)runs,
 		.vec_len = PROTECT_RUNS,
@@ -227,6 +227,16 @@ int pagemap__protect(const struct pagemap *p, uint64_t start, uint64_t end)
 	while (start < end && err >= 0)
 		err = scan_once(p->fd, &argument, &start);
 	return err < 0 ? err : 0;
+}
+
+int pagemap__protect(const struct pagemap *p, uint64_t start, uint64_t end)
+{
+	return protect(p, start, end, SCAN_PROTECT | SCAN_CHECK);
+}
+
+int pagemap__protect_registered(const struct pagemap *p, uint64_t start, uint64_t end)
+{
+	return protect(p, start, end, SCAN_PROTECT);
 }
 
 int pagemap__protect_all(const struct pagemap *p, uint64_t start, uint64_t end)

@@ -99,6 +99,9 @@ int pagemap__check(const struct pagemap *pagemap);
  */
 int pagemap__protect(const struct pagemap *pagemap, uint64_t start, uint64_t end);
 
+/* The same, but leaves out what write_protect.h has not registered. */
+int pagemap__protect_registered(const struct pagemap *pagemap, uint64_t start, uint64_t end);
+
 /* The same where all pages hold data. It is faster: 1.1 us for a page, 1.7 us for 256 pages. */
 int pagemap__protect_all(const struct pagemap *pagemap, uint64_t start, uint64_t end);
 

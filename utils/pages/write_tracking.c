@@ -173,6 +173,12 @@ int write_tracking__rearm(const struct write_tracking *t, const struct pagemap *
 	return t->way == WRITE_TRACKING_PROTECT ? pagemap__protect(p, start, end) : 0;
 }
 
+int write_tracking__rearm_across(const struct write_tracking *t, const struct pagemap *p,
+				 uint64_t start, uint64_t end)
+{
+	return t->way == WRITE_TRACKING_PROTECT ? pagemap__protect_registered(p, start, end) : 0;
+}
+
 int write_tracking__disarm(const struct write_tracking *t, uint64_t start, uint64_t end)
 {
 	return t->way == WRITE_TRACKING_PROTECT ? write_protect__unregister(t->uffd, start, end)

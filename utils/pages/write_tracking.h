@@ -115,6 +115,11 @@ int write_tracking__arm(const struct write_tracking *tracking, const struct page
 int write_tracking__rearm(const struct write_tracking *tracking, const struct pagemap *pagemap,
 			  uint64_t start, uint64_t end);
 
+/* The same where several mappings lie in the range. Those that arm has not registered are left out,
+ * which is no failure. */
+int write_tracking__rearm_across(const struct write_tracking *tracking,
+				 const struct pagemap *pagemap, uint64_t start, uint64_t end);
+
 /* Lets go of [start, end): its pages count as changed, and cost nothing when they are written.
  * Returns 0 or -errno. */
 int write_tracking__disarm(const struct write_tracking *tracking, uint64_t start, uint64_t end);
