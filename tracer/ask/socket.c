@@ -20,6 +20,7 @@
 struct client {
 	int fd;              /* -1: this place is free */
 	bool has_ended;      /* it sends nothing more, or nothing more is wanted of it */
+	bool is_slow;        /* epoll watches whether it takes more of its answer */
 	uint64_t last_heard; /* the count of struct socket */
 	size_t in_bytes;     /* of in */
 	size_t out_bytes;    /* of out, which is NULL if it is owed nothing */
@@ -186,6 +187,7 @@ static void send_answer(struct socket *s, struct client *client)
 		if (sent < 0 && errno == EINTR)
 			continue;
 		if (sent < 0 && errno == EAGAIN) {
+			client->is_slow = true;
 			(void)watch(s, EPOLL_CTL_MOD, client->fd, EPOLLOUT,
 				    (uint64_t)(client - s->clients));
 			return;
@@ -198,8 +200,10 @@ static void send_answer(struct socket *s, struct client *client)
 	}
 	free(client->out);
 	client->out = NULL;
-	(void)watch(s, EPOLL_CTL_MOD, client->fd, client->has_ended ? 0 : EPOLLIN,
-		    (uint64_t)(client - s->clients));
+	if (client->is_slow || client->has_ended)
+		(void)watch(s, EPOLL_CTL_MOD, client->fd, client->has_ended ? 0 : EPOLLIN,
+			    (uint64_t)(client - s->clients));
+	client->is_slow = false;
 }
 
 /* Gives the client the answer that write_answer writes to a stream. */
