@@ -40,7 +40,9 @@ int attach_state__stop(struct attach *attach, bool drop_faults)
 	if (attach__release_late(attach))
 		return -REASON_NOT_STOPPED;
 	attach_state__look_for_pins(attach);
-	attach->stopped_ns = clock__now_ns();
+	err = attach->base ? checkpoint__find_own(attach->base) : 0;
+	if (err)
+		return err;
 	err = freeze__stop(attach->freeze, 0);
 	if (!err)
 		err = freeze__deliver(attach->freeze, drop_faults);
@@ -118,6 +120,8 @@ int attach__open(pid_t pid, enum write_tracking_way best, const struct hooks *ho
 	if (!err)
 		err = freeze__create(pid, is_child(pid), &attach->freeze);
 	if (!err)
+		err = thread_watch__create(pid, &attach->threads);
+	if (!err)
 		err = attach_state__start_tracking(attach, best, hooks);
 	if (err == -REASON_PTRACE_FORBIDDEN)
 		err = may_attach__refusal(pid);
@@ -134,6 +138,7 @@ void attach__close(struct attach *attach)
 	if (!attach)
 		return;
 	freeze__free(attach->freeze);
+	thread_watch__free(attach->threads);
 	attach_state__stop_tracking(attach);
 	attach_state__lose_base(attach);
 	checkpoints__clear(&attach->list);

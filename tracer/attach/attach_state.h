@@ -12,6 +12,7 @@
 #include "kernel/fault_list.h"
 #include "target/freeze.h"
 #include "target/memory.h"
+#include "target/thread_watch.h"
 
 struct attach {
 	pid_t pid;
@@ -19,6 +20,7 @@ struct attach {
 	int files_fd;                  /* /proc/PID/fd */
 	bool serves_faults;            /* it has a userfaultfd of its own */
 	struct freeze *freeze;
+	struct thread_watch *threads;
 	struct memory *memory;
 	struct pagemap pagemap;
 	struct write_tracking tracking;
@@ -36,7 +38,6 @@ struct attach {
 	struct checkpoint *base;
 	struct changes changes;  /* since then, as of the last look, */
 	enum attach_found found; /* and how they were found */
-	uint64_t stopped_ns;     /* when the last operation began to stop it */
 	uint64_t rollbacks;
 	attach_return *returned;          /* NULL: nobody wants to know */
 	void *argument;                   /* of returned */
@@ -97,9 +98,9 @@ void attach_state__lose_base(struct attach *attach);
 bool attach_state__arm(struct attach *attach, const struct mappings *mappings,
 		       const struct intervals *ranges);
 
-/* The process has the bytes of this checkpoint now: makes it base, and all pages clean.
- * mappings: of now. touched: pages that the caller has written. */
+/* The process has the bytes and mappings of this checkpoint now: makes it base, and all pages
+ * clean. touched: pages that the caller has written. */
 void attach_state__set_base(struct attach *attach, struct checkpoint *base,
-			    const struct mappings *mappings, const struct intervals *touched);
+			    const struct intervals *touched);
 
 #endif

@@ -57,31 +57,45 @@ static int find_ranges(const struct mappings *mappings, enum layout_kind kind,
 
 int changes__find(const struct write_tracking *tracking, struct pagemap *pagemap,
 		  const struct mappings *mappings, const struct intervals *quiet,
-		  const struct changes_limits *limits, struct changes *ret)
+		  struct changes *ret)
 {
 	struct intervals ranges = {0};
 	int err;
 
 	changes__clear(ret);
-	err = limits ? intervals__copy(&limits->around, &ranges)
-		     : find_ranges(mappings, LAYOUT_ANONYMOUS, quiet, &ranges);
+	err = find_ranges(mappings, LAYOUT_ANONYMOUS, quiet, &ranges);
 	for (size_t i = 0; i < ranges.count && !err; i++)
 		err = find_written(tracking, pagemap, &ranges.items[i], ret);
-	if (!err && limits)
-		err = intervals__unite(&ret->written, &limits->written);
-	if (!err && limits)
-		err = intervals__unite(&ret->data, &limits->written);
 	if (!err)
 		err = find_ranges(mappings, LAYOUT_FILE, quiet, &ranges);
 	if (!err)
 		err = intervals__unite(&ret->written, &ranges);
-	if (!err && limits)
-		err = intervals__intersect(&limits->own, &ranges, &ret->own);
-	for (size_t i = 0; !limits && i < ranges.count && !err; i++)
+	for (size_t i = 0; i < ranges.count && !err; i++)
 		err = find_own(pagemap, &ranges.items[i], ret);
 	if (!err)
 		err = intervals__unite(&ret->data, &ret->own);
 	intervals__clear(&ranges);
+	return err;
+}
+
+int changes__find_in(const struct write_tracking *tracking, struct pagemap *pagemap,
+		     const struct changes_limits *limits, struct changes *ret)
+{
+	int err = 0;
+
+	changes__clear(ret);
+	for (size_t i = 0; i < limits->around.count && !err; i++)
+		err = find_written(tracking, pagemap, &limits->around.items[i], ret);
+	if (!err)
+		err = intervals__unite(&ret->written, &limits->written);
+	if (!err)
+		err = intervals__unite(&ret->written, limits->files);
+	if (!err)
+		err = intervals__intersect(&limits->own, limits->files, &ret->own);
+	if (!err)
+		err = intervals__unite(&ret->data, &limits->written);
+	if (!err)
+		err = intervals__unite(&ret->data, &ret->own);
 	return err;
 }
 

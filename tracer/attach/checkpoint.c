@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include "base/page.h"
 
 struct checkpoint *checkpoint__create(struct page_store *store)
 {
@@ -16,6 +17,25 @@ struct checkpoint *checkpoint__create(struct page_store *store)
 	if (checkpoint)
 		checkpoint->tree.store = store;
 	return checkpoint;
+}
+
+int checkpoint__find_own(struct checkpoint *checkpoint)
+{
+	const struct intervals *files = &checkpoint->ranges.files;
+	uint64_t address = 0;
+	int err = 0;
+
+	if (checkpoint->knows_own)
+		return 0;
+	for (size_t i = 0; i < files->count && !err; i++)
+		for (uint64_t at = files->items[i].start;
+		     !err && page_tree__next(&checkpoint->tree, at, files->items[i].end, &address);
+		     at = address + PAGE_BYTES)
+			err = intervals__add(&checkpoint->own, address, address + PAGE_BYTES);
+	if (err)
+		intervals__clear(&checkpoint->own);
+	checkpoint->knows_own = !err;
+	return err;
 }
 
 const struct registers *checkpoint__registers(const struct checkpoint *checkpoint, pid_t tid)
@@ -35,6 +55,8 @@ void checkpoint__free(struct checkpoint *checkpoint)
 	free(checkpoint->registers);
 	threads__clear(&checkpoint->threads);
 	procfs__free_mappings(&checkpoint->mappings);
+	layout__clear_ranges(&checkpoint->ranges);
+	intervals__clear(&checkpoint->own);
 	open_files__clear(&checkpoint->files);
 	page_tree__clear(&checkpoint->tree);
 	free(checkpoint);

@@ -7,6 +7,7 @@
 
 #include <stdbool.h>
 #include "attach/attach.h"
+#include "attach/layout.h"
 #include "attach/open_files.h"
 #include "attach/page_tree.h"
 #include "base/procfs.h"
@@ -20,12 +21,19 @@ struct checkpoint {
 	struct threads threads;
 	struct registers *registers; /* of each of them */
 	struct mappings mappings;
+	struct layout_ranges ranges; /* of the mappings */
+	struct intervals own;        /* pages of ranges.files that are in the tree, */
+	bool knows_own;              /* once they were looked for */
 	struct open_files files;
 	struct page_tree tree; /* no page: it is zeros, or that of the file */
 };
 
 /* An empty one; or NULL: there is no memory. store: borrowed. */
 struct checkpoint *checkpoint__create(struct page_store *store);
+
+/* Looks for the pages of files that the process had of its own, unless they are known. The tree does
+ * not change from now on. Returns 0 or -ENOMEM. */
+int checkpoint__find_own(struct checkpoint *checkpoint);
 
 /* The registers of thread tid, or NULL. */
 const struct registers *checkpoint__registers(const struct checkpoint *checkpoint, pid_t tid);

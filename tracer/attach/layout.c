@@ -45,6 +45,49 @@ bool layout__is_saved(const struct mapping *mapping)
 	return layout__kind(mapping) <= LAYOUT_FILE;
 }
 
+const struct mapping *layout__find(const struct mappings *mappings, uint64_t address)
+{
+	size_t first = 0, end = mappings->count;
+
+	while (first < end) {
+		const size_t middle = first + (end - first) / 2;
+
+		if (mappings->items[middle].end > address)
+			end = middle;
+		else
+			first = middle + 1;
+	}
+	return first < mappings->count && mappings->items[first].start <= address
+		       ? &mappings->items[first]
+		       : NULL;
+}
+
+int layout__find_ranges(const struct mappings *mappings, struct layout_ranges *ret)
+{
+	int err = 0;
+
+	for (size_t i = 0; i < mappings->count && !err; i++) {
+		const struct mapping *mapping = &mappings->items[i];
+		const enum layout_kind kind = layout__kind(mapping);
+
+		if (!layout__is_saved(mapping))
+			continue;
+		err = intervals__add(&ret->saved, mapping->start, mapping->end);
+		if (!err && kind == LAYOUT_ANONYMOUS)
+			err = intervals__add(&ret->anonymous, mapping->start, mapping->end);
+		if (!err && kind == LAYOUT_FILE && (mapping->flags & MAPPING_WRITE))
+			err = intervals__add(&ret->files, mapping->start, mapping->end);
+	}
+	return err;
+}
+
+void layout__clear_ranges(struct layout_ranges *ranges)
+{
+	intervals__clear(&ranges->anonymous);
+	intervals__clear(&ranges->files);
+	intervals__clear(&ranges->saved);
+}
+
 /* Do both, which overlap, show the same bytes of the same thing? */
 static bool has_same_backing(const struct mapping *a, const struct mapping *b)
 {

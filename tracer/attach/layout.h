@@ -25,6 +25,22 @@ enum layout_kind layout__kind(const struct mapping *mapping);
 /* Is it saved? */
 bool layout__is_saved(const struct mapping *mapping);
 
+/* The mapping that holds address, or NULL. */
+const struct mapping *layout__find(const struct mappings *mappings, uint64_t address);
+
+/* The addresses of all mappings of some kind. */
+struct layout_ranges {              /* zero-initialised: empty */
+	struct intervals anonymous; /* of LAYOUT_ANONYMOUS */
+	struct intervals files;     /* of LAYOUT_FILE, but only those that may be written */
+	struct intervals saved;     /* of all mappings that are saved */
+};
+
+/* Finds them. ret: empty. Returns 0, or -ENOMEM: *ret is to be cleared all the same. */
+int layout__find_ranges(const struct mappings *mappings, struct layout_ranges *ret);
+
+/* Frees what they hold and empties them; harmless on empty ones. */
+void layout__clear_ranges(struct layout_ranges *ranges);
+
 /* A part of a mapping of the checkpoint. */
 struct layout_part {
 	uint64_t start, end;

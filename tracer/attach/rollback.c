@@ -48,9 +48,7 @@ static int look_at_threads(struct rollback *r)
 {
 	struct attach *attach = r->attach;
 	struct threads now = {0};
-	int err = freeze__holds_only(attach->freeze, attach->pid)
-			  ? threads__alone(attach->pid, &now)
-			  : threads__read(attach->pid, &now);
+	int err = thread_watch__list(attach->threads, attach->freeze, &now);
 
 	if (err)
 		return err;
@@ -98,6 +96,7 @@ static int write_registers(const struct rollback *r)
 
 	for (size_t i = 0; i < to->threads.count && !err; i++)
 		err = registers__write(to->threads.items[i].tid, &to->registers[i]);
+	freeze__keep_registers(r->attach->freeze);
 	return err;
 }
 
@@ -190,7 +189,7 @@ static int look(struct rollback *r)
 	err = look_at_mappings(r);
 	if (err)
 		return err;
-	err = rollback_pages__find(&r->pages, attach, r->to, &r->fresh);
+	err = rollback_pages__find(&r->pages, attach, r->to, &r->change, &r->fresh);
 	if (err)
 		return err;
 	err = attach->serves_faults ? userfault__check(attach->pid, &r->pages.touched) : 0;
@@ -341,8 +340,8 @@ static int roll_back(struct rollback *r)
 		give_up(r, err);
 		return -REASON_HALF_DONE;
 	}
-	attach_state__set_base(attach, r->to, &r->to->mappings, &r->pages.touched);
-	return freeze__kill_on_death(attach->freeze, false);
+	attach_state__set_base(attach, r->to, &r->pages.touched);
+	return 0;
 }
 
 static void clear(struct rollback *r)
@@ -376,7 +375,7 @@ static int run(struct attach *attach, const char *name, bool closes,
 		if (!err && attach->returned)
 			attach->returned(r.to->name, attach->argument);
 		freeze__release(attach->freeze);
-		stop_ns = clock__now_ns() - attach->stopped_ns;
+		stop_ns = clock__now_ns() - freeze__since_ns(attach->freeze);
 	}
 	if (!err) {
 		attach->rollbacks++;

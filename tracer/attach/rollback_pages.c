@@ -12,30 +12,17 @@
 
 enum { MANY_PAGES = 64 }; /* of zeros: they are discarded, not written */
 
-struct rseq_area {
-	struct rseq rseq;
-	size_t bytes; /* 0: there is none */
-};
-
 static int add_page(uint64_t address, void *argument)
 {
 	return intervals__add(argument, address, address + PAGE_BYTES);
 }
 
-/* What the mappings of the checkpoint that are saved have in common with pages. */
+/* Leaves of pages what lies in mappings of the checkpoint that are saved. */
 static int limit_to_saved(const struct rollback_pages *p, struct intervals *pages)
 {
-	const struct mappings *mappings = &p->to->mappings;
-	struct intervals saved = {0}, rest = {0};
-	int err = 0;
+	struct intervals rest = {0};
+	int err = intervals__intersect(pages, &p->to->ranges.saved, &rest);
 
-	for (size_t i = 0; i < mappings->count && !err; i++)
-		if (layout__is_saved(&mappings->items[i]))
-			err = intervals__add(&saved, mappings->items[i].start,
-					     mappings->items[i].end);
-	if (!err)
-		err = intervals__intersect(pages, &saved, &rest);
-	intervals__clear(&saved);
 	intervals__clear(pages);
 	*pages = rest;
 	return err;
@@ -102,23 +89,13 @@ int rollback_pages__add(struct rollback_pages *p, const struct interval *range)
 	return err;
 }
 
-/* The mapping that holds address, which is in one. */
-static const struct mapping *find_mapping(const struct mappings *mappings, uint64_t address)
-{
-	const struct mapping *mapping = mappings->items;
-
-	while (mapping->end <= address)
-		mapping++;
-	return mapping;
-}
-
 /* Clears [start, end), which has no saved page. */
 static int add_clear(struct rollback_pages *p, uint64_t start, uint64_t end)
 {
 	int err = 0;
 
 	while (start < end && !err) {
-		const struct mapping *mapping = find_mapping(&p->to->mappings, start);
+		const struct mapping *mapping = layout__find(&p->to->mappings, start);
 		const uint64_t stop = mapping->end < end ? mapping->end : end;
 
 		if (layout__kind(mapping) == LAYOUT_FILE || stop - start >= MANY_PAGES * PAGE_BYTES)
@@ -157,39 +134,48 @@ static int list_pages(struct rollback_pages *p, const struct intervals *fresh)
 }
 
 /* Memory that the kernel writes when it moves a thread to another processor: it stays as it is, but
- * for the sequence that the thread was in (registers__leave_sequence). */
-static int keep_rseq(struct rollback_pages *p)
+ * for the sequence that the thread was in (registers__leave_sequence). all: pages may be added. */
+static int keep_rseq(struct rollback_pages *p, bool all)
 {
 	const struct checkpoint *to = p->to;
+	int err = 0;
 
 	p->areas = calloc(to->threads.count, sizeof(*p->areas));
-	if (!p->areas)
+	p->area_local = calloc(to->threads.count, sizeof(*p->area_local));
+	p->area_remote = calloc(to->threads.count, sizeof(*p->area_remote));
+	if (!p->areas || !p->area_local || !p->area_remote)
 		return -ENOMEM;
 	for (size_t i = 0; i < to->threads.count; i++) {
-		struct rseq_area *area = &p->areas[i];
+		const struct registers *registers = &to->registers[i];
+		const size_t bytes = registers->rseq_bytes < sizeof(*p->areas)
+					     ? registers->rseq_bytes
+					     : sizeof(*p->areas);
 
-		area->bytes = to->registers[i].rseq_bytes < sizeof(area->rseq)
-				      ? to->registers[i].rseq_bytes
-				      : sizeof(area->rseq);
-		if (!to->registers[i].rseq || memory__read(p->attach->memory, to->registers[i].rseq,
-							   &area->rseq, area->bytes))
-			area->bytes = 0; /* a page that is not there yet: it has no area */
-		area->rseq.rseq_cs = 0;
+		if (!registers->rseq || !(all || intervals__find(&p->touched, registers->rseq)))
+			continue;
+		p->area_local[p->area_count] = (struct iovec){&p->areas[i], bytes};
+		p->area_remote[p->area_count++] =
+			(struct iovec){(void *)(uintptr_t)registers->rseq, bytes};
 	}
-	return 0;
+	if (p->area_count)
+		err = memory__read_each(p->attach->memory, p->area_local, p->area_remote,
+					p->area_count);
+	for (size_t i = 0; i < to->threads.count; i++)
+		p->areas[i].rseq_cs = 0;
+	return err;
 }
 
 static int add_rseq(struct rollback_pages *p)
 {
 	int err = 0;
 
-	for (size_t i = 0; i < p->to->threads.count && !err; i++) {
-		const uint64_t address = p->to->registers[i].rseq;
-		struct rseq_area *area = &p->areas[i];
+	for (size_t i = 0; i < p->area_count && !err; i++) {
+		const struct iovec *local = &p->area_local[i];
+		const uint64_t address = (uintptr_t)p->area_remote[i].iov_base;
 
-		if (area->bytes && intervals__find(&p->touched, address))
-			err = write_batch__add(&p->batch, (uint8_t *)&area->rseq, address,
-					       area->bytes);
+		/* a page that is not there yet has no area */
+		if (local->iov_len && intervals__find(&p->touched, address))
+			err = write_batch__add(&p->batch, local->iov_base, address, local->iov_len);
 	}
 	return err;
 }
@@ -204,7 +190,7 @@ int rollback_pages__write(struct rollback_pages *p)
 }
 
 int rollback_pages__find(struct rollback_pages *p, struct attach *attach, struct checkpoint *to,
-			 const struct intervals *fresh)
+			 const struct layout_change *change, const struct intervals *fresh)
 {
 	int err;
 
@@ -214,12 +200,14 @@ int rollback_pages__find(struct rollback_pages *p, struct attach *attach, struct
 	if (!p->zeros)
 		return -ENOMEM;
 	err = list_pages(p, fresh);
-	return err ? err : keep_rseq(p);
+	return err ? err : keep_rseq(p, !layout__is_same(change));
 }
 
 void rollback_pages__clear(struct rollback_pages *p)
 {
 	free(p->areas);
+	free(p->area_local);
+	free(p->area_remote);
 	free(p->zeros);
 	intervals__clear(&p->write);
 	intervals__clear(&p->clear);

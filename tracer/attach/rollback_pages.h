@@ -10,9 +10,10 @@
 #define TRACER_ATTACH_ROLLBACK_PAGES_H
 
 #include "attach/attach_state.h"
+#include "attach/layout.h"
 #include "target/write_batch.h"
 
-struct rseq_area;
+struct rseq;
 
 struct rollback_pages { /* zero-initialised: empty */
 	struct attach *attach;
@@ -22,14 +23,18 @@ struct rollback_pages { /* zero-initialised: empty */
 	struct intervals discard; /* of C: what the process discards by a call */
 	struct intervals touched; /* of both: what is written */
 	struct write_batch batch;
-	struct rseq_area *areas; /* of the threads of the checkpoint */
-	uint8_t *zeros;          /* a page */
-	uint64_t count;          /* that are written */
+	struct rseq *areas;        /* of the threads of the checkpoint */
+	struct iovec *area_local;  /* what has been read of areas, */
+	struct iovec *area_remote; /* and from where */
+	size_t area_count;         /* of these two */
+	uint8_t *zeros;            /* a page */
+	uint64_t count;            /* that are written */
 };
 
-/* Finds them. attach->changes are of now. fresh: what will be mapped again. Returns 0 or -errno. */
+/* Finds them. attach->changes are of now. change: of the mappings, before the pages are written.
+ * fresh: what it maps. Returns 0 or -errno. */
 int rollback_pages__find(struct rollback_pages *pages, struct attach *attach, struct checkpoint *to,
-			 const struct intervals *fresh);
+			 const struct layout_change *change, const struct intervals *fresh);
 
 /* Adds the saved pages of a range that was mapped again after all. Returns 0 or -ENOMEM. */
 int rollback_pages__add(struct rollback_pages *pages, const struct interval *range);

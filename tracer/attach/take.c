@@ -15,7 +15,7 @@
 
 static int save_threads(const struct attach *attach, struct checkpoint *checkpoint)
 {
-	int err = threads__read(attach->pid, &checkpoint->threads);
+	int err = thread_watch__list(attach->threads, attach->freeze, &checkpoint->threads);
 
 	if (err)
 		return err;
@@ -25,16 +25,8 @@ static int save_threads(const struct attach *attach, struct checkpoint *checkpoi
 	for (size_t i = 0; i < checkpoint->threads.count && !err; i++)
 		err = registers__read(checkpoint->threads.items[i].tid, attach->mem_fd,
 				      &checkpoint->registers[i]);
-	return err;
-}
-
-static int add_saved(const struct mappings *mappings, struct intervals *ret)
-{
-	int err = 0;
-
-	for (size_t i = 0; i < mappings->count && !err; i++)
-		if (layout__is_saved(&mappings->items[i]))
-			err = intervals__add(ret, mappings->items[i].start, mappings->items[i].end);
+	if (!err)
+		freeze__keep_registers(attach->freeze);
 	return err;
 }
 
@@ -51,15 +43,10 @@ static int remove_all(struct page_tree *tree, const struct intervals *ranges)
  * given back. */
 static int remove_gone(const struct attach *attach, struct checkpoint *checkpoint)
 {
-	struct intervals before = {0}, now = {0}, gone = {0};
-	int err = add_saved(&checkpoint->mappings, &now);
+	struct intervals gone = {0};
+	int err =
+		intervals__subtract(&attach->base->ranges.saved, &checkpoint->ranges.saved, &gone);
 
-	if (err)
-		goto out;
-	err = add_saved(&attach->base->mappings, &before);
-	if (err)
-		goto out;
-	err = intervals__subtract(&before, &now, &gone);
 	if (err)
 		goto out;
 	err = remove_all(&checkpoint->tree, &gone);
@@ -70,8 +57,6 @@ static int remove_gone(const struct attach *attach, struct checkpoint *checkpoin
 		goto out;
 	err = remove_all(&checkpoint->tree, &gone);
 out:
-	intervals__clear(&before);
-	intervals__clear(&now);
 	intervals__clear(&gone);
 	return err;
 }
@@ -106,6 +91,9 @@ static int save(struct attach *attach, struct checkpoint *checkpoint, uint64_t *
 	err = find_mappings(attach, checkpoint);
 	if (err)
 		goto out;
+	err = layout__find_ranges(&checkpoint->mappings, &checkpoint->ranges);
+	if (err)
+		goto out;
 	if (attach->base) {
 		page_tree__share(&attach->base->tree, &checkpoint->tree);
 		err = remove_gone(attach, checkpoint);
@@ -128,7 +116,7 @@ int attach_state__take(struct attach *attach, struct checkpoint *checkpoint, uin
 	if (err)
 		return err;
 	checkpoint->time_ns = clock__read_ns(CLOCK_REALTIME);
-	attach_state__set_base(attach, checkpoint, &checkpoint->mappings, &none);
+	attach_state__set_base(attach, checkpoint, &none);
 	return 0;
 }
 
@@ -192,7 +180,7 @@ int attach__checkpoint(struct attach *attach, const char *name, struct attach_re
 	if (!err)
 		err = attach_state__take(attach, checkpoint, &pages);
 	freeze__release(attach->freeze);
-	stop_ns = clock__now_ns() - attach->stopped_ns;
+	stop_ns = clock__now_ns() - freeze__since_ns(attach->freeze);
 	page_store__trim(&attach->store);
 	if (err) {
 		checkpoint__free(checkpoint);

@@ -19,8 +19,8 @@
 #include "target/inject.h"
 #include "target/reason.h"
 
-/* Pages with fewer bytes between them are armed by one call. */
-enum { CLOSE_BYTES = 1 << 20 };
+/* Pages with no more memory and no more mappings between them are armed again by one call. */
+enum { CLOSE_BYTES = 1 << 20, CLOSE_MAPPINGS = 32 };
 
 /* ---- the way ---- */
 
@@ -159,30 +159,12 @@ static int find_quiet(const struct attach *attach, const struct mappings *mappin
 	return err;
 }
 
-/* The mapping of base that holds address, or NULL. */
-static const struct mapping *find_mapping(const struct mappings *mappings, uint64_t address)
-{
-	size_t first = 0, end = mappings->count;
-
-	while (first < end) {
-		const size_t middle = first + (end - first) / 2;
-
-		if (mappings->items[middle].end > address)
-			end = middle;
-		else
-			first = middle + 1;
-	}
-	return first < mappings->count && mappings->items[first].start <= address
-		       ? &mappings->items[first]
-		       : NULL;
-}
-
 /* Adds a page that was written. If it did not hold data before, its fault may have filled a whole
  * huge page. Returns 0; -ESTALE if it is no page of base; or -ENOMEM. */
 static int add_listed(const struct attach *attach, uint64_t page, struct changes_limits *limits)
 {
 	const uint64_t start = page & ~(FAULT_LIST_REACH - 1), end = start + FAULT_LIST_REACH;
-	const struct mapping *mapping = find_mapping(&attach->base->mappings, page);
+	const struct mapping *mapping = layout__find(&attach->base->mappings, page);
 
 	if (!mapping)
 		return -ESTALE;
@@ -200,26 +182,6 @@ static int add_listed(const struct attach *attach, uint64_t page, struct changes
 	}
 }
 
-/* What the process has of its own in mappings of files, it had at base, or it is listed. */
-static int add_own(const struct attach *attach, struct intervals *own)
-{
-	const struct mappings *mappings = &attach->base->mappings;
-	uint64_t address = 0;
-	int err = 0;
-
-	for (size_t i = 0; i < mappings->count && !err; i++) {
-		const struct mapping *mapping = &mappings->items[i];
-
-		if (layout__kind(mapping) != LAYOUT_FILE || !(mapping->flags & MAPPING_WRITE))
-			continue;
-		for (uint64_t at = mapping->start;
-		     !err && page_tree__next(&attach->base->tree, at, mapping->end, &address);
-		     at = address + PAGE_BYTES)
-			err = intervals__add(own, address, address + PAGE_BYTES);
-	}
-	return err;
-}
-
 /* Where pages may have changed, as the list says. Returns 0; -ESTALE: it cannot say; or -ENOMEM. */
 static int ask_list(const struct attach *attach, struct changes_limits *ret_limits)
 {
@@ -233,42 +195,55 @@ static int ask_list(const struct attach *attach, struct changes_limits *ret_limi
 	err = fault_list__pages(attach->faults, &attach->mark, attach->pages, &count, &end);
 	if (err)
 		return -ESTALE;
-	err = add_own(attach, &ret_limits->own);
+	/* what the process has of its own in mappings of files, it had at base, or it is listed */
+	ret_limits->files = &attach->base->ranges.files;
+	err = intervals__copy(&attach->base->own, &ret_limits->own);
 	for (size_t i = 0; i < count && !err; i++)
 		err = add_listed(attach, attach->pages[i], ret_limits);
 	return err;
 }
 
-int attach_state__look(struct attach *attach, struct mappings *room,
-		       const struct mappings **ret_now)
+/* Looks at all that may have changed. */
+static int look_at_all(struct attach *attach, const struct mappings *now)
 {
 	static const struct write_tracking none = WRITE_TRACKING_OFF;
 	static const enum attach_found ways[] = {[WRITE_TRACKING_NONE] = ATTACH_COMPARED,
 						 [WRITE_TRACKING_SOFT_DIRTY] = ATTACH_SOFT_DIRTY,
 						 [WRITE_TRACKING_PROTECT] = ATTACH_SCANNED};
 	const struct write_tracking *tracking = &attach->tracking;
-	struct changes_limits limits = {0};
 	struct intervals quiet = {0};
-	const struct mappings *now = room;
-	int err = ask_list(attach, &limits);
-	const bool listed = !err;
+	int err;
 
-	if (err == -ESTALE)
-		err = procfs__mappings(attach->pid, room);
-	else
-		now = &attach->base->mappings;
 	if (!attach->base || attach->may_have_pins) /* see write_tracking.h */
 		tracking = &none;
-	attach->found = listed ? ATTACH_LISTED : ways[tracking->way];
+	attach->found = ways[tracking->way];
+	err = find_quiet(attach, now, &quiet);
 	if (!err)
-		err = find_quiet(attach, now, &quiet);
-	if (!err)
-		err = changes__find(tracking, &attach->pagemap, now, &quiet,
-				    listed ? &limits : NULL, &attach->changes);
+		err = changes__find(tracking, &attach->pagemap, now, &quiet, &attach->changes);
+	intervals__clear(&quiet);
+	return err;
+}
+
+int attach_state__look(struct attach *attach, struct mappings *room,
+		       const struct mappings **ret_now)
+{
+	struct changes_limits limits = {0};
+	const struct mappings *now = room;
+	int err = ask_list(attach, &limits);
+
+	if (err == -ESTALE) {
+		err = procfs__mappings(attach->pid, room);
+		if (!err)
+			err = look_at_all(attach, room);
+	} else if (!err) {
+		now = &attach->base->mappings;
+		attach->found = ATTACH_LISTED;
+		err = changes__find_in(&attach->tracking, &attach->pagemap, &limits,
+				       &attach->changes);
+	}
 	intervals__clear(&limits.written);
 	intervals__clear(&limits.around);
 	intervals__clear(&limits.own);
-	intervals__clear(&quiet);
 	if (!err)
 		*ret_now = now;
 	return err;
@@ -276,54 +251,69 @@ int attach_state__look(struct attach *attach, struct mappings *room,
 
 /* ---- arming ---- */
 
-/* Calls arm for the parts of ranges that lie in anonymous mappings, each with what is between it
- * and the next one if that is near. Returns whether all succeeded. */
-static bool arm_parts(struct attach *attach, const struct mappings *mappings,
-		      const struct intervals *ranges, uint64_t near,
-		      int (*arm)(const struct write_tracking *tracking,
-				 const struct pagemap *pagemap, uint64_t start, uint64_t end))
+/* In anonymous mappings. Returns whether all could be armed. */
+bool attach_state__arm(struct attach *attach, const struct mappings *mappings,
+		       const struct intervals *ranges)
 {
 	const struct interval *range = ranges->items, *last = range + ranges->count;
 	bool all = true;
 
-	for (size_t i = 0; i < mappings->count; i++) {
+	for (size_t i = 0; i < mappings->count && range < last; i++) {
 		const struct mapping *mapping = &mappings->items[i];
 
 		if (layout__kind(mapping) != LAYOUT_ANONYMOUS)
 			continue;
 		while (range < last && range->end <= mapping->start)
 			range++;
-		for (const struct interval *next = range; next < last;) {
-			uint64_t start, end;
-
+		for (const struct interval *next = range; next < last; next++) {
 			if (next->start >= mapping->end)
 				break;
-			start = next->start > mapping->start ? next->start : mapping->start;
-			do
-				end = next->end < mapping->end ? next->end : mapping->end;
-			while (++next < last && next->start < mapping->end &&
-			       next->start - end <= near);
-			all &= !arm(&attach->tracking, &attach->pagemap, start, end);
+			all &= !write_tracking__arm(
+				&attach->tracking, &attach->pagemap,
+				next->start > mapping->start ? next->start : mapping->start,
+				next->end < mapping->end ? next->end : mapping->end);
 		}
 	}
 	return all;
 }
 
-bool attach_state__arm(struct attach *attach, const struct mappings *mappings,
-		       const struct intervals *ranges)
+/* Does it take longer to arm again both sides of [start, end) than to look at all of it? Both sides
+ * are mapped. */
+static bool is_near(const struct mappings *mappings, uint64_t start, uint64_t end)
 {
-	return arm_parts(attach, mappings, ranges, 0, write_tracking__arm);
+	const struct mapping *mapping = layout__find(mappings, start - 1);
+	uint64_t bytes = 0;
+
+	for (int i = 0; i < CLOSE_MAPPINGS && bytes <= CLOSE_BYTES; i++, mapping++) {
+		const uint64_t first = mapping->start > start ? mapping->start : start;
+		const uint64_t last = mapping->end < end ? mapping->end : end;
+
+		if (first < last && layout__kind(mapping) == LAYOUT_ANONYMOUS)
+			bytes += last - first;
+		if (mapping->end > end)
+			return bytes <= CLOSE_BYTES;
+	}
+	return false;
 }
 
 /* Of a process that stands still, so that pages between those that were written are clean. */
-static bool arm_again(struct attach *attach, const struct mappings *mappings,
+static bool arm_again(struct attach *attach, const struct checkpoint *now,
 		      const struct intervals *touched)
 {
-	struct intervals due = {0};
-	bool all = !intervals__copy(touched, &due) &&
-		   !intervals__unite(&due, &attach->changes.data) &&
-		   arm_parts(attach, mappings, &due, CLOSE_BYTES, write_tracking__rearm);
+	struct intervals changed = {0}, due = {0};
+	bool all = !intervals__copy(touched, &changed) &&
+		   !intervals__unite(&changed, &attach->changes.data) &&
+		   !intervals__intersect(&changed, &now->ranges.anonymous, &due);
 
+	for (size_t i = 0, first = 0; i < due.count && all; i++) {
+		if (i + 1 < due.count &&
+		    is_near(&now->mappings, due.items[i].end, due.items[i + 1].start))
+			continue;
+		all = !write_tracking__rearm_across(&attach->tracking, &attach->pagemap,
+						    due.items[first].start, due.items[i].end);
+		first = i + 1;
+	}
+	intervals__clear(&changed);
 	intervals__clear(&due);
 	return all;
 }
@@ -352,18 +342,26 @@ void attach_state__lose_base(struct attach *attach)
 	attach->base = NULL;
 }
 
+/* Nobody but the tracer can close its userfaultfd, so it need not be looked at. */
+static int begin_round(const struct attach *attach)
+{
+	return attach->tracking.way == WRITE_TRACKING_PROTECT
+		       ? 0
+		       : write_tracking__begin_round(&attach->tracking);
+}
+
 void attach_state__set_base(struct attach *attach, struct checkpoint *base,
-			    const struct mappings *mappings, const struct intervals *touched)
+			    const struct intervals *touched)
 {
 	const bool first = !attach->base;
 	bool all;
 
 	if (attach->base != base)
 		attach_state__lose_base(attach);
-	attach->base = write_tracking__begin_round(&attach->tracking) ? NULL : base;
-	all = first ? arm_all(attach, mappings)
-		    : attach_state__arm(attach, mappings, &attach->changes.unarmed);
-	all &= arm_again(attach, mappings, touched);
+	attach->base = begin_round(attach) ? NULL : base;
+	all = first ? arm_all(attach, &base->mappings)
+		    : attach_state__arm(attach, &base->mappings, &attach->changes.unarmed);
+	all &= arm_again(attach, base, touched);
 	attach->is_sure = attach->faults && all;
 	if (attach->is_sure)
 		fault_list__mark(attach->faults, &attach->mark);

@@ -328,7 +328,7 @@ static int look_now(struct attach *attach, struct checkpoint **ret_now, uint64_t
 		return err;
 	err = attach_state__take_unlisted(attach, ret_now);
 	freeze__release(attach->freeze);
-	*ret_stop_ns = clock__now_ns() - attach->stopped_ns;
+	*ret_stop_ns = clock__now_ns() - freeze__since_ns(attach->freeze);
 	return err;
 }
 

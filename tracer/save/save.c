@@ -47,7 +47,7 @@ static int check_threads(const struct saving *s)
 {
 	struct attach *attach = s->attach;
 	struct threads now = {0};
-	int err = threads__read(attach->pid, &now);
+	int err = thread_watch__list(attach->threads, attach->freeze, &now);
 
 	if (err)
 		return err;
@@ -137,7 +137,7 @@ static int stop_and_look(void *argument)
 	err = look(s);
 	(void)freeze__kill_on_death(attach->freeze, false);
 	freeze__release(attach->freeze);
-	s->stop_ns = clock__now_ns() - attach->stopped_ns;
+	s->stop_ns = clock__now_ns() - freeze__since_ns(attach->freeze);
 	return err;
 }
 

@@ -29,7 +29,8 @@ struct held {
 	struct held *next;
 	pid_t tid;
 	int signal;   /* taken from it at its stop, given back when it goes on */
-	bool running; /* told to stop, but has not stopped yet */
+	bool running; /* it has not stopped yet */
+	bool told;    /* to stop */
 };
 
 struct freeze {
@@ -38,6 +39,8 @@ struct freeze {
 	int threads_fd; /* /proc/PID/task; -1 if the process was gone from the start */
 	pid_t pid;
 	bool child;
+	bool keeps_registers; /* freeze__keep_registers() */
+	uint64_t since_ns;    /* when the first thread was told to stop; 0: none was */
 };
 
 int freeze__create(pid_t pid, bool child, struct freeze **ret_freeze)
@@ -77,13 +80,16 @@ static void append(struct freeze *freeze, struct held *held)
 	freeze->count++;
 }
 
-int freeze__interrupt(struct freeze *freeze, pid_t tid)
+/* Traces thread tid, which runs on. */
+static int seize(struct freeze *freeze, pid_t tid)
 {
 	struct held *held = malloc(sizeof(*held));
 	int err;
 
 	if (!held)
 		return -ENOMEM;
+	if (!freeze->count)
+		freeze->since_ns = 0;
 	if (ptrace(PTRACE_SEIZE, tid, NULL, PTRACE_O_TRACESYSGOOD)) {
 		err = -errno;
 		free(held);
@@ -91,7 +97,27 @@ int freeze__interrupt(struct freeze *freeze, pid_t tid)
 	}
 	*held = (struct held){.tid = tid, .running = true};
 	append(freeze, held);
-	return ptrace(PTRACE_INTERRUPT, tid, NULL, NULL) ? -errno : 0;
+	return 0;
+}
+
+/* Tells a thread to stop. One that has ended is found by settle(). */
+static void tell(struct freeze *freeze, struct held *held)
+{
+	if (held->told)
+		return;
+	held->told = true;
+	if (!freeze->since_ns)
+		freeze->since_ns = clock__now_ns();
+	(void)ptrace(PTRACE_INTERRUPT, held->tid, NULL, NULL);
+}
+
+int freeze__interrupt(struct freeze *freeze, pid_t tid)
+{
+	int err = seize(freeze, tid);
+
+	if (!err)
+		tell(freeze, find(freeze, tid));
+	return err;
 }
 
 /* Waits until a thread that was interrupted stands still. */
@@ -162,12 +188,14 @@ static int allow_end(struct freeze *freeze, pid_t tid, int err)
 	return 0;
 }
 
-/* Waits until all threads that were interrupted stand still. */
-static int settle_all(struct freeze *freeze)
+/* Stops all threads that are traced: tells all of them before it waits for the first. */
+static int stop_traced(struct freeze *freeze)
 {
 	struct held *next;
 	int err = 0;
 
+	for (struct held *held = freeze->held; held; held = held->next)
+		tell(freeze, held);
 	for (struct held *held = freeze->held; held && !err; held = next) {
 		next = held->next;
 		err = allow_end(freeze, held->tid, settle(held));
@@ -175,7 +203,7 @@ static int settle_all(struct freeze *freeze)
 	return err;
 }
 
-/* Interrupts threads that are not held yet, all of them before it waits for the first. */
+/* Stops threads that are not held yet. All of them are traced before the first one stops. */
 static int hold_new(struct freeze *freeze, pid_t except, bool *ret_grown)
 {
 	pid_t *tids = NULL;
@@ -186,11 +214,11 @@ static int hold_new(struct freeze *freeze, pid_t except, bool *ret_grown)
 	for (size_t i = 0; i < count && !err; i++) {
 		if (tids[i] == except || find(freeze, tids[i]))
 			continue;
-		err = allow_end(freeze, tids[i], freeze__interrupt(freeze, tids[i]));
+		err = allow_end(freeze, tids[i], seize(freeze, tids[i]));
 		grown = true;
 	}
 	free(tids);
-	settled = settle_all(freeze);
+	settled = stop_traced(freeze);
 	*ret_grown = grown;
 	return err ? err : settled;
 }
@@ -198,12 +226,12 @@ static int hold_new(struct freeze *freeze, pid_t except, bool *ret_grown)
 int freeze__stop(struct freeze *freeze, pid_t except)
 {
 	bool grown = true;
-	int err = settle_all(freeze);
+	int err = stop_traced(freeze);
 
 	if (!err && !except && !freeze->count && count_threads(freeze) == 1) {
 		err = freeze__interrupt(freeze, freeze->pid);
 		if (!err)
-			err = settle_all(freeze);
+			err = stop_traced(freeze);
 	}
 	while (grown && !err) { /* until a round finds no new thread */
 		const size_t count = count_threads(freeze);
@@ -325,13 +353,25 @@ int freeze__for_each(const struct freeze *freeze, int (*each)(pid_t tid, void *a
 	return err;
 }
 
+void freeze__keep_registers(struct freeze *freeze)
+{
+	freeze->keeps_registers = true;
+}
+
+uint64_t freeze__since_ns(const struct freeze *freeze)
+{
+	return freeze->since_ns;
+}
+
 void freeze__release(struct freeze *freeze)
 {
-	bool leader_ended = false;
+	bool leader_ended = false, keeps_registers;
 	struct held *held, *next;
 
 	if (!freeze)
 		return;
+	keeps_registers = freeze->keeps_registers;
+	freeze->keeps_registers = false;
 	held = freeze->held;
 	freeze->end = &freeze->held;
 	freeze->held = NULL;
@@ -349,7 +389,8 @@ void freeze__release(struct freeze *freeze)
 			append(freeze, held);
 			continue;
 		}
-		registers__restart(held->tid);
+		if (!keeps_registers)
+			registers__restart(held->tid);
 		if (err || ptrace(PTRACE_DETACH, held->tid, NULL, (void *)(intptr_t)held->signal)) {
 			if (held->tid == freeze->pid)
 				leader_ended = true;

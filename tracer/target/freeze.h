@@ -8,6 +8,7 @@
 #define TRACER_TARGET_FREEZE_H
 
 #include <stdbool.h>
+#include <stdint.h>
 #include <linux/types.h>
 #include <sys/types.h>
 
@@ -50,13 +51,22 @@ int freeze__deliver(struct freeze *freeze, bool drop_faults);
 /* Does not know thread tid any more, which has ended. */
 void freeze__forget(struct freeze *freeze, pid_t tid);
 
-/* Does the death of the caller kill the process as long as it stands still? At first it does not.
+/* Does the death of the caller kill the process as long as it stands still? At each stop it does
+ * not at first.
  * Returns 0 or -errno. */
 int freeze__kill_on_death(const struct freeze *freeze, bool kill);
 
 /* Calls each for every stopped thread, until it fails. Returns what it returned last, or 0. */
 int freeze__for_each(const struct freeze *freeze, int (*each)(pid_t tid, void *argument),
 		     void *argument);
+
+/* When the first of the threads that stand still, or stood still last, was told to stop
+ * (clock__now_ns). */
+uint64_t freeze__since_ns(const struct freeze *freeze);
+
+/* The caller has read or written the registers of all threads that stand still, by registers.h:
+ * freeze__release() need not look at them. */
+void freeze__keep_registers(struct freeze *freeze);
 
 /*
  * Lets every stopped thread run again. Harmless when none is stopped. A call that ends with EINTR

@@ -367,6 +367,24 @@ int memory__read(struct memory *memory, uint64_t address, void *bytes, size_t le
 	return force(memory, address, bytes, length, false);
 }
 
+int memory__read_each(struct memory *memory, struct iovec *local, const struct iovec *remote,
+		      size_t count)
+{
+	for (size_t i = 0; i < count;) {
+		const size_t end = i + (count - i < IOV_MAX ? count - i : IOV_MAX);
+		ssize_t done =
+			process_vm_readv(memory->pid, local + i, end - i, remote + i, end - i, 0);
+
+		if (done < 0 && errno == ESRCH)
+			return -ESRCH;
+		for (; i < end && done >= (ssize_t)local[i].iov_len; i++)
+			done -= (ssize_t)local[i].iov_len;
+		if (i < end)
+			local[i++].iov_len = 0;
+	}
+	return 0;
+}
+
 /* The page at an offset into pieces. */
 static void *page_at(const struct iovec *pieces, size_t offset)
 {

@@ -67,6 +67,11 @@ bool memory__can_scan(const struct memory *memory);
 int memory__read(struct memory *memory, uint64_t address, void *bytes, size_t length);
 int memory__write(struct memory *memory, uint64_t address, const void *bytes, size_t length);
 
+/* Reads count pieces, remote[i] into local[i], each pair of equal length, in few system calls. The
+ * length of a local piece that cannot be read becomes 0. Returns 0, or -ESRCH: some were not. */
+int memory__read_each(struct memory *memory, struct iovec *local, const struct iovec *remote,
+		      size_t count);
+
 /* Reads whole pages: the bytes of all remote pieces, one after the other, into all local pieces,
  * few and long ones in few system calls. At most IOV_MAX of each. Returns 0, -ESRCH or another
  * -errno; on failure an unknown part was copied. */

@@ -27,8 +27,8 @@ struct registers {
 };
 
 /*
- * Reads the registers of thread tid. If it is inside a restartable sequence, they are those with
- * which its abort handler begins.
+ * Reads the registers of thread tid, after registers__restart(tid). If it is inside a restartable
+ * sequence, they are those with which its abort handler begins.
  * memory: /proc/PID/mem, open for reading. Returns 0 and *ret (registers__clear); -ESRCH; -ENOMEM;
  * or another -errno, *ret is then untouched.
  */

@@ -26,8 +26,7 @@ int threads__alone(pid_t pid, struct threads *ret_threads)
 	return 0;
 }
 
-/* Reads one thread. *ret_counts: it is not one that is left out. */
-static int read_thread(pid_t pid, pid_t tid, struct thread *ret_thread, bool *ret_counts)
+int threads__read_one(pid_t pid, pid_t tid, struct thread *ret_thread, bool *ret_counts)
 {
 	char name[40], text[1024], *open, *close;
 	unsigned int flags;
@@ -75,7 +74,7 @@ int threads__read(pid_t pid, struct threads *ret_threads)
 	for (size_t i = 0; i < count && !err; i++) {
 		bool counts = false;
 
-		err = read_thread(pid, tids[i], &threads.items[threads.count], &counts);
+		err = threads__read_one(pid, tids[i], &threads.items[threads.count], &counts);
 		if (err == -ESRCH)
 			err = 0; /* it was ending */
 		threads.count += counts;
