@@ -1,10 +1,16 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
  * bench_attach TRACER [ROUNDS]: measures `tracer -p` on processes of several sizes, which write 4
- * pages between two rollbacks, beside a bare stop-and-go of the same thread by ptrace(2), and
- * prints a table of medians. Each round measures everything once, so a noisy minute spoils all
- * figures alike. The goals of docs/performance.md are ratios of them.
+ * pages before each operation, beside a bare stop-and-go of the same threads by ptrace(2), and
+ * prints a table of medians, then the goals of docs/performance.md. Each round measures everything
+ * once, so a noisy minute spoils all figures alike.
+ *
+ * Another process does the bare stops, the stopper. It is asked over a socket as the tracer is, so
+ * both begin in the same state: just woken, with nothing in the caches, the target asleep or
+ * running on another processor.
  */
+#include <dirent.h>
+#include <elf.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdbool.h>
@@ -14,6 +20,7 @@
 #include <sys/socket.h>
 #include <sys/uio.h>
 #include <sys/un.h>
+#include <sys/user.h>
 #include <sys/wait.h>
 #include <unistd.h>
 #include "base/parse.h"
@@ -24,9 +31,11 @@ enum {
 	DIRTY = 4,     /* pages */
 	FORKS = 5,     /* they take long */
 	ROUNDS = 1000, /* at most */
+	THREADS = 64,  /* at most */
+	STATE = 16384, /* bytes of extended state, at most */
 };
 
-enum figure { BARE, ROLLBACK, CHECKPOINT, REQUEST, TRIP, FIGURES };
+enum figure { BARE, REGISTERS, ROLLBACK, CHECKPOINT, REQUEST, TRIP, FIGURES };
 
 struct bench {
 	const char *tracer;
@@ -35,8 +44,10 @@ struct bench {
 	bool runs;             /* the target computes while it waits */
 	unsigned char *memory; /* of the target; the same address here */
 	pid_t target, tracer_pid;
-	int channel; /* to the target: a letter asks, a letter answers */
-	int control; /* to the tracer */
+	pid_t stopper;
+	int channel;  /* to the target: a letter asks, a letter answers */
+	int stopping; /* to the stopper: a letter asks, a duration answers */
+	int control;  /* to the tracer */
 	double ns[FIGURES][ROUNDS];
 	double fork_ns[FORKS];
 };
@@ -177,28 +188,124 @@ static double request(const struct bench *bench, const char *line)
 	return strtod(strchr(stop, ':') + 1, NULL);
 }
 
-/* ---- what it is compared with ---- */
+/* ---- the stopper ---- */
 
-static void stop(pid_t pid)
+struct thread {
+	pid_t tid;
+	struct user_regs_struct registers;
+	uint64_t mask;
+	char state[STATE];
+	struct iovec extended;
+};
+
+static size_t find_threads(pid_t pid, struct thread *threads)
 {
-	if (ptrace(PTRACE_INTERRUPT, pid, NULL, NULL) || waitpid(pid, NULL, __WALL) != pid)
-		BENCH_DIE("cannot stop the target");
+	char path[32];
+	struct dirent *entry;
+	size_t count = 0;
+	DIR *folder;
+
+	snprintf(path, sizeof(path), "/proc/%d/task", pid);
+	folder = opendir(path);
+	while (folder && count < THREADS && (entry = readdir(folder)))
+		if (*entry->d_name != '.')
+			threads[count++].tid = atoi(entry->d_name);
+	if (folder)
+		closedir(folder);
+	return count;
 }
 
-static double stop_and_go(pid_t pid)
+static void stop(const struct thread *threads, size_t count)
 {
-	uint64_t start_ns, end_ns;
+	for (size_t i = 0; i < count; i++)
+		(void)ptrace(PTRACE_INTERRUPT, threads[i].tid, NULL, NULL);
+	for (size_t i = 0; i < count; i++)
+		if (waitpid(threads[i].tid, NULL, __WALL) != threads[i].tid)
+			BENCH_DIE("cannot stop the target");
+}
 
-	if (ptrace(PTRACE_SEIZE, pid, NULL, NULL))
-		BENCH_DIE("cannot trace the target");
+static void read_registers(struct thread *thread)
+{
+	thread->extended = (struct iovec){thread->state, sizeof(thread->state)};
+	(void)ptrace(PTRACE_GETREGS, thread->tid, NULL, &thread->registers);
+	(void)ptrace(PTRACE_GETSIGMASK, thread->tid, (void *)sizeof(thread->mask), &thread->mask);
+	(void)ptrace(PTRACE_GETREGSET, thread->tid, (void *)NT_X86_XSTATE, &thread->extended);
+}
+
+static void write_registers(struct thread *thread)
+{
+	(void)ptrace(PTRACE_SETREGSET, thread->tid, (void *)NT_X86_XSTATE, &thread->extended);
+	(void)ptrace(PTRACE_SETREGS, thread->tid, NULL, &thread->registers);
+	(void)ptrace(PTRACE_SETSIGMASK, thread->tid, (void *)sizeof(thread->mask), &thread->mask);
+}
+
+/* How long all threads stand still. registers: theirs are written meanwhile; the time to read them
+ * does not count. */
+static double stop_and_go(pid_t pid, bool registers)
+{
+	static struct thread threads[THREADS];
+	const size_t count = find_threads(pid, threads);
+	uint64_t start_ns, taken_ns;
+
+	for (size_t i = 0; i < count; i++)
+		if (ptrace(PTRACE_SEIZE, threads[i].tid, NULL, NULL))
+			BENCH_DIE("cannot trace the target");
 	start_ns = bench__now_ns();
-	stop(pid);
-	(void)ptrace(PTRACE_CONT, pid, NULL, NULL);
-	end_ns = bench__now_ns();
-	stop(pid);
-	(void)ptrace(PTRACE_DETACH, pid, NULL, NULL);
-	return (double)(end_ns - start_ns);
+	stop(threads, count);
+	taken_ns = bench__now_ns() - start_ns;
+	for (size_t i = 0; registers && i < count; i++)
+		read_registers(&threads[i]);
+	start_ns = bench__now_ns();
+	for (size_t i = 0; registers && i < count; i++)
+		write_registers(&threads[i]);
+	for (size_t i = 0; i < count; i++)
+		(void)ptrace(PTRACE_CONT, threads[i].tid, NULL, NULL);
+	taken_ns += bench__now_ns() - start_ns;
+	stop(threads, count);
+	for (size_t i = 0; i < count; i++)
+		(void)ptrace(PTRACE_DETACH, threads[i].tid, NULL, NULL);
+	return (double)taken_ns;
 }
+
+static void be_stopper(pid_t pid, int channel)
+{
+	char letter;
+	double ns;
+
+	while (recv(channel, &letter, 1, 0) == 1) {
+		ns = stop_and_go(pid, letter == 'r');
+		if (write(channel, &ns, sizeof(ns)) != (ssize_t)sizeof(ns))
+			break;
+	}
+	_exit(0);
+}
+
+static void start_stopper(struct bench *bench)
+{
+	int ends[2];
+
+	if (socketpair(AF_UNIX, SOCK_STREAM, 0, ends))
+		BENCH_DIE("cannot begin");
+	bench->stopper = fork();
+	if (!bench->stopper) {
+		close(ends[0]);
+		be_stopper(bench->target, ends[1]);
+	}
+	close(ends[1]);
+	bench->stopping = ends[0];
+}
+
+static double bare(const struct bench *bench, char letter)
+{
+	double ns;
+
+	if (write(bench->stopping, &letter, 1) != 1 ||
+	    read(bench->stopping, &ns, sizeof(ns)) != (ssize_t)sizeof(ns))
+		BENCH_DIE("the stopper has ended");
+	return ns;
+}
+
+/* ---- what else it is compared with ---- */
 
 static double trip(const struct bench *bench)
 {
@@ -231,38 +338,50 @@ static double read_memory(const struct bench *bench)
 
 /* ---- all together ---- */
 
-static void round_trip(struct bench *bench, unsigned int i)
+static void take_round(struct bench *bench, unsigned int i)
 {
 	char answer[4096];
 	uint64_t start_ns;
 
-	bench->ns[BARE][i] = stop_and_go(bench->target);
-	bench->ns[TRIP][i] = trip(bench);
+	ask(bench, 'w');
+	bench->ns[BARE][i] = bare(bench, 'b');
 	ask(bench, 'w');
 	bench->ns[CHECKPOINT][i] = request(bench, "checkpoint again\n");
 	ask(bench, 'w');
 	bench->ns[ROLLBACK][i] = request(bench, "rollback\n");
+	ask(bench, 'w');
+	bench->ns[REGISTERS][i] = bare(bench, 'r');
+	bench->ns[TRIP][i] = trip(bench);
 	start_ns = bench__now_ns();
 	exchange(bench, "status\n", answer, sizeof(answer));
 	bench->ns[REQUEST][i] = (double)(bench__now_ns() - start_ns);
 }
 
-static void print(struct bench *bench, double first_ns, double read_ns)
-{
+/* What the goals need of one process. */
+struct summary {
 	double figures[FIGURES];
-	const double forked = median(bench->fork_ns, FORKS);
+	double forked, first;
+};
 
-	for (int i = 0; i < FIGURES; i++)
-		figures[i] = median(bench->ns[i], bench->rounds);
-	printf("%9zu %7u %5s %7.1f %8.1f %5.2f %10.1f %5.2f %8.1f %5.2f %9.1f %6.1f %9.1f %5.2f\n",
-	       bench->bytes >> 10, bench->threads, bench->runs ? "runs" : "waits",
-	       figures[BARE] / 1000, figures[ROLLBACK] / 1000, figures[ROLLBACK] / figures[BARE],
-	       figures[CHECKPOINT] / 1000, figures[CHECKPOINT] / figures[BARE],
-	       figures[REQUEST] / 1000, figures[REQUEST] / figures[TRIP], forked / 1000,
-	       forked / figures[ROLLBACK], first_ns / 1000, first_ns / read_ns);
+static void print(const struct bench *bench, const struct summary *summary)
+{
+	const double *us = summary->figures;
+
+	printf("%7zu %7u %5s %6.1f %9.1f %8.1f %5.2f %10.1f %5.2f %7.1f %5.2f %9.1f %6.1f %5.2f\n",
+	       bench->bytes >> 10, bench->threads, bench->runs ? "runs" : "waits", us[BARE] / 1000,
+	       us[REGISTERS] / 1000, us[ROLLBACK] / 1000, us[ROLLBACK] / us[BARE],
+	       us[CHECKPOINT] / 1000, us[CHECKPOINT] / us[BARE], us[REQUEST] / 1000,
+	       us[REQUEST] / us[TRIP], summary->forked / 1000, summary->forked / us[ROLLBACK],
+	       summary->first);
 }
 
-static void measure(struct bench *bench)
+static void end(pid_t pid, int signal)
+{
+	(void)kill(pid, signal);
+	(void)waitpid(pid, NULL, 0);
+}
+
+static void measure(struct bench *bench, struct summary *ret_summary)
 {
 	double first_ns, read_ns;
 
@@ -270,18 +389,57 @@ static void measure(struct bench *bench)
 	for (int i = 0; i < FORKS; i++)
 		bench->fork_ns[i] = fork_of_target(bench);
 	read_ns = read_memory(bench);
+	start_stopper(bench);
 	start_tracer(bench);
 	first_ns = request(bench, "checkpoint first\n");
 	for (unsigned int i = 0; i < bench->rounds; i++)
-		round_trip(bench, i);
-	print(bench, first_ns, read_ns);
-	(void)kill(bench->tracer_pid, SIGTERM);
-	(void)waitpid(bench->tracer_pid, NULL, 0);
-	(void)kill(bench->target, SIGKILL);
-	(void)waitpid(bench->target, NULL, 0);
+		take_round(bench, i);
+	ret_summary->first = first_ns / read_ns;
+	ret_summary->forked = median(bench->fork_ns, FORKS);
+	for (int i = 0; i < FIGURES; i++)
+		ret_summary->figures[i] = median(bench->ns[i], bench->rounds);
+	print(bench, ret_summary);
+	end(bench->tracer_pid, SIGTERM);
+	end(bench->stopper, SIGKILL);
+	end(bench->target, SIGKILL);
 	close(bench->control);
+	close(bench->stopping);
 	close(bench->channel);
 	munmap(bench->memory, bench->bytes);
+}
+
+/* ---- the goals ---- */
+
+enum process { SMALL, MEDIUM, LARGE, HUGE, SMALL_RUNS, HUGE_RUNS, TWO, EIGHT, PROCESSES };
+
+static void judge(const char *what, double value, double goal, bool at_least)
+{
+	printf("  %-4s %7.2f  %s (goal: at %s %g)\n",
+	       (at_least ? value >= goal : value <= goal) ? "met" : "not", value, what,
+	       at_least ? "least" : "most", goal);
+}
+
+/* The time of each further thread, by the row of eight. */
+static double further(const struct summary *summaries, enum figure figure)
+{
+	return (summaries[EIGHT].figures[figure] - summaries[SMALL].figures[figure]) / 7;
+}
+
+static void judge_all(const struct summary *of)
+{
+	const double *small = of[SMALL].figures, *runs = of[SMALL_RUNS].figures;
+	const double *medium = of[LARGE].figures, *huge = of[HUGE].figures;
+
+	printf("goals\n");
+	judge("rollback to bare, waiting", small[ROLLBACK] / small[BARE], 2, false);
+	judge("rollback to bare, running", runs[ROLLBACK] / runs[BARE], 2, false);
+	judge("rollback of 1 GiB to that of 64 KiB", huge[ROLLBACK] / small[ROLLBACK], 1.5, false);
+	judge("further checkpoint of 256 MiB to bare", medium[CHECKPOINT] / medium[BARE], 4, false);
+	judge("first checkpoint of 256 MiB to process_vm_readv", of[LARGE].first, 1.3, false);
+	judge("request to a round trip", small[REQUEST] / small[TRIP], 2, false);
+	judge("a further thread of a rollback to its stop, registers and go",
+	      further(of, ROLLBACK) / further(of, REGISTERS), 1, false);
+	judge("fork and exit of 1 GiB to a rollback", of[HUGE].forked / huge[ROLLBACK], 60, true);
 }
 
 int main(int argc, char **argv)
@@ -290,11 +448,13 @@ int main(int argc, char **argv)
 		size_t bytes;
 		unsigned int threads;
 		bool runs;
-	} processes[] = {
-		{64 << 10, 1, false}, {16 << 20, 1, false}, {256 << 20, 1, false},
-		{1 << 30, 1, false},  {64 << 10, 1, true},  {256 << 20, 1, true},
-		{1 << 30, 1, true},   {64 << 10, 2, false}, {64 << 10, 8, false},
+	} processes[PROCESSES] = {
+		[SMALL] = {64 << 10, 1, false},     [MEDIUM] = {16 << 20, 1, false},
+		[LARGE] = {256 << 20, 1, false},    [HUGE] = {1 << 30, 1, false},
+		[SMALL_RUNS] = {64 << 10, 1, true}, [HUGE_RUNS] = {1 << 30, 1, true},
+		[TWO] = {64 << 10, 2, false},       [EIGHT] = {64 << 10, 8, false},
 	};
+	struct summary summaries[PROCESSES];
 	static struct bench bench;
 	uint64_t rounds = 200;
 
@@ -305,14 +465,15 @@ int main(int argc, char **argv)
 	bench.tracer = argv[1];
 	bench.rounds = (unsigned int)rounds;
 	setvbuf(stdout, NULL, _IOLBF, 0);
-	printf("      KiB threads state bare us rollback ratio checkpoint ratio  request trips   "
-	       "fork us"
-	       "  ratio  first us ratio\n");
-	for (size_t i = 0; i < sizeof(processes) / sizeof(*processes); i++) {
+	printf("    KiB threads state   bare registers rollback ratio checkpoint ratio request "
+	       "trips"
+	       "   fork us  ratio first\n");
+	for (size_t i = 0; i < PROCESSES; i++) {
 		bench.bytes = processes[i].bytes;
 		bench.threads = processes[i].threads;
 		bench.runs = processes[i].runs;
-		measure(&bench);
+		measure(&bench, &summaries[i]);
 	}
+	judge_all(summaries);
 	return 0;
 }
