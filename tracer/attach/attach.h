@@ -22,13 +22,12 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
+#include "attach/attach_result.h"
 #include "base/procfs.h"
 #include "pages/write_tracking.h"
 
 struct attach;
 struct hooks;
-
-enum { ATTACH_NAME_BYTES = 64 }; /* of a checkpoint, with the NUL */
 
 /*
  * Attaches to process pid.
@@ -40,26 +39,6 @@ enum { ATTACH_NAME_BYTES = 64 }; /* of a checkpoint, with the NUL */
  */
 int attach__open(pid_t pid, enum write_tracking_way best, const struct hooks *hooks,
 		 struct attach **ret_attach);
-
-/* How pages were found that may have changed: the words of the column dirty_way (reports.md). */
-enum attach_found {
-	ATTACH_COMPARED,   /* all pages may have */
-	ATTACH_SOFT_DIRTY, /* by soft-dirty bits of all pages */
-	ATTACH_SCANNED,    /* by a scan of all pages */
-	ATTACH_LISTED,     /* by the list of faults */
-};
-
-/* What an operation has done. */
-struct attach_result {
-	char name[ATTACH_NAME_BYTES]; /* of the checkpoint */
-	uint64_t pages;               /* new in a checkpoint, without zeros, or written back */
-	uint64_t bytes;               /* of these pages */
-	uint64_t stop_ns; /* from the first thread that stops to the last that goes on */
-	enum attach_found found;
-	uint32_t threads;          /* of the checkpoint */
-	uint32_t ended;            /* threads that the rollback has ended */
-	uint32_t unmapped, mapped; /* mappings that the rollback has taken away, and made */
-};
 
 /*
  * Takes a checkpoint.
@@ -80,8 +59,7 @@ int attach__checkpoint(struct attach *attach, const char *name, struct attach_re
  */
 int attach__rollback(struct attach *attach, const char *name, struct attach_result *ret_result);
 
-/* Called when a rollback has succeeded, before any thread goes on. name: of the checkpoint. */
-typedef void attach_return(const char *name, void *argument);
+/* call: for each rollback from now on that succeeds; NULL: none any more. */
 void attach__on_return(struct attach *attach, attach_return *call, void *argument);
 
 /* The same, and closes descriptors that were opened since the checkpoint. */

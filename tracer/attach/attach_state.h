@@ -5,7 +5,7 @@
 #ifndef TRACER_ATTACH_ATTACH_STATE_H
 #define TRACER_ATTACH_ATTACH_STATE_H
 
-#include "attach/attach.h"
+#include "attach/attach_result.h"
 #include "attach/changes.h"
 #include "attach/checkpoint.h"
 #include "attach/page_store.h"

@@ -6,7 +6,7 @@
 #define TRACER_ATTACH_CHECKPOINT_H
 
 #include <stdbool.h>
-#include "attach/attach.h"
+#include "attach/attach_result.h"
 #include "attach/layout.h"
 #include "attach/open_files.h"
 #include "attach/page_tree.h"

@@ -3,11 +3,12 @@
  * See paged_parts.h: what is to be done before a copy. Without tracking, pagemap says which pages
  * may hold data.
  */
-#include "engine/paged_parts.h"
+#include "engine/paged_engine.h"
 
 #include <errno.h>
 #include <string.h>
 #include "base/log.h"
+#include "engine/paged_parts.h"
 #include "target/fault.h"
 #include "target/reason.h"
 

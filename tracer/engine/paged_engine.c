@@ -3,11 +3,12 @@
  * See paged_engine.h: the ranges, what is saved, the life of an engine. The parts of an operation
  * are in files of their own (paged_parts.h).
  */
-#include "engine/paged_parts.h"
+#include "engine/paged_engine.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include "engine/paged_parts.h"
 #include "target/reason.h"
 
 enum {

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * The parts of a paged engine among themselves; others include paged_engine.h.
+ * The parts of a paged engine among themselves; others include paged_engine.h. Each part calls what
+ * is above it here:
  *
- *	paged_engine.c   ranges, what is saved, the life of an engine
  *	paged_list.c     the entries that an operation visits
+ *	paged_engine.c   ranges, what is saved, the life of an engine
  *	paged_begin.c    before a copy
  *	paged_repair.c   after a copy
  *
@@ -12,7 +13,7 @@
 #ifndef TRACER_ENGINE_PAGED_PARTS_H
 #define TRACER_ENGINE_PAGED_PARTS_H
 
-#include "engine/paged_engine.h"
+#include "engine/paged_state.h"
 
 static inline bool paged_engine__is_restore(const struct paged_engine *paged)
 {

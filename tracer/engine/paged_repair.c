@@ -2,10 +2,11 @@
  *
  * See paged_parts.h: what is to be done after a copy.
  */
-#include "engine/paged_parts.h"
+#include "engine/paged_engine.h"
 
 #include <errno.h>
 #include <string.h>
+#include "engine/paged_parts.h"
 #include "target/fault.h"
 #include "target/reason.h"
 

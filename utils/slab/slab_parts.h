@@ -169,7 +169,7 @@ void debug__close_object(const struct slab_cache *cache, unsigned char *object);
 /* 0, -EOVERFLOW, -ERANGE; for a free one also -EUCLEAN. */
 int debug__check(const struct slab_cache *cache, unsigned char *object, bool is_free);
 
-/* ---- slab.c, for heaps ---- */
+/* ---- slab_cache.c, for heaps ---- */
 
 /* Checks options, fills in defaults, and initialises cache, whose memory belongs to the caller.
  * table: for its slabs; NULL: a table of its own. 0 or -EINVAL. */
