@@ -886,6 +886,37 @@ restart_in_background()
 	fi
 }
 
+@test 'brought back: what prctl was told, memory policies, seals, mlockall, coredump_filter' {
+	local name
+
+	for name in prctl policies sealed core-filter; do
+		for options in CKPT_FORK=0 CKPT_FORK=1 CKPT_INCREMENTAL=1; do
+			scene -o "$options" "$WORK" "$name"
+		done
+	done
+	start prctl
+	take_image
+	"$BUILD/readckpt" image >table
+	grep '^    prctl PR_MCE_KILL 1 1$' table
+	grep '^    prctl PR_MCE_KILL 1 0$' table
+	"$BUILD/readckpt" --json image | grep '"option": "PR_MCE_KILL"'
+	rm image
+	start sealed
+	take_image
+	"$BUILD/readckpt" image | grep '^  kernel .*locks memory to come, coredump_filter 0x[0-9a-f]*$'
+	rm image
+	start policies
+	take_image
+	"$BUILD/readckpt" image >table
+	grep '^    memory policy 0x2, nodes 0x1\.\.\.$' table
+	grep '^    memory policy 0x3, nodes 0x1\.\.\. from 0x[0-9a-f]* to 0x[0-9a-f]*$' table
+	"$BUILD/readckpt" --json image | grep '"memory_policies": \['
+	# of nodes that this machine has not, or where nobody may choose
+	: >finish
+	"$BUILD/e2e/deny" mbind 1 "$RESTART" image 2>restart.err </dev/null || true
+	grep -x 'restart: work comes back without: its memory policies (set_mempolicy, mbind)' restart.err
+}
+
 @test 'brought back: memory that is mapped twice' {
 	for options in CKPT_FORK=0 CKPT_FORK=1 CKPT_INCREMENTAL=1; do
 		scene -o "$options" "$WORK" views
@@ -1109,10 +1140,14 @@ start_lines()
 }
 
 @test 'a program that restricts its system calls' {
-	for way in 0 1; do
+	local filter='restricts its system calls with seccomp(2)'
+	local reasons=("$filter" "$filter" 'handles its system calls itself (PR_SET_SYSCALL_USER_DISPATCH)'
+		'forbids itself to read the time stamp counter (PR_SET_TSC)')
+
+	for way in 0 1 2 3; do
 		rm -f finish
 		start CKPT_INTERVAL=100ms "locked-in $way"
-		grep -x 'libckpt: the program restricts its system calls with seccomp(2), so there will be no image from now on' err
+		grep -Fx "libckpt: the program ${reasons[way]}, so there will be no image from now on" err
 		rm -f image
 		kill -USR2 "$pid"
 		sleep 0.3

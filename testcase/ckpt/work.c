@@ -25,9 +25,9 @@ static void print_names(const struct work_scene *list)
 
 int main(int argc, char **argv)
 {
-	static const struct work_scene *const lists[] = {work_alone,   work_kernel,  work_threads,
-							 work_missing, work_daemon,  work_again,
-							 work_shuffle, work_objects, NULL};
+	static const struct work_scene *const lists[] = {
+		work_alone, work_kernel,  work_threads, work_missing, work_daemon,
+		work_again, work_shuffle, work_objects, work_prctl,   NULL};
 	static char buffer[BUFSIZ]; /* stdio shall not move brk by its malloc */
 	const struct work_scene *scene = NULL;
 

@@ -24,7 +24,7 @@ struct work_scene {
 };
 
 extern const struct work_scene work_alone[], work_kernel[], work_threads[], work_missing[],
-	work_daemon[], work_again[], work_shuffle[], work_objects[];
+	work_daemon[], work_again[], work_shuffle[], work_objects[], work_prctl[];
 
 extern unsigned long work_number; /* from the command line; 0: none */
 

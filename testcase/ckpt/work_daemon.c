@@ -324,6 +324,7 @@ static void background(void)
 /* A call that is not in its list ends the program. */
 static void locked_in(void)
 {
+	static unsigned char dispatch = SYSCALL_DISPATCH_FILTER_ALLOW;
 	struct sock_filter filter[] = {
 		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
 		ALLOW(SYS_write),
@@ -339,8 +340,12 @@ static void locked_in(void)
 	struct sock_fprog program = {sizeof(filter) / sizeof(*filter), filter};
 
 	must(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0);
-	if (work_number)
+	if (work_number == 1)
 		must(syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &program) == 0);
+	else if (work_number == 2)
+		must(prctl(PR_SET_SYSCALL_USER_DISPATCH, PR_SYS_DISPATCH_ON, 0, 0, &dispatch) == 0);
+	else if (work_number == 3)
+		must(prctl(PR_SET_TSC, PR_TSC_SIGSEGV, 0, 0, 0) == 0);
 	else
 		must(prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) == 0);
 	say("ready");

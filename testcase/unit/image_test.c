@@ -42,6 +42,8 @@ struct parts {
 	unsigned char contents[5];
 	uint32_t advice[4];
 	struct image_scheduling scheduling[2];
+	struct image_setting setting;
+	struct image_policy policies[2];
 };
 
 static void fill_memory(unsigned int seed)
@@ -86,6 +88,9 @@ static void make_parts(struct parts *p)
 	p->births[1] = 232323;
 	p->advice[1] = IMAGE_ADVICE_WIPE_ON_FORK;
 	p->scheduling[1] = (struct image_scheduling){.processors = {5}, .timer_slack_ns = 23};
+	p->setting = (struct image_setting){.values = {1, 2}, .option = 33, .tid = 2300};
+	p->policies[0] = (struct image_policy){.start = START, .end = START + PAGE, .mode = 3};
+	p->policies[1] = (struct image_policy){.nodes = {1}, .mode = 2, .tid = 2300};
 	p->image = (struct image){
 		.info = {.id = 23, .version = IMAGE_VERSION, .page_bytes = PAGE, .writer = 21},
 		.process = {.pid = 2300,
@@ -105,6 +110,10 @@ static void make_parts(struct parts *p)
 		.births = p->births,
 		.advice = p->advice,
 		.scheduling = p->scheduling,
+		.settings = &p->setting,
+		.setting_count = 1,
+		.policies = p->policies,
+		.policy_count = 2,
 		.groups = p->groups,
 		.group_count = 3,
 		.mappings = p->mappings,
@@ -253,6 +262,11 @@ static void test_same(const char *name)
 			!memcmp(image->advice, p.advice, sizeof(p.advice)) &&
 			!memcmp(image->scheduling, p.scheduling, sizeof(p.scheduling)),
 		"%s: place, surroundings, sizes, advice, scheduling", name);
+	tap__ok(image->setting_count == 1 &&
+			!memcmp(image->settings, &p.setting, sizeof(p.setting)) &&
+			image->policy_count == 2 &&
+			!memcmp(image->policies, p.policies, sizeof(p.policies)),
+		"%s: settings and policies", name);
 	tap__ok(!image__read(image, START + 0x1000000 + 5, back, sizeof(back) - 5) &&
 			!memcmp(back, memory + 5, sizeof(back) - 5),
 		"%s: memory", name);
@@ -414,7 +428,7 @@ int main(void)
 		      -1, 0);
 	must(writer == MAP_FAILED);
 	fill_memory(23);
-	tap__plan(50);
+	tap__plan(52);
 	test_same("plain");
 	test_same("packed.gz");
 	test_holes();

@@ -112,6 +112,9 @@ __attribute__((noreturn, used)) static void run(struct plan *plan)
 	set_numbers(plan);
 	set_signals(plan);
 	tell_process(plan);
+	threads__set_settings(plan, 0);
+	if (plan->locks_future && syscall(SYS_mlockall, plan->locks_future) < 0)
+		die__warn("memory to come is not locked as before (mlockall)");
 	threads__start(plan);
 	die__unless(syscall(SYS_close_range, plan->first_fd, UINT32_MAX, 0), "cannot close files");
 	set_limits(plan);

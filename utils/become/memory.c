@@ -13,6 +13,8 @@
 #include "become/load.h"
 #include "become/move_away.h"
 
+enum { CALL_MSEAL = 462 }; /* Linux 6.10 */
+
 static void *at(uint64_t address)
 {
 	return (void *)address; /* NOLINT: an address of the image */
@@ -31,6 +33,19 @@ static void map(const struct plan_mapping *m)
 			      m->flags | MAP_FIXED | MAP_NORESERVE, m->fd, (off_t)m->offset);
 	if (mapped == MAP_FAILED)
 		die__of("cannot map memory of the process", -errno);
+}
+
+/* Before the pages come, so that they come from the right nodes. restart has tried it, and has said
+ * what cannot be. */
+static void bind_to_nodes(const struct plan *plan)
+{
+	for (size_t i = 0; i < plan->policy_count; i++) {
+		const struct image_policy *p = &plan->policies[i];
+
+		if (p->end)
+			(void)syscall(SYS_mbind, p->start, p->end - p->start, p->mode, p->nodes,
+				      IMAGE_NODES_MAX, 0);
+	}
 }
 
 /* Guides the kernel as before. What this kernel does not have changes no contents. */
@@ -79,6 +94,7 @@ void memory__make(const struct plan *plan)
 
 	for (size_t i = 0; i < plan->mapping_count; i++)
 		map(&plan->mappings[i]);
+	bind_to_nodes(plan);
 	if (load__pieces(plan, &failure))
 		die_of_image(plan, &failure);
 	for (size_t i = 0; i < plan->mapping_count; i++) {
@@ -88,6 +104,8 @@ void memory__make(const struct plan *plan)
 			die__unless(mprotect(at(m->start), m->end - m->start, m->protection),
 				    "cannot protect memory of the process");
 		advise(m);
+		if (m->advice & IMAGE_ADVICE_SEALED)
+			(void)syscall(CALL_MSEAL, m->start, m->end - m->start, 0);
 	}
 	move_away__give_back_vdso(plan);
 }

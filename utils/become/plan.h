@@ -65,9 +65,12 @@ struct plan {
 	struct plan_image *images;
 	struct image_thread *threads;
 	struct image_scheduling *scheduling; /* of each thread; NULL: not known */
-	unsigned char *stacks;               /* PLAN_STACK_BYTES for each thread and one more */
+	struct image_setting *settings;
+	struct image_policy *policies;
+	unsigned char *stacks; /* PLAN_STACK_BYTES for each thread and one more */
 	void *auxv;
-	size_t mapping_count, piece_count, image_count, thread_count, auxv_bytes;
+	size_t mapping_count, piece_count, image_count, thread_count, auxv_bytes, setting_count,
+		policy_count;
 	size_t main; /* which thread has the number of the process */
 	struct plan_move moves[PLAN_KERNEL_PARTS];
 	size_t move_count;
@@ -76,6 +79,7 @@ struct plan {
 	uint64_t rseq; /* what restart's own C library has registered */
 	uint32_t rseq_bytes, rseq_signature;
 	bool is_undumpable; /* PR_SET_DUMPABLE of prctl(2) */
+	int locks_future;   /* MCL_... of mlockall(2), or 0 */
 	int first_fd;       /* files from there on are restart's own, not the process's */
 	int messages_fd; /* where to say what goes wrong; from first_fd on as well; -1: nowhere */
 	int program_fd;  /* the file that the process was started from; -1: restart's stays */

@@ -82,6 +82,30 @@ static void set_scheduling(const struct image_scheduling *s)
 		(void)raw_syscall__call(SYS_prctl, PR_SET_NO_NEW_PRIVS, 1, 0, 0);
 }
 
+bool threads__set_setting(const struct image_setting *s)
+{
+	return raw_syscall__call(SYS_prctl, s->option, s->values[0], s->values[1], 0) >= 0;
+}
+
+void threads__set_settings(const struct plan *plan, int32_t tid)
+{
+	for (size_t i = 0; i < plan->setting_count; i++) {
+		if (plan->settings[i].tid == tid)
+			(void)threads__set_setting(&plan->settings[i]);
+	}
+}
+
+static void set_policy(const struct plan *plan, int32_t tid)
+{
+	for (size_t i = 0; i < plan->policy_count; i++) {
+		const struct image_policy *p = &plan->policies[i];
+
+		if (p->tid == tid && !p->end)
+			(void)raw_syscall__call(SYS_set_mempolicy, p->mode, (uintptr_t)p->nodes,
+						IMAGE_NODES_MAX, 0);
+	}
+}
+
 /* Sets what the kernel keeps for a thread. The kernel itself had told these values, so it takes
  * them again. Only rseq may fail, and a C library does without it. */
 void threads__become(const struct plan *plan, size_t index)
@@ -94,6 +118,8 @@ void threads__become(const struct plan *plan, size_t index)
 
 	if (plan->scheduling)
 		set_scheduling(&plan->scheduling[index]);
+	threads__set_settings(plan, t->tid);
+	set_policy(plan, t->tid);
 	tid = raw_syscall__call(SYS_set_tid_address, t->clear_tid, 0, 0, 0);
 	if (t->tid_address)
 		*(volatile int32_t *)at(t->tid_address) = (int32_t)tid;

@@ -14,6 +14,13 @@ void threads__start(const struct plan *plan);
 /* Gives the calling thread its priorities. Returns false if it has no rights to have them. */
 bool threads__set_priority(const struct image_scheduling *scheduling);
 
+/* Tells prctl(2) for the calling thread or the process. Returns false if the kernel refuses it. */
+bool threads__set_setting(const struct image_setting *setting);
+
+/* Tells prctl(2) all that a thread had told it. tid: as in the image; 0: what holds for the whole
+ * process. */
+void threads__set_settings(const struct plan *plan, int32_t tid);
+
 /* The caller becomes the thread with that index, at its resume point. */
 __attribute__((noreturn)) void threads__become(const struct plan *plan, size_t index);
 

@@ -191,6 +191,9 @@ int capture__process(struct image *image, struct arena *arena, struct stopped_th
 	err = capture_attributes__add(&c, threads);
 	if (err)
 		return err;
+	err = capture_settings__add(&c, threads);
+	if (err)
+		return err;
 	files = capture_files__add(&c, hidden_fds);
 	if (files < 0)
 		return (int)files;

@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <linux/membarrier.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -16,6 +17,15 @@
 #include "capture/dumpable.h"
 #include "capture/proc_text.h"
 #include "image/registrations.h"
+
+static volatile uint32_t locks_future; /* IMAGE_LOCKS_... */
+
+void capture_attributes__note_locks(int flags)
+{
+	locks_future = !(flags & MCL_FUTURE)    ? 0
+		       : !(flags & MCL_ONFAULT) ? IMAGE_LOCKS_FUTURE
+						: IMAGE_LOCKS_FUTURE | IMAGE_LOCKS_ON_USE;
+}
 
 _Static_assert(IMAGE_LIMITS == (int)RLIM_NLIMITS, "all of them");
 
@@ -55,6 +65,17 @@ static void capture_oom(struct image_attributes *attributes)
 	value = (int)proc_text__take_number(&digits, 10);
 	attributes->oom_score_adj = text[0] == '-' ? -value : value;
 	attributes->flags |= IMAGE_HAS_OOM;
+}
+
+static void capture_core_filter(struct image_attributes *attributes)
+{
+	char text[32];
+	const char *digits = text;
+
+	if (proc_text__read("/proc/self/coredump_filter", text, sizeof(text)) <= 0)
+		return;
+	attributes->core_filter = (uint32_t)proc_text__take_number(&digits, 16);
+	attributes->flags |= IMAGE_HAS_CORE_FILTER;
 }
 
 static void capture_membarrier(struct image_attributes *attributes)
@@ -128,7 +149,7 @@ static void capture_place(struct image_place *place)
 		place->flags |= IMAGE_SUBREAPER;
 	if (prctl(PR_GET_THP_DISABLE, 0, 0, 0, 0) == 1)
 		place->flags |= IMAGE_NO_HUGE_PAGES;
-	place->flags |= IMAGE_HAS_PLACE;
+	place->flags |= locks_future | IMAGE_HAS_PLACE;
 }
 
 int capture_attributes__add(struct capture *c, const struct stopped_thread *threads)
@@ -138,6 +159,7 @@ int capture_attributes__add(struct capture *c, const struct stopped_thread *thre
 	if (err)
 		return err;
 	capture_oom(&c->image->attributes);
+	capture_core_filter(&c->image->attributes);
 	capture_membarrier(&c->image->attributes);
 	capture_place(&c->image->place);
 	capture_surroundings(&c->image->surroundings);

@@ -12,4 +12,8 @@
  * -errno. */
 int capture_attributes__add(struct capture *capture, const struct stopped_thread *threads);
 
+/* The kernel does not tell what mlockall(2) was told, so whoever sees the call does. flags: 0 after
+ * munlockall(2), and in a child. */
+void capture_attributes__note_locks(int flags);
+
 #endif

@@ -141,6 +141,7 @@ void capture_threads__describe(struct stopped_thread *thread)
 	thread->rseq_is_unknown = !t->rseq && registrations__has_rseq();
 	(void)prctl(PR_GET_NAME, t->name);
 	describe_scheduling(&thread->scheduling);
+	capture_settings__describe(&thread->settings);
 }
 
 static void fill_registers(struct user_regs_struct *user, const struct stopped_thread *thread)

@@ -10,6 +10,7 @@
 #include <sys/types.h>
 #include <ucontext.h>
 
+#include "capture/capture_settings.h"
 #include "capture/capture_strings.h"
 
 /* A thread that stands still in the handler; on its own stack. */
@@ -19,6 +20,7 @@ struct stopped_thread {
 	ucontext_t resume;             /* by getcontext(3), inside the handler */
 	struct image_thread thread;
 	struct image_scheduling scheduling;
+	struct thread_settings settings;
 	bool rseq_is_unknown; /* registered by the program itself; ask_rseq.h finds out where */
 };
 

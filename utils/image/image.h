@@ -38,6 +38,7 @@ enum {
 	IMAGE_SEGMENTS_MAX = 60000, /* what fits the 16 bits of e_phnum, with room to spare */
 	IMAGE_MAPPINGS_MAX = 1 << 20,
 	IMAGE_THREADS_MAX = 1 << 16,
+	IMAGE_SETTINGS_MAX = 1 << 20,
 	IMAGE_XSTATE_MAX = 1 << 16, /* bytes of one thread; the largest today is about 11000 */
 	IMAGE_CHAIN_MAX = 256,      /* images from an increment to the full one, both counted */
 	IMAGE_MESSAGE_BYTES = PATH_MAX + 256,
@@ -67,7 +68,9 @@ enum image_note {
 	IMAGE_NOTE_OBJECTS = 0x54520013,      /* struct image_object, each */
 	IMAGE_NOTE_WATCHES = 0x54520014,      /* struct image_watch, each */
 	IMAGE_NOTE_CONTENTS = 0x54520015,     /* bytes, which OBJECTS refer to */
-	IMAGE_NOTE_LAST = IMAGE_NOTE_CONTENTS,
+	IMAGE_NOTE_SETTINGS = 0x54520016,     /* struct image_setting, each */
+	IMAGE_NOTE_POLICIES = 0x54520017,     /* struct image_policy, each */
+	IMAGE_NOTE_LAST = IMAGE_NOTE_POLICIES,
 };
 
 /* struct image_info, flags */
@@ -158,6 +161,7 @@ enum {
 	IMAGE_HAS_OOM = 1 << 1,    /* oom_score_adj is known */
 	IMAGE_LOST_RSEQ = 1 << 2,  /* a thread has a registration of rseq(2) that is not known */
 	IMAGE_UNDUMPABLE = 1 << 3, /* as PR_SET_DUMPABLE of prctl(2) has it */
+	IMAGE_HAS_CORE_FILTER = 1 << 4, /* coredump_filter is known */
 };
 
 /* What the kernel keeps for the process beside memory, threads and files. */
@@ -167,8 +171,8 @@ struct image_attributes {
 	} limits[IMAGE_LIMITS]; /* as prlimit(2) has them; element N is of resource N */
 	uint32_t flags;         /* IMAGE_HAS_LIMITS, ... */
 	int32_t oom_score_adj;
-	uint32_t membarrier; /* registrations, as MEMBARRIER_CMD_GET_REGISTRATIONS tells them */
-	uint32_t reserved;   /* 0 */
+	uint32_t membarrier;  /* registrations, as MEMBARRIER_CMD_GET_REGISTRATIONS tells them */
+	uint32_t core_filter; /* coredump_filter: which memory gets into core files, see core(5) */
 };
 _Static_assert(sizeof(struct image_attributes) == 272, "the format says so");
 
@@ -178,6 +182,8 @@ enum {
 	IMAGE_SUBREAPER = 1 << 1,     /* PR_SET_CHILD_SUBREAPER of prctl(2) */
 	IMAGE_NO_HUGE_PAGES = 1 << 2, /* PR_SET_THP_DISABLE of prctl(2) */
 	IMAGE_FILTERED = 1 << 3,      /* seccomp(2) restricted its system calls */
+	IMAGE_LOCKS_FUTURE = 1 << 4,  /* MCL_FUTURE of mlockall(2) */
+	IMAGE_LOCKS_ON_USE = 1 << 5,  /* with IMAGE_LOCKS_FUTURE: MCL_ONFAULT */
 };
 
 /* Where the process was: what the names and numbers of its files depend on. 0 where not known. */
@@ -215,7 +221,8 @@ enum {
 	IMAGE_ADVICE_SEQUENTIAL = 1 << 8,
 	IMAGE_ADVICE_LOCKED = 1 << 9,         /* mlock(2) */
 	IMAGE_ADVICE_LOCKED_ON_USE = 1 << 10, /* with IMAGE_ADVICE_LOCKED: MLOCK_ONFAULT */
-	IMAGE_ADVICE_BITS = (1 << 11) - 1,
+	IMAGE_ADVICE_SEALED = 1 << 11,        /* mseal(2) */
+	IMAGE_ADVICE_BITS = (1 << 12) - 1,
 };
 
 /* What the kernel keeps for a thread that its image_thread has no room for. */
@@ -230,6 +237,26 @@ struct image_scheduling {
 	uint32_t io_priority;  /* of ioprio_get(2) */
 };
 _Static_assert(sizeof(struct image_scheduling) == 160, "part of the format");
+
+/* What prctl(2) was told that has no field elsewhere, unless it is what every process has. */
+struct image_setting {
+	uint64_t values[2]; /* the arguments behind the option */
+	uint32_t option;    /* PR_..., that sets it */
+	int32_t tid;        /* of the thread; 0: of the whole process */
+};
+_Static_assert(sizeof(struct image_setting) == 24, "part of the format");
+
+enum { IMAGE_NODES_MAX = 1024 + 1 }; /* for the kernel, which takes one less */
+
+/* On which nodes memory is allocated: mbind(2) of a mapping, or set_mempolicy(2) of a thread. */
+struct image_policy {
+	uint64_t start, end; /* addresses; both 0: of a thread */
+	uint64_t nodes[16];  /* bit N of all: node N */
+	uint32_t mode;       /* MPOL_..., flags among them */
+	int32_t tid;         /* of the thread; 0: of addresses */
+};
+_Static_assert(sizeof(struct image_policy) == 152, "part of the format");
+_Static_assert(sizeof(((struct image_policy *)0)->nodes) * 8 == IMAGE_NODES_MAX - 1, "all of them");
 
 /* An action as rt_sigaction(2) itself takes it; element 0 is of signal 1. */
 struct image_signal {
@@ -388,12 +415,14 @@ struct image {
 	struct image_scheduling *scheduling; /* of the threads, or NULL */
 	struct image_object *objects;        /* in the order of their fd */
 	struct image_watch *watches;
+	struct image_setting *settings;
+	struct image_policy *policies;
 	const unsigned char *contents;
 	const void *auxv;    /* NT_AUXV */
 	const char *strings; /* begins and ends with a NUL */
 	size_t mapping_count, thread_count, file_count, unchanged_count, missing_count,
 		segment_count, group_count, auxv_bytes, string_bytes, object_count, watch_count,
-		contents_bytes;
+		contents_bytes, setting_count, policy_count;
 
 	/* Only of an image that was opened: */
 	struct slab_heap

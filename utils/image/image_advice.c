@@ -20,7 +20,7 @@ uint32_t image_advice__take(const char *line)
 		{"hg", IMAGE_ADVICE_HUGE_PAGES},    {"nh", IMAGE_ADVICE_NO_HUGE_PAGES},
 		{"mg", IMAGE_ADVICE_MERGEABLE},     {"rr", IMAGE_ADVICE_RANDOM},
 		{"sr", IMAGE_ADVICE_SEQUENTIAL},    {"lo", IMAGE_ADVICE_LOCKED},
-		{"lf", IMAGE_ADVICE_LOCKED_ON_USE},
+		{"lf", IMAGE_ADVICE_LOCKED_ON_USE}, {"sl", IMAGE_ADVICE_SEALED},
 	};
 	uint32_t advice = 0;
 

@@ -179,6 +179,13 @@ static int read_own(struct reading *r, const struct note *note)
 	case IMAGE_NOTE_WATCHES:
 		return copy_records(r, note, sizeof(*image->watches), FD_MAX,
 				    (void **)&image->watches, &image->watch_count);
+	case IMAGE_NOTE_SETTINGS:
+		return copy_records(r, note, sizeof(*image->settings), IMAGE_SETTINGS_MAX,
+				    (void **)&image->settings, &image->setting_count);
+	case IMAGE_NOTE_POLICIES:
+		return copy_records(r, note, sizeof(*image->policies),
+				    IMAGE_MAPPINGS_MAX + IMAGE_THREADS_MAX,
+				    (void **)&image->policies, &image->policy_count);
 	case IMAGE_NOTE_CONTENTS:
 		image->contents = note->bytes;
 		image->contents_bytes = note->count;
@@ -417,6 +424,28 @@ static int check_objects(const struct reading *r)
 	return 0;
 }
 
+/* A policy of addresses is of one mapping, in their order; then come those of threads. */
+static int check_policies(const struct reading *r)
+{
+	const struct image *image = r->image;
+	uint64_t before = 0;
+	size_t mapping = 0, i = 0;
+
+	for (; i < image->policy_count && image->policies[i].end; i++) {
+		const struct image_policy *policy = &image->policies[i];
+
+		if (policy->start < before || policy->start >= policy->end ||
+		    !is_mapped(image, policy->start, policy->end, &mapping))
+			return bad(r, "a memory policy that cannot be");
+		before = policy->end;
+	}
+	for (; i < image->policy_count; i++) {
+		if (image->policies[i].start || image->policies[i].end)
+			return bad(r, "a memory policy that cannot be");
+	}
+	return 0;
+}
+
 /* Each array that goes with another one is empty, which is NULL then, or as long. */
 static int check_companions(const struct reading *r)
 {
@@ -472,6 +501,9 @@ static int check_all(const struct reading *r, size_t registers)
 	if (err)
 		return err;
 	err = check_threads(r, registers);
+	if (err)
+		return err;
+	err = check_policies(r);
 	if (err)
 		return err;
 	err = check_files(r);

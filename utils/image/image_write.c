@@ -200,6 +200,10 @@ static void add_own_notes(struct image_writer *w)
 		{IMAGE_NOTE_OBJECTS, image->objects, image->object_count * sizeof(*image->objects)},
 		{IMAGE_NOTE_WATCHES, image->watches, image->watch_count * sizeof(*image->watches)},
 		{IMAGE_NOTE_CONTENTS, image->contents, image->contents_bytes},
+		{IMAGE_NOTE_SETTINGS, image->settings,
+		 image->setting_count * sizeof(*image->settings)},
+		{IMAGE_NOTE_POLICIES, image->policies,
+		 image->policy_count * sizeof(*image->policies)},
 	};
 
 	for (size_t i = 0; i < sizeof(notes) / sizeof(notes[0]); i++)

@@ -18,6 +18,7 @@
 #include "base/nocancel.h"
 #include "image/registrations.h"
 #include "capture/ask_rseq.h"
+#include "capture/capture_attributes.h"
 #include "libckpt/checkpoint.h"
 #include "libckpt/ckpt.h"
 #include "libckpt/cpu_time.h"
@@ -266,6 +267,7 @@ void handler__start_timer(void)
 void handler__start_in_child(void)
 {
 	cpu_time__forget();
+	capture_attributes__note_locks(0); /* a child inherits none */
 	stop_threads__own();
 	settings__set_pid(&self.settings, getpid());
 	start_timer();

@@ -23,6 +23,7 @@
 
 #include "base/raw_syscall.h"
 #include "capture/capture_advice.h"
+#include "capture/capture_attributes.h"
 #include "image/image.h"
 #include "libckpt/handler.h"
 #include "libckpt/stderr_line.h"
@@ -315,8 +316,19 @@ EXPORTED int mlock2(const void *address, size_t bytes, unsigned int flags)
 
 EXPORTED int mlockall(int flags)
 {
+	int result;
+
 	capture_advice__note();
-	return (int)syscall(SYS_mlockall, flags);
+	result = (int)syscall(SYS_mlockall, flags);
+	if (result == 0)
+		capture_attributes__note_locks(flags);
+	return result;
+}
+
+EXPORTED int munlockall(void)
+{
+	capture_attributes__note_locks(0);
+	return (int)syscall(SYS_munlockall);
 }
 
 EXPORTED void *mmap(void *address, size_t bytes, int protection, int flags, int fd, off_t offset)
@@ -432,10 +444,10 @@ EXPORTED pid_t _Fork(void) /* NOLINT: glibc's name */
 	return child;
 }
 
-/* ---- seccomp(2) ---- */
+/* ---- what our handler would not survive ---- */
 
-/* Said before, since the filter may not even let us write; the handler then makes no call. */
-static void before_filter(void)
+/* Said before, since a filter may not even let us write; the handler then makes no call. */
+static void lock_in(const char *reason)
 {
 	struct stderr_line line;
 
@@ -445,9 +457,15 @@ static void before_filter(void)
 	handler__hold_timer(true);
 	handler__lock_in();
 	stderr_line__begin(&line);
-	stderr_line__text(&line, "the program restricts its system calls with seccomp(2), so there "
-				 "will be no image from now on");
+	stderr_line__text(&line, "the program ");
+	stderr_line__text(&line, reason);
+	stderr_line__text(&line, ", so there will be no image from now on");
 	stderr_line__end(&line);
+}
+
+static void before_filter(void)
+{
+	lock_in("restricts its system calls with seccomp(2)");
 }
 
 EXPORTED int prctl(int option, ...)
@@ -461,6 +479,10 @@ EXPORTED int prctl(int option, ...)
 	va_end(arguments);
 	if (option == PR_SET_SECCOMP)
 		before_filter();
+	else if (option == PR_SET_SYSCALL_USER_DISPATCH && a[0] != PR_SYS_DISPATCH_OFF)
+		lock_in("handles its system calls itself (PR_SET_SYSCALL_USER_DISPATCH)");
+	else if (option == PR_SET_TSC && a[0] == PR_TSC_SIGSEGV)
+		lock_in("forbids itself to read the time stamp counter (PR_SET_TSC)");
 	return (int)syscall(SYS_prctl, option, a[0], a[1], a[2], a[3]);
 }
 

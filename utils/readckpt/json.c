@@ -8,6 +8,7 @@
 #include <inttypes.h>
 #include <stdbool.h>
 
+#include "image/setting_names.h"
 #include "readckpt/text.h"
 
 struct json {
@@ -177,6 +178,8 @@ static void put_attributes(struct json *j, const struct image *image)
 	}
 	if (attributes->flags & IMAGE_HAS_OOM)
 		put_signed(j, "oom_score_adj", attributes->oom_score_adj);
+	if (attributes->flags & IMAGE_HAS_CORE_FILTER)
+		put_hex(j, "coredump_filter", attributes->core_filter);
 	put_hex(j, "membarrier", attributes->membarrier);
 	put_bool(j, "lacks_rseq", (attributes->flags & IMAGE_LOST_RSEQ) != 0);
 	put_bool(j, "dumpable", (attributes->flags & IMAGE_UNDUMPABLE) == 0);
@@ -187,6 +190,7 @@ static void put_attributes(struct json *j, const struct image *image)
 		put_bool(j, "subreaper", (image->place.flags & IMAGE_SUBREAPER) != 0);
 		put_bool(j, "no_huge_pages", (image->place.flags & IMAGE_NO_HUGE_PAGES) != 0);
 		put_bool(j, "filtered", (image->place.flags & IMAGE_FILTERED) != 0);
+		put_bool(j, "locks_future", (image->place.flags & IMAGE_LOCKS_FUTURE) != 0);
 		put_number(j, "folder_inode", image->surroundings.folder_inode);
 		open_with(j, "namespaces", '[');
 		for (size_t i = 0; i < IMAGE_NAMESPACES; i++)
@@ -194,6 +198,44 @@ static void put_attributes(struct json *j, const struct image *image)
 		close_with(j, ']');
 	}
 	close_with(j, '}');
+}
+
+static void put_settings(struct json *j, const struct image *image)
+{
+	open_with(j, "settings", '[');
+	for (size_t i = 0; i < image->setting_count; i++) {
+		const struct image_setting *s = &image->settings[i];
+
+		open_with(j, NULL, '{');
+		put_signed(j, "tid", s->tid); /* 0: the process */
+		put_text(j, "option", setting_names__of(s->option));
+		put_number(j, "value", s->values[0]);
+		put_number(j, "second_value", s->values[1]);
+		close_with(j, '}');
+	}
+	close_with(j, ']');
+}
+
+static void put_policies(struct json *j, const struct image *image)
+{
+	open_with(j, "memory_policies", '[');
+	for (size_t i = 0; i < image->policy_count; i++) {
+		const struct image_policy *p = &image->policies[i];
+
+		open_with(j, NULL, '{');
+		put_signed(j, "tid", p->tid); /* 0: of addresses */
+		put_hex(j, "start", p->start);
+		put_hex(j, "end", p->end);
+		put_hex(j, "mode", p->mode);
+		open_with(j, "nodes", '[');
+		for (size_t k = 0; k < sizeof(p->nodes) * 8; k++) {
+			if (p->nodes[k / 64] >> k % 64 & 1)
+				put_number(j, NULL, k);
+		}
+		close_with(j, ']');
+		close_with(j, '}');
+	}
+	close_with(j, ']');
 }
 
 static void put_regions(struct json *j, const struct image *image, const struct survey *survey)
@@ -394,6 +436,8 @@ void json__write(FILE *out, const struct image_chain *chain, const struct survey
 	put_regions(&j, image, survey);
 	put_segments(&j, image, survey);
 	put_threads(&j, image);
+	put_settings(&j, image);
+	put_policies(&j, image);
 	put_signals(&j, image);
 	put_files(&j, image);
 	open_with(&j, "chain", '[');

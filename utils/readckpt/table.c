@@ -8,6 +8,7 @@
 #include <stdarg.h>
 #include <sys/stat.h>
 
+#include "image/setting_names.h"
 #include "readckpt/text.h"
 
 #define BOLD  "\033[1m"
@@ -122,6 +123,31 @@ static void put_limits(const struct table *t)
 	(void)fprintf(t->out, "%s\n", *before ? "" : "none");
 }
 
+/* What a thread has told prctl(2), or for tid 0 the process; and its memory policy. */
+static void put_settings(const struct table *t, int32_t tid)
+{
+	const struct image *image = t->image;
+
+	for (size_t i = 0; i < image->setting_count; i++) {
+		const struct image_setting *s = &image->settings[i];
+
+		if (s->tid == tid)
+			(void)fprintf(t->out, "    prctl %s %" PRIu64 " %" PRIu64 "\n",
+				      setting_names__of(s->option), s->values[0], s->values[1]);
+	}
+	for (size_t i = 0; i < image->policy_count; i++) {
+		const struct image_policy *p = &image->policies[i];
+
+		if (p->tid != tid)
+			continue;
+		(void)fprintf(t->out, "    memory policy %#x, nodes %#" PRIx64 "...", p->mode,
+			      p->nodes[0]);
+		if (p->end)
+			(void)fprintf(t->out, " from %#" PRIx64 " to %#" PRIx64, p->start, p->end);
+		(void)fputc('\n', t->out);
+	}
+}
+
 static void put_attributes(const struct table *t)
 {
 	const struct image_attributes *attributes = &t->image->attributes;
@@ -136,6 +162,7 @@ static void put_attributes(const struct table *t)
 		{(flags & IMAGE_SUBREAPER) != 0, "subreaper"},
 		{(flags & IMAGE_NO_HUGE_PAGES) != 0, "no huge pages"},
 		{(flags & IMAGE_FILTERED) != 0, "restricted by seccomp(2)"},
+		{(flags & IMAGE_LOCKS_FUTURE) != 0, "locks memory to come"},
 	};
 	const char *before = "";
 
@@ -152,8 +179,15 @@ static void put_attributes(const struct table *t)
 		(void)fprintf(t->out, "%s%s", before, list[i].text);
 		before = ", ";
 	}
+	if (attributes->flags & IMAGE_HAS_CORE_FILTER) {
+		if (!*before)
+			put_label(t, "kernel");
+		(void)fprintf(t->out, "%scoredump_filter %#x", before, attributes->core_filter);
+		before = ", ";
+	}
 	if (*before)
 		(void)fputc('\n', t->out);
+	put_settings(t, 0);
 }
 
 static void put_place(const struct table *t)
@@ -292,6 +326,7 @@ static void put_threads(const struct table *t)
 		put_registers(t, &image->registers[i]);
 		if (image->scheduling)
 			put_scheduling(t, &image->scheduling[i]);
+		put_settings(t, thread->tid);
 		(void)fprintf(t->out, "    vector registers: %zu bytes\n",
 			      image->registers[i].xstate_bytes);
 	}

@@ -45,7 +45,7 @@ const char *text__advice(uint32_t advice, char *buffer)
 	static const char *const names[] = {
 		"grows down", "wipe on fork",  "not for children", "not for core files",
 		"huge pages", "no huge pages", "mergeable",        "random access",
-		"sequential", "locked",        "locked on use",
+		"sequential", "locked",        "locked on use",    "sealed",
 	};
 	char *at = buffer;
 

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/personality.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
@@ -17,7 +18,9 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "base/page.h"
 #include "become/threads.h"
+#include "image/setting_names.h"
 #include "restart/folder.h"
 #include "restart/program_file.h"
 #include "restart/same_root.h"
@@ -105,7 +108,18 @@ static bool set_oom(int value)
 	return is_set;
 }
 
-/* It is of the memory, which all threads will share. */
+/* It is of the memory, as the next two are, which all threads will share. */
+static bool set_core_filter(uint32_t filter)
+{
+	FILE *file = fopen("/proc/self/coredump_filter", "we");
+	bool is_set;
+
+	if (!file)
+		return false;
+	is_set = fprintf(file, "0x%x\n", filter) > 0;
+	return fclose(file) == 0 && is_set;
+}
+
 static bool register_membarrier(uint32_t commands)
 {
 	bool are_set = true;
@@ -157,12 +171,61 @@ static bool can_prioritise(const struct plan *plan)
 	return child < 0 || waitpid(child, &status, __WALL) != child || status == 0;
 }
 
+/* Tries one setting in a child, since some hold for good. */
+static bool can_set(const struct image_setting *setting)
+{
+	const pid_t child = fork();
+	int status = 0;
+
+	if (child == 0)
+		_exit(threads__set_setting(setting) ? 0 : 1);
+	return child < 0 || waitpid(child, &status, __WALL) != child || status == 0;
+}
+
+static bool is_tried(const struct image *image, size_t i)
+{
+	for (size_t k = 0; k < i; k++) {
+		if (memcmp(image->settings[k].values, image->settings[i].values,
+			   sizeof(image->settings[i].values)) == 0 &&
+		    image->settings[k].option == image->settings[i].option)
+			return true;
+	}
+	return false;
+}
+
+static void try_settings(const struct image *image, struct missing *missing)
+{
+	for (size_t i = 0; i < image->setting_count; i++) {
+		if (!is_tried(image, i) && !can_set(&image->settings[i]))
+			missing__add(missing, "%s of prctl(2)",
+				     setting_names__of(image->settings[i].option));
+	}
+}
+
+/* This machine may have other nodes. */
+static bool can_allocate(const struct image *image)
+{
+	void *page;
+	bool can = true;
+
+	if (image->policy_count == 0)
+		return true;
+	page = mmap(NULL, PAGE_BYTES, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (page == MAP_FAILED)
+		return true;
+	for (size_t i = 0; i < image->policy_count && can; i++)
+		can = syscall(SYS_mbind, page, PAGE_BYTES, image->policies[i].mode,
+			      image->policies[i].nodes, IMAGE_NODES_MAX, 0) == 0;
+	(void)munmap(page, PAGE_BYTES);
+	return can;
+}
+
 static bool is_filtered(void)
 {
 	return prctl(PR_GET_SECCOMP, 0, 0, 0, 0) > 0;
 }
 
-static void set_place(const struct image *image, struct missing *missing)
+static void set_place(const struct image *image, struct plan *plan, struct missing *missing)
 {
 	const uint32_t flags = image->place.flags;
 
@@ -170,6 +233,8 @@ static void set_place(const struct image *image, struct missing *missing)
 		missing__add(missing, "being the parent of orphans (PR_SET_CHILD_SUBREAPER)");
 	if ((flags & IMAGE_NO_HUGE_PAGES) && prctl(PR_SET_THP_DISABLE, 1, 0, 0, 0) < 0)
 		missing__add(missing, "PR_SET_THP_DISABLE");
+	if (flags & IMAGE_LOCKS_FUTURE)
+		plan->locks_future = MCL_FUTURE | (flags & IMAGE_LOCKS_ON_USE ? MCL_ONFAULT : 0);
 	if ((flags & IMAGE_FILTERED) && !is_filtered())
 		missing__add(missing, "its filter of system calls (seccomp)");
 }
@@ -194,6 +259,12 @@ void attributes__set(const struct image *image, struct plan *plan, struct missin
 	}
 	if ((attributes->flags & IMAGE_HAS_OOM) && !set_oom(attributes->oom_score_adj))
 		missing__add(missing, "oom_score_adj (it was %d)", attributes->oom_score_adj);
+	if ((attributes->flags & IMAGE_HAS_CORE_FILTER) &&
+	    !set_core_filter(attributes->core_filter))
+		missing__add(missing, "coredump_filter");
+	try_settings(image, missing);
+	if (!can_allocate(image))
+		missing__add(missing, "its memory policies (set_mempolicy, mbind)");
 	plan->is_undumpable = (attributes->flags & IMAGE_UNDUMPABLE) != 0;
 	if (!register_membarrier(attributes->membarrier))
 		missing__add(missing, "registrations of membarrier(2)");
@@ -204,7 +275,7 @@ void attributes__set(const struct image *image, struct plan *plan, struct missin
 		missing__add(missing, "the processors that its threads may use");
 	if (!can_prioritise(plan))
 		missing__add(missing, "the priorities of its threads (nice, sched_setscheduler)");
-	set_place(image, missing);
+	set_place(image, plan, missing);
 	same_root__add_missing(image, missing);
 	set_surroundings(image);
 }

@@ -181,6 +181,8 @@ static uint64_t block_bytes(const struct draft *d)
 	       round_up(d->piece_count * sizeof(*d->pieces), ALIGNMENT) +
 	       round_up(image->thread_count * sizeof(*image->threads), ALIGNMENT) +
 	       round_up(scheduling_bytes(image), ALIGNMENT) +
+	       round_up(image->setting_count * sizeof(*image->settings), ALIGNMENT) +
+	       round_up(image->policy_count * sizeof(*image->policies), ALIGNMENT) +
 	       round_up(image->auxv_bytes, ALIGNMENT) + image_bytes(d->chain) +
 	       (image->thread_count + 1) * PLAN_STACK_BYTES;
 }
@@ -198,6 +200,10 @@ static struct plan *fill_block(const struct draft *d)
 	plan->thread_count = image->thread_count;
 	if (image->scheduling)
 		plan->scheduling = place(&at, image->scheduling, scheduling_bytes(image));
+	plan->setting_count = image->setting_count;
+	plan->settings = place(&at, image->settings, plan->setting_count * sizeof(*plan->settings));
+	plan->policy_count = image->policy_count;
+	plan->policies = place(&at, image->policies, plan->policy_count * sizeof(*plan->policies));
 	plan->auxv = place(&at, image->auxv, image->auxv_bytes);
 	plan->auxv_bytes = image->auxv_bytes;
 	place_images(&at, d->chain, plan);
