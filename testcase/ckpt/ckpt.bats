@@ -886,6 +886,33 @@ restart_in_background()
 	fi
 }
 
+@test 'restart says what a process loses: Landlock, its session, rights that it had given up' {
+	start landlocked
+	take_image
+	"$BUILD/readckpt" image | grep '^  kernel .*restricted by Landlock$'
+	expect_missing 'its restrictions by Landlock'
+	rm image
+	under=(setsid)
+	start count
+	take_image
+	expect_missing 'a session of its own (setsid)'
+	: >finish
+	setsid --wait "$RESTART" image 2>restart.err </dev/null
+	[ ! -s restart.err ]
+	[ "$(id -u)" -eq 0 ] || return 0
+	rm image finish
+	under=(setpriv --bounding-set=-sys_time)
+	start count
+	take_image
+	cp out out.then
+	: >finish
+	"$RESTART" image 2>restart.err </dev/null
+	grep -x 'restart: warning: the process had given up rights (capabilities), and goes on with all that restart has; setpriv(1) starts restart without them' restart.err
+	cat out.then >out
+	"${under[@]}" "$RESTART" image 2>restart.err </dev/null
+	[ ! -s restart.err ]
+}
+
 @test 'brought back: what prctl was told, memory policies, seals, mlockall, coredump_filter' {
 	local name
 
@@ -903,7 +930,7 @@ restart_in_background()
 	rm image
 	start sealed
 	take_image
-	"$BUILD/readckpt" image | grep '^  kernel .*locks memory to come, coredump_filter 0x[0-9a-f]*$'
+	"$BUILD/readckpt" image | grep '^  kernel .*coredump_filter 0x[0-9a-f]*, locks memory to come$'
 	rm image
 	start policies
 	take_image
@@ -1067,7 +1094,7 @@ start_lines()
 	touch finish
 	"$RESTART" image </dev/null 2>restart.err
 	[ "$(tail -n 1 out)" = ok ]
-	! grep warning restart.err
+	! grep "warning: .*folder" restart.err
 }
 
 @test 'restart names the namespaces that the process was in' {
@@ -1137,6 +1164,16 @@ start_lines()
 	wait_for 'an image' test -e image
 	[ ! -s err ]
 	expect_unharmed
+}
+
+@test 'a program that waits for the signal: a message says that it will not get it' {
+	start awaited
+	grep -Fx "libckpt: the program waits for signal 12, and will not get it, because it asks for images; choose another one with CKPT_SIGNAL, such as 64" err
+	take_image
+	cp out out.then
+	touch finish
+	expect_end
+	[ "$(grep -c 'waits for signal' err)" -eq 1 ]
 }
 
 @test 'a program that restricts its system calls' {
@@ -1489,9 +1526,9 @@ os.wait()' >out 2>err
 			flip "$at" other
 			expect_refused '^restart: /.*/other: damaged: a checksum of its memory is wrong' other
 		done
-		cat out.then >out
 		timeout -k 5 "$LIMIT" "${launch[@]}" "$RESTART" image
 		grep -q '^ok$' out
+		cat out.then >out
 	done
 }
 
@@ -1544,6 +1581,24 @@ os.wait()' >out 2>err
 	grep '^restart: warning: .*/data was shared memory .* (it is no plain file now); it is' restart.err
 }
 
+@test 'shared memory of a file that was replaced' {
+	start mappings
+	take_image
+	touch finish
+	cp data other
+	mv data data.1
+	cp data.1 data
+	cp out out.then
+	expect_refused 'had .*/data as shared memory, and it is another file now, .* --changed-files' image
+	cmp data other
+	timeout -k 5 "$LIMIT" "$RESTART" --changed-files image 2>restart.err </dev/null || [ $? -ne 125 ]
+	grep '^restart: warning: .*/data is another file now, of the same name; shared memory of the' restart.err
+	cat out.then >out
+	mv data.1 data
+	"$RESTART" image 2>restart.err </dev/null
+	[ "$(tail -n 1 out)" = ok ]
+}
+
 @test 'restart says that a timer is missing, but not of that of CKPT_INTERVAL' {
 	for fork in 0 1; do
 		rm -f finish image
@@ -1558,8 +1613,10 @@ os.wait()' >out 2>err
 		start CKPT_FORK=$fork CKPT_INTERVAL=1000s count
 		take_image
 		touch finish
+		cp out out.then
 		"$RESTART" -v image 2>restart.err </dev/null
 		run ! grep timers restart.err
+		cat out.then >out
 		"$RESTART" image 2>restart.err </dev/null
 		[ ! -s restart.err ]
 	done
@@ -1590,10 +1647,12 @@ expect_missing()
 
 	shift
 	: >finish
+	cp out out.before # the next time, it must not have grown
 	timeout -k 5 "$LIMIT" "$@" "$RESTART" image 2>restart.err </dev/null
 	[ "$(tail -n 1 out)" = ok ]
 	[ "$(wc -l <restart.err)" -eq 1 ]
 	grep -x -- "restart: work comes back without: $pattern" restart.err
+	cat out.before >out
 	rm finish
 }
 

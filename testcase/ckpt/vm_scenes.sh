@@ -33,7 +33,7 @@ scene()
 }
 
 for name in tls avx brk files signals mappings sleep read threads clocks settings attributes timers \
-	helper views objects; do
+	helper views objects prctl policies sealed core-filter; do
 	scene "$name" "$work" "$name"
 done
 cd /tmp && : >finish

@@ -354,6 +354,21 @@ static void locked_in(void)
 
 /* ---- signals ---- */
 
+/* Waits for a few signals, the one of libckpt among them. */
+static void awaited(void)
+{
+	const struct timespec soon = {0, 10000000};
+	sigset_t set;
+
+	(void)sigemptyset(&set);
+	(void)sigaddset(&set, SIGUSR2);
+	(void)sigaddset(&set, SIGHUP);
+	(void)sigtimedwait(&set, NULL, &soon);
+	(void)sigtimedwait(&set, NULL, &soon);
+	say("ready");
+	wait_for_finish();
+}
+
 static void ignore_it(int signal)
 {
 	(void)signal;
@@ -500,8 +515,17 @@ static void computing(void)
 }
 
 const struct work_scene work_daemon[] = {
-	{"numbers", numbers},     {"moves", moves},         {"dropped", dropped},
-	{"settings", settings},   {"views", views},         {"background", background},
-	{"locked-in", locked_in}, {"taken", taken},         {"helper", helper},
-	{"blocked", blocked},     {"computing", computing}, {NULL, NULL},
+	{"numbers", numbers},
+	{"moves", moves},
+	{"dropped", dropped},
+	{"settings", settings},
+	{"views", views},
+	{"background", background},
+	{"locked-in", locked_in},
+	{"taken", taken},
+	{"helper", helper},
+	{"awaited", awaited},
+	{"blocked", blocked},
+	{"computing", computing},
+	{NULL, NULL},
 };

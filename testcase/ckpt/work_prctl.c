@@ -149,6 +149,23 @@ static void sealed(void)
 	must(munlockall() == 0);
 }
 
+/* ---- rights ---- */
+
+/* Nothing may be executed. */
+static void landlocked(void)
+{
+	const uint64_t handled = 1; /* LANDLOCK_ACCESS_FS_EXECUTE */
+	const long rules = syscall(SYS_landlock_create_ruleset, &handled, sizeof(handled), 0);
+
+	if (rules < 0)
+		end(77, "no Landlock here\n");
+	must(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0);
+	must(syscall(SYS_landlock_restrict_self, rules, 0) == 0);
+	(void)close((int)rules);
+	say("ready");
+	wait_for_finish();
+}
+
 /* ---- core files ---- */
 
 static void core_filter(void)
@@ -167,6 +184,7 @@ static void core_filter(void)
 }
 
 const struct work_scene work_prctl[] = {
-	{"prctl", settle}, {"policies", policies}, {"sealed", sealed}, {"core-filter", core_filter},
-	{NULL, NULL},
+	{"prctl", settle},          {"policies", policies},
+	{"sealed", sealed},         {"core-filter", core_filter},
+	{"landlocked", landlocked}, {NULL, NULL},
 };

@@ -110,6 +110,7 @@ static void make_parts(struct parts *p)
 		.births = p->births,
 		.advice = p->advice,
 		.scheduling = p->scheduling,
+		.rights = {.permitted = 23, .are_known = 1},
 		.settings = &p->setting,
 		.setting_count = 1,
 		.policies = p->policies,
@@ -265,8 +266,9 @@ static void test_same(const char *name)
 	tap__ok(image->setting_count == 1 &&
 			!memcmp(image->settings, &p.setting, sizeof(p.setting)) &&
 			image->policy_count == 2 &&
-			!memcmp(image->policies, p.policies, sizeof(p.policies)),
-		"%s: settings and policies", name);
+			!memcmp(image->policies, p.policies, sizeof(p.policies)) &&
+			!memcmp(&image->rights, &p.image.rights, sizeof(image->rights)),
+		"%s: settings, policies and rights", name);
 	tap__ok(!image__read(image, START + 0x1000000 + 5, back, sizeof(back) - 5) &&
 			!memcmp(back, memory + 5, sizeof(back) - 5),
 		"%s: memory", name);

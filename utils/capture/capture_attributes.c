@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <linux/membarrier.h>
+#include <stdbool.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
@@ -19,6 +20,12 @@
 #include "image/registrations.h"
 
 static volatile uint32_t locks_future; /* IMAGE_LOCKS_... */
+static volatile bool is_landlocked;
+
+void capture_attributes__note_landlock(void)
+{
+	is_landlocked = true;
+}
 
 void capture_attributes__note_locks(int flags)
 {
@@ -127,8 +134,23 @@ static void capture_surroundings(struct image_surroundings *surroundings)
 	surroundings->folder_device = st.st_dev;
 }
 
-static void capture_place(struct image_place *place)
+static void capture_rights(struct image_rights *rights, const char *status)
 {
+	*rights = (struct image_rights){
+		.permitted = proc_text__find_number(status, "CapPrm:", 16),
+		.effective = proc_text__find_number(status, "CapEff:", 16),
+		.inheritable = proc_text__find_number(status, "CapInh:", 16),
+		.bounding = proc_text__find_number(status, "CapBnd:", 16),
+		.ambient = proc_text__find_number(status, "CapAmb:", 16),
+		.euid = (uint32_t)syscall(SYS_geteuid),
+		.egid = (uint32_t)syscall(SYS_getegid),
+		.are_known = 1,
+	};
+}
+
+static void capture_place(struct image *image)
+{
+	struct image_place *place = &image->place;
 	char text[4096];
 	struct stat st;
 	int answer = 0;
@@ -145,11 +167,13 @@ static void capture_place(struct image_place *place)
 	n = proc_text__read("/proc/self/status", text, sizeof(text));
 	if (n > 0 && find_number(text, "Seccomp:"))
 		place->flags |= IMAGE_FILTERED;
+	if (n > 0)
+		capture_rights(&image->rights, text);
 	if (prctl(PR_GET_CHILD_SUBREAPER, &answer, 0, 0, 0) == 0 && answer)
 		place->flags |= IMAGE_SUBREAPER;
 	if (prctl(PR_GET_THP_DISABLE, 0, 0, 0, 0) == 1)
 		place->flags |= IMAGE_NO_HUGE_PAGES;
-	place->flags |= locks_future | IMAGE_HAS_PLACE;
+	place->flags |= locks_future | (is_landlocked ? IMAGE_LANDLOCKED : 0) | IMAGE_HAS_PLACE;
 }
 
 int capture_attributes__add(struct capture *c, const struct stopped_thread *threads)
@@ -161,7 +185,7 @@ int capture_attributes__add(struct capture *c, const struct stopped_thread *thre
 	capture_oom(&c->image->attributes);
 	capture_core_filter(&c->image->attributes);
 	capture_membarrier(&c->image->attributes);
-	capture_place(&c->image->place);
+	capture_place(c->image);
 	capture_surroundings(&c->image->surroundings);
 	if (!dumpable__was())
 		c->image->attributes.flags |= IMAGE_UNDUMPABLE;

@@ -16,4 +16,7 @@ int capture_attributes__add(struct capture *capture, const struct stopped_thread
  * munlockall(2), and in a child. */
 void capture_attributes__note_locks(int flags);
 
+/* Nor does it tell that landlock_restrict_self(2) was called, which holds for children too. */
+void capture_attributes__note_landlock(void);
+
 #endif

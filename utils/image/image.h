@@ -70,7 +70,8 @@ enum image_note {
 	IMAGE_NOTE_CONTENTS = 0x54520015,     /* bytes, which OBJECTS refer to */
 	IMAGE_NOTE_SETTINGS = 0x54520016,     /* struct image_setting, each */
 	IMAGE_NOTE_POLICIES = 0x54520017,     /* struct image_policy, each */
-	IMAGE_NOTE_LAST = IMAGE_NOTE_POLICIES,
+	IMAGE_NOTE_RIGHTS = 0x54520018,       /* one struct image_rights */
+	IMAGE_NOTE_LAST = IMAGE_NOTE_RIGHTS,
 };
 
 /* struct image_info, flags */
@@ -184,6 +185,7 @@ enum {
 	IMAGE_FILTERED = 1 << 3,      /* seccomp(2) restricted its system calls */
 	IMAGE_LOCKS_FUTURE = 1 << 4,  /* MCL_FUTURE of mlockall(2) */
 	IMAGE_LOCKS_ON_USE = 1 << 5,  /* with IMAGE_LOCKS_FUTURE: MCL_ONFAULT */
+	IMAGE_LANDLOCKED = 1 << 6,    /* landlock_restrict_self(2) has been called */
 };
 
 /* Where the process was: what the names and numbers of its files depend on. 0 where not known. */
@@ -245,6 +247,15 @@ struct image_setting {
 	int32_t tid;        /* of the thread; 0: of the whole process */
 };
 _Static_assert(sizeof(struct image_setting) == 24, "part of the format");
+
+/* What it was allowed to do, as capabilities(7) has it. They do not come back. */
+struct image_rights {
+	uint64_t permitted, effective, inheritable, bounding, ambient; /* bit N: capability N */
+	uint32_t euid, egid;
+	uint32_t are_known; /* 1 */
+	uint32_t reserved;  /* 0 */
+};
+_Static_assert(sizeof(struct image_rights) == 56, "part of the format");
 
 enum { IMAGE_NODES_MAX = 1024 + 1 }; /* for the kernel, which takes one less */
 
@@ -409,6 +420,7 @@ struct image {
 	uint32_t *groups; /* supplementary groups */
 	struct image_place place;
 	struct image_surroundings surroundings;
+	struct image_rights rights;
 	uint64_t *sizes;                     /* of the files, or NULL */
 	uint64_t *births;                    /* of the files, or NULL: ns since 1970; 0: unknown */
 	uint32_t *advice;                    /* of the mappings, or NULL */

@@ -173,6 +173,11 @@ static int read_own(struct reading *r, const struct note *note)
 			return bad(r, "the note SURROUNDINGS has another size");
 		memcpy(&image->surroundings, note->bytes, sizeof(image->surroundings));
 		return 0;
+	case IMAGE_NOTE_RIGHTS:
+		if (note->count != sizeof(image->rights))
+			return bad(r, "the note RIGHTS has another size");
+		memcpy(&image->rights, note->bytes, sizeof(image->rights));
+		return 0;
 	case IMAGE_NOTE_OBJECTS:
 		return copy_records(r, note, sizeof(*image->objects), FD_MAX,
 				    (void **)&image->objects, &image->object_count);

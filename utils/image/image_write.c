@@ -204,6 +204,7 @@ static void add_own_notes(struct image_writer *w)
 		 image->setting_count * sizeof(*image->settings)},
 		{IMAGE_NOTE_POLICIES, image->policies,
 		 image->policy_count * sizeof(*image->policies)},
+		{IMAGE_NOTE_RIGHTS, &image->rights, sizeof(image->rights)},
 	};
 
 	for (size_t i = 0; i < sizeof(notes) / sizeof(notes[0]); i++)

@@ -32,7 +32,7 @@
 static struct {
 	int number; /* of our signal; 0: nothing is done here */
 	bool is_taken;
-	bool is_said;
+	bool is_said, is_awaited;
 	bool is_locked_in;
 	struct sigaction action; /* ours */
 } self;
@@ -195,6 +195,27 @@ static const sigset_t *without_ours(const sigset_t *set, sigset_t *copy)
 	return copy;
 }
 
+/* A thread that waits for all signals does not mean ours, but one that names a few does. */
+static void say_if_awaited(const sigset_t *set)
+{
+	enum { FEW = 16 };
+	struct stderr_line line;
+	uint64_t bits;
+
+	if (!set || !self.number || self.is_taken || self.is_awaited)
+		return;
+	memcpy(&bits, set, sizeof(bits));
+	if (!(bits >> (self.number - 1) & 1) || __builtin_popcountll(bits) > FEW)
+		return;
+	self.is_awaited = true;
+	stderr_line__begin(&line);
+	stderr_line__text(&line, "the program waits for signal ");
+	stderr_line__number(&line, (uint64_t)self.number);
+	stderr_line__text(&line, ", and will not get it, because it asks for images; choose "
+				 "another one with CKPT_SIGNAL, such as 64");
+	stderr_line__end(&line);
+}
+
 EXPORTED int pthread_sigmask(int how, const sigset_t *set, sigset_t *old)
 {
 	sigset_t copy;
@@ -255,6 +276,7 @@ EXPORTED int sigwait(const sigset_t *set, int *number)
 {
 	sigset_t copy;
 
+	say_if_awaited(set);
 	return NEXT(sigwait)(without_ours(set, &copy), number);
 }
 
@@ -262,6 +284,7 @@ EXPORTED int sigwaitinfo(const sigset_t *set, siginfo_t *info)
 {
 	sigset_t copy;
 
+	say_if_awaited(set);
 	return NEXT(sigwaitinfo)(without_ours(set, &copy), info);
 }
 
@@ -269,6 +292,7 @@ EXPORTED int sigtimedwait(const sigset_t *set, siginfo_t *info, const struct tim
 {
 	sigset_t copy;
 
+	say_if_awaited(set);
 	return NEXT(sigtimedwait)(without_ours(set, &copy), info, time);
 }
 
@@ -276,6 +300,7 @@ EXPORTED int signalfd(int fd, const sigset_t *set, int flags)
 {
 	sigset_t copy;
 
+	say_if_awaited(set);
 	return NEXT(signalfd)(fd, without_ours(set, &copy), flags);
 }
 
@@ -555,6 +580,8 @@ EXPORTED long syscall(long number, ...)
 	    (a[0] == SECCOMP_SET_MODE_STRICT || (a[0] == SECCOMP_SET_MODE_FILTER && a[2])))
 		before_filter();
 	result = call(number, a[0], a[1], a[2], a[3], a[4], a[5]);
+	if (result == 0 && number == SYS_landlock_restrict_self)
+		capture_attributes__note_landlock();
 	if (result == 0 && is_fork(number, a))
 		handler__start_in_child();
 	return result;

@@ -191,11 +191,21 @@ static void put_attributes(struct json *j, const struct image *image)
 		put_bool(j, "no_huge_pages", (image->place.flags & IMAGE_NO_HUGE_PAGES) != 0);
 		put_bool(j, "filtered", (image->place.flags & IMAGE_FILTERED) != 0);
 		put_bool(j, "locks_future", (image->place.flags & IMAGE_LOCKS_FUTURE) != 0);
+		put_bool(j, "landlocked", (image->place.flags & IMAGE_LANDLOCKED) != 0);
 		put_number(j, "folder_inode", image->surroundings.folder_inode);
 		open_with(j, "namespaces", '[');
 		for (size_t i = 0; i < IMAGE_NAMESPACES; i++)
 			put_number(j, NULL, image->surroundings.namespaces[i]);
 		close_with(j, ']');
+	}
+	if (image->rights.are_known) {
+		put_number(j, "euid", image->rights.euid);
+		put_number(j, "egid", image->rights.egid);
+		put_hex(j, "capabilities", image->rights.permitted);
+		put_hex(j, "effective_capabilities", image->rights.effective);
+		put_hex(j, "inheritable_capabilities", image->rights.inheritable);
+		put_hex(j, "bounding_set", image->rights.bounding);
+		put_hex(j, "ambient_capabilities", image->rights.ambient);
 	}
 	close_with(j, '}');
 }

@@ -163,12 +163,19 @@ static void put_attributes(const struct table *t)
 		{(flags & IMAGE_NO_HUGE_PAGES) != 0, "no huge pages"},
 		{(flags & IMAGE_FILTERED) != 0, "restricted by seccomp(2)"},
 		{(flags & IMAGE_LOCKS_FUTURE) != 0, "locks memory to come"},
+		{(flags & IMAGE_LANDLOCKED) != 0, "restricted by Landlock"},
 	};
 	const char *before = "";
 
 	if (attributes->flags & IMAGE_HAS_OOM) {
 		put_label(t, "kernel");
 		(void)fprintf(t->out, "oom_score_adj %d", attributes->oom_score_adj);
+		before = ", ";
+	}
+	if (attributes->flags & IMAGE_HAS_CORE_FILTER) {
+		if (!*before)
+			put_label(t, "kernel");
+		(void)fprintf(t->out, "%scoredump_filter %#x", before, attributes->core_filter);
 		before = ", ";
 	}
 	for (size_t i = 0; i < sizeof(list) / sizeof(list[0]); i++) {
@@ -179,15 +186,22 @@ static void put_attributes(const struct table *t)
 		(void)fprintf(t->out, "%s%s", before, list[i].text);
 		before = ", ";
 	}
-	if (attributes->flags & IMAGE_HAS_CORE_FILTER) {
-		if (!*before)
-			put_label(t, "kernel");
-		(void)fprintf(t->out, "%scoredump_filter %#x", before, attributes->core_filter);
-		before = ", ";
-	}
 	if (*before)
 		(void)fputc('\n', t->out);
 	put_settings(t, 0);
+}
+
+static void put_rights(const struct table *t)
+{
+	const struct image_rights *rights = &t->image->rights;
+
+	if (!rights->are_known)
+		return;
+	put_label(t, "rights");
+	(void)fprintf(t->out,
+		      "effective user %u, group %u, capabilities %#" PRIx64 ", bounded by %#" PRIx64
+		      "\n",
+		      rights->euid, rights->egid, rights->permitted, rights->bounding);
 }
 
 static void put_place(const struct table *t)
@@ -219,6 +233,7 @@ static void put_head(const struct table *t)
 	put_process(t);
 	put_limits(t);
 	put_attributes(t);
+	put_rights(t);
 	put_place(t);
 	put_origin(t);
 	put_missing(t);

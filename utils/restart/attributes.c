@@ -237,6 +237,12 @@ static void set_place(const struct image *image, struct plan *plan, struct missi
 		plan->locks_future = MCL_FUTURE | (flags & IMAGE_LOCKS_ON_USE ? MCL_ONFAULT : 0);
 	if ((flags & IMAGE_FILTERED) && !is_filtered())
 		missing__add(missing, "its filter of system calls (seccomp)");
+	if (flags & IMAGE_LANDLOCKED)
+		missing__add(missing, "its restrictions by Landlock");
+	if (image->process.sid == image->process.pid && getsid(0) != getpid())
+		missing__add(missing, "a session of its own (setsid)");
+	else if (image->process.pgrp == image->process.pid && getpgrp() != getpid())
+		missing__add(missing, "a process group of its own (setpgid)");
 }
 
 static void set_surroundings(const struct image *image)

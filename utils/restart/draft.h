@@ -26,7 +26,8 @@ struct draft {
 		int fd;
 	} * objects;
 	size_t object_count;
-	bool verify_later; /* may checksums be verified while loading? */
+	bool verify_later;   /* may checksums be verified while loading? */
+	bool accept_changes; /* of files that are mapped shared and were replaced */
 	char *message;
 };
 

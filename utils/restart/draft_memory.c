@@ -15,6 +15,7 @@
 
 #include "base/log.h"
 #include "base/page.h"
+#include "base/procfs.h"
 #include "image/image_internal.h"
 #include "restart/missing.h"
 #include "restart/own_files.h"
@@ -134,6 +135,7 @@ enum mapped_state {
 	MAPPED_UNREADABLE,
 	MAPPED_NOT_PLAIN,
 	MAPPED_SHORTER,
+	MAPPED_OTHER, /* another file of the same name */
 };
 
 struct mapped_file {
@@ -176,6 +178,7 @@ static const char *reason_text(const struct mapped_file *file)
 		[MAPPED_NONE] = "it was deleted",
 		[MAPPED_NOT_PLAIN] = "it is no plain file now",
 		[MAPPED_SHORTER] = "it is shorter now",
+		[MAPPED_OTHER] = "it is another file now, of the same name",
 	};
 
 	return file->state == MAPPED_UNREADABLE ? strerror(-file->err) : texts[file->state];
@@ -198,6 +201,52 @@ static bool is_same(const struct draft *d, const struct image_mapping *m, int fd
 			return false;
 	}
 	return true;
+}
+
+/* Is an open file the one that was mapped? In some file systems, stat(2) has another number than
+ * /proc/PID/maps; so the file is mapped and looked up there. */
+static bool is_same_file(const struct image_mapping *m, int fd)
+{
+	void *page = mmap(NULL, PAGE_BYTES, PROT_READ, MAP_SHARED, fd, (off_t)m->offset);
+	struct mappings maps = {0};
+	bool is_same = true; /* as far as is known */
+
+	if (page == MAP_FAILED)
+		return true;
+	if (procfs__mappings(0, &maps) == 0) {
+		for (size_t i = 0; i < maps.count; i++) {
+			if (maps.items[i].start == (uintptr_t)page)
+				is_same = maps.items[i].inode == m->inode;
+		}
+		procfs__free_mappings(&maps);
+	}
+	(void)munmap(page, PAGE_BYTES);
+	return is_same;
+}
+
+/* A process that writes to a shared file must not write to another one. One that only reads has the
+ * contents of the image. Returns 0; or -ESTALE with a message. */
+static int check_shared_file(const struct draft *d, const struct image_mapping *m,
+			     struct mapped_file *file)
+{
+	const char *path = image__string(d->image, m->path);
+
+	if (file->state != MAPPED_USABLE || is_same_file(m, file->fd))
+		return 0;
+	if (d->accept_changes && (m->flags & IMAGE_WRITE)) {
+		log__warn("%s is another file now, of the same name; shared memory of the process",
+			  path);
+		return 0;
+	}
+	(void)close(file->fd);
+	*file = (struct mapped_file){.state = MAPPED_OTHER, .fd = -1};
+	if (!(m->flags & IMAGE_WRITE))
+		return 0;
+	return image__fail(d->message, -ESTALE, d->image->path,
+			   "the process had %s as shared memory, and it is another file now, of "
+			   "the same name; put it back and try again, or use it as it is with "
+			   "--changed-files",
+			   path);
 }
 
 /* ---- mappings ---- */
@@ -290,10 +339,11 @@ static int find_object(struct draft *d, const struct image_mapping *m, int *ret_
  * the image, and this process has it alone. */
 static int plan_shared(struct draft *d, const struct image_mapping *m, struct plan_mapping *p)
 {
-	const struct mapped_file file =
-		open_file_of(d, m, m->flags & IMAGE_WRITE ? O_RDWR : O_RDONLY);
-	int err;
+	struct mapped_file file = open_file_of(d, m, m->flags & IMAGE_WRITE ? O_RDWR : O_RDONLY);
+	int err = check_shared_file(d, m, &file);
 
+	if (err)
+		return err;
 	p->flags = MAP_SHARED;
 	if (file.state == MAPPED_USABLE) {
 		p->fd = file.fd;
@@ -380,5 +430,7 @@ int draft__add_memory(struct draft *d)
 		err = -ENOMEM;
 	for (size_t i = 0; i < d->image->mapping_count && !err; i++)
 		err = plan_mapping(d, &d->image->mappings[i]);
-	return err ? image__fail(d->message, err, d->image->path, "%s", strerror(-err)) : 0;
+	if (!err || err == -ESTALE) /* that has a message */
+		return err;
+	return image__fail(d->message, err, d->image->path, "%s", strerror(-err));
 }

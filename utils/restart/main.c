@@ -11,8 +11,10 @@
 #include <argp.h>
 #include <errno.h>
 #include <inttypes.h>
+#include <linux/capability.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "base/help.h"
@@ -107,10 +109,11 @@ static int open_images(const char *path, struct image_chain *ret)
 	return err;
 }
 
-static int plan_memory(const struct image_chain *chain, int first_fd, struct plan **ret)
+static int plan_memory(const struct image_chain *chain, int first_fd, bool accept_changes,
+		       struct plan **ret)
 {
 	char message[IMAGE_MESSAGE_BYTES];
-	int err = make_plan__of(chain, first_fd, ret, message);
+	int err = make_plan__of(chain, first_fd, accept_changes, ret, message);
 
 	if (err)
 		log__error("%s", message);
@@ -151,10 +154,22 @@ static int check_place(const struct image *image, bool accept_changes)
 	return -EXDEV;
 }
 
+static uint64_t read_capabilities(void)
+{
+	struct __user_cap_header_struct head = {.version = _LINUX_CAPABILITY_VERSION_3};
+	struct __user_cap_data_struct data[2] = {{0}};
+
+	if (syscall(SYS_capget, &head, data) < 0)
+		return 0;
+	return data[0].permitted | (uint64_t)data[1].permitted << 32;
+}
+
 /* An image is a program. Who could write it, or once was its user, decides what it does. */
 static void warn_of_strangers(const struct image_chain *chain)
 {
 	const struct image *image = chain->images[0];
+	const struct image_rights *rights = &image->rights;
+	const uid_t user = rights->are_known ? rights->euid : image->process.uid;
 	const uid_t self = geteuid();
 
 	for (size_t i = 0; i < chain->count; i++) {
@@ -165,9 +180,11 @@ static void warn_of_strangers(const struct image_chain *chain)
 			log__warn("%s belongs to user %u: whatever is in it now runs as user %u",
 				  chain->images[i]->path, st.st_uid, self);
 	}
-	if ((uid_t)image->process.uid != self)
-		log__warn("the process was of user %u, and goes on as user %u",
-			  (unsigned int)image->process.uid, self);
+	if (user != self)
+		log__warn("the process was of user %u, and goes on as user %u", user, self);
+	else if (rights->are_known && read_capabilities() & ~rights->permitted)
+		log__warn("the process had given up rights (capabilities), and goes on with all "
+			  "that restart has; setpriv(1) starts restart without them");
 }
 
 /* Before there is any thread. */
@@ -215,7 +232,7 @@ static int restart(const struct options *options)
 	err = own_files__move(&chain, first_fd);
 	if (err)
 		goto out;
-	err = plan_memory(&chain, first_fd, &plan);
+	err = plan_memory(&chain, first_fd, options->changed_files, &plan);
 	if (err)
 		goto out;
 	memcpy(plan->limits, limits, sizeof(limits));

@@ -240,13 +240,15 @@ static int make_block(struct draft *d, struct plan **ret)
 	return 0;
 }
 
-int make_plan__of(const struct image_chain *chain, int first_fd, struct plan **ret, char *message)
+int make_plan__of(const struct image_chain *chain, int first_fd, bool accept_changes,
+		  struct plan **ret, char *message)
 {
 	struct draft d = {.chain = chain, .image = chain->images[0], .message = message};
 	struct image_thread self = {0};
 	int err;
 
 	d.plan.first_fd = first_fd;
+	d.accept_changes = accept_changes;
 	d.plan.program_start = page__start((uintptr_t)__executable_start);
 	d.plan.program_end = round_up((uintptr_t)_end, PAGE_BYTES);
 	self.fs_base = (uintptr_t)__builtin_thread_pointer();

@@ -16,6 +16,7 @@
  * the addresses of restart, the kernel or the processor is another, it is damaged.
  * Returns 0 and *ret, which is never freed, for it outlives the program; or -errno.
  */
-int make_plan__of(const struct image_chain *chain, int first_fd, struct plan **ret, char *message);
+int make_plan__of(const struct image_chain *chain, int first_fd, bool accept_changes,
+		  struct plan **ret, char *message);
 
 #endif
