@@ -69,6 +69,8 @@ counter()
 	done
 	run_limited "$TRACER" ctl 1 delete $'a\nlist'
 	expect_status 2
+	run_limited "$TRACER" ctl 1
+	expect_text "$err" 'COMMAND is needed' '^rollback' '^status$'
 	target=$$
 	run_ctl list
 	expect_status 1

@@ -101,8 +101,10 @@ static void check(struct argp_state *state, const struct request *request)
 {
 	int err;
 
-	if (!request->words)
+	if (!request->pid)
 		argp_error(state, "PID and COMMAND are needed");
+	if (!request->words)
+		argp_error(state, "COMMAND is needed; the commands are:\n%s", list_commands());
 	if (request->closes && strcmp(request->word[0], "rollback") != 0)
 		argp_error(state, "--close-new-fds is for rollback");
 	if (request->map && (request->is_raw || strcmp(request->word[0], "diff") != 0))
