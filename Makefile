@@ -63,7 +63,7 @@ LINT_PACKAGES  := cppcheck clang-tidy clang-format shellcheck valgrind
 
 #: all         everything that is installed (the default)
 all: $(BUILD)/tracer $(BUILD)/testcase $(BUILD)/slabsim $(BUILD)/client.o $(BUILD)/libckpt.so \
-	$(BUILD)/restart $(BUILD)/readckpt $(BUILD)/librollback.a $(BUILD)/librollback.so \
+	$(BUILD)/restart $(BUILD)/restart-high $(BUILD)/readckpt $(BUILD)/librollback.a $(BUILD)/librollback.so \
 	$(BUILD)/librollback.pc $(BUILD)/librollback-forkserver.so
 
 #: build       the same as all
@@ -221,11 +221,14 @@ $(BUILD)/librollback.pc: utils/rollback/librollback.pc.in Makefile VERSION
 
 # restart must not lie where a process wants to be that it brings back. lld links programs that are
 # not PIE to 2 MiB, ld to 4 MiB; 64 KiB is the lowest address that a kernel gives to users
-# (vm.mmap_min_addr). Static, for a shared library lies where the kernel likes.
+# (vm.mmap_min_addr). If a process was below 2 MiB, restart executes restart-high. Static, for a
+# shared library lies where the kernel likes.
+RESTARTS := $(BUILD)/restart $(BUILD)/restart-high
+$(RESTARTS): LIBS := -lz
+$(RESTARTS): override CFLAGS := $(PLAIN_CFLAGS)
 $(BUILD)/restart: FORM := -static -no-pie -Wl,-Ttext-segment=0x10000,-z,norelro
-$(BUILD)/restart: LIBS := -lz
-$(BUILD)/restart: override CFLAGS := $(PLAIN_CFLAGS)
-$(BUILD)/restart: $(RESTART) $(BUILD)/plain/library.a
+$(BUILD)/restart-high: FORM := -static -no-pie -Wl,-Ttext-segment=0x70000000,-z,norelro
+$(RESTARTS): $(RESTART) $(BUILD)/plain/library.a
 	$(link)
 
 $(UNIT) $(E2E) $(BENCH) $(filter-out %/asan %.so,$(WORKLOADS)): LIBS := $(LIBRARIES) -pthread
@@ -235,7 +238,8 @@ $(UNIT) $(E2E) $(BENCH) $(filter-out %/asan %.so,$(WORKLOADS)): $(BUILD)/%: \
 	$(link)
 
 # work.c in the ways to build a program. A static one cannot preload libckpt, so it is linked in.
-WORKS := $(addprefix $(BUILD)/ckpt/,work work-no-pie work-static)
+WORKS := $(addprefix $(BUILD)/ckpt/,work work-no-pie work-low work-static)
+$(BUILD)/ckpt/work-low: FORM := -fno-pie -no-pie -Wl,-Ttext-segment=0x10000
 $(BUILD)/ckpt/work-no-pie: FORM := -fno-pie -no-pie
 $(BUILD)/ckpt/work-static: FORM := -static
 $(WORKS): LIBS = -pthread $(if $(filter -static,$(FORM)),-lz)
@@ -479,6 +483,7 @@ install: all
 	install -m 755 $(BUILD)/testcase $(DESTDIR)$(PREFIX)/bin/testcase
 	install -m 755 $(BUILD)/slabsim $(DESTDIR)$(PREFIX)/bin/slabsim
 	install -m 755 $(BUILD)/restart $(DESTDIR)$(PREFIX)/bin/restart
+	install -m 755 $(BUILD)/restart-high $(DESTDIR)$(PREFIX)/lib/tracer/restart-high
 	install -m 644 $(BUILD)/libckpt.so $(DESTDIR)$(PREFIX)/lib/tracer/libckpt.so
 	install -m 755 $(BUILD)/librollback-forkserver.so $(DESTDIR)$(PREFIX)/lib/tracer/librollback-forkserver.so
 	install -m 755 $(BUILD)/readckpt $(DESTDIR)$(PREFIX)/bin/readckpt
@@ -522,7 +527,8 @@ uninstall:
 		$(DESTDIR)$(PREFIX)/share/man/man8/tracer.8 \
 		$(DESTDIR)$(PREFIX)/share/man/man1/testcase.1 \
 		$(DESTDIR)$(PREFIX)/share/man/man1/slabsim.1 \
-		$(DESTDIR)$(PREFIX)/bin/restart $(DESTDIR)$(PREFIX)/lib/tracer/libckpt.so \
+		$(DESTDIR)$(PREFIX)/bin/restart $(DESTDIR)$(PREFIX)/lib/tracer/restart-high \
+		$(DESTDIR)$(PREFIX)/lib/tracer/libckpt.so \
 		$(DESTDIR)$(PREFIX)/share/man/man1/restart.1 \
 		$(DESTDIR)$(PREFIX)/share/man/man7/libckpt.7 \
 		$(DESTDIR)$(PREFIX)/share/man/man1/readckpt.1

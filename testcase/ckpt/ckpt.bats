@@ -439,6 +439,18 @@ ask_node()
 	scene "$WORK-no-pie" brk
 }
 
+@test 'brought back: a program in the place of restart' {
+	readelf -lW "$WORK-low" | grep -m 1 'LOAD.* 0x0000000000010000 '
+	for options in CKPT_FORK=0 CKPT_INCREMENTAL=1; do
+		scene -o "$options" "$WORK-low" threads
+	done
+	RESTART_OPTIONS=--same-pid scene "$WORK-low" brk
+	cp "$RESTART" alone
+	WORK=$WORK-low start count
+	take_image
+	RESTART=./alone expect_refused 'the program was at 0x10000, where restart itself lies .*, and there is no restart-high' image
+}
+
 @test 'brought back: a program where lld puts it' {
 	for tool in clang ld.lld; do
 		command -v $tool >/dev/null || skip "$tool is not installed"

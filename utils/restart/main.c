@@ -22,6 +22,7 @@
 #include "become/become.h"
 #include "restart/attributes.h"
 #include "restart/clocks.h"
+#include "restart/elsewhere.h"
 #include "restart/files.h"
 #include "restart/folder.h"
 #include "restart/hook.h"
@@ -208,7 +209,7 @@ static void carry_clocks_on(const struct image *image)
 }
 
 /* Returns -errno, and it has said why; or never. */
-static int restart(const struct options *options)
+static int restart(const struct options *options, char **argv)
 {
 	struct plan_limit limits[IMAGE_LIMITS];
 	struct missing missing = {0};
@@ -222,6 +223,7 @@ static int restart(const struct options *options)
 	if (err)
 		return err;
 	image = chain.images[0];
+	elsewhere__run(image, argv);
 	err = check_place(image, options->changed_files);
 	if (err)
 		goto out;
@@ -284,6 +286,6 @@ int main(int argc, char **argv)
 	argp_err_exit_status = RESTART_FAILED;
 	if (argp_parse(&argp, argc, argv, ARGP_NO_HELP, NULL, &options))
 		return RESTART_FAILED;
-	(void)restart(&options);
+	(void)restart(&options, argv);
 	return RESTART_FAILED;
 }

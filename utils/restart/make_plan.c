@@ -15,13 +15,11 @@
 #include "image/image_internal.h"
 #include "image/registrations.h"
 #include "restart/draft.h"
+#include "restart/elsewhere.h"
 #include "restart/vdso.h"
 #include "slab/slab_heap.h"
 
 enum { ALIGNMENT = 64 };
-
-/* From the linker: restart itself. */
-extern const char __executable_start[], _end[]; /* NOLINT: the linker's names */
 
 static uint64_t round_up(uint64_t bytes, uint64_t unit)
 {
@@ -76,6 +74,7 @@ static int check_threads(struct draft *d)
 static int check_machine(struct draft *d)
 {
 	const struct image *image = d->image;
+	const struct image_mapping *overlap = elsewhere__find_overlap(image);
 	uint64_t missing = image->process.xcr0 & ~registrations__xcr0();
 
 	if (image->info.flags & IMAGE_NO_REGISTERS)
@@ -87,15 +86,11 @@ static int check_machine(struct draft *d)
 				   "this processor lacks register sets that the program had "
 				   "(XCR0 bits 0x%" PRIx64 ")",
 				   missing);
-	for (size_t i = 0; i < image->mapping_count; i++) {
-		const struct image_mapping *m = &image->mappings[i];
-
-		if (m->start < d->plan.program_end && d->plan.program_start < m->end)
-			return image__fail(d->message, -EADDRINUSE, image->path,
-					   "the program was at 0x%" PRIx64 ", where restart itself "
-					   "lies (0x%" PRIx64 " to 0x%" PRIx64 ")",
-					   m->start, d->plan.program_start, d->plan.program_end);
-	}
+	if (overlap)
+		return image__fail(d->message, -EADDRINUSE, image->path,
+				   "the program was at 0x%" PRIx64 ", where restart itself lies "
+				   "(0x%" PRIx64 " to 0x%" PRIx64 "), and there is no restart-high",
+				   overlap->start, d->plan.program_start, d->plan.program_end);
 	return check_threads(d);
 }
 
@@ -249,8 +244,8 @@ int make_plan__of(const struct image_chain *chain, int first_fd, bool accept_cha
 
 	d.plan.first_fd = first_fd;
 	d.accept_changes = accept_changes;
-	d.plan.program_start = page__start((uintptr_t)__executable_start);
-	d.plan.program_end = round_up((uintptr_t)_end, PAGE_BYTES);
+	d.plan.program_start = elsewhere__start();
+	d.plan.program_end = elsewhere__end();
 	self.fs_base = (uintptr_t)__builtin_thread_pointer();
 	registrations__find_rseq(&self);
 	d.plan.rseq = self.rseq;
