@@ -13,6 +13,11 @@
 #include <unistd.h>
 #include "base/parse.h"
 
+enum {
+	ROOM = 4096,
+	MORE = ROOM - sizeof(struct dirent64), /* with more bytes, an entry may not have had room */
+};
+
 /* Room grows by powers of two. */
 static int add(struct open_files *files, const struct open_file *file)
 {
@@ -48,19 +53,22 @@ static int read_one(struct open_files *files, int folder, const char *number)
 /* /proc lists the files in the order of their numbers. */
 int open_files__read(int folder, struct open_files *ret)
 {
-	_Alignas(struct dirent64) char entries[4096];
+	_Alignas(struct dirent64) char entries[ROOM];
 	struct open_files files = {0};
-	ssize_t bytes = 0;
-	int err = lseek(folder, 0, SEEK_SET) ? -errno : 0;
+	ssize_t bytes;
+	int err = 0;
 
-	while (!err && (bytes = getdents64(folder, entries, sizeof(entries))) > 0) {
+	if (lseek(folder, 0, SEEK_SET))
+		return -errno;
+	do {
+		bytes = getdents64(folder, entries, sizeof(entries));
 		for (ssize_t at = 0; at < bytes && !err;) {
 			const struct dirent64 *entry = (const void *)(entries + at);
 
 			err = read_one(&files, folder, entry->d_name);
 			at += entry->d_reclen;
 		}
-	}
+	} while (!err && bytes > MORE); /* else there was room for another one */
 	if (!err && bytes < 0)
 		err = errno == ENOENT ? -ESRCH : -errno;
 	if (err) {

@@ -10,7 +10,6 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <linux/audit.h>
-#include <sched.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -365,6 +364,7 @@ out:
  * job control has stopped its process. */
 static int wait_end(pid_t tid)
 {
+	const struct timespec nap = {.tv_nsec = 20000};
 	const uint64_t deadline_ns = clock__now_ns() + DEADLINE_SECONDS * 1000000000ULL;
 
 	while (clock__now_ns() < deadline_ns) {
@@ -376,7 +376,7 @@ static int wait_end(pid_t tid)
 			return 0;
 		if (info.si_pid && ptrace(PTRACE_CONT, tid, NULL, NULL))
 			return -errno;
-		(void)sched_yield();
+		(void)nanosleep(&nap, NULL);
 	}
 	return -REASON_NOT_STOPPED;
 }

@@ -33,22 +33,26 @@ static bool reads(int memory, uint64_t address, void *bytes, size_t size)
 	return pread(memory, bytes, size, (off_t)address) == (ssize_t)size;
 }
 
-void registers__leave_sequence(pid_t tid, int memory, struct user_regs_struct *general)
+/* area: of rseq(2), at which the thread has it. */
+static void leave_sequence(uint64_t area, int memory, struct user_regs_struct *general)
 {
-	struct __ptrace_rseq_configuration configuration = {0};
 	struct rseq_cs sequence;
 	uint64_t pointer = 0;
 
-	if (ptrace(PTRACE_GET_RSEQ_CONFIGURATION, tid, (void *)sizeof(configuration),
-		   &configuration) < 0 ||
-	    !configuration.rseq_abi_pointer)
-		return;
-	if (!reads(memory, configuration.rseq_abi_pointer + offsetof(struct rseq, rseq_cs),
-		   &pointer, sizeof(pointer)) ||
+	if (!reads(memory, area + offsetof(struct rseq, rseq_cs), &pointer, sizeof(pointer)) ||
 	    !pointer || !reads(memory, pointer, &sequence, sizeof(sequence)))
 		return;
 	if (general->rip - sequence.start_ip < sequence.post_commit_offset)
 		general->rip = sequence.abort_ip;
+}
+
+void registers__leave_sequence(pid_t tid, int memory, struct user_regs_struct *general)
+{
+	struct __ptrace_rseq_configuration rseq = {0};
+
+	if (ptrace(PTRACE_GET_RSEQ_CONFIGURATION, tid, (void *)sizeof(rseq), &rseq) > 0 &&
+	    rseq.rseq_abi_pointer)
+		leave_sequence(rseq.rseq_abi_pointer, memory, general);
 }
 
 void registers__restart_call(struct user_regs_struct *general)
@@ -137,8 +141,9 @@ int registers__read(pid_t tid, int memory, struct registers *ret)
 	registers__restart_call(&registers.general);
 	if (registers.general.rax != rax)
 		(void)ptrace(PTRACE_SETREGS, tid, NULL, &registers.general);
-	registers__leave_sequence(tid, memory, &registers.general);
 	read_registrations(tid, &registers);
+	if (registers.rseq)
+		leave_sequence(registers.rseq, memory, &registers.general);
 	*ret = registers;
 	return 0;
 }

@@ -5,35 +5,86 @@
 #include "target/tracee.h"
 
 #include <errno.h>
-#include <sched.h>
+#include <signal.h>
 #include <sys/wait.h>
 #include <time.h>
+#include <unistd.h>
 #include "base/clock.h"
 #include "base/procfs.h"
 #include "target/reason.h"
 
-enum { SPINS = 200 };
+enum {
+	LOOKS = 10,               /* before it sleeps: 10 us */
+	WAKE_AGAIN_NS = 50000000, /* if the alarm came before the wait */
+};
 
+/* Interrupts a wait, and does nothing else. */
+static void wake(int signal)
+{
+	(void)signal;
+}
+
+/* Returns 1 and *ret_status; 0 if it has not stopped, or a signal came; or as tracee__wait_stop. */
+static int look(pid_t tid, int flags, int *ret_status)
+{
+	siginfo_t info = {0};
+
+	if (waitid(P_PID, (id_t)tid, &info, WSTOPPED | __WALL | flags))
+		return errno == EINTR ? 0 : errno == ECHILD ? -ESRCH : -errno;
+	if (info.si_pid != tid)
+		return 0;
+	*ret_status = info.si_status;
+	return 1;
+}
+
+/* Sleeps until it stops. The alarm is a signal to this thread, which may block all (helper.h). */
+static int sleep_until_stop(pid_t tid, uint64_t deadline_ns, int *ret_status)
+{
+	const struct sigaction action = {.sa_handler = wake};
+	struct sigevent event = {.sigev_notify = SIGEV_THREAD_ID, .sigev_signo = SIGRTMAX};
+	const struct itimerspec alarm = {
+		.it_value = {.tv_sec = (time_t)(deadline_ns / 1000000000),
+			     .tv_nsec = (long)(deadline_ns % 1000000000)},
+		.it_interval = {.tv_nsec = WAKE_AGAIN_NS},
+	};
+	struct sigaction before;
+	sigset_t alarms, mask;
+	timer_t timer;
+	int result = 0;
+
+	event._sigev_un._tid = gettid();
+	if (sigaction(SIGRTMAX, &action, &before))
+		return -errno;
+	if (timer_create(CLOCK_MONOTONIC, &event, &timer)) {
+		result = -errno;
+		goto out;
+	}
+	(void)sigemptyset(&alarms);
+	(void)sigaddset(&alarms, SIGRTMAX);
+	(void)sigprocmask(SIG_UNBLOCK, &alarms, &mask);
+	(void)timer_settime(timer, TIMER_ABSTIME, &alarm, NULL);
+	while (!result && clock__now_ns() <= deadline_ns)
+		result = look(tid, 0, ret_status);
+	(void)timer_delete(timer);
+	(void)sigprocmask(SIG_SETMASK, &mask, NULL);
+out:
+	(void)sigaction(SIGRTMAX, &before, NULL);
+	return result ? result : -REASON_NOT_STOPPED;
+}
+
+/* It does not call sched_yield(2), which gives away a slice of time at each call: if a process runs
+ * on the same processor, the caller then waits for milliseconds (seen with Linux 6.18). */
 int tracee__wait_stop(pid_t tid, uint64_t deadline_ns, int *ret_status)
 {
-	const struct timespec nap = {.tv_nsec = 50000};
+	int result = 0;
 
-	for (unsigned int spin = 0;; spin++) {
-		siginfo_t info = {0};
-
-		if (waitid(P_PID, (id_t)tid, &info, WSTOPPED | WNOHANG | __WALL) && errno != EINTR)
-			return errno == ECHILD ? -ESRCH : -errno;
-		if (info.si_pid == tid) {
-			*ret_status = info.si_status;
-			return 0;
-		}
-		if (clock__now_ns() > deadline_ns)
-			return -REASON_NOT_STOPPED;
-		if (spin < SPINS)
-			sched_yield();
-		else
-			nanosleep(&nap, NULL);
-	}
+	for (unsigned int i = 0; i < LOOKS && !result; i++)
+		result = look(tid, WNOHANG, ret_status);
+	if (!result && clock__now_ns() >= deadline_ns)
+		return -REASON_NOT_STOPPED;
+	if (!result)
+		result = sleep_until_stop(tid, deadline_ns, ret_status);
+	return result < 0 ? result : 0;
 }
 
 /* A thread that has ended refuses too, but has no memory. */
