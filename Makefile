@@ -425,9 +425,9 @@ bench-vm: all $(BENCH)
 	testcase/vm/run.sh --kernel $(KERNEL) --results results -- \
 		testcase/bench/bench.sh
 
-#: bench-attach measure rollbacks of attached processes; prints a table (as root)
+#: bench-attach measure rollbacks of attached processes beside a bare stop, criu and memcr (as root)
 bench-attach: all $(BENCH)
-	$(BUILD)/bench/bench_attach $(BUILD)/tracer
+	testcase/bench/bench_attach.sh
 
 #: bench-rollback measure librollback beside fork and memcpy; leaves results/bench-rollback-TIME.csv
 bench-rollback: $(BUILD)/bench/bench_rollback
