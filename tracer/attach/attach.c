@@ -44,11 +44,15 @@ int attach_state__stop(struct attach *attach, bool drop_faults)
 	if (err)
 		return err;
 	err = freeze__stop(attach->freeze, 0);
-	if (!err)
-		err = freeze__deliver(attach->freeze, drop_faults);
-	if (!err && pagemap__check(&attach->pagemap))
+	if (err)
+		goto out;
+	err = freeze__deliver(attach->freeze, drop_faults);
+	if (err)
+		goto out;
+	if (pagemap__check(&attach->pagemap))
 		err = syscall(SYS_pidfd_send_signal, attach->pidfd, 0, NULL, 0) ? -ESRCH
 										: -REASON_EXECED;
+out:
 	if (err)
 		freeze__release(attach->freeze);
 	return err;
@@ -114,15 +118,21 @@ int attach__open(pid_t pid, enum write_tracking_way best, const struct hooks *ho
 	attach->pid = pid;
 	attach->pidfd = attach->mem_fd = attach->pagemap_fd = attach->files_fd = -1;
 	attach->tracking = (struct write_tracking)WRITE_TRACKING_OFF;
-	err = open_files(attach); /* it is the process of the pidfd: */
-	if (!err && syscall(SYS_pidfd_send_signal, attach->pidfd, 0, NULL, 0) && errno == ESRCH)
-		err = -ESRCH;
-	if (!err)
-		err = freeze__create(pid, is_child(pid), &attach->freeze);
-	if (!err)
-		err = thread_watch__create(pid, &attach->threads);
-	if (!err)
-		err = attach_state__start_tracking(attach, best, hooks);
+	err = open_files(attach);
+	if (err)
+		goto out;
+	if (syscall(SYS_pidfd_send_signal, attach->pidfd, 0, NULL, 0) && errno == ESRCH) {
+		err = -ESRCH; /* the files may be those of another process */
+		goto out;
+	}
+	err = freeze__create(pid, is_child(pid), &attach->freeze);
+	if (err)
+		goto out;
+	err = thread_watch__create(pid, &attach->threads);
+	if (err)
+		goto out;
+	err = attach_state__start_tracking(attach, best, hooks);
+out:
 	if (err == -REASON_PTRACE_FORBIDDEN)
 		err = may_attach__refusal(pid);
 	if (err) {

@@ -11,18 +11,26 @@ static int find_written(const struct write_tracking *tracking, struct pagemap *p
 			const struct interval *range, struct changes *changes)
 {
 	struct pagemap_run run;
-	int more, err = 0;
+	int more, err;
 
 	write_tracking__begin(tracking, pagemap, range->start, range->end);
-	while ((more = write_tracking__next(tracking, pagemap, &run)) > 0 && !err) {
+	while ((more = write_tracking__next(tracking, pagemap, &run)) > 0) {
 		err = intervals__add(&changes->written, run.start, run.end);
-		if (!err && (run.categories & (PAGEMAP_PRESENT | PAGEMAP_SWAPPED)))
+		if (err)
+			return err;
+		if (run.categories & (PAGEMAP_PRESENT | PAGEMAP_SWAPPED)) {
 			err = intervals__add(&changes->data, run.start, run.end);
-		if (!err && tracking->way == WRITE_TRACKING_PROTECT &&
-		    !(run.categories & PAGEMAP_TRACKED))
+			if (err)
+				return err;
+		}
+		if (tracking->way == WRITE_TRACKING_PROTECT &&
+		    !(run.categories & PAGEMAP_TRACKED)) {
 			err = intervals__add(&changes->unarmed, run.start, run.end);
+			if (err)
+				return err;
+		}
 	}
-	return err ? err : more;
+	return more;
 }
 
 /* In a mapping of a file, which cannot be armed: all pages that the process has of its own. */
@@ -49,8 +57,10 @@ static int find_ranges(const struct mappings *mappings, enum layout_kind kind,
 		if (layout__kind(&mappings->items[i]) == kind)
 			err = intervals__add(&all, mappings->items[i].start,
 					     mappings->items[i].end);
-	if (!err)
-		err = intervals__subtract(&all, quiet, ret_ranges);
+	if (err)
+		goto out;
+	err = intervals__subtract(&all, quiet, ret_ranges);
+out:
 	intervals__clear(&all);
 	return err;
 }
@@ -66,14 +76,18 @@ int changes__find(const struct write_tracking *tracking, struct pagemap *pagemap
 	err = find_ranges(mappings, LAYOUT_ANONYMOUS, quiet, &ranges);
 	for (size_t i = 0; i < ranges.count && !err; i++)
 		err = find_written(tracking, pagemap, &ranges.items[i], ret);
-	if (!err)
-		err = find_ranges(mappings, LAYOUT_FILE, quiet, &ranges);
-	if (!err)
-		err = intervals__unite(&ret->written, &ranges);
+	if (err)
+		goto out;
+	err = find_ranges(mappings, LAYOUT_FILE, quiet, &ranges);
+	if (err)
+		goto out;
+	err = intervals__unite(&ret->written, &ranges);
 	for (size_t i = 0; i < ranges.count && !err; i++)
 		err = find_own(pagemap, &ranges.items[i], ret);
-	if (!err)
-		err = intervals__unite(&ret->data, &ret->own);
+	if (err)
+		goto out;
+	err = intervals__unite(&ret->data, &ret->own);
+out:
 	intervals__clear(&ranges);
 	return err;
 }
@@ -86,17 +100,19 @@ int changes__find_in(const struct write_tracking *tracking, struct pagemap *page
 	changes__clear(ret);
 	for (size_t i = 0; i < limits->around.count && !err; i++)
 		err = find_written(tracking, pagemap, &limits->around.items[i], ret);
-	if (!err)
-		err = intervals__unite(&ret->written, &limits->written);
-	if (!err)
-		err = intervals__unite(&ret->written, limits->files);
-	if (!err)
-		err = intervals__intersect(&limits->own, limits->files, &ret->own);
-	if (!err)
-		err = intervals__unite(&ret->data, &limits->written);
-	if (!err)
-		err = intervals__unite(&ret->data, &ret->own);
-	return err;
+	if (err)
+		return err;
+	err = intervals__unite(&ret->written, &limits->written);
+	if (err)
+		return err;
+	err = intervals__unite(&ret->written, limits->files);
+	if (err)
+		return err;
+	err = intervals__intersect(&limits->own, limits->files, &ret->own);
+	if (err)
+		return err;
+	err = intervals__unite(&ret->data, &limits->written);
+	return err ? err : intervals__unite(&ret->data, &ret->own);
 }
 
 void changes__clear(struct changes *changes)

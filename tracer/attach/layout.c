@@ -73,9 +73,11 @@ int layout__find_ranges(const struct mappings *mappings, struct layout_ranges *r
 		if (!layout__is_saved(mapping))
 			continue;
 		err = intervals__add(&ret->saved, mapping->start, mapping->end);
-		if (!err && kind == LAYOUT_ANONYMOUS)
+		if (err)
+			return err;
+		if (kind == LAYOUT_ANONYMOUS)
 			err = intervals__add(&ret->anonymous, mapping->start, mapping->end);
-		if (!err && kind == LAYOUT_FILE && (mapping->flags & MAPPING_WRITE))
+		else if (kind == LAYOUT_FILE && (mapping->flags & MAPPING_WRITE))
 			err = intervals__add(&ret->files, mapping->start, mapping->end);
 	}
 	return err;
@@ -314,8 +316,9 @@ int layout__split(const struct mappings *before, const struct mappings *now,
 		    (there && there->end >= mapping->end))
 			continue;
 		err = intervals__add(&ret->unmap, mapping->start, mapping->end);
-		if (!err)
-			err = add_part(&ret->map, mapping->start, mapping->end, mapping);
+		if (err)
+			return err;
+		err = add_part(&ret->map, mapping->start, mapping->end, mapping);
 	}
 	return err;
 }

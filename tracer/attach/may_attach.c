@@ -50,8 +50,9 @@ static int check_namespace(pid_t pid)
 	struct stat its, own;
 	int err = procfs__stat(pid, "ns/pid", &its);
 
-	if (!err)
-		err = procfs__stat(0, "ns/pid", &own);
+	if (err)
+		return err;
+	err = procfs__stat(0, "ns/pid", &own);
 	if (err)
 		return err;
 	return its.st_dev == own.st_dev && its.st_ino == own.st_ino ? 0 : -REASON_PID_NAMESPACE;
@@ -103,8 +104,9 @@ int may_attach__check(pid_t pid)
 	if (process != (uint64_t)pid)
 		return -REASON_NOT_A_PROCESS;
 	err = read_stat(pid, &state, &flags);
-	if (!err)
-		err = procfs__status_u64(pid, "TracerPid", &tracer);
+	if (err)
+		return err;
+	err = procfs__status_u64(pid, "TracerPid", &tracer);
 	if (err)
 		return err;
 	if (flags & KERNEL_THREAD)
@@ -119,7 +121,8 @@ int may_attach__check(pid_t pid)
 	if (tracer)
 		return -REASON_TRACED;
 	err = check_access(pid);
-	if (!err)
-		err = check_namespace(pid);
+	if (err)
+		return err;
+	err = check_namespace(pid);
 	return err ? err : check_program(pid);
 }

@@ -85,9 +85,11 @@ static int open_file(struct inject *inject, struct memory *memory, const struct 
 	if (err)
 		return err;
 	err = memory__write(memory, (uint64_t)page, mapping->path, length);
-	if (!err)
-		err = call(inject, ret_fd, SYS_open, (uint64_t)page,
-			   O_CLOEXEC | (writes ? O_RDWR : O_RDONLY), 0, 0, 0);
+	if (err)
+		goto out;
+	err = call(inject, ret_fd, SYS_open, (uint64_t)page,
+		   O_CLOEXEC | (writes ? O_RDWR : O_RDONLY), 0, 0, 0);
+out:
 	(void)call(inject, NULL, SYS_munmap, (uint64_t)page, size, 0, 0, 0);
 	return err;
 }

@@ -125,10 +125,15 @@ static int look_at_mappings(struct rollback *r)
 	const struct mapping *gone = NULL;
 	int err = attach_state__look(r->attach, &r->room, &r->now);
 
-	if (!err && r->now != &r->to->mappings)
+	if (err)
+		goto out;
+	if (r->now != &r->to->mappings) {
 		err = layout__compare(&r->to->mappings, r->now, &r->change, &gone);
-	if (!err)
-		err = remake__check_files(r->attach->pid, &r->change, &gone);
+		if (err)
+			goto out;
+	}
+	err = remake__check_files(r->attach->pid, &r->change, &gone);
+out:
 	if (err == -REASON_MEMORY_GONE && gone)
 		name_mapping(r->attach, gone);
 	return err ? err : count_fresh(r, &r->change);
@@ -247,10 +252,10 @@ static int make_mappings(struct rollback *r)
 
 	(void)attach_state__arm(attach, r->now, &attach->changes.unarmed);
 	err = remake__mappings(r->inject, attach->memory, &r->change);
-	if (!err) {
-		(void)attach_state__arm(attach, &r->to->mappings, &r->fresh);
-		err = make_one(r, &again);
-	}
+	if (err)
+		return err;
+	(void)attach_state__arm(attach, &r->to->mappings, &r->fresh);
+	err = make_one(r, &again);
 	layout__clear(&again);
 	return err ? err : check_mappings(r);
 }
@@ -261,12 +266,17 @@ static int make_calls(struct rollback *r)
 
 	if (!r->inject)
 		return 0;
-	if (!layout__is_same(&r->change))
+	if (!layout__is_same(&r->change)) {
 		err = make_mappings(r);
-	if (!err)
-		err = remake__discard(r->inject, &r->pages.discard);
-	if (!err && has_to_close(r))
+		if (err)
+			goto out;
+	}
+	err = remake__discard(r->inject, &r->pages.discard);
+	if (err)
+		goto out;
+	if (has_to_close(r))
 		err = close_files(r);
+out:
 	closing = inject__close(r->inject);
 	r->inject = NULL;
 	return err ? err : closing;
@@ -356,6 +366,21 @@ static void clear(struct rollback *r)
 	rollback_pages__clear(&r->pages);
 }
 
+static int stop_and_roll_back(struct rollback *r, uint64_t *ret_stop_ns)
+{
+	struct attach *attach = r->attach;
+	int err = attach_state__stop(attach, true);
+
+	if (err)
+		return err;
+	err = roll_back(r);
+	if (!err && attach->returned)
+		attach->returned(r->to->name, attach->argument);
+	freeze__release(attach->freeze);
+	*ret_stop_ns = clock__now_ns() - freeze__since_ns(attach->freeze);
+	return err;
+}
+
 static int run(struct attach *attach, const char *name, bool closes,
 	       struct attach_result *ret_result)
 {
@@ -368,29 +393,24 @@ static int run(struct attach *attach, const char *name, bool closes,
 	if (!r.to)
 		return name ? -ENOENT : -REASON_NO_CHECKPOINT;
 	err = closes ? 0 : look_at_files(&r);
-	if (!err)
-		err = attach_state__stop(attach, true);
-	if (!err) {
-		err = roll_back(&r);
-		if (!err && attach->returned)
-			attach->returned(r.to->name, attach->argument);
-		freeze__release(attach->freeze);
-		stop_ns = clock__now_ns() - freeze__since_ns(attach->freeze);
-	}
-	if (!err) {
-		attach->rollbacks++;
-		*ret_result = (struct attach_result){
-			.pages = r.pages.count,
-			.bytes = r.pages.count * PAGE_BYTES,
-			.stop_ns = stop_ns,
-			.found = attach->found,
-			.threads = (uint32_t)r.to->threads.count,
-			.ended = (uint32_t)r.surplus_count,
-			.unmapped = r.unmapped,
-			.mapped = r.mapped,
-		};
-		memcpy(ret_result->name, r.to->name, sizeof(ret_result->name));
-	}
+	if (err)
+		goto out;
+	err = stop_and_roll_back(&r, &stop_ns);
+	if (err)
+		goto out;
+	attach->rollbacks++;
+	*ret_result = (struct attach_result){
+		.pages = r.pages.count,
+		.bytes = r.pages.count * PAGE_BYTES,
+		.stop_ns = stop_ns,
+		.found = attach->found,
+		.threads = (uint32_t)r.to->threads.count,
+		.ended = (uint32_t)r.surplus_count,
+		.unmapped = r.unmapped,
+		.mapped = r.mapped,
+	};
+	memcpy(ret_result->name, r.to->name, sizeof(ret_result->name));
+out:
 	clear(&r);
 	return attach_state__cause(attach, err);
 }

@@ -85,8 +85,10 @@ static int start_list(struct attach *attach, const struct hooks *hooks)
 	if (!attach->pages)
 		return -ENOMEM;
 	err = fault_list__open(hooks, &attach->faults);
-	if (!err)
-		err = fault_list__attach(attach->faults, attach->pid);
+	if (err)
+		goto out;
+	err = fault_list__attach(attach->faults, attach->pid);
+out:
 	if (err) {
 		fault_list__close(attach->faults);
 		attach->faults = NULL;
@@ -150,10 +152,13 @@ static int find_quiet(const struct attach *attach, const struct mappings *mappin
 		if (layout__kind(mapping) == LAYOUT_FILE && !(mapping->flags & MAPPING_WRITE))
 			err = intervals__add(&quiet, mapping->start, mapping->end);
 	}
-	if (!err)
-		err = layout__same(&attach->base->mappings, mappings, &same);
-	if (!err)
-		err = intervals__intersect(&quiet, &same, ret_quiet);
+	if (err)
+		goto out;
+	err = layout__same(&attach->base->mappings, mappings, &same);
+	if (err)
+		goto out;
+	err = intervals__intersect(&quiet, &same, ret_quiet);
+out:
 	intervals__clear(&same);
 	intervals__clear(&quiet);
 	return err;
@@ -218,8 +223,10 @@ static int look_at_all(struct attach *attach, const struct mappings *now)
 		tracking = &none;
 	attach->found = ways[tracking->way];
 	err = find_quiet(attach, now, &quiet);
-	if (!err)
-		err = changes__find(tracking, &attach->pagemap, now, &quiet, &attach->changes);
+	if (err)
+		goto out;
+	err = changes__find(tracking, &attach->pagemap, now, &quiet, &attach->changes);
+out:
 	intervals__clear(&quiet);
 	return err;
 }

@@ -291,13 +291,16 @@ static int compare(struct comparing *c)
 {
 	int err = list_mappings(c);
 
-	if (!err)
-		err = make_cells(c->diff);
-	if (!err)
-		err = page_tree__compare(&c->from->tree, &c->to->tree, compare_page, c);
-	if (!err)
-		name_ranges(c);
-	return err;
+	if (err)
+		return err;
+	err = make_cells(c->diff);
+	if (err)
+		return err;
+	err = page_tree__compare(&c->from->tree, &c->to->tree, compare_page, c);
+	if (err)
+		return err;
+	name_ranges(c);
+	return 0;
 }
 
 /* The paths of mappings belong to the checkpoints. */
@@ -356,8 +359,9 @@ int diff__compare(struct attach *attach, const char *from, const char *to, struc
 	if (!to)
 		c.to = now;
 	err = compare(&c);
-	if (!err)
-		keep_mappings(c.diff);
+	if (err)
+		goto out;
+	keep_mappings(c.diff);
 out:
 	attach_state__drop_unlisted(attach, now);
 	file_sources__clear(&c.sources);

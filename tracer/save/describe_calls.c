@@ -58,11 +58,12 @@ static int map_page(struct asked *asked)
 	int64_t value = 0;
 	int err = inject__call(asked->inject, SYS_mmap, args, &value);
 
-	if (!err && value < 0 && value >= -4095)
-		err = (int)value;
-	if (!err)
-		asked->page = (uint64_t)value;
-	return err;
+	if (err)
+		return err;
+	if (value < 0 && value >= -4095)
+		return (int)value;
+	asked->page = (uint64_t)value;
+	return 0;
 }
 
 static int unmap_page(struct asked *asked)
@@ -78,19 +79,19 @@ static int unmap_page(struct asked *asked)
 
 static int ask_signals(const struct asked *asked, struct image *image)
 {
-	int err = 0;
-
-	for (uint64_t i = 0; i < IMAGE_SIGNALS && !err; i++) {
+	for (uint64_t i = 0; i < IMAGE_SIGNALS; i++) {
 		const uint64_t args[6] = {i + 1, 0, asked->page + i * sizeof(*image->signals),
 					  sizeof(uint64_t)};
 		int64_t value;
+		int err = inject__call(asked->inject, SYS_rt_sigaction, args, &value);
 
-		err = inject__call(asked->inject, SYS_rt_sigaction, args, &value);
+		if (err)
+			return err;
 	}
-	if (!err && pread(asked->mem_fd, image->signals, sizeof(image->signals),
-			  (off_t)asked->page) != (ssize_t)sizeof(image->signals))
-		err = -EIO;
-	return err;
+	return pread(asked->mem_fd, image->signals, sizeof(image->signals), (off_t)asked->page) ==
+			       (ssize_t)sizeof(image->signals)
+		       ? 0
+		       : -EIO;
 }
 
 static int ask_clock(const struct asked *asked, clockid_t id, uint64_t *ret_ns)
@@ -111,14 +112,16 @@ static int ask_membarrier(const struct asked *asked, struct image_attributes *at
 		attributes->membarrier = (uint32_t)told;
 		return err;
 	}
-	for (size_t i = 0; i < REGISTRATIONS_MEMBARRIERS && !err; i++) {
+	for (size_t i = 0; i < REGISTRATIONS_MEMBARRIERS; i++) {
 		err = call(asked, &told, SYS_membarrier,
 			   (uint64_t)registrations__membarriers[i].command, 0, 0, 0);
-		if (!err && !told)
+		if (err)
+			return err;
+		if (!told)
 			attributes->membarrier |=
 				(uint32_t)registrations__membarriers[i].registration;
 	}
-	return err;
+	return 0;
 }
 
 static int ask_flags(const struct asked *asked, struct image *image)
@@ -127,19 +130,22 @@ static int ask_flags(const struct asked *asked, struct image *image)
 	int subreaper = 0;
 	int err = call(asked, &dumpable, SYS_prctl, PR_GET_DUMPABLE, 0, 0, 0);
 
-	if (!err)
-		err = inject__call(asked->inject, SYS_prctl,
-				   (const uint64_t[6]){PR_GET_THP_DISABLE}, &huge);
-	if (!err)
-		err = ask(asked, &subreaper, sizeof(subreaper), SYS_prctl, 1,
-			  PR_GET_CHILD_SUBREAPER, 0);
+	if (err)
+		return err;
+	err = inject__call(asked->inject, SYS_prctl, (const uint64_t[6]){PR_GET_THP_DISABLE},
+			   &huge);
+	if (err)
+		return err;
+	err = ask(asked, &subreaper, sizeof(subreaper), SYS_prctl, 1, PR_GET_CHILD_SUBREAPER, 0);
+	if (err)
+		return err;
 	if (dumpable == 0)
 		image->attributes.flags |= IMAGE_UNDUMPABLE;
 	if (huge == 1)
 		image->place.flags |= IMAGE_NO_HUGE_PAGES;
 	if (subreaper)
 		image->place.flags |= IMAGE_SUBREAPER;
-	return err;
+	return 0;
 }
 
 static int ask_process(const struct asked *asked, struct description *d)
@@ -148,17 +154,21 @@ static int ask_process(const struct asked *asked, struct description *d)
 	int64_t brk = 0;
 	int err = ask_signals(asked, image);
 
-	if (!err)
-		err = call(asked, &brk, SYS_brk, 0, 0, 0, 0);
+	if (err)
+		return err;
+	err = call(asked, &brk, SYS_brk, 0, 0, 0, 0);
+	if (err)
+		return err;
 	image->process.brk = (uint64_t)brk;
-	if (!err)
-		err = ask_clock(asked, CLOCK_MONOTONIC, &image->process.monotonic_ns);
-	if (!err)
-		err = ask_clock(asked, CLOCK_BOOTTIME, &image->process.boottime_ns);
+	err = ask_clock(asked, CLOCK_MONOTONIC, &image->process.monotonic_ns);
+	if (err)
+		return err;
+	err = ask_clock(asked, CLOCK_BOOTTIME, &image->process.boottime_ns);
 	for (uint64_t i = 0; i < LANDING_TIMERS && !err; i++)
 		err = ask(asked, &d->timers[i], sizeof(d->timers[i]), SYS_getitimer, 1, i, 0);
-	if (!err)
-		err = ask_membarrier(asked, &image->attributes);
+	if (err)
+		return err;
+	err = ask_membarrier(asked, &image->attributes);
 	return err ? err : ask_flags(asked, image);
 }
 
@@ -191,15 +201,16 @@ static int ask_thread(const struct asked *asked, struct image_thread *thread,
 	int death_signal;
 	int err = ask(asked, &stack, sizeof(stack), SYS_sigaltstack, 1, 0, 0);
 
+	if (err)
+		return err;
 	thread->altstack = (uintptr_t)stack.ss_sp;
 	thread->altstack_bytes = stack.ss_size;
 	thread->altstack_flags = (uint32_t)stack.ss_flags & ~(uint32_t)SS_ONSTACK;
-	if (!err)
-		err = ask(asked, &thread->clear_tid, sizeof(thread->clear_tid), SYS_prctl, 1,
-			  PR_GET_TID_ADDRESS, 0);
-	if (!err)
-		err = ask(asked, &death_signal, sizeof(death_signal), SYS_prctl, 1,
-			  PR_GET_PDEATHSIG, 0);
+	err = ask(asked, &thread->clear_tid, sizeof(thread->clear_tid), SYS_prctl, 1,
+		  PR_GET_TID_ADDRESS, 0);
+	if (err)
+		return err;
+	err = ask(asked, &death_signal, sizeof(death_signal), SYS_prctl, 1, PR_GET_PDEATHSIG, 0);
 	if (err)
 		return err;
 	thread->tid_address = find_tid(asked->mem_fd, thread);
@@ -207,37 +218,42 @@ static int ask_thread(const struct asked *asked, struct image_thread *thread,
 	return 0;
 }
 
+/* A thread other than the main one, which uses the same page. */
+static int ask_other(const struct described *process, uint64_t page, struct image_thread *thread,
+		     struct image_scheduling *scheduling)
+{
+	struct asked other = {.mem_fd = process->mem_fd, .page = page};
+	int err = inject__open_held(process->pid, thread->tid, &other.inject);
+	int closing;
+
+	if (err)
+		return err;
+	err = ask_thread(&other, thread, scheduling);
+	closing = inject__close(other.inject);
+	return err ? err : closing;
+}
+
 /* Each thread answers for itself; the main one also for the process, and it maps the page. */
 int describe__ask(const struct described *process, struct description *d)
 {
 	struct image *image = &d->draft.image;
 	const size_t count = image->thread_count;
-	struct asked main = {.mem_fd = process->mem_fd}, other = main;
+	struct asked main = {.mem_fd = process->mem_fd};
 	int err = inject__open_held(process->pid, image->threads[d->first].tid, &main.inject);
-	int closing;
+	int unmapping, closing;
 
 	if (err)
 		return err;
 	err = map_page(&main);
-	if (!err)
-		err = ask_process(&main, d);
-	for (size_t i = 0; i < count && !err; i++) {
-		if (i == d->first) {
-			err = ask_thread(&main, &image->threads[i], &image->scheduling[i]);
-			continue;
-		}
-		err = inject__open_held(process->pid, image->threads[i].tid, &other.inject);
-		if (err)
-			break;
-		other.page = main.page;
-		err = ask_thread(&other, &image->threads[i], &image->scheduling[i]);
-		closing = inject__close(other.inject);
-		if (!err)
-			err = closing;
-	}
-	closing = unmap_page(&main);
-	if (!err)
-		err = closing;
+	if (err)
+		goto out;
+	err = ask_process(&main, d);
+	for (size_t i = 0; i < count && !err; i++)
+		err = i == d->first ? ask_thread(&main, &image->threads[i], &image->scheduling[i])
+				    : ask_other(process, main.page, &image->threads[i],
+						&image->scheduling[i]);
+out:
+	unmapping = unmap_page(&main);
 	closing = inject__close(main.inject);
-	return err ? err : closing;
+	return err ? err : unmapping ? unmapping : closing;
 }

@@ -218,8 +218,9 @@ int describe__proc(const struct described *process, struct description *d)
 	ssize_t auxv_bytes;
 	int err = read_numbers(pid, &image->process);
 
-	if (!err)
-		err = read_status(pid, image);
+	if (err)
+		return err;
+	err = read_status(pid, image);
 	if (err)
 		return err;
 	err = read_limits(pid, &image->attributes);

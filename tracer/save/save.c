@@ -68,8 +68,10 @@ static int copy_mapping(struct saving *s, const struct mapping *mapping)
 	uint64_t count;
 	int err = memory__data_pages(s->attach->memory, mapping->start, mapping->end, &pages);
 
-	if (!err)
-		err = copy__pages(s->attach->memory, &pages, &none, &s->copied, &count);
+	if (err)
+		goto out;
+	err = copy__pages(s->attach->memory, &pages, &none, &s->copied, &count);
+out:
 	intervals__clear(&pages);
 	return err;
 }
@@ -104,8 +106,9 @@ static int secure_all(struct saving *s)
 	const struct mappings *mappings = &s->from->mappings;
 	int err = procfs__mappings(s->attach->pid, &s->now);
 
-	if (!err)
-		err = memory__refresh(s->attach->memory);
+	if (err)
+		return err;
+	err = memory__refresh(s->attach->memory);
 	for (size_t i = 0; i < mappings->count && !err; i++)
 		err = secure(s, &mappings->items[i]);
 	return err;
@@ -278,12 +281,15 @@ static int make_image(struct saving *s)
 		landing__bytes(image->thread_count, image->registers[d->first].xstate_bytes),
 		&address);
 
-	if (!err)
-		err = landing__make(&s->landing, address, image, d->first, d->timers);
-	if (!err)
-		err = add_mappings(s);
-	if (!err)
-		err = describe__advice(s->attach->pid, &d->draft);
+	if (err)
+		return err;
+	err = landing__make(&s->landing, address, image, d->first, d->timers);
+	if (err)
+		return err;
+	err = add_mappings(s);
+	if (err)
+		return err;
+	err = describe__advice(s->attach->pid, &d->draft);
 	return err ? err : plan_segments(s);
 }
 
@@ -336,12 +342,14 @@ static int write_segments(struct saving *s, uint8_t *block)
 			if (next > segment->end)
 				next = segment->end;
 			err = read_block(s, mapping, at, next, block);
-			if (!err)
-				err = image_writer__pages(s->writer, block, next - at);
+			if (err)
+				goto out;
+			err = image_writer__pages(s->writer, block, next - at);
 			done += next - at;
 			progress__step(&progress, "save", done, total);
 		}
 	}
+out:
 	progress__end(&progress);
 	return err;
 }
@@ -349,17 +357,22 @@ static int write_segments(struct saving *s, uint8_t *block)
 static int write_image(struct saving *s, const char *path)
 {
 	uint8_t *block = aligned_alloc(PAGE_BYTES, BLOCK_PAGES * PAGE_BYTES);
-	int err = block ? image_writer__open(s->writer, path) : -ENOMEM;
+	int err;
 
+	if (!block)
+		return -ENOMEM;
+	err = image_writer__open(s->writer, path);
 	if (err)
 		goto out;
 	err = image_elf__begin(s->writer, &s->description.draft.image);
-	if (!err)
-		err = write_segments(s, block);
-	if (!err)
-		err = image_writer__commit(s->writer);
-	image_writer__abort(s->writer);
+	if (err)
+		goto out;
+	err = write_segments(s, block);
+	if (err)
+		goto out;
+	err = image_writer__commit(s->writer);
 out:
+	image_writer__abort(s->writer);
 	free(block);
 	return err;
 }
@@ -390,24 +403,26 @@ int save__image(struct attach *attach, const char *path, const char *name,
 	if (!s.writer)
 		return -ENOMEM;
 	err = attach__release_late(attach) ? -REASON_NOT_STOPPED : helper__run(stop_and_look, &s);
-	if (!err)
-		err = make_image(&s);
+	if (err)
+		goto out;
+	err = make_image(&s);
 	if (err == -EFBIG)
 		err = -REASON_TOO_MANY_SEGMENTS;
-	if (!err) {
-		err = write_image(&s, path);
-		if (err)
-			say_failure(&s, path, err);
+	if (err)
+		goto out;
+	err = write_image(&s, path);
+	if (err) {
+		say_failure(&s, path, err);
+		goto out;
 	}
-	if (!err) {
-		*ret_result = (struct attach_result){
-			.pages = s.from->tree.pages + s.copied.pages,
-			.bytes = (s.from->tree.pages + s.copied.pages) * PAGE_BYTES,
-			.stop_ns = s.stop_ns,
-			.threads = (uint32_t)s.from->threads.count,
-		};
-		memcpy(ret_result->name, s.from->name, sizeof(ret_result->name));
-	}
+	*ret_result = (struct attach_result){
+		.pages = s.from->tree.pages + s.copied.pages,
+		.bytes = (s.from->tree.pages + s.copied.pages) * PAGE_BYTES,
+		.stop_ns = s.stop_ns,
+		.threads = (uint32_t)s.from->threads.count,
+	};
+	memcpy(ret_result->name, s.from->name, sizeof(ret_result->name));
+out:
 	page_tree__clear(&s.copied);
 	if (!name)
 		attach_state__drop_unlisted(attach, s.from);

@@ -79,10 +79,12 @@ static int open_all(struct own_files *files)
 {
 	int err = open_file(&files->maps, "/proc/self/maps", O_RDONLY);
 
-	if (!err)
-		err = open_file(&files->task, "/proc/self/task", O_RDONLY | O_DIRECTORY);
-	if (!err)
-		err = open_file(&files->pagemap_file, "/proc/self/pagemap", O_RDONLY);
+	if (err)
+		return err;
+	err = open_file(&files->task, "/proc/self/task", O_RDONLY | O_DIRECTORY);
+	if (err)
+		return err;
+	err = open_file(&files->pagemap_file, "/proc/self/pagemap", O_RDONLY);
 	if (err)
 		return err;
 	pagemap__init(&files->pagemap, files->pagemap_file.fd);

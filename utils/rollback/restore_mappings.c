@@ -214,19 +214,25 @@ static int repair(struct rollback *r, const char **ret_why)
 {
 	int err = each_part(r, unmap_new, ret_why);
 
-	if (!err)
-		err = grow_heap(r, ret_why);
-	if (!err)
-		err = look(r);
 	if (err)
-		return err < 0 ? err : 0;
+		goto out;
+	err = grow_heap(r, ret_why);
+	if (err)
+		goto out;
+	err = look(r);
+	if (err)
+		goto out;
 	err = each_part(r, restore_part, ret_why);
-	if (!err)
-		err = look(r);
-	if (!err)
-		err = each_part(r, verify, ret_why);
-	if (!err)
-		expect_now(r);
+	if (err)
+		goto out;
+	err = look(r);
+	if (err)
+		goto out;
+	err = each_part(r, verify, ret_why);
+	if (err)
+		goto out;
+	expect_now(r);
+out:
 	return err < 0 ? err : 0;
 }
 

@@ -273,10 +273,12 @@ static int save(struct rollback *r, const struct layout *l)
 {
 	int err = mappings__read(r->files->maps.fd, &r->saved_text);
 
-	if (!err)
-		err = mappings__parse(&r->saved_text, &r->saved);
-	if (!err)
-		err = descriptors__save(r);
+	if (err)
+		return err;
+	err = mappings__parse(&r->saved_text, &r->saved);
+	if (err)
+		return err;
+	err = descriptors__save(r);
 	if (err)
 		return err;
 	signals__save(r);
