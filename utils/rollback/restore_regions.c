@@ -34,8 +34,7 @@ enum {
 	CROWDED_PART = 8, /* if so large a part of a region is written in a round, ... */
 	CROWDED_HOT = 1,  /* ... its written pages are hot at once */
 	SCAN_RUNS = 64,   /* asked for at once; the kernel allocates memory for them */
-	GAP = 64,         /* pages between two runs that are armed by one call */
-	GAP_DENSE = 200,
+	GAP = 200,        /* pages between two runs that are armed by one call */
 	TOGETHER_PAGES = 4096, /* at most, of regions that are asked for at once */
 };
 
