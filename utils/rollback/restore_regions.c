@@ -30,11 +30,11 @@ enum {
 	HOT = 3,
 	HOT_GAP = 8,
 	HOTTEST = HOT + 8,
-	SAMPLE = 16,      /* one hot page in so many is compared in each round */
-	CROWDED_PART = 8, /* if so large a part of a region is written in a round, ... */
-	CROWDED_HOT = 1,  /* ... its written pages are hot at once */
-	SCAN_RUNS = 64,   /* asked for at once; the kernel allocates memory for them */
-	GAP = 200,        /* pages between two runs that are armed by one call */
+	SAMPLE = 16,           /* one hot page in so many is compared in each round */
+	CROWDED_PART = 8,      /* if so large a part of a region is written in a round, ... */
+	CROWDED_HOT = 1,       /* ... its written pages are hot at once */
+	SCAN_RUNS = 64,        /* asked for at once; the kernel allocates memory for them */
+	GAP = 200,             /* pages between two runs that are armed by one call */
 	TOGETHER_PAGES = 4096, /* at most, of regions that are asked for at once */
 };
 
