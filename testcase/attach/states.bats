@@ -54,6 +54,79 @@ expect_stopped()
 	detach_and_check
 }
 
+@test 'guards that are made and removed' {
+	compile <<-'C'
+		#include <setjmp.h>
+		#include <signal.h>
+		#include <stdio.h>
+		#include <stdlib.h>
+		#include <string.h>
+		#include <sys/mman.h>
+
+		enum { PAGES = 7, PAGE = 1 << 12, FIRST = 3 };
+		static sigjmp_buf caught;
+
+		static void catch(int number)
+		{
+			siglongjmp(caught, number);
+		}
+
+		static void show(const unsigned char *pages)
+		{
+			for (int i = 0; i < PAGES; i++)
+				if (sigsetjmp(caught, 1))
+					printf(" -");
+				else
+					printf(" %d", *(volatile unsigned char *)(pages + i * PAGE));
+			printf("\n");
+			fflush(stdout);
+		}
+
+		int main(int argc, char **argv)
+		{
+			char line[64];
+			int advice, page, count;
+			unsigned char *pages = mmap(NULL, PAGES * PAGE, PROT_READ | PROT_WRITE,
+						    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+			signal(SIGSEGV, catch);
+			for (int i = 0; i < PAGES - 1; i++)
+				pages[i * PAGE] = (unsigned char)(i + 1);
+			while (fgets(line, sizeof(line), stdin)) {
+				if (sscanf(line, "%d %d %d", &advice, &page, &count) == 3 &&
+				    madvise(pages + page * PAGE, (size_t)count * PAGE, advice))
+					printf(" failed:");
+				if (!strncmp(line, "again", 5))
+					mmap(pages, PAGES * PAGE, PROT_READ | PROT_WRITE,
+					     MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
+				show(pages);
+			}
+		}
+	C
+	start_target "$dir/program"
+	ask '102 2 1'
+	[[ $answer != *failed* ]] || skip 'this kernel has no guards (Linux 6.13)'
+	expect_answer show ' 1 2 - 4 5 6 0'
+	attach
+	ctl checkpoint one
+	expect_answer '102 4 3' ' 1 2 - 4 - - -'
+	expect_answer '103 2 1' ' 1 2 0 4 - - -'
+	ctl checkpoint two
+	ctl rollback one
+	expect_answer show ' 1 2 - 4 5 6 0'
+	ctl rollback two
+	expect_answer show ' 1 2 0 4 - - -'
+	expect_answer again ' 0 0 0 0 0 0 0'
+	ctl rollback two
+	expect_answer show ' 1 2 0 4 - - -'
+	expect_answer '103 0 7' ' 1 2 0 4 0 0 0'
+	ctl rollback one
+	expect_answer show ' 1 2 - 4 5 6 0'
+	ctl diff one
+	ctl save "$dir/image"
+	detach_and_check
+}
+
 @test 'zeros in a private mapping of a file, which has other bytes' {
 	compile <<-'C'
 		#include <stdio.h>

@@ -6,6 +6,12 @@
 
 #include "attach/layout.h"
 
+/* Before Linux 6.15 the kernel does not tell them. */
+static uint64_t guard_of(const struct pagemap *pagemap)
+{
+	return pagemap->knows_guards ? PAGEMAP_GUARD : 0;
+}
+
 /* In anonymous memory: what write tracking says. */
 static int find_written(const struct write_tracking *tracking, struct pagemap *pagemap,
 			const struct interval *range, struct changes *changes)
@@ -13,16 +19,17 @@ static int find_written(const struct write_tracking *tracking, struct pagemap *p
 	struct pagemap_run run;
 	int more, err;
 
-	write_tracking__begin(tracking, pagemap, range->start, range->end);
+	write_tracking__begin_with(tracking, pagemap, range->start, range->end, guard_of(pagemap));
 	while ((more = write_tracking__next(tracking, pagemap, &run)) > 0) {
 		err = intervals__add(&changes->written, run.start, run.end);
 		if (err)
 			return err;
-		if (run.categories & (PAGEMAP_PRESENT | PAGEMAP_SWAPPED)) {
+		if (run.categories & PAGEMAP_GUARD)
+			err = intervals__add(&changes->guards, run.start, run.end);
+		else if (run.categories & (PAGEMAP_PRESENT | PAGEMAP_SWAPPED))
 			err = intervals__add(&changes->data, run.start, run.end);
-			if (err)
-				return err;
-		}
+		if (err)
+			return err;
 		if (tracking->way == WRITE_TRACKING_PROTECT &&
 		    !(run.categories & PAGEMAP_TRACKED)) {
 			err = intervals__add(&changes->unarmed, run.start, run.end);
@@ -39,9 +46,13 @@ static int find_own(struct pagemap *pagemap, const struct interval *range, struc
 	struct pagemap_run run;
 	int err = 0, more;
 
-	pagemap__begin(pagemap, range->start, range->end, PAGEMAP_FILE);
+	pagemap__begin_any(pagemap, range->start, range->end, 0,
+			   PAGEMAP_PRESENT | PAGEMAP_SWAPPED | guard_of(pagemap),
+			   PAGEMAP_FILE | guard_of(pagemap));
 	while ((more = pagemap__next(pagemap, &run)) > 0 && !err)
-		if (!(run.categories & PAGEMAP_FILE))
+		if (run.categories & PAGEMAP_GUARD)
+			err = intervals__add(&changes->guards, run.start, run.end);
+		else if (!(run.categories & PAGEMAP_FILE))
 			err = intervals__add(&changes->own, run.start, run.end);
 	return err ? err : more;
 }
@@ -121,4 +132,5 @@ void changes__clear(struct changes *changes)
 	intervals__clear(&changes->data);
 	intervals__clear(&changes->own);
 	intervals__clear(&changes->unarmed);
+	intervals__clear(&changes->guards);
 }

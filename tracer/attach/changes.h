@@ -15,6 +15,7 @@ struct changes {                  /* zero-initialised: nothing */
 				   * zeros, or as the mapped file */
 	struct intervals own;     /* such pages in mappings of files; there, zeros are data too */
 	struct intervals unarmed; /* written pages that are not armed */
+	struct intervals guards;  /* pages that nobody can use (MADV_GUARD_INSTALL) */
 };
 
 /*

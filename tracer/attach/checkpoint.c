@@ -58,6 +58,7 @@ void checkpoint__free(struct checkpoint *checkpoint)
 	layout__clear_ranges(&checkpoint->ranges);
 	intervals__clear(&checkpoint->own);
 	open_files__clear(&checkpoint->files);
+	intervals__clear(&checkpoint->guards);
 	page_tree__clear(&checkpoint->tree);
 	free(checkpoint);
 }

@@ -10,6 +10,7 @@
 #include "attach/layout.h"
 #include "attach/open_files.h"
 #include "attach/page_tree.h"
+#include "base/intervals.h"
 #include "base/procfs.h"
 #include "target/registers.h"
 #include "target/threads.h"
@@ -25,7 +26,8 @@ struct checkpoint {
 	struct intervals own;        /* pages of ranges.files that are in the tree, */
 	bool knows_own;              /* once they were looked for */
 	struct open_files files;
-	struct page_tree tree; /* no page: it is zeros, or that of the file */
+	struct intervals guards; /* pages that nobody can use (MADV_GUARD_INSTALL) */
+	struct page_tree tree;   /* no page: it is zeros, or that of the file */
 };
 
 /* An empty one; or NULL: there is no memory. store: borrowed. */

@@ -17,10 +17,6 @@
 #include "base/page.h"
 #include "target/reason.h"
 
-#ifndef MADV_DONTNEED_LOCKED
-#define MADV_DONTNEED_LOCKED 24 /* sys/mman.h of Linux 5.18 */
-#endif
-
 /* Makes a call that returns 0, or an address or a number in *ret_value, or fails. */
 static int call(struct inject *inject, int64_t *ret_value, long nr, uint64_t a, uint64_t b,
 		uint64_t c, uint64_t d, uint64_t e)
@@ -164,13 +160,12 @@ int remake__mappings(struct inject *inject, struct memory *memory,
 	return err;
 }
 
-int remake__discard(struct inject *inject, const struct intervals *ranges)
+int remake__advise(struct inject *inject, const struct intervals *ranges, enum remake_advice advice)
 {
 	int err = 0;
 
 	for (size_t i = 0; i < ranges->count && !err; i++)
 		err = call(inject, NULL, SYS_madvise, ranges->items[i].start,
-			   ranges->items[i].end - ranges->items[i].start, MADV_DONTNEED_LOCKED, 0,
-			   0);
+			   ranges->items[i].end - ranges->items[i].start, (uint64_t)advice, 0, 0);
 	return err;
 }

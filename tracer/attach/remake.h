@@ -20,7 +20,15 @@ int remake__check_files(pid_t pid, const struct layout_change *change,
 int remake__mappings(struct inject *inject, struct memory *memory,
 		     const struct layout_change *change);
 
-/* Lets pages of ranges go (MADV_DONTNEED): they read as zeros, or as the file, again. As above. */
-int remake__discard(struct inject *inject, const struct intervals *ranges);
+/* The numbers of madvise(2); sys/mman.h may be older. */
+enum remake_advice {
+	REMAKE_DISCARD = 24,       /* MADV_DONTNEED_LOCKED: zeros, or the file, again */
+	REMAKE_GUARD = 102,        /* MADV_GUARD_INSTALL: nobody can use the pages, */
+	REMAKE_REMOVE_GUARD = 103, /* or all can again (Linux 6.13) */
+};
+
+/* Does this to the pages of ranges. Returns as above. */
+int remake__advise(struct inject *inject, const struct intervals *ranges,
+		   enum remake_advice advice);
 
 #endif

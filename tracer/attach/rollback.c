@@ -180,6 +180,11 @@ static int close_files(struct rollback *r)
 
 /* ---- all together ---- */
 
+static bool has_advice(const struct rollback_pages *pages)
+{
+	return pages->discard.count || pages->unguard.count || pages->guard.count;
+}
+
 /* Looks at everything that can refuse. Nothing is changed. */
 static int look(struct rollback *r)
 {
@@ -200,7 +205,7 @@ static int look(struct rollback *r)
 	err = attach->serves_faults ? userfault__check(attach->pid, &r->pages.touched) : 0;
 	if (err)
 		return err;
-	if (!layout__is_same(&r->change) || r->pages.discard.count || has_to_close(r))
+	if (!layout__is_same(&r->change) || has_advice(&r->pages) || has_to_close(r))
 		err = inject__open_held(attach->pid, r->to->threads.items[0].tid, &r->inject);
 	return err ? err : fault__pass("rollback", attach->pid);
 }
@@ -224,8 +229,9 @@ static int make_one(struct rollback *r, struct layout_change *again)
 	if (err)
 		goto out;
 	err = count_fresh(r, again);
-	for (size_t i = 0; i < again->unmap.count && !err; i++)
-		err = rollback_pages__add(&r->pages, &again->unmap.items[i]);
+	if (err)
+		goto out;
+	err = rollback_pages__add(&r->pages, &again->unmap);
 out:
 	(void)attach_state__arm(r->attach, &r->to->mappings, &again->unmap);
 	procfs__free_mappings(&now);
@@ -271,7 +277,13 @@ static int make_calls(struct rollback *r)
 		if (err)
 			goto out;
 	}
-	err = remake__discard(r->inject, &r->pages.discard);
+	err = remake__advise(r->inject, &r->pages.discard, REMAKE_DISCARD);
+	if (err)
+		goto out;
+	err = remake__advise(r->inject, &r->pages.unguard, REMAKE_REMOVE_GUARD);
+	if (err)
+		goto out;
+	err = remake__advise(r->inject, &r->pages.guard, REMAKE_GUARD);
 	if (err)
 		goto out;
 	if (has_to_close(r))

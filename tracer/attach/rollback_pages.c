@@ -61,9 +61,35 @@ static int find_pages(struct rollback_pages *p, const struct intervals *fresh)
 	if (err)
 		goto out;
 	err = limit_to_saved(p, &p->clear);
+	if (err)
+		goto out;
+	intervals__clear(&clear);
+	clear = p->clear;
+	p->clear = (struct intervals){0};
+	err = intervals__subtract(&clear, &p->to->guards, &p->clear);
 out:
 	intervals__clear(&different);
 	intervals__clear(&clear);
+	return err;
+}
+
+/* Finds U and G. */
+static int find_guards(struct rollback_pages *p, const struct intervals *fresh)
+{
+	struct intervals now = {0};
+	int err = intervals__subtract(&p->attach->changes.guards, fresh, &now);
+
+	if (err)
+		goto out;
+	err = intervals__subtract(&p->to->guards, &now, &p->guard);
+	if (err)
+		goto out;
+	err = intervals__subtract(&now, &p->to->guards, &p->unguard);
+	if (err)
+		goto out;
+	err = limit_to_saved(p, &p->unguard);
+out:
+	intervals__clear(&now);
 	return err;
 }
 
@@ -75,7 +101,7 @@ static int write_page(struct rollback_pages *p, uint64_t address, uint8_t *bytes
 	return err ? err : write_batch__add(&p->batch, bytes, address, PAGE_BYTES);
 }
 
-int rollback_pages__add(struct rollback_pages *p, const struct interval *range)
+static int add_saved(struct rollback_pages *p, const struct interval *range)
 {
 	const struct page_tree *tree = &p->to->tree;
 	uint64_t address = 0;
@@ -86,6 +112,19 @@ int rollback_pages__add(struct rollback_pages *p, const struct interval *range)
 	     !err && (page = page_tree__next(tree, at, range->end, &address));
 	     at = address + PAGE_BYTES)
 		err = write_page(p, address, page_store__bytes(tree->store, page));
+	return err;
+}
+
+int rollback_pages__add(struct rollback_pages *p, const struct intervals *ranges)
+{
+	struct intervals guards = {0};
+	int err = intervals__intersect(&p->to->guards, ranges, &guards);
+
+	if (!err)
+		err = intervals__unite(&p->guard, &guards);
+	for (size_t i = 0; i < ranges->count && !err; i++)
+		err = add_saved(p, &ranges->items[i]);
+	intervals__clear(&guards);
 	return err;
 }
 
@@ -126,8 +165,10 @@ static int list_pages(struct rollback_pages *p, const struct intervals *fresh)
 {
 	int err = find_pages(p, fresh);
 
+	if (!err)
+		err = find_guards(p, fresh);
 	for (size_t i = 0; i < p->write.count && !err; i++)
-		err = rollback_pages__add(p, &p->write.items[i]);
+		err = add_saved(p, &p->write.items[i]);
 	for (size_t i = 0; i < p->clear.count && !err; i++)
 		err = add_cleared(p, &p->clear.items[i]);
 	return err;
@@ -213,6 +254,8 @@ void rollback_pages__clear(struct rollback_pages *p)
 	intervals__clear(&p->clear);
 	intervals__clear(&p->discard);
 	intervals__clear(&p->touched);
+	intervals__clear(&p->unguard);
+	intervals__clear(&p->guard);
 	write_batch__clear(&p->batch);
 	*p = (struct rollback_pages){0};
 }

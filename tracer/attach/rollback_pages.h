@@ -5,6 +5,8 @@
  *
  *	W: pages to be written   (written ∪ different from base ∪ mapped again) that are saved
  *	C: pages to be cleared   (those with data ∪ different from base) that are not saved
+ *	U: guards to be removed  those of now, unless they are mapped again, that are not saved
+ *	G: guards to be made     those that are saved, unless they are still there
  */
 #ifndef TRACER_ATTACH_ROLLBACK_PAGES_H
 #define TRACER_ATTACH_ROLLBACK_PAGES_H
@@ -22,6 +24,8 @@ struct rollback_pages { /* zero-initialised: empty */
 	struct intervals clear;   /* C; likewise */
 	struct intervals discard; /* of C: what the process discards by a call */
 	struct intervals touched; /* of both: what is written */
+	struct intervals unguard; /* U */
+	struct intervals guard;   /* G */
 	struct write_batch batch;
 	struct rseq *areas;        /* of the threads of the checkpoint */
 	struct iovec *area_local;  /* what has been read of areas, */
@@ -36,10 +40,12 @@ struct rollback_pages { /* zero-initialised: empty */
 int rollback_pages__find(struct rollback_pages *pages, struct attach *attach, struct checkpoint *to,
 			 const struct layout_change *change, const struct intervals *fresh);
 
-/* Adds the saved pages of a range that was mapped again after all. Returns 0 or -ENOMEM. */
-int rollback_pages__add(struct rollback_pages *pages, const struct interval *range);
+/* Adds the saved pages and guards of ranges that were mapped again after all. Returns 0 or
+ * -ENOMEM. */
+int rollback_pages__add(struct rollback_pages *pages, const struct intervals *ranges);
 
-/* Writes all but pages->discard. Returns 0 or -errno: then some may have been written. */
+/* Writes all but what a call does: discard, unguard, guard. Returns 0 or -errno: then some may have
+ * been written. */
 int rollback_pages__write(struct rollback_pages *pages);
 
 /* Frees what it holds; harmless on an empty one. */

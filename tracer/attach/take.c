@@ -100,6 +100,9 @@ static int save(struct attach *attach, struct checkpoint *checkpoint, uint64_t *
 		if (err)
 			goto out;
 	}
+	err = intervals__copy(&attach->changes.guards, &checkpoint->guards);
+	if (err)
+		goto out;
 	err = copy__pages(attach->memory, &attach->changes.data, &attach->changes.own,
 			  &checkpoint->tree, ret_pages);
 out:

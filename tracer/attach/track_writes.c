@@ -208,6 +208,23 @@ static int ask_list(const struct attach *attach, struct changes_limits *ret_limi
 	return err;
 }
 
+/* Where nothing was looked at, the guards of base are still there. quiet: those addresses; NULL:
+ * all of them. */
+static int add_old_guards(struct attach *attach, const struct intervals *quiet)
+{
+	struct intervals old = {0};
+	int err = 0;
+
+	if (!attach->base)
+		return 0;
+	err = quiet ? intervals__intersect(&attach->base->guards, quiet, &old)
+		    : intervals__copy(&attach->base->guards, &old);
+	if (!err)
+		err = intervals__unite(&attach->changes.guards, &old);
+	intervals__clear(&old);
+	return err;
+}
+
 /* Looks at all that may have changed. */
 static int look_at_all(struct attach *attach, const struct mappings *now)
 {
@@ -226,6 +243,9 @@ static int look_at_all(struct attach *attach, const struct mappings *now)
 	if (err)
 		goto out;
 	err = changes__find(tracking, &attach->pagemap, now, &quiet, &attach->changes);
+	if (err)
+		goto out;
+	err = add_old_guards(attach, &quiet);
 out:
 	intervals__clear(&quiet);
 	return err;
@@ -247,6 +267,8 @@ int attach_state__look(struct attach *attach, struct mappings *room,
 		attach->found = ATTACH_LISTED;
 		err = changes__find_in(&attach->tracking, &attach->pagemap, &limits,
 				       &attach->changes);
+		if (!err)
+			err = add_old_guards(attach, NULL);
 	}
 	intervals__clear(&limits.written);
 	intervals__clear(&limits.around);

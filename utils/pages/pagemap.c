@@ -95,7 +95,7 @@ static uint64_t categories_of(uint64_t entry)
 	if (entry & ENTRY_PRESENT)
 		categories |= PAGEMAP_PRESENT;
 	else if (entry & ENTRY_GUARD)
-		return 0; /* a marker in the place of a swap entry */
+		return PAGEMAP_GUARD; /* a marker in the place of a swap entry */
 	if (entry & ENTRY_SWAPPED)
 		categories |= PAGEMAP_SWAPPED;
 	if (entry & ENTRY_FILE)
