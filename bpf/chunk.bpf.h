@@ -38,10 +38,11 @@ struct {
 	__type(value, __u64);
 } suspects SEC(".maps");
 
+/* Of a restore that user space does: what it must write. Of a checkpoint: what it has replaced. */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(map_flags, BPF_F_MMAPABLE);
-	__uint(max_entries, 1); /* DIFFERENCES where user space restores */
+	__uint(max_entries, DIFFERENCES);
 	__type(key, __u32);
 	__type(value, struct difference);
 } differences SEC(".maps");
@@ -220,10 +221,24 @@ static __u64 suspect_of(__u64 address, __u64 kind)
 	return (address & ~(PAGE_BYTES - 1)) | kind;
 }
 
+/* Keeps what the chunk has of the last snapshot, so that the checkpoint can be taken back. */
+static void keep_chunk(__u64 address, const struct chunk *chunk)
+{
+	struct difference *before;
+	__u32 index = state.replaced++;
+
+	before = bpf_map_lookup_elem(&differences, &index);
+	if (!before)
+		return; /* more than fit: user space sees it by their number */
+	before->address = address | chunk->state;
+	__builtin_memcpy(before->bytes, chunk->bytes, CHUNK_BYTES);
+}
+
 static long read_chunk(struct bpf_map *map, const __u64 *key, struct chunk *chunk, void *none)
 {
 	__u64 suspect = suspect_of(*key, SUSPECT_ABSENT);
 
+	keep_chunk(*key, chunk);
 	if (!has_failed(suspect)) {
 		if (!bpf_probe_read_user(chunk->bytes, CHUNK_BYTES, (void *)*key)) {
 			chunk->state = CHUNK_PRESENT;

@@ -7,7 +7,8 @@
  *	store_map, restore_map:  pid -> cursor           the walk of a checkpoint, of a restore
  *	areas:                   |start,end| ...         what it walks, made by user space
  *	copy_map:                |page|                  a bounce buffer: the stack has 512 bytes
- *	data_maps:               address -> 4096 bytes   the snapshot; a restore takes nothing out
+ *	data_maps:               address|place -> 4096 bytes   the snapshot, in place 0 or 1, and the
+ *	                                                 one before it; a restore takes nothing out
  *	codes:                   |code|code| ...         what became of each page of the walk
  *
  * User space makes the tables whose size depends on the target, and puts them into outer maps of
@@ -46,7 +47,7 @@ static inline __attribute__((always_inline)) bool advance(struct page_cursor *cu
 		return false;
 	cursor->address = area->start;
 	cursor->end = area->end;
-	cursor->blank = area->blank;
+	cursor->place = area->place;
 	cursor->area = index + 1;
 	return true;
 }
@@ -66,14 +67,15 @@ int store_pages(void *ctx)
 	for (int i = 0; i < PAGES_PER_POLL; i++) {
 		u32 number = cursor->number;
 		s64 *code = bpf_map_lookup_elem(results, &number);
-		u64 address;
+		u64 address, key;
 
 		if (!code || !advance(cursor, list))
 			goto out;
 		address = cursor->address;
+		key = address | cursor->place;
 		*code = bpf_probe_read_user(page, SLAB_BYTES, (void *)address);
 		if (!*code)
-			*code = bpf_map_update_elem(data, &address, page, BPF_ANY);
+			*code = bpf_map_update_elem(data, &key, page, BPF_ANY);
 		cursor->address = address + SLAB_BYTES;
 		cursor->number = number + 1;
 	}
@@ -103,12 +105,13 @@ int restore_pages(void *ctx)
 		u32 number = cursor->number;
 		s64 *code = bpf_map_lookup_elem(results, &number);
 		struct page *saved;
-		u64 address;
+		u64 address, key;
 
 		if (!code || !advance(cursor, list))
 			goto out;
 		address = cursor->address;
-		saved = cursor->blank ? blank : bpf_map_lookup_elem(data, &address);
+		key = address | cursor->place;
+		saved = cursor->place == PAGE_BLANK ? blank : bpf_map_lookup_elem(data, &key);
 		if (saved) /* else it stays as if it had not been reached */
 			*code = bpf_probe_write_user((void *)address, saved, SLAB_BYTES);
 		cursor->address = address + SLAB_BYTES;

@@ -151,6 +151,10 @@ static __always_inline void checkpoint(void *ctx)
 	bool failed = false;
 	__u32 i;
 
+	if (!state.operation.slab_cursor) {
+		state.replaced = 0;
+		state.replacing = state.valid ? state.operation.sequence : 0;
+	}
 	state.valid = 0;
 	for (i = 0; IS_STORE_DUE(i); i++)
 		failed |= !read_store(i);

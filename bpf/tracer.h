@@ -50,7 +50,8 @@
 /* Suspect pages one operation can name; with more, user space looks at every tracked page. */
 #define SUSPECT_PAGES 16384
 
-/* Differences one restore can hand to user space (2 MiB); with more, it reads the whole store. */
+/* Differences one restore can hand to user space (2 MiB); with more, it reads the whole store. Also
+ * the chunks of which a checkpoint keeps what it has replaced; with more, it cannot be taken back. */
 #define DIFFERENCES 8192
 
 /* Absent pages that an operation remembers, to save a fault for each of their chunks. */
@@ -106,7 +107,8 @@ struct chunk {
 };
 _Static_assert(sizeof(struct chunk) == 264, "struct chunk crosses the border");
 
-/* A chunk that user space must write, where the kernel forbids BPF to do it. */
+/* A chunk that user space must write, where the kernel forbids BPF to do it; or a chunk as it was
+ * before a checkpoint, with its enum chunk_state in the low byte of the address. */
 struct difference {
 	__u64 address;
 	__u8 bytes[CHUNK_BYTES];
@@ -167,15 +169,17 @@ static inline __u64 slab_checksum(const __u64 *words)
 }
 
 /* The page engine (bpf/page.bcc.c): consecutive pages to be copied, one after the other. */
+#define PAGE_BLANK 2 /* they are to read as zeros */
+
 struct page_area {
 	__u64 start, end; /* page-aligned; start == end ends the list */
-	__u64 blank;      /* nothing is saved of them: they are to read as zeros */
+	__u64 place;      /* in the low bits of their keys; PAGE_BLANK: nothing is saved */
 };
 _Static_assert(sizeof(struct page_area) == 24, "struct page_area crosses the border");
 
 struct page_cursor {        /* where the next poll of a process goes on */
 	__u64 address, end; /* in the area; equal before the first one and after each */
-	__u64 blank;        /* as in the area */
+	__u64 place;        /* as in the area */
 	__u32 area;         /* the one that comes next */
 	__u32 number;       /* of the page: its index in the table of return codes */
 };
@@ -262,6 +266,8 @@ struct state { /* shared memory between both sides: the BPF object's .bss */
 	__u64 slab_threshold;
 	__u64 mappings_version; /* of the target's mappings, at the last poll of a request */
 	__u64 answered;         /* sequence of the last operation that has its answer */
+	__u64 replaced;         /* chunks that the last checkpoint has replaced */
+	__u64 replacing;        /* its sequence; 0: there was no snapshot before it */
 	__u32 target;  /* thread group id as the kernel sees it; 0: none yet; NO_TARGET: no more */
 	__u32 child;   /* run mode: the child's pid in the tracer's PID namespace */
 	__u32 valid;   /* the chunks hold a whole snapshot */
@@ -293,7 +299,7 @@ struct state { /* shared memory between both sides: the BPF object's .bss */
 	__u32 quiet;  /* restores have nothing to write: the target need not stand still */
 	__u32 padding;
 };
-_Static_assert(sizeof(struct state) == 1368, "struct state crosses the border");
+_Static_assert(sizeof(struct state) == 1384, "struct state crosses the border");
 
 /* Programs that a poll goes on in, by a tail call. */
 enum continuation {

@@ -315,7 +315,7 @@ static void prepare(struct operations *operations)
 			    what_is_now(operations, false, err));
 		return;
 	}
-	if (operation->kind == OPERATION_RESTORE && !operations->state->valid) {
+	if (operation->kind == OPERATION_RESTORE && !snapshot__is_whole(operations->snapshot)) {
 		reply__fail(&operations->reply, NULL,
 			    "there is no snapshot to restore; ask for a checkpoint first");
 		return;
@@ -408,6 +408,8 @@ static void finish(struct operations *operations)
 		return;
 	}
 	err = fault__pass("copied", operations->target->pid);
+	if (!err && !restore && operations->state->replacing == operation->sequence)
+		err = fault__pass("replaced", operations->target->pid);
 	if (!err)
 		err = snapshot__repair(operations->snapshot, operations->target, &result);
 	tally(operations, &result, &row);
@@ -424,12 +426,13 @@ static void finish(struct operations *operations)
 		bool damaged = restore && operations->verify && operation->lost;
 
 		row.status = STATUS_PARTIAL;
-		reply__fail(&operations->reply, &row, "%lu chunks could not be %s; %s",
+		reply__fail(&operations->reply, &row, "%lu chunks could not be %s; %s%s",
 			    (unsigned long)row.failed, restore ? "written" : "read",
 			    damaged ? "of some the checksum is wrong, or they could not be read "
 				      "when they were saved"
 				    : "the target itself cannot use that memory (a guard, or a "
-				      "mapping beyond the end of its file?)");
+				      "mapping beyond the end of its file?)",
+			    restore ? "" : what_is_now(operations, false, 0));
 		return;
 	}
 	row.status = STATUS_OK;

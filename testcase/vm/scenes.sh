@@ -149,6 +149,16 @@ play 'page: housekeeping swapped-dirty gathered-later, 64 pages in a poll' -e pa
 	--pages-per-poll 64 -- workloads/housekeeping swapped-dirty gathered-later
 echo 60000 >$khugepaged/scan_sleep_millisecs
 
+# a checkpoint fails after its copy, and the one before it is restored
+expected=125
+for engine in slab page chunk; do
+	run "$engine: kept few-pages" env TRACER_FAULT=replaced:fail ./tracer -q -o /tmp/report.csv \
+		-e "$engine" -- workloads/kept few-pages
+done
+run 'slab, scan: kept few-changed' env TRACER_FAULT=replaced:fail ./tracer -q \
+	-o /tmp/report.csv -e slab --dirty scan -- workloads/kept few-changed
+expected=0
+
 work slab share copied-on-write not-copied shared shared-untouched
 work slab threads instant mapper ending arenas
 play 'page: threads, 64 pages in a poll' -e page --pages-per-poll 64 -- \

@@ -18,7 +18,8 @@ struct chunk_engine {
 	struct chunk_stores *stores;
 	struct chunk_snapshot *snapshot;
 	struct intervals doomed;
-	uint64_t refused; /* chunks that found no room since the ranges were last placed */
+	uint64_t refused;   /* chunks that found no room since the ranges were last placed */
+	uint64_t committed; /* sequence of the checkpoint that became whole last */
 	bool limit_told;
 };
 
@@ -267,6 +268,36 @@ static int repair(struct engine *engine, struct target *target, struct engine_re
 	return with_suspects(chunks, target->memory, repair_suspects, result);
 }
 
+/* ---- the end ---- */
+
+/* Puts back what the checkpoint has replaced. False if not all of it was kept. */
+static bool take_back(struct chunk_engine *chunks)
+{
+	const struct difference *replaced = hooks__differences(chunks->hooks);
+	struct state *state = chunks->engine.state;
+
+	if (state->valid && chunks->committed != state->operation.sequence)
+		return true; /* it has not begun to copy */
+	if (!chunks->engine.ranges.count)
+		return true;
+	if (!state->replacing || state->replaced > DIFFERENCES)
+		return false;
+	for (; state->replaced > 0; state->replaced--)
+		if (chunk_snapshot__put_back(chunks->snapshot, &replaced[state->replaced - 1]))
+			return false;
+	return true;
+}
+
+static bool end(struct engine *engine, bool good)
+{
+	struct chunk_engine *chunks = chunk_engine_of(engine);
+
+	if (!good)
+		return take_back(chunks);
+	chunks->committed = engine->state->operation.sequence;
+	return true;
+}
+
 /* ---- the engine ---- */
 
 static int visit(struct engine *engine, block_visitor *each, void *argument)
@@ -303,6 +334,7 @@ static const struct engine_ops engine_ops = {
 	.place = place,
 	.is_left = is_left,
 	.repair = repair,
+	.end = end,
 	.visit = visit,
 	.account = account,
 	.close = close_engine,

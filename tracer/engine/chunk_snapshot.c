@@ -313,6 +313,21 @@ int chunk_snapshot__restore(struct chunk_snapshot *snapshot, const struct interv
 	return err == -EFAULT ? 0 : err;
 }
 
+int chunk_snapshot__put_back(struct chunk_snapshot *snapshot, const struct difference *before)
+{
+	uint64_t address = before->address & ~(uint64_t)CHUNK_MASK;
+	struct chunk chunk;
+	int err = chunk_stores__get(snapshot->stores, address, &chunk);
+
+	if (err == -ENOENT || (!err && chunk.state == CHUNK_EMPTY))
+		return 0;
+	if (err)
+		return err;
+	memcpy(chunk.bytes, before->bytes, CHUNK_BYTES);
+	chunk.state = before->address & CHUNK_MASK;
+	return chunk_stores__put(snapshot->stores, address, &chunk);
+}
+
 int chunk_snapshot__visit(struct chunk_snapshot *snapshot, const struct intervals *ranges,
 			  block_visitor *each, void *argument)
 {

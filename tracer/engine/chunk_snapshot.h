@@ -63,6 +63,10 @@ int chunk_snapshot__restore(struct chunk_snapshot *snapshot, const struct interv
 			    const struct difference *differences, uint64_t count,
 			    struct memory *memory, struct engine_result *result);
 
+/* Puts a chunk back that a checkpoint has replaced (of the map differences), unless it is gone, or
+ * mapped anew, since then. 0 or -errno. */
+int chunk_snapshot__put_back(struct chunk_snapshot *snapshot, const struct difference *before);
+
 /* See visit in engine.h. ranges: all that is tracked. */
 int chunk_snapshot__visit(struct chunk_snapshot *snapshot, const struct intervals *ranges,
 			  block_visitor *each, void *argument);

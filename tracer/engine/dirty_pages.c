@@ -491,6 +491,23 @@ out:
 	return err;
 }
 
+int dirty_pages__ask_nobody(struct dirty_pages *dirty, struct memory *memory,
+			    const struct intervals *saved, const struct intervals *known)
+{
+	int err = 0;
+
+	clear_answer(dirty);
+	dirty->found = DIRTY_COMPARE;
+	for (size_t i = 0; i < saved->count && !err; i++)
+		err = memory__data_pages(memory, saved->items[i].start, saved->items[i].end,
+					 &dirty->written);
+	if (!err)
+		err = intervals__subtract(known, &dirty->written, &dirty->missing);
+	if (err)
+		clear_answer(dirty);
+	return err;
+}
+
 void dirty_pages__forget(struct dirty_pages *dirty)
 {
 	if (dirty->list)

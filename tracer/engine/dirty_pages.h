@@ -95,6 +95,11 @@ int dirty_pages__cover(struct dirty_pages *dirty, struct memory *memory,
 int dirty_pages__ask(struct dirty_pages *dirty, struct memory *memory,
 		     const struct intervals *saved, const struct intervals *known);
 
+/* The same answer where nothing is tracked: all pages of saved that hold data, and those of known
+ * that do not any more. */
+int dirty_pages__ask_nobody(struct dirty_pages *dirty, struct memory *memory,
+			    const struct intervals *saved, const struct intervals *known);
+
 /* Arms these pages again, where they can be armed; with soft-dirty bits, all pages of the target.
  * spared: NULL if the target may have run since the question. If not, pages between two of them may
  * be armed, too, which takes fewer calls, but none of spared, which has none of them.

@@ -89,8 +89,7 @@ struct engine_ops {
 	int (*repair)(struct engine *engine, struct target *target, struct engine_result *result);
 
 	/* A checkpoint is over. good: it is whole. If not, it has failed, before or after it was
-	 * whole, and is taken back. Returns whether there is something that can be restored. May be
-	 * NULL: a checkpoint changes nothing here before it copies. */
+	 * whole, and is taken back. Returns whether there is something that can be restored. */
 	bool (*end)(struct engine *engine, bool good);
 
 	/* Calls each for every block of the snapshot, in address order. Pages that restores have

@@ -46,14 +46,41 @@ static int reserve(struct paged_engine *paged, uint64_t pages)
 	return err;
 }
 
-static bool has_places(struct paged_engine *paged)
+static bool has_room(struct paged_engine *paged)
 {
+	uint64_t twice = intervals__bytes(&paged->pending) / SLAB_BYTES;
 	struct intervals all = {0};
 	bool result = !find_pages(paged, &all) &&
-		      page_maps__has_places(page_engine_of(paged)->maps, &all);
+		      page_maps__has_places(page_engine_of(paged)->maps, &all, twice);
 
 	intervals__clear(&all);
 	return result;
+}
+
+/* The other one of the two places of a page. */
+static int take_slot(struct paged_engine *paged, struct slab *slab, uint32_t before)
+{
+	(void)paged;
+	slab->slot = before == 0;
+	return 0;
+}
+
+/* What is saved of a page that is gone was dropped with it. */
+static void give_slot(struct paged_engine *paged, struct slab *slab)
+{
+	if (slab->state != SLAB_GONE)
+		page_maps__remove(page_engine_of(paged)->maps, slab->address, slab->slot);
+}
+
+/* A checkpoint of all pages uses the first place of each. */
+static void clear(struct paged_engine *paged)
+{
+	for (uint32_t i = 0; i < paged->engine.state->slabs; i++) {
+		struct slab *slab = slab_table__at(&paged->table, i);
+
+		if (slab->slot == 1)
+			give_slot(paged, slab);
+	}
 }
 
 /* Does a poll visit the page? */
@@ -65,7 +92,7 @@ static bool is_on_walk(const struct slab *slab)
 /* A page that is not what was saved is not restored. */
 static int verify(struct page_engine *page_engine, struct slab *slab)
 {
-	int err = page_maps__get(page_engine->maps, slab->address, page_engine->buffer);
+	int err = page_maps__get(page_engine->maps, slab->address, slab->slot, page_engine->buffer);
 
 	if (err || slab_checksum((const __u64 *)page_engine->buffer) == slab->checksum)
 		return err;
@@ -88,9 +115,11 @@ static int lay_out(struct paged_engine *paged, enum operation_kind kind)
 			err = verify(page_engine, slab);
 		if (err)
 			return err;
+		if (slab->state == SLAB_DUE && slab->slot == NO_SLOT)
+			slab->slot = 0;
 		if (is_on_walk(slab))
 			err = page_maps__add(page_engine->maps, slab->address,
-					     slab->state == SLAB_ZERO);
+					     slab->state == SLAB_ZERO ? PAGE_BLANK : slab->slot);
 		if (err)
 			return err;
 	}
@@ -102,7 +131,7 @@ static int fetch(struct paged_engine *paged, const struct slab *slab, uint32_t p
 {
 	struct page_engine *page_engine = page_engine_of(paged);
 	uint8_t *bytes = page_engine->buffer + (size_t)place * SLAB_BYTES;
-	int err = page_maps__get(page_engine->maps, slab->address, bytes);
+	int err = page_maps__get(page_engine->maps, slab->address, slab->slot, bytes);
 
 	if (!err)
 		*ret_bytes = bytes;
@@ -111,14 +140,15 @@ static int fetch(struct paged_engine *paged, const struct slab *slab, uint32_t p
 
 static int next(struct paged_engine *paged, struct slab *slab, uint8_t **ret_bytes)
 {
-	(void)slab;
+	if (slab->slot == NO_SLOT)
+		slab->slot = 0;
 	*ret_bytes = page_engine_of(paged)->buffer;
 	return 0;
 }
 
 static int keep(struct paged_engine *paged, struct slab *slab, const uint8_t *bytes)
 {
-	return page_maps__put(page_engine_of(paged)->maps, slab->address, bytes);
+	return page_maps__put(page_engine_of(paged)->maps, slab->address, slab->slot, bytes);
 }
 
 static int drop(struct paged_engine *paged, uint64_t start, uint64_t end)
@@ -132,7 +162,10 @@ static const struct paged_ops paged_ops = {
 	.fetch = fetch,
 	.next = next,
 	.keep = keep,
-	.has_places = has_places,
+	.take_slot = take_slot,
+	.give_slot = give_slot,
+	.has_room = has_room,
+	.clear = clear,
 	.drop = drop,
 };
 
@@ -147,15 +180,13 @@ static int collect_read(struct page_engine *page_engine, struct slab *slab, int 
 		slab->state = SLAB_UNREADABLE;
 		paged_engine__flag(paged, slab, SLAB_FAILED);
 		state->operation.absent += SLAB_CHUNKS;
-		/* what an earlier checkpoint has saved of it must not come back */
-		return page_maps__drop(page_engine->maps, slab->address,
-				       slab->address + SLAB_BYTES);
+		return 0;
 	}
 	slab->state = SLAB_PRESENT;
 	state->operation.copied += SLAB_CHUNKS;
 	if (!paged->verify)
 		return 0;
-	code = page_maps__get(page_engine->maps, slab->address, page_engine->buffer);
+	code = page_maps__get(page_engine->maps, slab->address, slab->slot, page_engine->buffer);
 	slab->checksum = slab_checksum((const __u64 *)page_engine->buffer);
 	return code;
 }

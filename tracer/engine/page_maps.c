@@ -17,7 +17,7 @@
 #include "target/reason.h"
 #include <page.bcc.h>
 
-enum { SPARE_PLACES = 256, UNASKED_PLACES = 4096, PROGRAMS = 2 };
+enum { SPARE_PLACES = 256, TWICE_PAGES = 1024, UNASKED_PLACES = 4096, PROGRAMS = 2 };
 
 #define RESERVE_BYTES (256ULL << 20) /* of memory, for all others */
 
@@ -216,15 +216,31 @@ out:
 
 /* ---- the snapshot ---- */
 
+/* In the data, a page has its address for a key, and its place in the low bits. */
+static uint64_t key_of(uint64_t address, uint64_t place)
+{
+	return address | place;
+}
+
 static int delete_all(struct page_maps *maps, const struct intervals *pages)
 {
 	for (size_t i = 0; i < pages->count; i++)
 		for (uint64_t page = pages->items[i].start; page < pages->items[i].end;
 		     page += SLAB_BYTES)
-			if (bpf_map_delete_elem(maps->tables[DATA].inner_fd, &page) &&
-			    errno != ENOENT)
-				return -errno;
+			for (uint32_t place = 0; place < 2; place++) {
+				uint64_t key = key_of(page, place);
+
+				if (bpf_map_delete_elem(maps->tables[DATA].inner_fd, &key) &&
+				    errno != ENOENT)
+					return -errno;
+			}
 	return 0;
+}
+
+/* Places for so many pages, of which some are there twice. */
+static uint64_t places_for(uint64_t pages)
+{
+	return pages + (pages <= TWICE_PAGES ? pages : pages / 2);
 }
 
 /* Has the machine memory for the data of so many pages? The kernel would rather end processes, the
@@ -232,7 +248,14 @@ static int delete_all(struct page_maps *maps, const struct intervals *pages)
 static bool has_memory_for(uint64_t pages)
 {
 	return pages < UNASKED_PLACES ||
-	       (pages + pages / 4) * SLAB_BYTES + RESERVE_BYTES < procfs__available_memory();
+	       places_for(pages) * SLAB_BYTES + RESERVE_BYTES < procfs__available_memory();
+}
+
+static int replace_data(struct page_maps *maps, uint64_t pages)
+{
+	if (pages > UINT32_MAX / 4)
+		return -REASON_SLAB_LIMIT;
+	return replace(&maps->tables[DATA], DATA, places_for(pages) + SPARE_PLACES);
 }
 
 int page_maps__reserve(struct page_maps *maps, const struct intervals *pages)
@@ -242,7 +265,7 @@ int page_maps__reserve(struct page_maps *maps, const struct intervals *pages)
 	int err;
 
 	if (is_unfit(&maps->tables[DATA], count)) {
-		err = has_memory_for(count) ? fit(maps, DATA, count) : -ENOMEM;
+		err = has_memory_for(count) ? replace_data(maps, count) : -ENOMEM;
 		if (err)
 			return err;
 		intervals__clear(&maps->saved);
@@ -258,24 +281,38 @@ int page_maps__reserve(struct page_maps *maps, const struct intervals *pages)
 	return intervals__unite(&maps->saved, pages);
 }
 
-bool page_maps__has_places(const struct page_maps *maps, const struct intervals *pages)
+bool page_maps__has_places(const struct page_maps *maps, const struct intervals *pages,
+			   uint64_t twice)
 {
-	return !is_unfit(&maps->tables[DATA], intervals__bytes(pages) / SLAB_BYTES);
+	uint64_t count = intervals__bytes(pages) / SLAB_BYTES;
+	const struct table *data = &maps->tables[DATA];
+
+	return !is_unfit(data, count) && count + twice <= data->places;
 }
 
-int page_maps__get(const struct page_maps *maps, uint64_t address, uint8_t *ret_bytes)
+int page_maps__get(const struct page_maps *maps, uint64_t address, uint32_t place,
+		   uint8_t *ret_bytes)
 {
-	return bpf_map_lookup_elem(maps->tables[DATA].inner_fd, &address, ret_bytes) ? -errno : 0;
+	uint64_t key = key_of(address, place);
+
+	return bpf_map_lookup_elem(maps->tables[DATA].inner_fd, &key, ret_bytes) ? -errno : 0;
 }
 
-int page_maps__put(struct page_maps *maps, uint64_t address, const uint8_t *bytes)
+int page_maps__put(struct page_maps *maps, uint64_t address, uint32_t place, const uint8_t *bytes)
 {
+	uint64_t key = key_of(address, place);
 	int err = intervals__add(&maps->saved, address, address + SLAB_BYTES);
 
 	if (err)
 		return err;
-	return bpf_map_update_elem(maps->tables[DATA].inner_fd, &address, bytes, BPF_ANY) ? -errno
-											  : 0;
+	return bpf_map_update_elem(maps->tables[DATA].inner_fd, &key, bytes, BPF_ANY) ? -errno : 0;
+}
+
+void page_maps__remove(struct page_maps *maps, uint64_t address, uint32_t place)
+{
+	uint64_t key = key_of(address, place);
+
+	(void)bpf_map_delete_elem(maps->tables[DATA].inner_fd, &key); /* it may not be there */
 }
 
 int page_maps__drop(struct page_maps *maps, uint64_t start, uint64_t end)
@@ -318,7 +355,7 @@ static int make_room(struct page_maps *maps)
 	return 0;
 }
 
-int page_maps__add(struct page_maps *maps, uint64_t address, bool blank)
+int page_maps__add(struct page_maps *maps, uint64_t address, uint64_t place)
 {
 	struct page_area *next;
 
@@ -326,11 +363,11 @@ int page_maps__add(struct page_maps *maps, uint64_t address, bool blank)
 		return -ENOMEM;
 	maps->walk_pages++;
 	next = &maps->walk[maps->walk_areas];
-	if (maps->walk_areas && next[-1].end == address && next[-1].blank == blank) {
+	if (maps->walk_areas && next[-1].end == address && next[-1].place == place) {
 		next[-1].end += SLAB_BYTES;
 		return 0;
 	}
-	*next = (struct page_area){address, address + SLAB_BYTES, blank};
+	*next = (struct page_area){address, address + SLAB_BYTES, place};
 	maps->walk_areas++;
 	return 0;
 }

@@ -25,17 +25,23 @@ struct page_maps;
 int page_maps__open(uint32_t pages_per_poll, bool restore_in_bpf, int continuations_fd,
 		    int moved_fd, struct page_maps **ret_maps);
 
-/* Makes places for these pages (page-aligned), before a checkpoint of them; what is saved of others
- * is dropped. 0; -ENOMEM; -errno. */
+/*
+ * Makes places for these pages (page-aligned), before a checkpoint of them, and for half as many to
+ * be there twice, or all if they are few. What is saved of others is dropped. A page has two places,
+ * 0 and 1: what a checkpoint saves is in one, while the snapshot before it is in the other.
+ * 0; -ENOMEM; -errno.
+ */
 int page_maps__reserve(struct page_maps *maps, const struct intervals *pages);
 
-/* Would page_maps__reserve keep what is saved of these pages? */
-bool page_maps__has_places(const struct page_maps *maps, const struct intervals *pages);
+/* Would page_maps__reserve keep what is saved of these pages, with room for so many in both of
+ * their places? */
+bool page_maps__has_places(const struct page_maps *maps, const struct intervals *pages,
+			   uint64_t twice);
 
-/* Begins an empty walk, and adds the page at address to its end; blank: a restore is to write zeros
- * there. 0 or -ENOMEM. */
+/* Begins an empty walk, and adds the page at address to its end. place: 0 or 1; PAGE_BLANK: a
+ * restore is to write zeros there. 0 or -ENOMEM. */
 void page_maps__begin_walk(struct page_maps *maps);
-int page_maps__add(struct page_maps *maps, uint64_t address, bool blank);
+int page_maps__add(struct page_maps *maps, uint64_t address, uint64_t place);
 
 /*
  * Hands the walk over to the kernel side; target is the process as the kernel knows it.
@@ -51,11 +57,13 @@ int page_maps__code(const struct page_maps *maps, uint32_t number);
 /* Does BPF write, in a restore? */
 bool page_maps__writes(const struct page_maps *maps);
 
-/* Bytes of one page (SLAB_BYTES) in the snapshot: 0 or -errno, -ENOENT if there are none. */
-int page_maps__get(const struct page_maps *maps, uint64_t address, uint8_t *ret_bytes);
-int page_maps__put(struct page_maps *maps, uint64_t address, const uint8_t *bytes);
+/* Bytes of one page (SLAB_BYTES) in one of its places: 0 or -errno, -ENOENT if there are none. */
+int page_maps__get(const struct page_maps *maps, uint64_t address, uint32_t place,
+		   uint8_t *ret_bytes);
+int page_maps__put(struct page_maps *maps, uint64_t address, uint32_t place, const uint8_t *bytes);
+void page_maps__remove(struct page_maps *maps, uint64_t address, uint32_t place);
 
-/* Drops what is saved of [start, end). 0 or -errno. */
+/* Drops what is saved of [start, end), in both places. 0 or -errno. */
 int page_maps__drop(struct page_maps *maps, uint64_t start, uint64_t end);
 
 /* Places for pages in the snapshot; kernel memory of all tables, in bytes. */

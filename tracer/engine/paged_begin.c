@@ -18,7 +18,10 @@ enum {
 	MOST_RESTS = 6,  /* until it was doubled so often */
 };
 
-enum { FEW_PAGES = 64 }; /* are never a crowd */
+enum {
+	FEW_PAGES = 64,    /* are never a crowd */
+	KEPT_PAGES = 1024, /* so many are kept beside those of a checkpoint, whatever it copies */
+};
 
 static int find_pages(struct memory *memory, const struct intervals *ranges,
 		      struct intervals *pages)
@@ -142,7 +145,8 @@ static int ask(struct paged_engine *paged, struct memory *memory)
 
 	if (err)
 		return err;
-	err = dirty_pages__ask(dirty, memory, &paged->saved, &paged->known);
+	err = paged->tracked ? dirty_pages__ask(dirty, memory, &paged->saved, &paged->known)
+			     : dirty_pages__ask_nobody(dirty, memory, &paged->saved, &paged->known);
 	if (err)
 		return err;
 	err = intervals__unite(&dirty->written, &paged->pending);
@@ -180,7 +184,8 @@ static int change_ranges(struct paged_engine *paged, struct memory *memory)
 	err = intervals__subtract(&wanted, &paged->saved, &come);
 	if (err)
 		goto out;
-	err = dirty_pages__cover(&paged->dirty, memory, &wanted);
+	if (paged->tracked)
+		err = dirty_pages__cover(&paged->dirty, memory, &wanted);
 	if (err)
 		goto out;
 	err = find_pages(memory, &come, &pages);
@@ -204,22 +209,11 @@ out:
 	return err;
 }
 
-/* From now on the checkpoint can be taken back, or the snapshot before it is gone. */
-static int begin_revision(struct paged_engine *paged)
-{
-	if (paged->ops->take_slot)
-		return revisions__begin(&paged->revisions, &paged->table, &paged->saved);
-	paged->replaced = true;
-	paged->whole = false;
-	paged->engine.state->valid = 0;
-	return 0;
-}
-
-/* A checkpoint of the pages that may differ from the one before. They are armed first: what is
- * written meanwhile counts as written since. */
+/* A checkpoint of the pages that may differ from the one before, which can be taken back. They are
+ * armed first: what is written meanwhile counts as written since. */
 static int begin_changes(struct paged_engine *paged, struct target *target)
 {
-	int err = begin_revision(paged);
+	int err = revisions__begin(&paged->revisions, &paged->table, &paged->saved);
 
 	if (err)
 		return err;
@@ -230,7 +224,8 @@ static int begin_changes(struct paged_engine *paged, struct target *target)
 	err = paged_list__fill(paged);
 	if (err)
 		return err;
-	err = paged_engine__arm(paged, target);
+	if (paged->tracked)
+		err = paged_engine__arm(paged, target);
 	if (err)
 		return err;
 	err = fault__pass("armed", target->pid);
@@ -261,48 +256,24 @@ static bool is_crowded(struct paged_engine *paged)
 	return true;
 }
 
-static bool are_same(const struct intervals *a, const struct intervals *b)
-{
-	return a->count == b->count &&
-	       (!a->count || !memcmp(a->items, b->items, a->count * sizeof(*a->items)));
-}
-
-/* Can a checkpoint of changed pages use the places of the one before? Not if there are other ranges
- * now. */
-static int has_places(struct paged_engine *paged, bool *ret)
-{
-	struct intervals wanted = {0};
-	int err = 0;
-
-	*ret = true;
-	if (paged->ops->take_slot)
-		return 0;
-	err = find_wanted(paged, &wanted);
-	if (!err)
-		*ret = are_same(&wanted, &paged->saved) && paged->ops->has_places(paged);
-	intervals__clear(&wanted);
-	return err;
-}
-
+/* A checkpoint of few pages, or of few that may differ, keeps the snapshot before it. */
 static int begin_checkpoint(struct paged_engine *paged, struct target *target)
 {
-	struct memory *memory = target->memory;
-	bool fits;
+	bool few = slab_table__pages(&paged->table) <= KEPT_PAGES, crowded;
 	int err;
 
-	if (!paged->tracked || !paged->whole)
-		return begin_whole(paged, memory);
+	if (!paged->whole || (!paged->tracked && !few))
+		return begin_whole(paged, target->memory);
 	err = slab_table__tidy(&paged->table, paged_engine__give_slot, paged);
 	if (err)
 		return err;
-	err = ask(paged, memory);
+	err = ask(paged, target->memory);
 	if (err)
 		return err;
-	err = has_places(paged, &fits);
-	if (err)
-		return err;
-	return is_crowded(paged) || !fits ? begin_whole(paged, memory)
-					  : begin_changes(paged, target);
+	crowded = paged->tracked && is_crowded(paged);
+	if ((crowded && !few) || !paged->ops->has_room(paged))
+		return begin_whole(paged, target->memory);
+	return begin_changes(paged, target);
 }
 
 /* Pages that hold data now and did not at the checkpoint are to read as zeros. */

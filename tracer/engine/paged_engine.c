@@ -20,14 +20,19 @@ void paged_engine__give_slot(struct slab *slab, void *argument)
 {
 	struct paged_engine *paged = argument;
 
-	if (paged->ops->give_slot)
+	if (slab->slot != NO_SLOT)
 		paged->ops->give_slot(paged, slab);
+	slab->slot = NO_SLOT;
 }
 
 void paged_engine__forget(struct paged_engine *paged)
 {
 	struct state *state = paged->engine.state;
 
+	if (paged->ops) {
+		revisions__forget(&paged->revisions, paged_engine__give_slot, paged);
+		paged->ops->clear(paged);
+	}
 	revisions__clear(&paged->revisions);
 	slab_table__clear(&paged->table);
 	intervals__clear(&paged->saved);
@@ -35,8 +40,6 @@ void paged_engine__forget(struct paged_engine *paged)
 	intervals__clear(&paged->added);
 	intervals__clear(&paged->pending);
 	intervals__clear(&paged->hot);
-	if (paged->ops->clear)
-		paged->ops->clear(paged);
 	state->slots = state->visits = state->listed = state->placed = 0;
 	paged->listed = 0;
 	paged->narrow = paged->whole = paged->committed = false;

@@ -52,12 +52,11 @@ static bool is_hot(const struct paged_engine *paged, struct slab *slab)
 	return slab->rounds >= HOT_ROUNDS;
 }
 
-/* An entry becomes another one. What it was is kept, if its slot stays what it is. */
+/* An entry becomes another one. What it was is kept, with its slot. */
 static int change(struct paged_engine *paged, uint32_t index, enum slab_state slab_state)
 {
 	struct slab *slab = paged_engine__slab(paged, index);
-	int err = paged->ops->take_slot ? revisions__keep(&paged->revisions, &paged->table, index)
-					: 0;
+	int err = revisions__keep(&paged->revisions, &paged->table, index);
 
 	if (err)
 		return err;
@@ -67,18 +66,13 @@ static int change(struct paged_engine *paged, uint32_t index, enum slab_state sl
 	return 0;
 }
 
-static int take_slot(struct paged_engine *paged, uint32_t index)
-{
-	return paged->ops->take_slot
-		       ? paged->ops->take_slot(paged, paged_engine__slab(paged, index))
-		       : 0;
-}
-
 int paged_list__make_due(struct paged_engine *paged, uint32_t index)
 {
+	struct slab *slab = paged_engine__slab(paged, index);
+	uint32_t before = slab->slot;
 	int err = change(paged, index, SLAB_DUE);
 
-	return err ? err : take_slot(paged, index);
+	return err ? err : paged->ops->take_slot(paged, slab, before);
 }
 
 /* An entry for a page that the snapshot does not have: at the checkpoint, it was zeros. */
@@ -90,7 +84,7 @@ static int add_page(struct paged_engine *paged, uint64_t address, uint32_t *ret_
 	if (err)
 		return err;
 	if (due)
-		err = take_slot(paged, *ret_index);
+		err = paged->ops->take_slot(paged, paged_engine__slab(paged, *ret_index), NO_SLOT);
 	else
 		err = intervals__add(&paged->added, address, address + SLAB_BYTES);
 	if (err)

@@ -47,7 +47,7 @@ int paged_engine__end_last(struct paged_engine *paged);
 int paged_list__put(struct paged_engine *paged, uint32_t index);
 void paged_list__clear(struct paged_engine *paged);
 
-/* The checkpoint is to read the page of an entry: into a new slot, or into its place. */
+/* The checkpoint is to read the page of an entry: into a new slot. */
 int paged_list__make_due(struct paged_engine *paged, uint32_t index);
 
 /* Adds and lists pages that the snapshot does not have: they were zeros at the checkpoint. */

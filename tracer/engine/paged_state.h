@@ -51,16 +51,16 @@ struct paged_ops { /* where the bytes are; all return 0 or -errno */
 	int (*next)(struct paged_engine *paged, struct slab *slab, uint8_t **ret_bytes);
 	int (*keep)(struct paged_engine *paged, struct slab *slab, const uint8_t *bytes);
 
-	/* A slot for a page, or none for it any more. NULL: pages have places by their addresses,
-	 * and a checkpoint overwrites what the one before has saved. */
-	int (*take_slot)(struct paged_engine *paged, struct slab *slab);
+	/* A slot for a page, which is not the one that it has had, or none for it any more. A page
+	 * that is gone has no bytes in its slot. */
+	int (*take_slot)(struct paged_engine *paged, struct slab *slab, uint32_t before);
 	void (*give_slot)(struct paged_engine *paged, struct slab *slab);
 
-	/* With places by address: are there some for all pages that are known or pending, without
-	 * making new ones for all? */
-	bool (*has_places)(struct paged_engine *paged);
+	/* Is there room for the snapshot with new slots for all pending pages, or can it be made
+	 * without losing the snapshot? */
+	bool (*has_room)(struct paged_engine *paged);
 
-	/* Nothing is saved any more. May be NULL. */
+	/* Nothing is saved any more; the table has its entries still. */
 	void (*clear)(struct paged_engine *paged);
 
 	/* Nothing is saved of [start, end) any more. May be NULL. */

@@ -53,12 +53,13 @@ static int fetch(struct paged_engine *paged, const struct slab *slab, uint32_t p
 	return 0;
 }
 
-static int take_slot(struct paged_engine *paged, struct slab *slab)
+static int take_slot(struct paged_engine *paged, struct slab *slab, uint32_t before)
 {
 	struct slab_engine *slab_engine = slab_engine_of(&paged->engine);
 	uint32_t slot = paged->engine.state->slots;
 	int err;
 
+	(void)before;
 	if (slab_engine->free_count) {
 		slab->slot = slab_engine->free[--slab_engine->free_count];
 		return 0;
@@ -79,8 +80,6 @@ static void give_slot(struct paged_engine *paged, struct slab *slab)
 {
 	struct slab_engine *slab_engine = slab_engine_of(&paged->engine);
 
-	if (slab->slot == NO_SLOT)
-		return;
 	if (slab_engine->free_count == slab_engine->free_room) {
 		uint32_t room = slab_engine->free_room ? 2 * slab_engine->free_room : 1024;
 		uint32_t *more = reallocarray(slab_engine->free, room, sizeof(*more));
@@ -92,7 +91,12 @@ static void give_slot(struct paged_engine *paged, struct slab *slab)
 	}
 	if (slab_engine->free_count < slab_engine->free_room)
 		slab_engine->free[slab_engine->free_count++] = slab->slot;
-	slab->slot = NO_SLOT;
+}
+
+static bool has_room(struct paged_engine *paged)
+{
+	(void)paged;
+	return true;
 }
 
 static void clear(struct paged_engine *paged)
@@ -102,7 +106,7 @@ static void clear(struct paged_engine *paged)
 
 static int next(struct paged_engine *paged, struct slab *slab, uint8_t **ret_bytes)
 {
-	int err = slab->slot == NO_SLOT ? take_slot(paged, slab) : 0;
+	int err = slab->slot == NO_SLOT ? take_slot(paged, slab, NO_SLOT) : 0;
 
 	if (!err)
 		*ret_bytes = extents__slot(&paged->extents, slab->slot);
@@ -126,6 +130,7 @@ static const struct paged_ops paged_ops = {
 	.keep = keep,
 	.take_slot = take_slot,
 	.give_slot = give_slot,
+	.has_room = has_room,
 	.clear = clear,
 };
 

@@ -25,7 +25,7 @@ struct snapshot {
 	uint64_t saved_before; /* the last checkpoint */
 	uint64_t begun;        /* sequence of the operation that was begun last */
 	bool whole;            /* there is a snapshot that can be restored */
-	bool committed;        /* the operation was a checkpoint, and is complete */
+	uint64_t committed;    /* of the checkpoint that became whole last */
 	uint64_t events_lost;  /* of the kernel side's counter, as dealt with */
 };
 
@@ -257,13 +257,31 @@ void snapshot__leave_tracking(struct snapshot *snapshot)
 	paged_engine__leave_tracking(snapshot->pages);
 }
 
+/* A checkpoint that was not finished leaves the snapshot before it, if all of that is there. */
+static void take_back(struct snapshot *snapshot)
+{
+	struct engine *engine;
+
+	for (int i = 0; (engine = next(snapshot, &i));)
+		if (!engine->ops->end(engine, false))
+			snapshot->whole = false;
+	snapshot->state->valid = snapshot->whole;
+}
+
+bool snapshot__is_whole(struct snapshot *snapshot)
+{
+	if (snapshot->whole && !snapshot->state->valid)
+		take_back(snapshot);
+	return snapshot->whole;
+}
+
 int snapshot__begin(struct snapshot *snapshot, struct target *target, enum operation_kind kind)
 {
 	struct engine *engine;
 	int err = 0;
 
+	(void)snapshot__is_whole(snapshot);
 	snapshot->begun = snapshot->state->operation.sequence;
-	snapshot->committed = false;
 	for (int i = 0; !err && (engine = next(snapshot, &i));)
 		if (engine->ops->begin)
 			err = engine->ops->begin(engine, target, kind);
@@ -333,31 +351,27 @@ void snapshot__commit(struct snapshot *snapshot, uint64_t chunks)
 	struct engine *engine;
 
 	for (int i = 0; (engine = next(snapshot, &i));)
-		if (engine->ops->end)
-			(void)engine->ops->end(engine, true);
+		(void)engine->ops->end(engine, true);
 	if (fault__strikes("saved", "damage"))
 		paged_engine__damage(snapshot->pages);
 	snapshot->saved_before = snapshot->saved;
 	snapshot->saved = chunks;
-	snapshot->whole = snapshot->committed = true;
+	snapshot->committed = snapshot->state->operation.sequence;
+	snapshot->whole = true;
 	snapshot->state->valid = 1;
 }
 
 bool snapshot__revert(struct snapshot *snapshot)
 {
-	bool copied = !snapshot->state->valid || snapshot->committed;
-	struct engine *engine;
+	const struct state *state = snapshot->state;
+	bool is_committed = snapshot->committed == state->operation.sequence;
 
-	if (snapshot->begun != snapshot->state->operation.sequence)
+	if (snapshot->begun != state->operation.sequence && state->valid && !is_committed)
 		return snapshot->whole; /* the failed one has changed nothing */
-	for (int i = 0; (engine = next(snapshot, &i));)
-		if (engine->ops->end ? !engine->ops->end(engine, false)
-				     : copied && engine->ranges.count)
-			snapshot->whole = false;
-	if (snapshot->committed)
+	take_back(snapshot);
+	if (is_committed)
 		snapshot->saved = snapshot->saved_before;
-	snapshot->committed = false;
-	snapshot->state->valid = snapshot->whole;
+	snapshot->committed = 0;
 	return snapshot->whole;
 }
 

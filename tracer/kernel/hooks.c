@@ -21,7 +21,7 @@ struct hooks {
 	struct tracer_bpf *object;
 	uint64_t *suspects;
 	uint64_t *slab_list;
-	struct difference *differences; /* NULL where BPF restores */
+	struct difference *differences; /* NULL with nothing else than the list of faults */
 	bool attached;                  /* at least one hook may be */
 };
 
@@ -147,8 +147,8 @@ static int configure(struct tracer_bpf *object, const struct hook_settings *sett
 	err = settings->nothing_else
 		      ? 0
 		      : bpf_map__set_max_entries(object->maps.chunks, settings->ready_chunks);
-	if (!err && !settings->restore_in_bpf)
-		err = bpf_map__set_max_entries(object->maps.differences, DIFFERENCES);
+	if (!err && settings->nothing_else)
+		err = bpf_map__set_max_entries(object->maps.differences, 1);
 	if (!err && settings->list_faults)
 		err = bpf_map__set_max_entries(object->maps.fault_pages, FAULT_PAGES);
 	if (!err && settings->list_faults)
@@ -193,7 +193,7 @@ static int set_up(struct hooks *hooks, const struct hook_settings *settings, con
 	if (!err)
 		err = map_array(object->maps.slab_list, SLABS_LISTED * sizeof(*hooks->slab_list),
 				PROT_READ | PROT_WRITE, (void **)&hooks->slab_list);
-	if (!err && !settings->restore_in_bpf)
+	if (!err && !settings->nothing_else)
 		err = map_array(object->maps.differences, DIFFERENCES * sizeof(*hooks->differences),
 				PROT_READ, (void **)&hooks->differences);
 	return err;

@@ -51,7 +51,7 @@ int hooks__attach_fault_list(struct hooks **ret_hooks);
 struct state *hooks__state(const struct hooks *hooks);
 /* The suspects map as an array of SUSPECT_PAGES. */
 const uint64_t *hooks__suspects(const struct hooks *hooks);
-/* The differences map as an array of DIFFERENCES; NULL where BPF restores. */
+/* The differences map as an array of DIFFERENCES. */
 const struct difference *hooks__differences(const struct hooks *hooks);
 /* The map slab_list as an array of SLABS_LISTED. */
 uint64_t *hooks__slab_list(const struct hooks *hooks);
