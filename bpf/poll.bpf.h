@@ -153,7 +153,7 @@ static __always_inline void checkpoint(void *ctx)
 
 	if (!state.operation.slab_cursor) {
 		state.replaced = 0;
-		state.replacing = state.valid ? state.operation.sequence : 0;
+		state.replacing = state.valid && state.has_slabs ? state.operation.sequence : 0;
 	}
 	state.valid = 0;
 	for (i = 0; IS_STORE_DUE(i); i++)

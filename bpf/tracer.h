@@ -50,8 +50,8 @@
 /* Suspect pages one operation can name; with more, user space looks at every tracked page. */
 #define SUSPECT_PAGES 16384
 
-/* Differences one restore can hand to user space (2 MiB); with more, it reads the whole store. Also
- * the chunks of which a checkpoint keeps what it has replaced; with more, it cannot be taken back. */
+/* Differences one restore can hand to user space (2 MiB); with more, it reads the whole store. A
+ * checkpoint keeps what it replaces of so many chunks; with more, it cannot be taken back. */
 #define DIFFERENCES 8192
 
 /* Absent pages that an operation remembers, to save a fault for each of their chunks. */
@@ -267,7 +267,7 @@ struct state { /* shared memory between both sides: the BPF object's .bss */
 	__u64 mappings_version; /* of the target's mappings, at the last poll of a request */
 	__u64 answered;         /* sequence of the last operation that has its answer */
 	__u64 replaced;         /* chunks that the last checkpoint has replaced */
-	__u64 replacing;        /* its sequence; 0: there was no snapshot before it */
+	__u64 replacing;        /* its sequence; 0: what it replaces is not kept */
 	__u32 target;  /* thread group id as the kernel sees it; 0: none yet; NO_TARGET: no more */
 	__u32 child;   /* run mode: the child's pid in the tracer's PID namespace */
 	__u32 valid;   /* the chunks hold a whole snapshot */

@@ -437,7 +437,7 @@ static void finish(struct operations *operations)
 	}
 	row.status = STATUS_OK;
 	if (restore)
-		operations->state->quiet = !result.moved;
+		operations->state->quiet = operations->state->has_slabs && !result.moved;
 	if (reply__check(&operations->reply, &row))
 		return;
 	if (!restore) {

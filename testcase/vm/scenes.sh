@@ -151,7 +151,7 @@ echo 60000 >$khugepaged/scan_sleep_millisecs
 
 # a checkpoint fails after its copy, and the one before it is restored
 expected=125
-for engine in slab page chunk; do
+for engine in slab page; do
 	run "$engine: kept few-pages" env TRACER_FAULT=replaced:fail ./tracer -q -o /tmp/report.csv \
 		-e "$engine" -- workloads/kept few-pages
 done

@@ -83,8 +83,8 @@ void snapshot__commit(struct snapshot *snapshot, uint64_t chunks);
  * whether it is. */
 bool snapshot__revert(struct snapshot *snapshot);
 
-/* Is there a snapshot that can be restored? A checkpoint that another request has overtaken is taken
- * back. */
+/* Is there a snapshot that can be restored? A checkpoint that another request has overtaken is
+ * taken back. */
 bool snapshot__is_whole(struct snapshot *snapshot);
 
 /* How the last operation found the pages that may differ from the snapshot, and the number of pages
