@@ -27,8 +27,8 @@ int page_maps__open(uint32_t pages_per_poll, bool restore_in_bpf, int continuati
 
 /*
  * Makes places for these pages (page-aligned), before a checkpoint of them, and for half as many
- * to be there twice, or all if they are few. What is saved of others is dropped. A page has two places,
- * 0 and 1: what a checkpoint saves is in one, while the snapshot before it is in the other.
+ * to be there twice, or all if they are few. What is saved of others is dropped. A page has two
+ * places, 0 and 1: a checkpoint saves it in one, while the snapshot before it has it in the other.
  * 0; -ENOMEM; -errno.
  */
 int page_maps__reserve(struct page_maps *maps, const struct intervals *pages);
