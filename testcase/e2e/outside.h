@@ -52,8 +52,8 @@ static inline void outside__need(int condition, const char *what)
 	exit(3);
 }
 
-/* Two calls count as the same: one that the kernel would resume, which ends with EINTR after a
- * rollback, and one that ends with EINTR at any stop, which is made again. */
+/* A call that the kernel would resume ends with EINTR after a rollback. One that ends with EINTR at
+ * any stop is made again. Both count as the same. */
 static inline void outside__read_thread(pid_t tid, struct outside_thread *thread)
 {
 	struct __ptrace_rseq_configuration rseq = {0};

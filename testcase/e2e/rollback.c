@@ -119,8 +119,8 @@ static void stop(void)
 	wait_stop();
 }
 
-/* Lets it make some steps. SIGCONT is sent again as long as it is stopped: on a busy machine, one
- * that comes just after a tracer has let go of a stopped process was seen to have no effect. */
+/* Lets it make some steps. SIGCONT is sent again as long as it is stopped: on a busy machine, a
+ * SIGCONT just after a tracer has let go of a stopped process was seen to have no effect. */
 static void run(void)
 {
 	const uint64_t *steps = (const uint64_t *)board->steps;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * Tests of libckpt/history: the names that images get, the images that are removed, the parents
- * that increments keep, and files that are not of the history. An "image" is a file with a number
- * in it.
+ * Tests of libckpt/history: which names images get, which images are removed, and which parents
+ * increments keep. Files that are not of the history stay. An "image" is a file with a number in
+ * it.
  */
 #include <fcntl.h>
 #include <stdlib.h>

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * Tests of write tracking from outside: a child does to its memory what the test orders, and the
- * whole of it is compared with what it was when it was armed. A page that differs must be among
- * those that may have changed. First each pitfall alone, then a sequence of all of them, then
- * writes that never pause. Each is done in each way that the kernel has.
+ * Tests of write tracking from outside: a child does to its memory what the test orders. All of it
+ * is compared with what it was when it was armed. A page that differs must be among those that may
+ * have changed. First each pitfall alone, then a sequence of all of them, then writes that never
+ * pause. Each is done in each way that the kernel has.
  */
 #include <errno.h>
 #include <fcntl.h>
