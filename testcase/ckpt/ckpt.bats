@@ -923,6 +923,9 @@ restart_in_background()
 	cat out.then >out
 	"${under[@]}" "$RESTART" image 2>restart.err </dev/null
 	[ ! -s restart.err ]
+	cat out.then >out
+	setpriv --regid 65534 --clear-groups "$RESTART" image 2>restart.err </dev/null
+	grep -x 'restart: warning: the process was of group 0, and goes on as group 65534' restart.err
 }
 
 @test 'brought back: what prctl was told, memory policies, seals, mlockall, coredump_filter' {
@@ -1385,6 +1388,14 @@ assert len(json.load(sys.stdin)["threads"]) >= 9'
 	pid=$!
 	wait_for 'it to be ready' grep -qs ready out
 	expect_message 'there is no /proc to list the threads from; mount it (mount -t proc proc /proc): '
+	expect_unharmed
+}
+
+@test 'memory to come is locked, and the limit of locked memory is too low' {
+	[ "$(id -u)" -eq 0 ] || skip 'needs root'
+	under=(prlimit --memlock=4194304 setpriv --bounding-set=-ipc_lock)
+	start sealed
+	expect_message 'no 96 MiB to work in, for memory to come is locked (mlockall); raise the limit (ulimit -l): '
 	expect_unharmed
 }
 

@@ -21,7 +21,6 @@
 #include <sys/resource.h>
 #include <sys/shm.h>
 #include <sys/syscall.h>
-#include <sys/utsname.h>
 #include <sys/wait.h>
 #include <time.h>
 
@@ -171,16 +170,6 @@ static bool has_page(const void *at)
 	return entry >> 56 & 1; /* PM_MMAP_EXCLUSIVE */
 }
 
-/* Before Linux 6.7, all pages of locked memory are there once an image was written. */
-static bool stays_lazy(void)
-{
-	struct utsname system;
-	int major = 0, minor = 0;
-
-	must(uname(&system) == 0 && sscanf(system.release, "%d.%d", &major, &minor) == 2);
-	return major > 6 || (major == 6 && minor >= 7);
-}
-
 static void settings(void)
 {
 	enum { OF_PROCESS = 1, IO_IDLE = 3 << 13 }; /* ioprio_set(2) */
@@ -221,8 +210,7 @@ static void settings(void)
 	say("ready");
 	wait_for_finish();
 	check(*secret == 23 && is_wiped(secret) && locked_kib() == 4 + 23 * 4);
-	check(*locked == 23 && has_page(locked));
-	check(!stays_lazy() || !has_page(locked + 22 * PAGE));
+	check(*locked == 23 && has_page(locked) && !has_page(locked + 22 * PAGE));
 	check(getpriority(PRIO_PROCESS, 0) == 3 && sched_getscheduler(0) == SCHED_OTHER);
 	check(syscall(SYS_ioprio_get, OF_PROCESS, 0) == IO_IDLE);
 	for (int i = 1; i < 230; i++)

@@ -9,6 +9,8 @@
 #include <stdint.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include "slab/slab_heap.h"
 
@@ -34,11 +36,26 @@ static int put(void *start, size_t bytes, void *argument)
 	return 0;
 }
 
+/* After mlockall(2) with MCL_FUTURE, all pages of memory that can be used are there at once. So it
+ * cannot be used until it is unlocked. */
+static void *map_unlocked(size_t bytes)
+{
+	void *base =
+		mmap(NULL, bytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+	if (base == MAP_FAILED)
+		return base;
+	(void)syscall(SYS_munlock, base, bytes);
+	if (syscall(SYS_mprotect, base, bytes, PROT_READ | PROT_WRITE) == 0)
+		return base;
+	(void)munmap(base, bytes);
+	return MAP_FAILED;
+}
+
 int arena__open(struct arena *arena, size_t bytes)
 {
 	const struct slab_memory memory = {.get = get, .put = put, .argument = arena};
-	void *base = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
-			  MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	void *base = map_unlocked(bytes);
 	int err;
 
 	*arena = (struct arena){0};

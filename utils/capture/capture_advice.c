@@ -8,8 +8,10 @@
 #include <fcntl.h>
 #include <stdbool.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include "base/nocancel.h"
+#include "base/page.h"
 #include "capture/proc_text.h"
 #include "image/image_advice.h"
 
@@ -75,6 +77,34 @@ static size_t take_lines(struct walk *w, char *buffer, size_t bytes)
 	return bytes == BUFFER_BYTES ? 0 : bytes;
 }
 
+/* Is a page of a mapping absent? bytes: room for a byte of each page. */
+static bool has_absent(const struct image_mapping *m, char *bytes)
+{
+	for (uint64_t at = m->start, part; at < m->end; at += part) {
+		part = m->end - at;
+		if (part > (uint64_t)BUFFER_BYTES * PAGE_BYTES)
+			part = (uint64_t)BUFFER_BYTES * PAGE_BYTES;
+		if (mincore((void *)at, part, (unsigned char *)bytes) < 0) /* NOLINT */
+			return false;
+		for (uint64_t i = 0; i < part / PAGE_BYTES; i++) {
+			if (!(bytes[i] & 1))
+				return true;
+		}
+	}
+	return false;
+}
+
+/* Before Linux 6.7, nothing tells that memory is locked page by page, as it is used. But mlock(2)
+ * without MLOCK_ONFAULT leaves no page absent. */
+static void find_locked_on_use(struct image *image, char *buffer)
+{
+	for (size_t i = 0; i < image->mapping_count; i++) {
+		if ((image->advice[i] & IMAGE_ADVICE_LOCKED) &&
+		    has_absent(&image->mappings[i], buffer))
+			image->advice[i] |= IMAGE_ADVICE_LOCKED_ON_USE;
+	}
+}
+
 int capture_advice__add(struct capture *c)
 {
 	struct walk walk = {.image = c->image};
@@ -96,5 +126,6 @@ int capture_advice__add(struct capture *c)
 		bytes = take_lines(&walk, buffer, bytes + (size_t)n);
 	n = n < 0 ? -errno : 0;
 	(void)nocancel__close(fd);
+	find_locked_on_use(c->image, buffer);
 	return (int)n;
 }

@@ -147,6 +147,9 @@ int save__describe(struct saving *s, const struct save_request *request)
 	s->memory.mem_fd = s->memory.pagemap_fd = -1;
 	begin_step(s, "no 96 MiB of addresses to work in; raise the limit (ulimit -v)");
 	err = arena__open(&s->arena, ARENA_BYTES);
+	if (err == -EAGAIN) /* mmap(2): too much memory would be locked */
+		begin_step(s, "no 96 MiB to work in, for memory to come is locked (mlockall); "
+			      "raise the limit (ulimit -l)");
 	if (err)
 		return err;
 	s->image = arena__take(&s->arena, sizeof(*s->image));

@@ -171,6 +171,7 @@ static void warn_of_strangers(const struct image_chain *chain)
 	const struct image *image = chain->images[0];
 	const struct image_rights *rights = &image->rights;
 	const uid_t user = rights->are_known ? rights->euid : image->process.uid;
+	const gid_t group = rights->are_known ? rights->egid : image->process.gid;
 	const uid_t self = geteuid();
 
 	for (size_t i = 0; i < chain->count; i++) {
@@ -183,6 +184,8 @@ static void warn_of_strangers(const struct image_chain *chain)
 	}
 	if (user != self)
 		log__warn("the process was of user %u, and goes on as user %u", user, self);
+	else if (group != getegid())
+		log__warn("the process was of group %u, and goes on as group %u", group, getegid());
 	else if (rights->are_known && read_capabilities() & ~rights->permitted)
 		log__warn("the process had given up rights (capabilities), and goes on with all "
 			  "that restart has; setpriv(1) starts restart without them");
