@@ -1569,7 +1569,7 @@ os.wait()' >out 2>err
 	[ "$(wc -l <restart.err)" -eq 1 ]
 }
 
-@test 'nothing is left of the workspace of the image' {
+@test 'nothing is left of the arena of the image' {
 	start CKPT_INCREMENTAL=1 count
 	next_image
 	kill -KILL "$pid"

@@ -300,7 +300,7 @@ static bool end(struct engine *engine, bool good)
 
 /* ---- the engine ---- */
 
-static int visit(struct engine *engine, block_visitor *each, void *argument)
+static int visit(struct engine *engine, saved_visitor *each, void *argument)
 {
 	return chunk_snapshot__visit(chunk_engine_of(engine)->snapshot, &engine->ranges, each,
 				     argument);

@@ -329,12 +329,12 @@ int chunk_snapshot__put_back(struct chunk_snapshot *snapshot, const struct diffe
 }
 
 int chunk_snapshot__visit(struct chunk_snapshot *snapshot, const struct intervals *ranges,
-			  block_visitor *each, void *argument)
+			  saved_visitor *each, void *argument)
 {
-	static const enum block_state states[] = {[CHUNK_EMPTY] = BLOCK_EMPTY,
-						  [CHUNK_PRESENT] = BLOCK_PRESENT,
-						  [CHUNK_ABSENT] = BLOCK_ZERO,
-						  [CHUNK_UNREADABLE] = BLOCK_UNREADABLE};
+	static const enum saved_state states[] = {[CHUNK_EMPTY] = SAVED_EMPTY,
+						  [CHUNK_PRESENT] = SAVED_PRESENT,
+						  [CHUNK_ABSENT] = SAVED_ZERO,
+						  [CHUNK_UNREADABLE] = SAVED_UNREADABLE};
 	int err = flatten(snapshot, ranges);
 
 	if (err)
@@ -344,7 +344,7 @@ int chunk_snapshot__visit(struct chunk_snapshot *snapshot, const struct interval
 		uint64_t index = range->index;
 
 		for (uint64_t base = range->base; base < range->end; base += CHUNK_BYTES, index++) {
-			const struct block block = {
+			const struct saved saved = {
 				.bytes = snapshot->bytes + index * CHUNK_BYTES,
 				.address = base,
 				.length = CHUNK_BYTES,
@@ -352,7 +352,7 @@ int chunk_snapshot__visit(struct chunk_snapshot *snapshot, const struct interval
 				.state = states[snapshot->states[index]],
 			};
 
-			each(&block, argument);
+			each(&saved, argument);
 		}
 	}
 	return 0;

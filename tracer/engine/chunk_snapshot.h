@@ -69,7 +69,7 @@ int chunk_snapshot__put_back(struct chunk_snapshot *snapshot, const struct diffe
 
 /* See visit in engine.h. ranges: all that is tracked. */
 int chunk_snapshot__visit(struct chunk_snapshot *snapshot, const struct intervals *ranges,
-			  block_visitor *each, void *argument);
+			  saved_visitor *each, void *argument);
 
 /* chunk_snapshot__free(NULL) is harmless; the stores stay. */
 void chunk_snapshot__free(struct chunk_snapshot *snapshot);

@@ -243,8 +243,10 @@ int dirty_pages__cover(struct dirty_pages *dirty, struct memory *memory,
 	intervals__clear(&dirty->armed);
 	dirty->armed = armed;
 	err = intervals__subtract(ranges, &dirty->armed, &rest);
-	if (!err)
-		err = cover_ranges(dirty, memory, &rest);
+	if (err)
+		goto out;
+	err = cover_ranges(dirty, memory, &rest);
+out:
 	intervals__clear(&rest);
 	return err;
 }
@@ -300,10 +302,15 @@ int dirty_pages__arm(struct dirty_pages *dirty, struct memory *memory,
 		return err;
 	}
 	err = intervals__intersect(pages, &dirty->armed, &due);
-	if (!err && spared)
+	if (err)
+		goto out;
+	if (spared) {
 		err = intervals__subtract(&dirty->armed, spared, &allowed);
-	if (!err)
-		err = arm_runs(dirty, memory__pagemap(memory), &due, spared ? &allowed : &due);
+		if (err)
+			goto out;
+	}
+	err = arm_runs(dirty, memory__pagemap(memory), &due, spared ? &allowed : &due);
+out:
 	intervals__clear(&due);
 	intervals__clear(&allowed);
 	return err;
@@ -353,8 +360,9 @@ static int add_common(struct intervals *set, const struct intervals *a, const st
 	struct intervals both = {0};
 	int err = intervals__intersect(a, b, &both);
 
-	if (!err)
-		err = intervals__unite(set, &both);
+	if (err)
+		return err;
+	err = intervals__unite(set, &both);
 	intervals__clear(&both);
 	return err;
 }

@@ -23,22 +23,22 @@
 
 struct engine;
 
-enum block_state {
-	BLOCK_EMPTY,      /* mapped since the checkpoint */
-	BLOCK_PRESENT,    /* bytes hold what was saved */
-	BLOCK_ZERO,       /* never touched, or zeros: nothing is kept of it */
-	BLOCK_UNREADABLE, /* nobody could read it */
+enum saved_state {
+	SAVED_EMPTY,      /* mapped since the checkpoint */
+	SAVED_PRESENT,    /* bytes hold what was saved */
+	SAVED_ZERO,       /* never touched, or zeros: nothing is kept of it */
+	SAVED_UNREADABLE, /* nobody could read it */
 };
 
-struct block {                /* a piece of the snapshot: a chunk or a page */
+struct saved {                /* a chunk or a page of the snapshot */
 	const uint8_t *bytes; /* length of them, during the call; NULL: none are kept */
 	uint64_t address;
 	uint32_t length; /* CHUNK_BYTES or SLAB_BYTES */
 	uint32_t first;  /* bytes before this offset are not ours */
-	enum block_state state;
+	enum saved_state state;
 };
 
-typedef void block_visitor(const struct block *block, void *argument);
+typedef void saved_visitor(const struct saved *saved, void *argument);
 
 struct engine_result {   /* what user space did to finish an operation, in chunks */
 	uint64_t moved;  /* read or written */
@@ -92,9 +92,9 @@ struct engine_ops {
 	 * whole, and is taken back. Returns whether there is something that can be restored. */
 	bool (*end)(struct engine *engine, bool good);
 
-	/* Calls each for every block of the snapshot, in address order. Pages that restores have
-	 * found since come last. */
-	int (*visit)(struct engine *engine, block_visitor *each, void *argument);
+	/* Calls each for every chunk or page of the snapshot, in address order. Pages that restores
+	 * have found since come last. */
+	int (*visit)(struct engine *engine, saved_visitor *each, void *argument);
 
 	void (*account)(const struct engine *engine, account_visitor *each, void *argument);
 

@@ -170,17 +170,17 @@ int paged_engine__saved_bytes(struct paged_engine *paged, const struct slab *sla
 	return 0;
 }
 
-int paged_engine__visit(struct engine *engine, block_visitor *each, void *argument)
+int paged_engine__visit(struct engine *engine, saved_visitor *each, void *argument)
 {
-	static const enum block_state states[] = {[SLAB_DUE] = BLOCK_EMPTY,
-						  [SLAB_PRESENT] = BLOCK_PRESENT,
-						  [SLAB_ZERO] = BLOCK_ZERO,
-						  [SLAB_UNREADABLE] = BLOCK_UNREADABLE};
+	static const enum saved_state states[] = {[SLAB_DUE] = SAVED_EMPTY,
+						  [SLAB_PRESENT] = SAVED_PRESENT,
+						  [SLAB_ZERO] = SAVED_ZERO,
+						  [SLAB_UNREADABLE] = SAVED_UNREADABLE};
 	struct paged_engine *paged = paged_engine__of(engine);
 
 	for (uint32_t i = 0; i < engine->state->slabs; i++) {
 		const struct slab *slab = paged_engine__slab(paged, i);
-		struct block block = {.address = slab->address,
+		struct saved saved = {.address = slab->address,
 				      .length = SLAB_BYTES,
 				      .state = states[slab->state]};
 		uint8_t *bytes;
@@ -192,9 +192,9 @@ int paged_engine__visit(struct engine *engine, block_visitor *each, void *argume
 			err = paged->ops->fetch(paged, slab, 0, &bytes);
 			if (err)
 				return err;
-			block.bytes = bytes;
+			saved.bytes = bytes;
 		}
-		each(&block, argument);
+		each(&saved, argument);
 	}
 	return 0;
 }

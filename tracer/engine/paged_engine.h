@@ -24,7 +24,7 @@ bool paged_engine__is_left(struct engine *engine, struct target *target);
 int paged_engine__repair(struct engine *engine, struct target *target,
 			 struct engine_result *result);
 bool paged_engine__end(struct engine *engine, bool good);
-int paged_engine__visit(struct engine *engine, block_visitor *each, void *argument);
+int paged_engine__visit(struct engine *engine, saved_visitor *each, void *argument);
 
 /* Before a checkpoint, while no thread of the target is held: looks how writes of the target can be
  * tracked, unless that is known or does not pay for so many pages. */

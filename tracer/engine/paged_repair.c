@@ -84,8 +84,8 @@ static int compare_page(struct paged_engine *paged, uint64_t address, const uint
 }
 
 /* Notes the pages of [start, end), at most READ_PAGES, that differ. */
-static int compare_piece(struct paged_engine *paged, struct memory *memory, uint64_t start,
-			 uint64_t end, bool flag)
+static int compare_few(struct paged_engine *paged, struct memory *memory, uint64_t start,
+		       uint64_t end, bool flag)
 {
 	static uint8_t bytes[READ_PAGES * SLAB_BYTES];
 	int err = memory__read(memory, start, bytes, end - start);
@@ -94,7 +94,7 @@ static int compare_piece(struct paged_engine *paged, struct memory *memory, uint
 		return err;
 	if (err && end - start > SLAB_BYTES) { /* one of them cannot be read */
 		for (err = 0; start < end && !err; start += SLAB_BYTES)
-			err = compare_piece(paged, memory, start, start + SLAB_BYTES, flag);
+			err = compare_few(paged, memory, start, start + SLAB_BYTES, flag);
 		return err;
 	}
 	if (err) {
@@ -118,8 +118,8 @@ static int compare_pages(struct paged_engine *paged, struct memory *memory,
 		const struct interval *run = &pages->items[i];
 
 		for (uint64_t at = run->start; at < run->end && !err; at += most)
-			err = compare_piece(paged, memory, at,
-					    run->end - at < most ? run->end : at + most, flag);
+			err = compare_few(paged, memory, at,
+					  run->end - at < most ? run->end : at + most, flag);
 	}
 	return err;
 }

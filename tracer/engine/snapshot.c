@@ -405,7 +405,7 @@ bool snapshot__provide(struct snapshot *snapshot, struct target *target)
 
 /* ---- what there is ---- */
 
-int snapshot__visit(struct snapshot *snapshot, block_visitor *each, void *argument)
+int snapshot__visit(struct snapshot *snapshot, saved_visitor *each, void *argument)
 {
 	struct engine *engine;
 	int err = 0;

@@ -103,8 +103,8 @@ bool snapshot__provide(struct snapshot *snapshot, struct target *target);
 int snapshot__ranges(const struct snapshot *snapshot, bool with_reserved, struct intervals *ranges);
 size_t snapshot__range_count(const struct snapshot *snapshot);
 
-/* Calls each for every block, engine by engine. 0 or -errno. */
-int snapshot__visit(struct snapshot *snapshot, block_visitor *each, void *argument);
+/* Calls each for every chunk and page, engine by engine. 0 or -errno. */
+int snapshot__visit(struct snapshot *snapshot, saved_visitor *each, void *argument);
 
 /* The bytes of a page of the snapshot, valid until the next call. 0, -ENOENT or -errno. */
 int snapshot__read_page(struct snapshot *snapshot, uint64_t address, const uint8_t **ret_bytes);

@@ -138,21 +138,28 @@ static int choose_programs(const struct tracer_bpf *object, const struct hook_se
 	return 0;
 }
 
+/* Maps that are not needed stay small. */
+static int set_sizes(struct tracer_bpf *object, const struct hook_settings *settings)
+{
+	int err;
+
+	if (settings->nothing_else)
+		err = bpf_map__set_max_entries(object->maps.differences, 1);
+	else
+		err = bpf_map__set_max_entries(object->maps.chunks, settings->ready_chunks);
+	if (err || !settings->list_faults)
+		return err;
+	err = bpf_map__set_max_entries(object->maps.fault_pages, FAULT_PAGES);
+	return err ? err : bpf_map__set_max_entries(object->maps.fault_threads, FAULT_THREADS);
+}
+
 static int configure(struct tracer_bpf *object, const struct hook_settings *settings,
 		     const struct kernel_facts *facts)
 {
 	int err;
 
 	set_constants(object, settings, facts);
-	err = settings->nothing_else
-		      ? 0
-		      : bpf_map__set_max_entries(object->maps.chunks, settings->ready_chunks);
-	if (!err && settings->nothing_else)
-		err = bpf_map__set_max_entries(object->maps.differences, 1);
-	if (!err && settings->list_faults)
-		err = bpf_map__set_max_entries(object->maps.fault_pages, FAULT_PAGES);
-	if (!err && settings->list_faults)
-		err = bpf_map__set_max_entries(object->maps.fault_threads, FAULT_THREADS);
+	err = set_sizes(object, settings);
 	return err ? err : choose_programs(object, settings, facts);
 }
 
@@ -183,20 +190,24 @@ static int set_up(struct hooks *hooks, const struct hook_settings *settings, con
 	const struct tracer_bpf *object = hooks->object;
 	int err = install(object, object->progs.poll, CONTINUE_POLL);
 
-	if (!err && settings->restore_in_bpf)
-		err = install(object, object->progs.restore, CONTINUE_RESTORE);
 	if (err)
 		return err;
+	if (settings->restore_in_bpf) {
+		err = install(object, object->progs.restore, CONTINUE_RESTORE);
+		if (err)
+			return err;
+	}
 	*step = "map the arrays of";
 	err = map_array(object->maps.suspects, SUSPECT_PAGES * sizeof(*hooks->suspects), PROT_READ,
 			(void **)&hooks->suspects);
-	if (!err)
-		err = map_array(object->maps.slab_list, SLABS_LISTED * sizeof(*hooks->slab_list),
-				PROT_READ | PROT_WRITE, (void **)&hooks->slab_list);
-	if (!err && !settings->nothing_else)
-		err = map_array(object->maps.differences, DIFFERENCES * sizeof(*hooks->differences),
-				PROT_READ, (void **)&hooks->differences);
-	return err;
+	if (err)
+		return err;
+	err = map_array(object->maps.slab_list, SLABS_LISTED * sizeof(*hooks->slab_list),
+			PROT_READ | PROT_WRITE, (void **)&hooks->slab_list);
+	if (err || settings->nothing_else)
+		return err;
+	return map_array(object->maps.differences, DIFFERENCES * sizeof(*hooks->differences),
+			 PROT_READ, (void **)&hooks->differences);
 }
 
 /* What the user can do about it. */
@@ -264,8 +275,9 @@ int hooks__attach_fault_list(struct hooks **ret_hooks)
 	struct stat status;
 	int err = kernel_check__privileges();
 
-	if (!err)
-		err = kernel_check__tracefs();
+	if (err)
+		return err;
+	err = kernel_check__tracefs();
 	if (err)
 		return err;
 	if (stat("/proc/self/ns/pid", &status))

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * The snapshot as text, one line for each range and block.
+ * The snapshot as text, one line for each range, chunk and page.
  */
 #include "report/map_log.h"
 
@@ -10,17 +10,17 @@
 #include <unistd.h>
 #include <zlib.h>
 
-static void write_block(const struct block *block, void *argument)
+static void write_saved(const struct saved *saved, void *argument)
 {
 	static const char *const chunk_states[] = {"empty", "present", "absent", "unreadable"};
 	static const char *const slab_states[] = {"due", "present", "zero", "unreadable"};
-	bool is_chunk = block->length == CHUNK_BYTES;
+	bool is_chunk = saved->length == CHUNK_BYTES;
 	FILE *out = argument;
 
-	fprintf(out, "%s %#lx %s", is_chunk ? "chunk" : "slab", (unsigned long)block->address,
-		(is_chunk ? chunk_states : slab_states)[block->state]);
-	if (block->bytes)
-		fprintf(out, " %08lx", crc32(crc32(0, NULL, 0), block->bytes, block->length));
+	fprintf(out, "%s %#lx %s", is_chunk ? "chunk" : "slab", (unsigned long)saved->address,
+		(is_chunk ? chunk_states : slab_states)[saved->state]);
+	if (saved->bytes)
+		fprintf(out, " %08lx", crc32(crc32(0, NULL, 0), saved->bytes, saved->length));
 	fputc('\n', out);
 }
 
@@ -41,7 +41,7 @@ static int write_all(FILE *out, const struct target *target, struct snapshot *sn
 			(unsigned long)ranges.items[i].end,
 			(unsigned long)(ranges.items[i].end - ranges.items[i].start));
 	if (!err)
-		err = snapshot__visit(snapshot, write_block, out);
+		err = snapshot__visit(snapshot, write_saved, out);
 	intervals__clear(&ranges);
 	return err;
 }

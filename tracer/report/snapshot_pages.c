@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * See snapshot_pages.h. Each engine visits its blocks in address order, one engine after the other.
+ * See snapshot_pages.h. Each engine shows what it has in address order, one engine after the other.
  */
 #include "report/snapshot_pages.h"
 
@@ -53,22 +53,22 @@ static struct page *page_of_chunk(struct snapshot_pages *pages, uint64_t address
 	return add_owned(pages, page__start(address));
 }
 
-static void take_block(const struct block *block, void *argument)
+static void take_saved(const struct saved *saved, void *argument)
 {
 	struct snapshot_pages *pages = argument;
 	struct page *page;
 
-	if (block->state == BLOCK_ZERO)
+	if (saved->state == SAVED_ZERO)
 		return;
-	page = block->length == PAGE_BYTES ? add_page(pages, block->address)
-					   : page_of_chunk(pages, block->address);
+	page = saved->length == PAGE_BYTES ? add_page(pages, saved->address)
+					   : page_of_chunk(pages, saved->address);
 	if (!page)
 		return;
-	if (block->state != BLOCK_PRESENT) /* unreadable, or mapped since the checkpoint */
+	if (saved->state != SAVED_PRESENT) /* unreadable, or mapped since the checkpoint */
 		page->kind = PAGE_LOST;
 	else if (page->owned)
-		memcpy(page->owned + block->address % PAGE_BYTES + block->first,
-		       block->bytes + block->first, block->length - block->first);
+		memcpy(page->owned + saved->address % PAGE_BYTES + saved->first,
+		       saved->bytes + saved->first, saved->length - saved->first);
 }
 
 static int compare_pages(const void *a, const void *b)
@@ -119,7 +119,7 @@ static void sort(struct snapshot_pages *pages)
 int snapshot_pages__collect(struct snapshot_pages *pages, struct snapshot *snapshot,
 			    const struct page_head *heads, size_t head_count)
 {
-	int err = snapshot__visit(snapshot, take_block, pages);
+	int err = snapshot__visit(snapshot, take_saved, pages);
 
 	if (!err)
 		err = pages->err;

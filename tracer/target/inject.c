@@ -226,10 +226,12 @@ static int prepare(struct inject *inject)
 {
 	int err = keep_state(inject);
 
-	if (!err)
-		err = check_kind(inject);
-	if (!err)
-		err = check_filters(inject);
+	if (err)
+		return err;
+	err = check_kind(inject);
+	if (err)
+		return err;
+	err = check_filters(inject);
 	return err ? err : find_site(inject);
 }
 

@@ -108,7 +108,7 @@ static size_t mark_own(struct image_mapping *items, size_t i, const struct image
 		items[i + count++].end = run->start;
 	}
 	items[i + count] = whole;
-	items[i + count].flags |= IMAGE_SCRATCH;
+	items[i + count].flags |= IMAGE_ARENA;
 	if (items[i + count].start < run->start)
 		items[i + count].start = run->start;
 	if (items[i + count].end > run->end)

@@ -116,7 +116,7 @@ static int add_settings(struct capture *c, const struct stopped_thread *threads,
 /* Lists the policies of mappings. Returns how many there are; policies: room for them, or NULL. */
 static size_t list_policies(const struct image *image, struct image_policy *policies)
 {
-	const uint32_t kernels = IMAGE_VDSO | IMAGE_VVAR | IMAGE_VSYSCALL | IMAGE_SCRATCH;
+	const uint32_t kernels = IMAGE_VDSO | IMAGE_VVAR | IMAGE_VSYSCALL | IMAGE_ARENA;
 	size_t count = 0;
 
 	for (size_t i = 0; i < image->mapping_count; i++) {

@@ -12,7 +12,7 @@ enum { MISSING_MAX = IMAGE_SEGMENTS_MAX };
 
 bool segments__is_saved(const struct image_mapping *mapping)
 {
-	return !(mapping->flags & (IMAGE_VVAR | IMAGE_VSYSCALL | IMAGE_SCRATCH));
+	return !(mapping->flags & (IMAGE_VVAR | IMAGE_VSYSCALL | IMAGE_ARENA));
 }
 
 bool segments__is_anonymous(const struct image_mapping *mapping)

@@ -106,7 +106,7 @@ enum {
 	IMAGE_VSYSCALL = 1 << 8, /* by name only */
 	IMAGE_FILE = 1 << 9,     /* a file, at `path` */
 	IMAGE_DELETED = 1 << 10, /* the file had been deleted */
-	IMAGE_SCRATCH = 1 << 11, /* the writer's own memory: its contents do not matter */
+	IMAGE_ARENA = 1 << 11,   /* the writer's own memory: its contents do not matter */
 	IMAGE_MAPPING_FLAGS = (1 << 12) - 1,
 };
 

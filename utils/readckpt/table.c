@@ -267,7 +267,7 @@ static void put_regions(const struct table *t)
 		if (*image__string(image, m->path))
 			(void)fputs("  ", t->out);
 		put_string(t, m->path);
-		if (m->flags & (IMAGE_DELETED | IMAGE_SCRATCH))
+		if (m->flags & (IMAGE_DELETED | IMAGE_ARENA))
 			(void)fprintf(t->out, " (%s)", text__kind(m->flags));
 		if (image->advice && image->advice[i])
 			(void)fprintf(t->out, " [%s]", text__advice(image->advice[i], advice));

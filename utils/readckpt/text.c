@@ -27,9 +27,9 @@ const char *text__kind(uint32_t flags)
 		uint32_t flag;
 		const char *name;
 	} kinds[] = {
-		{IMAGE_SCRATCH, "workspace"}, {IMAGE_STACK, "stack"}, {IMAGE_HEAP, "heap"},
-		{IMAGE_VDSO, "vdso"},         {IMAGE_VVAR, "vvar"},   {IMAGE_VSYSCALL, "vsyscall"},
-		{IMAGE_DELETED, "deleted"},   {IMAGE_FILE, "file"},
+		{IMAGE_ARENA, "arena"},     {IMAGE_STACK, "stack"}, {IMAGE_HEAP, "heap"},
+		{IMAGE_VDSO, "vdso"},       {IMAGE_VVAR, "vvar"},   {IMAGE_VSYSCALL, "vsyscall"},
+		{IMAGE_DELETED, "deleted"}, {IMAGE_FILE, "file"},
 	};
 
 	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {

@@ -254,7 +254,7 @@ static int check_shared_file(const struct draft *d, const struct image_mapping *
 /* The kernel gives the process some of its own, and the writer's arena is nobody's now. */
 static bool is_made(const struct image_mapping *m)
 {
-	return !(m->flags & (IMAGE_VDSO | IMAGE_VVAR | IMAGE_VSYSCALL | IMAGE_SCRATCH));
+	return !(m->flags & (IMAGE_VDSO | IMAGE_VVAR | IMAGE_VSYSCALL | IMAGE_ARENA));
 }
 
 /* Is it of no file that a user could know of? Then its name is the kernel's. */
