@@ -389,7 +389,10 @@ static int stop_and_roll_back(struct rollback *r, uint64_t *ret_stop_ns)
 	if (!err && attach->returned)
 		attach->returned(r->to->name, attach->argument);
 	freeze__release(attach->freeze);
-	*ret_stop_ns = clock__now_ns() - freeze__since_ns(attach->freeze);
+	if (!err && freeze__has_ended(attach->freeze))
+		err = -ESRCH;
+	if (!err)
+		*ret_stop_ns = clock__now_ns() - freeze__since_ns(attach->freeze);
 	return err;
 }
 

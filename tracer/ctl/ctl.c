@@ -266,6 +266,12 @@ static void tell_nobody(const struct request *request, const char *path)
 		log__error("there is no process %d", pid);
 }
 
+/* Why the tracer cannot be asked, or does not answer. */
+static const char *text_of_failure(int error)
+{
+	return error == EPIPE || error == ECONNRESET ? "the tracer has ended" : strerror(error);
+}
+
 /* Connects and sends. Returns the socket, or -errno after saying why. */
 static int ask(const struct request *request)
 {
@@ -301,7 +307,7 @@ static int ask(const struct request *request)
 		if (err == -ENOENT || err == -ECONNREFUSED)
 			tell_nobody(request, address.sun_path);
 		else
-			log__error("cannot ask at %s: %s%s", address.sun_path, strerror(-err),
+			log__error("cannot ask at %s: %s%s", address.sun_path, text_of_failure(-err),
 				   err == -EACCES ? "; the tracer belongs to another user" : "");
 		return err;
 	}
@@ -343,7 +349,7 @@ static char *hear(int fd, const char *what)
 		answer[used - 1] = '\0';
 		return answer;
 	}
-	log__error("%s: no answer: %s", what, bytes ? strerror(errno) : "the tracer has ended");
+	log__error("%s: no answer: %s", what, text_of_failure(bytes ? errno : EPIPE));
 	free(answer);
 	return NULL;
 }

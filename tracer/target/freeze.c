@@ -40,6 +40,7 @@ struct freeze {
 	pid_t pid;
 	bool child;
 	bool keeps_registers; /* freeze__keep_registers() */
+	bool has_ended;       /* freeze__has_ended() */
 	uint64_t since_ns;    /* when the first thread was told to stop; 0: none was */
 };
 
@@ -399,8 +400,14 @@ void freeze__release(struct freeze *freeze)
 		}
 		free(held);
 	}
+	freeze->has_ended = leader_ended;
 	if (leader_ended) /* it ends after all other threads */
 		reap(freeze, freeze->pid);
+}
+
+bool freeze__has_ended(const struct freeze *freeze)
+{
+	return freeze->has_ended;
 }
 
 bool freeze__holds_only(const struct freeze *freeze, pid_t tid)

@@ -75,6 +75,9 @@ void freeze__keep_registers(struct freeze *freeze);
  */
 void freeze__release(struct freeze *freeze);
 
+/* Did freeze__release() find that the first thread had ended while it stood still? */
+bool freeze__has_ended(const struct freeze *freeze);
+
 /* Is tid the only thread that stands still? */
 bool freeze__holds_only(const struct freeze *freeze, pid_t tid);
 
