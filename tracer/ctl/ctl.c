@@ -307,7 +307,8 @@ static int ask(const struct request *request)
 		if (err == -ENOENT || err == -ECONNREFUSED)
 			tell_nobody(request, address.sun_path);
 		else
-			log__error("cannot ask at %s: %s%s", address.sun_path, text_of_failure(-err),
+			log__error("cannot ask at %s: %s%s", address.sun_path,
+				   text_of_failure(-err),
 				   err == -EACCES ? "; the tracer belongs to another user" : "");
 		return err;
 	}
