@@ -128,10 +128,11 @@ bool outputs__keep_rest(const struct image *image, size_t i)
 		goto out;
 	}
 	bytes = (uint64_t)st.st_size - file->offset;
-	log__info("%s has grown since the image. Its last %" PRIu64
-		  " bytes are cut off, for the process writes them anew, and are kept in %s; "
-		  "file %d",
-		  path, bytes, name, file->fd);
+	/* Nearly every restart does this, and nothing is lost: no line for the logs of scripts. */
+	(isatty(STDERR_FILENO) ? log__info : log__debug)(
+		"%s has grown since the image. Its last %" PRIu64
+		" bytes are cut off, for the process writes them anew, and are kept in %s; file %d",
+		path, bytes, name, file->fd);
 out:
 	if (fd >= 0)
 		(void)close(fd);
