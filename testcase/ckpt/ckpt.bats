@@ -1152,7 +1152,7 @@ start_lines()
 
 	start threads
 	tasks=(/proc/"$pid"/task/*)
-	"$BUILD/e2e/hold" "${tasks[-1]##*/}" "$(kill -l USR2)" 2000 >hold.out 2>&1 3>&- 4>&- &
+	"$BUILD/e2e/hold" "${tasks[-1]##*/}" "$(kill -l USR2)" 1000 >hold.out 2>&1 3>&- 4>&- &
 	wait_for 'the thread to be watched' grep -qs ready hold.out
 	kill -USR2 "$pid"
 	wait $!

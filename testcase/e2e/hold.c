@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * hold TID SIGNAL MS: waits until SIGNAL is delivered to the thread TID. Then holds the thread at
- * the first instruction of its handler for MS milliseconds, as a machine does that is too busy to
- * run it. Says "ready" when it waits.
+ * hold TID SIGNAL MS: waits until SIGNAL is delivered to the thread TID. Then holds the thread for
+ * MS milliseconds before it is in its handler, and for as many at the first instruction of it, as a
+ * machine does that is too busy to run it. Says "ready" when it waits.
  */
 #include <errno.h>
 #include <signal.h>
@@ -43,6 +43,7 @@ int main(int argc, char **argv)
 	say("ready\n");
 	while ((stop = WSTOPSIG(wait_for_stop())) != signal)
 		resume(PTRACE_CONT, stop);
+	(void)usleep((useconds_t)atoi(argv[3]) * 1000);
 	resume(PTRACE_SINGLESTEP, signal); /* which stops once the handler's frame is made */
 	(void)wait_for_stop();
 	(void)usleep((useconds_t)atoi(argv[3]) * 1000);

@@ -166,6 +166,14 @@ static bool has_signal(const char *status, const char *name, int signal)
 	return proc_text__find_number(status, name, 16) >> (signal - 1) & 1;
 }
 
+/* Returns the letter of the state in a text of read_status, or 0. */
+static char find_state(const char *status)
+{
+	const char *state = strstr(status, "\nState:\t");
+
+	return state ? state[strlen("\nState:\t")] : '\0';
+}
+
 static bool was_called(pid_t tid)
 {
 	for (size_t i = 0; i < called_count; i++) {
@@ -176,13 +184,14 @@ static bool was_called(pid_t tid)
 }
 
 /* Is the call of a thread pending, or has the thread taken it, so that our handler runs with all
- * signals blocked? Another call would be pending then, as if the thread blocked the signal. */
+ * signals blocked? Another call would be pending then, as if the thread blocked the signal. So
+ * would it if a debugger (state t) stops the thread between the two. */
 static bool is_coming(pid_t tid, int signal)
 {
 	const char *status = was_called(tid) ? read_status(tid) : NULL;
 
-	return status &&
-	       (has_signal(status, "SigPnd:", signal) || has_signal(status, "SigBlk:", signal));
+	return status && (find_state(status) == 't' || has_signal(status, "SigPnd:", signal) ||
+			  has_signal(status, "SigBlk:", signal));
 }
 
 static void call_unless_coming(pid_t tid, int signal)
@@ -223,20 +232,18 @@ enum hearing {
 };
 
 /* may_run: does a thread block the signal that is not asleep? A thread in our handler has it
- * blocked as well, but has taken the call. */
+ * blocked as well, but has taken the call. A thread that a debugger has stopped comes later. */
 static enum hearing find_hearing(pid_t tid, int signal, bool may_run)
 {
-	const char *text = read_status(tid), *state = text ? strstr(text, "\nState:\t") : NULL;
+	const char *text = read_status(tid);
+	const char state = text ? find_state(text) : '\0';
 
-	if (!state)
-		return HEARS;
-	state += strlen("\nState:\t");
-	if (*state == 'Z')
+	if (state == 'Z')
 		return ENDED;
-	return (*state == 'S' || may_run) && has_signal(text, "SigBlk:", signal) &&
-			       has_signal(text, "SigPnd:", signal)
-		       ? BLOCKS
-		       : HEARS;
+	if (state == '\0' || state == 't' || (state != 'S' && !may_run))
+		return HEARS;
+	return has_signal(text, "SigBlk:", signal) && has_signal(text, "SigPnd:", signal) ? BLOCKS
+											  : HEARS;
 }
 
 static void unblock(size_t i, pid_t tid, void *argument)
