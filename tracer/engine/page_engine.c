@@ -39,21 +39,33 @@ static int reserve(struct paged_engine *paged, uint64_t pages)
 	(void)pages;
 	if (!paged->narrow)
 		return page_maps__reserve(maps, &paged->known);
-	err = find_pages(paged, &all);
+	err = find_pages(paged, &all); /* there is room for them: has_room */
 	if (!err)
-		err = page_maps__reserve(maps, &all);
+		err = page_maps__take_in(maps, &all);
 	intervals__clear(&all);
 	return err;
 }
 
+/* Of ranges that are new, all pages count: which of them hold data is not known yet. */
 static bool has_room(struct paged_engine *paged)
 {
 	uint64_t twice = intervals__bytes(&paged->pending) / SLAB_BYTES;
-	struct intervals all = {0};
-	bool result = !find_pages(paged, &all) &&
-		      page_maps__has_places(page_engine_of(paged)->maps, &all, twice);
+	struct intervals all = {0}, come = {0};
+	bool result = false;
 
+	if (find_pages(paged, &all) ||
+	    intervals__subtract(&paged->engine.ranges, &paged->saved, &come))
+		goto out;
+	if (intervals__unite(&all, &come))
+		goto out;
+	intervals__clear(&come);
+	if (intervals__subtract(&paged->engine.reserved, &paged->saved, &come) ||
+	    intervals__unite(&all, &come))
+		goto out;
+	result = page_maps__has_places(page_engine_of(paged)->maps, &all, twice);
+out:
 	intervals__clear(&all);
+	intervals__clear(&come);
 	return result;
 }
 

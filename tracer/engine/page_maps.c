@@ -281,6 +281,11 @@ int page_maps__reserve(struct page_maps *maps, const struct intervals *pages)
 	return intervals__unite(&maps->saved, pages);
 }
 
+int page_maps__take_in(struct page_maps *maps, const struct intervals *pages)
+{
+	return intervals__unite(&maps->saved, pages);
+}
+
 bool page_maps__has_places(const struct page_maps *maps, const struct intervals *pages,
 			   uint64_t twice)
 {

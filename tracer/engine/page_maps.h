@@ -33,6 +33,9 @@ int page_maps__open(uint32_t pages_per_poll, bool restore_in_bpf, int continuati
  */
 int page_maps__reserve(struct page_maps *maps, const struct intervals *pages);
 
+/* The same where there are places for these pages: others keep theirs. 0 or -ENOMEM. */
+int page_maps__take_in(struct page_maps *maps, const struct intervals *pages);
+
 /* Would page_maps__reserve keep what is saved of these pages, with room for so many in both of
  * their places? */
 bool page_maps__has_places(const struct page_maps *maps, const struct intervals *pages,
