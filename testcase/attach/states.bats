@@ -127,6 +127,41 @@ expect_stopped()
 	detach_and_check
 }
 
+@test 'a mapping that was sealed since: refused, and nothing changes' {
+	compile <<-'C'
+		#include <stdio.h>
+		#include <sys/mman.h>
+		#include <unistd.h>
+
+		int main(void)
+		{
+			enum { BYTES = 3 << 12, MSEAL = 462 };
+			static unsigned int count;
+			char line[64];
+
+			while (fgets(line, sizeof(line), stdin)) {
+				void *pages = mmap(NULL, BYTES, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS,
+						   -1, 0);
+
+				printf("%u %ld\n", ++count, syscall(MSEAL, pages, BYTES, 0));
+				fflush(stdout);
+			}
+		}
+	C
+	start_target "$dir/program"
+	ask go
+	[ "$answer" = '1 0' ] || skip 'this kernel has no mseal(2) (Linux 6.10)'
+	attach
+	ctl checkpoint
+	ctl rollback
+	expect_answer go '2 0'
+	run_ctl rollback
+	expect_status 1
+	expect_text "$dir/ctl.err" 'is sealed'
+	expect_answer go '3 0'
+	detach_and_check
+}
+
 @test 'zeros in a private mapping of a file, which has other bytes' {
 	compile <<-'C'
 		#include <stdio.h>

@@ -33,8 +33,8 @@ struct checkpoint {
 /* An empty one; or NULL: there is no memory. store: borrowed. */
 struct checkpoint *checkpoint__create(struct page_store *store);
 
-/* Looks for the pages of files that the process had of its own, unless they are known. The tree does
- * not change from now on. Returns 0 or -ENOMEM. */
+/* Looks for the pages of files that the process had of its own, unless they are known. The tree
+ * does not change from now on. Returns 0 or -ENOMEM. */
 int checkpoint__find_own(struct checkpoint *checkpoint);
 
 /* The registers of thread tid, or NULL. */

@@ -128,6 +128,36 @@ static int map(struct inject *inject, struct memory *memory, const struct layout
 	return err;
 }
 
+static bool is_changed(const struct mapping *mapping, const struct layout_change *change)
+{
+	for (size_t i = 0; i < change->unmap.count; i++)
+		if (change->unmap.items[i].start < mapping->end &&
+		    mapping->start < change->unmap.items[i].end)
+			return true;
+	for (size_t i = 0; i < change->protect.count; i++)
+		if (change->protect.items[i].start < mapping->end &&
+		    mapping->start < change->protect.items[i].end)
+			return true;
+	return false;
+}
+
+/* To give a mapping the rights that it has changes nothing, and fails if it is sealed. */
+int remake__check_seals(struct inject *inject, const struct mappings *now,
+			const struct layout_change *change, const struct mapping **ret_sealed)
+{
+	for (size_t i = 0; i < now->count; i++) {
+		const struct mapping *mapping = &now->items[i];
+
+		if (!is_changed(mapping, change) ||
+		    call(inject, NULL, SYS_mprotect, mapping->start, mapping->end - mapping->start,
+			 rights_of(mapping), 0, 0) != -EPERM)
+			continue;
+		*ret_sealed = mapping;
+		return -REASON_SEALED;
+	}
+	return 0;
+}
+
 /* Moves the end of the heap. If brk(2) refuses, the mappings are made without it. */
 static int move_heap(struct inject *inject, uint64_t end)
 {

@@ -15,6 +15,11 @@
 int remake__check_files(pid_t pid, const struct layout_change *change,
 			const struct mapping **ret_gone);
 
+/* May the mappings of now be changed? Not if they are sealed, mseal(2). Returns 0, or
+ * -REASON_SEALED with *ret_sealed. */
+int remake__check_seals(struct inject *inject, const struct mappings *now,
+			const struct layout_change *change, const struct mapping **ret_sealed);
+
 /* Unmaps, maps, protects, and moves the end of the heap. Returns 0; -ESRCH; or -errno: some of it
  * is then done. */
 int remake__mappings(struct inject *inject, struct memory *memory,

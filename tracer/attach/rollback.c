@@ -185,6 +185,21 @@ static bool has_advice(const struct rollback_pages *pages)
 	return pages->discard.count || pages->unguard.count || pages->guard.count;
 }
 
+/* It makes calls: if they find a seal, the thread gets its registers back before it runs on. */
+static int look_at_seals(struct rollback *r)
+{
+	const struct mapping *sealed = NULL;
+	int err = remake__check_seals(r->inject, r->now, &r->change, &sealed);
+
+	if (!err)
+		return 0;
+	name_mapping(r->attach, sealed);
+	(void)inject__close(r->inject);
+	r->inject = NULL;
+	(void)freeze__kill_on_death(r->attach->freeze, false);
+	return err;
+}
+
 /* Looks at everything that can refuse. Nothing is changed. */
 static int look(struct rollback *r)
 {
@@ -207,6 +222,8 @@ static int look(struct rollback *r)
 		return err;
 	if (!layout__is_same(&r->change) || has_advice(&r->pages) || has_to_close(r))
 		err = inject__open_held(attach->pid, r->to->threads.items[0].tid, &r->inject);
+	if (!err && !layout__is_same(&r->change))
+		err = look_at_seals(r);
 	return err ? err : fault__pass("rollback", attach->pid);
 }
 

@@ -62,6 +62,7 @@ static const char *const texts[] = {
 	TEXT(REASON_THREAD_ENDED) =
 		"a thread of the checkpoint has ended, and cannot be made again",
 	TEXT(REASON_MEMORY_GONE) = "a mapping of the checkpoint is gone, and cannot be made again",
+	TEXT(REASON_SEALED) = "a mapping that has changed since the checkpoint is sealed, mseal(2)",
 	TEXT(REASON_STATE_NOT_SAVED) = "a thread uses a shadow stack or AMX tiles, which no image "
 				       "holds",
 	TEXT(REASON_TOO_MANY_SEGMENTS) =

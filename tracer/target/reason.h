@@ -47,6 +47,7 @@ enum reason {
 	REASON_NO_CHECKPOINT,     /* to roll back to */
 	REASON_THREAD_ENDED,      /* one that there was at the checkpoint */
 	REASON_MEMORY_GONE,       /* a mapping that cannot be made again */
+	REASON_SEALED,            /* a mapping that cannot be changed, mseal(2) */
 	REASON_STATE_NOT_SAVED,   /* a thread has registers that no image holds */
 	REASON_TOO_MANY_SEGMENTS, /* of memory, for an image */
 	REASON_HALF_DONE,         /* a rollback failed after it had changed something */
