@@ -231,6 +231,7 @@ counter()
 	tracer_pid=$!
 	started+=("$tracer_pid")
 	wait_until 'the tracer to attach' says "$err" "/run/tracer/$target.sock"
+	[ "$(stat -c %a /run/tracer)" = 700 ]
 	[ "$(stat -c %a "/run/tracer/$target.sock")" = 600 ]
 	run_limited "$TRACER" ctl "$target" checkpoint
 	expect_status 0

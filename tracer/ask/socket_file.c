@@ -21,7 +21,8 @@
 #define FOLDER     "tracer"
 #define ENDING     ".sock"
 
-/* The lock is held for some microseconds. But any user may hold it who can read the folder. */
+/* The lock is held for some microseconds. Outside a folder of default paths, any user may hold it
+ * who can read the folder. */
 enum { LOCK_TRIES = 250, LOCK_PAUSE_MS = 20 };
 
 int socket_file__default_folder(char *buffer, size_t size)
@@ -52,7 +53,7 @@ static void write_folder(const char *path, char *folder, size_t size)
 		       slash ? path : ".");
 }
 
-/* Others must not be able to put a socket of theirs in it. */
+/* Others must not be able to put a socket of theirs in it, nor to lock it. */
 int socket_file__make_folder(const char *path)
 {
 	char folder[sizeof(((struct sockaddr_un *)NULL)->sun_path)];
@@ -60,7 +61,7 @@ int socket_file__make_folder(const char *path)
 
 	write_folder(path, folder, sizeof(folder));
 	folder[strlen(folder) - 1] = '\0';
-	if ((mkdir(folder, 0755) && errno != EEXIST) || lstat(folder, &status)) {
+	if ((mkdir(folder, 0700) && errno != EEXIST) || lstat(folder, &status)) {
 		int err = -errno;
 
 		log__error("cannot make the folder %s for the control socket: %s; name another "
@@ -68,7 +69,8 @@ int socket_file__make_folder(const char *path)
 			   folder, strerror(-err));
 		return err;
 	}
-	if (S_ISDIR(status.st_mode) && status.st_uid == geteuid() && !(status.st_mode & 022))
+	if (S_ISDIR(status.st_mode) && status.st_uid == geteuid() && !(status.st_mode & 022) &&
+	    !chmod(folder, 0700)) /* older versions made it readable */
 		return 0;
 	log__error("%s is not a folder that only this user may write to; name another place for "
 		   "the control socket with --control-socket PATH",
