@@ -222,9 +222,9 @@ static int look(struct rollback *r)
 		return err;
 	if (!layout__is_same(&r->change) || has_advice(&r->pages) || has_to_close(r))
 		err = inject__open_held(attach->pid, r->to->threads.items[0].tid, &r->inject);
-	if (!err && !layout__is_same(&r->change))
-		err = look_at_seals(r);
-	return err ? err : fault__pass("rollback", attach->pid);
+	if (!err)
+		err = fault__pass("rollback", attach->pid);
+	return err || layout__is_same(&r->change) ? err : look_at_seals(r);
 }
 
 /*
