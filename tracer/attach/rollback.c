@@ -185,19 +185,21 @@ static bool has_advice(const struct rollback_pages *pages)
 	return pages->discard.count || pages->unguard.count || pages->guard.count;
 }
 
-/* It makes calls: if they find a seal, the thread gets its registers back before it runs on. */
+/* It makes calls, after which the thread gets its registers back: nothing has changed yet. */
 static int look_at_seals(struct rollback *r)
 {
 	const struct mapping *sealed = NULL;
-	int err = remake__check_seals(r->inject, r->now, &r->change, &sealed);
+	int err = remake__check_seals(r->inject, r->now, &r->change, &sealed), closing;
 
-	if (!err)
-		return 0;
-	name_mapping(r->attach, sealed);
-	(void)inject__close(r->inject);
+	closing = inject__close(r->inject);
 	r->inject = NULL;
 	(void)freeze__kill_on_death(r->attach->freeze, false);
-	return err;
+	if (err) {
+		name_mapping(r->attach, sealed);
+		return err;
+	}
+	return closing ? closing
+		       : inject__open_held(r->attach->pid, r->to->threads.items[0].tid, &r->inject);
 }
 
 /* Looks at everything that can refuse. Nothing is changed. */
