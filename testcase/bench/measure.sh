@@ -231,9 +231,9 @@ await()
 	sleep 0.1
 }
 
-# In turns without a tracer, with a target that waits, and with the same one when its pages are armed
-# and its faults are listed: each ratio is of figures that were taken within a second. Without any
-# target a hook would return even earlier.
+# In turns without a tracer, with a target that waits, and with the same one when its pages are
+# armed and its faults are listed: each ratio is of figures that were taken within a second. Without
+# any target a hook would return even earlier.
 measure_other()
 {
 	local stem=$work/other-$1 ready turn

@@ -1,9 +1,9 @@
 #!/bin/sh
 # SPDX-License-Identifier: BSD-2-Clause
 #
-# calls_test.sh: who calls whom in a folder goes one way, in TAP. Objects are built in several forms;
-# each form of a folder is looked at by itself. If files need each other's functions in a circle, no
-# order of them is right, and tsort(1) names the circle.
+# calls_test.sh: who calls whom in a folder goes one way, in TAP. Objects are built in several
+# forms; each form of a folder is looked at by itself. If files need each other's functions in a
+# circle, no order of them is right, and tsort(1) names the circle.
 set -u
 export LC_ALL=C
 cd "$(dirname "$0")/../.." || exit 1
