@@ -6,8 +6,8 @@
  *	maps     in the target: mmap and munmap of untouched memory, each alone and as a pair
  *	churn    in the target: malloc and free of many sizes
  *	startup  of a command that does nothing, alone and under the tracer
- * As a target, with "armed" it makes the file READY. After SIGUSR1 it takes a checkpoint, so that its
- * memory is armed, and makes READY-armed.
+ * As a target, with "armed" it makes the file READY. After SIGUSR1 it takes a checkpoint, so that
+ * its memory is armed, and makes READY-armed.
  */
 #include <sched.h>
 #include <signal.h>

@@ -171,8 +171,8 @@ static void add_ratios(struct group *group, struct round *round, double latency_
 	}
 }
 
-/* Where values without a tracer and with one were taken in turns, each is compared with the last one
- * without. */
+/* Where values without a tracer and with one were taken in turns, each is compared with the last
+ * one without. */
 static void add_untraced(const struct collection *all, struct group *group, double value)
 {
 	struct group *untraced = find(all, group->op, "off", "-", group->bytes);
