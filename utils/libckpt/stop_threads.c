@@ -166,12 +166,14 @@ static bool has_signal(const char *status, const char *name, int signal)
 	return proc_text__find_number(status, name, 16) >> (signal - 1) & 1;
 }
 
-/* Returns the letter of the state in a text of read_status, or 0. */
+/* Returns the letter of the state in what read_status returned, or 0. */
 static char find_state(const char *status)
 {
-	const char *state = strstr(status, "\nState:\t");
+	const char *state = status ? strstr(status, "\nState:\t") : NULL;
 
-	return state ? state[strlen("\nState:\t")] : '\0';
+	if (!state)
+		return 0;
+	return state[strlen("\nState:\t")];
 }
 
 static bool was_called(pid_t tid)
@@ -236,7 +238,7 @@ enum hearing {
 static enum hearing find_hearing(pid_t tid, int signal, bool may_run)
 {
 	const char *text = read_status(tid);
-	const char state = text ? find_state(text) : '\0';
+	const char state = find_state(text);
 
 	if (state == 'Z')
 		return ENDED;
