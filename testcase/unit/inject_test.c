@@ -70,22 +70,27 @@ static void look(pid_t pid, struct seen *seen)
 
 /* Number, arguments, stack and place of the call are in call; a call that is restarted by another
  * one has another number. */
+static bool is_same(const struct seen *a, const struct seen *b, bool same_call)
+{
+	return !strcmp(a->maps, b->maps) && !strcmp(a->status, b->status) && a->files == b->files &&
+	       (!same_call || !strcmp(a->call, b->call));
+}
+
+/* Waits until it is as before: a busy machine may take long to run it, and sigsuspend has its own
+ * mask only once it is called again. */
 static bool looks_same(pid_t pid, const struct seen *before, bool same_call)
 {
 	static struct seen now;
 
 	for (unsigned int i = 0; i < CHILD_LOOKS; i++) {
 		look(pid, &now);
-		if (!same_call || !strcmp(now.call, before->call))
-			break;
+		if (is_same(&now, before, same_call))
+			return true;
 		(void)usleep(1000);
 	}
-	if (strcmp(now.maps, before->maps) != 0 || strcmp(now.status, before->status) != 0 ||
-	    now.files != before->files)
-		tap__note("before: %s%u files; now: %s%u files", before->status, before->files,
-			  now.status, now.files);
-	return !strcmp(now.maps, before->maps) && !strcmp(now.status, before->status) &&
-	       now.files == before->files && (!same_call || !strcmp(now.call, before->call));
+	tap__note("before: %s%u files; now: %s%u files", before->status, before->files, now.status,
+		  now.files);
+	return false;
 }
 
 /* ---- alone ---- */
