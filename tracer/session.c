@@ -330,8 +330,9 @@ static void tell_unasked(struct session *session)
 			tell_stranger(session, kind);
 	if (!target->pid || session->state->operation.sequence || session->stranger_told)
 		return;
-	log__error("no request came from process %d (%s); children are not followed, see --wait%s",
-		   target->pid, target->comm,
+	log__error("no request came from process %d (%s): it created no control file in %s, or may "
+		   "not (permissions, seccomp); children are not followed, see --wait%s",
+		   target->pid, target->comm, control__folder(session->control),
 		   control__is_replaced(session->control)
 			   ? "; somebody has removed or replaced the control folder"
 		   : session->elsewhere ? "; it had another root folder or mount namespace, where "

@@ -170,11 +170,18 @@ has_two_children()
 		# shellcheck disable=SC2086 # an option, or none
 		trace $quiet sh -c 'true'
 		expect_status 0
-		expect_text "$err" \
-			'no request came from process [0-9]* (sh); children are not followed, see --wait$'
+		expect_text "$err" "no request came from process [0-9]* (sh): .* in $control, or may not" \
+			'children are not followed, see --wait$'
 	done
 	trace "$E2E/steps" save
 	expect_no_text "$err" 'no request came'
+}
+
+@test 'a target that may not create its request is told where, also with -q' {
+	chmod 755 "$dir" "$control"
+	trace -q setpriv --reuid 65534 --regid 65534 --clear-groups "$E2E/steps" save
+	expect_steps 'save: -13'
+	expect_text "$err" "no request came .* created no control file in $control, or may not (perm"
 }
 
 # ---- other folders ----
