@@ -262,6 +262,11 @@ flip()
 	scene "$WORK" mappings
 }
 
+@test 'brought back: a shared mapping that is longer than its file' {
+	scene "$WORK" beyond-the-end
+	scene -o CKPT_INCREMENTAL=1 "$WORK" beyond-the-end
+}
+
 @test 'brought back: a file with a newline in its name' {
 	scene "$WORK" newline
 	[ "$(id -u)" -eq 0 ] && getent passwd nobody >/dev/null || return 0
@@ -1602,6 +1607,17 @@ os.wait()' >out 2>err
 	mkfifo data
 	timeout -k 5 "$LIMIT" "$RESTART" image 2>restart.err </dev/null || [ $? -eq 125 ]
 	grep '^restart: warning: .*/data was shared memory .* (it is no plain file now); it is' restart.err
+}
+
+@test 'shared memory that is longer than its file: the file was cut off, or not' {
+	start beyond-the-end
+	take_image
+	touch finish
+	timeout -k 5 "$LIMIT" "$RESTART" image 2>restart.err </dev/null
+	run ! grep 'cannot be mapped' restart.err
+	truncate -s 4096 grows
+	timeout -k 5 "$LIMIT" "$RESTART" --changed-files image 2>restart.err </dev/null || true
+	grep '^restart: warning: .*/grows was shared memory .* (it is shorter now); it is' restart.err
 }
 
 @test 'shared memory of a file that was replaced' {

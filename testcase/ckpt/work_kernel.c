@@ -377,6 +377,24 @@ static void mappings(void)
 		check(empty[i] == 0);
 }
 
+/* A mapping that is longer than its file, as databases have them: the file grows later. */
+static void beyond_the_end(void)
+{
+	int fd = open("grows", O_CREAT | O_TRUNC | O_RDWR | O_CLOEXEC, 0600);
+	unsigned char *memory, byte = 0;
+
+	must(fd >= 0 && ftruncate(fd, 2 * PAGE) == 0);
+	memory = map(PROT_READ | PROT_WRITE, MAP_SHARED, fd);
+	fill(memory, 2 * PAGE, 1);
+	say("ready");
+	wait_for_finish();
+	check(is_filled(memory, 2 * PAGE, 1));
+	must(ftruncate(fd, 4 * PAGE) == 0 && pwrite(fd, "a", 1, 2 * PAGE) == 1);
+	memory[3 * PAGE] = 'b';
+	check(memory[2 * PAGE] == 'a');
+	check(pread(fd, &byte, 1, 3 * PAGE) == 1 && byte == 'b');
+}
+
 static void make_file(const char *name)
 {
 	int fd = open(name, O_CREAT | O_TRUNC | O_RDWR | O_CLOEXEC, 0600);
@@ -514,6 +532,7 @@ const struct work_scene work_kernel[] = {
 	{"writes", writes},
 	{"signals", signals},
 	{"mappings", mappings},
+	{"beyond-the-end", beyond_the_end},
 	{"newline", newline},
 	{"sparse", sparse},
 	{"together", together},

@@ -144,9 +144,21 @@ struct mapped_file {
 	int err; /* of MAPPED_UNREADABLE: what open(2) said, -errno */
 };
 
-/* Opens it if it is there, plain, and long enough for all pages of the mapping. */
+/* Up to the end of the last page that could be read: a mapping may be longer than its file. */
+static uint64_t readable_bytes(const struct draft *d, const struct image_mapping *m)
+{
+	uint64_t readable_end = m->start, end;
+
+	for (uint64_t at = m->start; at < m->end; at = end) {
+		if (!image__is_missing(d->image, at, &end))
+			readable_end = end < m->end ? end : m->end;
+	}
+	return readable_end - m->start;
+}
+
+/* Opens it if it is there, plain, and long enough for these bytes of the mapping. */
 static struct mapped_file open_file_of(const struct draft *d, const struct image_mapping *m,
-				       int flags)
+				       uint64_t bytes, int flags)
 {
 	struct mapped_file file = {.state = MAPPED_NONE, .fd = -1};
 	struct stat st;
@@ -160,7 +172,7 @@ static struct mapped_file open_file_of(const struct draft *d, const struct image
 		file.err = -errno;
 	} else if (!S_ISREG(st.st_mode)) {
 		file.state = MAPPED_NOT_PLAIN;
-	} else if ((uint64_t)st.st_size + PAGE_BYTES <= m->offset + (m->end - m->start)) {
+	} else if (bytes && (uint64_t)st.st_size + PAGE_BYTES <= m->offset + bytes) {
 		file.state = MAPPED_SHORTER;
 	} else {
 		file.fd = own_files__move_one(fd, d->plan.first_fd);
@@ -339,7 +351,8 @@ static int find_object(struct draft *d, const struct image_mapping *m, int *ret_
  * the image, and this process has it alone. */
 static int plan_shared(struct draft *d, const struct image_mapping *m, struct plan_mapping *p)
 {
-	struct mapped_file file = open_file_of(d, m, m->flags & IMAGE_WRITE ? O_RDWR : O_RDONLY);
+	struct mapped_file file = open_file_of(d, m, readable_bytes(d, m),
+					       m->flags & IMAGE_WRITE ? O_RDWR : O_RDONLY);
 	int err = check_shared_file(d, m, &file);
 
 	if (err)
@@ -365,7 +378,7 @@ static int plan_shared(struct draft *d, const struct image_mapping *m, struct pl
 
 static void plan_private(struct draft *d, const struct image_mapping *m, struct plan_mapping *p)
 {
-	int fd = open_file_of(d, m, O_RDONLY).fd;
+	int fd = open_file_of(d, m, m->end - m->start, O_RDONLY).fd;
 
 	p->flags = MAP_PRIVATE;
 	if (m->flags & IMAGE_STACK)
