@@ -1614,7 +1614,7 @@ os.wait()' >out 2>err
 	take_image
 	touch finish
 	timeout -k 5 "$LIMIT" "$RESTART" image 2>restart.err </dev/null
-	run ! grep 'cannot be mapped' restart.err
+	[ ! -s restart.err ]
 	truncate -s 4096 grows
 	timeout -k 5 "$LIMIT" "$RESTART" --changed-files image 2>restart.err </dev/null || true
 	grep '^restart: warning: .*/grows was shared memory .* (it is shorter now); it is' restart.err

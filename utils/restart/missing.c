@@ -52,6 +52,21 @@ static void add_held(struct missing *m, const struct image *image)
 		missing__add(m, "file leases");
 }
 
+/* Are contents lost? Behind the end of a file that is mapped shared, there were none. */
+static bool lacks_pages(const struct image *image)
+{
+	for (size_t i = 0; i < image->missing_count; i++) {
+		struct image_extent extent;
+		unsigned int flags;
+
+		image__locate(image, image->missing[i].start, &extent);
+		flags = extent.mapping ? extent.mapping->flags : 0;
+		if (!(flags & IMAGE_SHARED) || !(flags & IMAGE_FILE) || (flags & IMAGE_DELETED))
+			return true;
+	}
+	return false;
+}
+
 void missing__add_image(struct missing *m, const struct image *image)
 {
 	static const struct {
@@ -61,7 +76,6 @@ void missing__add_image(struct missing *m, const struct image *image)
 		{IMAGE_MISSING_CHILDREN, "child processes"},
 		{IMAGE_MISSING_PENDING, "signals that were pending"},
 		{IMAGE_MISSING_TIMERS, "timers"},
-		{IMAGE_MISSING_PAGES, "pages that could not be read"},
 	};
 
 	add_held(m, image);
@@ -75,6 +89,8 @@ void missing__add_image(struct missing *m, const struct image *image)
 		if (image->info.missing & texts[i].bit)
 			missing__add(m, "%s", texts[i].text);
 	}
+	if (lacks_pages(image))
+		missing__add(m, "pages that could not be read");
 	if (image->attributes.flags & IMAGE_LOST_RSEQ)
 		missing__add(m, "registrations of rseq(2)");
 	/* Nearly every image lacks this. */
