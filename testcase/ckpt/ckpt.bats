@@ -267,6 +267,10 @@ flip()
 	scene -o CKPT_INCREMENTAL=1 "$WORK" beyond-the-end
 }
 
+@test 'brought back: a shared mapping that is read-only for the moment' {
+	scene "$WORK" protected
+}
+
 @test 'brought back: a file with a newline in its name' {
 	scene "$WORK" newline
 	[ "$(id -u)" -eq 0 ] && getent passwd nobody >/dev/null || return 0

@@ -395,6 +395,29 @@ static void beyond_the_end(void)
 	check(pread(fd, &byte, 1, 3 * PAGE) == 1 && byte == 'b');
 }
 
+/* Shared mappings of files that are read-only for the moment, as write barriers are. */
+static void protected_for_now(void)
+{
+	int fd = open("part", O_CREAT | O_TRUNC | O_RDWR | O_CLOEXEC, 0600), whole_fd;
+	unsigned char *part, *whole, bytes[2] = {0};
+
+	must(fd >= 0 && ftruncate(fd, 23 * PAGE) == 0);
+	part = map(PROT_READ | PROT_WRITE, MAP_SHARED, fd);
+	must(close(fd) == 0 && mprotect(part, PAGE, PROT_READ) == 0);
+	whole_fd = open("whole", O_CREAT | O_TRUNC | O_RDWR | O_CLOEXEC, 0600);
+	must(whole_fd >= 0 && ftruncate(whole_fd, 23 * PAGE) == 0);
+	whole = map(PROT_READ | PROT_WRITE, MAP_SHARED, whole_fd);
+	must(mprotect(whole, 23 * PAGE, PROT_NONE) == 0);
+	say("ready");
+	wait_for_finish();
+	check(mprotect(part, PAGE, PROT_READ | PROT_WRITE) == 0);
+	check(mprotect(whole, 23 * PAGE, PROT_READ | PROT_WRITE) == 0);
+	*part = *whole = 23;
+	fd = open("part", O_RDONLY | O_CLOEXEC);
+	must(fd >= 0 && read(fd, bytes, 1) == 1 && pread(whole_fd, bytes + 1, 1, 0) == 1);
+	check(bytes[0] == 23 && bytes[1] == 23);
+}
+
 static void make_file(const char *name)
 {
 	int fd = open(name, O_CREAT | O_TRUNC | O_RDWR | O_CLOEXEC, 0600);
@@ -533,6 +556,7 @@ const struct work_scene work_kernel[] = {
 	{"signals", signals},
 	{"mappings", mappings},
 	{"beyond-the-end", beyond_the_end},
+	{"protected", protected_for_now},
 	{"newline", newline},
 	{"sparse", sparse},
 	{"together", together},

@@ -184,6 +184,44 @@ static struct mapped_file open_file_of(const struct draft *d, const struct image
 	return file;
 }
 
+/* The first segment of System V has the inode 0. */
+static bool is_same_memory(const struct image_mapping *a, const struct image_mapping *b)
+{
+	return (b->flags & IMAGE_SHARED) && a->inode == b->inode && a->dev_major == b->dev_major &&
+	       a->dev_minor == b->dev_minor;
+}
+
+/* Did the process write to the file? Then it may make a mapping writable that is not so now. */
+static bool may_write(const struct draft *d, const struct image_mapping *m)
+{
+	const struct image *image = d->image;
+	const char *path = image__string(image, m->path);
+
+	for (size_t i = 0; i < image->mapping_count; i++) {
+		if ((image->mappings[i].flags & IMAGE_WRITE) &&
+		    is_same_memory(m, &image->mappings[i]))
+			return true;
+	}
+	for (size_t i = 0; i < image->file_count; i++) {
+		if ((image->files[i].flags & O_ACCMODE) == O_RDWR &&
+		    strcmp(image__string(image, image->files[i].path), path) == 0)
+			return true;
+	}
+	return false;
+}
+
+static struct mapped_file open_shared(const struct draft *d, const struct image_mapping *m)
+{
+	const uint64_t bytes = readable_bytes(d, m);
+	struct mapped_file file = {.state = MAPPED_UNREADABLE, .fd = -1};
+
+	if (may_write(d, m))
+		file = open_file_of(d, m, bytes, O_RDWR);
+	if (file.state == MAPPED_UNREADABLE && !(m->flags & IMAGE_WRITE))
+		file = open_file_of(d, m, bytes, O_RDONLY);
+	return file;
+}
+
 static const char *reason_text(const struct mapped_file *file)
 {
 	static const char *const texts[] = {
@@ -282,13 +320,6 @@ static bool is_nameless(const struct draft *d, const struct image_mapping *m)
 	return missing__is_sysv(d->image, m);
 }
 
-/* The first segment of System V has the inode 0. */
-static bool is_same_memory(const struct image_mapping *a, const struct image_mapping *b)
-{
-	return (b->flags & IMAGE_SHARED) && a->inode == b->inode && a->dev_major == b->dev_major &&
-	       a->dev_minor == b->dev_minor;
-}
-
 /* Makes a file in memory that is as long as all mappings of m's memory need. Returns its
  * descriptor; or -errno. */
 static int make_object(const struct draft *d, const struct image_mapping *m)
@@ -351,8 +382,7 @@ static int find_object(struct draft *d, const struct image_mapping *m, int *ret_
  * the image, and this process has it alone. */
 static int plan_shared(struct draft *d, const struct image_mapping *m, struct plan_mapping *p)
 {
-	struct mapped_file file = open_file_of(d, m, readable_bytes(d, m),
-					       m->flags & IMAGE_WRITE ? O_RDWR : O_RDONLY);
+	struct mapped_file file = open_shared(d, m);
 	int err = check_shared_file(d, m, &file);
 
 	if (err)
