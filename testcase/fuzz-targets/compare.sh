@@ -42,11 +42,14 @@ drive()
 }
 
 # show_maps FOLDER: afl-showmap's maps of all inputs. It writes its own files to where it is called.
+# The name of the input has its process number. xmllint takes a round for each letter of a name, so
+# afl-showmap has the same number each time, in a namespace of its own.
 show_maps()
 {
 	command_of "$target" @@
 	cd "$work" || return 1
-	timeout 3000 afl-showmap -r -t 10000 -i "$work/inputs" -o "$1" -- "${command[@]}" >"$1.out" 2>&1
+	timeout 3000 unshare --map-root-user --pid --fork --mount-proc \
+		afl-showmap -r -t 10000 -i "$work/inputs" -o "$1" -- "${command[@]}" >"$1.out" 2>&1
 	[ -n "$(ls -A "$1")" ]
 }
 
@@ -59,7 +62,7 @@ same_statuses()
 same_maps()
 {
 	show_maps "$work/maps-fork" && AFL_PRELOAD=$library show_maps "$work/maps-rollback" &&
-		diff -r "$work/maps-fork" "$work/maps-rollback" >&2
+		diff -r "$work/maps-fork" "$work/maps-rollback" | head -n 46 >&2
 }
 
 echo "1..$((2 * $#))"
