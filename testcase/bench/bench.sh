@@ -185,20 +185,7 @@ work=$(mktemp -d)
 # In memory: to make and remove a file on a disk takes as long as the rest of a small operation, and
 # twice as long in one folder as in another.
 control=$(mktemp -d /dev/shm/tracer-bench.XXXXXX)
-started=() # what has to be ended if this is interrupted
-clean_up()
-{
-	local pid
-
-	for pid in "${started[@]}"; do
-		kill "$pid" 2>/dev/null || true
-		wait "$pid" 2>/dev/null || true
-	done
-	rm -rf "$work" "$control" "${dumps:-}"
-}
-trap clean_up EXIT
-trap 'exit 130' INT
-trap 'exit 143' TERM
+clean_up_at_exit
 
 # A command, not a function: in the background, a signal must reach the tracer and not a subshell.
 tracer=("$build/tracer" --user "$(id -un)" --control-dir "$control" --max-chunks 2097152)

@@ -9,19 +9,13 @@ set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd -P)
 build=${TRACER_BUILD:-$here/../../build}
 build=$(cd "$build" && pwd -P)
+# for peers.sh
+# shellcheck disable=SC2034
+bench=$build/bench with_peers=1 MiB=$((1 << 20)) GiB=$((1 << 30))
+# shellcheck source=testcase/bench/peers.sh
+. "$here/peers.sh"
 work=$(mktemp -d -p /dev/shm tracer-bench-attach.XXXXXX)
-started=() # by peers.sh
-# shellcheck disable=SC2317,SC2329 # called by the trap
-cleanup()
-{
-	local pid
-
-	for pid in "${started[@]}"; do
-		kill -KILL "$pid" 2>/dev/null || true
-	done
-	rm -rf "$work" "${dumps:-}"
-}
-trap cleanup EXIT
+clean_up_at_exit
 
 say()
 {
@@ -52,12 +46,6 @@ measure_tracer()
 	wait "$tracer"
 	started=("$peer_pid")
 }
-
-# for peers.sh
-# shellcheck disable=SC2034
-bench=$build/bench with_peers=1 MiB=$((1 << 20)) GiB=$((1 << 30))
-# shellcheck source=testcase/bench/peers.sh
-. "$here/peers.sh"
 
 "$build/bench/bench_attach" "$build/tracer" "$@"
 find_peers

@@ -20,19 +20,13 @@ while getopts m:r: option; do
 	*) echo "usage: $0 [-m MIB] [-r ROUNDS]" >&2; exit 2 ;;
 	esac
 done
+# for peers.sh
+# shellcheck disable=SC2034
+bench=$build/bench with_peers=1 MiB=$((1 << 20)) GiB=$((1 << 30))
+# shellcheck source=testcase/bench/peers.sh
+. "$here/peers.sh"
 work=$(mktemp -d -p /dev/shm tracer-bench-ckpt.XXXXXX)
-started=() # by peers.sh
-# shellcheck disable=SC2317,SC2329 # called by the trap
-cleanup()
-{
-	local pid
-
-	for pid in "${started[@]}"; do
-		kill -KILL "$pid" 2>/dev/null || true
-	done
-	rm -rf "$work" "${dumps:-}"
-}
-trap cleanup EXIT
+clean_up_at_exit
 mkdir "$work/run"
 cd "$work/run"
 samples=$work/samples
@@ -119,12 +113,6 @@ die()
 	say "$*"
 	exit 1
 }
-
-# for peers.sh
-# shellcheck disable=SC2034
-bench=$build/bench with_peers=1 MiB=$((1 << 20)) GiB=$((1 << 30))
-# shellcheck source=testcase/bench/peers.sh
-. "$here/peers.sh"
 
 echo "$mib MiB, $rounds rounds, $(uname -r), $(nproc) processors"
 measure -- write "$rounds"

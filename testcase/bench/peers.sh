@@ -1,12 +1,34 @@
 # shellcheck shell=bash disable=SC2154 # variables of who reads it
 #
-# criu and memcr beside the tracer and restart, read by bench.sh and bench_ckpt.sh. Both save a
-# sleeping process (bench_peer) with the same number of bytes, from outside, to files in memory. The
-# whole command is timed, because its user waits for all of it. After the restore the process checks
-# its bytes. Neither is needed: the bench says what is missing, and leaves the columns out.
+# criu and memcr beside the tracer and restart, read by bench.sh, bench_attach.sh and bench_ckpt.sh.
+# Both save a sleeping process (bench_peer) with the same number of bytes, from outside, to files in
+# memory. The whole command is timed, because its user waits for all of it. After the restore the
+# process checks its bytes. Neither is needed: without them the bench says so, and leaves the
+# columns out.
 
 peers=()
 dumps=
+control=   # a folder of control files
+started=() # what has to be ended if this is interrupted
+
+# For the trap: ends what was started, and removes the folders.
+clean_up()
+{
+	local pid
+
+	for pid in "${started[@]}"; do
+		kill "$pid" 2>/dev/null || true
+		wait "$pid" 2>/dev/null || true
+	done
+	rm -rf "$work" "$control" "$dumps"
+}
+
+clean_up_at_exit()
+{
+	trap clean_up EXIT
+	trap 'exit 130' INT
+	trap 'exit 143' TERM
+}
 
 find_peers()
 {

@@ -27,23 +27,6 @@ struct comparing {
 
 /* ---- mappings ---- */
 
-static const struct mapping *find(const struct mappings *mappings, uint64_t address)
-{
-	size_t low = 0, high = mappings->count;
-
-	while (low < high) {
-		const size_t middle = low + (high - low) / 2;
-
-		if (mappings->items[middle].end > address)
-			high = middle;
-		else
-			low = middle + 1;
-	}
-	return low < mappings->count && mappings->items[low].start <= address
-		       ? &mappings->items[low]
-		       : NULL;
-}
-
 static bool is_stack_of(const struct mapping *mapping, const struct registers *registers)
 {
 	return registers->general.rsp - mapping->start < mapping->end - mapping->start;
@@ -64,7 +47,7 @@ static bool is_program(const struct mappings *mappings, const struct mapping *of
 /* Memory of no file right behind the data of a program or a library. */
 static bool is_bss(const struct checkpoint *of, const struct mapping *mapping)
 {
-	const struct mapping *below = find(&of->mappings, mapping->start - 1);
+	const struct mapping *below = layout__find(&of->mappings, mapping->start - 1);
 
 	return !*mapping->path && below && layout__kind(below) == LAYOUT_FILE &&
 	       (below->flags & MAPPING_WRITE) && is_program(&of->mappings, below);
@@ -84,7 +67,7 @@ static void label(const struct comparing *c, const struct checkpoint *of, struct
 		name = "anonymous";
 	if (is_bss(of, mapping))
 		(void)snprintf(item->label, sizeof(item->label), "bss of %s",
-			       find(&of->mappings, mapping->start - 1)->path);
+			       layout__find(&of->mappings, mapping->start - 1)->path);
 	else
 		(void)snprintf(item->label, sizeof(item->label), "%s", name);
 	for (size_t i = 0; !mapping->inode && i < threads->count; i++)
@@ -211,7 +194,7 @@ static const uint8_t *read_page(struct comparing *c, const struct checkpoint *of
 				uint8_t *room)
 {
 	const uint32_t page = page_tree__get(&of->tree, address);
-	const struct mapping *mapping = find(&of->mappings, address);
+	const struct mapping *mapping = layout__find(&of->mappings, address);
 	const struct file_source *source;
 
 	if (page)
