@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * bench_attach TRACER [ROUNDS]: measures `tracer -p` on processes of several sizes, which write 4
- * pages before each operation, beside a bare stop-and-go of the same threads by ptrace(2), and
- * prints a table of medians, then the goals of docs/performance.md. Each round measures everything
+ * bench_attach TRACER [ROUNDS]: measures `tracer -p` on processes of several sizes, beside a bare
+ * stop-and-go of the same threads by ptrace(2). The process writes 4 pages before each operation.
+ * Prints a table of medians, then the goals of docs/performance.md. Each round measures everything
  * once, so a noisy minute spoils all figures alike.
  *
  * Another process does the bare stops, the stopper. It is asked over a socket as the tracer is, so

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * hold TID SIGNAL MS: waits until SIGNAL is delivered to the thread TID. Then holds the thread for
- * MS milliseconds before it is in its handler, and for as many at the first instruction of it, as a
- * machine does that is too busy to run it. Says "ready" when it waits.
+ * hold TID SIGNAL MS: waits until SIGNAL is delivered to the thread TID. Then holds the thread
+ * twice, as a busy machine does: for MS milliseconds before its handler, and for as many at the
+ * first instruction of the handler. Says "ready" when it waits.
  */
 #include <errno.h>
 #include <signal.h>

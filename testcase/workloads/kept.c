@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * Checkpoints that fail: whatever the checkpoint has copied by then, a restore brings back the one
- * before it, seen from outside, and the next checkpoint is right. The tracer is told to fail at one
+ * Checkpoints that fail: a restore brings back the one before, whatever was copied by then. The
+ * next checkpoint is right. Memory is compared from outside. The tracer is told to fail at one
  * point (TRACER_FAULT), or a page cannot be read any more. Memory is a large and a small mapping,
- * the heap, and bss, which begins within a page of data and is therefore held in chunks.
+ * the heap, and bss. The first page of bss is held in chunks, for data lies in it too.
  */
 #include "workload.h"
 

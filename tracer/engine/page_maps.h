@@ -26,8 +26,8 @@ int page_maps__open(uint32_t pages_per_poll, bool restore_in_bpf, int continuati
 		    int moved_fd, struct page_maps **ret_maps);
 
 /*
- * Makes places for these pages (page-aligned), before a checkpoint of them, and for half as many
- * to be there twice, or all if they are few. What is saved of others is dropped. A page has two
+ * Before a checkpoint of these pages (page-aligned): makes places for them, and second places for
+ * half of them, or for all if they are few. What is saved of other pages is dropped. A page has two
  * places, 0 and 1: a checkpoint saves it in one, while the snapshot before it has it in the other.
  * 0; -ENOMEM; -errno.
  */

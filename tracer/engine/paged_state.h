@@ -129,8 +129,8 @@ static inline void paged_engine__flag(struct paged_engine *paged, struct slab *s
 	paged->engine.state->operation.slab_flags++;
 }
 
-/* Slots for so many pages, if as many of them are zeros as the last time, and one to read a page of
- * zeros into. If fewer are zeros, BPF leaves the last of the others to be repaired. */
+/* Slots for so many pages, and one to read a page of zeros into. As many zeros are expected as the
+ * last time. If there are fewer, BPF leaves the pages that find no slot to be repaired. */
 static inline uint64_t paged_engine__slots_for(const struct paged_engine *paged, uint64_t pages)
 {
 	return (pages > paged->zeros ? pages - paged->zeros : 0) + 1;

@@ -184,7 +184,8 @@ int thread_watch__list(struct thread_watch *watch, const struct freeze *freeze,
 	clear(watch);
 	watch->items = round.items;
 	watch->count = round.count;
-	qsort(watch->items, watch->count, sizeof(*watch->items), compare_ids);
+	if (watch->count)
+		qsort(watch->items, watch->count, sizeof(*watch->items), compare_ids);
 	return err ? err : list(watch, ret_threads);
 }
 

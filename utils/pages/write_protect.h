@@ -34,9 +34,9 @@ int write_protect__prepare(int uffd, uint64_t *ret_inode);
 bool write_protect__is_open(int uffd, uint64_t inode);
 
 /*
- * Registers [start, end), which is page-aligned. All its pages are written until pagemap__protect,
- * but for those that bear the mark of an earlier registration, which mremap(2) may leave behind
- * (seen with Linux 6.18): they look clean, and may be writable.
+ * Registers [start, end), which is page-aligned. All its pages count as written until
+ * pagemap__protect. Exception: mremap(2) may leave marks of an earlier registration behind (seen
+ * with Linux 6.18). Such pages look clean, and may be writable.
  * Returns 0 or -errno: a mapping of another userfaultfd, of a kind that cannot be registered, or
  * none.
  */

@@ -128,7 +128,7 @@ bool outputs__keep_rest(const struct image *image, size_t i)
 		goto out;
 	}
 	bytes = (uint64_t)st.st_size - file->offset;
-	/* Nearly every restart does this, and nothing is lost: no line for the logs of scripts. */
+	/* Nearly every restart does this, and nothing is lost: scripts get no line. */
 	(isatty(STDERR_FILENO) ? log__info : log__debug)(
 		"%s has grown since the image. Its last %" PRIu64
 		" bytes are cut off, for the process writes them anew, and are kept in %s; file %d",

@@ -18,8 +18,8 @@
 bool outputs__is_one(const struct image *image, size_t i);
 
 /*
- * Copies what follows the end that output i had to a new file beside it, NAME.cut.N, and says so on
- * a terminal, or if verbose.
+ * Copies what follows the end that output i had. The copy is a new file beside it, NAME.cut.N. Says
+ * so on a terminal, or if verbose.
  * If it cannot be kept, or somebody else has the file open for writing, a warning says that the
  * process writes over it.
  * Returns whether it may be cut off now.

@@ -107,10 +107,13 @@ __attribute__((returns_twice)) int rollback__take(struct rollback **ret_rollback
  */
 __attribute__((noreturn)) void rollback__back(struct rollback *rollback);
 
-/* Puts back memory and mappings, but not the stack; execution goes on here. Returns 0; -EPERM on
- * another stack than that of rollback__take, if that is not the first stack of the process, or if
- * this one lies in the ranges of the checkpoint; -EBUSY if other threads run. If it cannot be done,
- * the process ends as with rollback__back. */
+/*
+ * Puts back memory and mappings, but not the stack; execution goes on here. A checkpoint of ranges
+ * allows any stack outside them. Any other one must be taken and restored on the first stack of the
+ * process.
+ * Returns 0; -EPERM on another stack, or from another thread; -EBUSY if other threads run. If it
+ * cannot be done, the process ends as with rollback__back.
+ */
 int rollback__restore(struct rollback *rollback);
 
 /* These bytes keep their value in a rollback; what is mapped there stays. So does the end of the
