@@ -23,6 +23,7 @@
 #include "report/report.h"
 #include "restore_path.h"
 #include "session.h"
+#include "target/reason.h"
 
 enum { EXIT_TRACER = 125, EXIT_CANNOT_RUN = 126, EXIT_NOT_FOUND = 127, TICK_MS = 500 };
 
@@ -143,7 +144,7 @@ static int start_program(struct run *run)
 	if (err) {
 		log__error("cannot start %s%s%s: %s", *options->program,
 			   options->user ? " as user " : "", options->user ? options->user : "",
-			   err == -ENOENT ? "there is no such user" : strerror(-err));
+			   reason__text(err));
 		return EXIT_TRACER;
 	}
 	hooks__state(run->hooks)->child = (uint32_t)program__pid(run->program);

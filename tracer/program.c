@@ -16,6 +16,7 @@
 #include <unistd.h>
 #include "base/parse.h"
 #include "program.h"
+#include "target/reason.h"
 
 struct failure { /* what the child writes when it cannot exec */
 	int err;
@@ -50,7 +51,7 @@ static int find_user(const char *user, const struct passwd **ret_user)
 	*ret_user = getpwnam(user);
 	if (!*ret_user && !parse__u64(user, 0, UINT32_MAX - 1, &number))
 		*ret_user = getpwuid((uid_t)number);
-	return *ret_user ? 0 : -ENOENT;
+	return *ret_user ? 0 : -REASON_NO_USER;
 }
 
 static void __attribute__((noreturn)) fail(int fd, int step)

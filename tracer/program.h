@@ -19,7 +19,7 @@ int program__look_up(const char *name);
 /* Forks the child, which waits. argv: the program and its arguments, borrowed until
  * program__release. user: name or number of the user to run it as; NULL: the user who called sudo,
  * else the caller. control_dir: TRACER_CONTROL_DIR in its environment. mask: its signal mask.
- * Returns 0 and *ret_program; -ENOENT when there is no such user; or -errno. */
+ * Returns 0 and *ret_program; -REASON_NO_USER; or -errno. */
 int program__start(char **argv, const char *user, const char *control_dir, const sigset_t *mask,
 		   struct program **ret_program);
 

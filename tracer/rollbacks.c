@@ -4,7 +4,6 @@
  */
 #include "rollbacks.h"
 
-#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 #include "base/log.h"
@@ -77,7 +76,7 @@ int rollbacks__rollback(struct rollbacks *rollbacks, struct attach_result *ret_r
 			bool *ret_is_told)
 {
 	struct attach *attach = rollbacks->commands.attach;
-	int err = attach ? attach__rollback(attach, OWN_NAME, ret_result) : -ENOENT;
+	int err = attach ? attach__rollback(attach, OWN_NAME, ret_result) : -REASON_UNKNOWN_NAME;
 
 	if (err == -REASON_HALF_DONE)
 		rollbacks->commands.has_broken = true;
@@ -92,7 +91,7 @@ const char *rollbacks__why(struct rollbacks *rollbacks, int err)
 	const struct attach *attach = rollbacks->commands.attach;
 	const char *detail = attach ? attach__detail(attach) : "";
 
-	if (err == -ENOENT)
+	if (err == -REASON_UNKNOWN_NAME)
 		return "there is no checkpoint to roll back to; look for " ROLLBACK_COMPLETION
 		       " first and then for " CHECKPOINT_COMPLETION
 		       ", again and again, while you wait for a checkpoint";

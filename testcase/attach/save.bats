@@ -259,6 +259,7 @@ with ThreadPoolExecutor(7) as pool:
 		run_ctl save "$dir/$name"
 		expect_status 1
 		expect_text "$dir/ctl.err" "$name"
+		expect_text "$dir/ctl.err" 'the image is not written: '
 	done
 	[ "$(cat "$dir/precious")" = precious ]
 	run_ctl save

@@ -3,6 +3,7 @@
  * Tests of the commands of the control socket: each answer, word for word, and each mistake. The
  * process that is attached is played by functions of this file.
  */
+#include <errno.h>
 #include <stdarg.h>
 
 #include "ctl/answer.h"
@@ -300,11 +301,21 @@ static void test_failures(void)
 					  "diff 1"};
 	char error[256];
 
-	process.result = -ENOENT;
+	process.result = -REASON_UNKNOWN_NAME;
 	tap__equal_string(ask("rollback x"),
 			  "{\"ok\":false,\"op\":\"rollback\","
 			  "\"error\":\"there is no checkpoint of that name\"}",
 			  "no such checkpoint");
+	process.result = -ENOENT;
+	process.detail = "cannot create /none/a";
+	tap__ok(answer__text(ask("save /none/a"), "error", error, sizeof(error)) &&
+			!strcmp(error, "No such file or directory: cannot create /none/a"),
+		"a file that is missing is no checkpoint that is: %s", error);
+	process.result = -EINVAL;
+	process.detail = "";
+	tap__ok(answer__text(ask("checkpoint"), "error", error, sizeof(error)) &&
+			!strcmp(error, "Invalid argument"),
+		"nor is each wrong argument a wrong name: %s", error);
 	process.result = -REASON_THREADS_CHANGED;
 	process.detail = "thread 23";
 	for (size_t i = 0; i < sizeof(ops) / sizeof(*ops); i++) {
@@ -368,7 +379,7 @@ int main(void)
 {
 	log__set_level(LOG_LEVEL_QUIET);
 	log__set_name("# command_test");
-	tap__plan(51);
+	tap__plan(53);
 	test_success();
 	test_mistakes();
 	test_failures();

@@ -18,6 +18,7 @@
 #include "base/procfs.h"
 #include "program.h"
 #include "tap.h"
+#include "target/reason.h"
 #include "valgrind.h"
 
 #define SHELL(script) ((char *[]){(char *)"sh", (char *)"-c", (char *)(script), NULL})
@@ -246,12 +247,13 @@ static void test_no_user(void)
 	sigset_t none;
 
 	(void)sigemptyset(&none);
-	tap__equal(program__start(argv, "no such user", "/", &none, &program), -ENOENT,
+	tap__equal(program__start(argv, "no such user", "/", &none, &program), -REASON_NO_USER,
 		   "a user who is not there");
-	tap__equal(program__start(argv, "", "/", &none, &program), -ENOENT, "no name");
-	tap__equal(program__start(argv, "4294967295", "/", &none, &program), -ENOENT,
+	tap__equal(program__start(argv, "", "/", &none, &program), -REASON_NO_USER, "no name");
+	tap__equal(program__start(argv, "4294967295", "/", &none, &program), -REASON_NO_USER,
 		   "the number that is none");
-	tap__equal(program__start(argv, "0x", "/", &none, &program), -ENOENT, "half a number");
+	tap__equal(program__start(argv, "0x", "/", &none, &program), -REASON_NO_USER,
+		   "half a number");
 	tap__ok(program == untouched, "failures leave the result untouched");
 	tap__ok(waitpid(-1, NULL, WNOHANG) < 0 && errno == ECHILD, "and no child behind");
 }

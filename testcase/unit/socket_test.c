@@ -16,6 +16,7 @@
 #include "base/log.h"
 #include "folder.h"
 #include "tap.h"
+#include "target/reason.h"
 
 static struct socket *server;
 static const char *path;    /* of the socket */
@@ -87,8 +88,8 @@ static void test_file(void)
 	tap__ok(!second && !lstat(path, &status), "which leaves the first alone");
 	fd = open(plain, O_CREAT | O_WRONLY, 0600);
 	must(fd < 0 || close(fd) || symlink(path, link_path));
-	tap__equal(socket__open(plain, 0, &second), -EEXIST, "no plain file is replaced");
-	tap__equal(socket__open(link_path, 0, &second), -EEXIST, "nor a link");
+	tap__equal(socket__open(plain, 0, &second), -REASON_NO_SOCKET, "no plain file is replaced");
+	tap__equal(socket__open(link_path, 0, &second), -REASON_NO_SOCKET, "nor a link");
 	tap__equal(socket__open("none/socket", 0, &second), -ENOENT, "no folder");
 	tap__equal(socket__open("0123456789012345678901234567890123456789012345678901234567890123"
 				"45678901234567890123456789012345678901234567890",

@@ -4,7 +4,6 @@
  */
 #include "ask/command.h"
 
-#include <errno.h>
 #include <inttypes.h>
 #include <string.h>
 #include "base/log.h"
@@ -48,13 +47,10 @@ static void put_failure(FILE *out, const char *op, const char *error)
 static void put_error(struct commands *commands, FILE *out, const char *op, int err)
 {
 	const char *detail = commands->attach ? attach__detail(commands->attach) : "";
-	const char *text = err == -ENOENT   ? "there is no checkpoint of that name"
-			   : err == -EINVAL ? "a name has letters, digits, '.', '_' and '-', at "
-					      "most 63, and begins with no '-'"
-					    : reason__text(err);
 	char both[512];
 
-	(void)snprintf(both, sizeof(both), "%s%s%s", text, *detail ? ": " : "", detail);
+	(void)snprintf(both, sizeof(both), "%s%s%s", reason__text(err), *detail ? ": " : "",
+		       detail);
 	if (err == -REASON_HALF_DONE) {
 		commands->has_broken = true;
 		log__error("%s: %s", op, both);
@@ -203,7 +199,8 @@ static void list(struct commands *commands, char *const *words, FILE *out)
 
 static void delete (struct commands *commands, char *const *words, FILE *out)
 {
-	int err = commands->attach ? attach__delete(commands->attach, words[0]) : -ENOENT;
+	int err = commands->attach ? attach__delete(commands->attach, words[0])
+				   : -REASON_UNKNOWN_NAME;
 
 	if (err) {
 		put_error(commands, out, "delete", err);
@@ -397,8 +394,10 @@ int command__check(const char *name, unsigned int words)
 	const struct command *command = find(name);
 
 	if (!command)
-		return -ENOENT;
-	return words > command->most ? -E2BIG : words < command->least ? -EINVAL : 0;
+		return -REASON_NO_COMMAND;
+	if (words > command->most)
+		return -REASON_MANY_WORDS;
+	return words < command->least ? -REASON_FEW_WORDS : 0;
 }
 
 void command__answer(void *context, char *line, FILE *out)
@@ -416,7 +415,7 @@ void command__answer(void *context, char *line, FILE *out)
 		else
 			count++;
 	}
-	err = op ? command__check(op, count) : -ENOENT;
+	err = op ? command__check(op, count) : -REASON_NO_COMMAND;
 	if (commands->is_detached) {
 		put_failure(out, op, "the process is detached");
 		return;
@@ -426,10 +425,7 @@ void command__answer(void *context, char *line, FILE *out)
 		return;
 	}
 	if (err) {
-		put_failure(out, op,
-			    err == -ENOENT  ? "there is no such command"
-			    : err == -E2BIG ? "too many words"
-					    : "a word is missing");
+		put_failure(out, op, reason__text(err));
 		return;
 	}
 	if (find(op)->attaches && !commands->attach)

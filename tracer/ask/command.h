@@ -28,8 +28,8 @@ struct commands {
 };
 
 /*
- * Does a command have this name, and so many words after it? Returns 0; -ENOENT for no such
- * command; -E2BIG or -EINVAL for too many or too few words.
+ * Does a command have this name, and so many words after it? Returns 0, -REASON_NO_COMMAND,
+ * -REASON_MANY_WORDS or -REASON_FEW_WORDS.
  */
 int command__check(const char *name, unsigned int words);
 

@@ -16,6 +16,7 @@
 #include <unistd.h>
 #include "ask/socket_file.h"
 #include "base/log.h"
+#include "target/reason.h"
 
 struct client {
 	int fd;              /* -1: this place is free */
@@ -97,10 +98,7 @@ static void tell_failure(const struct socket *s, pid_t pid, int err)
 			   "tracer ctl %d detach, or choose another place with --control-socket",
 			   s->address.sun_path, who, pid);
 	else
-		log__error("cannot listen at %s: %s", s->address.sun_path,
-			   err == -EEXIST  ? "it is there, and no socket"
-			   : err == -EBUSY ? "another process holds a lock (flock) on its folder"
-					   : strerror(-err));
+		log__error("cannot listen at %s: %s", s->address.sun_path, reason__text(err));
 }
 
 /* Makes the folder of the default paths, and removes what killed tracers have left in it. */
@@ -135,10 +133,7 @@ int socket__open(const char *path, pid_t pid, struct socket **ret_socket)
 		err = snprintf(s->address.sun_path, size, "%s", path) < (int)size ? 0
 										  : -ENAMETOOLONG;
 	if (err) {
-		log__error("%s", err == -ENOENT
-					 ? "XDG_RUNTIME_DIR is not set: say where the control "
-					   "socket is to be with --control-socket PATH"
-					 : "the path of the control socket is too long");
+		log__error("cannot place the control socket: %s", reason__text(err));
 		goto out;
 	}
 	err = path ? 0 : prepare_folder(s->address.sun_path);

@@ -24,8 +24,8 @@ struct socket;
  * default path for pid (socket_file.h). Its folder is made if it is missing, and the sockets of
  * killed tracers in it are removed.
  * Problems are told on stderr. Returns 0 and *ret_socket; -EADDRINUSE if somebody listens there;
- * -EEXIST if it is no socket; -EPERM if others may write to the folder of a default path; -EBUSY if
- * somebody does not let go of that folder's lock; or another -errno.
+ * -REASON_NO_SOCKET; -EPERM if others may write to the folder of a default path;
+ * -REASON_FOLDER_LOCKED if somebody does not let go of that folder's lock; or another -errno.
  */
 int socket__open(const char *path, pid_t pid, struct socket **ret_socket);
 

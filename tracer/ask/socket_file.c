@@ -16,6 +16,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 #include "base/log.h"
+#include "target/reason.h"
 
 #define RUN_FOLDER "/run"
 #define FOLDER     "tracer"
@@ -30,7 +31,7 @@ int socket_file__default_folder(char *buffer, size_t size)
 	const char *run = geteuid() ? getenv("XDG_RUNTIME_DIR") : RUN_FOLDER;
 
 	if (!run || *run != '/')
-		return -ENOENT;
+		return -REASON_NO_RUN_FOLDER;
 	return snprintf(buffer, size, "%s/" FOLDER, run) < (int)size ? 0 : -ENAMETOOLONG;
 }
 
@@ -78,8 +79,8 @@ int socket_file__make_folder(const char *path)
 	return -EPERM;
 }
 
-/* Locks the folder of a path. Returns the descriptor that holds the lock; -EBUSY after all tries;
- * or another -errno. */
+/* Locks the folder of a path. Returns the descriptor that holds the lock; -REASON_FOLDER_LOCKED
+ * after all tries; or -errno. */
 static int lock_folder(const char *path, unsigned int tries)
 {
 	char folder[sizeof(((struct sockaddr_un *)NULL)->sun_path)];
@@ -97,14 +98,14 @@ static int lock_folder(const char *path, unsigned int tries)
 			continue;
 		}
 		close(fd);
-		return err == -EWOULDBLOCK ? -EBUSY : err;
+		return err == -EWOULDBLOCK ? -REASON_FOLDER_LOCKED : err;
 	}
 	return fd;
 }
 
 /*
  * Is it the file of a socket that nobody has open? The caller holds the lock. Returns 0;
- * -EADDRINUSE if somebody has; -EEXIST if it is no socket; or another -errno.
+ * -EADDRINUSE if somebody has; -REASON_NO_SOCKET; or another -errno.
  * A datagram socket asks: the kernel then tells a dead socket from one of another type. A listener
  * does not notice.
  * Source: unix_find_bsd() in net/unix/af_unix.c.
@@ -117,7 +118,7 @@ static int check_dead(const struct sockaddr_un *address)
 	if (lstat(address->sun_path, &status))
 		return -errno;
 	if (!S_ISSOCK(status.st_mode))
-		return -EEXIST;
+		return -REASON_NO_SOCKET;
 	fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 	if (fd < 0)
 		return -errno;

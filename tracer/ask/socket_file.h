@@ -16,7 +16,7 @@
 
 /*
  * Writes the folder of the default paths: /run/tracer for root, otherwise $XDG_RUNTIME_DIR/tracer.
- * Returns 0; -ENOENT if that variable is not set; -ENAMETOOLONG.
+ * Returns 0; -REASON_NO_RUN_FOLDER if that variable is not set; -ENAMETOOLONG.
  */
 int socket_file__default_folder(char *buffer, size_t size);
 
@@ -29,8 +29,8 @@ int socket_file__make_folder(const char *path);
 
 /*
  * Binds fd to the path, with mode 0600. A socket that is there and dead is replaced, nothing else.
- * Returns 0; -EADDRINUSE if it is not dead; -EEXIST if it is no socket; -EBUSY if somebody does not
- * let go of the folder's lock; or another -errno.
+ * Returns 0; -EADDRINUSE if it is not dead; -REASON_NO_SOCKET; -REASON_FOLDER_LOCKED if somebody
+ * does not let go of the folder's lock; or another -errno.
  */
 int socket_file__bind(int fd, const struct sockaddr_un *address);
 

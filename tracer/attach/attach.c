@@ -178,7 +178,7 @@ int attach__delete(struct attach *attach, const char *name)
 	struct checkpoint *checkpoint = checkpoints__find(&attach->list, name);
 
 	if (!checkpoint)
-		return -ENOENT;
+		return -REASON_UNKNOWN_NAME;
 	attach_state__retire(attach, checkpoint);
 	if (!attach->list.first)
 		attach_state__lose_base(attach);

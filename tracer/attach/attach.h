@@ -44,7 +44,7 @@ int attach__open(pid_t pid, enum write_tracking_way best, const struct hooks *ho
  * Takes a checkpoint.
  * name: letters, digits and "._-", the first no '-', less than ATTACH_NAME_BYTES. NULL: the next
  * number that is free. A checkpoint that has this name already is replaced.
- * Returns 0 and *ret_result; -EINVAL for such a name; -ESRCH; -REASON_EXECED; what freeze__stop()
+ * Returns 0 and *ret_result; -REASON_BAD_NAME; -ESRCH; -REASON_EXECED; what freeze__stop()
  * returns; or -errno. On failure all checkpoints are as before.
  */
 int attach__checkpoint(struct attach *attach, const char *name, struct attach_result *ret_result);
@@ -52,7 +52,7 @@ int attach__checkpoint(struct attach *attach, const char *name, struct attach_re
 /*
  * Goes back.
  * name: NULL is the newest checkpoint.
- * Returns 0 and *ret_result; -ENOENT: no checkpoint has this name; -REASON_NO_CHECKPOINT; -ESRCH;
+ * Returns 0 and *ret_result; -REASON_UNKNOWN_NAME; -REASON_NO_CHECKPOINT; -ESRCH;
  * -REASON_EXECED; -REASON_THREAD_ENDED, -REASON_MEMORY_GONE (shared memory, or a file, that was
  * mapped and is not any more), and what inject__open() and freeze__stop() return: nothing has
  * changed; -REASON_HALF_DONE: the process is stopped by SIGSTOP, half restored; or -errno.
@@ -86,7 +86,8 @@ void attach__visit_files(const struct attach *attach,
  * until the next operation. */
 const char *attach__detail(const struct attach *attach);
 
-/* Forgets a checkpoint. The others stay right. Returns 0 or -ENOENT. */
+/* Forgets a checkpoint. The others stay right. Returns 0 or
+ * -REASON_UNKNOWN_NAME. */
 int attach__delete(struct attach *attach, const char *name);
 
 /* One checkpoint, as attach__visit() shows it. */

@@ -425,7 +425,7 @@ static int run(struct attach *attach, const char *name, bool closes,
 
 	*attach->detail = '\0';
 	if (!r.to)
-		return name ? -ENOENT : -REASON_NO_CHECKPOINT;
+		return name ? -REASON_UNKNOWN_NAME : -REASON_NO_CHECKPOINT;
 	err = closes ? 0 : look_at_files(&r);
 	if (err)
 		goto out;

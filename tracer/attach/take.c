@@ -12,6 +12,7 @@
 #include "attach/layout.h"
 #include "base/clock.h"
 #include "base/page.h"
+#include "target/reason.h"
 
 static int save_threads(const struct attach *attach, struct checkpoint *checkpoint)
 {
@@ -170,7 +171,7 @@ int attach__checkpoint(struct attach *attach, const char *name, struct attach_re
 
 	*attach->detail = '\0';
 	if (name && !checkpoints__is_name(name))
-		return -EINVAL;
+		return -REASON_BAD_NAME;
 	checkpoint = checkpoint__create(&attach->store);
 	if (!checkpoint)
 		return -ENOMEM;

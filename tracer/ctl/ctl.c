@@ -27,6 +27,7 @@
 #include "base/text.h"
 #include "ctl/show_diff.h"
 #include "ctl/starting.h"
+#include "target/reason.h"
 
 enum {
 	LOOK_MS = 20,       /* how often a socket that is not there yet is looked for */
@@ -111,12 +112,11 @@ static void check(struct argp_state *state, const struct request *request)
 		argp_error(state, "--map is for diff, and not with --json");
 	check_words(state, request);
 	err = command__check(request->word[0], request->words - 1);
-	if (err == -ENOENT)
+	if (err == -REASON_NO_COMMAND)
 		argp_error(state, "there is no command '%s'; the commands are:\n%s",
 			   request->word[0], list_commands());
 	if (err)
-		argp_error(state, "%s: %s", request->word[0],
-			   err == -E2BIG ? "too many words" : "a word is missing");
+		argp_error(state, "%s: %s", request->word[0], reason__text(err));
 }
 
 static error_t read_option(int key, char *text, struct argp_state *state)
@@ -272,47 +272,56 @@ static const char *text_of_failure(int error)
 	return error == EPIPE || error == ECONNRESET ? "the tracer has ended" : strerror(error);
 }
 
-/* Connects and sends. Returns the socket, or -errno after saying why. */
+/* Where the tracer listens. */
+static int find_address(const struct request *request, struct sockaddr_un *address)
+{
+	const size_t size = sizeof(address->sun_path);
+
+	if (!request->path)
+		return socket_file__default_path(request->pid, address->sun_path, size);
+	if (snprintf(address->sun_path, size, "%s", request->path) >= (int)size)
+		return -ENAMETOOLONG;
+	return 0;
+}
+
+/* Connects and sends. Returns the socket or -errno. */
+static int send_line(const struct sockaddr_un *address, const struct request *request,
+		     const char *line, size_t length)
+{
+	int fd = connect_to(address, request), err;
+
+	if (fd < 0 || send(fd, line, length, MSG_NOSIGNAL) == (ssize_t)length)
+		return fd;
+	err = -errno;
+	close(fd);
+	return err;
+}
+
+/* Returns the socket, or -1 after saying why. */
 static int ask(const struct request *request)
 {
 	struct sockaddr_un address = {.sun_family = AF_UNIX};
 	char line[SOCKET_LINE_BYTES] = "";
-	size_t size = sizeof(address.sun_path);
-	int err, fd, length;
+	int err = find_address(request, &address), length, fd;
 
-	if (!request->path)
-		err = socket_file__default_path(request->pid, address.sun_path, size);
-	else
-		err = snprintf(address.sun_path, size, "%s", request->path) < (int)size
-			      ? 0
-			      : -ENAMETOOLONG;
-	length = make_line(request, line, sizeof(line));
-	if (err == -ENOENT) {
-		log__error("XDG_RUNTIME_DIR is not set: say where the tracer listens with "
-			   "--control-socket PATH");
-		return err;
-	}
-	if (err || length < 0) {
-		log__error("%s: %s", err ? request->path : request->word[request->words - 1],
-			   strerror(err ? -err : -length));
-		return err ? err : length;
-	}
-	fd = connect_to(&address, request);
-	err = fd < 0 ? fd : 0;
-	if (!err && send(fd, line, (size_t)length, MSG_NOSIGNAL) != length) {
-		err = -errno;
-		close(fd);
-	}
 	if (err) {
-		if (err == -ENOENT || err == -ECONNREFUSED)
-			tell_nobody(request, address.sun_path);
-		else
-			log__error("cannot ask at %s: %s%s", address.sun_path,
-				   text_of_failure(-err),
-				   err == -EACCES ? "; the tracer belongs to another user" : "");
-		return err;
+		log__error("cannot find the control socket: %s", reason__text(err));
+		return -1;
 	}
-	return fd;
+	length = make_line(request, line, sizeof(line));
+	if (length < 0) {
+		log__error("%s: %s", request->word[request->words - 1], strerror(-length));
+		return -1;
+	}
+	fd = send_line(&address, request, line, (size_t)length);
+	if (fd >= 0)
+		return fd;
+	if (fd == -ENOENT || fd == -ECONNREFUSED)
+		tell_nobody(request, address.sun_path);
+	else
+		log__error("cannot ask at %s: %s%s", address.sun_path, text_of_failure(-fd),
+			   fd == -EACCES ? "; the tracer belongs to another user" : "");
+	return -1;
 }
 
 /* Reads the answer to its newline, which it drops. The caller frees it; NULL after saying why. */

@@ -328,7 +328,7 @@ int diff__compare(struct attach *attach, const char *from, const char *to, struc
 	c.from = checkpoints__find(&attach->list, from);
 	c.to = to ? checkpoints__find(&attach->list, to) : NULL;
 	if (!c.from || (to && !c.to))
-		return from || to ? -ENOENT : -REASON_NO_CHECKPOINT;
+		return from || to ? -REASON_UNKNOWN_NAME : -REASON_NO_CHECKPOINT;
 	c.diff = calloc(1, sizeof(*c.diff));
 	if (!c.diff)
 		return -ENOMEM;

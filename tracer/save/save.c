@@ -377,13 +377,16 @@ out:
 	return err;
 }
 
-static void say_failure(struct saving *s, const char *path, int err)
+/* Puts the step that failed into the detail. Returns the reason. */
+static int note_failure(struct saving *s, const char *path, int err)
 {
 	const struct image_failure *failure = &s->writer->failure;
 
-	if (failure->step)
-		(void)snprintf(s->attach->detail, sizeof(s->attach->detail), "%s %s: %s",
-			       failure->step, path, image_failure__reason(failure, err));
+	if (!failure->step)
+		return err;
+	(void)snprintf(s->attach->detail, sizeof(s->attach->detail), "%s %s: %s", failure->step,
+		       path, image_failure__reason(failure, err));
+	return -REASON_NOT_WRITTEN;
 }
 
 int save__image(struct attach *attach, const char *path, const char *name,
@@ -397,7 +400,7 @@ int save__image(struct attach *attach, const char *path, const char *name,
 	if (name) {
 		s.from = checkpoints__find(&attach->list, name);
 		if (!s.from)
-			return -ENOENT;
+			return -REASON_UNKNOWN_NAME;
 	}
 	s.writer = calloc(1, sizeof(*s.writer));
 	if (!s.writer)
@@ -412,7 +415,7 @@ int save__image(struct attach *attach, const char *path, const char *name,
 		goto out;
 	err = write_image(&s, path);
 	if (err) {
-		say_failure(&s, path, err);
+		err = note_failure(&s, path, err);
 		goto out;
 	}
 	*ret_result = (struct attach_result){

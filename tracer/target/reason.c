@@ -59,6 +59,17 @@ static const char *const texts[] = {
 			    "root, or set it to 0",
 	TEXT(REASON_EXECED) = "the target runs another program since the checkpoint",
 	TEXT(REASON_NO_CHECKPOINT) = "there is no checkpoint; take one first",
+	TEXT(REASON_UNKNOWN_NAME) = "there is no checkpoint of that name",
+	TEXT(REASON_BAD_NAME) = "a name has letters, digits, '.', '_' and '-', at most 63, and "
+				"begins with no '-'",
+	TEXT(REASON_NO_COMMAND) = "there is no such command",
+	TEXT(REASON_MANY_WORDS) = "too many words",
+	TEXT(REASON_FEW_WORDS) = "a word is missing",
+	TEXT(REASON_NO_USER) = "there is no such user",
+	TEXT(REASON_NO_RUN_FOLDER) =
+		"XDG_RUNTIME_DIR is not set; name the control socket with --control-socket PATH",
+	TEXT(REASON_NO_SOCKET) = "it is there, and no socket",
+	TEXT(REASON_FOLDER_LOCKED) = "another process holds a lock (flock) on its folder",
 	TEXT(REASON_THREAD_ENDED) =
 		"a thread of the checkpoint has ended, and cannot be made again",
 	TEXT(REASON_MEMORY_GONE) = "a mapping of the checkpoint is gone, and cannot be made again",
@@ -67,6 +78,7 @@ static const char *const texts[] = {
 				       "holds",
 	TEXT(REASON_TOO_MANY_SEGMENTS) =
 		"the memory has more gaps than an image can have segments (60000)",
+	TEXT(REASON_NOT_WRITTEN) = "the image is not written",
 	TEXT(REASON_HALF_DONE) =
 		"the rollback broke off half-way; the target is stopped by SIGSTOP "
 		"and not usable any more",
