@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "image/image_elf.h"
+#include "image/image_reason.h"
 #include "folder.h"
 #include "tap.h"
 
@@ -337,6 +338,21 @@ static void test_cuts(const char *name)
 	tap__equal(found, tries, "%s: cut off at %u places", name, tries);
 }
 
+/* After it was opened. */
+static void test_cut_while_open(const char *name)
+{
+	struct image *image;
+	struct parts p;
+
+	make_parts(&p);
+	must(write_image(&p.image, folder__path(name)));
+	must(image__open(folder__path(name), &image, message));
+	must(truncate(folder__path(name), (off_t)image->segments[0].offset + 100));
+	tap__equal(image__check(image, message), -IMAGE_CUT_OFF, "cut off while it is open");
+	tap__ok(strstr(message, "the file is cut off"), "which is told: %s", message);
+	image__free(image);
+}
+
 static void test_increment(void)
 {
 	static unsigned char back[sizeof(memory)], wanted[sizeof(memory)];
@@ -416,7 +432,7 @@ static void test_targets(void)
 static void remove_all(void)
 {
 	static const char *const names[] = {"plain", "packed.gz", "increment.gz", "fifo",
-					    "link",  "read-only", "version"};
+					    "link",  "read-only", "version",      "open"};
 
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
 		(void)unlink(folder__path(names[i]));
@@ -430,13 +446,14 @@ int main(void)
 		      -1, 0);
 	must(writer == MAP_FAILED);
 	fill_memory(23);
-	tap__plan(52);
+	tap__plan(54);
 	test_same("plain");
 	test_same("packed.gz");
 	test_holes();
 	test_flips();
 	test_cuts("plain");
 	test_cuts("packed.gz");
+	test_cut_while_open("open");
 	test_increment();
 	test_libelf(1);
 	test_libelf(23);

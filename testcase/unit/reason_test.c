@@ -4,6 +4,7 @@
  */
 #include <errno.h>
 #include <string.h>
+#include "image/image_reason.h"
 #include "target/reason.h"
 #include "tap.h"
 
@@ -27,12 +28,14 @@ static int count_unclear(void)
 
 int main(void)
 {
-	tap__plan(5);
+	tap__plan(6);
 	tap__equal(count_unclear(), 0, "each reason has a text of its own");
 	tap__equal_string(reason__text(-EPERM), "Operation not permitted",
 			  "EPERM says nothing about who traces the target");
 	tap__equal_string(reason__text(-E2BIG), "Argument list too long", "an errno is an errno");
 	tap__equal_string(reason__text(-ESRCH), "the target has ended", "no such process");
-	tap__ok(strstr(reason__text(-REASONS_END), "Unknown") != NULL, "no such reason");
+	tap__equal_string(reason__text(-IMAGE_MANY_SEGMENTS),
+			  "there would be more segments than 60000", "a reason of an image");
+	tap__ok(strstr(reason__text(-REASONS_END), "unknown") != NULL, "no such reason");
 	return tap__done();
 }

@@ -334,8 +334,6 @@ int snapshot_image__write(struct snapshot_image *s, const char *path, struct sna
 	if (err)
 		goto out;
 	err = plan_segments(&m);
-	if (err == -EFBIG)
-		ret_failure->reason = "the snapshot has too many gaps for an image";
 	if (err)
 		goto out;
 	err = -ENOMEM;

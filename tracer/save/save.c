@@ -409,8 +409,6 @@ int save__image(struct attach *attach, const char *path, const char *name,
 	if (err)
 		goto out;
 	err = make_image(&s);
-	if (err == -EFBIG)
-		err = -REASON_TOO_MANY_SEGMENTS;
 	if (err)
 		goto out;
 	err = write_image(&s, path);

@@ -4,6 +4,7 @@
  */
 #include <errno.h>
 #include <string.h>
+#include "image/image_reason.h"
 #include "target/reason.h"
 
 #define TEXT(reason) [(reason)-REASON_TRACED]
@@ -76,8 +77,6 @@ static const char *const texts[] = {
 	TEXT(REASON_SEALED) = "a mapping that has changed since the checkpoint is sealed, mseal(2)",
 	TEXT(REASON_STATE_NOT_SAVED) = "a thread uses a shadow stack or AMX tiles, which no image "
 				       "holds",
-	TEXT(REASON_TOO_MANY_SEGMENTS) =
-		"the memory has more gaps than an image can have segments (60000)",
 	TEXT(REASON_NOT_WRITTEN) = "the image is not written",
 	TEXT(REASON_HALF_DONE) =
 		"the rollback broke off half-way; the target is stopped by SIGSTOP "
@@ -97,5 +96,5 @@ const char *reason__text(int err)
 		return "the target has ended";
 	if (number == ENOMEM)
 		return "Cannot allocate memory: a snapshot takes as much as the target's data";
-	return strerror(number);
+	return image_reason__text(err);
 }

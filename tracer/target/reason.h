@@ -50,21 +50,20 @@ enum reason {
 	REASON_NO_COMMAND,        /* that tracer ctl could ask for */
 	REASON_MANY_WORDS,        /* after that command */
 	REASON_FEW_WORDS,
-	REASON_NO_USER,           /* of that name */
-	REASON_NO_RUN_FOLDER,     /* for control sockets */
-	REASON_NO_SOCKET,         /* something else lies at the path of the control socket */
-	REASON_FOLDER_LOCKED,     /* that of the control socket */
-	REASON_THREAD_ENDED,      /* one that there was at the checkpoint */
-	REASON_MEMORY_GONE,       /* a mapping that cannot be made again */
-	REASON_SEALED,            /* a mapping that cannot be changed, mseal(2) */
-	REASON_STATE_NOT_SAVED,   /* a thread has registers that no image holds */
-	REASON_TOO_MANY_SEGMENTS, /* of memory, for an image */
-	REASON_NOT_WRITTEN,       /* the file of an image */
-	REASON_HALF_DONE,         /* a rollback failed after it had changed something */
+	REASON_NO_USER,         /* of that name */
+	REASON_NO_RUN_FOLDER,   /* for control sockets */
+	REASON_NO_SOCKET,       /* something else lies at the path of the control socket */
+	REASON_FOLDER_LOCKED,   /* that of the control socket */
+	REASON_THREAD_ENDED,    /* one that there was at the checkpoint */
+	REASON_MEMORY_GONE,     /* a mapping that cannot be made again */
+	REASON_SEALED,          /* a mapping that cannot be changed, mseal(2) */
+	REASON_STATE_NOT_SAVED, /* a thread has registers that no image holds */
+	REASON_NOT_WRITTEN,     /* the file of an image */
+	REASON_HALF_DONE,       /* a rollback failed after it had changed something */
 	REASONS_END,
 };
 
-/* The text for a message, of a -REASON_... or an -errno. Valid until the next call. */
+/* The text for a message, of a -REASON_..., a -IMAGE_... (image_reason.h) or an -errno. Valid until the next call. */
 const char *reason__text(int err);
 
 #endif

@@ -6,6 +6,7 @@
 
 #include <errno.h>
 
+#include "image/image_reason.h"
 #include "image/image_segmenter.h"
 
 enum { MISSING_MAX = IMAGE_SEGMENTS_MAX };
@@ -30,7 +31,7 @@ int segments__make_room(struct image *image, struct arena *arena)
 int segments__add_missing(struct image *image, uint64_t start, uint64_t end)
 {
 	if (image->missing_count == MISSING_MAX)
-		return -EFBIG;
+		return -IMAGE_MANY_MISSING;
 	image->missing[image->missing_count++] = (struct image_run){start, end};
 	image->info.missing |= IMAGE_MISSING_PAGES;
 	return 0;

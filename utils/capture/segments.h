@@ -20,11 +20,11 @@ bool segments__is_anonymous(const struct image_mapping *mapping);
 /* Makes room for segments and missing runs. Returns 0 or -ENOMEM. */
 int segments__make_room(struct image *image, struct arena *arena);
 
-/* Notes that [start, end) cannot be read. Returns 0, or -EFBIG if there are too many such runs. */
+/* Notes that [start, end) cannot be read. Returns 0 or -IMAGE_MANY_MISSING. */
 int segments__add_missing(struct image *image, uint64_t start, uint64_t end);
 
-/* Fills in the segments of a full image: all that is saved of each mapping. Returns 0, -ENOMEM;
- * -EFBIG if they are too many; or -errno. */
+/* Fills in the segments of a full image: all that is saved of each mapping. Returns 0;
+ * -IMAGE_MANY_SEGMENTS; -IMAGE_MANY_MISSING; or -errno. */
 int segments__choose_all(struct image *image, struct own_memory *memory, struct arena *arena);
 
 #endif

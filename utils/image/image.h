@@ -109,7 +109,8 @@ struct image {
  * is wrong with it.
  * Returns 0 and the image in *ret_image, owned by the caller; -ENOEXEC: not an image of ours;
  * -EBADMSG: damaged; -EPROTONOSUPPORT: of another version or machine; -EFBIG: beyond the limits
- * above; -ENOMEM; or the -errno of a system call. *ret_image is untouched on failure.
+ * above; -IMAGE_CUT_OFF (image_reason.h); -ENOMEM; or the -errno of a system call. *ret_image is
+ * untouched on failure.
  */
 int image__open(const char *path, struct image **ret_image, char *message);
 
@@ -158,13 +159,13 @@ uint64_t image__skip_data(const struct image *image, uint64_t offset, uint64_t l
 /*
  * Reads one segment: calls each, unless it is NULL, for every page of it that is not all zeros, in
  * address order, and verifies the checksum. page: PAGE_BYTES bytes, aligned, valid during the call.
- * Returns 0, -EBADMSG with a message, or a read's -errno.
+ * Returns 0; or, with a message, -EBADMSG, -IMAGE_CUT_OFF or a read's -errno.
  */
 int image__scan_segment(const struct image *image, size_t index,
 			void (*each)(uint64_t address, const void *page, void *argument),
 			void *argument, char *message);
 
-/* Verifies the checksum of one segment. Returns 0, -EBADMSG with a message, or a read's -errno. */
+/* Verifies the checksum of one segment. Returns the same. */
 int image__check_segment(const struct image *image, size_t index, char *message);
 
 /* The same for all segments; stops at the first that is wrong. */

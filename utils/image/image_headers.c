@@ -10,6 +10,7 @@
 #include <zlib.h>
 
 #include "image/image_internal.h"
+#include "image/image_reason.h"
 #include "slab/slab_heap.h"
 
 enum {
@@ -125,44 +126,45 @@ static int read_segments(struct image *image, const Elf64_Phdr *headers, size_t 
 static int read_checksums(struct image *image, const Elf64_Phdr *header, uint32_t *ret_header,
 			  char *message)
 {
+	static const char damaged[] = "the checksums at its end: damaged, or not written by "
+				      "libckpt or tracer";
 	const size_t head = sizeof(Elf64_Nhdr) + 8; /* the name takes 7 bytes, and 1 of padding */
 	size_t bytes =
 		head + sizeof(struct image_checksums) + image->segment_count * sizeof(uint32_t);
-	unsigned char *note = NULL;
+	unsigned char *note;
 	struct image_checksums sums;
 	Elf64_Nhdr note_head;
 	uint32_t self;
-	int err = -EBADMSG;
+	int err;
 
 	if (header->p_filesz != bytes)
-		goto out;
+		return image__fail(message, -EBADMSG, image->path, "%s", damaged);
 	note = image__alloc(image, bytes, 1);
 	err = note ? image__read_at(image->fd, note, bytes, header->p_offset) : -ENOMEM;
-	if (err)
+	if (err) {
+		(void)image__fail(message, err, image->path, "cannot read the checksums: %s",
+				  image_reason__text(err));
 		goto out;
+	}
 	memcpy(&note_head, note, sizeof(note_head));
 	memcpy(&sums, note + head, sizeof(sums));
 	self = sums.self;
 	memset(note + head + offsetof(struct image_checksums, self), 0, sizeof(self));
-	err = -EBADMSG;
 	if (note_head.n_namesz != sizeof(IMAGE_NOTE_NAME) ||
 	    memcmp(note + sizeof(note_head), IMAGE_NOTE_NAME "\0", 8) != 0 ||
 	    note_head.n_type != IMAGE_NOTE_CHECKSUMS || note_head.n_descsz != bytes - head ||
 	    sums.segments != image->segment_count || sums.reserved != 0 ||
-	    self != crc32(0, note + head, (unsigned int)(bytes - head)))
+	    self != crc32(0, note + head, (unsigned int)(bytes - head))) {
+		err = image__fail(message, -EBADMSG, image->path, "%s", damaged);
 		goto out;
+	}
 	for (size_t i = 0; i < image->segment_count; i++)
 		memcpy(&image->segments[i].crc, note + head + sizeof(sums) + i * sizeof(uint32_t),
 		       sizeof(uint32_t));
 	*ret_header = sums.header;
-	err = 0;
 out:
 	(void)slab_heap__free(image->heap, note);
-	if (err)
-		return image__fail(message, err, image->path, "the checksums at its end: %s",
-				   err == -EBADMSG ? "damaged, or not written by libckpt or tracer"
-						   : strerror(-err));
-	return 0;
+	return err;
 }
 
 /* Headers, notes and the zeros after them; the notes stay in image->notes. */
@@ -177,7 +179,7 @@ static int check_head(struct image *image, size_t head, size_t notes, uint32_t e
 	err = image->notes ? image__read_at(image->fd, image->notes, bytes, 0) : -ENOMEM;
 	if (err)
 		return image__fail(message, err, image->path, "cannot read its notes: %s",
-				   err == -EBADMSG ? "the file is cut off" : strerror(-err));
+				   image_reason__text(err));
 	if (crc32(0, image->notes, (unsigned int)bytes) != expected)
 		return image__fail(message, -EBADMSG, image->path,
 				   "damaged: the checksum of its headers and notes is wrong");
@@ -214,7 +216,8 @@ int image_headers__read(struct image *image, size_t *ret_offset, size_t *ret_byt
 				   (unsigned long long)image->file_bytes);
 	err = image__read_at(image->fd, &header, sizeof(header), 0);
 	if (err)
-		return image__fail(message, err, image->path, "cannot read: %s", strerror(-err));
+		return image__fail(message, err, image->path, "cannot read: %s",
+				   image_reason__text(err));
 	err = image_headers__check_elf(image, &header, message);
 	if (err)
 		return err;
@@ -225,7 +228,8 @@ int image_headers__read(struct image *image, size_t *ret_offset, size_t *ret_byt
 	headers = image__alloc(image, count + 1, sizeof(*headers));
 	err = headers ? image__read_at(image->fd, headers, bytes, sizeof(header)) : -ENOMEM;
 	if (err) {
-		(void)image__fail(message, err, image->path, "cannot read: %s", strerror(-err));
+		(void)image__fail(message, err, image->path, "cannot read: %s",
+				  image_reason__text(err));
 		goto out;
 	}
 	err = read_segments(image, headers, count, message);

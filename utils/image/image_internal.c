@@ -10,6 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "image/image_reason.h"
 #include "slab/slab_heap.h"
 
 int image__fail(char *message, int err, const char *path, const char *format, ...)
@@ -41,7 +42,7 @@ int image__read_at(int fd, void *buffer, size_t bytes, uint64_t offset)
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n <= 0)
-			return n < 0 ? -errno : -EBADMSG;
+			return n < 0 ? -errno : -IMAGE_CUT_OFF;
 		to += n;
 		offset += (uint64_t)n;
 		bytes -= (size_t)n;

@@ -18,7 +18,7 @@ int image__fail(char *message, int err, const char *path, const char *format, ..
 /* Memory for count objects of size bytes, all zeros, that goes with the image; or NULL. */
 void *image__alloc(const struct image *image, size_t count, size_t size);
 
-/* Reads all of it. Returns 0; -EBADMSG if the file ends before; or the -errno of the read. */
+/* Reads all of it. Returns 0; -IMAGE_CUT_OFF; or the -errno of the read. */
 int image__read_at(int fd, void *buffer, size_t bytes, uint64_t offset);
 
 #endif

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "image/image_internal.h"
+#include "image/image_reason.h"
 #include "slab/slab_heap.h"
 
 #define BLOCK_BYTES ((size_t)1 << 18) /* memory is read and checked in these */
@@ -181,7 +182,7 @@ int image__scan_segment(const struct image *image, size_t index,
 	(void)slab_heap__free(image->heap, block);
 	if (err)
 		return image__fail(message, err, image->path, "cannot read segment %zu: %s", index,
-				   strerror(-err));
+				   image_reason__text(err));
 	if (sum.crc != segment->crc)
 		return image__fail(
 			message, -EBADMSG, image->path,

@@ -13,12 +13,11 @@
 #include <unistd.h>
 
 #include "base/nocancel.h"
+#include "image/image_reason.h"
 
 const char *image_failure__reason(const struct image_failure *failure, int err)
 {
-	const char *text = failure->reason ? failure->reason : strerrordesc_np(-err);
-
-	return text ? text : "unknown error";
+	return failure->reason ? failure->reason : image_reason__text(err);
 }
 
 /* ---- bytes ---- */

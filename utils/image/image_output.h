@@ -25,10 +25,10 @@ enum {
 /* Why a call failed, in words: "STEP PATH: REASON". */
 struct image_failure {
 	const char *step;   /* what was being done: "cannot create", ... */
-	const char *reason; /* NULL: the errno says it */
+	const char *reason; /* NULL: what was returned says it (image_reason.h) */
 };
 
-/* The reason of a call that has failed with err, a -errno: a constant string. */
+/* The reason of a call that has failed with err: a constant string. */
 const char *image_failure__reason(const struct image_failure *failure, int err);
 
 /* About 400 KiB. The fields are its own, but for `compressed`. */
@@ -54,9 +54,6 @@ struct image_output {
  */
 int image_output__open(struct image_output *output, const char *path,
 		       struct image_failure *failure);
-
-/* Why a call of this module failed with err, a -errno: a constant string. */
-const char *image_output__reason(const struct image_output *output, int err);
 
 /* Adds count bytes, less than 4 GiB. Returns 0 or -errno; the caller then calls
  * image_output__abort. */

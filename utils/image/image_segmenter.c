@@ -4,7 +4,7 @@
  */
 #include "image/image_segmenter.h"
 
-#include <errno.h>
+#include "image/image_reason.h"
 
 enum { GAP_BYTES = 16 << 20 };
 
@@ -14,7 +14,7 @@ int image_segmenter__put(struct image *image, const struct image_mapping *mappin
 	if (start == end)
 		return 0;
 	if (image->segment_count == IMAGE_SEGMENTS_MAX)
-		return -EFBIG;
+		return -IMAGE_MANY_SEGMENTS;
 	image->segments[image->segment_count++] = (struct image_segment){
 		.start = start,
 		.end = end,

@@ -29,10 +29,10 @@ void image_segmenter__begin(struct image_segmenter *segmenter, struct image *ima
 /* Says that pages [start, end) of it hold data. In address order. */
 void image_segmenter__add(struct image_segmenter *segmenter, uint64_t start, uint64_t end);
 
-/* Ends the mapping. Returns 0; -EFBIG if there are more than IMAGE_SEGMENTS_MAX segments. */
+/* Ends the mapping. Returns 0; -IMAGE_MANY_SEGMENTS above IMAGE_SEGMENTS_MAX. */
 int image_segmenter__end(struct image_segmenter *segmenter);
 
-/* Adds one segment as it is, unless it is empty. Returns 0, or -EFBIG as above. */
+/* Adds one segment as it is, unless it is empty. Returns the same. */
 int image_segmenter__put(struct image *image, const struct image_mapping *mapping, uint64_t start,
 			 uint64_t end, bool has_bytes);
 

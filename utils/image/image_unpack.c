@@ -19,6 +19,7 @@
 #include "base/progress.h"
 #include "image/image_headers.h"
 #include "image/image_internal.h"
+#include "image/image_reason.h"
 #include "slab/slab_heap.h"
 
 enum {
@@ -89,7 +90,7 @@ static int read_expected(struct unpacking *u)
 		return err;
 	err = image__read_at(u->fd, &last, sizeof(last), at);
 	if (err)
-		return fail_damaged(u, strerror(-err));
+		return fail_damaged(u, image_reason__text(err));
 	if (last.p_offset > 1ULL << BYTES_MAX_SHIFT || last.p_filesz > 1ULL << BYTES_MAX_SHIFT)
 		return image__fail(u->message, -EFBIG, u->image->path,
 				   "cannot unpack: it says that it is larger than %d TiB",

@@ -15,6 +15,8 @@
 #include <sys/procfs.h>
 #include <zlib.h>
 
+#include "image/image_reason.h"
+
 int image_writer__open(struct image_writer *w, const char *path)
 {
 	memset(w, 0, offsetof(struct image_writer, output));
@@ -308,10 +310,8 @@ int image_writer__begin_with(struct image_writer *w, struct image *image,
 	uint64_t data;
 
 	w->failure.step = "cannot write";
-	if (image->segment_count > IMAGE_SEGMENTS_MAX) {
-		w->failure.reason = "there would be more segments than 60000";
-		return -EFBIG;
-	}
+	if (image->segment_count > IMAGE_SEGMENTS_MAX)
+		return -IMAGE_MANY_SEGMENTS;
 	w->image = image;
 	w->counting = true;
 	w->counted = 0;

@@ -178,7 +178,7 @@ static int describe_image(struct saving *saving, struct save_request *request)
 {
 	int err = describe_with_pages(saving, request);
 
-	if (err != -EFBIG || !request->parent)
+	if (!dirty__is_scattered(err) || !request->parent)
 		return err;
 	save__close(saving);
 	request->parent = NULL;

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "base/nocancel.h"
+#include "image/image_reason.h"
 #include "image/image_segmenter.h"
 #include "capture/segments.h"
 #include "capture/shm_holes.h"
@@ -98,7 +99,7 @@ static int add_unchanged(struct choice *c, uint64_t start, uint64_t end)
 		return 0;
 	}
 	if (image->unchanged_count == UNCHANGED_MAX)
-		return -EFBIG;
+		return -IMAGE_MANY_UNCHANGED;
 	image->unchanged[image->unchanged_count++] = (struct image_run){start, end};
 	return 0;
 }
@@ -305,6 +306,11 @@ static int choose_with_gap(struct dirty *dirty, struct own_memory *memory, struc
 	return err;
 }
 
+bool dirty__is_scattered(int err)
+{
+	return err == -IMAGE_MANY_SEGMENTS || err == -IMAGE_MANY_UNCHANGED;
+}
+
 int dirty__choose(struct dirty *dirty, struct own_memory *memory, struct image *image,
 		  struct arena *arena)
 {
@@ -317,7 +323,7 @@ int dirty__choose(struct dirty *dirty, struct own_memory *memory, struct image *
 	/* Too many small runs become fewer larger ones. */
 	for (unsigned int i = 0; i < GAPS_TRIED; i++) {
 		err = choose_with_gap(dirty, memory, image, gap);
-		if (err != -EFBIG)
+		if (!dirty__is_scattered(err))
 			break;
 		gap = gap ? gap * GAP_FACTOR : PAGE_BYTES;
 	}

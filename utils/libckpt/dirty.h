@@ -41,11 +41,14 @@ int dirty__note_sums(struct dirty *dirty, struct own_memory *memory, const struc
 
 /*
  * Fills in an increment: segments for what has changed since the last image, runs of unchanged
- * pages for the rest. Returns 0; -EFBIG if they are too many, but a full image may do; -ENOMEM; or
- * -errno.
+ * pages for the rest. Returns 0; -IMAGE_MANY_SEGMENTS; -IMAGE_MANY_UNCHANGED; -IMAGE_MANY_MISSING;
+ * or -errno.
  */
 int dirty__choose(struct dirty *dirty, struct own_memory *memory, struct image *image,
 		  struct arena *arena);
+
+/* Has that failed because the changes are too scattered? A full image may do then. */
+bool dirty__is_scattered(int err);
 
 /* The image is written: from now on, writes count as changes to it. */
 void dirty__commit(struct dirty *dirty, const struct own_memory *memory, const struct image *image);

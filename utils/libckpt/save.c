@@ -176,13 +176,10 @@ int save__choose_pages(struct saving *s)
 		return err;
 	err = s->request->parent ? dirty__choose(dirty, &s->memory, s->image, &s->arena)
 				 : segments__choose_all(s->image, &s->memory, &s->arena);
-	if (err == -EFBIG)
-		s->failure.reason = "there would be more segments than 60000";
 	if (err || !dirty || s->request->parent)
 		return err;
 	return dirty__note_sums(dirty, &s->memory, s->image);
 }
-_Static_assert(IMAGE_SEGMENTS_MAX == 60000, "the text above says it");
 
 int save__copy_shared(struct saving *s)
 {

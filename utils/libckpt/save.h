@@ -51,8 +51,7 @@ struct saving {
  * Returns 0 or -errno; call save__close in any case. */
 int save__describe(struct saving *saving, const struct save_request *request);
 
-/* Finds the pages that go into the image. Returns 0; -EFBIG if they need too many segments; or
- * -errno. */
+/* Finds the pages that go into the image. Returns 0, -IMAGE_... (image_reason.h) or -errno. */
 int save__choose_pages(struct saving *saving);
 
 /* Copies shared memory, before a child is made that shall write it as it is now. Returns 0 or

@@ -9,6 +9,8 @@
 #include <stdbool.h>
 #include <string.h>
 
+#include "image/image_reason.h"
+
 enum { LINE = 16, BLOCK = 1 << 16 };
 
 struct dump {
@@ -113,7 +115,7 @@ static int put_memory(struct dump *d, const struct image_chain *chain, uint64_t 
 		if (err) {
 			(void)snprintf(message, IMAGE_MESSAGE_BYTES,
 				       "%s: cannot read what is at 0x%" PRIx64 ": %s", path, at,
-				       strerror(-err));
+				       image_reason__text(err));
 			return err;
 		}
 		held += part;

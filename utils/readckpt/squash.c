@@ -13,6 +13,7 @@
 #include "base/page.h"
 #include "base/progress.h"
 #include "image/image_elf.h"
+#include "image/image_reason.h"
 #include "image/image_segmenter.h"
 
 enum {
@@ -90,9 +91,10 @@ static int plan_mapping(struct squash *s, const struct image_mapping *m)
 		if (piece.kind == IMAGE_DATA)
 			image_segmenter__add(&gathering, at, piece.end);
 	}
-	if (!err && image_segmenter__end(&gathering))
-		err = fail(s, -EFBIG, s->chain->images[0]->path, "it has too many segments");
-	return err;
+	if (err)
+		return err;
+	err = image_segmenter__end(&gathering);
+	return err ? fail(s, err, s->chain->images[0]->path, image_reason__text(err)) : 0;
 }
 
 /* The strings of the first image, and our name. */
@@ -172,7 +174,7 @@ static int copy_data(struct squash *s, const struct image *owner, uint64_t addre
 			break;
 		err = image__read(owner, address + at, s->block, part);
 		if (err)
-			return fail(s, err, owner->path, strerror(-err));
+			return fail(s, err, owner->path, image_reason__text(err));
 		err = image_writer__pages(s->writer, s->block, part);
 		if (err)
 			return fail_writing(s, err);

@@ -12,7 +12,7 @@
  * its name ends in ".gz". It keeps the id of the first image, so that later
  * increments upon that one can be used with this one in its place; path may be that of the first.
  * message: IMAGE_MESSAGE_BYTES. Returns 0; or, with a message, -EBADMSG if a checksum is wrong;
- * -EFBIG if it would have more segments than an image may have; -ENOMEM; the -errno of reading or
+ * -IMAGE_MANY_SEGMENTS; -ENOMEM; the -errno of reading or
  * of image_writer. On failure path is as it was.
  */
 int squash__write(const struct image_chain *chain, const char *path, char *message);

@@ -378,6 +378,11 @@ static int find_object(struct draft *d, const struct image_mapping *m, int *ret_
 	return 0;
 }
 
+static int fail(const struct draft *d, int err)
+{
+	return image__fail(d->message, err, d->image->path, "%s", strerror(-err));
+}
+
 /* Others may share it. A file is mapped as it is now. Without one, the memory has the contents of
  * the image, and this process has it alone. */
 static int plan_shared(struct draft *d, const struct image_mapping *m, struct plan_mapping *p)
@@ -399,11 +404,13 @@ static int plan_shared(struct draft *d, const struct image_mapping *m, struct pl
 			  "is brought back as memory of this process alone",
 			  image__string(d->image, m->path), reason_text(&file));
 	err = find_object(d, m, &p->fd);
+	if (err)
+		return fail(d, err);
 	if (p->fd >= 0)
 		p->offset = m->offset;
 	else
 		p->flags |= MAP_ANONYMOUS;
-	return err;
+	return 0;
 }
 
 static void plan_private(struct draft *d, const struct image_mapping *m, struct plan_mapping *p)
@@ -430,6 +437,7 @@ static void plan_private(struct draft *d, const struct image_mapping *m, struct 
 	}
 }
 
+/* Returns 0; or -errno with a message. */
 static int plan_mapping(struct draft *d, const struct image_mapping *m)
 {
 	struct plan_mapping *p = &d->mappings[d->plan.mapping_count];
@@ -451,6 +459,8 @@ static int plan_mapping(struct draft *d, const struct image_mapping *m)
 
 		/* Where nothing is loaded, new memory has zeros, and a file its bytes. */
 		err = add_pieces(d, m, p->fd < 0 || (m->flags & IMAGE_SHARED));
+		if (err)
+			return fail(d, err);
 		p->is_loaded = d->piece_count > before;
 	}
 	d->plan.mapping_count++;
@@ -470,10 +480,8 @@ int draft__add_memory(struct draft *d)
 	d->mappings =
 		slab_heap__alloc(d->heap, (d->image->mapping_count + 1) * sizeof(*d->mappings));
 	if (!d->mappings)
-		err = -ENOMEM;
+		return fail(d, -ENOMEM);
 	for (size_t i = 0; i < d->image->mapping_count && !err; i++)
 		err = plan_mapping(d, &d->image->mappings[i]);
-	if (!err || err == -ESTALE) /* that has a message */
-		return err;
-	return image__fail(d->message, err, d->image->path, "%s", strerror(-err));
+	return err;
 }

@@ -10,6 +10,7 @@
 
 #include "base/procfs.h"
 #include "image/image_internal.h"
+#include "image/image_reason.h"
 #include "slab/slab_heap.h"
 
 /* One of them, in this process or in the image. */
@@ -106,7 +107,7 @@ int vdso__plan(const struct image_chain *chain, struct plan *plan, char *message
 	}
 	if (err)
 		return image__fail(message, err, image->path, "cannot read the vdso: %s",
-				   strerror(-err));
+				   image_reason__text(err));
 	if (!same)
 		return image__fail(message, -EPROTONOSUPPORT, image->path,
 				   "this kernel's vdso is not that of the kernel it was made on "
