@@ -1396,7 +1396,7 @@ assert len(json.load(sys.stdin)["threads"]) >= 9'
 		'umount -l /proc && exec "$@"' sh "$WORK" count >out 2>err </dev/null 3>&- 4>&- &
 	pid=$!
 	wait_for 'it to be ready' grep -qs ready out
-	expect_message 'there is no /proc to list the threads from; mount it (mount -t proc proc /proc): '
+	expect_message 'there is no /proc to list the threads from; mount it (mount -t proc proc /proc); '
 	expect_unharmed
 }
 

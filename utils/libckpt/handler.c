@@ -84,18 +84,8 @@ static void lead_dumpable(struct stopped_thread *leader, uint64_t start_ns)
 		return;
 	}
 	err = stop_threads__gather(self.settings.signal, leader, &tid);
-	if (err == -ETIMEDOUT)
-		message__absent_thread(&self.settings, tid);
-	else if (err == -EDEADLK)
-		message__deaf_thread(&self.settings, tid);
-	else if (err == -EFBIG)
-		message__many_threads(&self.settings);
-	else if (err)
-		message__text(&self.settings,
-			      err == -ENOENT ? "there is no /proc to list the threads from; mount "
-					       "it (mount -t proc proc /proc)"
-					     : "cannot list the threads",
-			      err);
+	if (err)
+		message__not_stopped(&self.settings, err, tid);
 	else
 		take_checkpoint(leader, start_ns);
 	stop_threads__release();

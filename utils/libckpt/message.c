@@ -73,45 +73,52 @@ void message__pause(const struct settings *settings, uint64_t paused_ns)
 	stderr_line__end(&line);
 }
 
-void message__absent_thread(const struct settings *settings, pid_t tid)
+static void add_absent(struct stderr_line *line, const struct settings *settings, pid_t tid)
 {
-	struct stderr_line line;
-
-	stderr_line__begin(&line);
-	add_path(&line, settings);
-	stderr_line__text(&line, "thread ");
-	stderr_line__number(&line, (uint64_t)tid);
+	stderr_line__text(line, "thread ");
+	stderr_line__number(line, (uint64_t)tid);
 	stderr_line__text(
-		&line, " did not come within 5 seconds: it has ended alone, a handler of it runs "
-		       "on too small a stack of its own, or it blocks signal ");
-	stderr_line__number(&line, (uint64_t)settings->signal);
-	stderr_line__text(&line, " (choose another one with CKPT_SIGNAL)");
-	add_end(&line);
+		line, " did not come within 5 seconds: it has ended alone, a handler of it runs "
+		      "on too small a stack of its own, or it blocks signal ");
+	stderr_line__number(line, (uint64_t)settings->signal);
+	stderr_line__text(line, " (choose another one with CKPT_SIGNAL)");
 }
 
-void message__deaf_thread(const struct settings *settings, pid_t tid)
+static void add_deaf(struct stderr_line *line, const struct settings *settings, pid_t tid)
+{
+	stderr_line__text(line, "thread ");
+	stderr_line__number(line, (uint64_t)tid);
+	stderr_line__text(line, " blocks signal ");
+	stderr_line__number(line, (uint64_t)settings->signal);
+	stderr_line__text(line, ", as helpers of the C library do (timers with SIGEV_THREAD, "
+				"aio), or it is the main thread and has ended");
+}
+
+void message__not_stopped(const struct settings *settings, int err, pid_t tid)
 {
 	struct stderr_line line;
 
 	stderr_line__begin(&line);
 	add_path(&line, settings);
-	stderr_line__text(&line, "thread ");
-	stderr_line__number(&line, (uint64_t)tid);
-	stderr_line__text(&line, " blocks signal ");
-	stderr_line__number(&line, (uint64_t)settings->signal);
-	stderr_line__text(&line, ", as helpers of the C library do (timers with SIGEV_THREAD, "
-				 "aio), or it is the main thread and has ended");
-	add_end(&line);
-}
-
-void message__many_threads(const struct settings *settings)
-{
-	struct stderr_line line;
-
-	stderr_line__begin(&line);
-	add_path(&line, settings);
-	stderr_line__text(&line, "there are more threads than ");
-	stderr_line__number(&line, STOP_THREADS_MAX);
+	switch (-err) {
+	case STOP_ABSENT:
+		add_absent(&line, settings, tid);
+		break;
+	case STOP_DEAF:
+		add_deaf(&line, settings, tid);
+		break;
+	case STOP_MANY:
+		stderr_line__text(&line, "there are more threads than ");
+		stderr_line__number(&line, STOP_THREADS_MAX);
+		break;
+	case ENOENT:
+		stderr_line__text(&line, "there is no /proc to list the threads from; mount it "
+					 "(mount -t proc proc /proc)");
+		break;
+	default:
+		stderr_line__text(&line, "cannot list the threads: ");
+		stderr_line__text(&line, strerrordesc_np(-err));
+	}
 	add_end(&line);
 }
 

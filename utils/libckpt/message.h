@@ -22,14 +22,8 @@ void message__success(const struct settings *settings, const struct saving *savi
 /* How long the program stood still; nothing without CKPT_VERBOSE. */
 void message__pause(const struct settings *settings, uint64_t paused_ns);
 
-/* stop_threads__gather has waited for that thread in vain. */
-void message__absent_thread(const struct settings *settings, pid_t tid);
-
-/* That thread blocks the signal, or has ended though it is the main one, and will never come. */
-void message__deaf_thread(const struct settings *settings, pid_t tid);
-
-/* There are more threads than STOP_THREADS_MAX. */
-void message__many_threads(const struct settings *settings);
+/* stop_threads__gather has returned err, with that thread. */
+void message__not_stopped(const struct settings *settings, int err, pid_t tid);
 
 /* That signal has ended the child of CKPT_FORK that wrote the image before. */
 void message__killed_child(const struct settings *settings, int signal);

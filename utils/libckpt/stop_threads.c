@@ -6,7 +6,6 @@
  */
 #include "libckpt/stop_threads.h"
 
-#include <errno.h>
 #include <linux/futex.h>
 #include <linux/ptrace.h>
 #include <stdatomic.h>
@@ -215,7 +214,7 @@ static int call_missing(int signal, pid_t self, pid_t *ret_tid)
 	if (count < 0)
 		return (int)count;
 	if (count > STOP_THREADS_MAX)
-		return -EFBIG;
+		return -STOP_MANY;
 	for (ssize_t i = 0; i < count; i++) {
 		if (tids[i] == self || is_here(tids[i]))
 			continue;
@@ -309,7 +308,7 @@ int stop_threads__gather(int signal, struct stopped_thread *first, pid_t *ret_ti
 		if (round >= patience && find_hearing(*ret_tid, signal, may_run) != HEARS) {
 			deaf_before = *ret_tid;
 			if (!make_hear(signal, first->thread.tid, may_run, ret_tid))
-				return -EDEADLK;
+				return -STOP_DEAF;
 		}
 		/* Until all have come that were called, or none comes any more. */
 		while (gathering.arrivals - arrivals < (unsigned int)missing) {
@@ -322,7 +321,7 @@ int stop_threads__gather(int signal, struct stopped_thread *first, pid_t *ret_ti
 				break;
 		}
 	}
-	return -ETIMEDOUT;
+	return -STOP_ABSENT;
 }
 
 static void wait_for_release(unsigned int generation)

@@ -31,13 +31,18 @@ void stop_threads__own(void);
  * one until stop_threads__release. A child of vfork(2) is nobody: its memory is its parent's. */
 enum stop_role stop_threads__role(const siginfo_t *info);
 
+/* Why one of them does not, where no errno says it. */
+enum stop_reason {
+	STOP_ABSENT = 4096, /* it did not come in time; errnos end at 4095 */
+	STOP_DEAF, /* it blocks the signal all the same, or is the main one and has ended */
+	STOP_MANY, /* there are more than STOP_THREADS_MAX */
+};
+
 /*
  * The leader makes all others stop. first: the leader itself; it is the head of the list
  * afterwards. Threads that block the signal unblock it, for good, if a child may trace its parent.
- * Returns 0; -EDEADLK if a thread cannot come, since it blocks the signal all the same, or has
- * ended though it is the main one; -ETIMEDOUT if one did not come; its tid is then in *ret_tid;
- * -EFBIG if there are too many; or the -errno of reading /proc. On failure too, those that came
- * wait for stop_threads__release.
+ * Returns 0; -STOP_ABSENT or -STOP_DEAF, with the thread in *ret_tid; -STOP_MANY; or the -errno of
+ * reading /proc. On failure too, those that came wait for stop_threads__release.
  */
 int stop_threads__gather(int signal, struct stopped_thread *first, pid_t *ret_tid);
 
