@@ -15,13 +15,10 @@
 
 #include "capture/capture_threads.h"
 
-/* Of kernels newer than our headers. */
+/* Of kernels newer than our headers; enum image_setting_option sets them. */
 enum {
-	SET_IO_FLUSHER = 57, /* Linux 5.6 */
 	GET_IO_FLUSHER = 58,
-	SET_WRITE_XOR_EXECUTE = 65, /* PR_SET_MDWE, Linux 6.3 */
 	GET_WRITE_XOR_EXECUTE = 66,
-	SET_MEMORY_MERGE = 67, /* Linux 6.4 */
 	GET_MEMORY_MERGE = 68,
 };
 
@@ -60,15 +57,15 @@ static bool find_setting(size_t i, int told, struct image_setting *ret)
 		return false;
 	switch (of_thread[i].get) {
 	case PR_MCE_KILL_GET:
-		*ret = (struct image_setting){.option = PR_MCE_KILL,
+		*ret = (struct image_setting){.option = IMAGE_SET_MCE_KILL,
 					      .values = {PR_MCE_KILL_SET, (uint64_t)told}};
 		return told != PR_MCE_KILL_DEFAULT;
 	case GET_IO_FLUSHER:
-		*ret = (struct image_setting){.option = SET_IO_FLUSHER, .values = {1}};
+		*ret = (struct image_setting){.option = IMAGE_SET_IO_FLUSHER, .values = {1}};
 		return told == 1;
 	default:
 		*ret = (struct image_setting){
-			.option = PR_SET_SPECULATION_CTRL,
+			.option = IMAGE_SET_SPECULATION,
 			.values = {(uint64_t)of_thread[i].argument,
 				   (uint64_t)told & ~(uint64_t)SPECULATION_CAN_BE_SET},
 		};
@@ -83,10 +80,10 @@ static void add_of_process(struct image *image)
 
 	if (merges == 1)
 		image->settings[image->setting_count++] =
-			(struct image_setting){.option = SET_MEMORY_MERGE, .values = {1}};
+			(struct image_setting){.option = IMAGE_SET_MEMORY_MERGE, .values = {1}};
 	if (forbids > 0)
 		image->settings[image->setting_count++] = (struct image_setting){
-			.option = SET_WRITE_XOR_EXECUTE, .values = {(uint64_t)forbids}};
+			.option = IMAGE_SET_WRITE_XOR_EXECUTE, .values = {(uint64_t)forbids}};
 }
 
 static int add_settings(struct capture *c, const struct stopped_thread *threads, size_t count)

@@ -220,10 +220,19 @@ struct image_scheduling {
 };
 _Static_assert(sizeof(struct image_scheduling) == 160, "part of the format");
 
+/* Options of prctl(2). Not all headers have the newer ones. */
+enum image_setting_option {
+	IMAGE_SET_MCE_KILL = 33,          /* PR_MCE_KILL */
+	IMAGE_SET_SPECULATION = 53,       /* PR_SET_SPECULATION_CTRL */
+	IMAGE_SET_IO_FLUSHER = 57,        /* PR_SET_IO_FLUSHER, Linux 5.6 */
+	IMAGE_SET_WRITE_XOR_EXECUTE = 65, /* PR_SET_MDWE, Linux 6.3 */
+	IMAGE_SET_MEMORY_MERGE = 67,      /* PR_SET_MEMORY_MERGE, Linux 6.4 */
+};
+
 /* What prctl(2) was told that has no field elsewhere, unless it is what every process has. */
 struct image_setting {
 	uint64_t values[2]; /* the arguments behind the option */
-	uint32_t option;    /* PR_..., that sets it */
+	uint32_t option;    /* enum image_setting_option */
 	int32_t tid;        /* of the thread; 0: of the whole process */
 };
 _Static_assert(sizeof(struct image_setting) == 24, "part of the format");

@@ -6,14 +6,19 @@
 
 #include <stddef.h>
 
+#include "image/image_format.h"
+
 const char *setting_names__of(uint32_t option)
 {
 	static const struct {
 		uint32_t option;
 		const char *name;
 	} names[] = {
-		{33, "PR_MCE_KILL"}, {53, "PR_SET_SPECULATION_CTRL"}, {57, "PR_SET_IO_FLUSHER"},
-		{65, "PR_SET_MDWE"}, {67, "PR_SET_MEMORY_MERGE"},
+		{IMAGE_SET_MCE_KILL, "PR_MCE_KILL"},
+		{IMAGE_SET_SPECULATION, "PR_SET_SPECULATION_CTRL"},
+		{IMAGE_SET_IO_FLUSHER, "PR_SET_IO_FLUSHER"},
+		{IMAGE_SET_WRITE_XOR_EXECUTE, "PR_SET_MDWE"},
+		{IMAGE_SET_MEMORY_MERGE, "PR_SET_MEMORY_MERGE"},
 	};
 
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
