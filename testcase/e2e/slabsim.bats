@@ -75,7 +75,7 @@ type_in()
 @test 'a double free is refused and explained' {
 	slabsim -a 3 -d 2 -d 2 -s
 	expect_status 1
-	expect_text "$out" 'object 2: refused' 'EALREADY: this object is free already' \
+	expect_text "$out" 'object 2: refused' 'SLAB_FREE_ALREADY: this object is free already' \
 		'Set pointers to NULL' '2 allocated'
 }
 
@@ -92,7 +92,7 @@ type_in()
 	for address in 0x1 0x1234 0x7fffffffffff 0xffffffffffffffff; do
 		slabsim -a 1 -d "$address" -s
 		expect_status 1
-		expect_text "$out" "$address: refused" 'EINVAL' 'table of slabs' '1 allocated'
+		expect_text "$out" "$address: refused" 'SLAB_NO_OBJECT' 'table of slabs' '1 allocated'
 	done
 	slabsim -d 0x0
 	expect_status 0
@@ -134,12 +134,12 @@ type_in()
 	[ ! -s "$err" ]
 	expect_text "$out" '^foreign: ' '^inside: ' '^double-free: ' '^overflow: ' '^underflow: ' \
 		'^write-after-free: ' '^no-memory: ' '^interrupted: '
-	[ "$(grep -c '^  -E' "$out")" = 8 ]
+	[ "$(grep -c '^  -[ES]' "$out")" = 8 ]
 	expect_no_text "$out" 'not right'
 	[ "$(awk 'length > 100' "$out" | wc -l)" = 0 ]
 	slabsim -x overflow
 	expect_status 0
-	expect_text "$out" 'EOVERFLOW: bytes behind this object were written to'
+	expect_text "$out" 'SLAB_WRITTEN_BEHIND: bytes behind this object were written to'
 	expect_no_text "$out" '^double-free'
 }
 

@@ -89,17 +89,18 @@ static void test_errors(uint32_t flags)
 	int local;
 
 	for (unsigned int i = 0; i < SLAB_HEAP_CACHES; i++)
-		refused += slab_cache__free(slab_heap__cache(heap, i), small) == -EINVAL;
+		refused += slab_cache__free(slab_heap__cache(heap, i), small) == -SLAB_NO_OBJECT;
 	tap__equal(refused, SLAB_HEAP_CACHES - 1, "no other cache takes an object (mode %u)",
 		   flags);
-	tap__equal(slab_heap__free(heap, small), -EALREADY, "it was freed by its own");
+	tap__equal(slab_heap__free(heap, small), -SLAB_FREE_ALREADY, "it was freed by its own");
 	tap__equal(slab_heap__free(heap, NULL), 0, "NULL does nothing");
-	tap__equal(slab_heap__free(heap, &local), -EINVAL, "a pointer to the stack");
-	tap__equal(slab_heap__free(other, large), -EINVAL, "an object of another heap");
-	tap__equal(slab_heap__free(heap, large + 16), -EINVAL, "one inside of a larger object");
-	tap__equal(slab_heap__free(heap, large + 70000), -EINVAL, "one far inside");
+	tap__equal(slab_heap__free(heap, &local), -SLAB_NO_OBJECT, "a pointer to the stack");
+	tap__equal(slab_heap__free(other, large), -SLAB_NO_OBJECT, "an object of another heap");
+	tap__equal(slab_heap__free(heap, large + 16), -SLAB_NO_OBJECT,
+		   "one inside of a larger object");
+	tap__equal(slab_heap__free(heap, large + 70000), -SLAB_NO_OBJECT, "one far inside");
 	tap__equal(slab_heap__free(heap, large), 0, "a larger object");
-	tap__equal(slab_heap__free(heap, large), -EINVAL, "nothing is left of it");
+	tap__equal(slab_heap__free(heap, large), -SLAB_NO_OBJECT, "nothing is left of it");
 	tap__ok(!slab_heap__resize(heap, large, 10) && !slab_heap__resize(heap, small, 10) &&
 			!slab_heap__resize(heap, &local, 10),
 		"what is not allocated cannot be resized");

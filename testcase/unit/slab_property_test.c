@@ -142,7 +142,7 @@ static bool free_wrong(struct walk *walk)
 	if (!object || is_live(walk, object))
 		return true;
 	err = slab_cache__free(walk->cache, object);
-	return err == -EINVAL || err == -EALREADY;
+	return err == -SLAB_NO_OBJECT || err == -SLAB_FREE_ALREADY;
 }
 
 static void poke(unsigned char *object, long offset)
@@ -168,7 +168,7 @@ static bool damage_one(struct walk *walk)
 			return slab_cache__state(walk->cache, object) == SLAB_OBJECT_NONE;
 		walk->memory.dry = false;
 		poke(object, (long)random__below(walk->options.object_bytes));
-		if (slab_cache__check(walk->cache, &found) != -EUCLEAN || found != object)
+		if (slab_cache__check(walk->cache, &found) != -SLAB_WRITTEN_FREE || found != object)
 			return false;
 		/* the alloc that comes upon it takes it out of use, so all free ones are allocated
 		 * */
@@ -187,7 +187,8 @@ static bool damage_one(struct walk *walk)
 			    : -1 - (long)random__below(16));
 	walk->frees++;
 	walk->damaged++;
-	return slab_cache__free(walk->cache, object) == (behind ? -EOVERFLOW : -ERANGE) &&
+	return slab_cache__free(walk->cache, object) ==
+		       (behind ? -SLAB_WRITTEN_BEHIND : -SLAB_WRITTEN_BEFORE) &&
 	       slab_cache__state(walk->cache, object) == SLAB_OBJECT_DAMAGED;
 }
 

@@ -20,7 +20,7 @@
  * Signals and threads: nothing here takes a lock, calls malloc, or touches errno or other
  * thread-local data. So everything may be called in a signal handler, and where the FS register is
  * not set up. A handler cannot use a cache whose call it has interrupted: its call is refused
- * (-EBUSY, or NULL) and changes nothing. Give a handler a cache of its own, or block the signal
+ * (-SLAB_INTERRUPTED, or NULL) and changes nothing. Give a handler a cache of its own, or block the signal
  * around each use. A cache is not protected against a second thread. Of the C library only memset
  * and memcpy are used; the default memory callback makes its system calls itself. Do not compile
  * this with stack protectors where FS is not set up: they read it.
@@ -44,6 +44,20 @@ enum {
 };
 
 struct slab_cache; /* opaque */
+
+/* What a call returns, negative, where no errno says it. */
+enum slab_error {
+	/* Not the start of an object of this cache: foreign memory, the middle of an object,
+	 * another cache, or a slab that was given back since. Errnos end at 4095. */
+	SLAB_NO_OBJECT = 4096,
+	SLAB_FREE_ALREADY,   /* a double free */
+	SLAB_WRITTEN_BEHIND, /* bytes behind the object were written to; only in debug mode */
+	SLAB_WRITTEN_BEFORE, /* bytes before it; only in debug mode */
+	SLAB_WRITTEN_FREE,   /* it was written to while it was free; only in debug mode */
+	SLAB_BROKEN,         /* the cache's own data is damaged */
+	SLAB_INTERRUPTED,    /* the caller has interrupted another call for this cache */
+	SLAB_ERRORS_END,
+};
 
 /* The source of memory. Both functions run inside the functions of this file, so they must be as
  * signal-safe as the caller needs, and must not use the same cache. */
@@ -96,15 +110,11 @@ void *slab_cache__alloc(struct slab_cache *cache);
 
 /*
  * Takes an object back. Its slab is given back if it is empty and so are keep_empty others. NULL is
- * no object and does nothing. Returns 0, or
- * - -EINVAL: not the start of an object of this cache: foreign memory, the middle of an object,
- *   another cache, or a slab that was given back since;
- * - -EALREADY: this object is free (a double free);
- * - -EOVERFLOW: bytes behind the object were written to; only in debug mode;
- * - -ERANGE: bytes before it were written to; only in debug mode;
- * - -EBUSY: the caller has interrupted another call for this cache.
- * After -EOVERFLOW and -ERANGE the object is damaged: it is neither freed nor handed out again, and
- * stays unchanged, for a debugger, until the cache is destroyed. Other failures change nothing.
+ * no object and does nothing. Returns 0, -SLAB_NO_OBJECT, -SLAB_FREE_ALREADY, -SLAB_WRITTEN_BEHIND,
+ * -SLAB_WRITTEN_BEFORE or -SLAB_INTERRUPTED.
+ * If it was written behind or before, the object is damaged: it is neither freed nor handed out
+ * again, and stays unchanged, for a debugger, until the cache is destroyed. Other failures change
+ * nothing.
  */
 int slab_cache__free(struct slab_cache *cache, void *object);
 
@@ -157,20 +167,22 @@ struct slab_view {            /* of one slab */
 };
 
 /* Calls each for every slab: first full, then partial, then empty ones. It must not change the
- * cache. 0, or -EBUSY. */
+ * cache. 0, or -SLAB_INTERRUPTED. */
 int slab_cache__visit(struct slab_cache *cache,
 		      void (*each)(const struct slab_view *view, void *argument), void *argument);
 
 /*
  * Checks lists and counts and, in debug mode, the red zones of all objects and the poison of free
  * ones. Takes time proportional to the number of objects, and changes nothing.
- * Returns 0; -EOVERFLOW, -ERANGE (see slab_cache__free) or -EUCLEAN (written to while it was free)
- * for the first damaged object, whose address is then in *ret_object if that is not NULL; -EBADMSG
- * if the cache's own data is damaged; -EBUSY. Skips objects that are already known as damaged.
+ * Returns 0; -SLAB_WRITTEN_BEHIND, -SLAB_WRITTEN_BEFORE or -SLAB_WRITTEN_FREE for the first damaged
+ * object, whose address is then in *ret_object if that is not NULL; -SLAB_BROKEN; or
+ * -SLAB_INTERRUPTED. Skips objects that are already known as damaged.
  */
 int slab_cache__check(struct slab_cache *cache, void **ret_object);
 
-/* A sentence in English for a result of the calls above. Never NULL, never to be freed. */
-const char *slab_cache__strerror(int err);
+/* A sentence in English for a result of the calls above, and its name ("SLAB_NO_OBJECT", "ENOMEM").
+ * Constant strings; never NULL. */
+const char *slab_error__text(int err);
+const char *slab_error__name(int err);
 
 #endif

@@ -220,9 +220,9 @@ static inline int release(struct slab_cache *cache, struct record *record, unsig
 	uint32_t index = index_of(cache, record, object);
 
 	if (unlikely(index == NONE))
-		return refuse(cache, -EINVAL);
+		return refuse(cache, -SLAB_NO_OBJECT);
 	if (unlikely(index >= record->fresh || record->next[index] != USED))
-		return refuse(cache, -EALREADY);
+		return refuse(cache, -SLAB_FREE_ALREADY);
 	if (unlikely(cache->watched)) {
 		int err = debug__check(cache, object, false);
 
@@ -245,7 +245,7 @@ static inline int release(struct slab_cache *cache, struct record *record, unsig
 
 int cache__release(struct slab_cache *cache, struct record *record, unsigned char *object)
 {
-	return enter(cache) ? release(cache, record, object) : -EBUSY;
+	return enter(cache) ? release(cache, record, object) : -SLAB_INTERRUPTED;
 }
 
 int slab_cache__free(struct slab_cache *cache, void *object)
@@ -255,10 +255,10 @@ int slab_cache__free(struct slab_cache *cache, void *object)
 	if (unlikely(!object))
 		return 0;
 	if (unlikely(!enter(cache)))
-		return -EBUSY;
+		return -SLAB_INTERRUPTED;
 	record = table__find(cache->table, (uintptr_t)object & cache->mask);
 	if (unlikely(!record || record->cache != cache))
-		return refuse(cache, -EINVAL);
+		return refuse(cache, -SLAB_NO_OBJECT);
 	return release(cache, record, object);
 }
 

@@ -8,7 +8,6 @@
  * The sanitizer ends the program at a stray access; debug mode finds one at the next check. The
  * checks read bytes that belong to nobody, hence the attribute that switches the sanitizer off.
  */
-#include <errno.h>
 #include <string.h>
 #include "slab_parts.h"
 
@@ -97,10 +96,10 @@ int debug__check(const struct slab_cache *cache, unsigned char *object, bool is_
 		return 0;
 	behind = object + cache->options.object_bytes;
 	if (!is_filled(behind, start + cache->stride, ZONE))
-		return -EOVERFLOW;
+		return -SLAB_WRITTEN_BEHIND;
 	if (!is_filled(start, object, ZONE))
-		return -ERANGE;
+		return -SLAB_WRITTEN_BEFORE;
 	if (is_free && !cache->options.construct && !is_filled(object, behind, POISON))
-		return -EUCLEAN;
+		return -SLAB_WRITTEN_FREE;
 	return 0;
 }

@@ -142,7 +142,7 @@ static int free_object(struct slab_heap *heap, void *object)
 	struct record *record = find(heap, object);
 
 	if (!record || (!record->cache && record->start != object))
-		return -EINVAL;
+		return -SLAB_NO_OBJECT;
 	if (!record->cache)
 		return free_large(heap, (struct large *)record);
 	return cache__release(record->cache, record, object);
@@ -208,7 +208,7 @@ int slab_heap__free(struct slab_heap *heap, void *object)
 	if (!object)
 		return 0;
 	if (!enter(heap))
-		return -EBUSY;
+		return -SLAB_INTERRUPTED;
 	err = free_object(heap, object);
 	leave(heap);
 	return err;

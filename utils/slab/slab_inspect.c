@@ -2,7 +2,6 @@
  *
  * Numbers, views and checks of a cache. Nothing here changes it.
  */
-#include <errno.h>
 #include "slab_parts.h"
 
 void slab_cache__stats(const struct slab_cache *cache, struct slab_stats *ret_stats)
@@ -62,7 +61,7 @@ int slab_cache__visit(struct slab_cache *cache,
 		      void (*each)(const struct slab_view *view, void *argument), void *argument)
 {
 	if (cache->busy)
-		return -EBUSY;
+		return -SLAB_INTERRUPTED;
 	for (unsigned int i = 0; i < LISTS; i++) {
 		const struct link *head = &cache->lists[i];
 
@@ -134,7 +133,7 @@ int slab_cache__check(struct slab_cache *cache, void **ret_object)
 	int err;
 
 	if (cache->busy)
-		return -EBUSY;
+		return -SLAB_INTERRUPTED;
 	for (unsigned int i = 0; i < LISTS; i++) {
 		const struct link *head = &cache->lists[i];
 
@@ -142,42 +141,16 @@ int slab_cache__check(struct slab_cache *cache, void **ret_object)
 			const struct record *record = (const struct record *)link;
 
 			if (link->next->previous != link || !is_sound(cache, record, i))
-				return -EBADMSG;
+				return -SLAB_BROKEN;
 			totals.slabs[i]++;
 			err = check_objects(cache, record, &totals, ret_object);
 			if (err)
 				return err;
 		}
 		if (totals.slabs[i] != cache->counts[i])
-			return -EBADMSG;
+			return -SLAB_BROKEN;
 	}
 	return totals.allocated == cache->allocs - cache->frees && totals.damaged == cache->damaged
 		       ? 0
-		       : -EBADMSG;
-}
-
-const char *slab_cache__strerror(int err)
-{
-	switch (err) {
-	case 0:
-		return "all is well";
-	case -EINVAL:
-		return "this is not the start of an object of this cache";
-	case -EALREADY:
-		return "this object is free already";
-	case -EOVERFLOW:
-		return "bytes behind this object were written to";
-	case -ERANGE:
-		return "bytes before this object were written to";
-	case -EUCLEAN:
-		return "this object was written to while it was free";
-	case -EBADMSG:
-		return "the cache's own data is damaged";
-	case -EBUSY:
-		return "a call for this cache was interrupted and must go on first";
-	case -ENOMEM:
-		return "there is no more memory";
-	default:
-		return "this is no error of a slab cache";
-	}
+		       : -SLAB_BROKEN;
 }

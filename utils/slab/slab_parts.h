@@ -166,13 +166,13 @@ void debug__open_slab(const struct slab_cache *cache, const struct record *recor
 void debug__open_object(const struct slab_cache *cache, unsigned char *object, bool first);
 /* Its user has freed it. */
 void debug__close_object(const struct slab_cache *cache, unsigned char *object);
-/* 0, -EOVERFLOW, -ERANGE; for a free one also -EUCLEAN. */
+/* 0, -SLAB_WRITTEN_BEHIND, -SLAB_WRITTEN_BEFORE; for a free one also -SLAB_WRITTEN_FREE. */
 int debug__check(const struct slab_cache *cache, unsigned char *object, bool is_free);
 
 /* ---- slab_cache.c, for heaps ---- */
 
 /* Checks options, fills in defaults, and initialises cache, whose memory belongs to the caller.
- * table: for its slabs; NULL: a table of its own. 0 or -EINVAL. */
+ * table: for its slabs; NULL: a table of its own. 0 or -SLAB_NO_OBJECT. */
 int cache__open(struct slab_cache *cache, const struct slab_options *options, struct table *table);
 void cache__close(struct slab_cache *cache);
 /* slab_cache__free for an object whose slab is known to belong to this cache. */

@@ -52,14 +52,15 @@ static int refused(const char *what, int err)
 static int deallocate_number(struct simulation *simulation, uint64_t number)
 {
 	uint64_t victim;
-	int err = simulation__deallocate(simulation, number, &victim);
 	char what[48];
+	int err;
 
 	(void)snprintf(what, sizeof(what), "object %" PRIu64, number);
-	if (err == -ENOENT) {
+	if (!simulation__object(simulation, number)) {
 		(void)printf("%s: there never was an object of that number\n", what);
-		return err;
+		return -ENOENT;
 	}
+	err = simulation__deallocate(simulation, number, &victim);
 	if (err)
 		return refused(what, err);
 	(void)printf("deallocated: %s\n", what);

@@ -115,28 +115,28 @@ static int enter_twice(struct slab_cache *unused)
 }
 
 static const struct scene scenes[] = {
-	{"foreign", -EINVAL, free_foreign, "a pointer to a variable on the stack is freed",
+	{"foreign", -SLAB_NO_OBJECT, free_foreign, "a pointer to a variable on the stack is freed",
 	 "A pointer that is not the start of an object of this cache: of somebody else, of another "
 	 "cache, or of a slab that was given back. The cache looks each pointer up in its table of "
 	 "slabs before it reads anything there, so nothing is harmed. Free with the cache that the "
 	 "object came from."},
-	{"inside", -EINVAL, free_inside, "a pointer 4 bytes into an object is freed",
+	{"inside", -SLAB_NO_OBJECT, free_inside, "a pointer 4 bytes into an object is freed",
 	 "The address is in a slab of this cache, but no object starts there. Free the pointer "
 	 "that alloc returned, not one that has moved on."},
-	{"double-free", -EALREADY, free_twice, "an object is freed, and freed again",
+	{"double-free", -SLAB_FREE_ALREADY, free_twice, "an object is freed, and freed again",
 	 "This object is free. Whoever freed it the second time believes to own what may soon be "
 	 "somebody else's: after the next alloc nobody could tell any more. Set pointers to NULL "
 	 "when you free."},
-	{"overflow", -EOVERFLOW, write_behind,
+	{"overflow", -SLAB_WRITTEN_BEHIND, write_behind,
 	 "in debug mode a byte is written behind the end of an object, which is then freed",
 	 "The red zone behind the object was changed, which is found when the object is freed. "
 	 "Without debug mode the next object would have been hit, and nobody would know. The "
 	 "object is out of use from now on and stays as it is, for a debugger to look at."},
-	{"underflow", -ERANGE, write_before,
+	{"underflow", -SLAB_WRITTEN_BEFORE, write_before,
 	 "in debug mode a byte is written before an object, which is then freed",
 	 "The red zone before the object was changed: mostly an index below 0, or an overflow of "
 	 "the object before it that jumped over its own red zone."},
-	{"write-after-free", -EUCLEAN, write_after_free,
+	{"write-after-free", -SLAB_WRITTEN_FREE, write_after_free,
 	 "in debug mode an object is freed, and a byte of it is written after that",
 	 "Free objects are filled with a pattern in debug mode, the poison, which has changed. It "
 	 "is found by a check, or when the object is to be handed out again: then it is passed "
@@ -145,7 +145,7 @@ static const struct scene scenes[] = {
 	 "objects are allocated until the memory callback has no more",
 	 "A new slab was needed, and the source of memory gave none: alloc returns NULL, and the "
 	 "cache is as before. Objects that are freed can be allocated again."},
-	{"interrupted", -EBUSY, enter_twice,
+	{"interrupted", -SLAB_INTERRUPTED, enter_twice,
 	 "a call for a cache is interrupted by code that calls for the same cache",
 	 "A signal handler has interrupted a call for this very cache, and must not see it half "
 	 "changed. Nothing was done. Give the handler a cache of its own, or block the signal."},
@@ -202,10 +202,11 @@ static void print_wrapped(FILE *file, const char *text)
 
 static void print_code(FILE *file, int err)
 {
-	const char *name = strerrorname_np(-err);
-
-	(void)fprintf(file, "%*s%s%s: %s.\n", INDENT, "", err ? "-" : "", err && name ? name : "0",
-		      slab_cache__strerror(err));
+	if (err)
+		(void)fprintf(file, "%*s-%s: %s.\n", INDENT, "", slab_error__name(err),
+			      slab_error__text(err));
+	else
+		(void)fprintf(file, "%*s0: all is well.\n", INDENT, "");
 }
 
 static int explain(FILE *file, const struct scene *scene)
