@@ -63,7 +63,8 @@ enum reason {
 	REASONS_END,
 };
 
-/* The text for a message, of a -REASON_..., a -IMAGE_... (image_reason.h) or an -errno. Valid until the next call. */
+/* The text for a message, of a -REASON_..., a -IMAGE_... (image_reason.h) or an -errno. Valid until
+ * the next call. */
 const char *reason__text(int err);
 
 #endif

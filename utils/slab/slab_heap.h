@@ -44,8 +44,8 @@ void *slab_heap__alloc(struct slab_heap *heap, size_t bytes);
 void *slab_heap__resize(struct slab_heap *heap, void *object, size_t bytes);
 
 /* Takes an object back. NULL does nothing. Returns 0 or an error of slab_cache__free. A larger
- * object that was freed already is -SLAB_NO_OBJECT: nothing is left of it. If the memory callback refuses
- * one, its -errno is returned, and the object is as before. */
+ * object that was freed already is -SLAB_NO_OBJECT: nothing is left of it. If the memory callback
+ * refuses one, its -errno is returned, and the object is as before. */
 int slab_heap__free(struct slab_heap *heap, void *object);
 
 /* Gives back all slabs that are empty. Returns the number of bytes. */
