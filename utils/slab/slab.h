@@ -22,8 +22,8 @@
  * not set up. A handler cannot use a cache whose call it has interrupted: its call is refused
  * (-SLAB_INTERRUPTED, or NULL) and changes nothing. Give a handler a cache of its own, or block the
  * signal around each use. A cache is not protected against a second thread. Of the C library only
- * memset and memcpy are used; the default memory callback makes its system calls itself. Do not compile
- * this with stack protectors where FS is not set up: they read it.
+ * memset and memcpy are used; the default memory callback makes its system calls itself. Do not
+ * compile this with stack protectors where FS is not set up: they read it.
  *
  * After: J. Bonwick, "The Slab Allocator: An Object-Caching Kernel Memory Allocator", USENIX 1994.
  */
