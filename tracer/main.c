@@ -254,6 +254,21 @@ static void close_all(struct run *run)
 	hooks__free(run->hooks);
 }
 
+/* Has a signal ended it before the program that it waits for has come? */
+static bool was_in_vain(const struct run *run)
+{
+	return run->last_signal && !session__pid(run->session);
+}
+
+/* Nothing was traced, so nothing is reported. Returns the exit status, which is that of a program
+ * that the signal has ended. */
+static int end_in_vain(struct run *run)
+{
+	log__info("interrupted; no program named %s has been executed", run->options.wait_name);
+	report__discard(run->report);
+	return 128 + run->last_signal;
+}
+
 int main(int argc, char **argv)
 {
 	struct run run = {.signal_fd = -1, .target_fd = -1};
@@ -286,7 +301,10 @@ int main(int argc, char **argv)
 	if (run.options.wait_name)
 		log__info("waiting for a program named %s", run.options.wait_name);
 	serve(&run);
-	status = sum_up(&run) ? EXIT_TRACER : exit_status(&run);
+	if (was_in_vain(&run))
+		status = end_in_vain(&run);
+	else
+		status = sum_up(&run) ? EXIT_TRACER : exit_status(&run);
 out:
 	close_all(&run);
 	return status;

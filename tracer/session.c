@@ -321,10 +321,7 @@ bool session__tick(struct session *session)
 static void tell_unasked(struct session *session)
 {
 	const struct target *target = &session->target;
-	const char *wait_name = session->options->wait_name;
 
-	if (!target->pid && wait_name)
-		log__error("no process has executed a program whose file name is %s", wait_name);
 	for (int kind = 0; kind < OPERATION_KINDS && !session->stranger_told; kind++)
 		if (control__unanswered(session->control, kind))
 			tell_stranger(session, kind);

@@ -308,16 +308,29 @@ run_tracer()
 	expect_each status ok
 }
 
-@test 'SIGINT and SIGTERM end a waiting tracer' {
+# watches_signals PID: by signalfd(2)
+watches_signals()
+{
+	[ -n "$(find "/proc/$1/fd" -lname '*signalfd*')" ]
+}
+
+@test 'SIGINT and SIGTERM end a waiting tracer: nothing was traced, in word and status' {
 	for signal in INT TERM; do
 		start_tracer --wait nobody-comes
 		wait_until 'the tracer' says "$err" 'waiting for a program named'
 		kill "-$signal" "$tracer_pid"
 		finish_tracer
-		expect_status 0
-		expect_text "$err" 'no process has executed a program whose file name is nobody-comes$'
+		expect_status $((128 + $(kill -l "$signal")))
+		[ "$(tail -n 1 "$err")" = \
+			'tracer: interrupted; no program named nobody-comes has been executed' ]
 		expect_no_control_files
 	done
+	start_tracer -q --wait nobody-comes
+	wait_until 'the tracer' watches_signals "$tracer_pid"
+	kill -INT "$tracer_pid"
+	finish_tracer
+	expect_status 130
+	[ ! -s "$err" ]
 }
 
 @test 'SIGTERM to a tracer with --wait leaves the program alone' {

@@ -66,7 +66,7 @@ void report__add(struct report *report, const struct operation_row *row);
 const struct totals *report__totals(const struct report *report, enum operation_kind kind);
 uint64_t report__rows_lost(const struct report *report);
 
-/* Removes the file if its name was chosen here: it was made for a program that could not be run. */
+/* Removes the file if its name was chosen here: nothing was traced. */
 void report__discard(const struct report *report);
 
 /* report__free(NULL) is harmless; the file stays. */
