@@ -65,13 +65,13 @@ static void walk(const struct image_chain *chain)
 {
 	static unsigned char buffer[READ_BYTES];
 	const struct image *image;
-	struct image_extent piece = {.end = 0};
+	struct image_stretch stretch = {.end = 0};
 
-	for (int i = 0; i < PIECES_MAX && piece.end != UINT64_MAX; i++) {
-		uint64_t at = piece.end;
+	for (int i = 0; i < PIECES_MAX && stretch.end != UINT64_MAX; i++) {
+		uint64_t at = stretch.end;
 
-		image_chain__locate(chain, at, &piece, &image);
-		if (piece.start != at || piece.end <= at || piece.kind == IMAGE_UNCHANGED)
+		image_chain__locate(chain, at, &stretch, &image);
+		if (stretch.start != at || stretch.end <= at || stretch.kind == IMAGE_UNCHANGED)
 			abort();
 		(void)image_chain__read(chain, at, buffer, sizeof(buffer));
 		(void)image__read(chain->images[0], at + PAGE_BYTES / 2, buffer, PAGE_BYTES);

@@ -6,7 +6,7 @@
 #include <errno.h>
 #include <stdarg.h>
 
-#include "ctl/answer.h"
+#include "ctl/json_object.h"
 #include "ask/command.h"
 #include "diff/diff.h"
 #include "save/save.h"
@@ -308,19 +308,19 @@ static void test_failures(void)
 			  "no such checkpoint");
 	process.result = -ENOENT;
 	process.detail = "cannot create /none/a";
-	tap__ok(answer__text(ask("save /none/a"), "error", error, sizeof(error)) &&
+	tap__ok(json_object__text(ask("save /none/a"), "error", error, sizeof(error)) &&
 			!strcmp(error, "No such file or directory: cannot create /none/a"),
 		"a file that is missing is no checkpoint that is: %s", error);
 	process.result = -EINVAL;
 	process.detail = "";
-	tap__ok(answer__text(ask("checkpoint"), "error", error, sizeof(error)) &&
+	tap__ok(json_object__text(ask("checkpoint"), "error", error, sizeof(error)) &&
 			!strcmp(error, "Invalid argument"),
 		"nor is each wrong argument a wrong name: %s", error);
 	process.result = -REASON_THREADS_CHANGED;
 	process.detail = "thread 23";
 	for (size_t i = 0; i < sizeof(ops) / sizeof(*ops); i++) {
-		tap__ok(!answer__is_true(ask(ops[i]), "ok") &&
-				answer__text(answer, "error", error, sizeof(error)) &&
+		tap__ok(!json_object__is_true(ask(ops[i]), "ok") &&
+				json_object__text(answer, "error", error, sizeof(error)) &&
 				strstr(error, "threads have started") &&
 				strstr(error, ": thread 23"),
 			"%s fails with its reason", ops[i]);
@@ -368,8 +368,8 @@ static void test_lazy(void)
 	tap__ok(strstr(ask("checkpoint"), "another process traces") && opened == 1,
 		"it cannot be attached, and why");
 	open_result = 0;
-	tap__ok(answer__is_true(ask("checkpoint"), "ok") &&
-			answer__is_true(ask("rollback"), "ok") && opened == 2,
+	tap__ok(json_object__is_true(ask("checkpoint"), "ok") &&
+			json_object__is_true(ask("rollback"), "ok") && opened == 2,
 		"it is attached once");
 	tap__ok(strstr(ask("detach"), "it stays") && commands.attach && !process.is_closed,
 		"detach is refused, with the reason");

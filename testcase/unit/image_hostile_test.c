@@ -453,7 +453,7 @@ static void test_bombs(void)
 /* Segments without bytes lie between others. Pieces go to the next segment that has bytes. */
 static void test_locate(void)
 {
-	struct image_extent piece;
+	struct image_stretch stretch;
 	struct image *image = NULL;
 	struct sample s;
 
@@ -465,11 +465,11 @@ static void test_locate(void)
 	must(sample__write(&s, folder__path("parts")));
 	must(image__open(folder__path("parts"), &image, message));
 	if (image) {
-		image__locate(image, SAMPLE_HEAP + 23, &piece);
-		tap__ok(piece.kind == IMAGE_ZERO && piece.end == SAMPLE_HEAP + 4096,
+		image__locate(image, SAMPLE_HEAP + 23, &stretch);
+		tap__ok(stretch.kind == IMAGE_ZERO && stretch.end == SAMPLE_HEAP + 4096,
 			"zeros up to the next segment with bytes");
-		image__locate(image, SAMPLE_HEAP + 8192, &piece);
-		tap__ok(piece.kind == IMAGE_ZERO && piece.end == SAMPLE_HEAP + 3 * 4096,
+		image__locate(image, SAMPLE_HEAP + 8192, &stretch);
+		tap__ok(stretch.kind == IMAGE_ZERO && stretch.end == SAMPLE_HEAP + 3 * 4096,
 			"and after the last, to the end of the mapping");
 	}
 	image__free(image);

@@ -220,7 +220,7 @@ static void test_same(const char *name)
 	static unsigned char back[sizeof(memory)];
 	struct parts p;
 	struct image *image = NULL;
-	struct image_extent piece;
+	struct image_stretch stretch;
 
 	make_parts(&p);
 	tap__equal(write_image(&p.image, folder__path(name)), 0, "%s: write", name);
@@ -274,10 +274,11 @@ static void test_same(const char *name)
 			!memcmp(back, memory + 5, sizeof(back) - 5),
 		"%s: memory", name);
 	tap__equal(image__read(image, START + PAGE - 1, back, 2), -ENXIO, "%s: unmapped", name);
-	image__locate(image, 23, &piece);
-	tap__ok(piece.kind == IMAGE_UNMAPPED && piece.end == START, "%s: before the first", name);
-	image__locate(image, START + 0x2000000 + 5, &piece);
-	tap__ok(piece.kind == IMAGE_ZERO && piece.end == START + 0x2000000 + PAGE,
+	image__locate(image, 23, &stretch);
+	tap__ok(stretch.kind == IMAGE_UNMAPPED && stretch.end == START, "%s: before the first",
+		name);
+	image__locate(image, START + 0x2000000 + 5, &stretch);
+	tap__ok(stretch.kind == IMAGE_ZERO && stretch.end == START + 0x2000000 + PAGE,
 		"%s: without bytes", name);
 	image__free(image);
 }

@@ -15,7 +15,7 @@
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
-#include "ctl/answer.h"
+#include "ctl/json_object.h"
 #include "ask/command.h"
 #include "ask/socket.h"
 #include "ask/socket_file.h"
@@ -370,7 +370,7 @@ static uint64_t number_of(const char *answer, const char *name)
 {
 	uint64_t number = 0;
 
-	(void)answer__number(answer, name, &number);
+	(void)json_object__number(answer, name, &number);
 	return number;
 }
 
@@ -378,7 +378,7 @@ static const char *text_of(const char *answer, const char *name)
 {
 	static char text[TEXT_MAX];
 
-	(void)answer__text(answer, name, text, sizeof(text));
+	(void)json_object__text(answer, name, text, sizeof(text));
 	return text;
 }
 
@@ -404,8 +404,8 @@ static void show_checkpoint(const char *answer)
 {
 	show_result(answer, "checkpoint");
 	(void)printf("\n");
-	for (const char *item = answer__items(answer, "left_alone"); item;
-	     item = answer__next(item))
+	for (const char *item = json_object__items(answer, "left_alone"); item;
+	     item = json_object__next(item))
 		log__info("left alone: %s, %" PRIu64 " bytes", text_of(item, "path"),
 			  number_of(item, "bytes"));
 }
@@ -417,16 +417,16 @@ static void warn_of_files(const char *answer)
 	size_t size, count = 0;
 	FILE *out = open_memstream(&text, &size);
 
-	for (const char *item = answer__items(answer, "files"); out && item;
-	     item = answer__next(item)) {
+	for (const char *item = json_object__items(answer, "files"); out && item;
+	     item = json_object__next(item)) {
 		char state[32], name[256];
 
-		(void)answer__text(item, "state", state, sizeof(state));
+		(void)json_object__text(item, "state", state, sizeof(state));
 		if (!strcmp(state, "closed by the rollback"))
 			continue;
 		(void)fprintf(out, "%s%" PRIu64 " %s", count++ ? ", " : "", number_of(item, "fd"),
 			      state);
-		if (answer__text(item, "name", name, sizeof(name)))
+		if (json_object__text(item, "name", name, sizeof(name)))
 			(void)fprintf(out, " (%s)", name);
 	}
 	if (out && number_of(answer, "more_files"))
@@ -474,10 +474,10 @@ static void show_save(const char *answer)
 static void show_list(const char *answer)
 {
 	char time[TEXT_TIME_BYTES], size[TEXT_SIZE_BYTES];
-	const char *item = answer__items(answer, "checkpoints");
+	const char *item = json_object__items(answer, "checkpoints");
 
 	(void)printf("%-20s %-20s %10s %10s %8s\n", "NAME", "TIME", "PAGES", "OWN", "THREADS");
-	for (; item; item = answer__next(item))
+	for (; item; item = json_object__next(item))
 		(void)printf("%-20s %-20s %10" PRIu64 " %10s %8" PRIu64 "\n", text_of(item, "name"),
 			     text__time(number_of(item, "time_ns"), time), number_of(item, "pages"),
 			     text__size(number_of(item, "own_bytes"), size),
@@ -489,7 +489,8 @@ static void show_status(const char *answer)
 	char size[TEXT_SIZE_BYTES];
 
 	(void)printf("process:      %" PRIu64 "%s\n", number_of(answer, "pid"),
-		     answer__is_true(answer, "stopped") ? ", stopped: a rollback broke off" : "");
+		     json_object__is_true(answer, "stopped") ? ", stopped: a rollback broke off"
+							     : "");
 	(void)printf("tracking:     %s\n", text_of(answer, "tracking"));
 	(void)printf("checkpoints:  %" PRIu64 ", %s\n", number_of(answer, "checkpoints"),
 		     text__size(number_of(answer, "store_bytes"), size));
@@ -539,7 +540,7 @@ int ctl__main(int argc, char **argv)
 	close(fd);
 	if (!answer)
 		return status;
-	if (answer__is_true(answer, "ok"))
+	if (json_object__is_true(answer, "ok"))
 		status = 0;
 	if (request.is_raw)
 		(void)puts(answer);

@@ -8,7 +8,7 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
-#include "ctl/answer.h"
+#include "ctl/json_object.h"
 #include "base/text.h"
 
 enum { TEXT_COLUMNS = 64, TEXT_CELLS = 2048 };
@@ -19,7 +19,7 @@ static uint64_t number_of(const char *object, const char *name)
 {
 	uint64_t number = 0;
 
-	(void)answer__number(object, name, &number);
+	(void)json_object__number(object, name, &number);
 	return number;
 }
 
@@ -51,9 +51,9 @@ static int read_block(const char *item, struct heat_block *block)
 
 	if (!cells)
 		return -ENOMEM;
-	(void)answer__text(item, "name", name, sizeof(name));
-	(void)answer__text(item, "state", state, sizeof(state));
-	(void)answer__text(item, "cells", cells, room);
+	(void)json_object__text(item, "name", name, sizeof(name));
+	(void)json_object__text(item, "state", state, sizeof(state));
+	(void)json_object__text(item, "cells", cells, room);
 	block->count = strlen(cells);
 	for (size_t i = 0; i < block->count; i++)
 		cells[i] = (char)level_of(cells[i]);
@@ -81,8 +81,8 @@ static int read_blocks(const char *answer, struct heat_map *map)
 	size_t quiet = 0;
 	int err = 0;
 
-	for (const char *item = answer__items(answer, "mappings"); item && !err;
-	     item = answer__next(item)) {
+	for (const char *item = json_object__items(answer, "mappings"); item && !err;
+	     item = json_object__next(item)) {
 		struct heat_block *larger =
 			reallocarray(map->blocks, map->count + 1, sizeof(*larger));
 
@@ -116,9 +116,9 @@ int heat_map__read(const char *answer, struct heat_map *ret)
 		heat_map__clear(&map);
 		return err;
 	}
-	(void)answer__text(answer, "from", from, sizeof(from));
+	(void)json_object__text(answer, "from", from, sizeof(from));
 	(void)snprintf(map.title, sizeof(map.title), "from %s to %s: %s in %" PRIu64 " pages", from,
-		       answer__text(answer, "to", to, sizeof(to)) ? to : "now",
+		       json_object__text(answer, "to", to, sizeof(to)) ? to : "now",
 		       text__size(number_of(answer, "bytes"), size), number_of(answer, "pages"));
 	(void)snprintf(map.legend, sizeof(map.legend),
 		       "one cell: %s; colour: how much of it has changed",

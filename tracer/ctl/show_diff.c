@@ -8,7 +8,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
-#include "ctl/answer.h"
+#include "ctl/json_object.h"
 #include "base/log.h"
 #include "base/text.h"
 #include "ctl/heat_map.h"
@@ -19,7 +19,7 @@ static uint64_t number_of(const char *object, const char *name)
 {
 	uint64_t number = 0;
 
-	(void)answer__number(object, name, &number);
+	(void)json_object__number(object, name, &number);
 	return number;
 }
 
@@ -27,7 +27,7 @@ static void put_name(const char *object, const char *name)
 {
 	char text[256];
 
-	if (answer__text(object, name, text, sizeof(text)))
+	if (json_object__text(object, name, text, sizeof(text)))
 		text__put(stdout, text);
 }
 
@@ -38,7 +38,7 @@ static const char *show_ranges(const char *range, uint64_t end)
 	char size[TEXT_SIZE_BYTES];
 	size_t count = 0;
 
-	for (; range && number_of(range, "start") < end; range = answer__next(range)) {
+	for (; range && number_of(range, "start") < end; range = json_object__next(range)) {
 		if (++count > RANGES_SHOWN)
 			continue;
 		(void)printf("  %-14" PRIx64 " %10s %10s %8s  ", number_of(range, "start"), "",
@@ -60,22 +60,22 @@ static void show_mapping(const char *item)
 		     text__size(number_of(item, "end") - start, size),
 		     text__size(number_of(item, "bytes"), changed), number_of(item, "pages"));
 	put_name(item, "name");
-	if (answer__text(item, "state", state, sizeof(state)) && strcmp(state, "same") != 0)
+	if (json_object__text(item, "state", state, sizeof(state)) && strcmp(state, "same") != 0)
 		(void)printf(" (%s)", state);
 	(void)putchar('\n');
 }
 
 void show_diff__table(const char *answer)
 {
-	const char *range = answer__items(answer, "ranges");
+	const char *range = json_object__items(answer, "ranges");
 	char size[TEXT_SIZE_BYTES];
 
 	(void)printf("%-16s %10s %10s %8s  %s\n", "ADDRESS", "SIZE", "CHANGED", "PAGES", "NAME");
-	for (const char *item = answer__items(answer, "mappings"); item;
-	     item = answer__next(item)) {
+	for (const char *item = json_object__items(answer, "mappings"); item;
+	     item = json_object__next(item)) {
 		char state[8] = "same";
 
-		(void)answer__text(item, "state", state, sizeof(state));
+		(void)json_object__text(item, "state", state, sizeof(state));
 		if (!number_of(item, "bytes") && !strcmp(state, "same"))
 			continue;
 		show_mapping(item);

@@ -204,17 +204,17 @@ static int make_mappings(struct making *m, const struct snapshot_image *s,
 	return m->draft.err;
 }
 
-static int plan_segments(struct making *m)
+static int cut_segments(struct making *m)
 {
 	struct image *image = &m->draft.image;
 	const struct page *page = m->pages.items, *end = page + m->pages.count;
-	struct image_segmenter plan;
+	struct image_segmenter segmenter;
 	int err = image_draft__segments(&m->draft);
 
 	for (size_t i = 0; i < image->mapping_count && !err; i++) {
 		const struct image_mapping *mapping = &image->mappings[i];
 
-		image_segmenter__begin(&plan, image, mapping);
+		image_segmenter__begin(&segmenter, image, mapping);
 		for (; page < end && page->address < mapping->end; page++) {
 			if (page->address < mapping->start)
 				continue;
@@ -222,10 +222,10 @@ static int plan_segments(struct making *m)
 				image_draft__missing(&m->draft, mapping, page->address,
 						     page->address + PAGE_BYTES);
 			else
-				image_segmenter__add(&plan, page->address,
+				image_segmenter__add(&segmenter, page->address,
 						     page->address + PAGE_BYTES);
 		}
-		err = image_segmenter__end(&plan);
+		err = image_segmenter__end(&segmenter);
 	}
 	return err ? err : m->draft.err;
 }
@@ -333,7 +333,7 @@ int snapshot_image__write(struct snapshot_image *s, const char *path, struct sna
 	err = make_mappings(&m, s, &ranges);
 	if (err)
 		goto out;
-	err = plan_segments(&m);
+	err = cut_segments(&m);
 	if (err)
 		goto out;
 	err = -ENOMEM;

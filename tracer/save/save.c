@@ -218,7 +218,7 @@ static const uint8_t *next_page(const struct saving *s, uint64_t at, uint64_t en
 }
 
 /* Adds segments for the saved pages; all others are zeros. */
-static int plan_pages(struct saving *s, const struct image_mapping *mapping)
+static int cut_pages(struct saving *s, const struct image_mapping *mapping)
 {
 	struct image_segmenter segmenter;
 	uint64_t address = 0;
@@ -231,8 +231,8 @@ static int plan_pages(struct saving *s, const struct image_mapping *mapping)
 }
 
 /* Pages behind the end of a mapped file cannot be read. */
-static int plan_file(struct saving *s, const struct image_mapping *mapping,
-		     const struct file_source *source)
+static int cut_file(struct saving *s, const struct image_mapping *mapping,
+		    const struct file_source *source)
 {
 	struct image_draft *draft = &s->description.draft;
 	const uint64_t length = page__round_up(source->bytes);
@@ -248,7 +248,7 @@ static int plan_file(struct saving *s, const struct image_mapping *mapping,
 				    end > mapping->start);
 }
 
-static int plan_mapping(struct saving *s, const struct image_mapping *mapping)
+static int cut_mapping(struct saving *s, const struct image_mapping *mapping)
 {
 	struct image_draft *draft = &s->description.draft;
 	const struct file_source *source = source_of(s, mapping);
@@ -257,17 +257,17 @@ static int plan_mapping(struct saving *s, const struct image_mapping *mapping)
 		return image_segmenter__put(&draft->image, mapping, mapping->start, mapping->end,
 					    true);
 	if (source)
-		return plan_file(s, mapping, source);
-	return plan_pages(s, mapping);
+		return cut_file(s, mapping, source);
+	return cut_pages(s, mapping);
 }
 
-static int plan_segments(struct saving *s)
+static int cut_segments(struct saving *s)
 {
 	struct image *image = &s->description.draft.image;
 	int err = image_draft__segments(&s->description.draft);
 
 	for (size_t i = 0; i < image->mapping_count && !err; i++)
-		err = plan_mapping(s, &image->mappings[i]);
+		err = cut_mapping(s, &image->mappings[i]);
 	return err ? err : s->description.draft.err;
 }
 
@@ -290,7 +290,7 @@ static int make_image(struct saving *s)
 	if (err)
 		return err;
 	err = describe__advice(s->attach->pid, &d->draft);
-	return err ? err : plan_segments(s);
+	return err ? err : cut_segments(s);
 }
 
 /* ---- writing ---- */

@@ -129,16 +129,16 @@ enum image_kind {
 };
 
 /* Memory that is all of one kind. */
-struct image_extent {
+struct image_stretch {
 	enum image_kind kind;
 	uint64_t start, end;                 /* addresses */
 	uint64_t offset;                     /* for IMAGE_DATA: of start, in the file */
 	const struct image_mapping *mapping; /* NULL if unmapped */
 };
 
-/* Fills in *ret_extent with the longest extent that begins at address, which need not be
+/* Fills in *ret_stretch with the longest stretch that begins at address, which need not be
  * page-aligned. */
-void image__locate(const struct image *image, uint64_t address, struct image_extent *ret_extent);
+void image__locate(const struct image *image, uint64_t address, struct image_stretch *ret_stretch);
 
 /* Is the page at address in a run of `missing`? The answer holds up to *ret_end. */
 bool image__is_missing(const struct image *image, uint64_t address, uint64_t *ret_end);
@@ -190,7 +190,7 @@ void image_chain__free(struct image_chain *chain);
 /* As image__locate, through all parents. *ret_image: whose file has the bytes of IMAGE_DATA. The
  * kind is never IMAGE_UNCHANGED. */
 void image_chain__locate(const struct image_chain *chain, uint64_t address,
-			 struct image_extent *ret_extent, const struct image **ret_image);
+			 struct image_stretch *ret_stretch, const struct image **ret_image);
 
 /* As image__check, for all images of the chain. Shows progress, see base/progress.h. */
 int image_chain__check(const struct image_chain *chain, char *message);

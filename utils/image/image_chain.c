@@ -103,41 +103,41 @@ void image_chain__free(struct image_chain *chain)
 }
 
 void image_chain__locate(const struct image_chain *chain, uint64_t address,
-			 struct image_extent *ret_extent, const struct image **ret_image)
+			 struct image_stretch *ret_stretch, const struct image **ret_image)
 {
-	struct image_extent extent;
+	struct image_stretch stretch;
 
-	image__locate(chain->images[0], address, ret_extent);
+	image__locate(chain->images[0], address, ret_stretch);
 	*ret_image = chain->images[0];
-	for (size_t i = 1; i < chain->count && ret_extent->kind == IMAGE_UNCHANGED; i++) {
-		image__locate(chain->images[i], address, &extent);
-		ret_extent->kind = extent.kind == IMAGE_UNMAPPED ? IMAGE_ZERO : extent.kind;
-		ret_extent->offset = extent.offset;
-		if (extent.end < ret_extent->end)
-			ret_extent->end = extent.end;
+	for (size_t i = 1; i < chain->count && ret_stretch->kind == IMAGE_UNCHANGED; i++) {
+		image__locate(chain->images[i], address, &stretch);
+		ret_stretch->kind = stretch.kind == IMAGE_UNMAPPED ? IMAGE_ZERO : stretch.kind;
+		ret_stretch->offset = stretch.offset;
+		if (stretch.end < ret_stretch->end)
+			ret_stretch->end = stretch.end;
 		*ret_image = chain->images[i];
 	}
 	/* The last one is a full image and has no such runs; image__open sees to it. */
-	if (ret_extent->kind == IMAGE_UNCHANGED)
-		ret_extent->kind = IMAGE_ZERO;
+	if (ret_stretch->kind == IMAGE_UNCHANGED)
+		ret_stretch->kind = IMAGE_ZERO;
 }
 
 int image_chain__read(const struct image_chain *chain, uint64_t address, void *buffer, size_t bytes)
 {
 	unsigned char *to = buffer;
 	const struct image *image;
-	struct image_extent extent;
+	struct image_stretch stretch;
 	int err = 0;
 
 	while (bytes > 0 && !err) {
 		size_t part;
 
-		image_chain__locate(chain, address, &extent, &image);
-		if (extent.kind == IMAGE_UNMAPPED)
+		image_chain__locate(chain, address, &stretch, &image);
+		if (stretch.kind == IMAGE_UNMAPPED)
 			return -ENXIO;
-		part = extent.end - address < bytes ? (size_t)(extent.end - address) : bytes;
-		if (extent.kind == IMAGE_DATA)
-			err = image__read_at(image->fd, to, part, extent.offset);
+		part = stretch.end - address < bytes ? (size_t)(stretch.end - address) : bytes;
+		if (stretch.kind == IMAGE_DATA)
+			err = image__read_at(image->fd, to, part, stretch.offset);
 		else
 			memset(to, 0, part);
 		to += part;

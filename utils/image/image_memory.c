@@ -33,47 +33,47 @@ static size_t find(const void *items, size_t count, size_t size, uint64_t addres
 	return low;
 }
 
-void image__locate(const struct image *image, uint64_t address, struct image_extent *ret_extent)
+void image__locate(const struct image *image, uint64_t address, struct image_stretch *ret_stretch)
 {
 	size_t i = find(image->mappings, image->mapping_count, sizeof(*image->mappings), address);
 	const struct image_mapping *mapping = &image->mappings[i];
 	const struct image_segment *segment;
 	const struct image_run *run;
 
-	*ret_extent =
-		(struct image_extent){.kind = IMAGE_UNMAPPED, .start = address, .end = UINT64_MAX};
+	*ret_stretch =
+		(struct image_stretch){.kind = IMAGE_UNMAPPED, .start = address, .end = UINT64_MAX};
 	if (i == image->mapping_count)
 		return;
 	if (address < mapping->start) {
-		ret_extent->end = mapping->start;
+		ret_stretch->end = mapping->start;
 		return;
 	}
-	ret_extent->kind = IMAGE_ZERO;
-	ret_extent->end = mapping->end;
-	ret_extent->mapping = mapping;
+	ret_stretch->kind = IMAGE_ZERO;
+	ret_stretch->end = mapping->end;
+	ret_stretch->mapping = mapping;
 	i = find(image->segments, image->segment_count, sizeof(*segment), address);
 	segment = &image->segments[i];
 	if (i < image->segment_count && segment->start <= address && segment->bytes) {
-		ret_extent->kind = IMAGE_DATA;
-		ret_extent->end = segment->end;
-		ret_extent->offset = segment->offset + (address - segment->start);
+		ret_stretch->kind = IMAGE_DATA;
+		ret_stretch->end = segment->end;
+		ret_stretch->offset = segment->offset + (address - segment->start);
 		return;
 	}
 	/* Not in the file: in the parent, or zeros; up to the next segment that has bytes. */
 	i = i < image->segment_count ? image->filled[i] : i;
-	if (i < image->segment_count && image->segments[i].start < ret_extent->end)
-		ret_extent->end = image->segments[i].start;
+	if (i < image->segment_count && image->segments[i].start < ret_stretch->end)
+		ret_stretch->end = image->segments[i].start;
 	i = find(image->unchanged, image->unchanged_count, sizeof(*run), address);
 	run = &image->unchanged[i];
-	if (i == image->unchanged_count || run->start >= ret_extent->end)
+	if (i == image->unchanged_count || run->start >= ret_stretch->end)
 		return;
 	if (run->start > address) {
-		ret_extent->end = run->start;
+		ret_stretch->end = run->start;
 		return;
 	}
-	ret_extent->kind = IMAGE_UNCHANGED;
-	if (run->end < ret_extent->end)
-		ret_extent->end = run->end;
+	ret_stretch->kind = IMAGE_UNCHANGED;
+	if (run->end < ret_stretch->end)
+		ret_stretch->end = run->end;
 }
 
 bool image__is_missing(const struct image *image, uint64_t address, uint64_t *ret_end)
@@ -88,12 +88,12 @@ bool image__is_missing(const struct image *image, uint64_t address, uint64_t *re
 	return run->start <= address;
 }
 
-/* Reads from an extent of data or zeros. */
-static int read_extent(const struct image *image, const struct image_extent *extent, void *to,
-		       size_t bytes)
+/* Reads from a stretch of data or zeros. */
+static int read_stretch(const struct image *image, const struct image_stretch *stretch, void *to,
+			size_t bytes)
 {
-	if (extent->kind == IMAGE_DATA)
-		return image__read_at(image->fd, to, bytes, extent->offset);
+	if (stretch->kind == IMAGE_DATA)
+		return image__read_at(image->fd, to, bytes, stretch->offset);
 	memset(to, 0, bytes);
 	return 0;
 }
@@ -101,19 +101,19 @@ static int read_extent(const struct image *image, const struct image_extent *ext
 int image__read(const struct image *image, uint64_t address, void *buffer, size_t bytes)
 {
 	unsigned char *to = buffer;
-	struct image_extent extent;
+	struct image_stretch stretch;
 	int err = 0;
 
 	while (bytes > 0 && !err) {
 		size_t part;
 
-		image__locate(image, address, &extent);
-		if (extent.kind == IMAGE_UNMAPPED)
+		image__locate(image, address, &stretch);
+		if (stretch.kind == IMAGE_UNMAPPED)
 			return -ENXIO;
-		if (extent.kind == IMAGE_UNCHANGED)
+		if (stretch.kind == IMAGE_UNCHANGED)
 			return -ENODATA;
-		part = extent.end - address < bytes ? (size_t)(extent.end - address) : bytes;
-		err = read_extent(image, &extent, to, part);
+		part = stretch.end - address < bytes ? (size_t)(stretch.end - address) : bytes;
+		err = read_stretch(image, &stretch, to, part);
 		to += part;
 		address += part;
 		bytes -= part;

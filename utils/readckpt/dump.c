@@ -70,19 +70,19 @@ static int check(const struct image *image, uint64_t start, uint64_t end, char *
 	return err;
 }
 
-/* How much of [at, at + bytes) is one piece, and whether it was missing. */
+/* How much of [at, at + bytes) is one stretch, and whether it was missing. */
 static size_t measure(const struct image_chain *chain, uint64_t at, size_t bytes, bool *ret_missing)
 {
-	struct image_extent piece;
+	struct image_stretch stretch;
 	const struct image *image;
 	uint64_t end;
 
-	image_chain__locate(chain, at, &piece, &image);
-	if (piece.kind == IMAGE_UNMAPPED)
+	image_chain__locate(chain, at, &stretch, &image);
+	if (stretch.kind == IMAGE_UNMAPPED)
 		return 0;
 	*ret_missing = image__is_missing(image, at, &end);
-	if (piece.end < end)
-		end = piece.end;
+	if (stretch.end < end)
+		end = stretch.end;
 	return end - at < bytes ? (size_t)(end - at) : bytes;
 }
 

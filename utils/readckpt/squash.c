@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * See squash.h. The chain is walked twice in pieces that are of one image each: to find the
+ * See squash.h. The chain is walked twice, in stretches of one image each: to find the
  * segments of the new image, and to copy them.
  */
 #include "readckpt/squash.h"
@@ -39,7 +39,7 @@ static int fail(const struct squash *s, int err, const char *path, const char *r
 	return err;
 }
 
-/* ---- planning ---- */
+/* ---- describing ---- */
 
 static int add_missing(struct squash *s, uint64_t start, uint64_t end)
 {
@@ -59,8 +59,8 @@ static int add_missing(struct squash *s, uint64_t start, uint64_t end)
 	return 0;
 }
 
-/* What was missing in the image that a piece is from. */
-static int plan_missing(struct squash *s, const struct image *owner, uint64_t start, uint64_t end)
+/* What was missing in the image that a stretch is from. */
+static int find_missing(struct squash *s, const struct image *owner, uint64_t start, uint64_t end)
 {
 	int err = 0;
 
@@ -77,19 +77,19 @@ static int plan_missing(struct squash *s, const struct image *owner, uint64_t st
 	return err;
 }
 
-static int plan_mapping(struct squash *s, const struct image_mapping *m)
+static int cut_mapping(struct squash *s, const struct image_mapping *m)
 {
 	const struct image *owner;
-	struct image_extent piece;
+	struct image_stretch stretch;
 	struct image_segmenter gathering;
 	int err = 0;
 
 	image_segmenter__begin(&gathering, &s->image, m);
-	for (uint64_t at = m->start; at < m->end && !err; at = piece.end) {
-		image_chain__locate(s->chain, at, &piece, &owner);
-		err = plan_missing(s, owner, at, piece.end);
-		if (piece.kind == IMAGE_DATA)
-			image_segmenter__add(&gathering, at, piece.end);
+	for (uint64_t at = m->start; at < m->end && !err; at = stretch.end) {
+		image_chain__locate(s->chain, at, &stretch, &owner);
+		err = find_missing(s, owner, at, stretch.end);
+		if (stretch.kind == IMAGE_DATA)
+			image_segmenter__add(&gathering, at, stretch.end);
 	}
 	if (err)
 		return err;
@@ -114,7 +114,7 @@ static int make_strings(struct squash *s)
 	return 0;
 }
 
-static int plan(struct squash *s)
+static int describe(struct squash *s)
 {
 	const struct image *first = s->chain->images[0];
 	struct image *image = &s->image;
@@ -132,7 +132,7 @@ static int plan(struct squash *s)
 		return fail(s, -ENOMEM, first->path, strerror(ENOMEM));
 	err = make_strings(s);
 	for (size_t i = 0; i < first->mapping_count && !err; i++)
-		err = plan_mapping(s, &first->mappings[i]);
+		err = cut_mapping(s, &first->mappings[i]);
 	return err;
 }
 
@@ -188,16 +188,16 @@ static int copy_data(struct squash *s, const struct image *owner, uint64_t addre
 static int copy_segment(struct squash *s, const struct image_segment *segment)
 {
 	const struct image *owner;
-	struct image_extent piece;
+	struct image_stretch stretch;
 	int err = 0;
 
-	for (uint64_t at = segment->start; at < segment->end && !err; at = piece.end) {
+	for (uint64_t at = segment->start; at < segment->end && !err; at = stretch.end) {
 		uint64_t bytes;
 
-		image_chain__locate(s->chain, at, &piece, &owner);
-		bytes = (piece.end < segment->end ? piece.end : segment->end) - at;
-		if (piece.kind == IMAGE_DATA)
-			err = copy_data(s, owner, at, bytes, piece.offset);
+		image_chain__locate(s->chain, at, &stretch, &owner);
+		bytes = (stretch.end < segment->end ? stretch.end : segment->end) - at;
+		if (stretch.kind == IMAGE_DATA)
+			err = copy_data(s, owner, at, bytes, stretch.offset);
 		else
 			err = copy_zeros(s, bytes);
 	}
@@ -244,7 +244,7 @@ int squash__write(const struct image_chain *chain, const char *path, char *messa
 
 	if (err)
 		goto out;
-	err = plan(&s);
+	err = describe(&s);
 	if (err)
 		goto out;
 	s.writer = calloc(1, sizeof(*s.writer));

@@ -82,7 +82,7 @@ static int add_run(struct draft *d, const struct plan_piece *segment, uint64_t f
 /* Adds what image has in its file for addresses from start on. Holes are skipped in anonymous
  * memory, which is zeros; memory of a file must be overwritten. Some file systems have holes
  * smaller than a page. */
-static int add_data(struct draft *d, uint64_t start, const struct image_extent *data,
+static int add_data(struct draft *d, uint64_t start, const struct image_stretch *data,
 		    const struct image *image, bool skip_holes)
 {
 	const uint64_t bytes = data->end - start, limit = data->offset + bytes;
@@ -116,12 +116,12 @@ static int add_pieces(struct draft *d, const struct image_mapping *m, bool skip_
 
 	while (at < m->end && !err) {
 		const struct image *image;
-		struct image_extent piece;
+		struct image_stretch stretch;
 
-		image_chain__locate(d->chain, at, &piece, &image);
-		if (piece.kind == IMAGE_DATA)
-			err = add_data(d, at, &piece, image, skip_holes);
-		at = piece.end;
+		image_chain__locate(d->chain, at, &stretch, &image);
+		if (stretch.kind == IMAGE_DATA)
+			err = add_data(d, at, &stretch, image, skip_holes);
+		at = stretch.end;
 	}
 	return err;
 }

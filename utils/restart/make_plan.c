@@ -30,10 +30,10 @@ static uint64_t round_up(uint64_t bytes, uint64_t unit)
 
 static const struct image_mapping *find_mapping(const struct image *image, uint64_t address)
 {
-	struct image_extent piece;
+	struct image_stretch stretch;
 
-	image__locate(image, address, &piece);
-	return piece.mapping;
+	image__locate(image, address, &stretch);
+	return stretch.mapping;
 }
 
 static bool has_flags(const struct image *image, uint64_t address, uint64_t bytes, uint32_t flags)

@@ -56,11 +56,11 @@ static void add_held(struct missing *m, const struct image *image)
 static bool lacks_pages(const struct image *image)
 {
 	for (size_t i = 0; i < image->missing_count; i++) {
-		struct image_extent extent;
+		struct image_stretch stretch;
 		unsigned int flags;
 
-		image__locate(image, image->missing[i].start, &extent);
-		flags = extent.mapping ? extent.mapping->flags : 0;
+		image__locate(image, image->missing[i].start, &stretch);
+		flags = stretch.mapping ? stretch.mapping->flags : 0;
 		if (!(flags & IMAGE_SHARED) || !(flags & IMAGE_FILE) || (flags & IMAGE_DELETED))
 			return true;
 	}

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * Caches: see slab.h for the rules and slab_parts.h for the picture.
+ * Caches: see slab.h for the rules and slab_internal.h for the picture.
  */
 #include <errno.h>
 #include <string.h>
-#include "slab_parts.h"
+#include "slab_internal.h"
 
 enum { SLAB_BYTES_DEFAULT = 65536, OBJECTS_WANTED = 8 };
 
@@ -45,20 +45,20 @@ static struct record *make_slab(struct slab_cache *cache)
 	size_t bytes = cache->options.slab_bytes;
 	struct record *record;
 
-	if (table__reserve(cache->table))
+	if (lookup__reserve(cache->lookup))
 		return NULL;
-	record = blocks__get(&cache->blocks, &cache->source);
+	record = records__get(&cache->records, &cache->source);
 	if (!record)
 		return NULL;
 	*record = (struct record){.cache = cache, .free = NONE, .list = LIST_EMPTY};
 	record->start = source__get(&cache->source, bytes, bytes);
 	if (!record->start) {
-		blocks__put(&cache->blocks, &cache->source, record);
+		records__put(&cache->records, &cache->source, record);
 		return NULL;
 	}
 	record->first = record->start + cache->lead;
 	debug__close_slab(cache, record);
-	table__insert(cache->table, (uintptr_t)record->start, record);
+	lookup__insert(cache->lookup, (uintptr_t)record->start, record);
 	record->number = ++cache->made;
 	if (cache->made - cache->given_back > cache->most_slabs)
 		cache->most_slabs = cache->made - cache->given_back;
@@ -78,11 +78,11 @@ static int drop_slab(struct slab_cache *cache, struct record *record)
 		debug__close_slab(cache, record);
 		return err;
 	}
-	table__remove(cache->table, (uintptr_t)record->start);
+	lookup__remove(cache->lookup, (uintptr_t)record->start);
 	link__remove(&record->link);
 	cache->counts[record->list]--;
 	cache->given_back++;
-	blocks__put(&cache->blocks, &cache->source, record);
+	records__put(&cache->records, &cache->source, record);
 	return 0;
 }
 
@@ -256,7 +256,7 @@ int slab_cache__free(struct slab_cache *cache, void *object)
 		return 0;
 	if (unlikely(!enter(cache)))
 		return -SLAB_INTERRUPTED;
-	record = table__find(cache->table, (uintptr_t)object & cache->mask);
+	record = lookup__find(cache->lookup, (uintptr_t)object & cache->mask);
 	if (unlikely(!record || record->cache != cache))
 		return refuse(cache, -SLAB_NO_OBJECT);
 	return release(cache, record, object);
@@ -306,7 +306,7 @@ static int fill_in(struct slab_options *options)
 	return 0;
 }
 
-int cache__open(struct slab_cache *cache, const struct slab_options *options, struct table *table)
+int cache__open(struct slab_cache *cache, const struct slab_options *options, struct lookup *lookup)
 {
 	struct slab_options filled = *options;
 	size_t objects;
@@ -323,11 +323,11 @@ int cache__open(struct slab_cache *cache, const struct slab_options *options, st
 	cache->objects = objects > SLAB_MAX_OBJECTS ? SLAB_MAX_OBJECTS : (uint32_t)objects;
 	cache->reciprocal = (((uint64_t)1 << 32) + cache->stride - 1) / cache->stride;
 	cache->mask = ~(uintptr_t)(filled.slab_bytes - 1);
-	cache->own_table.source = &cache->source;
-	cache->table = table ? table : &cache->own_table;
+	cache->own_lookup.source = &cache->source;
+	cache->lookup = lookup ? lookup : &cache->own_lookup;
 	for (unsigned int i = 0; i < LISTS; i++)
 		link__reset(&cache->lists[i]);
-	blocks__open(&cache->blocks, sizeof(struct record) + cache->objects * sizeof(uint16_t));
+	records__open(&cache->records, sizeof(struct record) + cache->objects * sizeof(uint16_t));
 	return 0;
 }
 
@@ -358,7 +358,7 @@ static void drop_list(struct slab_cache *cache, struct link *head)
 
 		debug__open_slab(cache, record);
 		(void)source__put(&cache->source, record->start, cache->options.slab_bytes);
-		table__remove(cache->table, (uintptr_t)record->start);
+		lookup__remove(cache->lookup, (uintptr_t)record->start);
 		link__remove(&record->link);
 	}
 }
@@ -367,8 +367,8 @@ void cache__close(struct slab_cache *cache)
 {
 	for (unsigned int i = 0; i < LISTS; i++)
 		drop_list(cache, &cache->lists[i]);
-	blocks__close(&cache->blocks, &cache->source);
-	table__free(&cache->own_table);
+	records__close(&cache->records, &cache->source);
+	lookup__free(&cache->own_lookup);
 }
 
 void slab_cache__destroy(struct slab_cache *cache)

@@ -9,7 +9,7 @@
  * checks read bytes that belong to nobody, hence the attribute that switches the sanitizer off.
  */
 #include <string.h>
-#include "slab_parts.h"
+#include "slab_internal.h"
 
 #if defined(__has_feature) /* clang */
 #if __has_feature(address_sanitizer)

@@ -7,7 +7,7 @@
 #include <errno.h>
 #include <string.h>
 #include "slab_heap.h"
-#include "slab_parts.h"
+#include "slab_internal.h"
 
 enum { HEAP_SLAB_BYTES = 65536 };
 
@@ -24,7 +24,7 @@ struct large { /* an object in no cache */
 struct slab_heap {
 	volatile int busy; /* as in struct slab_cache */
 	struct slab_cache caches[SLAB_HEAP_CACHES];
-	struct table table;
+	struct lookup lookup;
 	struct source source; /* of the heap itself, its table and large objects */
 	size_t large, large_bytes;
 	uint64_t failed;
@@ -58,7 +58,7 @@ int slab_heap__create(const struct slab_memory *memory, uint32_t flags, struct s
 		return -ENOMEM;
 	memset(heap, 0, sizeof(*heap));
 	heap->source = source;
-	heap->table.source = &heap->source;
+	heap->lookup.source = &heap->source;
 	for (unsigned int i = 0; i < SLAB_HEAP_CACHES; i++) {
 		const struct slab_options options = {
 			.object_bytes = cached_bytes[i],
@@ -68,7 +68,7 @@ int slab_heap__create(const struct slab_memory *memory, uint32_t flags, struct s
 		};
 
 		(void)cache__open(&heap->caches[i], &options,
-				  &heap->table); /* these options are valid */
+				  &heap->lookup); /* these options are valid */
 	}
 	*ret_heap = heap;
 	return 0;
@@ -91,7 +91,7 @@ static void *alloc_large(struct slab_heap *heap, size_t bytes)
 	struct large *large = NULL;
 	void *object = NULL;
 
-	if (bytes > PTRDIFF_MAX || table__reserve(&heap->table))
+	if (bytes > PTRDIFF_MAX || lookup__reserve(&heap->lookup))
 		return NULL;
 	bytes = round_up(bytes, PAGE_BYTES);
 	large = slab_cache__alloc(cache);
@@ -102,7 +102,7 @@ static void *alloc_large(struct slab_heap *heap, size_t bytes)
 		return NULL;
 	}
 	*large = (struct large){.record = {.start = object, .first = object}, .bytes = bytes};
-	table__insert(&heap->table, (uintptr_t)object, &large->record);
+	lookup__insert(&heap->lookup, (uintptr_t)object, &large->record);
 	heap->large++;
 	heap->large_bytes += bytes;
 	return object;
@@ -114,7 +114,7 @@ static int free_large(struct slab_heap *heap, struct large *large)
 
 	if (err)
 		return err;
-	table__remove(&heap->table, (uintptr_t)large->record.start);
+	lookup__remove(&heap->lookup, (uintptr_t)large->record.start);
 	heap->large--;
 	heap->large_bytes -= large->bytes;
 	return slab_cache__free(cache_for(heap, sizeof(*large)), large);
@@ -131,10 +131,10 @@ static void *alloc(struct slab_heap *heap, size_t bytes)
 	return object;
 }
 
-/* The table's entry for the slab or the larger object that address is in. */
+/* The record of the slab or the larger object that address is in. */
 static struct record *find(struct slab_heap *heap, const void *address)
 {
-	return table__find(&heap->table, (uintptr_t)address & ~(uintptr_t)(HEAP_SLAB_BYTES - 1));
+	return lookup__find(&heap->lookup, (uintptr_t)address & ~(uintptr_t)(HEAP_SLAB_BYTES - 1));
 }
 
 static int free_object(struct slab_heap *heap, void *object)
@@ -232,15 +232,15 @@ void slab_heap__destroy(struct slab_heap *heap)
 
 	if (!heap)
 		return;
-	for (size_t i = 0; i < heap->table.capacity; i++) {
-		const struct large *large = (const struct large *)heap->table.entries[i].record;
+	for (size_t i = 0; i < heap->lookup.capacity; i++) {
+		const struct large *large = (const struct large *)heap->lookup.entries[i].record;
 
-		if (heap->table.entries[i].address && !large->record.cache)
+		if (heap->lookup.entries[i].address && !large->record.cache)
 			(void)source__put(&heap->source, large->record.start, large->bytes);
 	}
 	for (unsigned int i = 0; i < SLAB_HEAP_CACHES; i++)
 		cache__close(&heap->caches[i]);
-	table__free(&heap->table);
+	lookup__free(&heap->lookup);
 	source = heap->source;
 	(void)source__put(&source, heap, round_up(sizeof(*heap), PAGE_BYTES));
 }

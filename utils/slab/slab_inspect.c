@@ -2,7 +2,7 @@
  *
  * Numbers, views and checks of a cache. Nothing here changes it.
  */
-#include "slab_parts.h"
+#include "slab_internal.h"
 
 void slab_cache__stats(const struct slab_cache *cache, struct slab_stats *ret_stats)
 {
@@ -46,7 +46,7 @@ static enum slab_object_state state_of(const struct record *record, uint32_t ind
 
 enum slab_object_state slab_cache__state(const struct slab_cache *cache, const void *object)
 {
-	const struct record *record = table__find(cache->table, (uintptr_t)object & cache->mask);
+	const struct record *record = lookup__find(cache->lookup, (uintptr_t)object & cache->mask);
 	size_t offset;
 
 	if (!record || record->cache != cache)
@@ -115,7 +115,7 @@ static bool is_sound(const struct slab_cache *cache, const struct record *record
 	uint32_t used = 0, length = 0;
 
 	if (record->list != list || record->cache != cache || record->fresh > cache->objects ||
-	    table__find(cache->table, (uintptr_t)record->start) != record)
+	    lookup__find(cache->lookup, (uintptr_t)record->start) != record)
 		return false;
 	for (uint32_t i = 0; i < record->fresh; i++)
 		used += record->next[i] == USED || record->next[i] == DAMAGED;

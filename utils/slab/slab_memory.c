@@ -6,7 +6,7 @@
 #include <errno.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
-#include "slab_parts.h"
+#include "slab_internal.h"
 
 /* Linux on x86-64: the number in rax; arguments in rdi, rsi, rdx, r10, r8, r9; rcx and r11 are
  * lost. syscall(2). */

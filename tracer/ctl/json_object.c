@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * See answer.h. Always holds: a place in the text is either one that a value was found to begin at,
- * or NULL.
+ * See json_object.h. Always holds: a place in the text is one where a value was found to begin, or
+ * NULL.
  */
-#include "ctl/answer.h"
+#include "ctl/json_object.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -91,14 +91,14 @@ static const char *find(const char *object, const char *name)
 	return NULL;
 }
 
-bool answer__is_true(const char *object, const char *name)
+bool json_object__is_true(const char *object, const char *name)
 {
 	const char *value = find(object, name);
 
 	return value && !strncmp(value, "true", 4);
 }
 
-bool answer__number(const char *object, const char *name, uint64_t *ret_number)
+bool json_object__number(const char *object, const char *name, uint64_t *ret_number)
 {
 	const char *value = find(object, name);
 	uint64_t number = 0;
@@ -154,7 +154,7 @@ static uint32_t unescape(const char *at, size_t *ret_length)
 	return c;
 }
 
-bool answer__text(const char *object, const char *name, char *ret_text, size_t size)
+bool json_object__text(const char *object, const char *name, char *ret_text, size_t size)
 {
 	const char *value = find(object, name);
 	size_t used = 0;
@@ -180,7 +180,7 @@ bool answer__text(const char *object, const char *name, char *ret_text, size_t s
 	return true;
 }
 
-const char *answer__items(const char *object, const char *name)
+const char *json_object__items(const char *object, const char *name)
 {
 	const char *value = find(object, name);
 
@@ -190,7 +190,7 @@ const char *answer__items(const char *object, const char *name)
 	return *value && *value != ']' ? value : NULL;
 }
 
-const char *answer__next(const char *item)
+const char *json_object__next(const char *item)
 {
 	const char *at = skip_value(item);
 

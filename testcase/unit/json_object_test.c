@@ -6,7 +6,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "ctl/answer.h"
+#include "ctl/json_object.h"
 #include "base/page.h"
 #include "tap.h"
 
@@ -20,49 +20,52 @@ static void test_members(void)
 	uint64_t number = 23;
 	char text[16];
 
-	tap__ok(answer__is_true(whole, "ok") && !answer__is_true(whole, "last") &&
-			!answer__is_true(whole, "op") && !answer__is_true(whole, "o"),
+	tap__ok(json_object__is_true(whole, "ok") && !json_object__is_true(whole, "last") &&
+			!json_object__is_true(whole, "op") && !json_object__is_true(whole, "o"),
 		"true");
-	tap__ok(answer__number(whole, "bytes", &number) && number == UINT64_MAX, "a number");
+	tap__ok(json_object__number(whole, "bytes", &number) && number == UINT64_MAX, "a number");
 	number = 23;
-	tap__ok(!answer__number(whole, "minus", &number) && !answer__number(whole, "op", &number) &&
-			!answer__number(whole, "nothing", &number) &&
-			!answer__number("{\"a\":18446744073709551616}", "a", &number) &&
+	tap__ok(!json_object__number(whole, "minus", &number) &&
+			!json_object__number(whole, "op", &number) &&
+			!json_object__number(whole, "nothing", &number) &&
+			!json_object__number("{\"a\":18446744073709551616}", "a", &number) &&
 			number == 23,
 		"no number");
-	tap__ok(answer__text(whole, "op", text, sizeof(text)) && !strcmp(text, "list"), "a text");
-	tap__ok(answer__text(whole, "op", text, 3) && !strcmp(text, "li"), "a text that is cut");
-	tap__ok(!answer__text(whole, "a", text, sizeof(text)) && !*text,
+	tap__ok(json_object__text(whole, "op", text, sizeof(text)) && !strcmp(text, "list"),
+		"a text");
+	tap__ok(json_object__text(whole, "op", text, 3) && !strcmp(text, "li"),
+		"a text that is cut");
+	tap__ok(!json_object__text(whole, "a", text, sizeof(text)) && !*text,
 		"members of members are not members");
-	tap__ok(!answer__text(whole, "bytes", text, sizeof(text)), "a number is no text");
-	tap__ok(!answer__is_true("", "ok") && !answer__is_true("[true]", "ok") &&
-			!answer__is_true("{}", "ok"),
+	tap__ok(!json_object__text(whole, "bytes", text, sizeof(text)), "a number is no text");
+	tap__ok(!json_object__is_true("", "ok") && !json_object__is_true("[true]", "ok") &&
+			!json_object__is_true("{}", "ok"),
 		"no members");
 }
 
 static void test_items(void)
 {
-	const char *item = answer__items(whole, "checkpoints");
+	const char *item = json_object__items(whole, "checkpoints");
 	uint64_t pages = 0;
 	char text[16] = "";
 
 	must(!item);
-	tap__ok(answer__number(item, "pages", &pages) && pages == 4 &&
-			answer__text(item, "name", text, sizeof(text)) && !strcmp(text, "1"),
+	tap__ok(json_object__number(item, "pages", &pages) && pages == 4 &&
+			json_object__text(item, "name", text, sizeof(text)) && !strcmp(text, "1"),
 		"the first item");
-	item = answer__next(item);
+	item = json_object__next(item);
 	must(!item);
-	tap__ok(answer__text(item, "name", text, sizeof(text)), "the second");
+	tap__ok(json_object__text(item, "name", text, sizeof(text)), "the second");
 	tap__equal_string(text, "a\"b", "with a quote");
-	item = answer__next(item);
+	item = json_object__next(item);
 	must(!item);
-	tap__ok(answer__text(item, "name", text, sizeof(text)), "the third");
+	tap__ok(json_object__text(item, "name", text, sizeof(text)), "the third");
 	tap__equal_string(text, "\xc3\xa9\xe2\x82\xac\n\\", "with escapes");
-	tap__ok(answer__text(item, "name", text, 5) && !strcmp(text, "\xc3\xa9"),
+	tap__ok(json_object__text(item, "name", text, 5) && !strcmp(text, "\xc3\xa9"),
 		"no character is cut in two");
-	tap__ok(!answer__next(item), "it is the last");
-	tap__ok(!answer__items(whole, "none") && !answer__items(whole, "op") &&
-			!answer__items(whole, "nothing"),
+	tap__ok(!json_object__next(item), "it is the last");
+	tap__ok(!json_object__items(whole, "none") && !json_object__items(whole, "op") &&
+			!json_object__items(whole, "nothing"),
 		"no items");
 }
 
@@ -73,13 +76,13 @@ static void read_all(const char *text)
 	char value[8];
 
 	for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++) {
-		const char *item = answer__items(text, names[i]);
+		const char *item = json_object__items(text, names[i]);
 
-		(void)answer__is_true(text, names[i]);
-		(void)answer__number(text, names[i], &number);
-		(void)answer__text(text, names[i], value, sizeof(value));
-		for (; item; item = answer__next(item))
-			(void)answer__text(item, "name", value, sizeof(value));
+		(void)json_object__is_true(text, names[i]);
+		(void)json_object__number(text, names[i], &number);
+		(void)json_object__text(text, names[i], value, sizeof(value));
+		for (; item; item = json_object__next(item))
+			(void)json_object__text(item, "name", value, sizeof(value));
 	}
 }
 
@@ -111,7 +114,7 @@ static void test_broken(void)
 	memset(text, '[', 2048);
 	memcpy(text, "{\"a\":", 5);
 	end[-1] = '\0';
-	tap__ok(!answer__is_true(text, "ok"), "brackets without end");
+	tap__ok(!json_object__is_true(text, "ok"), "brackets without end");
 	must(munmap(pages, 2 * PAGE_BYTES));
 }
 

@@ -3,16 +3,16 @@
  * Declarations that only the files of the slab allocator share.
  *
  *	cache -- lists --> record <--> record <--> ...       one record for each slab, with the
- *	      -- table --> address of a slab | record        state of each of its objects
- *	      -- blocks -> block of memory for records
+ *	      -- lookup -> address of a slab | record        state of each of its objects
+ *	      -- records -> block of memory for records
  *
  *	record.next[i]:  USED      object i is allocated
  *	                 DAMAGED   object i is out of use
  *	                 j, NONE   object i is free, and j was freed before it, or no other
  *	(undefined for objects from record.fresh on, which were never handed out)
  */
-#ifndef SLAB_SLAB_PARTS_H
-#define SLAB_SLAB_PARTS_H
+#ifndef SLAB_SLAB_INTERNAL_H
+#define SLAB_SLAB_INTERNAL_H
 
 #include "slab.h"
 
@@ -48,14 +48,14 @@ struct entry {
 	struct record *record;
 };
 
-struct table { /* open addressing, at most half full; without memory at first */
+struct lookup { /* open addressing, at most half full; without memory at first */
 	struct entry *entries;
 	size_t capacity, count; /* a power of two */
 	unsigned int shift;     /* from a hash to an index */
 	struct source *source;
 };
 
-struct blocks {              /* memory for records, in blocks that are aligned to their size */
+struct records {             /* memory for records, in blocks that are aligned to their size */
 	struct link partial; /* blocks with room */
 	size_t record_bytes, block_bytes;
 	size_t rooms; /* records that fit into the blocks with room */
@@ -67,8 +67,8 @@ struct slab_cache {        /* what each call needs comes first */
 	bool watched;      /* by slab_debug.c */
 	uint32_t objects;  /* in a slab */
 	struct link lists[LISTS];
-	struct table *table; /* its own, or that of a heap */
-	uintptr_t mask;      /* of an address inside a slab */
+	struct lookup *lookup; /* its own, or that of a heap */
+	uintptr_t mask;        /* of an address inside a slab */
 	size_t stride;
 	uint64_t reciprocal;           /* 2^32 / stride, rounded up */
 	uint64_t allocs, frees;        /* frees: of damaged objects as well */
@@ -77,8 +77,8 @@ struct slab_cache {        /* what each call needs comes first */
 	uint64_t failed, made, given_back, most_slabs;
 	struct slab_options options; /* with the defaults filled in */
 	struct source source;
-	struct table own_table;
-	struct blocks blocks;
+	struct lookup own_lookup;
+	struct records records;
 };
 
 /* ---- lists ---- */
@@ -114,27 +114,27 @@ static inline size_t round_up(size_t bytes, size_t unit)
 	return (bytes + unit - 1) & ~(unit - 1);
 }
 
-/* ---- slab_table.c ---- */
+/* ---- slab_lookup.c ---- */
 
 /* Makes room for one more. 0, or -ENOMEM: the table is then unchanged. */
-int table__reserve(struct table *table);
+int lookup__reserve(struct lookup *lookup);
 /* There must be room, and address must not be in the table. */
-void table__insert(struct table *table, uintptr_t address, struct record *record);
-void table__remove(struct table *table, uintptr_t address);
-void table__free(struct table *table);
+void lookup__insert(struct lookup *lookup, uintptr_t address, struct record *record);
+void lookup__remove(struct lookup *lookup, uintptr_t address);
+void lookup__free(struct lookup *lookup);
 
-static inline size_t table__hash(const struct table *table, uintptr_t address)
+static inline size_t lookup__hash(const struct lookup *lookup, uintptr_t address)
 {
-	return (address / PAGE_BYTES * 0x9e3779b97f4a7c15) >> table->shift;
+	return (address / PAGE_BYTES * 0x9e3779b97f4a7c15) >> lookup->shift;
 }
 
 /* The record of the slab at address, NULL if there is none. */
-static inline struct record *table__find(const struct table *table, uintptr_t address)
+static inline struct record *lookup__find(const struct lookup *lookup, uintptr_t address)
 {
-	if (!table->capacity)
+	if (!lookup->capacity)
 		return NULL;
-	for (size_t i = table__hash(table, address);; i = (i + 1) & (table->capacity - 1)) {
-		const struct entry *entry = &table->entries[i];
+	for (size_t i = lookup__hash(lookup, address);; i = (i + 1) & (lookup->capacity - 1)) {
+		const struct entry *entry = &lookup->entries[i];
 
 		if (!entry->address)
 			return NULL;
@@ -143,14 +143,14 @@ static inline struct record *table__find(const struct table *table, uintptr_t ad
 	}
 }
 
-/* ---- slab_blocks.c ---- */
+/* ---- slab_records.c ---- */
 
-void blocks__open(struct blocks *blocks, size_t record_bytes);
+void records__open(struct records *records, size_t record_bytes);
 /* NULL when there is no memory. */
-struct record *blocks__get(struct blocks *blocks, struct source *source);
-void blocks__put(struct blocks *blocks, struct source *source, struct record *record);
+struct record *records__get(struct records *records, struct source *source);
+void records__put(struct records *records, struct source *source, struct record *record);
 /* All records at once. */
-void blocks__close(struct blocks *blocks, struct source *source);
+void records__close(struct records *records, struct source *source);
 
 /* ---- slab_debug.c ---- */
 
@@ -172,8 +172,9 @@ int debug__check(const struct slab_cache *cache, unsigned char *object, bool is_
 /* ---- slab_cache.c, for heaps ---- */
 
 /* Checks options, fills in defaults, and initialises cache, whose memory belongs to the caller.
- * table: for its slabs; NULL: a table of its own. 0 or -SLAB_NO_OBJECT. */
-int cache__open(struct slab_cache *cache, const struct slab_options *options, struct table *table);
+ * lookup: for its slabs; NULL: one of its own. 0 or -EINVAL. */
+int cache__open(struct slab_cache *cache, const struct slab_options *options,
+		struct lookup *lookup);
 void cache__close(struct slab_cache *cache);
 /* slab_cache__free for an object whose slab is known to belong to this cache. */
 int cache__release(struct slab_cache *cache, struct record *record, unsigned char *object);
