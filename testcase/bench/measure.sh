@@ -205,6 +205,15 @@ untraced()
 	say "another tracer is running all the time: no $kind without one in this pass"
 }
 
+# without_requests LOG COMMAND...: under the tracer, which says in the end that no request came
+without_requests()
+{
+	local log=$1
+
+	shift
+	"$@" 2>"$log" || die "$* failed: $(cat "$log")"
+}
+
 # measure_calls PASS maps|churn: in the target.
 measure_calls()
 {
@@ -213,7 +222,8 @@ measure_calls()
 	for engine in "${engines[@]}"; do
 		[[ $engine == chunk || $engine == auto ]] || continue # to others as to auto
 		untraced "$stem.samples" "$kind"
-		"${tracer[@]}" --engine "$engine" --output "$stem.report" --ready-chunks 20480 -q \
+		without_requests "$stem.err" "${tracer[@]}" --engine "$engine" \
+			--output "$stem.report" --ready-chunks 20480 -q \
 			"$bench/bench_calls" "$stem.samples" "$kind" on "$engine"
 	done
 }
@@ -258,6 +268,6 @@ measure_startup()
 {
 	local stem=$work/startup-$1
 
-	"$bench/bench_calls" "$stem.samples" startup 2 "${tracer[@]}" \
-		--output "$stem.report" -q true
+	without_requests "$stem.err" "$bench/bench_calls" "$stem.samples" startup 2 \
+		"${tracer[@]}" --output "$stem.report" -q true
 }
