@@ -289,6 +289,83 @@ with ThreadPoolExecutor(7) as pool:
 	done
 }
 
+# A thread of the target calls before_ready() of stdin; then the target answers lines.
+compile_with_thread()
+{
+	{
+		cat <<-'C'
+			#include <pthread.h>
+			#include <sched.h>
+			#include <signal.h>
+			#include <stdio.h>
+			#include <unistd.h>
+
+			static void before_ready(void);
+			static pthread_barrier_t is_ready;
+
+			static void *work(void *unused)
+			{
+				before_ready();
+				pthread_barrier_wait(&is_ready);
+				for (;;)
+					pause();
+				return unused;
+			}
+
+			int main(void)
+			{
+				char line[64];
+				pthread_t thread;
+				int n = 0;
+
+				pthread_barrier_init(&is_ready, NULL, 2);
+				pthread_create(&thread, NULL, work, NULL);
+				pthread_barrier_wait(&is_ready);
+				while (fgets(line, sizeof(line), stdin)) {
+					printf("%d\n", ++n);
+					fflush(stdout);
+				}
+			}
+		C
+		cat
+	} | compile -D_GNU_SOURCE -pthread
+}
+
+@test 'a thread with open files or a current folder of its own: no image' {
+	local flag
+
+	for flag in CLONE_FS CLONE_FILES; do
+		compile_with_thread <<<"static void before_ready(void) { unshare($flag); }"
+		rm -f "$dir/in" "$dir/answers"
+		start_target "$dir/program"
+		expect_answer line 1
+		attach
+		run_ctl save "$dir/image"
+		expect_status 1
+		expect_text "$dir/ctl.err" 'a thread has open files or a current folder of its own'
+		[ ! -e "$dir/image" ]
+		detach_and_check
+		expect_answer line 2
+	done
+}
+
+@test 'a signal that is pending for one thread is named as missing' {
+	compile_with_thread <<-'C'
+		static void before_ready(void)
+		{
+			sigset_t set;
+
+			sigemptyset(&set);
+			sigaddset(&set, SIGUSR1);
+			pthread_sigmask(SIG_BLOCK, &set, NULL);
+			pthread_kill(pthread_self(), SIGUSR1);
+		}
+	C
+	start_target "$dir/program"
+	save_and_bring_back line 1 2
+	expect_text "$dir/restart.err" 'comes back without: signals that were pending'
+}
+
 @test 'a process whose first thread has ended is not saved' {
 	compile -pthread <<-'C'
 		#include <pthread.h>

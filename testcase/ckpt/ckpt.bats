@@ -247,6 +247,7 @@ flip()
 
 @test 'brought back: open files, offsets, folder, umask' {
 	scene "$WORK" files
+	scene "$BUILD/e2e/deny" kcmp 1 "$WORK" files # as in a container
 }
 
 @test 'brought back: actions, mask, alternate stack' {
@@ -1198,6 +1199,26 @@ start_lines()
 	touch finish
 	expect_end
 	[ "$(grep -c 'waits for signal' err)" -eq 1 ]
+}
+
+@test 'a thread with open files or a current folder of its own' {
+	for scene in own-folder own-files; do
+		rm -f finish
+		start $scene
+		expect_message 'cannot describe this process: a thread has open files or a current folder of its own (unshare(2)), which no image holds'
+		[ ! -e image ]
+		expect_unharmed
+	done
+}
+
+@test 'restart names children and pending signals of other threads than the first' {
+	start child-of-thread
+	take_image
+	expect_missing 'child processes'
+	rm -f image finish
+	start pending-in-thread
+	take_image
+	expect_missing 'signals that were pending'
 }
 
 @test 'a program that restricts its system calls' {

@@ -9,6 +9,8 @@
 #include <linux/membarrier.h>
 #include <linux/rseq.h>
 #include <pthread.h>
+#include <sched.h>
+#include <signal.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/file.h>
@@ -229,7 +231,88 @@ static void lost_rseq(void)
 	wait_for_finish();
 }
 
+/* ---- what a thread has that is not the process's ---- */
+
+static pthread_barrier_t is_apart;
+
+static void *apart(void *does)
+{
+	((void (*)(void))does)(); /* NOLINT: the pointer is of a function */
+	(void)pthread_barrier_wait(&is_apart);
+	wait_for_finish();
+	return NULL;
+}
+
+static void play_with(void (*does)(void))
+{
+	pthread_t thread;
+
+	must(pthread_barrier_init(&is_apart, NULL, 2) == 0);
+	must(pthread_create(&thread, NULL, apart, (void *)does) == 0);
+	(void)pthread_barrier_wait(&is_apart);
+	say("ready");
+	wait_for_finish();
+	must(pthread_join(thread, NULL) == 0);
+}
+
+static void leave_folder(void)
+{
+	must(syscall(SYS_unshare, CLONE_FS) == 0);
+}
+
+static void leave_files(void)
+{
+	must(syscall(SYS_unshare, CLONE_FILES) == 0);
+}
+
+static void own_folder(void)
+{
+	play_with(leave_folder);
+}
+
+static void own_files(void)
+{
+	play_with(leave_files);
+}
+
+/* The child ends with its parent, for the pipe is closed then. */
+static void make_child(void)
+{
+	int gate[2];
+	char byte;
+
+	must(pipe(gate) == 0);
+	if (fork() == 0) {
+		(void)close(gate[1]);
+		_exit(read(gate[0], &byte, 1) == 0 ? 0 : BROKEN);
+	}
+}
+
+static void child_of_thread(void)
+{
+	play_with(make_child);
+}
+
+static void signal_itself(void)
+{
+	sigset_t set;
+
+	(void)sigemptyset(&set);
+	(void)sigaddset(&set, SIGUSR1);
+	must(pthread_sigmask(SIG_BLOCK, &set, NULL) == 0);
+	must(pthread_kill(pthread_self(), SIGUSR1) == 0);
+}
+
+static void pending_in_thread(void)
+{
+	play_with(signal_itself);
+}
+
 const struct work_scene work_missing[] = {
+	{"own-folder", own_folder},
+	{"own-files", own_files},
+	{"child-of-thread", child_of_thread},
+	{"pending-in-thread", pending_in_thread},
 	{"descriptors", descriptors},
 	{"pipes", pipes},
 	{"holdings", holdings},

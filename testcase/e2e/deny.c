@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
  * deny CALL ERRNO PROGRAM [ARG...]: runs PROGRAM without one system call, as on a kernel that was
- * built without it, or in a container that forbids it. CALL is access, bpf, clone3, mbind,
+ * built without it, or in a container that forbids it. CALL is access, bpf, clone3, kcmp, mbind,
  * perf_event_open, ptrace, process_vm_writev, process_vm_readv or userfaultfd; ERRNO a number.
  */
 #include <linux/filter.h>
@@ -20,6 +20,7 @@ static const struct {
 	{"access", SYS_access},
 	{"bpf", SYS_bpf},
 	{"clone3", SYS_clone3},
+	{"kcmp", SYS_kcmp},
 	{"mbind", SYS_mbind},
 	{"perf_event_open", SYS_perf_event_open},
 	{"ptrace", SYS_ptrace},

@@ -51,8 +51,8 @@ struct diff {
  * Compares checkpoint from with checkpoint to.
  * from: NULL is the newest. to: NULL is the process as it is now, which is stopped for that.
  * Mappings that are not saved, and those without any rights that have not changed, are left out.
- * Returns 0 and *ret_diff (diff__free); -ENOENT; -REASON_NO_CHECKPOINT; -ENOMEM; or what
- * attach__checkpoint() returns.
+ * Returns 0 and *ret_diff (diff__free); -REASON_UNKNOWN_NAME; -REASON_NO_CHECKPOINT; -ENOMEM; or
+ * what attach__checkpoint() returns.
  */
 int diff__compare(struct attach *attach, const char *from, const char *to, struct diff **ret_diff);
 

@@ -12,6 +12,8 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 #include "base/procfs.h"
+#include "image/image_reason.h"
+#include "image/image_twin.h"
 #include "target/reason.h"
 
 /* A thread that may use all processors may use any: elsewhere there are others. */
@@ -112,6 +114,8 @@ static int make_threads(const struct described *process, struct description *d)
 
 		if (registers->shadow_stack)
 			return -REASON_STATE_NOT_SAVED;
+		if (image_twin__is_apart(process->pid, thread->tid))
+			return -IMAGE_APART;
 		if (thread->tid == process->pid)
 			d->first = i;
 		fill_thread(thread, registers, &image->threads[i]);
@@ -142,7 +146,7 @@ int describe__process(const struct described *process, struct description *d)
 	err = describe__ask(process, d);
 	if (err)
 		return err;
-	err = describe__pending(process->pid, d);
+	err = describe__pending(process, d);
 	return err ? err : d->draft.err;
 }
 

@@ -30,7 +30,8 @@ struct description { /* zero-initialised: empty; must not be moved once it is fi
  * Fills in the draft: all but mappings, segments and the resume points. The extended state of the
  * registers is borrowed. From its first call until freeze__kill_on_death(false), the death of the
  * caller kills the process.
- * Returns 0; -ESRCH; -ENOMEM; what inject__open_held() returns; or another -errno.
+ * Returns 0; -ESRCH; -ENOMEM; -REASON_STATE_NOT_SAVED; -IMAGE_APART; what inject__open_held()
+ * returns; or another -errno.
  */
 int describe__process(const struct described *process, struct description *ret);
 
@@ -48,7 +49,7 @@ int describe__files(pid_t pid, struct image_draft *draft);
 int describe__ask(const struct described *process, struct description *ret);
 
 /* Signals that are pending. */
-int describe__pending(pid_t pid, struct description *ret);
+int describe__pending(const struct described *process, struct description *ret);
 
 /* Reads what madvise(2) said of the mappings, which are there. 0, -ENOMEM, -ESRCH or -errno. */
 int describe__advice(pid_t pid, struct image_draft *draft);

@@ -184,19 +184,29 @@ static void find_missing(const struct described *process, struct image_info *inf
 		info->missing |= IMAGE_MISSING_TIMERS;
 }
 
-/* A timer that has expired is not set again before its signal is taken: the landing lets it expire
- * once more. Other signals that are pending are lost. */
-int describe__pending(pid_t pid, struct description *d)
+/* Signals of one kind, bit N-1 for signal N. key: "\nShdPnd:", of the process, or "\nSigPnd:". */
+static int read_pending(pid_t tid, const char *key, uint64_t *ret)
 {
-	static const int signals[LANDING_TIMERS] = {SIGALRM, SIGVTALRM, SIGPROF};
 	char text[16384];
-	ssize_t length = procfs__read(pid, "status", text, sizeof(text) - 1);
-	uint64_t pending;
+	ssize_t length = procfs__read(tid, "status", text, sizeof(text) - 1);
 
 	if (length < 0)
 		return (int)length;
 	text[length] = '\0';
-	pending = strtoull(find_line(text, "\nShdPnd:"), NULL, 16);
+	*ret = strtoull(find_line(text, key), NULL, 16);
+	return 0;
+}
+
+/* A timer that has expired is not set again before its signal is taken: the landing lets it expire
+ * once more. Other signals that are pending are lost. */
+int describe__pending(const struct described *process, struct description *d)
+{
+	static const int signals[LANDING_TIMERS] = {SIGALRM, SIGVTALRM, SIGPROF};
+	uint64_t pending, of_thread;
+	int err = read_pending(process->pid, "\nShdPnd:", &pending);
+
+	if (err)
+		return err;
 	for (size_t i = 0; i < LANDING_TIMERS; i++) {
 		const uint64_t bit = 1ULL << (signals[i] - 1);
 		struct itimerval *timer = &d->timers[i];
@@ -205,6 +215,12 @@ int describe__pending(pid_t pid, struct description *d)
 			continue;
 		timer->it_value.tv_usec = 1;
 		pending &= ~bit;
+	}
+	for (size_t i = 0; i < process->threads->count; i++) {
+		err = read_pending(process->threads->items[i].tid, "\nSigPnd:", &of_thread);
+		if (err)
+			return err;
+		pending |= of_thread;
 	}
 	if (pending)
 		d->draft.image.info.missing |= IMAGE_MISSING_PENDING;

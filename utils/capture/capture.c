@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <limits.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <string.h>
 #include <sys/personality.h>
 #include <sys/stat.h>
@@ -17,6 +18,8 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "image/image_reason.h"
+#include "image/image_twin.h"
 #include "image/registrations.h"
 #include "capture/capture_advice.h"
 #include "capture/capture_attributes.h"
@@ -111,20 +114,37 @@ static int capture_auxv(struct capture *c)
 	return 0;
 }
 
-uint64_t capture__missing(uint64_t come_again)
+/* The kernel lists the children of a thread. */
+static bool has_children(pid_t tid)
 {
-	uint64_t missing = 0;
-	uint64_t pending = 0;
-	char text[64];
+	char path[64], text[64];
 	ssize_t n;
 
-	n = proc_text__read("/proc/thread-self/children", text, sizeof(text));
-	if (n > 0 || n == -EFBIG)
-		missing |= IMAGE_MISSING_CHILDREN;
-	(void)syscall(SYS_rt_sigpending, &pending, sizeof(pending));
-	if (pending & ~come_again)
-		missing |= IMAGE_MISSING_PENDING;
+	proc_text__make_path(path, "/proc/self/task/", (uint64_t)tid, 10, "/children");
+	n = proc_text__read(path, text, sizeof(text));
+	return n > 0 || n == -EFBIG;
+}
+
+uint64_t capture__missing(const struct stopped_thread *threads, uint64_t come_again)
+{
+	uint64_t missing = 0;
+
+	for (const struct stopped_thread *t = threads; t; t = t->next) {
+		if (has_children(t->thread.tid))
+			missing |= IMAGE_MISSING_CHILDREN;
+		if (t->pending & ~come_again)
+			missing |= IMAGE_MISSING_PENDING;
+	}
 	return missing;
+}
+
+static bool is_one_apart(const struct stopped_thread *threads)
+{
+	for (const struct stopped_thread *t = threads->next; t; t = t->next) {
+		if (image_twin__is_apart(threads->thread.tid, t->thread.tid))
+			return true;
+	}
+	return false;
 }
 
 static void capture_signals(struct image *image)
@@ -156,6 +176,9 @@ int capture__process(struct image *image, struct arena *arena, struct stopped_th
 	ssize_t files;
 	int err;
 
+	*step = "cannot describe this process";
+	if (is_one_apart(threads))
+		return -IMAGE_APART;
 	*step = "cannot read /proc/self/fd";
 	files = capture_files__add(NULL, hidden_fds);
 	if (files < 0)

@@ -140,6 +140,7 @@ void capture_threads__describe(struct stopped_thread *thread)
 	registrations__find_rseq(t);
 	thread->rseq_is_unknown = !t->rseq && registrations__has_rseq();
 	(void)prctl(PR_GET_NAME, t->name);
+	(void)syscall(SYS_rt_sigpending, &thread->pending, sizeof(thread->pending));
 	describe_scheduling(&thread->scheduling);
 	capture_settings__describe(&thread->settings);
 }

@@ -21,6 +21,7 @@ struct stopped_thread {
 	struct image_thread thread;
 	struct image_scheduling scheduling;
 	struct thread_settings settings;
+	uint64_t pending;     /* signals, bit N-1 for signal N */
 	bool rseq_is_unknown; /* registered by the program itself; ask_rseq.h finds out where */
 };
 

@@ -19,6 +19,9 @@ const char *image_reason__text(int err)
 		return "more than 60000 parts of memory cannot be read";
 	case IMAGE_MANY_UNCHANGED:
 		return "there would be too many runs of unchanged pages";
+	case IMAGE_APART:
+		return "a thread has open files or a current folder of its own (unshare(2)), "
+		       "which no image holds";
 	case IMAGE_CUT_OFF:
 		return "the file is cut off";
 	default:

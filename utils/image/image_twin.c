@@ -1,12 +1,37 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * See image_twin.h. Source: kcmp(2).
+ * See image_twin.h. Source: kcmp(2); fcntl(2), F_SETSIG.
  */
 #include "image/image_twin.h"
 
+#include <fcntl.h>
 #include <linux/kcmp.h>
+#include <stdbool.h>
 #include <sys/syscall.h>
 #include <unistd.h>
+
+/* Containers forbid kcmp(2). An open file has a signal of its own, which F_SETSIG changes for all
+ * its descriptors. It is sent only with O_ASYNC and for leases. */
+static bool share_signal(int a, int b)
+{
+	enum { SIGNAL = 64 };
+	const long was = syscall(SYS_fcntl, a, F_GETSIG), other = syscall(SYS_fcntl, b, F_GETSIG);
+	const int now = other == SIGNAL ? SIGNAL - 1 : SIGNAL;
+	bool is_one;
+
+	if (was < 0 || was != other || syscall(SYS_fcntl, a, F_SETSIG, now) < 0)
+		return false;
+	is_one = syscall(SYS_fcntl, b, F_GETSIG) == now;
+	(void)syscall(SYS_fcntl, a, F_SETSIG, (int)was);
+	return is_one;
+}
+
+static bool is_one(pid_t pid, int a, int b)
+{
+	const long order = syscall(SYS_kcmp, pid, pid, KCMP_FILE, a, b);
+
+	return order < 0 && pid == getpid() ? share_signal(a, b) : order == 0;
+}
 
 int32_t image_twin__find(pid_t pid, const struct image *image, const struct image_file *file)
 {
@@ -15,8 +40,14 @@ int32_t image_twin__find(pid_t pid, const struct image *image, const struct imag
 
 		if (other->inode == file->inode && other->offset == file->offset &&
 		    other->dev_major == file->dev_major && other->dev_minor == file->dev_minor &&
-		    syscall(SYS_kcmp, pid, pid, KCMP_FILE, other->fd, file->fd) == 0)
+		    is_one(pid, other->fd, file->fd))
 			return other->fd;
 	}
 	return -1;
+}
+
+bool image_twin__is_apart(pid_t first, pid_t tid)
+{
+	return syscall(SYS_kcmp, first, tid, KCMP_FS, 0, 0) > 0 ||
+	       syscall(SYS_kcmp, first, tid, KCMP_FILES, 0, 0) > 0;
 }

@@ -215,7 +215,7 @@ void checkpoint__take(struct checkpoint *c, const struct settings *settings,
 		.variables = context->variables,
 		.history = &c->history,
 		.dirty = settings->incremental ? &c->dirty : NULL,
-		.missing = capture__missing(context->come_again) |
+		.missing = capture__missing(context->leader, context->come_again) |
 			   (context->lacks_timers ? IMAGE_MISSING_TIMERS : 0),
 	};
 	struct saving saving;

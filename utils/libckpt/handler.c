@@ -63,7 +63,7 @@ static void take_checkpoint(struct stopped_thread *leader, uint64_t start_ns)
 		.restart = (struct image_restart *)&restarted,
 		.variables = {(uintptr_t)__bss_start, (uintptr_t)_end},
 		.lacks_timers = !has_all_timers,
-		.come_again = self.timers.signals,
+		.come_again = self.timers.signals | 1ULL << (self.settings.signal - 1),
 	};
 
 	cpu_time__note_process();
