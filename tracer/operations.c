@@ -25,6 +25,37 @@ enum {
 	POLL_TIMEOUT_NS = 2000000000, /* a request whose client does not poll for so long */
 };
 
+/* ---- failures ---- */
+
+/* The text of err, for a message. */
+static const char *why(struct operations *operations, int err)
+{
+	if (err != -REASON_THREADS_CHANGED)
+		return reason__text(err);
+	snprintf(operations->text, sizeof(operations->text), "%s (%s)", reason__text(err),
+		 operations->threads);
+	return operations->text;
+}
+
+/* Takes back what a failed operation has done to the snapshot. Returns what is left, for its
+ * message. moved: a restore may have written something. */
+static const char *revert(const struct operations *operations, bool moved, int err)
+{
+	if (err == -ESRCH)
+		return "";
+	if (operations->state->operation.kind == OPERATION_CHECKPOINT)
+		return snapshot__revert(operations->snapshot) ? "; the snapshot before it is kept"
+							      : "; there is no snapshot now";
+	return moved ? "; memory is partly restored" : "; its memory is as it was";
+}
+
+/* Answers an operation that has failed. row: its counts, or NULL. */
+static void give_up(struct operations *operations, struct operation_row *row, bool moved, int err)
+{
+	reply__fail(&operations->reply, row, "%s%s", why(operations, err),
+		    revert(operations, moved, err));
+}
+
 /* ---- before the copy ---- */
 
 /* Reads the ring to its end, then reconciles the ranges. */
@@ -81,16 +112,6 @@ static int check_target(struct operations *operations)
 out:
 	intervals__clear(&ranges);
 	return err;
-}
-
-/* The text of err, for a message. */
-static const char *why(struct operations *operations, int err)
-{
-	if (err != -REASON_THREADS_CHANGED)
-		return reason__text(err);
-	snprintf(operations->text, sizeof(operations->text), "%s (%s)", reason__text(err),
-		 operations->threads);
-	return operations->text;
 }
 
 /* Prepares the copy, while the target stands still or polls. */
@@ -192,18 +213,6 @@ static int hold_and_copy(struct operations *operations)
 	return 0;
 }
 
-/* The state that a failed operation leaves, for its message. moved: a restore may have written
- * something. */
-static const char *what_is_now(const struct operations *operations, bool moved, int err)
-{
-	if (err == -ESRCH)
-		return "";
-	if (operations->state->operation.kind == OPERATION_CHECKPOINT)
-		return snapshot__revert(operations->snapshot) ? "; the snapshot before it is kept"
-							      : "; there is no snapshot now";
-	return moved ? "; memory is partly restored" : "; its memory is as it was";
-}
-
 /* Where BPF may not write, the target is held for a restore, unless the last one had nothing to
  * write. Then this one may have nothing, too, which is seen without that. */
 static bool is_held(const struct operations *operations)
@@ -223,9 +232,7 @@ static void operate_held(struct operations *operations)
 	int err = hold_and_copy(operations);
 
 	if (err) {
-		err = target__cause(operations->target, err);
-		reply__fail(&operations->reply, NULL, "%s%s", why(operations, err),
-			    what_is_now(operations, false, err));
+		give_up(operations, NULL, false, target__cause(operations->target, err));
 		return;
 	}
 	(void)ring_buffer__consume(operations->events);
@@ -249,85 +256,27 @@ static bool is_busy(const struct operations *operations)
 	       (state->listed || state->visits > QUIET_PAGES);
 }
 
-/* A checkpoint of the whole process, for rollbacks. */
-static void save_whole(struct operations *operations)
+/* Can it be done at all? */
+static int check_operation(const struct operations *operations)
 {
-	const struct operation *operation = &operations->state->operation;
-	struct operation_row row = {.status = STATUS_FAILED};
-	struct attach_result result;
-	int err;
+	const struct state *state = operations->state;
+	int err = fault__pass("prepare", operations->target->pid);
 
-	err = rollbacks__checkpoint(operations->rollbacks, operation->uid, operation->gid, &result);
-	if (err) {
-		reply__fail(&operations->reply, &row, "%s",
-			    rollbacks__why(operations->rollbacks, err));
-		return;
-	}
-	row.status = STATUS_OK;
-	row.bytes = result.bytes;
-	row.chunks = result.bytes / CHUNK_BYTES;
-	row.copy_ns = result.stop_ns;
-	if (!reply__check(&operations->reply, &row))
-		reply__complete(&operations->reply, &row);
+	if (err)
+		return err;
+	if (state->operation.kind == OPERATION_RESTORE)
+		return snapshot__is_whole(operations->snapshot) ? 0 : -REASON_NO_SNAPSHOT;
+	return state->valid ? fault__pass("replace", operations->target->pid) : 0;
 }
 
-static void roll_back(struct operations *operations)
-{
-	const uint64_t request_ns = operations->state->operation.request_ns;
-	struct operation_row row = {.status = STATUS_FAILED, .restore_path = "process_vm"};
-	struct attach_result result;
-	bool is_told;
-	int err;
-
-	if (reply__begin_rollback(&operations->reply, &row))
-		return;
-	err = rollbacks__rollback(operations->rollbacks, &result, &is_told);
-	if (err) {
-		reply__fail(&operations->reply, &row, "%s",
-			    rollbacks__why(operations->rollbacks, err));
-		return;
-	}
-	row.status = is_told ? STATUS_OK : STATUS_FAILED;
-	row.bytes = result.bytes;
-	row.chunks = result.bytes / CHUNK_BYTES;
-	row.copy_ns = result.stop_ns;
-	reply__end_rollback(&operations->reply, &row, request_ns);
-}
-
-static void prepare(struct operations *operations)
+/* Prepares the copy in polls of a target that is not held. */
+static void operate_free(struct operations *operations)
 {
 	struct operation *operation = &operations->state->operation;
 	struct target *target = operations->target;
 	bool begun = operation->copied > 0; /* something has changed between two batches */
 	int err = 0;
 
-	if (operation->phase != PHASE_PREPARING)
-		return; /* another exec or request has overtaken it */
-	if (operations->state->whole) {
-		save_whole(operations);
-		return;
-	}
-	err = fault__pass("prepare", target->pid);
-	if (!err && operation->kind == OPERATION_CHECKPOINT && operations->state->valid)
-		err = fault__pass("replace", target->pid);
-	if (err) {
-		reply__fail(&operations->reply, NULL, "%s%s", reason__text(err),
-			    what_is_now(operations, false, err));
-		return;
-	}
-	if (operation->kind == OPERATION_RESTORE && !snapshot__is_whole(operations->snapshot)) {
-		reply__fail(&operations->reply, NULL,
-			    "there is no snapshot to restore; ask for a checkpoint first");
-		return;
-	}
-	if (operation->kind == OPERATION_CHECKPOINT)
-		snapshot__watch(operations->snapshot, target);
-	if (operation->threads > 1)
-		operations->state->quiet = 0;
-	if (is_held(operations)) {
-		operate_held(operations);
-		return;
-	}
 	if (operation->threads > 1 || operations->state->stopped)
 		err = target__stop(target, (pid_t)operation->tid);
 	if (err)
@@ -346,8 +295,33 @@ static void prepare(struct operations *operations)
 out:
 	err = target__cause(target, err);
 	if (err)
-		reply__fail(&operations->reply, NULL, "%s%s", why(operations, err),
-			    what_is_now(operations, begun, err));
+		give_up(operations, NULL, begun, err);
+}
+
+static void prepare(struct operations *operations)
+{
+	struct operation *operation = &operations->state->operation;
+	int err;
+
+	if (operation->phase != PHASE_PREPARING)
+		return; /* another exec or request has overtaken it */
+	if (operations->state->whole) {
+		rollbacks__checkpoint(operations->rollbacks, operation);
+		return;
+	}
+	err = check_operation(operations);
+	if (err) {
+		give_up(operations, NULL, false, err);
+		return;
+	}
+	if (operation->kind == OPERATION_CHECKPOINT)
+		snapshot__watch(operations->snapshot, operations->target);
+	if (operation->threads > 1)
+		operations->state->quiet = 0;
+	if (is_held(operations))
+		operate_held(operations);
+	else
+		operate_free(operations);
 }
 
 /* ---- after the copy ---- */
@@ -391,6 +365,53 @@ static void remember_for_image(struct operations *operations)
 			  operations->target->pid, strerror(-err));
 }
 
+/* Writes or reads what BPF could not. */
+static int repair(struct operations *operations, struct engine_result *ret_result)
+{
+	const struct state *state = operations->state;
+	const struct operation *operation = &state->operation;
+	int err = fault__pass("copied", operations->target->pid);
+
+	if (err)
+		return err;
+	if (operation->kind == OPERATION_CHECKPOINT && state->replacing == operation->sequence) {
+		err = fault__pass("replaced", operations->target->pid);
+		if (err)
+			return err;
+	}
+	err = snapshot__repair(operations->snapshot, operations->target, ret_result);
+	return operation->failed ? -REASON_COPY_BROKEN : err;
+}
+
+/* Some chunks are left that nobody could read or write. */
+static void fail_in_part(struct operations *operations, struct operation_row *row)
+{
+	const struct operation *operation = &operations->state->operation;
+	const bool restore = operation->kind == OPERATION_RESTORE;
+	const bool damaged = restore && operations->verify && operation->lost;
+
+	row->status = STATUS_PARTIAL;
+	reply__fail(&operations->reply, row, "%lu chunks could not be %s; %s%s",
+		    (unsigned long)row->failed, restore ? "written" : "read",
+		    damaged ? "of some the checksum is wrong, or they could not be read when they "
+			      "were saved"
+			    : "the target itself cannot use that memory (a guard, or a mapping "
+			      "beyond the end of its file?)",
+		    restore ? "" : revert(operations, false, 0));
+}
+
+/* All that a checkpoint keeps beside the memory. */
+static int commit(struct operations *operations, const struct operation_row *row)
+{
+	int err = target__remember_threads(operations->target);
+
+	if (err)
+		return err;
+	snapshot__commit(operations->snapshot, row->chunks);
+	remember_for_image(operations);
+	return 0;
+}
+
 static void finish(struct operations *operations)
 {
 	struct operation *operation = &operations->state->operation;
@@ -407,32 +428,16 @@ static void finish(struct operations *operations)
 		hold_after_all(operations);
 		return;
 	}
-	err = fault__pass("copied", operations->target->pid);
-	if (!err && !restore && operations->state->replacing == operation->sequence)
-		err = fault__pass("replaced", operations->target->pid);
-	if (!err)
-		err = snapshot__repair(operations->snapshot, operations->target, &result);
+	err = repair(operations, &result);
 	tally(operations, &result, &row);
 	if (snapshot__is_left(operations->snapshot))
 		row.copy_ns += clock__now_ns() - start_ns;
-	if (err || operation->failed) {
-		reply__fail(&operations->reply, &row, "%s%s",
-			    operation->failed ? "the copy in the kernel broke off"
-					      : reason__text(err),
-			    what_is_now(operations, row.bytes || operations->restore_in_bpf, err));
+	if (err) {
+		give_up(operations, &row, row.bytes || operations->restore_in_bpf, err);
 		return;
 	}
 	if (row.failed) {
-		bool damaged = restore && operations->verify && operation->lost;
-
-		row.status = STATUS_PARTIAL;
-		reply__fail(&operations->reply, &row, "%lu chunks could not be %s; %s%s",
-			    (unsigned long)row.failed, restore ? "written" : "read",
-			    damaged ? "of some the checksum is wrong, or they could not be read "
-				      "when they were saved"
-				    : "the target itself cannot use that memory (a guard, or a "
-				      "mapping beyond the end of its file?)",
-			    restore ? "" : what_is_now(operations, false, 0));
+		fail_in_part(operations, &row);
 		return;
 	}
 	row.status = STATUS_OK;
@@ -440,16 +445,11 @@ static void finish(struct operations *operations)
 		operations->state->quiet = operations->state->has_slabs && !result.moved;
 	if (reply__check(&operations->reply, &row))
 		return;
-	if (!restore) {
-		err = target__remember_threads(operations->target);
-		if (err) {
-			row.status = STATUS_FAILED;
-			reply__fail(&operations->reply, &row, "%s%s", reason__text(err),
-				    what_is_now(operations, false, err));
-			return;
-		}
-		snapshot__commit(operations->snapshot, row.chunks);
-		remember_for_image(operations);
+	err = restore ? 0 : commit(operations, &row);
+	if (err) {
+		row.status = STATUS_FAILED;
+		give_up(operations, &row, false, err);
+		return;
 	}
 	reply__complete(&operations->reply, &row);
 }
@@ -462,7 +462,7 @@ bool operations__step(struct operations *operations)
 	case PHASE_REQUESTED:
 		if (operations->state->operation.kind != OPERATION_ROLLBACK)
 			return false;
-		roll_back(operations);
+		rollbacks__rollback(operations->rollbacks, &operations->state->operation);
 		return true;
 	case PHASE_PREPARING:
 		prepare(operations);

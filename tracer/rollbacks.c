@@ -4,7 +4,6 @@
  */
 #include "rollbacks.h"
 
-#include <stdio.h>
 #include <string.h>
 #include "base/log.h"
 #include "target/reason.h"
@@ -58,48 +57,71 @@ void rollbacks__exec(struct rollbacks *rollbacks, pid_t pid, const char *path)
 	rollbacks->commands.pid = pid;
 }
 
-int rollbacks__checkpoint(struct rollbacks *rollbacks, uid_t uid, gid_t gid,
-			  struct attach_result *ret_result)
-{
-	int err = open_process(&rollbacks->commands);
-
-	if (!err)
-		err = attach__checkpoint(rollbacks->commands.attach, OWN_NAME, ret_result);
-	if (err)
-		return err;
-	rollbacks->uid = uid;
-	rollbacks->gid = gid;
-	return 0;
-}
-
-int rollbacks__rollback(struct rollbacks *rollbacks, struct attach_result *ret_result,
-			bool *ret_is_told)
-{
-	struct attach *attach = rollbacks->commands.attach;
-	int err = attach ? attach__rollback(attach, OWN_NAME, ret_result) : -REASON_UNKNOWN_NAME;
-
-	if (err == -REASON_HALF_DONE)
-		rollbacks->commands.has_broken = true;
-	if (err)
-		return err;
-	*ret_is_told = rollbacks->is_told;
-	return 0;
-}
-
-const char *rollbacks__why(struct rollbacks *rollbacks, int err)
+/* Why one of the two below has failed. */
+static void fail(struct rollbacks *rollbacks, struct operation_row *row, int err)
 {
 	const struct attach *attach = rollbacks->commands.attach;
 	const char *detail = attach ? attach__detail(attach) : "";
 
 	if (err == -REASON_UNKNOWN_NAME)
-		return "there is no checkpoint to roll back to; look for " ROLLBACK_COMPLETION
-		       " first and then for " CHECKPOINT_COMPLETION
-		       ", again and again, while you wait for a checkpoint";
-	if (!*detail)
-		return reason__text(err);
-	(void)snprintf(rollbacks->text, sizeof(rollbacks->text), "%s (%s)", reason__text(err),
-		       detail);
-	return rollbacks->text;
+		reply__fail(rollbacks->reply, row,
+			    "there is no checkpoint to roll back to; look for " ROLLBACK_COMPLETION
+			    " first and then for " CHECKPOINT_COMPLETION
+			    ", again and again, while you wait for a checkpoint");
+	else
+		reply__fail(rollbacks->reply, row, *detail ? "%s (%s)" : "%s%s", reason__text(err),
+			    detail);
+}
+
+static void fill_row(struct operation_row *row, const struct attach_result *result)
+{
+	row->bytes = result->bytes;
+	row->chunks = result->bytes / CHUNK_BYTES;
+	row->copy_ns = result->stop_ns;
+}
+
+void rollbacks__checkpoint(struct rollbacks *rollbacks, const struct operation *operation)
+{
+	struct operation_row row = {.status = STATUS_FAILED};
+	struct attach_result result;
+	int err = open_process(&rollbacks->commands);
+
+	if (err)
+		goto out;
+	err = attach__checkpoint(rollbacks->commands.attach, OWN_NAME, &result);
+	if (err)
+		goto out;
+	rollbacks->uid = operation->uid;
+	rollbacks->gid = operation->gid;
+	row.status = STATUS_OK;
+	fill_row(&row, &result);
+	if (!reply__check(rollbacks->reply, &row))
+		reply__complete(rollbacks->reply, &row);
+out:
+	if (err)
+		fail(rollbacks, &row, err);
+}
+
+void rollbacks__rollback(struct rollbacks *rollbacks, const struct operation *operation)
+{
+	struct attach *attach = rollbacks->commands.attach;
+	const uint64_t request_ns = operation->request_ns;
+	struct operation_row row = {.status = STATUS_FAILED, .restore_path = "process_vm"};
+	struct attach_result result;
+	int err;
+
+	if (reply__begin_rollback(rollbacks->reply, &row))
+		return;
+	err = attach ? attach__rollback(attach, OWN_NAME, &result) : -REASON_UNKNOWN_NAME;
+	if (err == -REASON_HALF_DONE)
+		rollbacks->commands.has_broken = true;
+	if (err) {
+		fail(rollbacks, &row, err);
+		return;
+	}
+	row.status = rollbacks->is_told ? STATUS_OK : STATUS_FAILED;
+	fill_row(&row, &result);
+	reply__end_rollback(rollbacks->reply, &row, request_ns);
 }
 
 int rollbacks__fd(const struct rollbacks *rollbacks)

@@ -24,8 +24,7 @@ struct rollbacks {
 	struct reply *reply;
 	uid_t uid; /* of the target's files, when it asked for its checkpoint */
 	gid_t gid;
-	bool is_told;   /* that it has come back, by the last rollback */
-	char text[600]; /* of rollbacks__why */
+	bool is_told; /* that it has come back, by the last rollback */
 };
 
 /* snapshot, reply: borrowed. stays: the tracer ends with the target, and detaches no sooner. */
@@ -37,18 +36,10 @@ void rollbacks__init(struct rollbacks *rollbacks, struct snapshot *snapshot, str
  * told on stderr. */
 void rollbacks__exec(struct rollbacks *rollbacks, pid_t pid, const char *path);
 
-/* A checkpoint that the target has asked for by a file, in place of the last such one. Returns 0 or
- * what attach__open() and attach__checkpoint() return. */
-int rollbacks__checkpoint(struct rollbacks *rollbacks, uid_t uid, gid_t gid,
-			  struct attach_result *ret_result);
-
-/* Goes back to it. *ret_is_told: does the target find the completion file? Returns 0 or what
- * attach__rollback() returns. */
-int rollbacks__rollback(struct rollbacks *rollbacks, struct attach_result *ret_result,
-			bool *ret_is_told);
-
-/* The text of what one of these two has returned. Valid until the next call. */
-const char *rollbacks__why(struct rollbacks *rollbacks, int err);
+/* Carries out and answers the operation of the target: a checkpoint of the whole process, in place
+ * of the last such one; and a rollback to it. */
+void rollbacks__checkpoint(struct rollbacks *rollbacks, const struct operation *operation);
+void rollbacks__rollback(struct rollbacks *rollbacks, const struct operation *operation);
 
 /* A descriptor that is readable when rollbacks__serve has something to do; -1: there is none. */
 int rollbacks__fd(const struct rollbacks *rollbacks);

@@ -28,7 +28,7 @@ enum reason {
 	REASON_CHUNK_LIMIT,       /* --max-chunks */
 	REASON_SLAB_LIMIT,        /* more than the slab table can address */
 	REASON_COPY_BROKEN,       /* a program in the kernel gave up */
-	REASON_NO_SNAPSHOT,       /* to be restored or saved */
+	REASON_NO_SNAPSHOT,       /* to be restored */
 	REASON_THREADS_CHANGED,   /* since the checkpoint */
 	REASON_MAIN_STACK,        /* it polls on the main stack, which is tracked */
 	REASON_STACK_TRACKED,     /* the stack of the thread that polls would be rolled back */
