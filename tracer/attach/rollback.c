@@ -408,11 +408,12 @@ static int stop_and_roll_back(struct rollback *r, uint64_t *ret_stop_ns)
 	if (!err && attach->returned)
 		attach->returned(r->to->name, attach->argument);
 	freeze__release(attach->freeze);
-	if (!err && freeze__has_ended(attach->freeze))
-		err = -ESRCH;
-	if (!err)
-		*ret_stop_ns = clock__now_ns() - freeze__since_ns(attach->freeze);
-	return err;
+	if (err)
+		return err;
+	if (freeze__has_ended(attach->freeze))
+		return -ESRCH;
+	*ret_stop_ns = clock__now_ns() - freeze__since_ns(attach->freeze);
+	return 0;
 }
 
 static int run(struct attach *attach, const char *name, bool closes,

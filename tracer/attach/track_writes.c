@@ -251,31 +251,43 @@ out:
 	return err;
 }
 
-int attach_state__look(struct attach *attach, struct mappings *room,
-		       const struct mappings **ret_now)
+/* Looks at what the list names. Returns 0; -ESTALE: it cannot say; or another -errno. */
+static int look_at_listed(struct attach *attach)
 {
 	struct changes_limits limits = {0};
-	const struct mappings *now = room;
 	int err = ask_list(attach, &limits);
 
-	if (err == -ESTALE) {
-		err = procfs__mappings(attach->pid, room);
-		if (!err)
-			err = look_at_all(attach, room);
-	} else if (!err) {
-		now = &attach->base->mappings;
-		attach->found = ATTACH_LISTED;
-		err = changes__find_in(&attach->tracking, &attach->pagemap, &limits,
-				       &attach->changes);
-		if (!err)
-			err = add_old_guards(attach, NULL);
-	}
+	if (err)
+		goto out;
+	attach->found = ATTACH_LISTED;
+	err = changes__find_in(&attach->tracking, &attach->pagemap, &limits, &attach->changes);
+	if (err)
+		goto out;
+	err = add_old_guards(attach, NULL);
+out:
 	intervals__clear(&limits.written);
 	intervals__clear(&limits.around);
 	intervals__clear(&limits.own);
-	if (!err)
-		*ret_now = now;
 	return err;
+}
+
+int attach_state__look(struct attach *attach, struct mappings *room,
+		       const struct mappings **ret_now)
+{
+	int err = look_at_listed(attach);
+
+	if (!err)
+		*ret_now = &attach->base->mappings;
+	if (err != -ESTALE)
+		return err;
+	err = procfs__mappings(attach->pid, room);
+	if (err)
+		return err;
+	err = look_at_all(attach, room);
+	if (err)
+		return err;
+	*ret_now = room;
+	return 0;
 }
 
 /* ---- arming ---- */

@@ -211,12 +211,15 @@ static int make_line(const struct request *request, char *line, size_t size)
 {
 	int err = add_word("", request->word[0], false, line, size);
 
-	if (!err && request->closes)
+	if (err)
+		return err;
+	if (request->closes)
 		err = add_word(" ", COMMAND_CLOSE_NEW_FDS, false, line, size);
 	for (unsigned int i = 1; i < request->words && !err; i++)
 		err = add_word(" ", request->word[i], is_path(request, i), line, size);
-	if (!err)
-		err = add_word("\n", "", false, line, size);
+	if (err)
+		return err;
+	err = add_word("\n", "", false, line, size);
 	return err ? err : (int)strlen(line);
 }
 

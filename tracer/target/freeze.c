@@ -229,10 +229,13 @@ int freeze__stop(struct freeze *freeze, pid_t except)
 	bool grown = true;
 	int err = stop_traced(freeze);
 
-	if (!err && !except && !freeze->count && count_threads(freeze) == 1) {
+	if (err)
+		goto out;
+	if (!except && !freeze->count && count_threads(freeze) == 1) {
 		err = freeze__interrupt(freeze, freeze->pid);
-		if (!err)
-			err = stop_traced(freeze);
+		if (err)
+			goto out;
+		err = stop_traced(freeze);
 	}
 	while (grown && !err) { /* until a round finds no new thread */
 		const size_t count = count_threads(freeze);
@@ -241,6 +244,7 @@ int freeze__stop(struct freeze *freeze, pid_t except)
 			break;
 		err = hold_new(freeze, except, &grown);
 	}
+out:
 	if (err)
 		freeze__release(freeze);
 	return err;

@@ -447,10 +447,12 @@ static int make_userfaultfd(void *argument)
 	if (err)
 		return err;
 	err = inject__call(inject, SYS_userfaultfd, flags, &number);
-	if (!err && number < 0)
-		err = (int)number;
 	if (err)
 		goto out;
+	if (number < 0) {
+		err = (int)number;
+		goto out;
+	}
 	fd = take_over(pid, (int)number);
 	err = inject__call(inject, SYS_close, (const uint64_t[6]){(uint64_t)number}, &closed);
 	if (fd < 0)

@@ -98,9 +98,7 @@ static int write_here(struct checkpoint *c, const struct settings *settings, str
 {
 	int err = open_file(c, saving);
 
-	if (!err)
-		err = save__write(saving);
-	return report(settings, saving, err, start_ns);
+	return report(settings, saving, err ? err : save__write(saving), start_ns);
 }
 
 static int work_of_child(struct saving *saving, bool pages_chosen)
@@ -108,13 +106,16 @@ static int work_of_child(struct saving *saving, bool pages_chosen)
 	int err = save__reopen(saving);
 
 	dumpable__end();
-	if (!err && !pages_chosen)
+	if (err)
+		goto out;
+	if (!pages_chosen)
 		err = save__choose_pages(saving);
-	if (err) {
-		save__abort(saving);
-		return err;
-	}
-	return save__write(saving);
+	if (err)
+		goto out;
+	err = save__write(saving);
+out:
+	save__abort(saving);
+	return err;
 }
 
 /* A child has the private memory of this moment, as copy-on-write, and one thread. */
@@ -230,10 +231,12 @@ void checkpoint__take(struct checkpoint *c, const struct settings *settings,
 	}
 	choose_parent(c, settings, &request);
 	err = save(c, settings, &saving, &request, start_ns);
-	if (err && request.dirty)
-		dirty__abort(request.dirty);
-	if (!err && !settings->fork)
+	if (err) {
+		if (request.dirty)
+			dirty__abort(request.dirty);
+	} else if (!settings->fork) {
 		note_success(c, settings);
+	}
 	save__close(&saving);
 }
 

@@ -142,17 +142,18 @@ static int add_compared(struct choice *c, const unsigned char *pages, uint64_t s
 
 static int compare_by_copy(struct choice *c, uint64_t start, uint64_t end)
 {
-	int err = 0;
-
-	while (start < end && !err) {
+	while (start < end) {
 		size_t bytes = end - start < OWN_MEMORY_BLOCK ? end - start : OWN_MEMORY_BLOCK;
+		int err = own_memory__copy(c->memory, start, bytes);
 
-		err = own_memory__copy(c->memory, start, bytes);
-		if (!err)
-			err = add_compared(c, c->memory->block, start, bytes);
+		if (err)
+			return err;
+		err = add_compared(c, c->memory->block, start, bytes);
+		if (err)
+			return err;
 		start += bytes;
 	}
-	return err;
+	return 0;
 }
 
 /* Swapped out, or guards on a kernel that does not know them. A guard is neither changed nor
@@ -197,17 +198,19 @@ static uint64_t keep_sums(struct choice *c, uint64_t start, uint64_t end)
 /* Pages that were not written, by their soft-dirty bits; those without a checksum get one. */
 static int keep_or_compare(struct choice *c, uint64_t start, uint64_t end, bool present)
 {
-	int err = 0;
-
-	while (start < end && !err) {
+	while (start < end) {
 		uint64_t kept = keep_sums(c, start, end);
+		int err = add_run(c, start, kept, false);
 
-		err = add_run(c, start, kept, false);
-		if (!err && kept < end)
+		if (err)
+			return err;
+		if (kept < end)
 			err = compare(c, kept, kept + PAGE_BYTES, present);
+		if (err)
+			return err;
 		start = kept + PAGE_BYTES;
 	}
-	return err;
+	return 0;
 }
 
 /* Pages that hold data. Unstable ones have changed, whatever the kernel says. */
@@ -275,9 +278,9 @@ static int choose_other(struct choice *c)
 		err = add_run(c, m->start, end, true);
 	else
 		err = compare_shared(c, m->start, end);
-	if (!err && end < m->end && !c->only_sums)
-		err = segments__add_missing(c->image, end, m->end);
-	return err;
+	if (err || end == m->end || c->only_sums)
+		return err;
+	return segments__add_missing(c->image, end, m->end);
 }
 
 static int choose_mapping(struct choice *c)

@@ -60,10 +60,12 @@ static int check_file(const struct history_item *item, const char *path)
 	struct history_item there = {0};
 	int err = identify_for_life(&there, AT_FDCWD, path);
 
-	if (!err && (there.device != item->device || there.inode != item->inode ||
-		     there.time_ns != item->time_ns))
-		err = -ESTALE;
-	return err;
+	if (err)
+		return err;
+	return there.device == item->device && there.inode == item->inode &&
+			       there.time_ns == item->time_ns
+		       ? 0
+		       : -ESTALE;
 }
 
 /* Gives what is at path a second name, h->parent. Names of an earlier run may be taken. */
@@ -119,14 +121,12 @@ void history__come_back(struct history *h)
 
 int history__spare(struct history *h, const char *path)
 {
-	struct history_item there;
 	int err;
 
 	if (!h->is_back)
 		return 0;
-	err = identify_for_life(&there, AT_FDCWD, path);
-	if (!err && (there.device != h->origin.device || there.inode != h->origin.inode ||
-		     there.time_ns != h->origin.time_ns))
+	err = check_file(&h->origin, path);
+	if (err == -ESTALE)
 		err = add_name(h, path);
 	if (err && err != -ENOENT)
 		return err;

@@ -231,6 +231,21 @@ static void deallocate_one(struct simulation *simulation, uint64_t random,
 	forget(simulation, index);
 }
 
+/* Returns 0, or -ENOMEM if there is no room to note it. */
+static int allocate_one(struct simulation *simulation, struct run_result *result)
+{
+	uint64_t number;
+	int err = make_room(simulation);
+
+	if (err)
+		return err;
+	if (simulation__allocate(simulation, &number))
+		result->refused++;
+	else
+		result->allocated++;
+	return 0;
+}
+
 int simulation__run(struct simulation *simulation, uint64_t operations, uint64_t seed,
 		    uint64_t every, void (*each)(uint64_t done, void *argument), void *argument,
 		    struct run_result *ret_result)
@@ -238,19 +253,16 @@ int simulation__run(struct simulation *simulation, uint64_t operations, uint64_t
 	struct run_result result = {0};
 	int err = 0;
 
-	for (uint64_t i = 0; i < operations && !err; i++) {
-		uint64_t random = next_random(&seed), number;
+	for (uint64_t i = 0; i < operations; i++) {
+		uint64_t random = next_random(&seed);
 
-		if (!simulation->live_count || random % 100 < (i / PHASE % 2 ? FEW : MANY)) {
-			err = make_room(simulation);
-			if (!err && simulation__allocate(simulation, &number))
-				result.refused++;
-			else if (!err)
-				result.allocated++;
-		} else {
+		if (!simulation->live_count || random % 100 < (i / PHASE % 2 ? FEW : MANY))
+			err = allocate_one(simulation, &result);
+		else
 			deallocate_one(simulation, random >> 8, &result);
-		}
-		if (!err && every && (i + 1) % every == 0)
+		if (err)
+			break;
+		if (every && (i + 1) % every == 0)
 			each(i + 1, argument);
 	}
 	result.wrong += slab_cache__check(simulation->cache, NULL) != 0;
