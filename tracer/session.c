@@ -19,6 +19,7 @@
 #include "rollbacks.h"
 #include "session.h"
 #include "engine/snapshot.h"
+#include "target/reason.h"
 #include "target/target.h"
 
 enum {
@@ -61,7 +62,7 @@ static void on_exec(struct session *session, const struct event *event)
 	log__debug("tracing process %u (%s)", event->pid, session->target.comm);
 out:
 	if (err && err != -ESRCH)
-		log__error("cannot follow process %u: %s", event->pid, strerror(-err));
+		log__error("cannot follow process %u: %s", event->pid, reason__text(err));
 }
 
 static int on_event(void *context, void *data, size_t size)
@@ -90,9 +91,9 @@ static int on_event(void *context, void *data, size_t size)
 	return 0;
 }
 
-int session__create(const struct options *options, struct control *control, struct hooks *hooks,
-		    struct report *report, bool restore_in_bpf, struct session **ret_session)
+static int open_snapshot(struct session *session, bool restore_in_bpf)
 {
+	const struct options *options = session->options;
 	const struct snapshot_settings settings = {
 		.slab_threshold = options->slab_threshold,
 		.ready_chunks = options->ready_chunks,
@@ -103,6 +104,52 @@ int session__create(const struct options *options, struct control *control, stru
 			  .restore_all = options->restore_all,
 			  .verify = options->verify},
 	};
+
+	return snapshot__open(&settings, session->hooks, session->state, &session->snapshot);
+}
+
+static int open_target(struct session *session)
+{
+	const struct options *options = session->options;
+	int err = target__open(&session->target, session->state, options->regions,
+			       !options->wait_name, options__name(options));
+
+	if (err)
+		return err;
+	if (options->save) {
+		err = snapshot_image__create(&session->image);
+		if (err)
+			return err;
+	}
+	session->events =
+		ring_buffer__new(hooks__events_fd(session->hooks), on_event, session, NULL);
+	return session->events ? 0 : -errno;
+}
+
+static void init_operations(struct session *session, bool restore_in_bpf)
+{
+	session->operations = (struct operations){
+		.state = session->state,
+		.events = session->events,
+		.snapshot = session->snapshot,
+		.target = &session->target,
+		.image = session->image,
+		.rollbacks = &session->rollbacks,
+		.reply = {.control = session->control,
+			  .report = session->report,
+			  .target = &session->target,
+			  .snapshot = session->snapshot,
+			  .state = session->state},
+		.restore_in_bpf = restore_in_bpf,
+		.verify = session->options->verify,
+	};
+	rollbacks__init(&session->rollbacks, session->snapshot, &session->operations.reply,
+			!session->options->wait_name);
+}
+
+int session__create(const struct options *options, struct control *control, struct hooks *hooks,
+		    struct report *report, bool restore_in_bpf, struct session **ret_session)
+{
 	struct session *session = calloc(1, sizeof(*session));
 	cpu_set_t cpus;
 	int err;
@@ -116,47 +163,20 @@ int session__create(const struct options *options, struct control *control, stru
 	session->state = hooks__state(hooks);
 	/* with one processor, staying awake would only keep the target from running */
 	session->may_spin = !sched_getaffinity(0, sizeof(cpus), &cpus) && CPU_COUNT(&cpus) > 1;
-	err = snapshot__open(&settings, hooks, session->state, &session->snapshot);
-	if (err) { /* it has said why */
-		session__free(session);
-		return err;
-	}
-	err = target__open(&session->target, session->state, options->regions, !options->wait_name,
-			   options__name(options));
-	if (err)
+	err = open_snapshot(session, restore_in_bpf);
+	if (err) /* it has said why */
 		goto out;
-	if (options->save)
-		err = snapshot_image__create(&session->image);
-	if (err)
-		goto out;
-	session->events = ring_buffer__new(hooks__events_fd(hooks), on_event, session, NULL);
-	if (!session->events)
-		err = -errno;
-	session->operations = (struct operations){
-		.state = session->state,
-		.events = session->events,
-		.snapshot = session->snapshot,
-		.target = &session->target,
-		.image = session->image,
-		.rollbacks = &session->rollbacks,
-		.reply = {.control = control,
-			  .report = report,
-			  .target = &session->target,
-			  .snapshot = session->snapshot,
-			  .state = session->state},
-		.restore_in_bpf = restore_in_bpf,
-		.verify = options->verify,
-	};
-	rollbacks__init(&session->rollbacks, session->snapshot, &session->operations.reply,
-			!options->wait_name);
-out:
+	err = open_target(session);
 	if (err) {
 		log__error("cannot set up the session: %s", strerror(-err));
-		session__free(session);
-		return err;
+		goto out;
 	}
+	init_operations(session, restore_in_bpf);
 	*ret_session = session;
-	return 0;
+	session = NULL;
+out:
+	session__free(session);
+	return err;
 }
 
 int session__fd(const struct session *session)
@@ -375,7 +395,8 @@ int session__save(struct session *session, const char *path)
 					&failure);
 
 	if (err)
-		log__error("%s %s: %s", failure.step, path, image_failure__reason(&failure, err));
+		log__error("%s %s: %s", failure.step, path,
+			   failure.reason ? failure.reason : reason__text(err));
 	return err;
 }
 
