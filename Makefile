@@ -88,17 +88,18 @@ $(BUILD)/packages: utils/deps.sh Makefile
 	$(Q)utils/deps.sh $(BUILD_PACKAGES)
 	$(Q)touch $@
 
-$(BUILD)/tracer.bpf.o: bpf/tracer.bpf.c $(wildcard bpf/*.h) | $(BUILD)/packages
+$(BUILD)/%.bpf.o: bpf/%.bpf.c $(wildcard bpf/*.h) utils/pages/shared_list.h | $(BUILD)/packages
 	$(call say,BPF)
 	$(Q)$(CLANG) -target bpf -mcpu=v3 -O2 -g -Wall -Wextra -Wno-unused-parameter $(WERROR) \
-		-idirafter $(SYSTEM_INCLUDES) -Ibpf -c $< -o $@
+		-idirafter $(SYSTEM_INCLUDES) -Ibpf -Iutils -c $< -o $@
 
-$(BUILD)/tracer.skel.h: $(BUILD)/tracer.bpf.o
+$(BUILD)/%.skel.h: $(BUILD)/%.bpf.o
 	$(call say,SKEL)
-	$(Q){ echo '/* NOLINTBEGIN */'; $(BPFTOOL) gen skeleton $< name tracer_bpf && \
+	$(Q){ echo '/* NOLINTBEGIN */'; $(BPFTOOL) gen skeleton $< name $*_bpf && \
 		echo '/* NOLINTEND */'; } >$@
 
 $(BUILD)/obj/tracer/kernel/hooks.o $(BUILD)/obj/tracer/kernel/fault_list.o: $(BUILD)/tracer.skel.h
+$(BUILD)/obj/tracer/kernel/list_sharing.o: $(BUILD)/shared_list.skel.h
 
 # The text that BCC compiles when the page engine is chosen, as a C string, and headers for it.
 $(BUILD)/page.bcc.h: bpf/page.bcc.c bpf/tracer.h Makefile | $(BUILD)/packages

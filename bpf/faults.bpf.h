@@ -15,6 +15,8 @@
 #ifndef BPF_FAULTS_BPF_H
 #define BPF_FAULTS_BPF_H
 
+#include "lock_owner.bpf.h"
+
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(map_flags, BPF_F_MMAPABLE);
@@ -40,21 +42,6 @@ static void count_hidden(void)
 }
 
 /* ---- faults ---- */
-
-/* Threads in a fault from kernel mode, each at its tid modulo FAULT_THREADS. */
-struct {
-	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(max_entries, 1); /* FAULT_THREADS if the list is wanted */
-	__type(key, __u32);
-	__type(value, __u32);
-} fault_threads SEC(".maps");
-
-static __u32 *place_of_thread(__u32 tid)
-{
-	__u32 index = tid % FAULT_THREADS;
-
-	return bpf_map_lookup_elem(&fault_threads, &index);
-}
 
 /* Entries are written in any order, by all processors at once. The lap in an entry says whether it
  * is written already. */
@@ -82,51 +69,17 @@ int on_user_fault(struct bpf_raw_tracepoint_args *ctx)
 	return 0;
 }
 
-/* The fault takes the lock, unless its thread has disabled faults: then it fails at once. */
 SEC("?raw_tp/page_fault_kernel")
 int on_kernel_fault(struct bpf_raw_tracepoint_args *ctx)
 {
-	__u32 tid = bpf_get_current_pid_tgid(), *place;
-
 	if (!is_watched() || (__s64)ctx->args[0] < 0)
 		return 0;
-	if (!bpf_get_current_task_btf()->pagefault_disabled) {
-		place = place_of_thread(tid);
-		if (place)
-			*place = tid;
-	}
+	begin_kernel_fault();
 	on_fault(ctx);
 	return 0;
 }
 
 /* ---- signs ---- */
-
-/* Did the current thread come from user mode by an exception? An exception does not write by
- * get_user_pages(). System calls do, and io_uring, in its own threads and whenever its user leaves
- * the kernel. */
-static bool is_exception(void)
-{
-	struct task_struct *task = bpf_get_current_task_btf();
-	struct pt_regs *registers = (void *)bpf_task_pt_regs(task);
-
-	if (task->flags & (PF_IO_WORKER | PF_USER_WORKER) ||
-	    (bpf_core_field_exists(task->io_uring) && task->io_uring))
-		return false;
-	return (__s64)registers->orig_ax < 0;
-}
-
-/* Is the lock released by the fault that took it? One in kernel mode releases it once, or more
- * often: then it is a sign. */
-static bool is_end_of_fault(void)
-{
-	__u32 tid = bpf_get_current_pid_tgid(), *place = place_of_thread(tid);
-
-	if (place && *place == tid) {
-		*place = 0;
-		return true;
-	}
-	return is_exception();
-}
 
 SEC("?raw_tp/mmap_lock_released")
 int on_unlock(struct bpf_raw_tracepoint_args *ctx)

@@ -56,7 +56,12 @@ struct mm_struct___6_4 {
 	int mm_lock_seq; /* since 6.4, with CONFIG_PER_VMA_LOCK */
 } CORE;
 
+typedef struct {
+	int counter;
+} atomic_t; /* include/linux/types.h */
+
 struct signal_struct { /* include/linux/sched/signal.h */
+	atomic_t live; /* threads that have not begun to exit */
 	int nr_threads;
 } CORE;
 
@@ -130,6 +135,7 @@ struct task_struct { /* include/linux/sched.h */
 	struct mm_struct *mm;
 	struct signal_struct *signal;
 	struct files_struct *files;
+	int tgid;
 	struct rseq *rseq; /* with CONFIG_RSEQ */
 	__u32 rseq_len;    /* since 6.3 */
 	int pagefault_disabled;

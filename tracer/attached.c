@@ -136,6 +136,7 @@ int attached__run(const struct options *options)
 	status = commands.has_broken ? EXIT_TRACER : 0;
 out:
 	socket__close(socket);
+	list_sharing__close(commands.sharing);
 	attach__close(commands.attach);
 	hooks__free(hooks);
 	if (signals >= 0)

@@ -50,6 +50,8 @@ void rollbacks__init(struct rollbacks *rollbacks, struct snapshot *snapshot, str
 
 void rollbacks__exec(struct rollbacks *rollbacks, pid_t pid, const char *path)
 {
+	list_sharing__close(rollbacks->commands.sharing);
+	rollbacks->commands.sharing = NULL;
 	attach__close(rollbacks->commands.attach);
 	rollbacks->commands.attach = NULL;
 	if (!rollbacks->commands.pid)
@@ -144,6 +146,7 @@ void rollbacks__tick(struct rollbacks *rollbacks)
 void rollbacks__close(struct rollbacks *rollbacks)
 {
 	socket__close(rollbacks->socket);
+	list_sharing__close(rollbacks->commands.sharing);
 	attach__close(rollbacks->commands.attach);
 	*rollbacks = (struct rollbacks){0};
 }

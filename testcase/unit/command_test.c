@@ -25,6 +25,7 @@ struct attach { /* what was asked last, and what is answered to it */
 static struct attach process = {.detail = ""};
 static struct commands commands = {.attach = &process};
 static char *answer;
+static struct socket_request question = {.pid = 23, .fd = -1};
 
 static int take(struct attach *attach, const char *name, struct attach_result *ret_result)
 {
@@ -193,7 +194,8 @@ static const char *ask(const char *request)
 	out = open_memstream(&answer, &size);
 	must(!out);
 	(void)snprintf(line, sizeof(line), "%s", request);
-	command__answer(&commands, line, out);
+	question.line = line;
+	command__answer(&commands, &question, out);
 	must(fclose(out));
 	return answer;
 }
@@ -295,6 +297,21 @@ static void test_mistakes(void)
 			  "quotes of a client come back escaped");
 }
 
+/* The list of faults is for the process itself, and tracer ctl does not offer it. */
+static void test_fault_list(void)
+{
+	commands.pid = 2;
+	for (pid_t pid = 0; pid < 2; pid++) {
+		question.pid = pid;
+		tap__equal_string(ask("fault-list"),
+				  "{\"ok\":false,\"op\":\"fault-list\","
+				  "\"error\":\"only the process itself may ask for it\"}",
+				  "process %d does not get the list of faults of another", pid);
+		tap__ok(question.fd == -1 && !commands.sharing, "nor its descriptor");
+	}
+	tap__equal(command__check("fault-list", 0), -REASON_NO_COMMAND, "tracer ctl does not ask");
+}
+
 static void test_failures(void)
 {
 	static const char *const ops[] = {"checkpoint", "rollback", "delete 1", "save /a",
@@ -379,9 +396,10 @@ int main(void)
 {
 	log__set_level(LOG_LEVEL_QUIET);
 	log__set_name("# command_test");
-	tap__plan(53);
+	tap__plan(58);
 	test_success();
 	test_mistakes();
+	test_fault_list();
 	test_failures();
 	test_detach();
 	test_lazy();

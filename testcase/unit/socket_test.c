@@ -4,6 +4,7 @@
  * clients are this process: connect(2) and send(2) of a unix socket do not wait.
  */
 #include <fcntl.h>
+#include <sys/mman.h>
 #include <sys/file.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -22,13 +23,18 @@ static struct socket *server;
 static const char *path;    /* of the socket */
 static unsigned int asked;  /* requests that were carried out */
 static size_t answer_bytes; /* of the answers, at least */
+static int sent_fd = -1;    /* goes with the next answer */
+static pid_t asker;         /* who has asked last */
 
 /* Answers with the request. */
-static void echo(void *context, char *line, FILE *out)
+static void echo(void *context, struct socket_request *request, FILE *out)
 {
 	must(context != &asked);
 	asked++;
-	(void)fprintf(out, "{\"line\":\"%s\"", line);
+	asker = request->pid;
+	request->fd = sent_fd;
+	sent_fd = -1;
+	(void)fprintf(out, "{\"line\":\"%s\"", request->line);
 	for (size_t i = 0; i < answer_bytes; i++)
 		(void)fputc(' ', out);
 	(void)fputc('}', out);
@@ -145,6 +151,49 @@ static void test_requests(void)
 	must(send(other, "last\n", 5, 0) != 5 || close(other));
 	serve();
 	tap__equal(asked, 1, "a whole one is");
+}
+
+/* Of the answer that a client can read now: the first byte of its file; 0 if it has none. */
+static char hear_file(int fd)
+{
+	char text[64], byte = 0;
+	struct iovec to = {text, sizeof(text)};
+	union {
+		struct cmsghdr header;
+		char bytes[CMSG_SPACE(sizeof(int))];
+	} control = {.bytes = {0}};
+	struct msghdr message = {.msg_iov = &to,
+				 .msg_iovlen = 1,
+				 .msg_control = &control,
+				 .msg_controllen = sizeof(control)};
+	int got;
+
+	must(recvmsg(fd, &message, 0) <= 0);
+	if (!message.msg_controllen)
+		return 0;
+	memcpy(&got, CMSG_DATA(&control.header), sizeof(got));
+	must(pread(got, &byte, 1, 0) != 1 || close(got));
+	return byte;
+}
+
+static void test_descriptor(void)
+{
+	int fd = open_client(), file = memfd_create("file", MFD_CLOEXEC), next;
+
+	must(file < 0 || write(file, "x", 1) != 1);
+	sent_fd = file;
+	ask(fd, "a\n");
+	tap__equal(hear_file(fd), 'x', "a descriptor goes with an answer");
+	tap__equal(fcntl(file, F_GETFD), -1, "and is closed");
+	tap__equal(asker, getpid(), "it is known who asks");
+	ask(fd, "b\n");
+	tap__equal(hear_file(fd), 0, "the next answer has none");
+	must(close(fd));
+	fd = open_client();
+	sent_fd = next = memfd_create("file", MFD_CLOEXEC);
+	must(next < 0 || send(fd, "c\n", 2, 0) != 2 || close(fd));
+	serve();
+	tap__equal(fcntl(next, F_GETFD), -1, "it is closed if the client has gone");
 }
 
 static void test_half_close(void)
@@ -312,11 +361,12 @@ int main(void)
 	log__set_name("# socket_test");
 	path = "control.sock";
 	folder__enter("socket_test");
-	tap__plan(39);
+	tap__plan(44);
 	test_file();
 	test_stale();
 	test_sweep();
 	test_requests();
+	test_descriptor();
 	test_half_close();
 	test_long_lines();
 	test_deaf_client();

@@ -241,7 +241,9 @@ static void detach(struct commands *commands, char *const *words, FILE *out)
 		put_failure(out, "detach", commands->stays);
 		return;
 	}
+	list_sharing__close(commands->sharing);
 	attach__close(commands->attach);
+	commands->sharing = NULL;
 	commands->attach = NULL;
 	commands->is_detached = true;
 	begin(out, "detach");
@@ -400,11 +402,41 @@ int command__check(const char *name, unsigned int words)
 	return words < command->least ? -REASON_FEW_WORDS : 0;
 }
 
-void command__answer(void *context, char *line, FILE *out)
+/* The one request that the process itself makes (utils/rollback/listed_pages.h), and only it may
+ * make. words: "end", or none. */
+static void share_list(struct commands *commands, struct socket_request *request,
+		       char *const *words, FILE *out)
+{
+	const bool ends = words[0] && !strcmp(words[0], "end");
+	int err = 0;
+
+	if (!request->pid || request->pid != commands->pid) {
+		put_failure(out, COMMAND_FAULT_LIST, "only the process itself may ask for it");
+		return;
+	}
+	list_sharing__close(commands->sharing);
+	commands->sharing = NULL;
+	if (!ends)
+		err = list_sharing__open(commands->pid, &commands->sharing);
+	if (!err && !ends) {
+		request->fd = list_sharing__fd(commands->sharing);
+		err = request->fd < 0 ? request->fd : 0;
+	}
+	if (err) {
+		list_sharing__close(commands->sharing);
+		commands->sharing = NULL;
+		put_error(commands, out, COMMAND_FAULT_LIST, err);
+		return;
+	}
+	begin(out, COMMAND_FAULT_LIST);
+	(void)fputc('}', out);
+}
+
+void command__answer(void *context, struct socket_request *request, FILE *out)
 {
 	struct commands *commands = context;
 	char *words[COMMAND_WORDS + 2] = {NULL}; /* one too many, and a NULL */
-	char *rest = NULL, *op = strtok_r(line, " ", &rest);
+	char *rest = NULL, *op = strtok_r(request->line, " ", &rest);
 	unsigned int count = 0;
 	int err;
 
@@ -418,6 +450,10 @@ void command__answer(void *context, char *line, FILE *out)
 	err = op ? command__check(op, count) : -REASON_NO_COMMAND;
 	if (commands->is_detached) {
 		put_failure(out, op, "the process is detached");
+		return;
+	}
+	if (op && !strcmp(op, COMMAND_FAULT_LIST)) {
+		share_list(commands, request, words, out);
 		return;
 	}
 	if (commands->closes && op && strcmp(op, "rollback") != 0) {

@@ -8,9 +8,12 @@
 
 #include <stdbool.h>
 #include <stdio.h>
+#include "ask/socket.h"
 #include "attach/attach.h"
+#include "kernel/list_sharing.h"
 
 #define COMMAND_CLOSE_NEW_FDS "--close-new-fds" /* a word of rollback */
+#define COMMAND_FAULT_LIST    "fault-list"      /* no command of tracer ctl */
 
 enum { COMMAND_WORDS = 2 }; /* after a command, at most */
 
@@ -20,7 +23,8 @@ struct commands {
 	/* Attaches before the first command that needs it. Returns 0, or why not, as
 	 * attach__open(). NULL: attached from the start. */
 	int (*open)(struct commands *commands);
-	const char *stays; /* why "detach" is refused; NULL: it is not */
+	struct list_sharing *sharing; /* with the process itself; NULL: it has not asked */
+	const char *stays;            /* why "detach" is refused; NULL: it is not */
 	pid_t pid;
 	bool closes;      /* the request has COMMAND_CLOSE_NEW_FDS */
 	bool is_detached; /* by the command "detach" */
@@ -37,8 +41,8 @@ int command__check(const char *name, unsigned int words);
  * behind the last. */
 const char *command__usage(size_t number, const char **ret_words);
 
-/* Carries out a request. line: the request, which is changed. The answer goes to out. For
- * socket__serve(): context is a struct commands. */
-void command__answer(void *context, char *line, FILE *out);
+/* Carries out a request, whose line is changed. The answer goes to out. For socket__serve():
+ * context is a struct commands. */
+void command__answer(void *context, struct socket_request *request, FILE *out);
 
 #endif

@@ -27,6 +27,8 @@ struct client {
 	size_t out_bytes;    /* of out, which is NULL if it is owed nothing */
 	size_t out_sent;
 	char *out;
+	pid_t pid;
+	int sent_fd; /* to be sent with the answer; -1: none */
 	char in[SOCKET_LINE_BYTES];
 };
 
@@ -161,23 +163,53 @@ int socket__fd(const struct socket *socket)
 	return socket->epoll;
 }
 
+static void close_sent(struct client *client)
+{
+	if (client->sent_fd >= 0)
+		close(client->sent_fd);
+	client->sent_fd = -1;
+}
+
 static void drop(struct client *client)
 {
 	if (client->fd < 0)
 		return;
 	close(client->fd); /* which ends the watch of epoll, too */
+	close_sent(client);
 	free(client->out);
 	client->fd = -1;
 	client->out = NULL;
+}
+
+/* Sends what can be sent now, with the descriptor before anything else. Returns as send(2). */
+static ssize_t send_some(struct client *client)
+{
+	struct iovec text = {client->out + client->out_sent, client->out_bytes - client->out_sent};
+	union {
+		struct cmsghdr header;
+		char bytes[CMSG_SPACE(sizeof(int))];
+	} control = {.header = {.cmsg_len = CMSG_LEN(sizeof(int)),
+				.cmsg_level = SOL_SOCKET,
+				.cmsg_type = SCM_RIGHTS}};
+	struct msghdr message = {.msg_iov = &text, .msg_iovlen = 1};
+	ssize_t sent;
+
+	if (client->sent_fd >= 0) {
+		memcpy(CMSG_DATA(&control.header), &client->sent_fd, sizeof(client->sent_fd));
+		message.msg_control = &control;
+		message.msg_controllen = sizeof(control);
+	}
+	sent = sendmsg(client->fd, &message, MSG_DONTWAIT | MSG_NOSIGNAL);
+	if (sent > 0)
+		close_sent(client);
+	return sent;
 }
 
 /* A client that has read its answer is listened to again; one that has ended goes. */
 static void send_answer(struct socket *s, struct client *client)
 {
 	while (client->out && client->out_sent < client->out_bytes) {
-		ssize_t sent =
-			send(client->fd, client->out + client->out_sent,
-			     client->out_bytes - client->out_sent, MSG_DONTWAIT | MSG_NOSIGNAL);
+		const ssize_t sent = send_some(client);
 
 		if (sent < 0 && errno == EINTR)
 			continue;
@@ -202,10 +234,10 @@ static void send_answer(struct socket *s, struct client *client)
 }
 
 /* Gives the client the answer that write_answer writes to a stream. */
-static void give(struct socket *s, struct client *client,
-		 void (*write_answer)(void *context, char *line, FILE *out), void *context,
-		 char *line)
+static void give(struct socket *s, struct client *client, socket_answer *write_answer,
+		 void *context, char *line)
 {
+	struct socket_request request = {.line = line, .pid = client->pid, .fd = -1};
 	FILE *out = open_memstream(&client->out, &client->out_bytes);
 	bool is_bad;
 
@@ -213,7 +245,8 @@ static void give(struct socket *s, struct client *client,
 		drop(client);
 		return;
 	}
-	write_answer(context, line, out);
+	write_answer(context, &request, out);
+	client->sent_fd = request.fd;
 	(void)fputc('\n', out);
 	is_bad = ferror(out);
 	is_bad |= fclose(out) != 0;
@@ -224,9 +257,9 @@ static void give(struct socket *s, struct client *client,
 		send_answer(s, client);
 }
 
-static void write_refusal(void *context, char *line, FILE *out)
+static void write_refusal(void *context, struct socket_request *request, FILE *out)
 {
-	(void)line;
+	(void)request;
 	(void)fprintf(out, "{\"ok\":false,\"error\":\"%s\"}", (const char *)context);
 }
 
@@ -239,8 +272,8 @@ static void refuse(struct socket *s, struct client *client, const char *why)
 }
 
 /* Carries out the first line that the client has sent, if that is whole. */
-static void serve_line(struct socket *s, struct client *client,
-		       void (*answer)(void *context, char *line, FILE *out), void *context)
+static void serve_line(struct socket *s, struct client *client, socket_answer *answer,
+		       void *context)
 {
 	char *newline = memchr(client->in, '\n', client->in_bytes);
 	size_t bytes;
@@ -303,16 +336,18 @@ static void accept_client(struct socket *s)
 	struct ucred peer = {.uid = (uid_t)-1};
 	socklen_t size = sizeof(peer);
 	struct client *client;
+	bool is_known;
 	int fd = accept4(s->listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 
 	if (fd < 0)
 		return;
+	is_known = !getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size);
 	client = find_place(s);
-	*client = (struct client){.fd = fd, .last_heard = ++s->heard};
+	*client =
+		(struct client){.fd = fd, .sent_fd = -1, .pid = peer.pid, .last_heard = ++s->heard};
 	if (watch(s, EPOLL_CTL_ADD, fd, EPOLLIN, (uint64_t)(client - s->clients)))
 		drop(client);
-	else if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) ||
-		 (peer.uid && peer.uid != geteuid()))
+	else if (!is_known || (peer.uid && peer.uid != geteuid()))
 		refuse(s, client, "only root and the user of the tracer may ask");
 }
 
@@ -332,8 +367,7 @@ static void handle(struct socket *s, const struct epoll_event *event)
 		send_answer(s, client);
 }
 
-bool socket__serve(struct socket *socket, void (*answer)(void *context, char *line, FILE *out),
-		   void *context)
+bool socket__serve(struct socket *socket, socket_answer *answer, void *context)
 {
 	struct epoll_event events[SOCKET_CLIENTS + 1];
 	int count = epoll_wait(socket->epoll, events, SOCKET_CLIENTS + 1, 0);

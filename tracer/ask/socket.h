@@ -19,6 +19,14 @@ enum {
 
 struct socket;
 
+struct socket_request {
+	char *line; /* without a newline; may be changed */
+	pid_t pid;  /* of the process that has connected; 0: not known */
+	int fd;     /* goes with the answer; -1: none. The socket closes it. */
+};
+
+typedef void socket_answer(void *context, struct socket_request *request, FILE *out);
+
 /*
  * Listens at path, where the socket of a killed tracer is replaced, and nothing else. NULL: at the
  * default path for pid (socket_file.h). Its folder is made if it is missing, and the sockets of
@@ -37,14 +45,12 @@ int socket__fd(const struct socket *socket);
 
 /*
  * Accepts clients and carries out at most one request of each.
- * answer: called for each request with its line, which has no newline and may be changed; writes
- * one JSON object to out, without a newline.
+ * answer: called for each request; writes one JSON object to out, without a newline.
  * A line that has arrived is carried out even if its client has gone; half a line never is. When a
  * client comes that is one too many, the one that has been silent for longest goes.
  * Returns whether more requests have arrived already.
  */
-bool socket__serve(struct socket *socket, void (*answer)(void *context, char *line, FILE *out),
-		   void *context);
+bool socket__serve(struct socket *socket, socket_answer *answer, void *context);
 
 /* Removes it, unless somebody else's is there now. socket__close(NULL) is harmless. */
 void socket__close(struct socket *socket);

@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * See list_sharing.h.
+ */
+#include "kernel/list_sharing.h"
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <unistd.h>
+#include "kernel/kernel_check.h"
+#include "pages/shared_list.h"
+#include "tracer.h"
+#include <shared_list.skel.h>
+
+struct list_sharing {
+	struct shared_list_bpf *object;
+	bool is_shared; /* somebody may read the list */
+};
+
+/* Lets the program watch see the process. */
+static int name_process(const struct shared_list_bpf *object, pid_t pid)
+{
+	union bpf_iter_link_info info = {.task.pid = (uint32_t)pid};
+	/* cppcheck-suppress unknownMacro */
+	LIBBPF_OPTS(bpf_iter_attach_opts, options, .link_info = &info,
+		    .link_info_len = sizeof(info));
+	struct bpf_link *link = bpf_program__attach_iter(object->progs.watch, &options);
+	int iterator = -1, err = 0;
+	char byte;
+
+	if (!link)
+		return -errno;
+	iterator = bpf_iter_create(bpf_link__fd(link));
+	if (iterator < 0)
+		err = iterator;
+	else if (read(iterator, &byte, sizeof(byte)) < 0)
+		err = -errno;
+	if (iterator >= 0)
+		close(iterator);
+	(void)bpf_link__destroy(link);
+	if (err)
+		return err;
+	return object->bss->watched_memory ? 0 : -ESRCH;
+}
+
+static int load(struct shared_list_bpf *object)
+{
+	int err = bpf_map__set_max_entries(object->maps.fault_threads, FAULT_THREADS);
+
+	if (err)
+		return err;
+	bpf_program__set_autoattach(object->progs.watch, false);
+	err = shared_list_bpf__load(object);
+	if (err)
+		return err;
+	err = bpf_map_freeze(bpf_map__fd(object->maps.shared_lists));
+	return err ? err : shared_list_bpf__attach(object);
+}
+
+int list_sharing__open(pid_t pid, struct list_sharing **ret_sharing)
+{
+	libbpf_print_fn_t print = libbpf_set_print(NULL);
+	struct list_sharing *sharing = NULL;
+	int err = kernel_check__privileges();
+
+	if (err)
+		goto out;
+	sharing = calloc(1, sizeof(*sharing));
+	if (!sharing) {
+		err = -ENOMEM;
+		goto out;
+	}
+	sharing->object = shared_list_bpf__open();
+	if (!sharing->object) {
+		err = -errno;
+		goto out;
+	}
+	err = load(sharing->object);
+	if (err)
+		goto out;
+	err = name_process(sharing->object, pid);
+	if (err)
+		goto out;
+	sharing->is_shared = true;
+	*ret_sharing = sharing;
+	sharing = NULL;
+out:
+	list_sharing__close(sharing);
+	(void)libbpf_set_print(print);
+	return err;
+}
+
+int list_sharing__fd(const struct list_sharing *sharing)
+{
+	int fd = fcntl(bpf_map__fd(sharing->object->maps.shared_lists), F_DUPFD_CLOEXEC, 0);
+
+	return fd < 0 ? -errno : fd;
+}
+
+/* The list is over before the first program goes, so the reader never relies on half of them. If
+ * that cannot be said, they stay until the tracer exits, which says it, too. */
+void list_sharing__close(struct list_sharing *sharing)
+{
+	struct bpf_test_run_opts options = {.sz = sizeof(options)};
+
+	if (!sharing)
+		return;
+	if (!sharing->is_shared ||
+	    !bpf_prog_test_run_opts(bpf_program__fd(sharing->object->progs.stop), &options))
+		shared_list_bpf__destroy(sharing->object);
+	free(sharing);
+}
