@@ -233,7 +233,7 @@ $(RESTARTS): $(RESTART) $(BUILD)/plain/library.a
 	$(link)
 
 $(UNIT) $(E2E) $(BENCH) $(filter-out %/asan %.so,$(WORKLOADS)): LIBS := $(LIBRARIES) -pthread
-$(BUILD)/bench/bench_rollback: $(BUILD)/librollback.a
+$(BUILD)/bench/bench_rollback: $(BUILD)/librollback.a | $(BUILD)/tracer
 $(UNIT) $(E2E) $(BENCH) $(filter-out %/asan %.so,$(WORKLOADS)): $(BUILD)/%: \
 		$(BUILD)/obj/testcase/%.o $(BUILD)/obj/modules.a $(BUILD)/obj/library.a
 	$(link)
@@ -285,7 +285,14 @@ $(BUILD)/rollback/refusals: testcase/rollback/refusals.c testcase/unit/tap.h $(B
 	$(link)
 $(BUILD)/rollback/ranges: testcase/rollback/ranges.c utils/base/parse.c testcase/unit/tap.h 	testcase/unit/random.h $(BUILD)/librollback.a
 	$(link)
-ROLLBACK_TESTS := $(SCENES) $(addprefix $(BUILD)/rollback/,exceptions refusals ranges)
+$(BUILD)/rollback/listed: FORM := -Wl,-z,now
+$(BUILD)/rollback/listed: LIBS := -pthread
+$(BUILD)/rollback/listed: override CFLAGS := $(PLAIN_CFLAGS)
+$(BUILD)/rollback/listed: testcase/rollback/listed.c testcase/rollback/own_tracer.h \
+		utils/base/parse.c testcase/unit/tap.h testcase/unit/random.h \
+		$(BUILD)/librollback.a | $(BUILD)/tracer
+	$(link)
+ROLLBACK_TESTS := $(SCENES) $(addprefix $(BUILD)/rollback/,exceptions refusals ranges listed)
 
 CLIENT_SOURCES := utils/client/client.c utils/base/parse.c
 $(BUILD)/workloads/asan: FORM := -fsanitize=address

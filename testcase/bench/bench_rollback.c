@@ -5,6 +5,8 @@
  *	rollback   rollback__back(), mappings and signals looked at
  *	promised   the same, ROLLBACK_FIXED_STATE
  *	ranges     rollback__restore() with the same of a checkpoint of this memory alone
+ *	list       as promised, and a tracer lists the pages that are written
+ *	list-range as ranges, likewise
  *	fork       fork(), the writes and _exit() in the child, waitpid()
  *	memcpy     the writes, and all bytes copied back
  *	take       rollback__take(), once; beside memcpy of all into touched memory
@@ -18,13 +20,14 @@
 #include "base/parse.h"
 #include "bench.h"
 #include "rollback/rollback.h"
+#include "../rollback/own_tracer.h"
 
 #define PAGE 4096UL
 enum { PASSES = 5, ROUNDS = 401, MOST = PASSES * ROUNDS, WARM = 48, PRIME = 7919 };
 
-enum way { ROLLBACK, PROMISED, RANGES, FORK, MEMCPY, TAKE, TOUCHED, WAYS };
-static const char *const way_names[] = {"rollback", "promised", "ranges", "fork",
-					"memcpy",   "take",     "touched"};
+enum way { ROLLBACK, PROMISED, RANGES, LIST, LIST_RANGE, FORK, MEMCPY, TAKE, TOUCHED, WAYS };
+static const char *const way_names[] = {"rollback", "promised", "ranges", "list",   "list-range",
+					"fork",     "memcpy",   "take",   "touched"};
 
 /* Of all passes of a way. In memory that is shared, so that no rollback changes it. */
 struct samples {
@@ -37,7 +40,10 @@ struct work {
 	size_t size, pages, dirty;
 	bool wandering;
 	struct samples *samples;
+	pid_t tracer; /* of the process of a pass; 0: none */
 };
+
+static const char *tracer_path;
 
 static void *map(size_t bytes, int flags)
 {
@@ -74,9 +80,10 @@ static void add(struct samples *s, uint64_t ns)
 		s->ns[s->count++] = (double)ns;
 }
 
-static void run_rollback(const struct work *w, unsigned int flags, size_t rounds)
+static void run_rollback(const struct work *w, unsigned int flags, enum rollback_way way,
+			 size_t rounds)
 {
-	const struct rollback_options options = {.flags = flags};
+	const struct rollback_options options = {.flags = flags, .way = way};
 	struct samples *const s = w->samples;
 	struct rollback *rollback;
 	uint64_t now;
@@ -96,11 +103,11 @@ static void run_rollback(const struct work *w, unsigned int flags, size_t rounds
 	rollback__back(rollback);
 }
 
-static void run_ranges(const struct work *w, size_t rounds)
+static void run_ranges(const struct work *w, enum rollback_way way, size_t rounds)
 {
 	const struct rollback_range range = {w->bytes, w->size};
 	const struct rollback_options options = {
-		.flags = ROLLBACK_FIXED_STATE, .ranges = &range, .range_count = 1};
+		.flags = ROLLBACK_FIXED_STATE, .way = way, .ranges = &range, .range_count = 1};
 	struct rollback *rollback;
 
 	if (rollback__take(&rollback, &options))
@@ -192,12 +199,15 @@ static void run(struct work *w, enum way way)
 		w->bytes = map(w->size, MAP_PRIVATE);
 		(void)madvise(w->bytes, w->size, MADV_NOHUGEPAGE);
 		fill(w->bytes, w->size);
+		if (way == LIST || way == LIST_RANGE)
+			w->tracer = own_tracer__start(tracer_path, getpid());
 		if (way == ROLLBACK)
-			run_rollback(w, 0, ROUNDS);
-		else if (way == PROMISED)
-			run_rollback(w, ROLLBACK_FIXED_STATE, ROUNDS);
-		else if (way == RANGES)
-			run_ranges(w, ROUNDS);
+			run_rollback(w, 0, ROLLBACK_PROTECT, ROUNDS);
+		else if (way == PROMISED || way == LIST)
+			run_rollback(w, ROLLBACK_FIXED_STATE,
+				     way == LIST ? ROLLBACK_LIST : ROLLBACK_PROTECT, ROUNDS);
+		else if (way == RANGES || way == LIST_RANGE)
+			run_ranges(w, way == LIST_RANGE ? ROLLBACK_LIST : ROLLBACK_PROTECT, ROUNDS);
 		else if (way == FORK)
 			run_fork(w, slow_rounds < ROUNDS ? slow_rounds : ROUNDS);
 		else if (way == MEMCPY)
@@ -206,6 +216,8 @@ static void run(struct work *w, enum way way)
 			run_take(w);
 		else
 			run_touched(w);
+		if (w->tracer)
+			own_tracer__end(w->tracer, SIGTERM);
 		_exit(0);
 	}
 	if (pid < 0 || waitpid(pid, &status, 0) != pid || status != 0)
@@ -270,6 +282,7 @@ int main(int argc, char **argv)
 	const bool quick = argc == 2 && !strcmp(argv[1], "-q");
 	uint64_t bytes, dirty;
 
+	tracer_path = own_tracer__path(argv[0]);
 	bench__check_usage(argc, argv, argc > 3 || (argc == 2 && !quick),
 			   "bench_rollback [-q | BYTES DIRTY]");
 	printf("op,variant,bytes,dirty_pages,samples,ns,p10_ns,p90_ns,p99_ns,fork_to_op,op_to_"

@@ -31,17 +31,24 @@ enum {
 	PAGE_STORED = 1,
 	PAGE_GUARD = 2,         /* MADV_GUARD_INSTALL */
 	PAGE_KIND = 3,          /* one of these */
+	PAGE_IN_HOT = 1 << 6,   /* in rollback.hot */
 	PAGE_EXCLUDED = 1 << 7, /* has bytes that keep their value */
 };
 
+enum { PAGE_HOT = 3 }; /* heat, from there on */
+
 struct page {
 	uint8_t kind;
-	uint8_t heat;   /* see regions.c */
+	uint8_t heat;   /* see restore_pages.c */
 	uint16_t round; /* when it was last found written, modulo 2^16 */
 };
 
 struct range {
 	uint64_t start, end;
+};
+
+struct hot_page {
+	uint64_t address, region; /* its index */
 };
 
 /* struct rollback, flags */
@@ -66,6 +73,7 @@ struct region {
 	bool changed;         /* all pages must be looked at */
 	bool lost;            /* something of it must be armed anew */
 	bool opened;          /* made writable for the moment */
+	bool listed;          /* in this round, all its written pages are in the list */
 	bool done;            /* in this round */
 	bool has_guards;
 };
@@ -111,8 +119,14 @@ struct rollback {
 	size_t run_count;
 	struct range excluded[CHECKPOINT_EXCLUDED];
 	size_t excluded_count, excluded_own;
-	struct range cold;       /* pages that are to be armed again, by restore_regions.c */
+	struct range cold;       /* pages that are to be armed again, by restore_pages.c */
 	struct range kept_stack; /* rollback__restore leaves it alone */
+
+	bool is_listed;   /* this rollback: listed are all pages that may have been written */
+	uint64_t *listed; /* see listed_pages.h */
+	size_t listed_count;
+	struct hot_page *hot; /* with a list alone; some may have cooled down */
+	size_t hot_count;
 
 	struct descriptor *descriptors;
 	size_t descriptor_count, descriptor_room;

@@ -50,7 +50,7 @@ enum rollback_way own_files__way(const struct own_files *files)
 {
 	switch (files->tracking.way) {
 	case WRITE_TRACKING_PROTECT:
-		return ROLLBACK_PROTECT;
+		return own_files__has_list(files) ? ROLLBACK_LIST : ROLLBACK_PROTECT;
 	case WRITE_TRACKING_SOFT_DIRTY:
 		return ROLLBACK_SOFT_DIRTY;
 	default:
@@ -58,24 +58,29 @@ enum rollback_way own_files__way(const struct own_files *files)
 	}
 }
 
-static int open_tracking(struct own_files *files)
+/* list_room: 0 if there is a list, or is to be none. */
+static int open_tracking(struct own_files *files, uint64_t list_room)
 {
 	static const enum write_tracking_way ways[] = {
 		[ROLLBACK_PROTECT] = WRITE_TRACKING_PROTECT,
 		[ROLLBACK_SOFT_DIRTY] = WRITE_TRACKING_SOFT_DIRTY,
 		[ROLLBACK_COMPARE] = WRITE_TRACKING_NONE,
+		[ROLLBACK_LIST] = WRITE_TRACKING_PROTECT,
 	};
 
 	if (files->wanted == ROLLBACK_BEST)
 		write_tracking__open(&files->tracking, &files->pagemap);
 	else
 		write_tracking__open_way(&files->tracking, ways[files->wanted], &files->pagemap);
+	if (list_room && files->tracking.way == WRITE_TRACKING_PROTECT &&
+	    (files->wanted == ROLLBACK_BEST || files->wanted == ROLLBACK_LIST))
+		(void)listed_pages__open(&files->listed, list_room);
 	return files->wanted == ROLLBACK_BEST || files->wanted == own_files__way(files)
 		       ? 0
 		       : -EOPNOTSUPP;
 }
 
-static int open_all(struct own_files *files)
+static int open_all(struct own_files *files, uint64_t list_room)
 {
 	int err = open_file(&files->maps, "/proc/self/maps", O_RDONLY);
 
@@ -89,27 +94,29 @@ static int open_all(struct own_files *files)
 		return err;
 	pagemap__init(&files->pagemap, files->pagemap_file.fd);
 	*files->same_process = 1;
-	return open_tracking(files);
+	return open_tracking(files, list_room);
 }
 
-int own_files__open(struct own_files *files, enum rollback_way way, uint64_t *same_process)
+int own_files__open(struct own_files *files, enum rollback_way way, uint64_t *same_process,
+		    uint64_t list_room)
 {
 	int err;
 
 	files->maps.fd = files->task.fd = files->pagemap_file.fd = -1;
 	files->tracking = (struct write_tracking)WRITE_TRACKING_OFF;
+	files->listed = (struct listed_pages){0};
 	files->wanted = way;
 	files->generation = 0;
 	files->same_process = same_process;
 	(void)raw_syscall__call(SYS_madvise, (uintptr_t)same_process, PAGE_BYTES, MADV_WIPEONFORK,
 				0);
-	err = open_all(files);
+	err = open_all(files, list_room);
 	if (err)
 		own_files__close(files);
 	return err;
 }
 
-void own_files__close(struct own_files *files)
+static void close_all(struct own_files *files)
 {
 	close_file(&files->maps);
 	close_file(&files->task);
@@ -117,11 +124,40 @@ void own_files__close(struct own_files *files)
 	write_tracking__close(&files->tracking);
 }
 
+void own_files__close(struct own_files *files)
+{
+	if (*files->same_process)
+		listed_pages__close(&files->listed);
+	close_all(files);
+}
+
+/* It goes on without a list. */
+static void lose_list(struct own_files *files)
+{
+	files->listed.list = NULL;
+	if (files->wanted == ROLLBACK_LIST)
+		files->wanted = ROLLBACK_PROTECT;
+}
+
+/* The list needs no file. It is of one process. */
 int own_files__renew(struct own_files *files)
 {
-	own_files__close(files);
+	close_all(files);
 	files->generation++;
-	return open_all(files);
+	if (!*files->same_process)
+		lose_list(files);
+	return open_all(files, 0);
+}
+
+bool own_files__look_at_list(struct own_files *files)
+{
+	if (!own_files__has_list(files))
+		return false;
+	if (!listed_pages__is_over(&files->listed))
+		return listed_pages__look(&files->listed);
+	lose_list(files);
+	files->generation++;
+	return false;
 }
 
 /* A directory has two links of its own. */

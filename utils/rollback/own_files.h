@@ -12,6 +12,7 @@
 
 #include "pages/pagemap.h"
 #include "pages/write_tracking.h"
+#include "rollback/listed_pages.h"
 #include "rollback/rollback.h"
 
 struct own_file {
@@ -23,6 +24,7 @@ struct own_files {
 	struct own_file maps, task, pagemap_file;
 	struct pagemap pagemap;
 	struct write_tracking tracking;
+	struct listed_pages listed;
 	enum rollback_way wanted;
 	/* Pages that are not written since a checkpoint of an older generation may look clean. */
 	uint64_t generation;
@@ -30,9 +32,21 @@ struct own_files {
 	uint64_t *same_process;
 };
 
-/* Opens all. same_process: a page of the caller, all zero. Returns 0; -EOPNOTSUPP if that way does
- * not work here; or another -errno: nothing is open then. */
-int own_files__open(struct own_files *files, enum rollback_way way, uint64_t *same_process);
+/* Opens all. same_process: a page of the caller, all zero. list_room: see listed_pages__open.
+ * Returns 0; -EOPNOTSUPP if that way does not work here; or another -errno: nothing is open
+ * then. */
+int own_files__open(struct own_files *files, enum rollback_way way, uint64_t *same_process,
+		    uint64_t list_room);
+
+/* Is there a list of the pages that are written? */
+static inline bool own_files__has_list(const struct own_files *files)
+{
+	return files->listed.list;
+}
+
+/* Begins a rollback with the list. Returns whether it has all pages that were written since the
+ * last one. If it is over, gives it up, and begins a generation. */
+bool own_files__look_at_list(struct own_files *files);
 
 /* How written pages are found. */
 enum rollback_way own_files__way(const struct own_files *files);

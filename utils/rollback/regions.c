@@ -100,11 +100,12 @@ static int walk(struct rollback *r, struct region *g, uint64_t any_of, uint64_t 
 }
 
 /* A small region has no absent pages, which would have to be looked for: they are stored as zeros.
- * Those of a file stay absent, for the file may be shorter than its mapping. */
+ * Those of a file stay absent, for the file may be shorter than its mapping. With a list, no region
+ * costs anything that was not written. */
 static void fill_up(struct rollback *r, struct region *g)
 {
-	if (!(r->flags & ROLLBACK_FIXED_MAPPINGS) || g->end - g->start > SMALL_PAGES * PAGE_BYTES ||
-	    !(g->protection & PROT_READ))
+	if (!(r->flags & ROLLBACK_FIXED_MAPPINGS) || own_files__has_list(r->files) ||
+	    g->end - g->start > SMALL_PAGES * PAGE_BYTES || !(g->protection & PROT_READ))
 		return;
 	for (uint64_t at = g->start; at < g->end; at += PAGE_BYTES) {
 		const int kind = region__page(g, at)->kind;
@@ -260,7 +261,7 @@ static void arm_range(struct rollback *r, struct region *g, uint64_t start, uint
 		g->armed = false;
 		return;
 	}
-	if (!g->dense)
+	if (!region__is_dense(r, g))
 		return;
 	for (uint64_t at = region__sentinel(g, start); at < end; at = region__next_sentinel(at))
 		(void)write_protect__release(t->uffd, at, at + PAGE_BYTES);

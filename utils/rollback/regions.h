@@ -36,9 +36,16 @@ static inline uint64_t region__next_sentinel(uint64_t sentinel)
 	return (sentinel & ~(REGION_TABLE_BYTES - 1)) + REGION_TABLE_BYTES;
 }
 
-static inline bool region__is_sentinel(const struct region *region, uint64_t address)
+/* With a list there are no sentinels, for all pages must be armed. */
+static inline bool region__is_dense(const struct rollback *rollback, const struct region *region)
 {
-	return region->dense && address == region__sentinel(region, address);
+	return region->dense && !own_files__has_list(rollback->files);
+}
+
+static inline bool region__is_sentinel(const struct rollback *rollback, const struct region *region,
+				       uint64_t address)
+{
+	return region__is_dense(rollback, region) && address == region__sentinel(region, address);
 }
 
 /* How many pages a checkpoint of such a mapping has room for; 0 if it is not saved. */

@@ -17,6 +17,7 @@
 #include "rollback/checkpoint.h"
 #include "rollback/descriptors.h"
 #include "rollback/regions.h"
+#include "rollback/restore_listed.h"
 #include "rollback/restore_mappings.h"
 #include "rollback/restore_regions.h"
 #include "rollback/signals.h"
@@ -127,7 +128,8 @@ static int count(int maps, struct sizes *ret_sizes)
 
 /* The parts of a checkpoint's mapping, as distances from its start. */
 struct layout {
-	uint64_t same_process, saved, now, texts[3], regions, descriptors, runs, pages, store, end;
+	uint64_t same_process, list, saved, now, texts[3], regions, descriptors, runs, pages,
+		listed, hot, store, end;
 };
 
 static uint64_t add(uint64_t *end, uint64_t bytes)
@@ -144,6 +146,7 @@ static void lay_out(const struct sizes *sizes, struct layout *l)
 	uint64_t end = PAGE_BYTES + page__round_up(sizeof(struct rollback));
 
 	l->same_process = add(&end, PAGE_BYTES);
+	l->list = add(&end, sizeof(struct shared_list));
 	l->saved = add(&end, MAPPINGS * sizeof(struct mapping));
 	l->now = add(&end, MAPPINGS * sizeof(struct mapping));
 	for (int i = 0; i < 3; i++)
@@ -152,6 +155,8 @@ static void lay_out(const struct sizes *sizes, struct layout *l)
 	l->descriptors = add(&end, DESCRIPTORS * sizeof(struct descriptor));
 	l->runs = add(&end, (sizes->pages + 2 * sizes->mappings) * sizeof(struct range));
 	l->pages = add(&end, sizes->pages * sizeof(struct page));
+	l->listed = add(&end, SHARED_LIST_PAGES * sizeof(uint64_t));
+	l->hot = add(&end, sizes->pages * sizeof(struct hot_page));
 	l->store = add(&end, (sizes->pages * PAGE_BYTES) + sizes->mappings * HUGE_PAGE);
 	l->end = end + PAGE_BYTES;
 }
@@ -181,6 +186,8 @@ static struct rollback *map_own(const struct layout *l)
 	r->descriptors = bytes__at(start + l->descriptors);
 	r->descriptor_room = DESCRIPTORS;
 	r->runs = bytes__at(start + l->runs);
+	r->listed = bytes__at(start + l->listed);
+	r->hot = bytes__at(start + l->hot);
 	return r;
 }
 
@@ -258,14 +265,16 @@ static void look_at_brk(struct rollback *r)
 	r->keeps_brk = !regions__next_part(r, true, &at, at + PAGE_BYTES, &end);
 }
 
-static int open_files(struct rollback *r, const struct rollback_options *options, uint64_t page)
+static int open_files(struct rollback *r, const struct rollback_options *options,
+		      const struct layout *l)
 {
 	r->files = r->outer ? r->outer->files : &r->own_files;
 	if (r->outer)
 		return options->way == ROLLBACK_BEST || options->way == r->outer->stats.way
 			       ? 0
 			       : -EOPNOTSUPP;
-	return own_files__open(r->files, options->way, bytes__at(page));
+	return own_files__open(r->files, options->way, bytes__at(r->own.start + l->same_process),
+			       r->own.start + l->list);
 }
 
 /* Saves all. The program's variables have their last values by now. */
@@ -282,6 +291,7 @@ static int save(struct rollback *r, const struct layout *l)
 	if (err)
 		return err;
 	signals__save(r);
+	(void)own_files__look_at_list(r->files);
 	err = regions__save(r, r->own.start + l->store, bytes__at(r->own.start + l->pages));
 	if (err)
 		return err;
@@ -292,6 +302,7 @@ static int save(struct rollback *r, const struct layout *l)
 	regions__arm(r);
 	err = restore_mappings__expect(r);
 	look_at_brk(r);
+	listed_pages__settle(&r->files->listed);
 	return err;
 }
 
@@ -330,7 +341,7 @@ static int create(struct rollback *outer, const struct rollback_options *options
 	err = exclude_around(r, options);
 	if (err)
 		goto out;
-	err = open_files(r, options, r->own.start + ret_layout->same_process);
+	err = open_files(r, options, ret_layout);
 	if (err)
 		goto out;
 	threads = own_files__check(r->files);
@@ -364,7 +375,7 @@ int rollback__take_with(struct rollback **ret_rollback, const struct rollback_op
 
 	if (!options)
 		options = &usual;
-	if ((options->flags & ~(unsigned int)KNOWN_FLAGS) || options->way > ROLLBACK_COMPARE)
+	if ((options->flags & ~(unsigned int)KNOWN_FLAGS) || options->way > ROLLBACK_LIST)
 		return -EINVAL;
 	if (has_shadow_stack())
 		return -EOPNOTSUPP;
@@ -397,6 +408,16 @@ out:
 
 /* ---- going back ---- */
 
+/* Fetches the list of written pages, if it has all. Mappings change by system calls, which the list
+ * has signs of; but a stack grows without one. Returns whether mappings may have changed. */
+static bool look_at_list(struct rollback *r)
+{
+	r->is_listed = own_files__look_at_list(r->files) && r->generation == r->files->generation &&
+		       !listed_pages__read(&r->files->listed, r->listed, &r->listed_count);
+	return !r->is_listed ||
+	       (!(r->flags & ROLLBACK_FIXED_MAPPINGS) && restore_listed__has_stranger(r));
+}
+
 /* Puts back memory and mappings. What had been closed by the program is opened anew once. */
 static int restore_memory(struct rollback *r, const char **ret_why)
 {
@@ -404,7 +425,7 @@ static int restore_memory(struct rollback *r, const char **ret_why)
 
 	r->stats.last_copied_pages = 0;
 	for (int attempt = 0; attempt < 2; attempt++) {
-		err = restore_mappings__restore(r, ret_why);
+		err = look_at_list(r) ? restore_mappings__restore(r, ret_why) : 0;
 		if (!err) {
 			*ret_why = "what was written cannot be found";
 			err = restore_regions(r);
@@ -412,6 +433,9 @@ static int restore_memory(struct rollback *r, const char **ret_why)
 		if (!err || own_files__renew(r->files))
 			break;
 	}
+	listed_pages__settle(&r->files->listed);
+	r->stats.listed += r->is_listed;
+	r->stats.way = own_files__way(r->files);
 	return err;
 }
 

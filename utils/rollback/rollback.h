@@ -34,6 +34,10 @@ enum rollback_way {
 	ROLLBACK_PROTECT,    /* userfaultfd WP_ASYNC and PAGEMAP_SCAN, Linux 6.7 */
 	ROLLBACK_SOFT_DIRTY, /* a kernel with CONFIG_MEM_SOFT_DIRTY */
 	ROLLBACK_COMPARE,    /* all pages are read; works everywhere */
+	/* As ROLLBACK_PROTECT, and a tracer of this process, run by root, lists the pages. So no
+	 * others are looked at, and the cost does not depend on the size of memory. ROLLBACK_BEST
+	 * takes it where it works. */
+	ROLLBACK_LIST,
 };
 
 /* struct rollback_options, flags */
@@ -43,8 +47,9 @@ enum {
 	/* Put back the offsets of files that were open. One that was closed stays closed. */
 	ROLLBACK_OFFSETS = 1 << 1,
 	/* The caller promises that no mapping is made, removed, moved or protected anew, nor gets
-	 * guards (MADV_GUARD_INSTALL); but the heap may grow by brk(2). Saves a look at all
-	 * mappings in each rollback. */
+	 * guards (MADV_GUARD_INSTALL); but the heap may grow by brk(2). With ROLLBACK_LIST, also
+	 * that no file is truncated that is mapped. Saves a look at all mappings in each
+	 * rollback. */
 	ROLLBACK_FIXED_MAPPINGS = 1 << 2,
 	/* The caller promises that no signal action changes. Saves 62 system calls. */
 	ROLLBACK_FIXED_SIGNALS = 1 << 3,
@@ -76,7 +81,7 @@ struct rollback_options {
 };
 
 struct rollback_stats {
-	enum rollback_way way;
+	enum rollback_way way; /* now: a list may come to its end */
 	uint64_t rollbacks;
 	uint64_t saved_pages;  /* in the checkpoint */
 	uint64_t hot_pages;    /* written in most rounds: copied back each time, without a fault */
@@ -84,6 +89,7 @@ struct rollback_stats {
 	uint64_t last_copied_pages;
 	uint64_t mapping_changes; /* rollbacks that had to put back mappings */
 	uint64_t ended_threads;
+	uint64_t listed; /* rollbacks that had a complete list of the written pages */
 };
 
 /*

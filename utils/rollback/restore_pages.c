@@ -1,0 +1,304 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * See restore_pages.h.
+ *
+ * The first write to an armed page costs a fault, and arming it again a system call: together much
+ * more than to copy it back. So a page that is written in most rounds is hot: it
+ * is left unarmed, and copied back each time. A few hot pages of each round are compared first:
+ * those that were not written cool down, and are armed again in the end.
+ */
+#include "rollback/restore_pages.h"
+
+#include <errno.h>
+#include <sys/mman.h>
+
+#include "base/raw_syscall.h"
+#include "rollback/bytes.h"
+#include "rollback/regions.h"
+
+#ifndef MADV_GUARD_INSTALL
+#define MADV_GUARD_INSTALL 102 /* Linux 6.13 */
+#define MADV_GUARD_REMOVE  103
+#endif
+
+enum {
+	/* heat: so many rounds in a row, not more than HOT_GAP apart, make a page hot. */
+	HOT_GAP = 8,
+	HOTTEST = PAGE_HOT + 8,
+	SAMPLE = 16,      /* one hot page in so many is compared in each round */
+	CROWDED_PART = 8, /* if so large a part of a region is written in a round, ... */
+	CROWDED_HOT = 1,  /* ... its written pages are hot at once */
+	GAP = 200,        /* pages between two runs that are armed by one call */
+};
+
+static bool advise(uint64_t start, uint64_t end, int advice)
+{
+	return raw_syscall__call(SYS_madvise, start, end - start, (uint64_t)advice, 0) == 0;
+}
+
+static void protect(const struct region *g, int protection)
+{
+	(void)raw_syscall__call(SYS_mprotect, g->start, g->end - g->start, (uint64_t)protection, 0);
+}
+
+/* Copies a page, or clears it if from is 0, but for the bytes that are excluded. */
+static void copy_around(const struct rollback *r, uint64_t to, uint64_t from)
+{
+	const uint64_t end = to + PAGE_BYTES;
+	uint64_t at = to;
+
+	while (at < end) {
+		uint64_t limit = end, next = at;
+
+		for (size_t i = 0; i < r->excluded_count; i++) {
+			const struct range *x = &r->excluded[i];
+
+			if (x->start <= at && at < x->end && x->end > next)
+				next = x->end;
+			else if (x->start > at && x->start < limit)
+				limit = x->start;
+		}
+		if (next > at) {
+			at = next;
+			continue;
+		}
+		if (from)
+			bytes__copy(at, from + (at - to), limit - at);
+		else
+			bytes__clear(at, limit - at);
+		at = limit;
+	}
+}
+
+static void open_region(struct region *g)
+{
+	if (g->opened || (g->protection & (PROT_READ | PROT_WRITE)) == (PROT_READ | PROT_WRITE))
+		return;
+	g->opened = true;
+	protect(g, PROT_READ | PROT_WRITE);
+}
+
+void restore_pages__copy(struct rollback *r, struct region *g, const struct page *page, uint64_t at,
+			 uint64_t from)
+{
+	open_region(g);
+	if (page->kind & PAGE_EXCLUDED)
+		copy_around(r, at, from);
+	else if (from)
+		bytes__copy(at, from, PAGE_BYTES);
+	else
+		bytes__clear(at, PAGE_BYTES);
+	r->stats.last_copied_pages++;
+}
+
+/* A page was written. Returns whether it is hot. */
+static bool heat_up(struct rollback *r, struct region *g, struct page *page, uint64_t at)
+{
+	const uint16_t round = (uint16_t)r->stats.rollbacks;
+	const bool crowded = g->written * CROWDED_PART > g->stored;
+
+	if (page->heat >= PAGE_HOT) {
+		page->heat = HOTTEST;
+		return true;
+	}
+	page->heat = (uint16_t)(round - page->round) <= HOT_GAP ? page->heat + 1 : 1;
+	page->round = round;
+	if (page->heat < (crowded ? CROWDED_HOT : PAGE_HOT))
+		return false;
+	page->heat = HOTTEST;
+	g->hot++;
+	r->stats.hot_pages++;
+	if (!(page->kind & PAGE_IN_HOT) && own_files__has_list(r->files)) {
+		page->kind |= PAGE_IN_HOT;
+		r->hot[r->hot_count++] = (struct hot_page){at, (uint64_t)(g - r->regions)};
+	}
+	return true;
+}
+
+/* A hot page was not written. Returns whether it is hot still. */
+static bool cool_down(struct rollback *r, struct region *g, struct page *page)
+{
+	if (--page->heat >= PAGE_HOT)
+		return true;
+	page->heat = 0;
+	g->hot--;
+	r->stats.hot_pages--;
+	return false;
+}
+
+bool restore_pages__put_back(struct rollback *r, struct region *g, uint64_t at, bool compare)
+{
+	struct page *page = region__page(g, at);
+	const bool hot = page->heat >= PAGE_HOT, sentinel = region__is_sentinel(r, g, at);
+	const uint64_t from = region__copy(g, at);
+
+	if (compare || sentinel || (hot && (r->stats.rollbacks + at / PAGE_BYTES) % SAMPLE == 0)) {
+		if (!(g->protection & PROT_READ))
+			open_region(g);
+		if (bytes__same_page(at, from))
+			return (hot && cool_down(r, g, page)) || sentinel;
+	}
+	restore_pages__copy(r, g, page, at, from);
+	g->written++;
+	return heat_up(r, g, page, at) || sentinel;
+}
+
+/* Empties [start, end), which had no pages of our own. Such pages get hot too: to clear one costs
+ * less than to give it back and take a new one. */
+static uint64_t discard(struct rollback *r, struct region *g, uint64_t start, uint64_t end)
+{
+	uint64_t at = start, from = start;
+
+	for (; at < end && (region__page(g, at)->kind & PAGE_KIND) == PAGE_ABSENT;
+	     at += PAGE_BYTES) {
+		struct page *page = region__page(g, at);
+
+		g->written++;
+		if (!(page->kind & PAGE_EXCLUDED) && (g->file || !heat_up(r, g, page, at)))
+			continue;
+		if (from < at)
+			(void)advise(from, at, MADV_DONTNEED);
+		from = at + PAGE_BYTES;
+		restore_pages__copy(r, g, page, at, 0);
+	}
+	/* A page that is locked stays. */
+	if (from < at && !advise(from, at, MADV_DONTNEED))
+		for (; from < at; from += PAGE_BYTES)
+			restore_pages__copy(r, g, region__page(g, from), from, 0);
+	return at;
+}
+
+void restore_pages__flush(struct rollback *r, struct region *g)
+{
+	if (r->cold.start < r->cold.end &&
+	    pagemap__protect_all(&r->files->pagemap, r->cold.start, r->cold.end))
+		g->lost = true;
+	r->cold = (struct range){0, 0};
+}
+
+/* May a call that arms what lies before and behind arm [start, end) too? Its stored pages are
+ * armed, or the walk had returned them. */
+static bool may_arm(const struct rollback *r, const struct region *g, uint64_t start, uint64_t end)
+{
+	for (uint64_t at = start; at < end; at += PAGE_BYTES) {
+		const struct page *page = region__page(g, at);
+
+		if ((page->kind & PAGE_KIND) != PAGE_STORED || page->heat >= PAGE_HOT ||
+		    region__is_sentinel(r, g, at))
+			return false;
+	}
+	return true;
+}
+
+void restore_pages__rearm(struct rollback *r, struct region *g, uint64_t start, uint64_t end)
+{
+	struct range *cold = &r->cold;
+
+	if (start == end || !g->armed)
+		return;
+	if (cold->start == cold->end || start < cold->end || start > cold->end + GAP * PAGE_BYTES ||
+	    !may_arm(r, g, cold->end, start)) {
+		restore_pages__flush(r, g);
+		cold->start = start;
+	}
+	cold->end = end;
+}
+
+void restore_pages__restore_data(struct rollback *r, struct region *g,
+				 const struct pagemap_run *run, bool compare)
+{
+	uint64_t at = run->start, cold = at;
+
+	while (at < run->end) {
+		const int kind = region__page(g, at)->kind & PAGE_KIND;
+
+		if (kind == PAGE_STORED) {
+			const bool hot = restore_pages__put_back(r, g, at, compare);
+
+			at += PAGE_BYTES;
+			if (!hot)
+				continue;
+			restore_pages__rearm(r, g, cold, at - PAGE_BYTES);
+		} else {
+			restore_pages__rearm(r, g, cold, at);
+			if (kind == PAGE_GUARD) {
+				at += PAGE_BYTES;
+				(void)advise(at - PAGE_BYTES, at, MADV_GUARD_INSTALL);
+			} else {
+				at = discard(r, g, at, run->end);
+			}
+		}
+		cold = at;
+	}
+	restore_pages__rearm(r, g, cold, run->end);
+}
+
+/* The first run of stored pages that ends behind address. */
+static const struct range *find_run(const struct rollback *r, uint64_t address)
+{
+	size_t low = 0, high = r->run_count;
+
+	while (low < high) {
+		const size_t middle = (low + high) / 2;
+
+		if (r->runs[middle].end <= address)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return &r->runs[low];
+}
+
+/* Pages that are not there, or are those of a file: some may have been stored. */
+static void restore_absent(struct rollback *r, struct region *g, const struct pagemap_run *run)
+{
+	const struct range *end = r->runs + r->run_count;
+
+	if (run->categories & PAGEMAP_GUARD) {
+		for (uint64_t at = run->start; at < run->end; at += PAGE_BYTES)
+			if ((region__page(g, at)->kind & PAGE_KIND) != PAGE_GUARD)
+				(void)advise(at, at + PAGE_BYTES, MADV_GUARD_REMOVE);
+	} else if (g->has_guards) {
+		for (uint64_t at = run->start; at < run->end; at += PAGE_BYTES)
+			if ((region__page(g, at)->kind & PAGE_KIND) == PAGE_GUARD)
+				(void)advise(at, at + PAGE_BYTES, MADV_GUARD_INSTALL);
+	}
+	for (const struct range *x = find_run(r, run->start); x < end && x->start < run->end; x++) {
+		const uint64_t from = x->start > run->start ? x->start : run->start;
+		const uint64_t to = x->end < run->end ? x->end : run->end;
+
+		for (uint64_t at = from; at < to; at += PAGE_BYTES)
+			(void)restore_pages__put_back(r, g, at, false);
+		restore_pages__rearm(r, g, from, to);
+	}
+}
+
+void restore_pages__restore_run(struct rollback *r, struct region *g, const struct pagemap_run *run,
+				bool all)
+{
+	const struct write_tracking *t = &r->files->tracking;
+	/* The mark of an armed page of a file outlives it, and looks like swap. */
+	const bool maybe_gone = g->file && !(run->categories & PAGEMAP_PRESENT);
+
+	/* So does a guard, which Linux 6.13 and 6.14 do not tell apart. */
+	if (!(run->categories & PAGEMAP_PRESENT) && !r->files->pagemap.knows_guards)
+		(void)advise(run->start, run->end, MADV_GUARD_REMOVE);
+	if (!(run->categories & REGION_DATA) || (run->categories & (PAGEMAP_FILE | PAGEMAP_GUARD)))
+		restore_absent(r, g, run);
+	else if (all || maybe_gone || write_tracking__is_written(t, run))
+		restore_pages__restore_data(r, g, run, all || maybe_gone);
+	if (t->way == WRITE_TRACKING_PROTECT && !(run->categories & PAGEMAP_TRACKED))
+		g->lost = true;
+}
+
+uint64_t restore_pages__more_categories(const struct rollback *r, const struct region *g)
+{
+	return (g->file ? PAGEMAP_FILE : 0) | (r->files->pagemap.knows_guards ? PAGEMAP_GUARD : 0);
+}
+
+void restore_pages__close_region(struct region *g)
+{
+	if (g->opened)
+		protect(g, g->protection);
+	g->opened = false;
+}
