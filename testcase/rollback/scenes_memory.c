@@ -289,6 +289,37 @@ static void discard_large(int round)
 	scene__second[(6 << 20) + round] = 1;
 }
 
+/* Memory of which little was used, at its ends too. */
+enum { SPARSE_BYTES = 5 << 20, SPARSE_USED = 14 };
+
+static unsigned char *sparse_page(int i)
+{
+	const size_t last = SPARSE_BYTES / PAGE - 1;
+
+	return scene__second + ((size_t)i * (size_t)i * last / 169) * PAGE;
+}
+
+static void begin_sparse(void)
+{
+	scene__second = scene__map(SPARSE_BYTES + PAGE);
+	check(munmap(scene__second + SPARSE_BYTES, PAGE) == 0); /* the mapping ends here */
+	for (int i = 0; i < SPARSE_USED; i++)
+		scene__fill(sparse_page(i), PAGE, (unsigned int)i);
+}
+
+static void discard_sparse(int round)
+{
+	const int first = round % SPARSE_USED;
+
+	*sparse_page(3) ^= 1;
+	check(madvise(sparse_page(first), PAGE, MADV_DONTNEED) == 0);
+	if (round % 2)
+		check(madvise(sparse_page(SPARSE_USED - 1), PAGE, MADV_DONTNEED) == 0);
+	if (round % 3 == 0)
+		check(madvise(sparse_page(5), 3 << 20, MADV_DONTNEED) == 0);
+	sparse_page(7)[(1 + round) * (long)PAGE] = 1;
+}
+
 static void replace_large(int round)
 {
 	void *at = scene__second + ((size_t)round << 19);
@@ -326,11 +357,13 @@ const struct scene scenes_memory[] = {
 	{"keep", 0, begin_kept, exclude_kept, keep, verify_kept},
 	SCENE(huge_write, begin_huge),
 	SCENE(discard_large, begin_large),
+	SCENE(discard_sparse, begin_sparse),
 	SCENE(replace_large, begin_large),
 	{"fixed_mappings", ROLLBACK_FIXED_MAPPINGS, begin_break, NULL, write_some, NULL},
 	{"fixed_state", ROLLBACK_FIXED_STATE, begin_break, NULL, write_some, NULL},
 	{"fixed_break", ROLLBACK_FIXED_STATE, begin_break, NULL, grow_heap, NULL},
 	{"fixed_discard", ROLLBACK_FIXED_STATE, begin_large, NULL, discard_large, NULL},
+	{"fixed_sparse", ROLLBACK_FIXED_STATE, begin_sparse, NULL, discard_sparse, NULL},
 	{"fixed_file", ROLLBACK_FIXED_STATE, scene__begin_file, NULL, use_file, NULL},
 	{0},
 };

@@ -94,7 +94,7 @@ static size_t find_together(const struct rollback *r, size_t first)
 		pages += (next->end - next->start) / PAGE_BYTES;
 		if (region__is_dense(r, next) || pages > TOGETHER_PAGES)
 			break;
-		if (!fixed && (next->done || next->start != next[-1].end || next->file != g->file))
+		if (!fixed && (next->done || next->start != next[-1].end))
 			break;
 		if (!next->done)
 			last = i;
@@ -102,47 +102,94 @@ static size_t find_together(const struct rollback *r, size_t first)
 	return last + 1;
 }
 
-/* Asks for the pages of some regions at once. */
-static int restore_together(struct rollback *r, struct region *g, const struct region *end)
+/* Begins to ask for the pages of some regions. Returns whether it asks for all that are there: that
+ * is faster than to ask for those that are gone, where most pages were never used. */
+static bool begin_together(const struct rollback *r, struct region *g, const struct region *end)
 {
 	const struct write_tracking *t = &r->files->tracking;
 	struct pagemap *p = &r->files->pagemap;
-	uint64_t more_of_all = 0;
-	struct pagemap_run run;
-	int more;
+	const uint64_t start = g->start;
+	uint64_t more_of_all = 0, pages = 0, stored = 0;
+	const bool many = end - g > 1;
+	bool all;
 
-	for (struct region *each = g; each < end; each++) {
-		if (each->done)
+	for (; g < end; g++) {
+		if (g->done)
 			continue;
-		more_of_all |= restore_pages__more_categories(r, each);
+		more_of_all |= restore_pages__more_categories(r, g);
+		pages += (g->end - g->start) / PAGE_BYTES;
+		stored += g->stored;
 	}
-	write_tracking__begin_with(t, p, g->start, end[-1].end, more_of_all);
+	write_tracking__begin_with(t, p, start, end[-1].end, more_of_all);
 	p->room = SCAN_RUNS;
-	if (end - g > 1 && (r->flags & ROLLBACK_FIXED_MAPPINGS)) {
+	all = t->way == WRITE_TRACKING_PROTECT && pages > 2 * stored;
+	if (all) {
+		/* Pages that were never used count as written. */
+		p->inverted &= ~(uint64_t)PAGEMAP_PRESENT;
+		p->any_of &= ~(uint64_t)PAGEMAP_WRITTEN;
+		p->any_of |= REGION_DATA;
+	}
+	if (many && (r->flags & ROLLBACK_FIXED_MAPPINGS)) {
 		/* The kernel passes over mappings that are not tracked. */
 		p->required = PAGEMAP_TRACKED;
 		p->inverted &= ~(uint64_t)PAGEMAP_TRACKED;
 		p->any_of &= ~(uint64_t)PAGEMAP_TRACKED;
 	}
+	return all;
+}
+
+/* These pages of a region are not there, if those that are there were asked for. */
+static void restore_gap(struct rollback *r, struct region *g, bool all, uint64_t start,
+			uint64_t end)
+{
+	const struct pagemap_run gap = {start, end, PAGEMAP_TRACKED};
+
+	if (all && !g->done && start < end)
+		restore_pages__restore_run(r, g, &gap, false);
+}
+
+static uint64_t later(uint64_t a, uint64_t b)
+{
+	return a > b ? a : b;
+}
+
+/* All of a region has been looked at up to an address. */
+static void end_region(struct rollback *r, struct region *g, bool all, uint64_t address)
+{
+	restore_gap(r, g, all, later(address, g->start), g->end);
+	restore_pages__flush(r, g);
+}
+
+/* Asks for the pages of some regions at once. */
+static int restore_together(struct rollback *r, struct region *g, const struct region *end)
+{
+	struct pagemap *p = &r->files->pagemap;
+	const bool all = begin_together(r, g, end);
+	uint64_t at = g->start; /* what lies before has been looked at */
+	struct pagemap_run run;
+	int more;
+
 	while ((more = pagemap__next(p, &run)) > 0) {
 		while (run.start < run.end) {
 			struct pagemap_run part = run;
 
 			for (; g < end && g->end <= run.start; g++)
-				restore_pages__flush(r, g);
+				end_region(r, g, all, at);
 			if (g == end || g->start >= run.end)
 				break;
-			if (part.start < g->start)
-				part.start = g->start;
+			part.start = later(part.start, g->start);
 			if (part.end > g->end)
 				part.end = g->end;
+			restore_gap(r, g, all, later(at, g->start), part.start);
 			if (!g->done)
 				restore_pages__restore_run(r, g, &part, false);
-			run.start = part.end;
+			run.start = at = part.end;
 		}
 	}
-	if (g < end)
+	if (more < 0 && g < end)
 		restore_pages__flush(r, g);
+	for (; more == 0 && g < end; g++)
+		end_region(r, g, all, at);
 	return more;
 }
 
