@@ -115,6 +115,15 @@ static void forget_all(struct image_scheduling *s, const uint64_t online[16])
 		memset(s->processors, 0, sizeof(s->processors));
 }
 
+pid_t capture_threads__new_tid(const struct stopped_thread *threads, pid_t old)
+{
+	for (const struct stopped_thread *t = threads; t; t = t->next) {
+		if (t->thread.tid == old && t->thread.tid_address)
+			return *(const pid_t *)t->thread.tid_address; /* NOLINT: an address */
+	}
+	return old;
+}
+
 void capture_threads__describe(struct stopped_thread *thread)
 {
 	struct image_thread *t = &thread->thread;

@@ -29,6 +29,10 @@ struct stopped_thread {
  * there are, or -errno. */
 ssize_t capture_threads__list(pid_t *tids, size_t max);
 
+/* In a process that was brought back: the number that the thread has now, if it is one of them.
+ * restart has written it where the C library keeps it. */
+pid_t capture_threads__new_tid(const struct stopped_thread *threads, pid_t old);
+
 /* Fills in thread->thread for the calling thread, all but the resume point. */
 void capture_threads__describe(struct stopped_thread *thread);
 

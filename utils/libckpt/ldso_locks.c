@@ -9,16 +9,6 @@
 
 #include <pthread.h>
 
-/* restart has written the new number where the C library keeps it. */
-static int new_number(const struct stopped_thread *threads, int old)
-{
-	for (const struct stopped_thread *t = threads; t; t = t->next) {
-		if (t->thread.tid == old && t->thread.tid_address)
-			return *(const int *)t->thread.tid_address; /* NOLINT: an address */
-	}
-	return old;
-}
-
 void ldso_locks__renumber(const struct ldso_locks *locks, const struct stopped_thread *threads)
 {
 	for (size_t at = 0; at + sizeof(pthread_mutex_t) <= locks->bytes; at += sizeof(void *)) {
@@ -26,6 +16,7 @@ void ldso_locks__renumber(const struct ldso_locks *locks, const struct stopped_t
 
 		if (lock->__data.__kind == PTHREAD_MUTEX_RECURSIVE_NP && lock->__data.__lock > 0 &&
 		    lock->__data.__count > 0 && lock->__data.__nusers == 1)
-			lock->__data.__owner = new_number(threads, lock->__data.__owner);
+			lock->__data.__owner =
+				capture_threads__new_tid(threads, lock->__data.__owner);
 	}
 }

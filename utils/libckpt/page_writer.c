@@ -90,49 +90,26 @@ static int write_zeros(struct writing *w, uint64_t start, uint64_t end)
 	return start < end ? image_writer__zeros(w->writer, end - start) : 0;
 }
 
-static int write_anonymous(struct writing *w, const struct image_mapping *mapping,
-			   const struct image_segment *segment)
+/* Anonymous memory from start on has the bytes of the segment: its own, or a copy of them. */
+static int write_anonymous(struct writing *w, const struct image_segment *segment, uint64_t start,
+			   bool can_read_directly)
 {
-	const bool can_read_directly = mapping->flags & IMAGE_READ;
-	uint64_t at = segment->start;
+	const uint64_t end = start + (segment->end - segment->start);
 	struct pagemap_run run;
 	int more, err;
 
-	pagemap__begin(w->memory->pagemap, segment->start, segment->end, 0);
+	pagemap__begin(w->memory->pagemap, start, end, 0);
 	while ((more = pagemap__next(w->memory->pagemap, &run)) > 0) {
-		err = write_zeros(w, at, run.start);
+		err = write_zeros(w, start, run.start);
 		if (err)
 			return err;
 		err = write_run(w, &run, can_read_directly);
 		if (err)
 			return err;
 		w->bytes += run.end - run.start;
-		at = run.end;
+		start = run.end;
 	}
-	return more < 0 ? more : write_zeros(w, at, segment->end);
-}
-
-/* Shared memory as it was copied. */
-static int write_copied(struct writing *w, const struct image_mapping *mapping,
-			const unsigned char *copy, const struct image_segment *segment)
-{
-	const uint64_t shift = (uintptr_t)copy - mapping->start;
-	uint64_t at = segment->start;
-	struct pagemap_run run;
-	int more, err;
-
-	pagemap__begin(w->memory->pagemap, segment->start + shift, segment->end + shift, 0);
-	while ((more = pagemap__next(w->memory->pagemap, &run)) > 0) {
-		err = write_zeros(w, at, run.start - shift);
-		if (err)
-			return err;
-		err = write_directly(w, run.start, run.end);
-		if (err)
-			return err;
-		w->bytes += run.end - run.start;
-		at = run.end - shift;
-	}
-	return more < 0 ? more : write_zeros(w, at, segment->end);
+	return more < 0 ? more : write_zeros(w, start, end);
 }
 
 /* Files and shared memory, whose holes stay holes. */
@@ -146,7 +123,8 @@ static int write_other(struct writing *w, const struct image *image,
 	int err = 0;
 
 	if (copy)
-		return write_copied(w, mapping, copy, segment);
+		return write_anonymous(w, segment,
+				       (uintptr_t)copy + (segment->start - mapping->start), true);
 	shm_holes__open(&holes, mapping, image->strings);
 	while (shm_holes__next(&holes, at, segment->end, &run)) {
 		err = write_zeros(w, at, run.start);
@@ -179,8 +157,11 @@ int page_writer__write(struct image_writer *writer, const struct image *image,
 			mapping++;
 		if (!segment->bytes)
 			continue;
-		err = segments__is_anonymous(mapping) ? write_anonymous(&w, mapping, segment)
-						      : write_other(&w, image, mapping, segment);
+		if (segments__is_anonymous(mapping))
+			err = write_anonymous(&w, segment, segment->start,
+					      mapping->flags & IMAGE_READ);
+		else
+			err = write_other(&w, image, mapping, segment);
 	}
 	*ret_bytes = w.bytes;
 	return err;

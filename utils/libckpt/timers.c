@@ -130,16 +130,6 @@ bool timers__note(struct timers *timers, int own_id)
 	return is_all;
 }
 
-/* The number that a thread has now. */
-static pid_t new_tid(const struct stopped_thread *threads, pid_t old)
-{
-	for (; threads; threads = threads->next) {
-		if (threads->thread.tid == old && threads->thread.tid_address)
-			return *(const pid_t *)threads->thread.tid_address; /* NOLINT */
-	}
-	return old;
-}
-
 static int make(const struct timer *timer, const struct stopped_thread *threads)
 {
 	struct sigevent event;
@@ -150,8 +140,8 @@ static int make(const struct timer *timer, const struct stopped_thread *threads)
 	event.sigev_signo = timer->signal;
 	event.sigev_value.sival_ptr = (void *)timer->value; /* NOLINT: as the kernel has it */
 	if (timer->notify == SIGEV_THREAD_ID)
-		event._sigev_un._tid = new_tid(threads, timer->tid);
-	for (int skipped = 0; id != timer->id; skipped++) {
+		event._sigev_un._tid = capture_threads__new_tid(threads, timer->tid);
+	for (int skipped = 0;; skipped++) {
 		if (syscall(SYS_timer_create, timer->clock, &event, &id) < 0)
 			return -errno;
 		if (id == timer->id)
