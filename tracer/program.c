@@ -18,12 +18,18 @@
 #include "program.h"
 #include "target/reason.h"
 
-struct failure { /* what the child writes when it cannot exec */
-	int err;
-	int step;
+enum step { STEP_RUN, STEP_GROUPS, STEP_USER };
+
+static const char *const steps[] = {
+	[STEP_RUN] = "run",
+	[STEP_GROUPS] = "set the groups of the user for",
+	[STEP_USER] = "set the user for",
 };
 
-static const char *const steps[] = {"run", "set the groups of the user for", "set the user for"};
+struct failure { /* what the child writes when it cannot exec */
+	int err;
+	enum step step;
+};
 
 struct program {
 	pid_t pid;
@@ -54,13 +60,13 @@ static int find_user(const char *user, const struct passwd **ret_user)
 	return *ret_user ? 0 : -REASON_NO_USER;
 }
 
-static void __attribute__((noreturn)) fail(int fd, int step)
+static void __attribute__((noreturn)) fail(int fd, enum step step)
 {
 	struct failure failure = {errno, step};
 	ssize_t written = write(fd, &failure, sizeof(failure));
 
 	(void)written; /* the parent then sees the end of file, and our exit status */
-	_exit(errno == ENOENT || errno == ENOTDIR ? 127 : 126);
+	_exit(failure.err == ENOENT || failure.err == ENOTDIR ? 127 : 126);
 }
 
 static void __attribute__((noreturn))
@@ -77,9 +83,9 @@ run_child(char **argv, const struct passwd *user, const char *control_dir, const
 		_exit(125); /* the tracer has died: nobody would answer the program */
 	if (user) {
 		if (initgroups(user->pw_name, user->pw_gid) || setgid(user->pw_gid))
-			fail(failure_fd, 1);
+			fail(failure_fd, STEP_GROUPS);
 		if (setuid(user->pw_uid))
-			fail(failure_fd, 2);
+			fail(failure_fd, STEP_USER);
 		setenv("USER", user->pw_name, 1);
 		setenv("LOGNAME", user->pw_name, 1);
 		setenv("HOME", user->pw_dir, 1);
@@ -88,7 +94,7 @@ run_child(char **argv, const struct passwd *user, const char *control_dir, const
 	signal(SIGPIPE, SIG_DFL);
 	sigprocmask(SIG_SETMASK, mask, NULL);
 	execvp(argv[0], argv);
-	fail(failure_fd, 0);
+	fail(failure_fd, STEP_RUN);
 }
 
 /* Could a file be executed? */
