@@ -222,7 +222,7 @@ static int sum_up(struct run *run)
 	int err = path ? session__write_map_log(run->session, path) : 0;
 
 	if (err)
-		log__error("cannot write the map log %s: %s", path, strerror(-err));
+		log__error("cannot write the map log %s: %s", path, reason__text(err));
 	if (run->options.save) {
 		int save_err = session__save(run->session, run->options.save);
 

@@ -362,7 +362,7 @@ static void remember_for_image(struct operations *operations)
 	err = snapshot_image__remember(operations->image, operations->target, operations->snapshot);
 	if (err && err != -ESRCH)
 		log__warn("cannot read what --save needs to know of process %d: %s",
-			  operations->target->pid, strerror(-err));
+			  operations->target->pid, reason__text(err));
 }
 
 /* Writes or reads what BPF could not. */

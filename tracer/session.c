@@ -168,7 +168,7 @@ int session__create(const struct options *options, struct control *control, stru
 		goto out;
 	err = open_target(session);
 	if (err) {
-		log__error("cannot set up the session: %s", strerror(-err));
+		log__error("cannot set up the session: %s", reason__text(err));
 		goto out;
 	}
 	init_operations(session, restore_in_bpf);

@@ -52,7 +52,7 @@ int snapshot__open(const struct snapshot_settings *settings, const struct hooks 
 out:
 	if (err) {
 		if (!settings->paged.pages_per_poll)
-			log__error("cannot set up a snapshot: %s", strerror(-err));
+			log__error("cannot set up a snapshot: %s", reason__text(err));
 		snapshot__free(snapshot);
 		return err;
 	}

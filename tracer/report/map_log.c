@@ -36,12 +36,14 @@ static int write_all(FILE *out, const struct target *target, struct snapshot *sn
 	fprintf(out, "# range START END BYTES; chunk ADDRESS STATE CRC-32; slab ADDRESS STATE "
 		     "[CRC-32]\n");
 	err = snapshot__ranges(snapshot, false, &ranges);
+	if (err)
+		goto out;
 	for (size_t i = 0; i < ranges.count; i++)
 		fprintf(out, "range %#lx %#lx %lu\n", (unsigned long)ranges.items[i].start,
 			(unsigned long)ranges.items[i].end,
 			(unsigned long)(ranges.items[i].end - ranges.items[i].start));
-	if (!err)
-		err = snapshot__visit(snapshot, write_saved, out);
+	err = snapshot__visit(snapshot, write_saved, out);
+out:
 	intervals__clear(&ranges);
 	return err;
 }
