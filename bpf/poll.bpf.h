@@ -19,10 +19,12 @@ struct wait { /* of a poll, for user space */
 static bool is_waiting(const struct wait *wait)
 {
 	const volatile struct state *now = &state;
+	__u32 phase = now->operation.phase;
 
-	if (wait->sequence)
-		return now->answered < wait->sequence && now->operation.phase == PHASE_COPIED;
-	return now->operation.phase == PHASE_PREPARING;
+	if (wait->sequence) /* the phase is IDLE just before the answer */
+		return now->answered < wait->sequence &&
+		       (phase == PHASE_COPIED || phase == PHASE_IDLE);
+	return phase == PHASE_PREPARING;
 }
 
 static long wait_step(__u32 index, struct wait *wait)
