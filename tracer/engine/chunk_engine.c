@@ -21,6 +21,7 @@ struct chunk_engine {
 	uint64_t refused;   /* chunks that found no room since the ranges were last placed */
 	uint64_t committed; /* sequence of the checkpoint that became whole last */
 	bool limit_told;
+	bool is_due; /* is_left() has found pages to be repaired */
 };
 
 static struct chunk_engine *chunk_engine_of(const struct engine *engine)
@@ -195,6 +196,23 @@ static int place(struct engine *engine, enum operation_kind kind, const struct i
 
 /* ---- after a copy ---- */
 
+static int compare_pages(const void *a, const void *b)
+{
+	const uint64_t left = *(const uint64_t *)a, right = *(const uint64_t *)b;
+
+	return (left > right) - (left < right);
+}
+
+/* The pages that BPF named, by address: memory.h looks at a mapping once if its pages are asked for
+ * one after the other. BPF has named them in the order of a hash. */
+static const uint64_t *sorted_suspects(const struct chunk_engine *chunks, uint64_t count)
+{
+	uint64_t *pages = hooks__suspects(chunks->hooks);
+
+	qsort(pages, count, sizeof(*pages), compare_pages);
+	return pages;
+}
+
 /* Calls what with the pages to look at: those that BPF named, or all when there were too many. */
 static int with_suspects(struct chunk_engine *chunks, struct memory *memory,
 			 int (*what)(struct chunk_engine *chunks, struct memory *memory,
@@ -206,7 +224,7 @@ static int with_suspects(struct chunk_engine *chunks, struct memory *memory,
 	int err;
 
 	if (count <= SUSPECT_PAGES)
-		return what(chunks, memory, hooks__suspects(chunks->hooks), count, argument);
+		return what(chunks, memory, sorted_suspects(chunks, count), count, argument);
 	count = intervals__bytes(ranges) / SLAB_BYTES + 2 * ranges->count;
 	pages = malloc(count * sizeof(*pages));
 	if (!pages)
@@ -231,22 +249,18 @@ static int look_at_suspects(struct chunk_engine *chunks, struct memory *memory,
 
 static bool is_left(struct engine *engine, struct target *target)
 {
-	bool is_due = false;
+	struct chunk_engine *chunks = chunk_engine_of(engine);
 
-	if (engine->state->operation.differences)
-		return true;
-	if (!engine->state->operation.suspects)
-		return false;
-	if (with_suspects(chunk_engine_of(engine), target->memory, look_at_suspects, &is_due))
-		return true; /* no memory: repair will say so */
-	return is_due;
+	chunks->is_due = false;
+	if (engine->state->operation.suspects &&
+	    with_suspects(chunks, target->memory, look_at_suspects, &chunks->is_due))
+		chunks->is_due = true; /* no memory: repair will say so */
+	return chunks->is_due || engine->state->operation.differences;
 }
 
 static int repair_suspects(struct chunk_engine *chunks, struct memory *memory,
 			   const uint64_t *pages, uint64_t count, void *argument)
 {
-	if (!chunk_snapshot__needs_repair(memory, pages, count))
-		return 0;
 	if (chunks->engine.state->operation.kind == OPERATION_CHECKPOINT)
 		return chunk_snapshot__repair_checkpoint(chunks->snapshot, memory, pages, count,
 							 argument);
@@ -263,7 +277,7 @@ static int repair(struct engine *engine, struct target *target, struct engine_re
 		err = chunk_snapshot__restore(chunks->snapshot, &engine->ranges,
 					      hooks__differences(chunks->hooks),
 					      operation->differences, target->memory, result);
-	if (err || !operation->suspects)
+	if (err || !chunks->is_due)
 		return err;
 	return with_suspects(chunks, target->memory, repair_suspects, result);
 }

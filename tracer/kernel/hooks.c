@@ -198,8 +198,8 @@ static int set_up(struct hooks *hooks, const struct hook_settings *settings, con
 			return err;
 	}
 	*step = "map the arrays of";
-	err = map_array(object->maps.suspects, SUSPECT_PAGES * sizeof(*hooks->suspects), PROT_READ,
-			(void **)&hooks->suspects);
+	err = map_array(object->maps.suspects, SUSPECT_PAGES * sizeof(*hooks->suspects),
+			PROT_READ | PROT_WRITE, (void **)&hooks->suspects);
 	if (err)
 		return err;
 	err = map_array(object->maps.slab_list, SLABS_LISTED * sizeof(*hooks->slab_list),
@@ -297,7 +297,7 @@ struct state *hooks__state(const struct hooks *hooks)
 	return &hooks->object->bss->state;
 }
 
-const uint64_t *hooks__suspects(const struct hooks *hooks)
+uint64_t *hooks__suspects(const struct hooks *hooks)
 {
 	return hooks->suspects;
 }

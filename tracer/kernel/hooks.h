@@ -49,8 +49,8 @@ int hooks__attach_fault_list(struct hooks **ret_hooks);
 
 /* The memory shared with the kernel side; lives as long as hooks. */
 struct state *hooks__state(const struct hooks *hooks);
-/* The suspects map as an array of SUSPECT_PAGES. */
-const uint64_t *hooks__suspects(const struct hooks *hooks);
+/* The suspects map as an array of SUSPECT_PAGES, which user space may put in order. */
+uint64_t *hooks__suspects(const struct hooks *hooks);
 /* The differences map as an array of DIFFERENCES. */
 const struct difference *hooks__differences(const struct hooks *hooks);
 /* The map slab_list as an array of SLABS_LISTED. */
