@@ -296,7 +296,7 @@ struct state { /* shared memory between both sides: the BPF object's .bss */
 	__u32 lazily_freed; /* memory may be taken away at any time: MADV_FREE */
 	__u32 whole;  /* the checkpoint is one for rollbacks: of the whole process, by user space */
 	__u32 pinned; /* memory may be written unnoticed: pages that the kernel holds on to */
-	__u32 quiet;  /* restores have nothing to write: the target need not stand still */
+	__u32 quiet;  /* a restore compares first, and only then holds the target, if it must */
 	__u32 padding;
 };
 _Static_assert(sizeof(struct state) == 1384, "struct state crosses the border");

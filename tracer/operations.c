@@ -22,6 +22,7 @@ enum {
 	RESTARTS = 97,     /* of one copy, because mappings changed between its polls */
 	IDLE_POLLS = 23,   /* of a target that is stepped, which bring the copy no further */
 	QUIET_PAGES = 256, /* to compare more takes longer than to hold the target */
+	QUIET_CHUNKS = 256,
 	POLL_TIMEOUT_NS = 2000000000, /* a request whose client does not poll for so long */
 };
 
@@ -213,8 +214,7 @@ static int hold_and_copy(struct operations *operations)
 	return 0;
 }
 
-/* Where BPF may not write, the target is held for a restore, unless the last one had nothing to
- * write. Then this one may have nothing, too, which is seen without that. */
+/* Where BPF may not write, the target is held for a restore, unless that compares first. */
 static bool is_held(const struct operations *operations)
 {
 	const struct state *state = operations->state;
@@ -239,21 +239,46 @@ static void operate_held(struct operations *operations)
 	finish(operations);
 }
 
-/* The restore has something to write, after all: it begins anew. */
-static void hold_after_all(struct operations *operations)
+/* The restore begins anew, with the target held from before the comparison. */
+static void hold_first(struct operations *operations)
 {
 	operations->state->quiet = 0;
 	operations->state->operation.phase = PHASE_PREPARING;
 	operate_held(operations);
 }
 
-/* Does the restore, for which the target is not held, visit pages that are dirty, or many? */
-static bool is_busy(const struct operations *operations)
+/* A restore that has found something to write while the target was not held. Returns whether it
+ * can go on; if not, it is done. */
+static bool hold_after_all(struct operations *operations)
+{
+	if (!target__hold_in_poll(operations->target) && operations->target->held)
+		return true;
+	hold_first(operations);
+	return false;
+}
+
+/* Does the restore, for which the target is not held, compare so much that the target would no
+ * longer wait for the end? */
+static bool is_long(const struct operations *operations)
 {
 	const struct state *state = operations->state;
 
 	return state->operation.kind == OPERATION_RESTORE && !operations->restore_in_bpf &&
-	       (state->listed || state->visits > QUIET_PAGES);
+	       (state->visits > QUIET_PAGES ||
+		snapshot__chunk_count(operations->snapshot) > QUIET_CHUNKS);
+}
+
+/* A restore where BPF may not write. If the target waits in its poll, it is held there at once. If
+ * it does not, it would have to be stepped to one: the next poll compares first. */
+static bool compares_first(const struct operations *operations)
+{
+	const struct state *state = operations->state;
+
+	if (state->operation.threads > 1)
+		return false;
+	return state->quiet ||
+	       (!__atomic_load_n(&state->waiting, __ATOMIC_SEQ_CST) && !state->waits_to_skip &&
+		!snapshot__uses_list(operations->snapshot));
 }
 
 /* Can it be done at all? */
@@ -287,8 +312,8 @@ static void operate_free(struct operations *operations)
 	err = look_at_target(operations);
 	if (err)
 		goto out;
-	if (is_busy(operations)) {
-		hold_after_all(operations);
+	if (is_long(operations)) {
+		hold_first(operations);
 		return;
 	}
 	err = make_ready(operations);
@@ -316,8 +341,8 @@ static void prepare(struct operations *operations)
 	}
 	if (operation->kind == OPERATION_CHECKPOINT)
 		snapshot__watch(operations->snapshot, operations->target);
-	if (operation->threads > 1)
-		operations->state->quiet = 0;
+	else if (operation->kind == OPERATION_RESTORE)
+		operations->state->quiet = compares_first(operations);
 	if (is_held(operations))
 		operate_held(operations);
 	else
@@ -424,10 +449,9 @@ static void finish(struct operations *operations)
 	if (operation->phase != PHASE_COPIED)
 		return; /* an exec has overtaken it, or it is done */
 	if (restore && !operations->restore_in_bpf && !operations->target->held &&
-	    snapshot__is_due(operations->snapshot, operations->target)) {
-		hold_after_all(operations);
+	    snapshot__is_due(operations->snapshot, operations->target) &&
+	    !hold_after_all(operations))
 		return;
-	}
 	err = repair(operations, &result);
 	tally(operations, &result, &row);
 	if (snapshot__is_left(operations->snapshot))

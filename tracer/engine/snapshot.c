@@ -107,6 +107,16 @@ size_t snapshot__range_count(const struct snapshot *snapshot)
 	return count;
 }
 
+bool snapshot__uses_list(const struct snapshot *snapshot)
+{
+	return snapshot->pages->dirty.way == DIRTY_FAULTS;
+}
+
+uint64_t snapshot__chunk_count(const struct snapshot *snapshot)
+{
+	return chunk_engine__chunks(&snapshot->chunks->ranges);
+}
+
 /* Splits what is wanted between both engines. */
 static int sort(const struct snapshot *snapshot, const struct intervals *wanted,
 		struct intervals *ret_small, struct intervals *ret_large)
@@ -306,22 +316,16 @@ bool snapshot__is_due(const struct snapshot *snapshot, struct target *target)
 }
 
 /* Before the target's memory is read or written. */
-static int hold(struct target *target)
+static int hold(const struct snapshot *snapshot, struct target *target)
 {
-	int err = target__hold(target);
+	int err = snapshot->state->operation.kind == OPERATION_RESTORE
+			  ? fault__pass("restore", target->pid)
+			  : 0;
 
-	return err ? err : fault__pass("repair", target->pid);
-}
-
-/* Before what is left is moved. */
-static int look_again(struct snapshot *snapshot, struct target *target)
-{
-	int err = target__look_again(target);
-
-	if (err || snapshot->state->operation.kind != OPERATION_RESTORE ||
-	    !snapshot__is_due(snapshot, target))
+	if (err)
 		return err;
-	return fault__pass("restore", target->pid);
+	err = target__hold(target);
+	return err ? err : fault__pass("repair", target->pid);
 }
 
 int snapshot__repair(struct snapshot *snapshot, struct target *target,
@@ -336,10 +340,10 @@ int snapshot__repair(struct snapshot *snapshot, struct target *target,
 	if (err)
 		return err;
 	if (snapshot__is_left(snapshot))
-		err = look_again(snapshot, target);
+		err = target__look_again(target);
 	for (int i = 0; !err && (engine = next(snapshot, &i));) {
 		if (engine->ops->is_left(engine, target))
-			err = hold(target);
+			err = hold(snapshot, target);
 		if (!err)
 			err = engine->ops->repair(engine, target, ret_result);
 	}

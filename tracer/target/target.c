@@ -221,6 +221,24 @@ int target__finish_poll(struct target *target)
 	return err;
 }
 
+int target__hold_in_poll(struct target *target)
+{
+	struct state *state = target->state;
+	int err = freeze__interrupt(target->freeze, target->pid);
+
+	if (err) {
+		freeze__release(target->freeze);
+		return err;
+	}
+	/* this ends the wait */
+	__atomic_store_n(&state->operation.phase, PHASE_PREPARING, __ATOMIC_SEQ_CST);
+	err = target__stop(target, 0);
+	if (err || __atomic_load_n(&state->resumed, __ATOMIC_SEQ_CST))
+		return err;
+	__atomic_store_n(&state->operation.phase, PHASE_COPIED, __ATOMIC_SEQ_CST);
+	return set_held(target);
+}
+
 int target__step(struct target *target)
 {
 	struct operation *operation = &target->state->operation;

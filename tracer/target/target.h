@@ -90,6 +90,11 @@ int target__stop_in_poll(struct target *target);
  * copied, the target is held. 0 or as above. */
 int target__finish_poll(struct target *target);
 
+/* Makes a target stand still that waits for its answer, in the poll that has copied: it is held at
+ * the end of that poll, and has executed nothing since the copy. If it no longer waits there, it
+ * stands still somewhere, is not held, and the phase is PREPARING. 0 or as above. */
+int target__hold_in_poll(struct target *target);
+
 /* Lets the thread that asked, which stands still, run to the end of its next poll: the target is
  * then held. 0, or -errno as freeze__step_to_poll(). */
 int target__step(struct target *target);
