@@ -422,6 +422,23 @@ static void test_status(void)
 	(void)prctl(PR_SET_NAME, "procfs_test", 0, 0, 0);
 }
 
+static void test_fields(void)
+{
+	struct procfs_fields fields = {.name = "untouched"};
+	uint64_t threads = 0;
+
+	(void)prctl(PR_SET_NAME, "a) S (b 1 2", 0, 0, 0);
+	must(procfs__status_u64(0, "Threads", &threads));
+	tap__equal(procfs__fields(0, "stat", &fields), 0, "the fields of stat");
+	tap__equal_string(fields.name, "a) S (b 1 2", "the name, whatever it has");
+	tap__ok(fields.items[3] == 'R' && fields.items[4] == (uint64_t)getppid() &&
+			fields.items[20] == threads && fields.items[52] == 0,
+		"the state, the parent, the number of threads, and the exit code");
+	(void)prctl(PR_SET_NAME, "procfs_test", 0, 0, 0);
+	tap__ok(procfs__fields(getpid(), "status", &fields) == -EBADMSG && fields.name[0] == 'a',
+		"another file is refused, and nothing is touched");
+}
+
 /* ---- files and links ---- */
 
 static void test_files(void)
@@ -460,7 +477,7 @@ int main(int argc, char **argv)
 		return 2;
 	}
 	page_bytes = (size_t)sysconf(_SC_PAGESIZE);
-	tap__plan(75);
+	tap__plan(79);
 	test_parse_good();
 	test_parse_bad();
 	test_parse_cut();
@@ -473,6 +490,7 @@ int main(int argc, char **argv)
 	test_kernel_thread();
 	test_threads();
 	test_status();
+	test_fields();
 	test_files();
 	return tap__done();
 }

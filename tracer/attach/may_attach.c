@@ -9,28 +9,11 @@
 #include <fcntl.h>
 #include <stdbool.h>
 #include <stdint.h>
-#include <stdio.h>
-#include <string.h>
 #include <unistd.h>
 #include "base/procfs.h"
 #include "target/reason.h"
 
 enum { KERNEL_THREAD = 0x200000 }; /* PF_KTHREAD of include/linux/sched.h */
-
-/* Its state letter and its flags, from /proc/PID/stat. */
-static int read_stat(pid_t pid, char *ret_state, unsigned int *ret_flags)
-{
-	char text[1024], *close;
-	ssize_t length = procfs__read(pid, "stat", text, sizeof(text) - 1);
-
-	if (length < 0)
-		return (int)length;
-	text[length] = '\0';
-	close = strrchr(text, ')'); /* its name may have one, too */
-	if (!close || sscanf(close + 1, " %c %*d %*d %*d %*d %*d %u", ret_state, ret_flags) != 2)
-		return -EBADMSG;
-	return 0;
-}
 
 /* Does the kernel let us trace it, as far as can be seen without tracing it? */
 static int check_access(pid_t pid)
@@ -92,9 +75,8 @@ int may_attach__refusal(pid_t pid)
 
 int may_attach__check(pid_t pid)
 {
+	struct procfs_fields fields;
 	uint64_t process, tracer;
-	unsigned int flags;
-	char state;
 	int err = procfs__status_u64(pid, "Tgid", &process);
 
 	if (err)
@@ -103,15 +85,15 @@ int may_attach__check(pid_t pid)
 		return -REASON_SELF;
 	if (process != (uint64_t)pid)
 		return -REASON_NOT_A_PROCESS;
-	err = read_stat(pid, &state, &flags);
+	err = procfs__fields(pid, "stat", &fields);
 	if (err)
 		return err;
 	err = procfs__status_u64(pid, "TracerPid", &tracer);
 	if (err)
 		return err;
-	if (flags & KERNEL_THREAD)
+	if (fields.items[9] & KERNEL_THREAD)
 		return -REASON_KERNEL_THREAD;
-	if (state == 'Z') {
+	if (fields.items[3] == 'Z') {
 		struct stat tasks;
 
 		return !procfs__stat(pid, "task", &tasks) && tasks.st_nlink > 3

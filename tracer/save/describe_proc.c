@@ -18,28 +18,12 @@
 #include "image/registrations.h"
 #include "save/describe.h"
 
-/* ret_fields: number n of stat, as proc(5) counts from 1, in element n. */
-static int read_stat(pid_t pid, uint64_t ret_fields[53])
-{
-	char text[4096], *at;
-	ssize_t length = procfs__read(pid, "stat", text, sizeof(text) - 1);
-
-	if (length < 0)
-		return (int)length;
-	text[length] = '\0';
-	at = strrchr(text, ')'); /* the name may hold anything */
-	for (int n = 3; n < 53; n++) {
-		at = at ? strchr(at, ' ') : NULL;
-		ret_fields[n] = at ? strtoull(++at, NULL, 10) : 0;
-	}
-	return 0;
-}
-
 static int read_numbers(pid_t pid, struct image_process *process)
 {
-	uint64_t stat[53];
+	struct procfs_fields fields;
+	const uint64_t *stat = fields.items;
 	char text[16] = "";
-	int err = read_stat(pid, stat);
+	int err = procfs__fields(pid, "stat", &fields);
 
 	if (err)
 		return err;

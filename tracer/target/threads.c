@@ -5,7 +5,6 @@
 #include "target/threads.h"
 
 #include <errno.h>
-#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -28,28 +27,17 @@ int threads__alone(pid_t pid, struct threads *ret_threads)
 
 int threads__read_one(pid_t pid, pid_t tid, struct thread *ret_thread, bool *ret_counts)
 {
-	char name[40], text[1024], *open, *close;
-	unsigned int flags;
-	uint64_t start;
-	ssize_t length;
+	struct procfs_fields fields;
+	char file[40];
+	int err;
 
-	snprintf(name, sizeof(name), "task/%d/stat", tid);
-	length = procfs__read(pid, name, text, sizeof(text) - 1);
-	if (length < 0)
-		return (int)length;
-	text[length] = '\0';
-	open = strchr(text, '(');
-	close = strrchr(text, ')'); /* a name may have one, too */
-	if (!open || !close || close < open ||
-	    sscanf(close + 1,
-		   " %*c %*d %*d %*d %*d %*d %u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %*d %*d "
-		   "%" SCNu64,
-		   &flags, &start) != 2)
-		return -EBADMSG;
-	*close = '\0';
-	*ret_thread = (struct thread){.tid = tid, .start = tid == pid ? 0 : start};
-	snprintf(ret_thread->name, sizeof(ret_thread->name), "%s", open + 1);
-	*ret_counts = !(flags & (ENDING | IO_WORKER | USER_WORKER));
+	snprintf(file, sizeof(file), "task/%d/stat", tid);
+	err = procfs__fields(pid, file, &fields);
+	if (err)
+		return err;
+	*ret_thread = (struct thread){.tid = tid, .start = tid == pid ? 0 : fields.items[22]};
+	snprintf(ret_thread->name, sizeof(ret_thread->name), "%.15s", fields.name);
+	*ret_counts = !(fields.items[9] & (ENDING | IO_WORKER | USER_WORKER));
 	return 0;
 }
 

@@ -327,31 +327,45 @@ static bool is_alive(int maps_fd)
 	return read_at(maps_fd, &byte, 1, 0) == 1;
 }
 
+/* "PID (NAME) STATE PPID ...": the name may hold anything, a parenthesis too. */
+int procfs__fields(pid_t pid, const char *file, struct procfs_fields *ret)
+{
+	struct procfs_fields fields = {.name = ""};
+	char text[2048], *name, *at;
+	ssize_t length = procfs__read(pid, file, text, sizeof(text) - 1);
+
+	if (length < 0)
+		return (int)length;
+	text[length] = '\0';
+	name = strchr(text, '(');
+	at = strrchr(text, ')');
+	if (!name || !at || at < name)
+		return -EBADMSG;
+	*at++ = '\0';
+	(void)snprintf(fields.name, sizeof(fields.name), "%s", name + 1);
+	for (int number = 3; number < PROCFS_FIELDS; number++) {
+		if (*at != ' ')
+			return -EBADMSG;
+		at++;
+		if (number == 3)
+			fields.items[number] = (unsigned char)*at++;
+		else
+			fields.items[number] = strtoull(at, &at, 10);
+	}
+	*ret = fields;
+	return 0;
+}
+
 /* A process has no memory: 0 if it is a kernel thread, -ESRCH if it is dead. */
 static int check_memoryless(pid_t pid)
 {
 	const uint64_t pf_kthread = 0x00200000; /* include/linux/sched.h, since 2.6.27 */
-	uint64_t flags;
-	char *text = NULL;
-	const char *p;
-	int err;
+	struct procfs_fields fields;
+	int err = procfs__fields(pid, "stat", &fields);
 
-	err = read_file(pid, "stat", &text);
 	if (err)
-		goto out;
-	/* "PID (name) state ppid pgrp session tty tpgid flags ...": the name may hold anything */
-	err = -EBADMSG;
-	p = strrchr(text, ')');
-	for (int field = 0; p && field < 7; field++) {
-		p = strchr(p, ' ');
-		p = p ? p + 1 : NULL;
-	}
-	if (!p || take_number(&p, 10, UINT64_MAX, &flags))
-		goto out;
-	err = flags & pf_kthread ? 0 : -ESRCH;
-out:
-	free(text);
-	return err;
+		return err;
+	return fields.items[9] & pf_kthread ? 0 : -ESRCH;
 }
 
 /* The complete text of a maps file; -EAGAIN if the process execs all the time. */

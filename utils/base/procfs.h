@@ -84,6 +84,18 @@ char *procfs__map_file(const struct mapping *mapping, char name[PROCFS_MAP_FILE_
  */
 int procfs__threads(pid_t pid, pid_t **ret_tids, size_t *ret_count);
 
+enum { PROCFS_FIELDS = 53 };
+
+struct procfs_fields {
+	char name[64];
+	/* By their numbers in proc_pid_stat(5), from 3 on; that of the state is its letter. */
+	uint64_t items[PROCFS_FIELDS];
+};
+
+/* Reads /proc/PID/FILE: "stat", or that of a thread. pid 0 means the caller. Returns 0; -ESRCH;
+ * -EBADMSG; or another -errno. On failure *ret is untouched. */
+int procfs__fields(pid_t pid, const char *file, struct procfs_fields *ret);
+
 /*
  * One number of /proc/PID/status by its key, such as "VmHWM" (kB), "TracerPid" or "Threads".
  * pid 0 means the caller. Returns 0; -ESRCH; -ENOENT if there is no such key; -EBADMSG if its value
