@@ -11,6 +11,7 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <sched.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -32,8 +33,9 @@ static uint64_t find_lag(clockid_t id, uint64_t then_ns)
 	return then_ns > now_ns ? then_ns - now_ns : 0;
 }
 
-/* Adds the line of a clock to text. offsets: as timens_offsets has them. Returns 0 or -EBADMSG. */
-static int add_line(char text[TEXT_BYTES], const char *offsets, const struct lag *lag)
+/* Adds the line of a clock to text. offsets: as timens_offsets has them. Returns whether the clock is
+ * among them. */
+static bool add_line(char text[TEXT_BYTES], const char *offsets, const struct lag *lag)
 {
 	const char *line = strstr(offsets, lag->name);
 	const size_t length = strlen(text);
@@ -42,13 +44,13 @@ static int add_line(char text[TEXT_BYTES], const char *offsets, const struct lag
 	char *end;
 
 	if (!line)
-		return -EBADMSG;
+		return false;
 	seconds = strtoll(line + strlen(lag->name), &end, 10);
 	ns = (uint64_t)strtol(end, NULL, 10) + lag->ns % SECOND_NS; /* below two seconds */
 	seconds += (long long)(lag->ns / SECOND_NS + ns / SECOND_NS);
 	(void)snprintf(text + length, TEXT_BYTES - length, "%s %lld %" PRIu64 "\n", lag->name,
 		       seconds, ns % SECOND_NS);
-	return 0;
+	return true;
 }
 
 static int fail(struct clocks_failure *ret, enum clocks_reason reason, int err)
@@ -67,15 +69,20 @@ static int change_offsets(const struct lag lags[CLOCKS], struct clocks_failure *
 
 	if (fd < 0)
 		return fail(ret, CLOCKS_NOT_SUPPORTED, errno);
-	if (read(fd, offsets, sizeof(offsets) - 1) < 0)
+	if (read(fd, offsets, sizeof(offsets) - 1) < 0) {
 		err = fail(ret, CLOCKS_FAILED, errno);
-	for (size_t i = 0; i < CLOCKS && !err; i++) {
-		if (add_line(text, offsets, &lags[i]))
-			err = fail(ret, CLOCKS_FAILED, EBADMSG);
+		goto out;
+	}
+	for (size_t i = 0; i < CLOCKS; i++) {
+		if (!add_line(text, offsets, &lags[i])) {
+			err = fail(ret, CLOCKS_UNKNOWN, ENOTSUP);
+			goto out;
+		}
 	}
 	/* It takes all lines in one write, at its beginning, which pwrite(2) cannot reach. */
-	if (!err && (lseek(fd, 0, SEEK_SET) < 0 || write(fd, text, strlen(text)) < 0))
+	if (lseek(fd, 0, SEEK_SET) < 0 || write(fd, text, strlen(text)) < 0)
 		err = fail(ret, errno == ERANGE ? CLOCKS_OUT_OF_RANGE : CLOCKS_FAILED, errno);
+out:
 	(void)close(fd);
 	return err;
 }
@@ -131,6 +138,7 @@ const char *clocks__reason_text(enum clocks_reason reason)
 		[CLOCKS_NOT_SUPPORTED] =
 			"this kernel has no time namespaces, or /proc is not mounted",
 		[CLOCKS_OUT_OF_RANGE] = "no clock of Linux can be so far ahead",
+		[CLOCKS_UNKNOWN] = "this kernel shows its clocks in a form that is not known",
 		[CLOCKS_FAILED] = "it cannot get a clock of its own",
 	};
 

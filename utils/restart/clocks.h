@@ -16,6 +16,7 @@ enum clocks_reason {
 	CLOCKS_NEED_RIGHTS,   /* CAP_SYS_ADMIN, or CAP_SYS_TIME */
 	CLOCKS_NOT_SUPPORTED, /* a kernel without time namespaces, or no /proc */
 	CLOCKS_OUT_OF_RANGE,  /* the kernel takes such a clock for impossible */
+	CLOCKS_UNKNOWN,       /* a kernel that shows them in another form */
 	CLOCKS_FAILED,        /* another call failed */
 };
 
