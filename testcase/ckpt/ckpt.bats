@@ -525,6 +525,76 @@ ask_node()
 	done
 }
 
+@test 'brought back: inside a call that tells processor time' {
+	cat >timed.c <<-'C'
+		#include <signal.h>
+		#include <stdarg.h>
+		#include <stdio.h>
+		#include <sys/resource.h>
+		#include <sys/syscall.h>
+		#include <sys/time.h>
+		#include <time.h>
+		#include <unistd.h>
+
+		static volatile long wanted = -1;
+
+		/* libckpt's, too: the image is taken when the kernel has answered that call */
+		long syscall(long number, ...)
+		{
+			long a[6], result;
+			register long r10 __asm__("r10"), r8 __asm__("r8"), r9 __asm__("r9");
+			va_list args;
+
+			va_start(args, number);
+			for (int i = 0; i < 6; i++)
+				a[i] = va_arg(args, long);
+			va_end(args);
+			r10 = a[3];
+			r8 = a[4];
+			r9 = a[5];
+			__asm__ volatile("syscall"
+					 : "=a"(result)
+					 : "a"(number), "D"(a[0]), "S"(a[1]), "d"(a[2]), "r"(r10), "r"(r8), "r"(r9)
+					 : "rcx", "r11", "memory");
+			if (number == wanted) {
+				wanted = -1;
+				raise(SIGUSR2);
+			}
+			return result < 0 ? -1 : result;
+		}
+
+		int main(int argc, char **argv)
+		{
+			struct timespec now, next;
+			struct rusage usage, later;
+
+			(void)argv;
+			do
+				getrusage(RUSAGE_SELF, &usage);
+			while (usage.ru_utime.tv_sec * 1000000 + usage.ru_utime.tv_usec < 100000);
+			puts("ready");
+			fflush(stdout);
+			wanted = argc > 1 ? SYS_clock_gettime : SYS_getrusage;
+			clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &now);
+			clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &next);
+			getrusage(RUSAGE_SELF, &usage);
+			getrusage(RUSAGE_SELF, &later);
+			puts(now.tv_sec > next.tv_sec ||
+			     (now.tv_sec == next.tv_sec && now.tv_nsec > next.tv_nsec) ||
+			     timercmp(&usage.ru_utime, &later.ru_utime, >) ? "back" : "ok");
+		}
+	C
+	command -v cc >/dev/null || skip 'there is no compiler'
+	cc -O1 -w -D_GNU_SOURCE -rdynamic timed.c -o timed
+	for clock in '' clock; do
+		env "LD_PRELOAD=$BUILD/libckpt.so" CKPT_FILE="$dir/image" ./timed $clock >out
+		[ "$(cat out)" = "$(printf 'ready\nok')" ]
+		"$RESTART" image </dev/null
+		[ "$(cat out)" = "$(printf 'ready\nok')" ]
+		rm image
+	done
+}
+
 @test 'brought back: a program is told, by a variable and by a signal' {
 	scene "$WORK" told
 	scene "$WORK-no-pie" told

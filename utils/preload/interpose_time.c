@@ -11,6 +11,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "libckpt/ckpt.h"
 #include "libckpt/cpu_time.h"
 #include "preload/next.h"
 
@@ -29,13 +30,19 @@ static int64_t not_negative(int64_t ns)
 	return ns > 0 ? ns : 0;
 }
 
-static int tell(clockid_t id, const struct cpu_time *past, struct timespec *now)
+/* What the kernel says and what is past must be of one life: an image may be taken in between, and
+ * the sum is then made anew in the process that was brought back. */
+static int tell(clockid_t id, const volatile struct cpu_time *past, struct timespec *now)
 {
+	unsigned int life;
 	int64_t ns;
 
-	if (syscall(SYS_clock_gettime, id, now) < 0)
-		return -1;
-	ns = not_negative((int64_t)now->tv_sec * SECOND_NS + now->tv_nsec + past->all);
+	do {
+		life = libckpt_restarts;
+		if (syscall(SYS_clock_gettime, id, now) < 0)
+			return -1;
+		ns = not_negative((int64_t)now->tv_sec * SECOND_NS + now->tv_nsec + past->all);
+	} while (life != libckpt_restarts);
 	*now = (struct timespec){ns / SECOND_NS, ns % SECOND_NS};
 	return 0;
 }
@@ -68,16 +75,20 @@ static void add(struct timeval *time, int64_t past_ns)
 
 EXPORTED int getrusage(__rusage_who_t who, struct rusage *usage)
 {
-	const struct cpu_time *past = who == RUSAGE_SELF     ? cpu_time__of_process()
-				      : who == RUSAGE_THREAD ? cpu_time__of_thread()
-							     : NULL;
+	const volatile struct cpu_time *past = who == RUSAGE_SELF     ? cpu_time__of_process()
+					       : who == RUSAGE_THREAD ? cpu_time__of_thread()
+								      : NULL;
+	unsigned int life;
 
-	if (syscall(SYS_getrusage, who, usage) < 0)
-		return -1;
-	if (past) {
-		add(&usage->ru_utime, past->user);
-		add(&usage->ru_stime, past->system);
-	}
+	do {
+		life = libckpt_restarts;
+		if (syscall(SYS_getrusage, who, usage) < 0)
+			return -1;
+		if (past) {
+			add(&usage->ru_utime, past->user);
+			add(&usage->ru_stime, past->system);
+		}
+	} while (life != libckpt_restarts);
 	return 0;
 }
 
