@@ -33,8 +33,8 @@ static uint64_t find_lag(clockid_t id, uint64_t then_ns)
 	return then_ns > now_ns ? then_ns - now_ns : 0;
 }
 
-/* Adds the line of a clock to text. offsets: as timens_offsets has them. Returns whether the clock is
- * among them. */
+/* Adds the line of a clock to text. offsets: as timens_offsets has them. Returns whether they have
+ * that clock. */
 static bool add_line(char text[TEXT_BYTES], const char *offsets, const struct lag *lag)
 {
 	const char *line = strstr(offsets, lag->name);
