@@ -6,7 +6,6 @@
 
 #include <argp.h>
 #include <errno.h>
-#include <inttypes.h>
 #include <limits.h>
 #include <poll.h>
 #include <signal.h>
@@ -25,6 +24,7 @@
 #include "base/parse.h"
 #include "base/progress.h"
 #include "base/text.h"
+#include "ctl/show.h"
 #include "ctl/show_diff.h"
 #include "ctl/starting.h"
 #include "target/reason.h"
@@ -367,157 +367,12 @@ static char *hear(int fd, const char *what)
 	return NULL;
 }
 
-/* ---- for people ---- */
-
-static uint64_t number_of(const char *answer, const char *name)
+static void tell_refusal(const char *op, const char *answer)
 {
-	uint64_t number = 0;
+	char error[TEXT_MAX];
 
-	(void)json_object__number(answer, name, &number);
-	return number;
-}
-
-static const char *text_of(const char *answer, const char *name)
-{
-	static char text[TEXT_MAX];
-
-	(void)json_object__text(answer, name, text, sizeof(text));
-	return text;
-}
-
-/* "1 thread", "2 threads" */
-static void put_count(uint64_t count, const char *what)
-{
-	(void)printf(", %" PRIu64 " %s%s", count, what, count == 1 ? "" : "s");
-}
-
-/* What a checkpoint and a rollback have in common, without the end of the line. */
-static void show_result(const char *answer, const char *what)
-{
-	char size[TEXT_SIZE_BYTES];
-
-	(void)printf("%s %s: ", what, text_of(answer, "name"));
-	(void)printf("%s", text__size(number_of(answer, "bytes"), size));
-	put_count(number_of(answer, "pages"), "page");
-	put_count(number_of(answer, "threads"), "thread");
-	(void)printf(", stopped for %.3f ms", (double)number_of(answer, "stop_ns") / 1e6);
-}
-
-static void show_checkpoint(const char *answer)
-{
-	show_result(answer, "checkpoint");
-	(void)printf("\n");
-	for (const char *item = json_object__items(answer, "left_alone"); item;
-	     item = json_object__next(item))
-		log__info("left alone: %s, %" PRIu64 " bytes", text_of(item, "path"),
-			  number_of(item, "bytes"));
-}
-
-/* One line for all descriptors that the rollback has left different. */
-static void warn_of_files(const char *answer)
-{
-	char *text = NULL;
-	size_t size, count = 0;
-	FILE *out = open_memstream(&text, &size);
-
-	for (const char *item = json_object__items(answer, "files"); out && item;
-	     item = json_object__next(item)) {
-		char state[32], name[256];
-
-		(void)json_object__text(item, "state", state, sizeof(state));
-		if (!strcmp(state, "closed by the rollback"))
-			continue;
-		(void)fprintf(out, "%s%" PRIu64 " %s", count++ ? ", " : "", number_of(item, "fd"),
-			      state);
-		if (json_object__text(item, "name", name, sizeof(name)))
-			(void)fprintf(out, " (%s)", name);
-	}
-	if (out && number_of(answer, "more_files"))
-		(void)fprintf(out, " and %" PRIu64 " more", number_of(answer, "more_files"));
-	if (out && !fclose(out) && count)
-		log__warn("descriptors are not rolled back, and have changed since: %s", text);
-	free(text);
-}
-
-static void show_rollback(const char *answer)
-{
-	static const struct {
-		const char *name, *what, *how;
-	} changes[] = {
-		{"ended", "thread", "ended"},
-		{"unmapped", "mapping", "taken away"},
-		{"mapped", "mapping", "made again"},
-	};
-
-	show_result(answer, "rolled back to");
-	for (size_t i = 0; i < sizeof(changes) / sizeof(*changes); i++) {
-		uint64_t count = number_of(answer, changes[i].name);
-
-		if (!count)
-			continue;
-		put_count(count, changes[i].what);
-		(void)printf(" %s", changes[i].how);
-	}
-	(void)printf("\n");
-	(void)fflush(stdout);
-	warn_of_files(answer);
-}
-
-static void show_save(const char *answer)
-{
-	char size[TEXT_SIZE_BYTES];
-
-	(void)printf("saved %s: ", text_of(answer, "file"));
-	(void)printf("%s", text__size(number_of(answer, "bytes"), size));
-	put_count(number_of(answer, "pages"), "page");
-	put_count(number_of(answer, "threads"), "thread");
-	(void)printf(", stopped for %.3f ms\n", (double)number_of(answer, "stop_ns") / 1e6);
-}
-
-static void show_list(const char *answer)
-{
-	char time[TEXT_TIME_BYTES], size[TEXT_SIZE_BYTES];
-	const char *item = json_object__items(answer, "checkpoints");
-
-	(void)printf("%-20s %-20s %10s %10s %8s\n", "NAME", "TIME", "PAGES", "OWN", "THREADS");
-	for (; item; item = json_object__next(item))
-		(void)printf("%-20s %-20s %10" PRIu64 " %10s %8" PRIu64 "\n", text_of(item, "name"),
-			     text__time(number_of(item, "time_ns"), time), number_of(item, "pages"),
-			     text__size(number_of(item, "own_bytes"), size),
-			     number_of(item, "threads"));
-}
-
-static void show_status(const char *answer)
-{
-	char size[TEXT_SIZE_BYTES];
-
-	(void)printf("process:      %" PRIu64 "%s\n", number_of(answer, "pid"),
-		     json_object__is_true(answer, "stopped") ? ", stopped: a rollback broke off"
-							     : "");
-	(void)printf("tracking:     %s\n", text_of(answer, "tracking"));
-	(void)printf("checkpoints:  %" PRIu64 ", %s\n", number_of(answer, "checkpoints"),
-		     text__size(number_of(answer, "store_bytes"), size));
-	(void)printf("rollbacks:    %" PRIu64 "\n", number_of(answer, "rollbacks"));
-}
-
-static void show(const struct request *request, const char *answer)
-{
-	static const struct {
-		const char *op;
-		void (*show)(const char *answer);
-	} ways[] = {
-		{"checkpoint", show_checkpoint},
-		{"rollback", show_rollback},
-		{"diff", show_diff__table},
-		{"save", show_save},
-		{"list", show_list},
-		{"status", show_status},
-	};
-
-	for (size_t i = 0; i < sizeof(ways) / sizeof(*ways); i++) {
-		if (!strcmp(ways[i].op, request->word[0]))
-			ways[i].show(answer);
-	}
+	(void)json_object__text(answer, "error", error, sizeof(error));
+	log__error("%s: %s", op, error);
 }
 
 int ctl__main(int argc, char **argv)
@@ -550,9 +405,9 @@ int ctl__main(int argc, char **argv)
 	else if (!status && request.map)
 		status = show_diff__map(answer, request.map) ? EXIT_REFUSED : 0;
 	else if (!status)
-		show(&request, answer);
+		show__answer(request.word[0], answer);
 	else
-		log__error("%s: %s", request.word[0], text_of(answer, "error"));
+		tell_refusal(request.word[0], answer);
 	free(answer);
 	return fflush(stdout) || ferror(stdout) ? EXIT_REFUSED : status;
 }

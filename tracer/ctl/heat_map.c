@@ -15,14 +15,6 @@ enum { TEXT_COLUMNS = 64, TEXT_CELLS = 2048 };
 
 /* ---- reading ---- */
 
-static uint64_t number_of(const char *object, const char *name)
-{
-	uint64_t number = 0;
-
-	(void)json_object__number(object, name, &number);
-	return number;
-}
-
 static uint8_t level_of(char letter)
 {
 	if (letter >= 'A' && letter <= 'Z')
@@ -45,7 +37,8 @@ static void make_printable(char *text)
 static int read_block(const char *item, struct heat_block *block)
 {
 	char name[64] = "", state[8] = "", size[TEXT_SIZE_BYTES], changed[TEXT_SIZE_BYTES];
-	const uint64_t start = number_of(item, "start"), bytes = number_of(item, "end") - start;
+	const uint64_t start = json_object__number_or_0(item, "start"),
+		       bytes = json_object__number_or_0(item, "end") - start;
 	const size_t room = strlen(item) + 1;
 	char *cells = malloc(room);
 
@@ -58,10 +51,11 @@ static int read_block(const char *item, struct heat_block *block)
 	for (size_t i = 0; i < block->count; i++)
 		cells[i] = (char)level_of(cells[i]);
 	block->cells = (uint8_t *)cells;
-	(void)snprintf(
-		block->label, sizeof(block->label), "%" PRIx64 "  %s  %s, changed: %s%s%s", start,
-		name, text__size(bytes, size), text__size(number_of(item, "bytes"), changed),
-		strcmp(state, "same") != 0 ? ", " : "", strcmp(state, "same") != 0 ? state : "");
+	(void)snprintf(block->label, sizeof(block->label), "%" PRIx64 "  %s  %s, changed: %s%s%s",
+		       start, name, text__size(bytes, size),
+		       text__size(json_object__number_or_0(item, "bytes"), changed),
+		       strcmp(state, "same") != 0 ? ", " : "",
+		       strcmp(state, "same") != 0 ? state : "");
 	make_printable(block->label);
 	return 0;
 }
@@ -89,7 +83,7 @@ static int read_blocks(const char *answer, struct heat_map *map)
 		if (!larger)
 			return -ENOMEM;
 		map->blocks = larger;
-		if (number_of(item, "bytes")) {
+		if (json_object__number_or_0(item, "bytes")) {
 			quiet = 0;
 			larger[map->count] = (struct heat_block){.count = 0};
 			err = read_block(item, &larger[map->count]);
@@ -100,7 +94,8 @@ static int read_blocks(const char *answer, struct heat_map *map)
 			larger[map->count++] = (struct heat_block){.count = 0};
 			quiet_bytes = 0;
 		}
-		quiet_bytes += number_of(item, "end") - number_of(item, "start");
+		quiet_bytes += json_object__number_or_0(item, "end") -
+			       json_object__number_or_0(item, "start");
 		label_quiet(&larger[map->count - 1], ++quiet, quiet_bytes);
 	}
 	return err;
@@ -119,10 +114,11 @@ int heat_map__read(const char *answer, struct heat_map *ret)
 	(void)json_object__text(answer, "from", from, sizeof(from));
 	(void)snprintf(map.title, sizeof(map.title), "from %s to %s: %s in %" PRIu64 " pages", from,
 		       json_object__text(answer, "to", to, sizeof(to)) ? to : "now",
-		       text__size(number_of(answer, "bytes"), size), number_of(answer, "pages"));
+		       text__size(json_object__number_or_0(answer, "bytes"), size),
+		       json_object__number_or_0(answer, "pages"));
 	(void)snprintf(map.legend, sizeof(map.legend),
 		       "one cell: %s; colour: how much of it has changed",
-		       text__size(number_of(answer, "cell_bytes"), size));
+		       text__size(json_object__number_or_0(answer, "cell_bytes"), size));
 	*ret = map;
 	return 0;
 }

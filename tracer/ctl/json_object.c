@@ -114,7 +114,7 @@ bool json_object__number(const char *object, const char *name, uint64_t *ret_num
 	return true;
 }
 
-/* Writes a character as UTF-8: at most 4 bytes. Returns their number. */
+/* Writes a character as UTF-8: at most 3 bytes. Returns their number. */
 static size_t encode(uint32_t c, char bytes[4])
 {
 	if (c < 0x80) {
@@ -152,6 +152,14 @@ static uint32_t unescape(const char *at, size_t *ret_length)
 		return 'u';
 	*ret_length = 5;
 	return c;
+}
+
+uint64_t json_object__number_or_0(const char *object, const char *name)
+{
+	uint64_t number = 0;
+
+	(void)json_object__number(object, name, &number);
+	return number;
 }
 
 bool json_object__text(const char *object, const char *name, char *ret_text, size_t size)

@@ -22,6 +22,9 @@ bool json_object__is_true(const char *object, const char *name);
  * none. */
 bool json_object__number(const char *object, const char *name, uint64_t *ret_number);
 
+/* The same; 0 if there is none. */
+uint64_t json_object__number_or_0(const char *object, const char *name);
+
 /* The member of that name, a string, without escapes, cut at size - 1 bytes. False, and ret_text
  * empty, if there is none. */
 bool json_object__text(const char *object, const char *name, char *ret_text, size_t size);

@@ -15,14 +15,6 @@
 
 enum { RANGES_SHOWN = 8 }; /* of each mapping */
 
-static uint64_t number_of(const char *object, const char *name)
-{
-	uint64_t number = 0;
-
-	(void)json_object__number(object, name, &number);
-	return number;
-}
-
 static void put_name(const char *object, const char *name)
 {
 	char text[256];
@@ -38,11 +30,13 @@ static const char *show_ranges(const char *range, uint64_t end)
 	char size[TEXT_SIZE_BYTES];
 	size_t count = 0;
 
-	for (; range && number_of(range, "start") < end; range = json_object__next(range)) {
+	for (; range && json_object__number_or_0(range, "start") < end;
+	     range = json_object__next(range)) {
 		if (++count > RANGES_SHOWN)
 			continue;
-		(void)printf("  %-14" PRIx64 " %10s %10s %8s  ", number_of(range, "start"), "",
-			     text__size(number_of(range, "bytes"), size), "");
+		(void)printf("  %-14" PRIx64 " %10s %10s %8s  ",
+			     json_object__number_or_0(range, "start"), "",
+			     text__size(json_object__number_or_0(range, "bytes"), size), "");
 		put_name(range, "symbol");
 		(void)putchar('\n');
 	}
@@ -54,11 +48,12 @@ static const char *show_ranges(const char *range, uint64_t end)
 static void show_mapping(const char *item)
 {
 	char size[TEXT_SIZE_BYTES], changed[TEXT_SIZE_BYTES], state[8];
-	const uint64_t start = number_of(item, "start");
+	const uint64_t start = json_object__number_or_0(item, "start");
 
 	(void)printf("%-16" PRIx64 " %10s %10s %8" PRIu64 "  ", start,
-		     text__size(number_of(item, "end") - start, size),
-		     text__size(number_of(item, "bytes"), changed), number_of(item, "pages"));
+		     text__size(json_object__number_or_0(item, "end") - start, size),
+		     text__size(json_object__number_or_0(item, "bytes"), changed),
+		     json_object__number_or_0(item, "pages"));
 	put_name(item, "name");
 	if (json_object__text(item, "state", state, sizeof(state)) && strcmp(state, "same") != 0)
 		(void)printf(" (%s)", state);
@@ -76,16 +71,17 @@ void show_diff__table(const char *answer)
 		char state[8] = "same";
 
 		(void)json_object__text(item, "state", state, sizeof(state));
-		if (!number_of(item, "bytes") && !strcmp(state, "same"))
+		if (!json_object__number_or_0(item, "bytes") && !strcmp(state, "same"))
 			continue;
 		show_mapping(item);
-		range = show_ranges(range, number_of(item, "end"));
+		range = show_ranges(range, json_object__number_or_0(item, "end"));
 	}
 	(void)printf("%-16s %10s %10s %8" PRIu64 "\n", "all", "",
-		     text__size(number_of(answer, "bytes"), size), number_of(answer, "pages"));
-	if (number_of(answer, "more_ranges"))
+		     text__size(json_object__number_or_0(answer, "bytes"), size),
+		     json_object__number_or_0(answer, "pages"));
+	if (json_object__number_or_0(answer, "more_ranges"))
 		(void)printf("%" PRIu64 " more ranges are counted, but not listed\n",
-			     number_of(answer, "more_ranges"));
+			     json_object__number_or_0(answer, "more_ranges"));
 }
 
 static bool ends_in(const char *path, const char *suffix)

@@ -1,0 +1,162 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * See show.h.
+ */
+#include "ctl/show.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include "base/log.h"
+#include "base/text.h"
+#include "ctl/json_object.h"
+#include "ctl/show_diff.h"
+
+static const char *text_of(const char *answer, const char *name)
+{
+	static char text[TEXT_MAX];
+
+	(void)json_object__text(answer, name, text, sizeof(text));
+	return text;
+}
+
+/* "1 thread", "2 threads" */
+static void put_count(uint64_t count, const char *what)
+{
+	(void)printf(", %" PRIu64 " %s%s", count, what, count == 1 ? "" : "s");
+}
+
+/* What a checkpoint and a rollback have in common, without the end of the line. */
+static void show_result(const char *answer, const char *what)
+{
+	char size[TEXT_SIZE_BYTES];
+
+	(void)printf("%s %s: ", what, text_of(answer, "name"));
+	(void)printf("%s", text__size(json_object__number_or_0(answer, "bytes"), size));
+	put_count(json_object__number_or_0(answer, "pages"), "page");
+	put_count(json_object__number_or_0(answer, "threads"), "thread");
+	(void)printf(", stopped for %.3f ms",
+		     (double)json_object__number_or_0(answer, "stop_ns") / 1e6);
+}
+
+static void show_checkpoint(const char *answer)
+{
+	show_result(answer, "checkpoint");
+	(void)printf("\n");
+	for (const char *item = json_object__items(answer, "left_alone"); item;
+	     item = json_object__next(item))
+		log__info("left alone: %s, %" PRIu64 " bytes", text_of(item, "path"),
+			  json_object__number_or_0(item, "bytes"));
+}
+
+/* One line for all descriptors that the rollback has left different. */
+static void warn_of_files(const char *answer)
+{
+	char *text = NULL;
+	size_t size, count = 0;
+	FILE *out = open_memstream(&text, &size);
+
+	for (const char *item = json_object__items(answer, "files"); out && item;
+	     item = json_object__next(item)) {
+		char state[32], name[256];
+
+		(void)json_object__text(item, "state", state, sizeof(state));
+		if (!strcmp(state, "closed by the rollback"))
+			continue;
+		(void)fprintf(out, "%s%" PRIu64 " %s", count++ ? ", " : "",
+			      json_object__number_or_0(item, "fd"), state);
+		if (json_object__text(item, "name", name, sizeof(name)))
+			(void)fprintf(out, " (%s)", name);
+	}
+	if (out && json_object__number_or_0(answer, "more_files"))
+		(void)fprintf(out, " and %" PRIu64 " more",
+			      json_object__number_or_0(answer, "more_files"));
+	if (out && !fclose(out) && count)
+		log__warn("descriptors are not rolled back, and have changed since: %s", text);
+	free(text);
+}
+
+static void show_rollback(const char *answer)
+{
+	static const struct {
+		const char *name, *what, *how;
+	} changes[] = {
+		{"ended", "thread", "ended"},
+		{"unmapped", "mapping", "taken away"},
+		{"mapped", "mapping", "made again"},
+	};
+
+	show_result(answer, "rolled back to");
+	for (size_t i = 0; i < sizeof(changes) / sizeof(*changes); i++) {
+		uint64_t count = json_object__number_or_0(answer, changes[i].name);
+
+		if (!count)
+			continue;
+		put_count(count, changes[i].what);
+		(void)printf(" %s", changes[i].how);
+	}
+	(void)printf("\n");
+	(void)fflush(stdout);
+	warn_of_files(answer);
+}
+
+static void show_save(const char *answer)
+{
+	char size[TEXT_SIZE_BYTES];
+
+	(void)printf("saved %s: ", text_of(answer, "file"));
+	(void)printf("%s", text__size(json_object__number_or_0(answer, "bytes"), size));
+	put_count(json_object__number_or_0(answer, "pages"), "page");
+	put_count(json_object__number_or_0(answer, "threads"), "thread");
+	(void)printf(", stopped for %.3f ms\n",
+		     (double)json_object__number_or_0(answer, "stop_ns") / 1e6);
+}
+
+static void show_list(const char *answer)
+{
+	char time[TEXT_TIME_BYTES], size[TEXT_SIZE_BYTES];
+	const char *item = json_object__items(answer, "checkpoints");
+
+	(void)printf("%-20s %-20s %10s %10s %8s\n", "NAME", "TIME", "PAGES", "OWN", "THREADS");
+	for (; item; item = json_object__next(item))
+		(void)printf("%-20s %-20s %10" PRIu64 " %10s %8" PRIu64 "\n", text_of(item, "name"),
+			     text__time(json_object__number_or_0(item, "time_ns"), time),
+			     json_object__number_or_0(item, "pages"),
+			     text__size(json_object__number_or_0(item, "own_bytes"), size),
+			     json_object__number_or_0(item, "threads"));
+}
+
+static void show_status(const char *answer)
+{
+	char size[TEXT_SIZE_BYTES];
+
+	(void)printf("process:      %" PRIu64 "%s\n", json_object__number_or_0(answer, "pid"),
+		     json_object__is_true(answer, "stopped") ? ", stopped: a rollback broke off"
+							     : "");
+	(void)printf("tracking:     %s\n", text_of(answer, "tracking"));
+	(void)printf("checkpoints:  %" PRIu64 ", %s\n",
+		     json_object__number_or_0(answer, "checkpoints"),
+		     text__size(json_object__number_or_0(answer, "store_bytes"), size));
+	(void)printf("rollbacks:    %" PRIu64 "\n", json_object__number_or_0(answer, "rollbacks"));
+}
+
+void show__answer(const char *op, const char *answer)
+{
+	static const struct {
+		const char *op;
+		void (*show)(const char *answer);
+	} ways[] = {
+		{"checkpoint", show_checkpoint},
+		{"rollback", show_rollback},
+		{"diff", show_diff__table},
+		{"save", show_save},
+		{"list", show_list},
+		{"status", show_status},
+	};
+
+	for (size_t i = 0; i < sizeof(ways) / sizeof(*ways); i++) {
+		if (!strcmp(ways[i].op, op))
+			ways[i].show(answer);
+	}
+}
