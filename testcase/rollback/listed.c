@@ -24,7 +24,7 @@
 #define PAGE  4096UL
 #define LARGE (1031 * PAGE) /* of which all pages hold data */
 #define EMPTY (1537 * PAGE)
-enum { TESTS = 108, RANGES = 256, IGNORED = 2, RANDOM_ROUNDS = 199, RSEQ_BYTES = 32 };
+enum { TESTS = 118, RANGES = 256, IGNORED = 2, RANDOM_ROUNDS = 199, RSEQ_BYTES = 32 };
 #define COPY_BYTES (64UL << 20)
 
 struct range {
@@ -244,6 +244,22 @@ static void go_back_in_child(void)
 	shared->is_child = false;
 }
 
+/* One that is taken inside it arms its pages anew. */
+static void nest(void)
+{
+	const struct rollback_options options = {.way = ROLLBACK_LIST};
+	struct rollback *inner;
+	int again;
+
+	write_others();
+	again = rollback__take(&inner, &options);
+	NEED(again >= 0);
+	write_others();
+	if (!again)
+		rollback__back(inner);
+	write_others();
+}
+
 static void do_something(void)
 {
 	void (*const acts[])(void) = {write_same, write_others, fill_empty, read_into};
@@ -296,6 +312,7 @@ static const struct act {
 	{"the heap grows", grow_heap, SCANNED, true},
 	{"a child of vfork writes", write_in_vfork, SCANNED, true},
 	{"a child of fork goes back", go_back_in_child, SCANNED, true},
+	{"a checkpoint inside it", nest, SCANNED, true},
 	{"mappings change", change_mappings, SCANNED, false},
 	{"the stack grows", grow_stack, LISTED, false},
 	{"a thread writes", make_thread, SCANNED, false},
@@ -395,13 +412,13 @@ static void be_child(void)
 	_exit(0);
 }
 
-/* Which act is next; ACTS: last, -1: none. */
-static int next_act(unsigned int flags, const struct act *last)
+/* Which act is next; LAST_ACT: the end of the list, and a few after it; -1: none. */
+static int next_act(unsigned int flags)
 {
 	unsigned int act =
 		shared->round < 3 * ACTS ? shared->round % ACTS : (unsigned int)random__below(ACTS);
 
-	if (shared->round >= RANDOM_ROUNDS + (last ? 5 : 0))
+	if (shared->round == RANDOM_ROUNDS + 5)
 		return -1;
 	if (shared->round == RANDOM_ROUNDS)
 		return LAST_ACT;
@@ -428,7 +445,7 @@ static void __attribute__((noinline)) play(unsigned int flags, const struct act 
 	else
 		copy_all();
 	random__seed(shared->seed + shared->round);
-	act = next_act(flags, last);
+	act = next_act(flags);
 	if (act < 0) {
 		shared->finished = 1;
 		return;
@@ -436,8 +453,37 @@ static void __attribute__((noinline)) play(unsigned int flags, const struct act 
 	shared->round++;
 	shared->act = (unsigned int)act;
 	shared->listed_before = rollback__stats(shared->rollback)->listed;
-	(act == LAST_ACT && last ? last : &acts[act == LAST_ACT ? 0 : act])->act();
+	(act == LAST_ACT ? last : &acts[act])->act();
 	rollback__back(shared->rollback);
+}
+
+/* A checkpoint of some memory alone, restored in place. */
+static void __attribute__((noinline)) restore_range(void)
+{
+	const struct rollback_range range = {large, LARGE};
+	const struct rollback_options options = {.flags = ROLLBACK_FIXED_STATE,
+						 .way = ROLLBACK_LIST,
+						 .ranges = &range,
+						 .range_count = 1};
+	int err = rollback__take(&shared->rollback, &options);
+
+	if (err)
+		_exit(-err);
+	memcpy(shared->copy, large, LARGE);
+	for (shared->round = 0; shared->round < RANDOM_ROUNDS; shared->round++) {
+		if (shared->round % 23 == 22)
+			discard();
+		else if (shared->round % 5)
+			write_others();
+		else
+			write_same();
+		NEED(!rollback__restore(shared->rollback));
+		shared->rounds[0]++;
+		shared->same[0] += memcmp(shared->copy, large, LARGE) == 0;
+	}
+	shared->listed[0] = (unsigned int)rollback__stats(shared->rollback)->listed;
+	rollback__free(shared->rollback);
+	_exit(0);
 }
 
 static void be_target(unsigned int flags, const struct act *last)
@@ -455,6 +501,9 @@ static void be_target(unsigned int flags, const struct act *last)
 	must(shared->tracer < 0);
 	if (fork() == 0)
 		help();
+	random__seed(shared->seed);
+	if (!last)
+		restore_range();
 	read_ranges();
 	(void)is_same(); /* the first call of a function writes its address */
 	shared->difference = 0;
@@ -497,6 +546,19 @@ static void show(unsigned int flags, const char *name, unsigned int act, enum fo
 		tap__equal(shared->listed[act], 0, "by a scan");
 }
 
+static void show_all(unsigned int flags, const struct act *last)
+{
+	for (unsigned int i = 0; i < ACTS; i++)
+		show(flags, acts[i].name, i, acts[i].found);
+	show(flags, last->name, LAST_ACT, SCANNED);
+	tap__equal(shared->way, ROLLBACK_PROTECT, "then it goes on without a list");
+	tap__ok(!shared->child_differs && shared->child_way == ROLLBACK_PROTECT,
+		"a child has no list");
+	if (shared->difference)
+		tap__note("a byte that differs: %#lx", shared->difference);
+}
+
+/* last: how the list ends; NULL: a checkpoint of a range. */
 static void run(uint64_t seed, unsigned int flags, const struct act *last)
 {
 	int status;
@@ -515,16 +577,10 @@ static void run(uint64_t seed, unsigned int flags, const struct act *last)
 	(void)kill(-pid, SIGKILL); /* tracer and helper */
 	tap__equal(status, 0, "flags %u: the target ends well", flags);
 	tap__equal(shared->failed_line, 0, "no act fails");
-	for (unsigned int i = 0; i < ACTS; i++)
-		show(flags, acts[i].name, i, acts[i].found);
-	if (last) {
-		show(flags, last->name, LAST_ACT, SCANNED);
-		tap__equal(shared->way, ROLLBACK_PROTECT, "then it goes on without a list");
-	}
-	tap__ok(!shared->child_differs && shared->child_way == ROLLBACK_PROTECT,
-		"a child has no list");
-	if (shared->difference)
-		printf("# a byte that differs: %#lx\n", shared->difference);
+	if (last)
+		show_all(flags, last);
+	else
+		show(flags, "a range", 0, LISTED);
 	must(munmap(large, LARGE) || munmap(empty, EMPTY) || munmap(file, 7 * PAGE));
 	must(munmap(shared, sizeof(*shared)));
 }
@@ -559,5 +615,6 @@ int main(int argc, char **argv)
 	run(seed, 0, &ends[0]);
 	run(seed, ROLLBACK_FIXED_MAPPINGS, &ends[1]);
 	run(seed, ROLLBACK_FIXED_STATE, &ends[2]);
+	run(seed, ROLLBACK_FIXED_STATE, NULL);
 	return tap__done();
 }

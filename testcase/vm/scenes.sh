@@ -92,6 +92,8 @@ case $(uname -r) in
 *) run 'the list of faults: random calls' unit/fault_list_fuzz_test ;;
 esac
 
+run 'the list of faults of a process that takes itself back' rollback/listed
+
 # children, threads and signals
 play 'process fork child-asks run-other' -- e2e/process fork child-asks run-other
 for scene in threads thread-churn signals behind; do

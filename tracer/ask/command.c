@@ -402,30 +402,31 @@ int command__check(const char *name, unsigned int words)
 	return words < command->least ? -REASON_FEW_WORDS : 0;
 }
 
+/* Returns its descriptor or -errno. */
+static int begin_list(struct commands *commands)
+{
+	int err = commands->sharing ? 0 : list_sharing__open(&commands->sharing);
+
+	return err ? err : list_sharing__begin(commands->sharing, commands->pid);
+}
+
 /* The one request that the process itself makes (utils/rollback/listed_pages.h), and only it may
  * make. words: "end", or none. */
 static void share_list(struct commands *commands, struct socket_request *request,
 		       char *const *words, FILE *out)
 {
 	const bool ends = words[0] && !strcmp(words[0], "end");
-	int err = 0;
 
 	if (!request->pid || request->pid != commands->pid) {
 		put_failure(out, COMMAND_FAULT_LIST, "only the process itself may ask for it");
 		return;
 	}
-	list_sharing__close(commands->sharing);
-	commands->sharing = NULL;
 	if (!ends)
-		err = list_sharing__open(commands->pid, &commands->sharing);
-	if (!err && !ends) {
-		request->fd = list_sharing__fd(commands->sharing);
-		err = request->fd < 0 ? request->fd : 0;
-	}
-	if (err) {
-		list_sharing__close(commands->sharing);
-		commands->sharing = NULL;
-		put_error(commands, out, COMMAND_FAULT_LIST, err);
+		request->fd = begin_list(commands);
+	else if (commands->sharing)
+		list_sharing__end(commands->sharing);
+	if (!ends && request->fd < 0) {
+		put_error(commands, out, COMMAND_FAULT_LIST, request->fd);
 		return;
 	}
 	begin(out, COMMAND_FAULT_LIST);

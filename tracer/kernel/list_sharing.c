@@ -16,9 +16,11 @@
 #include "tracer.h"
 #include <shared_list.skel.h>
 
+enum { PROGRAMS = 3 }; /* that others pay for: they are attached while there is a list */
+
 struct list_sharing {
 	struct shared_list_bpf *object;
-	bool is_shared; /* somebody may read the list */
+	struct bpf_link *links[PROGRAMS];
 };
 
 /* Lets the program watch see the process. */
@@ -47,13 +49,17 @@ static int name_process(const struct shared_list_bpf *object, pid_t pid)
 	return object->bss->watched_memory ? 0 : -ESRCH;
 }
 
-static int load(struct shared_list_bpf *object)
+static int load(struct list_sharing *sharing)
 {
+	struct shared_list_bpf *object = sharing->object;
 	int err = bpf_map__set_max_entries(object->maps.fault_threads, FAULT_THREADS);
 
 	if (err)
 		return err;
 	bpf_program__set_autoattach(object->progs.watch, false);
+	bpf_program__set_autoattach(object->progs.on_user_fault, false);
+	bpf_program__set_autoattach(object->progs.on_kernel_fault, false);
+	bpf_program__set_autoattach(object->progs.on_unlock, false);
 	err = shared_list_bpf__load(object);
 	if (err)
 		return err;
@@ -61,12 +67,15 @@ static int load(struct shared_list_bpf *object)
 	return err ? err : shared_list_bpf__attach(object);
 }
 
-int list_sharing__open(pid_t pid, struct list_sharing **ret_sharing)
+int list_sharing__open(struct list_sharing **ret_sharing)
 {
 	libbpf_print_fn_t print = libbpf_set_print(NULL);
 	struct list_sharing *sharing = NULL;
 	int err = kernel_check__privileges();
 
+	if (err)
+		goto out;
+	err = kernel_check__tracefs();
 	if (err)
 		goto out;
 	sharing = calloc(1, sizeof(*sharing));
@@ -79,13 +88,9 @@ int list_sharing__open(pid_t pid, struct list_sharing **ret_sharing)
 		err = -errno;
 		goto out;
 	}
-	err = load(sharing->object);
+	err = load(sharing);
 	if (err)
 		goto out;
-	err = name_process(sharing->object, pid);
-	if (err)
-		goto out;
-	sharing->is_shared = true;
 	*ret_sharing = sharing;
 	sharing = NULL;
 out:
@@ -94,23 +99,66 @@ out:
 	return err;
 }
 
-int list_sharing__fd(const struct list_sharing *sharing)
+static int attach(struct list_sharing *sharing)
 {
-	int fd = fcntl(bpf_map__fd(sharing->object->maps.shared_lists), F_DUPFD_CLOEXEC, 0);
+	struct bpf_program *const programs[PROGRAMS] = {
+		sharing->object->progs.on_user_fault,
+		sharing->object->progs.on_kernel_fault,
+		sharing->object->progs.on_unlock,
+	};
 
-	return fd < 0 ? -errno : fd;
+	for (int i = 0; i < PROGRAMS; i++) {
+		sharing->links[i] = bpf_program__attach(programs[i]);
+		if (!sharing->links[i])
+			return -errno;
+	}
+	return 0;
+}
+
+int list_sharing__begin(struct list_sharing *sharing, pid_t pid)
+{
+	int fd = -1, err;
+
+	list_sharing__end(sharing);
+	if (sharing->links[0])
+		return -EBUSY;
+	err = attach(sharing);
+	if (err)
+		goto out;
+	err = name_process(sharing->object, pid);
+	if (err)
+		goto out;
+	fd = fcntl(bpf_map__fd(sharing->object->maps.shared_lists), F_DUPFD_CLOEXEC, 0);
+	if (fd < 0)
+		err = -errno;
+out:
+	if (err)
+		list_sharing__end(sharing);
+	return err ? err : fd;
 }
 
 /* The list is over before the first program goes, so the reader never relies on half of them. If
- * that cannot be said, they stay until the tracer exits, which says it, too. */
-void list_sharing__close(struct list_sharing *sharing)
+ * that cannot be said, they stay. */
+void list_sharing__end(struct list_sharing *sharing)
 {
 	struct bpf_test_run_opts options = {.sz = sizeof(options)};
 
+	if (!sharing->links[0] ||
+	    bpf_prog_test_run_opts(bpf_program__fd(sharing->object->progs.stop), &options))
+		return;
+	for (int i = 0; i < PROGRAMS; i++) {
+		(void)bpf_link__destroy(sharing->links[i]);
+		sharing->links[i] = NULL;
+	}
+}
+
+/* Programs that had to stay go when the tracer exits, which ends the list, too. */
+void list_sharing__close(struct list_sharing *sharing)
+{
 	if (!sharing)
 		return;
-	if (!sharing->is_shared ||
-	    !bpf_prog_test_run_opts(bpf_program__fd(sharing->object->progs.stop), &options))
+	list_sharing__end(sharing);
+	if (!sharing->links[0])
 		shared_list_bpf__destroy(sharing->object);
 	free(sharing);
 }

@@ -1,8 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
  * A list of page faults for a process that asks for it (utils/pages/shared_list.h): a BPF object of
- * its own (bpf/shared_list.bpf.c). The process reads it, and nobody else does. While it is shared,
- * its programs cost others a comparison in each page fault and in each system call.
+ * its own (bpf/shared_list.bpf.c). The process reads it, and nobody else does. While there is a
+ * list, each page fault and each release of a memory's lock (mmap_lock) costs a comparison more.
+ *
+ *	list_sharing__open     once; loads it
+ *	list_sharing__begin    a list begins, and the one before it is over
+ *	list_sharing__end      it is over
  */
 #ifndef TRACER_KERNEL_LIST_SHARING_H
 #define TRACER_KERNEL_LIST_SHARING_H
@@ -11,19 +15,21 @@
 
 struct list_sharing;
 
+/* Takes some milliseconds. Returns 0 and *ret_sharing; -EPERM without root's capabilities; or
+ * another -errno. */
+int list_sharing__open(struct list_sharing **ret_sharing);
+
 /*
- * Begins to list the faults of the memory that the process has now. It takes some milliseconds.
- * Returns 0 and *ret_sharing; -EPERM without root's capabilities; -ESRCH if there is no such
- * process; or another -errno. On failure nothing stays attached.
+ * Lists the faults of the memory that the process has now. It takes about a millisecond.
+ * Returns a new descriptor of the list, to be mapped for reading, which the caller owns: nobody can
+ * write to it. Or -ESRCH if there is no such process, or another -errno: there is no list then.
  */
-int list_sharing__open(pid_t pid, struct list_sharing **ret_sharing);
+int list_sharing__begin(struct list_sharing *sharing, pid_t pid);
 
-/* A new descriptor of the list, to be mapped for reading. Nobody can write to it. The caller owns
- * it. Returns it or -errno. */
-int list_sharing__fd(const struct list_sharing *sharing);
+/* The reader learns that the list is over, and then it ends. Harmless if there is none. */
+void list_sharing__end(struct list_sharing *sharing);
 
-/* The reader learns that the list is over, and then it ends. list_sharing__close(NULL) is
- * harmless. */
+/* Ends the list, too. list_sharing__close(NULL) is harmless. */
 void list_sharing__close(struct list_sharing *sharing);
 
 #endif

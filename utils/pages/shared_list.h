@@ -11,7 +11,8 @@
  *   fault;
  * - calls has grown by more than the reader's own system calls;
  * - writes has grown by more than SHARED_LIST_PAGES;
- * - is_over is not 0. It is read last: it is set before the first BPF program goes.
+ * - ends has grown, for then the list is over. It is read last: it grows before the first BPF
+ *   program goes.
  */
 #ifndef PAGES_SHARED_LIST_H
 #define PAGES_SHARED_LIST_H
@@ -25,10 +26,10 @@
 #define SHARED_LIST_LAP(number) (((number) / SHARED_LIST_PAGES + 1) % SHARED_LIST_LAPS)
 
 struct shared_list {
-	__u64 is_over; /* nothing is listed any more, or it cannot be relied on any more */
-	__u64 writes;  /* entries that were made */
-	__u64 signs;   /* writes may be hidden: by others, or by io_uring */
-	__u64 calls;   /* of the process itself, in which writes may be hidden */
+	__u64 ends;   /* lists that were here and are over: they cannot be relied on any more */
+	__u64 writes; /* entries that were made */
+	__u64 signs;  /* writes may be hidden: by others, or by io_uring */
+	__u64 calls;  /* of the process itself, in which writes may be hidden */
 	__u64 entries[SHARED_LIST_PAGES];
 };
 _Static_assert(sizeof(struct shared_list) == 32 + SHARED_LIST_PAGES * 8,

@@ -148,7 +148,7 @@ static bool lists_all(const struct shared_list *list, volatile unsigned char *pa
 		return false;
 	calls = load(&list->calls);
 	return raw_syscall__call(SYS_madvise, first, PAGE_BYTES, MADV_DONTNEED, 0) == 0 &&
-	       load(&list->calls) != calls && !load(&list->is_over);
+	       load(&list->calls) != calls;
 }
 
 static bool works(const struct shared_list *list)
@@ -168,16 +168,18 @@ int listed_pages__open(struct listed_pages *listed, uint64_t room)
 {
 	const int fd = ask(ASK, sizeof(ASK) - 1);
 	const struct shared_list *list;
+	uint64_t ends;
 
 	if (fd < 0)
 		return fd;
 	list = map_list(fd, room);
 	(void)raw_syscall__call(SYS_close, (uint64_t)fd, 0, 0, 0);
+	ends = list ? load(&list->ends) : 0;
 	if (!list || !works(list)) {
 		(void)ask(END, sizeof(END) - 1);
 		return -EOPNOTSUPP;
 	}
-	*listed = (struct listed_pages){.list = list};
+	*listed = (struct listed_pages){.list = list, .ends = ends};
 	return 0;
 }
 
@@ -192,7 +194,7 @@ void listed_pages__close(struct listed_pages *listed)
 
 bool listed_pages__is_over(const struct listed_pages *listed)
 {
-	return load(&listed->list->is_over);
+	return load(&listed->list->ends) != listed->ends;
 }
 
 bool listed_pages__look(struct listed_pages *l)

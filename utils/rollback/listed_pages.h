@@ -22,6 +22,7 @@
 
 struct listed_pages {
 	const struct shared_list *list; /* NULL: there is none */
+	uint64_t ends;                  /* of the list, as long as it is not over */
 	uint64_t writes, signs, calls;  /* the round has begun there */
 	uint64_t end, end_signs;        /* found by look */
 	uint64_t unsure; /* pages of entries before it may be armed again, and clean */
