@@ -23,7 +23,6 @@ enum {
 	IDLE_POLLS = 23,   /* of a target that is stepped, which bring the copy no further */
 	QUIET_PAGES = 256, /* to compare more takes longer than to hold the target */
 	QUIET_CHUNKS = 256,
-	POLL_TIMEOUT_NS = 2000000000, /* a request whose client does not poll for so long */
 };
 
 /* ---- failures ---- */
@@ -144,7 +143,7 @@ static int make_ready(struct operations *operations)
 	uint32_t *phase = &operations->state->operation.phase;
 	uint32_t preparing = PHASE_PREPARING, ready = PHASE_READY;
 
-	operations->expected_ns = clock__now_ns();
+	silence__expect_poll(&operations->silence);
 	if (!__atomic_compare_exchange_n(phase, &preparing, PHASE_READY, false, __ATOMIC_ACQ_REL,
 					 __ATOMIC_RELAXED))
 		return 0;
@@ -507,52 +506,15 @@ void operations__expect_poll(struct operations *operations, uint64_t sequence)
 {
 	const struct operation *operation = &operations->state->operation;
 
-	operations->expected_ns = clock__now_ns();
+	silence__expect_poll(&operations->silence);
 	if (sequence > operations->reply.last) /* else the answer is there already */
 		(void)control__forget(operations->reply.control, operation->kind, operation->uid);
-}
-
-/* The target asked, and has not polled for a while. */
-static void on_silence(struct operations *operations)
-{
-	struct operation *operation = &operations->state->operation;
-	const char *path = control__completion_path(operations->reply.control, operation->kind);
-	uint32_t ready = PHASE_READY;
-
-	if (operation->phase == PHASE_READY && operation->threads > 1) {
-		/* its other threads must not stand still for ever */
-		if (__atomic_compare_exchange_n(&operation->phase, &ready, PHASE_PREPARING, false,
-						__ATOMIC_ACQ_REL, __ATOMIC_RELAXED))
-			reply__fail(&operations->reply, NULL,
-				    "the target asked and stopped polling %s", path);
-	} else if (operations->warned != operation->sequence) {
-		operations->warned = operation->sequence;
-		log__error("process %d asked for a %s but does not poll %s with access(2), or may "
-			   "not call it (seccomp?)",
-			   operations->target->pid, reply__name(operation->kind), path);
-	}
 }
 
 bool operations__is_under_way(const struct operations *operations)
 {
 	return operations->state->operation.phase != PHASE_IDLE &&
-	       operations->warned != operations->state->operation.sequence;
-}
-
-void operations__watch_polls(struct operations *operations)
-{
-	const struct operation *operation = &operations->state->operation;
-	uint64_t now = clock__now_ns();
-
-	if (operation->polls != operations->polls_seen) {
-		operations->polls_seen = operation->polls;
-		operations->expected_ns = now;
-	}
-	if (operations->expected_ns < operation->request_ns) /* its event was not read yet */
-		operations->expected_ns = operation->request_ns;
-	if ((operation->phase == PHASE_REQUESTED || operation->phase == PHASE_READY) &&
-	    now > operations->expected_ns + POLL_TIMEOUT_NS)
-		on_silence(operations);
+	       !silence__is_told(&operations->silence);
 }
 
 void operations__end(struct operations *operations)

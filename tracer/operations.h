@@ -14,6 +14,7 @@
 #include "engine/snapshot.h"
 #include "report/snapshot_image.h"
 #include "rollbacks.h"
+#include "silence.h"
 #include "target/target.h"
 
 struct operations { /* all pointers are borrowed */
@@ -24,15 +25,13 @@ struct operations { /* all pointers are borrowed */
 	struct snapshot_image *image; /* told of each checkpoint; NULL: not wanted */
 	struct rollbacks *rollbacks;
 	struct reply reply;
+	struct silence silence;
 	bool restore_in_bpf; /* the kernel lets BPF write */
 	bool verify;         /* checksums are compared */
 
 	/* for operations.c alone */
-	uint64_t begun;       /* sequence of the request that was prepared last */
-	uint32_t restarts;    /* of that one */
-	uint64_t warned;      /* sequence of the request that nobody polls for */
-	uint64_t expected_ns; /* when we began to wait for a poll */
-	uint64_t polls_seen;
+	uint64_t begun;    /* sequence of the request that was prepared last */
+	uint32_t restarts; /* of that one */
 	char threads[200]; /* that have come or gone, for a message */
 	char text[500];    /* of a message */
 };
@@ -44,10 +43,6 @@ bool operations__step(struct operations *operations);
 
 /* The target has asked for the operation of that sequence, and will poll. */
 void operations__expect_poll(struct operations *operations, uint64_t sequence);
-
-/* To be called now and then. If the target has asked and does not poll, says so and lets its
- * threads go. */
-void operations__watch_polls(struct operations *operations);
 
 /* Does the target wait for its answer? Not if it has stopped polling for it. */
 bool operations__is_under_way(const struct operations *operations);

@@ -140,6 +140,7 @@ static void init_operations(struct session *session, bool restore_in_bpf)
 			  .target = &session->target,
 			  .snapshot = session->snapshot,
 			  .state = session->state},
+		.silence = {.state = session->state, .reply = &session->operations.reply},
 		.restore_in_bpf = restore_in_bpf,
 		.verify = session->options->verify,
 	};
@@ -332,7 +333,7 @@ bool session__tick(struct session *session)
 	}
 	if (!operation->sequence && session->target.pid && !session->elsewhere)
 		session->elsewhere = target__is_elsewhere(&session->target);
-	operations__watch_polls(&session->operations);
+	silence__watch(&session->operations.silence);
 	show_progress(session);
 	return provide(session);
 }

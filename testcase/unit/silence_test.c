@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * Tests of operations: the watch over a target that asks and does not poll. The operation is made
- * up; there is no target. Needs root, for the control files.
+ * Tests of the watch over a target that asks and does not poll. The operation is made up; there is
+ * no target. Needs root, for the control files.
  */
 #include <string.h>
 #include <unistd.h>
 
 #include "base/clock.h"
 #include "folder.h"
-#include "operations.h"
+#include "silence.h"
 #include "talk.h"
 #include "tap.h"
 
@@ -16,12 +16,13 @@ enum { SECOND_NS = 1000000000, TESTS = 5 };
 
 static struct state state;
 static struct target target = {.pid = 23};
-static struct operations operations = {.state = &state, .target = &target};
+static struct reply reply = {.state = &state, .target = &target};
+static struct silence silence = {.state = &state, .reply = &reply};
 
 static const char *watch(void)
 {
 	talk__listen();
-	operations__watch_polls(&operations);
+	silence__watch(&silence);
 	return talk__hear();
 }
 
@@ -40,27 +41,27 @@ static void run_tests(void)
 		tap__skip(TESTS, "needs root: the lock of a folder is in /run");
 		return;
 	}
-	must(control__open(folder, &operations.reply.control));
+	must(control__open(folder, &reply.control));
 	ask(1, now);
 	tap__ok(!*watch(), "a new request whose event was not read yet is not overdue");
-	operations.expected_ns = now - 9UL * SECOND_NS;
+	silence.expected_ns = now - 9UL * SECOND_NS;
 	ask(2, now);
 	tap__ok(!*watch(), "nor is one long after the last");
-	operations.expected_ns = 0;
+	silence.expected_ns = 0;
 	ask(3, now - 9UL * SECOND_NS);
 	tap__ok(strstr(watch(), "process 23 asked for a checkpoint but does not poll"),
 		"one that nobody polls for is told");
 	tap__ok(!*watch(), "once");
-	operations.expected_ns = 0;
+	silence.expected_ns = 0;
 	state.operation.polls = 1;
 	ask(4, now - 9UL * SECOND_NS);
 	tap__ok(!*watch(), "a poll that has just come counts");
-	control__free(operations.reply.control);
+	control__free(reply.control);
 }
 
 int main(void)
 {
-	folder__enter("operations_test");
+	folder__enter("silence_test");
 	talk__open();
 	tap__plan(TESTS);
 	run_tests();

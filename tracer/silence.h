@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * Notices a target that has asked and does not poll: its operation cannot go on.
+ */
+#ifndef TRACER_SILENCE_H
+#define TRACER_SILENCE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include "ask/reply.h"
+
+struct silence { /* the pointers are borrowed */
+	struct state *state;
+	struct reply *reply;
+	uint64_t expected_ns; /* since when a poll is waited for */
+	uint64_t polls_seen;
+	uint64_t warned; /* sequence of the request that nobody polls for */
+};
+
+/* From now on a poll is to come. */
+void silence__expect_poll(struct silence *silence);
+
+/* To be called now and then. If the target is silent for too long, says so and lets its threads
+ * go. */
+void silence__watch(struct silence *silence);
+
+/* Has that been said of the operation that is under way? */
+bool silence__is_told(const struct silence *silence);
+
+#endif
