@@ -193,8 +193,9 @@ $(BUILD)/libckpt.so: override CFLAGS := $(PLAIN_CFLAGS)
 $(BUILD)/libckpt.so: $(LIBCKPT) $(BUILD)/pic/library.a
 	$(link)
 
+# In two mappings instead of five: each rollback of a target reads the list of mappings.
 $(BUILD)/librollback-forkserver.so: FORM := -shared -Wl,-z,now,-z,defs \
-	-Wl,--exclude-libs,ALL,-soname,librollback-forkserver.so
+	-Wl,-z,noseparate-code,-z,norelro -Wl,--exclude-libs,ALL,-soname,librollback-forkserver.so
 $(BUILD)/librollback-forkserver.so: override CFLAGS := $(PLAIN_CFLAGS)
 $(BUILD)/librollback-forkserver.so: $(FORKSERVER) $(BUILD)/librollback.a
 	$(link)

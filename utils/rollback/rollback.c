@@ -128,8 +128,8 @@ static int count(int maps, struct sizes *ret_sizes)
 
 /* The parts of a checkpoint's mapping, as distances from its start. */
 struct layout {
-	uint64_t same_process, list, saved, now, texts[3], regions, descriptors, runs, pages,
-		listed, hot, store, end;
+	uint64_t same_process, checkpoint, list, saved, now, texts[3], regions, descriptors, runs,
+		pages, listed, hot, store, end;
 };
 
 static uint64_t add(uint64_t *end, uint64_t bytes)
@@ -140,12 +140,14 @@ static uint64_t add(uint64_t *end, uint64_t bytes)
 	return start;
 }
 
-/* One page at each end can never be touched, so no other mapping becomes one with it. */
+/* One page at each end can never be touched, so no other mapping becomes one with it. The page that
+ * children do not inherit comes first: the kernel has few mappings to list. */
 static void lay_out(const struct sizes *sizes, struct layout *l)
 {
-	uint64_t end = PAGE_BYTES + page__round_up(sizeof(struct rollback));
+	uint64_t end = PAGE_BYTES;
 
 	l->same_process = add(&end, PAGE_BYTES);
+	l->checkpoint = add(&end, sizeof(struct rollback));
 	l->list = add(&end, sizeof(struct shared_list));
 	l->saved = add(&end, MAPPINGS * sizeof(struct mapping));
 	l->now = add(&end, MAPPINGS * sizeof(struct mapping));
@@ -167,7 +169,7 @@ static struct rollback *map_own(const struct layout *l)
 		raw_syscall__call6(SYS_mmap, OWN_ADDRESS, l->end, PROT_READ | PROT_WRITE,
 				   MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, (uint64_t)-1, 0);
 	const uint64_t start = (uint64_t)mapped;
-	struct rollback *r = bytes__at(start + PAGE_BYTES);
+	struct rollback *r = bytes__at(start + l->checkpoint);
 
 	if (mapped < 0)
 		return NULL;
