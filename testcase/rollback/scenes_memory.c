@@ -329,6 +329,38 @@ static void replace_large(int round)
 	scene__second[(size_t)round * 511111] ^= 1;
 }
 
+/* Mappings with nothing beside them, so that another one in their place is listed as they were.
+ * Nothing of the last one was used. */
+enum { ALONE = 5, ALONE_BYTES = 7 * PAGE };
+static unsigned char *alone[ALONE];
+
+static void begin_alone(void)
+{
+	for (int i = 0; i < ALONE; i++) {
+		alone[i] = (unsigned char *)scene__map(ALONE_BYTES + 2 * PAGE) + PAGE;
+		check(munmap(alone[i] - PAGE, PAGE) == 0);
+		check(munmap(alone[i] + ALONE_BYTES, PAGE) == 0);
+		if (i < ALONE - 1)
+			scene__fill(alone[i] + i * PAGE, 2 * PAGE, 8);
+	}
+}
+
+static void replace_alone(int round)
+{
+	unsigned char *at = alone[round % ALONE], *moved = alone[(round + 1) % ALONE];
+	void *away = scene__map(ALONE_BYTES);
+
+	check(mmap(at, ALONE_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED,
+		   -1, 0) == at);
+	at[6 * PAGE] = 1;
+	if (round % 2)
+		at[round % ALONE * PAGE] = 1;
+	check(mremap(moved, ALONE_BYTES, ALONE_BYTES, MREMAP_MAYMOVE | MREMAP_FIXED, away) == away);
+	check(mremap(away, ALONE_BYTES, ALONE_BYTES, MREMAP_MAYMOVE | MREMAP_FIXED, moved) ==
+	      moved);
+	moved[6 * PAGE] = 2;
+}
+
 /* The bytes that keep() writes. */
 static void exclude_kept(void)
 {
@@ -359,6 +391,7 @@ const struct scene scenes_memory[] = {
 	SCENE(discard_large, begin_large),
 	SCENE(discard_sparse, begin_sparse),
 	SCENE(replace_large, begin_large),
+	SCENE(replace_alone, begin_alone),
 	{"fixed_mappings", ROLLBACK_FIXED_MAPPINGS, begin_break, NULL, write_some, NULL},
 	{"fixed_state", ROLLBACK_FIXED_STATE, begin_break, NULL, write_some, NULL},
 	{"fixed_break", ROLLBACK_FIXED_STATE, begin_break, NULL, grow_heap, NULL},

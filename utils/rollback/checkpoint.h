@@ -108,8 +108,9 @@ struct rollback {
 	struct signal_action actions[CHECKPOINT_SIGNALS];
 
 	uint64_t brk;
-	bool keeps_brk;  /* it is excluded */
-	bool has_ranges; /* all others are excluded */
+	bool keeps_brk;     /* it is excluded */
+	bool has_ranges;    /* all others are excluded */
+	bool same_mappings; /* in this rollback, their list was as before */
 	struct mapping_list saved, now;
 	struct mapping_text saved_text, expected_text, now_text;
 

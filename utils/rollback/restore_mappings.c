@@ -248,11 +248,13 @@ int restore_mappings__restore(struct rollback *r, const char **ret_why)
 	int err;
 
 	*ret_why = "the mappings cannot be read";
+	r->same_mappings = false;
 	if (brk > r->brk)
 		(void)set_brk(r->brk);
 	if (r->flags & ROLLBACK_FIXED_MAPPINGS)
 		return brk < r->brk ? grow_heap(r, ret_why) : 0;
 	err = look(r);
+	r->same_mappings = err > 0;
 	if (err)
 		return err < 0 ? err : 0;
 	r->stats.mapping_changes++;

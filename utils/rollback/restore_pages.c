@@ -249,6 +249,13 @@ static const struct range *find_run(const struct rollback *r, uint64_t address)
 	return &r->runs[low];
 }
 
+bool restore_pages__has_stored(const struct rollback *r, uint64_t start, uint64_t end)
+{
+	const struct range *x = find_run(r, start);
+
+	return x < r->runs + r->run_count && x->start < end;
+}
+
 /* Pages that are not there, or are those of a file: some may have been stored. */
 static void restore_absent(struct rollback *r, struct region *g, const struct pagemap_run *run)
 {

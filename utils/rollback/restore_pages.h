@@ -23,6 +23,9 @@ void restore_pages__rearm(struct rollback *r, struct region *g, uint64_t start, 
 /* Arms what was noted. To be called before pages of another region are noted. */
 void restore_pages__flush(struct rollback *r, struct region *g);
 
+/* Was a page of [start, end) stored? */
+bool restore_pages__has_stored(const struct rollback *r, uint64_t start, uint64_t end);
+
 /* Pages that hold data, and may have been written. */
 void restore_pages__restore_data(struct rollback *r, struct region *g,
 				 const struct pagemap_run *run, bool compare);

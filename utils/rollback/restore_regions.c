@@ -20,6 +20,7 @@
 enum {
 	SCAN_RUNS = 64,        /* asked for at once; the kernel allocates memory for them */
 	TOGETHER_PAGES = 4096, /* at most, of regions that are asked for at once */
+	FEW_PAGES = 64,        /* to return all of them costs less than another call */
 };
 
 /* Looks at all pages. */
@@ -78,74 +79,94 @@ static int restore_dense(struct rollback *r, struct region *g)
 	return more;
 }
 
-/* The regions from first on that can be asked for at once. If mappings do not change, others
- * between them do not matter. Returns the end of them. */
-static size_t find_together(const struct rollback *r, size_t first)
+static uint64_t pages_of(const struct region *g)
 {
-	const struct region *g = &r->regions[first];
-	const bool fixed = (r->flags & ROLLBACK_FIXED_MAPPINGS) &&
-			   r->files->tracking.way == WRITE_TRACKING_PROTECT;
-	uint64_t pages = (g->end - g->start) / PAGE_BYTES;
-	size_t last = first;
-
-	for (size_t i = first + 1; i < r->region_count; i++) {
-		const struct region *next = &r->regions[i];
-
-		pages += (next->end - next->start) / PAGE_BYTES;
-		if (region__is_dense(r, next) || pages > TOGETHER_PAGES)
-			break;
-		if (!fixed && (next->done || next->start != next[-1].end))
-			break;
-		if (!next->done)
-			last = i;
-	}
-	return last + 1;
+	return (g->end - g->start) / PAGE_BYTES;
 }
 
-/* Begins to ask for the pages of some regions. Returns whether it asks for all that are there: that
- * is faster than to ask for those that are gone, where most pages were never used. */
-static bool begin_together(const struct rollback *r, struct region *g, const struct region *end)
+/* Most of its pages were never used: to ask for those that are there is faster than to ask for
+ * those that are gone. */
+static bool is_sparse(const struct region *g)
 {
-	const struct write_tracking *t = &r->files->tracking;
-	struct pagemap *p = &r->files->pagemap;
-	const uint64_t start = g->start;
-	uint64_t more_of_all = 0, pages = 0, stored = 0;
-	const bool many = end - g > 1;
-	bool all;
+	return pages_of(g) > 2 * g->stored && !g->has_guards;
+}
 
-	for (; g < end; g++) {
-		if (g->done)
+/* Would be missed if another mapping were in its place. */
+static bool is_witness(const struct region *g)
+{
+	return g->stored > 0 && !g->has_guards && (pages_of(g) <= FEW_PAGES || is_sparse(g));
+}
+
+/* Regions that are asked for at once. */
+struct group {
+	struct region *first, *end;
+	bool spans;   /* other mappings lie between them */
+	bool present; /* asks for all pages that are there */
+};
+
+/*
+ * The group of a region. Between its members there may be other mappings if the kernel is told to
+ * pass over those that are not tracked. But then it passes over those that are new in the place of
+ * a member, too. Either the caller has promised that there are none. Or the list of mappings looks
+ * as before: then a new one is all of an old one, and all pages are missing that were stored there.
+ */
+static struct group find_group(const struct rollback *r, struct region *first)
+{
+	const struct region *all_end = &r->regions[r->region_count];
+	const bool protects = r->files->tracking.way == WRITE_TRACKING_PROTECT;
+	const bool fixed = protects && (r->flags & ROLLBACK_FIXED_MAPPINGS);
+	const bool witnesses = protects && r->same_mappings && is_witness(first);
+	struct group group = {first, first + 1, false, protects && is_sparse(first)};
+	uint64_t pages = pages_of(first);
+
+	group.present |= witnesses;
+	for (struct region *next = first + 1; next < all_end; next++) {
+		pages += pages_of(next);
+		if (region__is_dense(r, next) || pages > TOGETHER_PAGES)
+			break;
+		if (!fixed && next->done)
+			break;
+		if (!fixed && (witnesses ? !is_witness(next) : next->start != next[-1].end))
+			break;
+		if (next->done)
 			continue;
-		more_of_all |= restore_pages__more_categories(r, g);
-		pages += (g->end - g->start) / PAGE_BYTES;
-		stored += g->stored;
+		group.end = next + 1;
+		group.present &= witnesses || is_sparse(next);
 	}
-	write_tracking__begin_with(t, p, start, end[-1].end, more_of_all);
+	group.spans = (fixed || witnesses) && group.end - first > 1;
+	return group;
+}
+
+static void begin_group(const struct rollback *r, const struct group *group)
+{
+	struct pagemap *p = &r->files->pagemap;
+	uint64_t more = 0;
+
+	for (const struct region *g = group->first; g < group->end; g++)
+		if (!g->done)
+			more |= restore_pages__more_categories(r, g);
+	write_tracking__begin_with(&r->files->tracking, p, group->first->start, group->end[-1].end,
+				   more);
 	p->room = SCAN_RUNS;
-	all = t->way == WRITE_TRACKING_PROTECT && pages > 2 * stored;
-	if (all) {
+	if (group->present) {
 		/* Pages that were never used count as written. */
 		p->inverted &= ~(uint64_t)PAGEMAP_PRESENT;
 		p->any_of &= ~(uint64_t)PAGEMAP_WRITTEN;
 		p->any_of |= REGION_DATA;
 	}
-	if (many && (r->flags & ROLLBACK_FIXED_MAPPINGS)) {
-		/* The kernel passes over mappings that are not tracked. */
+	if (group->spans) {
 		p->required = PAGEMAP_TRACKED;
 		p->inverted &= ~(uint64_t)PAGEMAP_TRACKED;
 		p->any_of &= ~(uint64_t)PAGEMAP_TRACKED;
 	}
-	return all;
 }
 
-/* These pages of a region are not there, if those that are there were asked for. */
-static void restore_gap(struct rollback *r, struct region *g, bool all, uint64_t start,
-			uint64_t end)
+/* These pages were not returned. */
+static void note_gap(const struct rollback *r, const struct group *group, struct region *g,
+		     uint64_t start, uint64_t end)
 {
-	const struct pagemap_run gap = {start, end, PAGEMAP_TRACKED};
-
-	if (all && !g->done && start < end)
-		restore_pages__restore_run(r, g, &gap, false);
+	if (group->present && !g->done && start < end)
+		g->changed |= restore_pages__has_stored(r, start, end);
 }
 
 static uint64_t later(uint64_t a, uint64_t b)
@@ -154,43 +175,55 @@ static uint64_t later(uint64_t a, uint64_t b)
 }
 
 /* All of a region has been looked at up to an address. */
-static void end_region(struct rollback *r, struct region *g, bool all, uint64_t address)
+static void end_region(struct rollback *r, const struct group *group, struct region *g,
+		       uint64_t address)
 {
-	restore_gap(r, g, all, later(address, g->start), g->end);
+	note_gap(r, group, g, later(address, g->start), g->end);
 	restore_pages__flush(r, g);
 }
 
-/* Asks for the pages of some regions at once. */
-static int restore_together(struct rollback *r, struct region *g, const struct region *end)
+/* Asks for the pages of a group. */
+static int walk_group(struct rollback *r, const struct group *group)
 {
 	struct pagemap *p = &r->files->pagemap;
-	const bool all = begin_together(r, g, end);
+	struct region *g = group->first;
 	uint64_t at = g->start; /* what lies before has been looked at */
 	struct pagemap_run run;
 	int more;
 
+	begin_group(r, group);
 	while ((more = pagemap__next(p, &run)) > 0) {
 		while (run.start < run.end) {
 			struct pagemap_run part = run;
 
-			for (; g < end && g->end <= run.start; g++)
-				end_region(r, g, all, at);
-			if (g == end || g->start >= run.end)
+			for (; g < group->end && g->end <= run.start; g++)
+				end_region(r, group, g, at);
+			if (g == group->end || g->start >= run.end)
 				break;
 			part.start = later(part.start, g->start);
 			if (part.end > g->end)
 				part.end = g->end;
-			restore_gap(r, g, all, later(at, g->start), part.start);
+			note_gap(r, group, g, later(at, g->start), part.start);
 			if (!g->done)
 				restore_pages__restore_run(r, g, &part, false);
 			run.start = at = part.end;
 		}
 	}
-	if (more < 0 && g < end)
+	if (more < 0 && g < group->end)
 		restore_pages__flush(r, g);
-	for (; more == 0 && g < end; g++)
-		end_region(r, g, all, at);
+	for (; more == 0 && g < group->end; g++)
+		end_region(r, group, g, at);
 	return more;
+}
+
+static int restore_group(struct rollback *r, const struct group *group)
+{
+	int err = walk_group(r, group);
+
+	for (struct region *g = group->first; g < group->end && !err; g++)
+		if (g->changed && !g->done)
+			err = restore_all(r, g);
+	return err;
 }
 
 /* To read it costs less than to ask what was written. */
@@ -274,6 +307,7 @@ static void finish(struct rollback *r, struct region *g)
 int restore_regions(struct rollback *r)
 {
 	const struct write_tracking *t = &r->files->tracking;
+	struct group group;
 	int err = 0;
 
 	if (r->generation != r->files->generation)
@@ -284,12 +318,13 @@ int restore_regions(struct rollback *r)
 		err = restore_listed(r);
 	for (size_t i = 0; i < r->region_count; i++)
 		r->regions[i].done |= r->regions[i].listed;
-	for (size_t i = 0, end; i < r->region_count && !err; i = end) {
-		end = i + 1;
-		if (r->regions[i].done)
+	for (struct region *g = r->regions; g < r->regions + r->region_count && !err;
+	     g = group.end) {
+		group = (struct group){g, g + 1, false, false};
+		if (g->done)
 			continue;
-		end = find_together(r, i);
-		err = restore_together(r, &r->regions[i], &r->regions[end]);
+		group = find_group(r, g);
+		err = restore_group(r, &group);
 	}
 	for (size_t i = 0; i < r->region_count; i++)
 		finish(r, &r->regions[i]);
