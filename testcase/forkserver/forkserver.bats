@@ -72,6 +72,11 @@ deaths()
 	[ "$(children)" -eq 1 ]
 }
 
+@test 'system calls that the C library does not see' {
+	same 1201 raw
+	[ "$(children)" -eq 1 ]
+}
+
 @test 'descriptors that are closed, replaced, opened, and offsets' {
 	same 1201 files
 }

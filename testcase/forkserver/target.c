@@ -335,6 +335,77 @@ static int play_kept(void)
 	return 0;
 }
 
+/* ---- system calls behind the back of the C library ---- */
+
+/* flags: of mmap(2), beside those of all calls here */
+static long call_kernel(long number, void *at, uint64_t length, int protection, int flags)
+{
+	register long r10 __asm__("r10") = flags | MAP_PRIVATE | MAP_ANONYMOUS;
+	register long r8 __asm__("r8") = -1;
+	register long r9 __asm__("r9") = 0;
+	long result;
+
+	__asm__ volatile("syscall"
+			 : "=a"(result)
+			 : "a"(number), "D"(at), "S"(length), "d"(protection), "r"(r10), "r"(r8),
+			   "r"(r9)
+			 : "rcx", "r11", "memory");
+	return result;
+}
+
+/* Looks at memory, mappings and signals, then changes some of them. */
+static int play_raw(void)
+{
+	enum { FILLED = 128 };
+	unsigned char *const at = mapped + byte(1) % (FILLED - 8) * 4096;
+	const struct sigaction ignore = {.sa_handler = SIG_IGN};
+	const uint64_t blocked = 1 << (SIGUSR1 - 1);
+	volatile unsigned char *page = mapped;
+	void *const free = mapped - (1L << 30);
+	struct sigaction action;
+	sigset_t mask;
+
+	for (int i = 0; i < FILLED; i++, page += 4096) {
+		cover((uint64_t)i * 256 + *page);
+		*page = *page;
+	}
+	(void)sigaction(SIGUSR2, NULL, &action);
+	cover(action.sa_handler == SIG_DFL ? 9910 : 9911);
+	(void)sigprocmask(SIG_SETMASK, NULL, &mask);
+	cover(9912 + (uint64_t)sigismember(&mask, SIGUSR1));
+	cover(call_kernel(SYS_mmap, free, 4096, PROT_READ, MAP_FIXED_NOREPLACE) > 0 ? 9920 : 9921);
+	(void)call_kernel(SYS_munmap, free, 4096, 0, 0);
+	switch (byte(0) % 8) {
+	case 0: /* as large and as writable as before */
+		(void)call_kernel(SYS_mmap, at, 4096 * 5, PROT_READ | PROT_WRITE, MAP_FIXED);
+		at[4096] = 1;
+		break;
+	case 1:
+		(void)call_kernel(SYS_mmap, mapped, mapped_bytes, PROT_READ | PROT_WRITE,
+				  MAP_FIXED);
+		mapped[byte(2) * 4096] = 1;
+		break;
+	case 2:
+		(void)call_kernel(SYS_munmap, at, 4096 * 3, 0, 0);
+		break;
+	case 3:
+		(void)call_kernel(SYS_mprotect, at, 4096 * 3, PROT_NONE, 0);
+		break;
+	case 4:
+		(void)call_kernel(SYS_mprotect, at, 4096 * 3, PROT_READ, 0);
+		break;
+	case 5:
+		(void)syscall(SYS_rt_sigaction, SIGUSR2, &ignore, NULL, sizeof(blocked));
+		break;
+	case 6:
+		(void)syscall(SYS_rt_sigprocmask, SIG_BLOCK, &blocked, NULL, sizeof(blocked));
+		break;
+	default:
+		(void)call_kernel(SYS_mmap, free, 4096, PROT_READ, MAP_FIXED);
+	}
+	return (int)byte(0) & 1;
+}
+
 /* ---- threads ---- */
 
 static void *cover_in_thread(void *argument)
@@ -378,7 +449,7 @@ static const struct {
 	int (*play)(void);
 } cases[] = {{"exits", play_exits}, {"memory", play_memory}, {"files", play_files},
 	     {"stdin", play_stdin}, {"kept", play_kept},     {"threads", play_threads},
-	     {"hangs", play_hangs}};
+	     {"hangs", play_hangs}, {"raw", play_raw}};
 
 int main(int argc, char **argv)
 {

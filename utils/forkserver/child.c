@@ -215,9 +215,10 @@ void child__end(int status)
 	rollback__back(shared->rollback);
 }
 
+/* A child of this process may call it, too: then an action is set once more. */
 void child__note_signal(int number)
 {
-	if (is_child())
+	if (shared)
 		signal_actions__note(&shared->signals, number);
 }
 

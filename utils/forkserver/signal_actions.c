@@ -24,7 +24,8 @@ void signal_actions__keep(struct signal_actions *actions)
 void signal_actions__note(struct signal_actions *actions, int number)
 {
 	if (number >= 1 && number <= 64)
-		actions->changed |= UINT64_C(1) << (number - 1);
+		(void)__atomic_fetch_or(&actions->changed, UINT64_C(1) << (number - 1),
+					__ATOMIC_RELAXED);
 }
 
 void signal_actions__put_back(struct signal_actions *actions)
