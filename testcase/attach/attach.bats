@@ -39,6 +39,64 @@ counter()
 	expect_answer line 4
 }
 
+# number_of NAME: a member of the answer in $out
+number_of()
+{
+	sed -n "s/.*\"$1\":\([0-9]*\).*/\1/p" "$out"
+}
+
+anonymous_bytes()
+{
+	awk '/^Anonymous:/ { print $2 * 1024 }' "/proc/$tracer_pid/smaps_rollup"
+}
+
+@test 'a checkpoint takes at most 1.05 bytes for each byte, and none for zeros' {
+	local before bytes store
+
+	compile <<-'C'
+		#include <stdio.h>
+		#include <stdlib.h>
+		#include <string.h>
+		#include <sys/mman.h>
+
+		enum { MIB = 1 << 20, DATA = 64 * MIB, ZEROS = 192 * MIB };
+
+		int main(void)
+		{
+			unsigned char *memory = mmap(NULL, DATA + ZEROS, PROT_READ | PROT_WRITE,
+						     MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+			char line[64];
+
+			memset(memory, 23, DATA);
+			memset(memory + DATA, 0, ZEROS);
+			while (fgets(line, sizeof(line), stdin)) {
+				memory[23] ^= 1;
+				puts(line[0] == 'w' ? "written" : "there");
+				fflush(stdout);
+			}
+		}
+	C
+	start_target "$dir/program"
+	expect_answer there there
+	attach
+	before=$(anonymous_bytes)
+	ctl --json checkpoint
+	bytes=$(number_of bytes)
+	[ "$bytes" -ge $((64 << 20)) ]
+	[ "$bytes" -lt $((66 << 20)) ]
+	ctl --json status
+	store=$(number_of store_bytes)
+	printf '%s bytes, %s in the store, %s of memory\n' "$bytes" "$store" $(($(anonymous_bytes) - before))
+	[ $((store * 100)) -le $((bytes * 105)) ]
+	[ $((($(anonymous_bytes) - before) * 100)) -le $((bytes * 105)) ]
+	expect_answer write written
+	ctl --json checkpoint
+	[ "$(number_of bytes)" -lt $((1 << 20)) ]
+	ctl --json status
+	[ $(($(number_of store_bytes) - store)) -lt $((1 << 20)) ]
+	detach_and_check
+}
+
 @test 'answers are JSON' {
 	command -v jq >"$out" || skip 'there is no jq'
 	counter
@@ -158,6 +216,47 @@ counter()
 	expect_status 0
 	expect_text "$err" "process $target has ended"
 	[ ! -e "$dir/$socket" ]
+}
+
+# The new process has the number by ns_last_pid of a PID namespace, in which all of them are.
+@test 'a process that has got the number of a target is nobody to its tracer' {
+	local command
+
+	unshare --pid --fork --mount-proc true || skip 'there are no PID namespaces here'
+	for command in rollback checkpoint "save $dir/image" diff; do
+		TRACER=$TRACER command=$command dir=$dir socket=$dir/$socket \
+			run_limited unshare --pid --fork --mount-proc --kill-child bash -e -c '
+			sleep 1000 3>&- &
+			target=$!
+			"$TRACER" -p $target --control-socket "$socket" 2>"$dir/tracer.err" </dev/null 3>&- &
+			tracer=$!
+			"$TRACER" ctl --control-socket "$socket" $target checkpoint
+			kill -STOP $tracer
+			until grep -q "^State:.T" /proc/$tracer/status; do
+				sleep 0.05
+			done
+			sockets=$(grep -c "$socket\$" /proc/net/unix)
+			kill -KILL $target
+			wait $target || true
+			echo $((target - 1)) >/proc/sys/kernel/ns_last_pid
+			sleep 1000 3>&- &
+			[ $! -eq $target ]
+			"$TRACER" ctl --control-socket "$socket" $target $command >"$dir/ctl.out" 2>&1 3>&- &
+			ctl=$!
+			until [ "$(grep -c "$socket\$" /proc/net/unix)" -gt $sockets ]; do
+				sleep 0.05
+			done
+			kill -CONT $tracer
+			wait $ctl && exit 1
+			wait $tracer
+			grep "^State:.[RSD]" /proc/$target/status
+			grep "^TracerPid:.0" /proc/$target/status
+			kill -KILL $target'
+		expect_status 0
+		expect_text "$dir/tracer.err" 'process [0-9]* has ended'
+		expect_text "$dir/ctl.out" 'tracer ctl: '
+		[ ! -e "$dir/image" ]
+	done
 }
 
 @test 'a tracer that is killed leaves the target alone, and the next one takes its place' {
