@@ -21,7 +21,7 @@
 enum {
 	RESTARTS = 97,     /* of one copy, because mappings changed between its polls */
 	IDLE_POLLS = 23,   /* of a target that is stepped, which bring the copy no further */
-	QUIET_PAGES = 256, /* to compare more takes longer than to hold the target */
+	QUIET_PAGES = 512, /* to compare more takes longer than to hold the target */
 	QUIET_CHUNKS = 256,
 };
 
@@ -256,14 +256,12 @@ static bool hold_after_all(struct operations *operations)
 	return false;
 }
 
-/* Does the restore, for which the target is not held, compare so much that the target would no
- * longer wait for the end? */
-static bool is_long(const struct operations *operations)
+/* Does a restore of so many pages compare so much that the target would not wait for the end? */
+static bool is_long(const struct operations *operations, uint32_t pages)
 {
-	const struct state *state = operations->state;
-
-	return state->operation.kind == OPERATION_RESTORE && !operations->restore_in_bpf &&
-	       (state->visits > QUIET_PAGES ||
+	return operations->state->operation.kind == OPERATION_RESTORE &&
+	       !operations->restore_in_bpf &&
+	       (pages > QUIET_PAGES ||
 		snapshot__chunk_count(operations->snapshot) > QUIET_CHUNKS);
 }
 
@@ -275,9 +273,8 @@ static bool compares_first(const struct operations *operations)
 
 	if (state->operation.threads > 1)
 		return false;
-	return state->quiet ||
-	       (!__atomic_load_n(&state->waiting, __ATOMIC_SEQ_CST) && !state->waits_to_skip &&
-		!snapshot__uses_list(operations->snapshot));
+	return state->quiet || (!__atomic_load_n(&state->waiting, __ATOMIC_SEQ_CST) &&
+				!state->waits_to_skip && !is_long(operations, state->slabs));
 }
 
 /* Can it be done at all? */
@@ -311,7 +308,7 @@ static void operate_free(struct operations *operations)
 	err = look_at_target(operations);
 	if (err)
 		goto out;
-	if (is_long(operations)) {
+	if (is_long(operations, operations->state->visits)) {
 		hold_first(operations);
 		return;
 	}
