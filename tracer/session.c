@@ -209,12 +209,14 @@ void session__handle(struct session *session)
 {
 	const uint64_t end_ns = clock__now_ns() + AT_MOST_NS;
 	uint64_t now_ns = clock__now_ns(), deadline_ns = now_ns + AWAKE_NS;
+	bool active;
 
 	/* send_from() in bpf/tracer.bpf.c then sends no wake-up */
 	__atomic_store_n(&session->state->awake, session->may_spin, __ATOMIC_SEQ_CST);
 	do {
+		active = look(session);
 		now_ns = clock__now_ns();
-		if (look(session))
+		if (active) /* an operation may take longer than that */
 			deadline_ns = now_ns + AWAKE_NS;
 	} while (session->may_spin && now_ns < deadline_ns && now_ns < end_ns);
 	__atomic_store_n(&session->state->awake, 0, __ATOMIC_SEQ_CST);
