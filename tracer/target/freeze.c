@@ -41,6 +41,7 @@ struct freeze {
 	bool child;
 	bool keeps_registers; /* freeze__keep_registers() */
 	bool has_ended;       /* freeze__has_ended() */
+	uint64_t awake_ns;    /* the caller waits for a stop so long before it sleeps */
 	uint64_t since_ns;    /* when the first thread was told to stop; 0: none was */
 };
 
@@ -54,6 +55,7 @@ int freeze__create(pid_t pid, bool child, struct freeze **ret_freeze)
 	freeze->threads_fd = procfs__open(pid, "task", O_RDONLY | O_DIRECTORY);
 	freeze->pid = pid;
 	freeze->child = child;
+	freeze->awake_ns = TRACEE_AWAKE_NS;
 	*ret_freeze = freeze;
 	return 0;
 }
@@ -122,14 +124,14 @@ int freeze__interrupt(struct freeze *freeze, pid_t tid)
 }
 
 /* Waits until a thread that was interrupted stands still. */
-static int settle(struct held *held)
+static int settle(struct held *held, uint64_t awake_ns)
 {
 	int err, status;
 
 	if (!held->running)
 		return 0;
-	err = tracee__wait_stop(held->tid, clock__now_ns() + DEADLINE_SECONDS * 1000000000ULL,
-				&status);
+	err = tracee__wait_stop(held->tid, awake_ns,
+				clock__now_ns() + DEADLINE_SECONDS * 1000000000ULL, &status);
 	if (err)
 		return err;
 	held->running = false;
@@ -199,7 +201,7 @@ static int stop_traced(struct freeze *freeze)
 		tell(freeze, held);
 	for (struct held *held = freeze->held; held && !err; held = next) {
 		next = held->next;
-		err = allow_end(freeze, held->tid, settle(held));
+		err = allow_end(freeze, held->tid, settle(held, freeze->awake_ns));
 	}
 	return err;
 }
@@ -262,7 +264,7 @@ int freeze__step_to_poll(struct freeze *freeze, pid_t tid, const volatile __u64 
 		if (ptrace(PTRACE_SYSCALL, tid, NULL, (void *)(intptr_t)held->signal))
 			return -errno;
 		held->signal = 0;
-		err = tracee__wait_stop(tid, deadline_ns, &status);
+		err = tracee__wait_stop(tid, freeze->awake_ns, deadline_ns, &status);
 		if (err)
 			break;
 		held->signal = signal_of(status);
@@ -271,7 +273,7 @@ int freeze__step_to_poll(struct freeze *freeze, pid_t tid, const volatile __u64 
 		return err;
 	held->running = true;
 	if (!ptrace(PTRACE_INTERRUPT, tid, NULL, NULL) &&
-	    !tracee__wait_stop(tid, clock__now_ns() + 1000000000ULL, &status)) {
+	    !tracee__wait_stop(tid, freeze->awake_ns, clock__now_ns() + 1000000000ULL, &status)) {
 		held->running = false;
 		held->signal = signal_of(status);
 	}
@@ -327,7 +329,7 @@ int freeze__deliver(struct freeze *freeze, bool drop_faults)
 				return -errno;
 			held->running = true;
 			held->signal = 0;
-			err = tracee__wait_stop(held->tid, deadline_ns, &status);
+			err = tracee__wait_stop(held->tid, freeze->awake_ns, deadline_ns, &status);
 			if (err)
 				return err;
 			held->running = false;
@@ -358,6 +360,11 @@ int freeze__for_each(const struct freeze *freeze, int (*each)(pid_t tid, void *a
 	return err;
 }
 
+void freeze__stay_awake(struct freeze *freeze, uint64_t awake_ns)
+{
+	freeze->awake_ns = awake_ns;
+}
+
 void freeze__keep_registers(struct freeze *freeze)
 {
 	freeze->keeps_registers = true;
@@ -386,7 +393,7 @@ void freeze__release(struct freeze *freeze)
 
 		next = held->next;
 		if (held->running) {
-			err = tracee__wait_stop(held->tid, 0, &status);
+			err = tracee__wait_stop(held->tid, 0, 0, &status);
 			held->signal = signal_of(status);
 		}
 		if (err == -REASON_NOT_STOPPED) {

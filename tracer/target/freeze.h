@@ -18,6 +18,11 @@ struct freeze;
  * will wait for its end. Returns 0 and *ret_freeze, or -ENOMEM. */
 int freeze__create(pid_t pid, bool child, struct freeze **ret_freeze);
 
+/* The caller waits for each stop awake for so long before it sleeps. At first that is what the stop
+ * of a running thread takes. A caller that knows that the thread has a processor of its own may
+ * wait longer: to sleep and to wake up takes longer still. */
+void freeze__stay_awake(struct freeze *freeze, uint64_t awake_ns);
+
 /*
  * Stops every thread but except (0: all), also threads that are born meanwhile.
  * Returns 0; -ESRCH; -REASON_TRACED, -REASON_PTRACE_FORBIDDEN or -REASON_NOT_STOPPED (after five

@@ -11,6 +11,8 @@
 #include "target/reason.h"
 #include "target/userfault.h"
 
+enum { COPY_NS = 200000 }; /* a poll that copies some hundred chunks or pages ends sooner */
+
 int target__open(struct target *target, struct state *state, uint32_t regions, bool child,
 		 const char *name)
 {
@@ -190,8 +192,11 @@ static int set_held(struct target *target)
 
 int target__stop(struct target *target, pid_t except)
 {
-	int err = freeze__stop(target->freeze, except);
+	int err;
 
+	if (target->state->awake) /* there is another processor, on which it polls */
+		freeze__stay_awake(target->freeze, COPY_NS);
+	err = freeze__stop(target->freeze, except);
 	target->state->stopped = !err;
 	return err || !except ? err : keep_areas(target);
 }

@@ -13,10 +13,7 @@
 #include "base/procfs.h"
 #include "target/reason.h"
 
-enum {
-	LOOKS = 10,               /* before it sleeps: 10 us */
-	WAKE_AGAIN_NS = 50000000, /* if the alarm came before the wait */
-};
+enum { WAKE_AGAIN_NS = 50000000 }; /* if the alarm came before the wait */
 
 /* Interrupts a wait, and does nothing else. */
 static void wake(int signal)
@@ -74,12 +71,14 @@ out:
 
 /* It does not call sched_yield(2), which gives away a slice of time at each call: if a process runs
  * on the same processor, the caller then waits for milliseconds (seen with Linux 6.18). */
-int tracee__wait_stop(pid_t tid, uint64_t deadline_ns, int *ret_status)
+int tracee__wait_stop(pid_t tid, uint64_t awake_ns, uint64_t deadline_ns, int *ret_status)
 {
-	int result = 0;
+	const uint64_t sleep_ns = clock__now_ns() + awake_ns;
+	int result;
 
-	for (unsigned int i = 0; i < LOOKS && !result; i++)
+	do {
 		result = look(tid, WNOHANG, ret_status);
+	} while (!result && clock__now_ns() < sleep_ns);
 	if (!result && clock__now_ns() >= deadline_ns)
 		return -REASON_NOT_STOPPED;
 	if (!result)
