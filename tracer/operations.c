@@ -261,8 +261,7 @@ static bool is_long(const struct operations *operations, uint32_t pages)
 {
 	return operations->state->operation.kind == OPERATION_RESTORE &&
 	       !operations->restore_in_bpf &&
-	       (pages > QUIET_PAGES ||
-		snapshot__chunk_count(operations->snapshot) > QUIET_CHUNKS);
+	       (pages > QUIET_PAGES || snapshot__chunk_count(operations->snapshot) > QUIET_CHUNKS);
 }
 
 /* A restore where BPF may not write. If the target waits in its poll, it is held there at once. If
