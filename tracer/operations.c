@@ -272,8 +272,9 @@ static bool compares_first(const struct operations *operations)
 
 	if (state->operation.threads > 1)
 		return false;
-	return state->quiet || (!__atomic_load_n(&state->waiting, __ATOMIC_SEQ_CST) &&
-				!state->waits_to_skip && !is_long(operations, state->slabs));
+	return state->quiet ||
+	       (!__atomic_load_n(&state->waiting, __ATOMIC_SEQ_CST) && !state->waits_to_skip &&
+		!is_long(operations, state->slabs) && !snapshot__uses_list(operations->snapshot));
 }
 
 /* Can it be done at all? */

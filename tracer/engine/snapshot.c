@@ -107,6 +107,11 @@ size_t snapshot__range_count(const struct snapshot *snapshot)
 	return count;
 }
 
+bool snapshot__uses_list(const struct snapshot *snapshot)
+{
+	return snapshot->pages->dirty.way == DIRTY_FAULTS;
+}
+
 uint64_t snapshot__chunk_count(const struct snapshot *snapshot)
 {
 	return chunk_engine__chunks(&snapshot->chunks->ranges);

@@ -103,6 +103,9 @@ bool snapshot__provide(struct snapshot *snapshot, struct target *target);
 int snapshot__ranges(const struct snapshot *snapshot, bool with_reserved, struct intervals *ranges);
 size_t snapshot__range_count(const struct snapshot *snapshot);
 
+/* Are writes found by the list of faults? It can only be relied on if the target stands still. */
+bool snapshot__uses_list(const struct snapshot *snapshot);
+
 /* Chunks that the chunk engine keeps. */
 uint64_t snapshot__chunk_count(const struct snapshot *snapshot);
 
