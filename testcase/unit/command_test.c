@@ -25,7 +25,7 @@ struct attach { /* what was asked last, and what is answered to it */
 static struct attach process = {.detail = ""};
 static struct commands commands = {.attach = &process};
 static char *answer;
-static struct socket_request question = {.pid = 23, .fd = -1};
+static struct socket_request question = {.pid = 23, .may_command = true, .fd = -1};
 
 static int take(struct attach *attach, const char *name, struct attach_result *ret_result)
 {
@@ -309,6 +309,10 @@ static void test_fault_list(void)
 				  "process %d does not get the list of faults of another", pid);
 		tap__ok(question.fd == -1 && !commands.sharing, "nor its descriptor");
 	}
+	question.may_command = false;
+	tap__ok(strstr(ask("status"), "only root") && strstr(ask("detach"), "only root"),
+		"a process of another user gets nothing else");
+	question.may_command = true;
 	tap__equal(command__check("fault-list", 0), -REASON_NO_COMMAND, "tracer ctl does not ask");
 }
 
@@ -396,7 +400,7 @@ int main(void)
 {
 	log__set_level(LOG_LEVEL_QUIET);
 	log__set_name("# command_test");
-	tap__plan(58);
+	tap__plan(59);
 	test_success();
 	test_mistakes();
 	test_fault_list();

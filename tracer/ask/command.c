@@ -457,6 +457,10 @@ void command__answer(void *context, struct socket_request *request, FILE *out)
 		share_list(commands, request, words, out);
 		return;
 	}
+	if (!request->may_command) {
+		put_failure(out, op, "only root and the user of the tracer may ask");
+		return;
+	}
 	if (commands->closes && op && strcmp(op, "rollback") != 0) {
 		put_failure(out, op, COMMAND_CLOSE_NEW_FDS " is for rollback");
 		return;

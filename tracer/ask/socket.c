@@ -16,6 +16,7 @@
 #include <unistd.h>
 #include "ask/socket_file.h"
 #include "base/log.h"
+#include "base/procfs.h"
 #include "target/reason.h"
 
 struct client {
@@ -28,6 +29,7 @@ struct client {
 	size_t out_sent;
 	char *out;
 	pid_t pid;
+	bool may_command;
 	int sent_fd; /* to be sent with the answer; -1: none */
 	char in[SOCKET_LINE_BYTES];
 };
@@ -36,6 +38,7 @@ struct socket {
 	struct sockaddr_un address;
 	dev_t device; /* of the socket's file */
 	ino_t inode;
+	pid_t process; /* that is traced */
 	int listener;
 	int epoll;
 	uint64_t heard; /* counts what was heard, of all clients */
@@ -117,6 +120,18 @@ static int prepare_folder(const char *path)
 	return err;
 }
 
+/* Lets the process connect. Only root shares lists of faults. */
+static void let_in(const struct socket *s)
+{
+	uint64_t user;
+
+	if (geteuid() || procfs__status_u64(s->process, "Uid", &user) || !user)
+		return;
+	if (lchown(s->address.sun_path, (uid_t)user, (gid_t)-1))
+		log__debug("process %d cannot connect to %s: %s", s->process, s->address.sun_path,
+			   strerror(errno));
+}
+
 int socket__open(const char *path, pid_t pid, struct socket **ret_socket)
 {
 	struct socket *s = calloc(1, sizeof(*s));
@@ -138,6 +153,7 @@ int socket__open(const char *path, pid_t pid, struct socket **ret_socket)
 		log__error("cannot place the control socket: %s", reason__text(err));
 		goto out;
 	}
+	s->process = pid;
 	err = path ? 0 : prepare_folder(s->address.sun_path);
 	if (err)
 		goto out;
@@ -146,6 +162,8 @@ int socket__open(const char *path, pid_t pid, struct socket **ret_socket)
 		tell_failure(s, pid, err);
 		goto out;
 	}
+	if (!path)
+		let_in(s);
 	*ret_socket = s;
 	s = NULL;
 out:
@@ -237,7 +255,8 @@ static void send_answer(struct socket *s, struct client *client)
 static void give(struct socket *s, struct client *client, socket_answer *write_answer,
 		 void *context, char *line)
 {
-	struct socket_request request = {.line = line, .pid = client->pid, .fd = -1};
+	struct socket_request request = {
+		.line = line, .pid = client->pid, .may_command = client->may_command, .fd = -1};
 	FILE *out = open_memstream(&client->out, &client->out_bytes);
 	bool is_bad;
 
@@ -343,11 +362,14 @@ static void accept_client(struct socket *s)
 		return;
 	is_known = !getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size);
 	client = find_place(s);
-	*client =
-		(struct client){.fd = fd, .sent_fd = -1, .pid = peer.pid, .last_heard = ++s->heard};
+	*client = (struct client){.fd = fd,
+				  .sent_fd = -1,
+				  .pid = peer.pid,
+				  .may_command = is_known && (!peer.uid || peer.uid == geteuid()),
+				  .last_heard = ++s->heard};
 	if (watch(s, EPOLL_CTL_ADD, fd, EPOLLIN, (uint64_t)(client - s->clients)))
 		drop(client);
-	else if (!is_known || (peer.uid && peer.uid != geteuid()))
+	else if (!client->may_command && (!is_known || peer.pid != s->process))
 		refuse(s, client, "only root and the user of the tracer may ask");
 }
 

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
  * The control socket: one line asks, one JSON object in one line answers (docs/socket.md). It is a
- * unix stream socket of mode 0600, and only root and the user of the tracer are answered. Nothing
- * here waits for a client: not for the rest of its line, not for it to read its answer.
+ * unix stream socket of mode 0600. Only root, the user of the tracer and the process that is traced
+ * are heard. At a default path of root, the socket belongs to the user of that process, so that it
+ * can connect. Nothing here waits for a client: not for the rest of its line, not for it to read
+ * its answer.
  */
 #ifndef TRACER_ASK_SOCKET_H
 #define TRACER_ASK_SOCKET_H
@@ -20,9 +22,10 @@ enum {
 struct socket;
 
 struct socket_request {
-	char *line; /* without a newline; may be changed */
-	pid_t pid;  /* of the process that has connected; 0: not known */
-	int fd;     /* goes with the answer; -1: none. The socket closes it. */
+	char *line;       /* without a newline; may be changed */
+	pid_t pid;        /* of the process that has connected; 0: not known */
+	bool may_command; /* it is root's, or of the user of the tracer */
+	int fd;           /* goes with the answer; -1: none. The socket closes it. */
 };
 
 typedef void socket_answer(void *context, struct socket_request *request, FILE *out);

@@ -71,7 +71,7 @@ int socket_file__make_folder(const char *path)
 		return err;
 	}
 	if (S_ISDIR(status.st_mode) && status.st_uid == geteuid() && !(status.st_mode & 022) &&
-	    !chmod(folder, 0700)) /* older versions made it readable */
+	    !chmod(folder, geteuid() ? 0700 : 0711)) /* older versions made it readable */
 		return 0;
 	log__error("%s is not a folder that only this user may write to; name another place for "
 		   "the control socket with --control-socket PATH",
