@@ -483,6 +483,53 @@ expect_stopped()
 	detach_and_check
 }
 
+@test 'a process that shares its memory with another one: refused, until that has ended' {
+	compile -D_GNU_SOURCE <<-'C'
+		#include <sched.h>
+		#include <signal.h>
+		#include <stdio.h>
+		#include <stdlib.h>
+		#include <sys/wait.h>
+		#include <unistd.h>
+
+		static int wait_in_child(void *unused)
+		{
+			while (access("go-on", F_OK))
+				usleep(1000);
+			return unused != NULL;
+		}
+
+		int main(void)
+		{
+			char line[64], *stack = malloc(65536);
+			int lines = 0;
+
+			clone(wait_in_child, stack + 65536, CLONE_VM | SIGCHLD, NULL);
+			while (fgets(line, sizeof(line), stdin)) {
+				if (*line == 'w')
+					wait(NULL);
+				printf("%d\n", ++lines);
+				fflush(stdout);
+			}
+		}
+	C
+	cd "$dir"
+	start_target "$dir/program"
+	expect_answer go 1
+	attach
+	run_ctl checkpoint
+	expect_status 1
+	expect_text "$dir/ctl.err" 'another process has the same memory .*: process [1-9]'
+	expect_answer go 2
+	: >go-on
+	expect_answer wait 3
+	ctl checkpoint
+	expect_answer go 4
+	ctl rollback
+	expect_answer go 4
+	detach_and_check
+}
+
 @test 'a parent inside vfork: refused, and it goes on' {
 	compile <<-'C'
 		#include <signal.h>

@@ -44,7 +44,8 @@ int attach__open(pid_t pid, enum write_tracking_way best, const struct hooks *ho
  * Takes a checkpoint.
  * name: letters, digits and "._-", the first no '-', less than ATTACH_NAME_BYTES. NULL: the next
  * number that is free. A checkpoint that has this name already is replaced.
- * Returns 0 and *ret_result; -REASON_BAD_NAME; -ESRCH; -REASON_EXECED; what freeze__stop()
+ * Returns 0 and *ret_result; -REASON_BAD_NAME; -ESRCH; -REASON_EXECED;
+ * -REASON_MEMORY_SHARED; what freeze__stop()
  * returns; or -errno. On failure all checkpoints are as before.
  */
 int attach__checkpoint(struct attach *attach, const char *name, struct attach_result *ret_result);

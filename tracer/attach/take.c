@@ -13,11 +13,27 @@
 #include "base/clock.h"
 #include "base/page.h"
 #include "target/reason.h"
+#include "target/sharers.h"
 
-static int save_threads(const struct attach *attach, struct checkpoint *checkpoint)
+/* Only a checkpoint that has a name is rolled back to. */
+static int look_for_sharer(struct attach *attach, const struct checkpoint *checkpoint)
+{
+	const pid_t sharer =
+		*checkpoint->name ? sharers__find(attach->pid, &checkpoint->threads) : 0;
+
+	if (!sharer)
+		return 0;
+	(void)snprintf(attach->detail, sizeof(attach->detail), "process %d", sharer);
+	return -REASON_MEMORY_SHARED;
+}
+
+static int save_threads(struct attach *attach, struct checkpoint *checkpoint)
 {
 	int err = thread_watch__list(attach->threads, attach->freeze, &checkpoint->threads);
 
+	if (err)
+		return err;
+	err = look_for_sharer(attach, checkpoint);
 	if (err)
 		return err;
 	checkpoint->registers = calloc(checkpoint->threads.count, sizeof(*checkpoint->registers));

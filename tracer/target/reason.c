@@ -77,6 +77,9 @@ static const char *const texts[] = {
 	TEXT(REASON_SEALED) = "a mapping that has changed since the checkpoint is sealed, mseal(2)",
 	TEXT(REASON_STATE_NOT_SAVED) = "a thread uses a shadow stack or AMX tiles, which no image "
 				       "holds",
+	TEXT(REASON_MEMORY_SHARED) =
+		"another process has the same memory (clone(2) with CLONE_VM), and "
+		"would be changed with it",
 	TEXT(REASON_NOT_WRITTEN) = "the image is not written",
 	TEXT(REASON_HALF_DONE) =
 		"the rollback broke off half-way; the target is stopped by SIGSTOP "

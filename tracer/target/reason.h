@@ -58,6 +58,7 @@ enum reason {
 	REASON_MEMORY_GONE,     /* a mapping that cannot be made again */
 	REASON_SEALED,          /* a mapping that cannot be changed, mseal(2) */
 	REASON_STATE_NOT_SAVED, /* a thread has registers that no image holds */
+	REASON_MEMORY_SHARED,   /* another process has the same memory */
 	REASON_NOT_WRITTEN,     /* the file of an image */
 	REASON_HALF_DONE,       /* a rollback failed after it had changed something */
 	REASONS_END,
