@@ -99,8 +99,24 @@ state_of()
 	printf '%s' "${stat%% *}"
 }
 
+is_stopped()
+{
+	case $(state_of "$1") in
+	T | t) ;;
+	*) return 1 ;;
+	esac
+}
+
+# expect_running PID: it runs, or does so soon: the kernel first notes that a process has no tracer
+# any more, and then lets it run.
 expect_running()
 {
+	local tries=$((LIMIT_SECONDS * 20))
+
+	while is_stopped "$1" && [ "$tries" -gt 0 ]; do
+		tries=$((tries - 1))
+		sleep 0.05
+	done
 	case $(state_of "$1") in
 	T | t | Z | '')
 		printf 'process %s does not run, its state is: %s\n' "$1" "$(state_of "$1")"
