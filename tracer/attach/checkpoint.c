@@ -38,14 +38,6 @@ int checkpoint__find_own(struct checkpoint *checkpoint)
 	return err;
 }
 
-const struct registers *checkpoint__registers(const struct checkpoint *checkpoint, pid_t tid)
-{
-	for (size_t i = 0; i < checkpoint->threads.count; i++)
-		if (checkpoint->threads.items[i].tid == tid)
-			return &checkpoint->registers[i];
-	return NULL;
-}
-
 void checkpoint__free(struct checkpoint *checkpoint)
 {
 	if (!checkpoint)

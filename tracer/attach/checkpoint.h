@@ -37,9 +37,6 @@ struct checkpoint *checkpoint__create(struct page_store *store);
  * does not change from now on. Returns 0 or -ENOMEM. */
 int checkpoint__find_own(struct checkpoint *checkpoint);
 
-/* The registers of thread tid, or NULL. */
-const struct registers *checkpoint__registers(const struct checkpoint *checkpoint, pid_t tid);
-
 /* checkpoint__free(NULL) is harmless. */
 void checkpoint__free(struct checkpoint *checkpoint);
 

@@ -204,7 +204,7 @@ static int set_up(struct hooks *hooks, const struct hook_settings *settings, con
 		return err;
 	err = map_array(object->maps.slab_list, SLABS_LISTED * sizeof(*hooks->slab_list),
 			PROT_READ | PROT_WRITE, (void **)&hooks->slab_list);
-	if (err || settings->nothing_else)
+	if (err)
 		return err;
 	return map_array(object->maps.differences, DIFFERENCES * sizeof(*hooks->differences),
 			 PROT_READ, (void **)&hooks->differences);
