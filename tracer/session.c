@@ -319,7 +319,7 @@ static void show_progress(struct session *session)
 	if (operation->phase == PHASE_IDLE)
 		progress__end(&session->progress);
 	else
-		progress__step(&session->progress, reply__name(operation->kind),
+		progress__step(&session->progress, report__kind_name(operation->kind),
 			       operation->slab_cursor, session->state->slabs);
 }
 

@@ -32,7 +32,7 @@ static void end_wait(struct silence *silence)
 		silence->warned = operation->sequence;
 		log__error("process %d asked for a %s but does not poll %s with access(2), or may "
 			   "not call it (seccomp?)",
-			   silence->reply->target->pid, reply__name(operation->kind), path);
+			   silence->reply->target->pid, report__kind_name(operation->kind), path);
 	}
 }
 

@@ -13,15 +13,6 @@
 #include "target/fault.h"
 #include "target/reason.h"
 
-const char *reply__name(enum operation_kind kind)
-{
-	static const char *const names[OPERATION_KINDS] = {[OPERATION_CHECKPOINT] = "checkpoint",
-							   [OPERATION_RESTORE] = "restore",
-							   [OPERATION_ROLLBACK] = "rollback"};
-
-	return names[kind];
-}
-
 bool reply__is_wanted(const struct reply *reply)
 {
 	return !__atomic_load_n(&reply->state->ignored, __ATOMIC_ACQUIRE) ||
@@ -92,7 +83,7 @@ void reply__fail(struct reply *reply, struct operation_row *row, const char *for
 	if (!row)
 		row = &empty;
 	fill_row(reply, row);
-	log__error("%s %lu of process %d (%s) %s: %s", reply__name(kind),
+	log__error("%s %lu of process %d (%s) %s: %s", report__kind_name(kind),
 		   (unsigned long)operation->sequence, row->pid, row->comm,
 		   row->status == STATUS_PARTIAL ? "is partial" : "has failed", text);
 	if (kind == OPERATION_CHECKPOINT)
@@ -189,9 +180,9 @@ void reply__complete(struct reply *reply, struct operation_row *row)
 	report__add(reply->report, row);
 	control__provide(reply->control, operation->uid, operation->gid);
 	log__debug("%s %lu: %lu chunks, %lu bytes, %lu absent, %lu repaired, %lu polls, %.1f us",
-		   reply__name(kind), (unsigned long)row->sequence, (unsigned long)row->chunks,
-		   (unsigned long)row->bytes, (unsigned long)row->absent,
-		   (unsigned long)row->repaired, (unsigned long)polls,
+		   report__kind_name(kind), (unsigned long)row->sequence,
+		   (unsigned long)row->chunks, (unsigned long)row->bytes,
+		   (unsigned long)row->absent, (unsigned long)row->repaired, (unsigned long)polls,
 		   (double)row->latency_ns / 1e3);
 	tell_gone(reply, row);
 }

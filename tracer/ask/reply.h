@@ -26,9 +26,6 @@ struct reply { /* all pointers are borrowed */
 	bool has_failed;   /* any operation, wholly or in part */
 };
 
-/* "checkpoint", "restore" or "rollback". */
-const char *reply__name(enum operation_kind kind);
-
 /* Does the thread that asked still want the operation? Not if it has given up and asked again
  * meanwhile: it no longer polls for this one, and would take the answer for that of its new
  * request. */

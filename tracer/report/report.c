@@ -153,10 +153,18 @@ static void add_totals(struct totals *totals, const struct operation_row *row)
 	}
 }
 
+const char *report__kind_name(enum operation_kind kind)
+{
+	static const char *const names[OPERATION_KINDS] = {[OPERATION_CHECKPOINT] = "checkpoint",
+							   [OPERATION_RESTORE] = "restore",
+							   [OPERATION_ROLLBACK] = "rollback"};
+
+	return names[kind];
+}
+
 void report__add(struct report *report, const struct operation_row *row)
 {
 	static const char *const statuses[] = {"ok", "partial", "failed"};
-	static const char *const kinds[] = {"checkpoint", "restore", "rollback"};
 	double seconds = (double)row->copy_ns / 1e9;
 	struct csv *csv = report->csv;
 	struct timespec now;
@@ -175,7 +183,7 @@ void report__add(struct report *report, const struct operation_row *row)
 	csv__string(csv, stamp);
 	csv__u64(csv, (uint64_t)row->pid);
 	csv__string(csv, row->comm);
-	csv__string(csv, kinds[row->kind]);
+	csv__string(csv, report__kind_name(row->kind));
 	csv__string(csv, report->engine);
 	csv__string(csv, report->regions);
 	csv__u64(csv, row->ranges);

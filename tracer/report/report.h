@@ -59,6 +59,9 @@ int report__create(const char *path, const char *program, const char *engine, co
 
 const char *report__path(const struct report *report);
 
+/* "checkpoint", "restore" or "rollback". */
+const char *report__kind_name(enum operation_kind kind);
+
 /* Appends a row and adds it to the totals. A row that cannot be written is counted, and the first
  * one is told on stderr; the next rows are still tried. */
 void report__add(struct report *report, const struct operation_row *row);

@@ -21,12 +21,6 @@ static const char *const counter_texts[] = {
 _Static_assert(sizeof(counter_texts) / sizeof(*counter_texts) == COUNTERS,
 	       "a text for each counter");
 
-static const char *const kind_names[OPERATION_KINDS] = {
-	[OPERATION_CHECKPOINT] = "checkpoint",
-	[OPERATION_RESTORE] = "restore",
-	[OPERATION_ROLLBACK] = "rollback",
-};
-
 static bool has_operations(const struct report *report)
 {
 	bool has_any = false;
@@ -49,8 +43,9 @@ static void print_operations(const struct report *report, FILE *out)
 		if (!totals->count)
 			continue;
 		fprintf(out, "  %-10s %7lu %7lu %7lu %10.1f %10.1f %10.1f %11.0f %12lu\n",
-			kind_names[kind], (unsigned long)totals->ok, (unsigned long)totals->partial,
-			(unsigned long)totals->failed_operations, (double)latency->minimum / 1e3,
+			report__kind_name(kind), (unsigned long)totals->ok,
+			(unsigned long)totals->partial, (unsigned long)totals->failed_operations,
+			(double)latency->minimum / 1e3,
 			(double)histogram__quantile(latency, 0.5) / 1e3,
 			(double)histogram__quantile(latency, 0.99) / 1e3,
 			totals->copy_ns ? (double)totals->bytes / 1048576.0 /
@@ -69,7 +64,7 @@ static void print_dirty(const struct report *report, FILE *out)
 
 		if (totals->count == totals->ways[DIRTY_AUTO])
 			continue;
-		fprintf(out, "  %ss: ", kind_names[kind]);
+		fprintf(out, "  %ss: ", report__kind_name(kind));
 		for (int way = DIRTY_AUTO + 1; way < DIRTY_WAYS; way++) {
 			if (!totals->ways[way])
 				continue;
@@ -104,17 +99,14 @@ static void end_note(const struct note *note)
 
 static void print_notes(const struct report *report, const struct state *state, FILE *out)
 {
-	static const char *const heads[OPERATION_KINDS] = {
-		[OPERATION_CHECKPOINT] = "  note: checkpoints: ",
-		[OPERATION_RESTORE] = "  note: restores: ",
-		[OPERATION_ROLLBACK] = "  note: rollbacks: ",
-	};
+	char head[40];
 	struct note counters = {.head = "  note: ", .out = out};
 
 	for (int kind = 0; kind < OPERATION_KINDS; kind++) {
 		const struct totals *totals = report__totals(report, kind);
-		struct note chunks = {.head = heads[kind], .out = out};
+		struct note chunks = {.head = head, .out = out};
 
+		snprintf(head, sizeof(head), "  note: %ss: ", report__kind_name(kind));
 		add_to_note(&chunks, totals->repaired, "chunks repaired");
 		add_to_note(&chunks, totals->failed, "chunks failed");
 		add_to_note(&chunks, totals->gone, "chunks gone");
@@ -135,7 +127,7 @@ static void print_chunks(const struct report *report, FILE *out)
 
 		if (kind == OPERATION_ROLLBACK)
 			continue;
-		fprintf(out, "  %-10s %10lu %10lu %10lu %10lu\n", kind_names[kind],
+		fprintf(out, "  %-10s %10lu %10lu %10lu %10lu\n", report__kind_name(kind),
 			(unsigned long)totals->absent, (unsigned long)totals->repaired,
 			(unsigned long)totals->failed, (unsigned long)totals->gone);
 	}
