@@ -17,7 +17,7 @@
 #include "target/reason.h"
 #include <page.bcc.h>
 
-enum { SPARE_PLACES = 256, TWICE_PAGES = 1024, UNASKED_PLACES = 4096, PROGRAMS = 2 };
+enum { SPARE_PLACES = 256, TWICE_PAGES = 1024, UNASKED_PLACES = 4096, PROGRAMS = 2, REMOVED = 512 };
 
 #define RESERVE_BYTES (256ULL << 20) /* of memory, for all others */
 
@@ -63,6 +63,8 @@ struct page_maps {
 	struct page_area *walk;
 	size_t walk_areas, walk_room;
 	uint64_t walk_pages;
+	uint64_t removed[REMOVED]; /* keys of the data that are to go, all with one call */
+	uint32_t removed_count;
 	int programs[PROGRAMS];
 	bool writes;
 };
@@ -222,6 +224,20 @@ static uint64_t key_of(uint64_t address, uint64_t place)
 	return address | place;
 }
 
+/* The kernel stops at a key that is not there. */
+static void remove_keys(struct page_maps *maps)
+{
+	for (uint32_t at = 0; at < maps->removed_count; at++) {
+		uint32_t count = maps->removed_count - at;
+
+		if (!bpf_map_delete_batch(maps->tables[DATA].inner_fd, maps->removed + at, &count,
+					  NULL))
+			break;
+		at += count;
+	}
+	maps->removed_count = 0;
+}
+
 static int delete_all(struct page_maps *maps, const struct intervals *pages)
 {
 	for (size_t i = 0; i < pages->count; i++)
@@ -264,6 +280,7 @@ int page_maps__reserve(struct page_maps *maps, const struct intervals *pages)
 	struct intervals gone = {0};
 	int err;
 
+	remove_keys(maps);
 	if (is_unfit(&maps->tables[DATA], count)) {
 		err = has_memory_for(count) ? replace_data(maps, count) : -ENOMEM;
 		if (err)
@@ -310,14 +327,15 @@ int page_maps__put(struct page_maps *maps, uint64_t address, uint32_t place, con
 
 	if (err)
 		return err;
+	remove_keys(maps);
 	return bpf_map_update_elem(maps->tables[DATA].inner_fd, &key, bytes, BPF_ANY) ? -errno : 0;
 }
 
 void page_maps__remove(struct page_maps *maps, uint64_t address, uint32_t place)
 {
-	uint64_t key = key_of(address, place);
-
-	(void)bpf_map_delete_elem(maps->tables[DATA].inner_fd, &key); /* it may not be there */
+	maps->removed[maps->removed_count++] = key_of(address, place);
+	if (maps->removed_count == REMOVED)
+		remove_keys(maps);
 }
 
 int page_maps__drop(struct page_maps *maps, uint64_t start, uint64_t end)
@@ -344,6 +362,7 @@ out:
 
 void page_maps__begin_walk(struct page_maps *maps)
 {
+	remove_keys(maps); /* before a page is saved in such a place again */
 	maps->walk_areas = 0;
 	maps->walk_pages = 0;
 }
