@@ -247,6 +247,17 @@ static int collect(struct engine *engine, struct target *target)
 	return err ? err : paged_engine__collect(engine, target);
 }
 
+/* Where BPF may not write, user space writes all pages that a restore visits. */
+static bool is_left(struct engine *engine, struct target *target)
+{
+	const struct paged_engine *paged = paged_engine__of(engine);
+
+	if (engine->state->operation.kind == OPERATION_RESTORE && paged_engine__visits(paged) &&
+	    !page_maps__writes(page_engine_of(paged)->maps))
+		return true;
+	return paged_engine__is_left(engine, target);
+}
+
 /* ---- the engine ---- */
 
 struct account_call {
@@ -303,7 +314,7 @@ static const struct engine_ops engine_ops = {
 	.place = paged_engine__place,
 	.begin = paged_engine__begin,
 	.collect = collect,
-	.is_left = paged_engine__is_left,
+	.is_left = is_left,
 	.repair = paged_engine__repair,
 	.end = paged_engine__end,
 	.visit = paged_engine__visit,
