@@ -116,7 +116,7 @@ static void tell(struct freeze *freeze, struct held *held)
 
 int freeze__interrupt(struct freeze *freeze, pid_t tid)
 {
-	int err = seize(freeze, tid);
+	int err = find(freeze, tid) ? 0 : seize(freeze, tid);
 
 	if (!err)
 		tell(freeze, find(freeze, tid));

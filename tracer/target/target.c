@@ -229,7 +229,7 @@ int target__finish_poll(struct target *target)
 int target__hold_in_poll(struct target *target)
 {
 	struct state *state = target->state;
-	int err = freeze__interrupt(target->freeze, target->pid);
+	int err = freeze__interrupt(target->freeze, (pid_t)state->operation.tid);
 
 	if (err) {
 		freeze__release(target->freeze);
@@ -238,9 +238,9 @@ int target__hold_in_poll(struct target *target)
 	/* this ends the wait */
 	__atomic_store_n(&state->operation.phase, PHASE_PREPARING, __ATOMIC_SEQ_CST);
 	err = target__stop(target, 0);
+	__atomic_store_n(&state->operation.phase, PHASE_COPIED, __ATOMIC_SEQ_CST);
 	if (err || __atomic_load_n(&state->resumed, __ATOMIC_SEQ_CST))
 		return err;
-	__atomic_store_n(&state->operation.phase, PHASE_COPIED, __ATOMIC_SEQ_CST);
 	return set_held(target);
 }
 
@@ -266,8 +266,8 @@ int target__hold(struct target *target)
 	if (target->held)
 		return 0;
 	rseq__put(&target->rseq, target->memory);
-	err = target__stop(target, 0);
-	return err ? err : target__step(target);
+	err = target__hold_in_poll(target);
+	return err || target->held ? err : target__step(target);
 }
 
 void target__release(struct target *target)

@@ -92,7 +92,7 @@ int target__finish_poll(struct target *target);
 
 /* Makes a target stand still that waits for its answer, in the poll that has copied: it is held at
  * the end of that poll, and has executed nothing since the copy. If it no longer waits there, it
- * stands still somewhere, is not held, and the phase is PREPARING. 0 or as above. */
+ * stands still somewhere, and is not held. 0 or as above. */
 int target__hold_in_poll(struct target *target);
 
 /* Lets the thread that asked, which stands still, run to the end of its next poll: the target is
