@@ -221,6 +221,19 @@ flip()
 	done
 }
 
+@test 'brought back: a message queue, if it is still there' {
+	start queue
+	! grep '^none' out || skip 'there are no message queues here'
+	take_image
+	cp out out.then
+	: >finish
+	"$RESTART" image 2>restart.err </dev/null
+	[ "$(tail -n 1 out)" = ok ]
+	[ ! -s restart.err ]
+	cat out.then >out
+	expect_refused "had /tracer-$pid open, as file [0-9]*, and it cannot be opened: No such file" image
+}
+
 @test 'brought back: sockets that wait for others' {
 	scene "$WORK" servers
 }
@@ -1801,7 +1814,7 @@ socket), descriptor 45 (/proc/[0-9]*/stat, which cannot be opened), descriptor 4
 	rm finish image
 	start holdings
 	take_image
-	expect_missing 'file locks, file leases, System V shared memory'
+	expect_missing 'file locks, file leases, System V shared memory\(, asynchronous reads and writes (io_setup)\)\?'
 	"$BUILD/readckpt" image >table
 	grep '^ *[0-9]* /.*/locked .*, locked$' table
 	grep '^ *[0-9]* /.*/leased .*, leased$' table

@@ -6,6 +6,7 @@
 #include "work.h"
 
 #include <fcntl.h>
+#include <linux/aio_abi.h>
 #include <linux/membarrier.h>
 #include <linux/rseq.h>
 #include <pthread.h>
@@ -119,15 +120,17 @@ static void pipes(void)
 	wait_for_finish();
 }
 
-/* What is lost besides: a lock, a lease, a segment of System V. */
+/* What is lost besides: a lock, a lease, a segment of System V, a context of io_setup(2). */
 static void holdings(void)
 {
 	int locked = open("locked", O_CREAT | O_RDWR | O_CLOEXEC, 0600);
 	int leased = open("leased", O_CREAT | O_RDONLY | O_CLOEXEC, 0600);
 	int id = shmget(IPC_PRIVATE, PAGE, IPC_CREAT | 0600);
 	int *segment = shmat(id, NULL, 0);
+	aio_context_t asynchronous = 0;
 
 	must(id >= 0 && segment != (void *)-1 && shmctl(id, IPC_RMID, NULL) == 0);
+	(void)syscall(SYS_io_setup, 8, &asynchronous); /* not of every kernel */
 	must(locked >= 0 && flock(locked, LOCK_EX) == 0);
 	must(leased >= 0 && fcntl(leased, F_SETLEASE, F_RDLCK) == 0);
 	*segment = 23;

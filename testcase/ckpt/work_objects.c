@@ -6,6 +6,7 @@
 
 #include <arpa/inet.h>
 #include <fcntl.h>
+#include <mqueue.h>
 #include <netinet/in.h>
 #include <poll.h>
 #include <pthread.h>
@@ -248,9 +249,25 @@ static void servers(void)
 	check(stat("socket", &st) == 0 && (st.st_mode & 07777) == 0640);
 }
 
+/* The queue is not a part of the process: what was sent is still in it. */
+static void queue(void)
+{
+	struct mq_attr attributes = {.mq_maxmsg = 3, .mq_msgsize = 23};
+	char name[64], text[23];
+	mqd_t fd;
+
+	(void)snprintf(name, sizeof(name), "/tracer-%d", getpid());
+	fd = mq_open(name, O_RDWR | O_CREAT | O_EXCL, 0600, &attributes);
+	if (fd == (mqd_t)-1)
+		end(0, "ready\nnone: %m\nok\n");
+	must(mq_send(fd, "before", 7, 1) == 0);
+	say("ready");
+	wait_for_finish();
+	check(mq_receive(fd, text, sizeof(text), NULL) == 7 && strcmp(text, "before") == 0);
+	must(mq_unlink(name) == 0);
+}
+
 const struct work_scene work_objects[] = {
-	{"read", in_read},
-	{"objects", objects},
-	{"servers", servers},
-	{NULL, NULL},
+	{"queue", queue},     {"read", in_read}, {"objects", objects},
+	{"servers", servers}, {NULL, NULL},
 };

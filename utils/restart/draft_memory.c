@@ -317,7 +317,7 @@ static bool is_nameless(const struct draft *d, const struct image_mapping *m)
 		if ((m->flags & IMAGE_DELETED) && strncmp(path, names[i], strlen(names[i])) == 0)
 			return true;
 	}
-	return missing__is_sysv(d->image, m);
+	return missing__is_sysv(d->image, m) || missing__is_aio(d->image, m);
 }
 
 /* Makes a file in memory that is as long as all mappings of m's memory need. Returns its

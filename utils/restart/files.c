@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
@@ -80,6 +81,16 @@ static const char *find_replacement(const struct files *files, size_t i, int fd,
 	return NULL;
 }
 
+/* A message queue is a plain file at the root of a file system that may be mounted nowhere. */
+static int open_file(const char *path, int flags)
+{
+	const int fd = open(path, flags);
+
+	return fd < 0 && errno == ENOENT && path[0] == '/' && !strchr(path + 1, '/')
+		       ? (int)syscall(SYS_mq_open, path + 1, flags, 0, NULL)
+		       : fd;
+}
+
 /* Returns a descriptor; or -1 and *ret_refusal. Of a file that has changed, which is accepted,
  * *ret_refusal says how. */
 static int open_again(const struct files *files, size_t i, struct refusal *ret_refusal)
@@ -97,7 +108,7 @@ static int open_again(const struct files *files, size_t i, struct refusal *ret_r
 	*ret_refusal = (struct refusal){.change = change, .err = -EINVAL};
 	if (change)
 		return -1;
-	fd = open(path, ((int)file->flags & ~created) | O_NOCTTY | O_CLOEXEC);
+	fd = open_file(path, ((int)file->flags & ~created) | O_NOCTTY | O_CLOEXEC);
 	if (fd >= 0 && fstat(fd, &st) == 0) {
 		change = find_replacement(files, i, fd, &st);
 		ret_refusal->change = change;

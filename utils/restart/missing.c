@@ -32,12 +32,33 @@ void missing__add(struct missing *m, const char *format, ...)
 	va_end(args);
 }
 
+static bool begins(const struct image *image, const struct image_mapping *mapping,
+		   const char *prefix)
+{
+	return (mapping->flags & IMAGE_SHARED) && (mapping->flags & IMAGE_DELETED) &&
+	       strncmp(image__string(image, mapping->path), prefix, strlen(prefix)) == 0;
+}
+
 bool missing__is_sysv(const struct image *image, const struct image_mapping *mapping)
 {
-	static const char prefix[] = "/SYSV";
+	return begins(image, mapping, "/SYSV");
+}
 
-	return (mapping->flags & IMAGE_SHARED) && (mapping->flags & IMAGE_DELETED) &&
-	       strncmp(image__string(image, mapping->path), prefix, sizeof(prefix) - 1) == 0;
+bool missing__is_aio(const struct image *image, const struct image_mapping *mapping)
+{
+	return begins(image, mapping, "/[aio]");
+}
+
+static void add_mappings(struct missing *m, const struct image *image,
+			 bool (*is_one)(const struct image *, const struct image_mapping *),
+			 const char *name)
+{
+	for (size_t i = 0; i < image->mapping_count; i++) {
+		if (is_one(image, &image->mappings[i])) {
+			missing__add(m, "%s", name);
+			return;
+		}
+	}
 }
 
 static void add_held(struct missing *m, const struct image *image)
@@ -79,12 +100,8 @@ void missing__add_image(struct missing *m, const struct image *image)
 	};
 
 	add_held(m, image);
-	for (size_t i = 0; i < image->mapping_count; i++) {
-		if (missing__is_sysv(image, &image->mappings[i])) {
-			missing__add(m, "System V shared memory");
-			break;
-		}
-	}
+	add_mappings(m, image, missing__is_sysv, "System V shared memory");
+	add_mappings(m, image, missing__is_aio, "asynchronous reads and writes (io_setup)");
 	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
 		if (image->info.missing & texts[i].bit)
 			missing__add(m, "%s", texts[i].text);

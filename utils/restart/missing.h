@@ -36,4 +36,7 @@ void missing__close(struct missing *missing);
 /* Is it a segment of shmget(2)? It has the name of a deleted file. */
 bool missing__is_sysv(const struct image *image, const struct image_mapping *mapping);
 
+/* Is it the ring of io_setup(2)? */
+bool missing__is_aio(const struct image *image, const struct image_mapping *mapping);
+
 #endif
