@@ -22,8 +22,16 @@
 #include "rollback/rollback.h"
 #include "../rollback/own_tracer.h"
 
-#define PAGE 4096UL
-enum { PASSES = 5, ROUNDS = 401, MOST = PASSES * ROUNDS, WARM = 48, PRIME = 7919 };
+#define PAGE  4096UL
+#define LARGE (200UL << 20)
+enum {
+	PASSES = 5,
+	LARGE_PASSES = 2,
+	ROUNDS = 401,
+	MOST = PASSES * ROUNDS,
+	WARM = 48,
+	PRIME = 7919
+};
 
 enum way { ROLLBACK, PROMISED, RANGES, LIST, LIST_RANGE, FORK, MEMCPY, TAKE, TOUCHED, WAYS };
 static const char *const way_names[] = {"rollback", "promised", "ranges", "list",   "list-range",
@@ -255,8 +263,9 @@ static double part(const struct samples *s, double share)
 	return s->ns[(size_t)((double)(s->count - 1) * share)];
 }
 
-static void measure(size_t bytes, size_t dirty, bool wandering, int passes)
+static void measure(size_t bytes, size_t dirty, bool wandering, bool quick)
 {
+	const int passes = quick || bytes > LARGE ? LARGE_PASSES : PASSES;
 	struct samples *all[WAYS];
 	struct work w = {
 		.size = bytes, .pages = bytes / PAGE, .dirty = dirty, .wandering = wandering};
@@ -314,18 +323,15 @@ int main(int argc, char **argv)
 		if (parse__u64(argv[1], PAGE, 1ULL << 40, &bytes) ||
 		    parse__u64(argv[2], 1, bytes / PAGE, &dirty))
 			BENCH_DIE("BYTES and DIRTY are numbers");
-		measure(bytes, dirty, false, PASSES);
-		measure(bytes, dirty, true, PASSES);
+		measure(bytes, dirty, false, false);
+		measure(bytes, dirty, true, false);
 		return 0;
 	}
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		if (quick && !cases[i].quick)
 			continue;
 		for (int wandering = 0; wandering < 2; wandering++)
-			measure(cases[i].kib << 10, cases[i].dirty, wandering,
-				cases[i].kib > 200000 ? 2
-				: quick               ? 2
-						      : PASSES);
+			measure(cases[i].kib << 10, cases[i].dirty, wandering, quick);
 	}
 	return 0;
 }
