@@ -28,7 +28,7 @@
 enum {
 	NOBODY = 65534,
 	SKIPPED = 77,
-	TESTS = 118,
+	TESTS = 124,
 	RANGES = 256,
 	IGNORED = 2,
 	RANDOM_ROUNDS = 199,
@@ -48,7 +48,7 @@ struct shared {
 	unsigned int round, act, rounds[32], same[32], listed[32];
 	uint64_t seed, listed_before, difference;
 	struct rollback *rollback;
-	int asked; /* the helper: 1, 2: an act is wanted; 0: done; -1: end */
+	int asked; /* the helper: which act is wanted; 0: done; -1: end */
 	int finished, failed_line;
 	bool is_child, child_differs;
 	enum rollback_way way, child_way;
@@ -135,6 +135,15 @@ static void write_mem(void)
 	(void)close(fd);
 }
 
+static void take_from_outside(void)
+{
+	char command[4200];
+
+	(void)snprintf(command, sizeof(command), "%s ctl %d checkpoint 1 >/dev/null 2>&1",
+		       tracer_path, target);
+	NEED(!system(command)); /* NOLINT(*-env33-c,*-ENV33-C) */
+}
+
 static void help(void)
 {
 	int asked;
@@ -145,6 +154,8 @@ static void help(void)
 			write_vm(target);
 		else if (asked == 2)
 			write_mem();
+		else if (asked == 3)
+			take_from_outside();
 		if (asked)
 			__atomic_store_n(&shared->asked, 0, __ATOMIC_RELEASE);
 		(void)usleep(100);
@@ -167,6 +178,13 @@ static void be_written(void)
 static void be_debugged(void)
 {
 	ask(2);
+}
+
+/* The tracer does not arm what the process has written. */
+static void be_saved(void)
+{
+	write_others();
+	ask(3);
 }
 
 /* Not every file system can do that: then it is a read(2). */
@@ -316,6 +334,7 @@ static const struct act {
 	{"process_vm_writev of another process", be_written, SCANNED, true},
 	{"process_vm_writev of its own", write_own_vm, SCANNED, true},
 	{"/proc/PID/mem", be_debugged, SCANNED, true},
+	{"a checkpoint from outside", be_saved, SCANNED, true},
 	{"a read with O_DIRECT", read_direct, SCANNED, true},
 	{"pages are discarded", discard, SCANNED, true},
 	{"the heap grows", grow_heap, SCANNED, true},
@@ -433,7 +452,8 @@ static int next_act(unsigned int flags)
 		return LAST_ACT;
 	if (shared->round > RANDOM_ROUNDS || (flags && !acts[act].is_fixed))
 		act = 1;
-	if (acts[act].act == go_back_in_child && shared->round > 3 * ACTS)
+	if (shared->round > 3 * ACTS &&
+	    (acts[act].act == go_back_in_child || acts[act].act == be_saved))
 		act = 0;
 	return (int)act;
 }

@@ -18,6 +18,7 @@
 #include "base/procfs.h"
 #include "target/inject.h"
 #include "target/reason.h"
+#include "target/userfault.h"
 
 /* Pages with no more memory and no more mappings between them are armed again by one call. */
 enum { CLOSE_BYTES = 1 << 20, CLOSE_MAPPINGS = 32 };
@@ -391,6 +392,14 @@ static int begin_round(const struct attach *attach)
 		       : write_tracking__begin_round(&attach->tracking);
 }
 
+/* Has the process made a userfaultfd since it was attached? Memory that it has registered looks
+ * clean when it says so, and not when the tracer does. */
+static bool tracks_itself(const struct attach *attach)
+{
+	return attach->tracking.way == WRITE_TRACKING_PROTECT &&
+	       userfault__is_open(attach->pid) > 0;
+}
+
 void attach_state__set_base(struct attach *attach, struct checkpoint *base,
 			    const struct intervals *touched)
 {
@@ -402,6 +411,10 @@ void attach_state__set_base(struct attach *attach, struct checkpoint *base,
 	attach->base = begin_round(attach) ? NULL : base;
 	all = first ? arm_all(attach, &base->mappings)
 		    : attach_state__arm(attach, &base->mappings, &attach->changes.unarmed);
+	if (!all && tracks_itself(attach)) {
+		attach_state__stop_tracking(attach);
+		attach->serves_faults = true;
+	}
 	all &= arm_again(attach, base, touched);
 	attach->is_sure = attach->faults && all;
 	if (attach->is_sure)
