@@ -134,7 +134,7 @@ static long count_mappings(FILE *maps)
 		must(sscanf(line, "%lx-%lx %4095[^\n]", &start, &end, kind) != 3);
 		count += start != last_end || strcmp(kind, last_kind) != 0;
 		last_end = end;
-		strcpy(last_kind, kind);
+		(void)snprintf(last_kind, sizeof(last_kind), "%s", kind);
 	}
 	return count;
 }
