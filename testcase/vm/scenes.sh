@@ -112,8 +112,8 @@ work()
 }
 
 advice='discarded discarded-before removed free-to-take locked transparent-huge swapped'
-change='read-only no-access later locked-away locked-away-often grown shrunk moved unmapped replaced
-failing-calls brk grows-down'
+change='read-only no-access later locked-away locked-away-often grown shrunk moved left-behind
+unmapped replaced failing-calls brk grows-down'
 for engine in slab chunk page; do
 	# shellcheck disable=SC2086 # words
 	work "$engine" advice $advice
@@ -126,7 +126,7 @@ play 'page: fuzz steps, 64 pages in a poll' -e page --pages-per-poll 64 -- workl
 work slab advice huge
 for way in scan soft; do # where the kernel has no such thing, all pages are compared
 	play "slab, $way: write" -e slab --dirty "$way" -- workloads/write store read beside-child \
-		discard free protect signal-frame process-vm-writev proc-mem debugger
+		discard free protect signal-frame process-vm-writev proc-mem debugger registered
 	play "slab, $way: fuzz steps" -e slab --dirty "$way" -- workloads/fuzz steps
 done
 
@@ -162,7 +162,7 @@ run 'slab, scan: kept few-changed' env TRACER_FAULT=replaced:fail ./tracer -q \
 expected=0
 
 work slab share copied-on-write not-copied shared shared-untouched
-work slab threads instant mapper ending arenas
+work slab threads instant mapper ending forking arenas
 play 'page: threads, 64 pages in a poll' -e page --pages-per-poll 64 -- \
 	workloads/threads instant mapper
 work slab size one-page zeros

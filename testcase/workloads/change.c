@@ -178,6 +178,30 @@ static void moved(void)
 	expect(part, PART, seed(3), "what was saved at its new place");
 }
 
+/* What was moved away leaves pages without data, in a mapping that is still the one of before. */
+static void left_behind(void)
+{
+	unsigned char *memory = map_alone(BYTES, MAP_PRIVATE),
+		      *there = map_alone(BYTES, MAP_PRIVATE);
+
+	fill(memory, BYTES, seed(1));
+	save();
+	for (uint64_t round = 2; round < 5; round++) {
+		must(mremap(memory, BYTES, BYTES, MREMAP_MAYMOVE | MREMAP_FIXED | MREMAP_DONTUNMAP,
+			    there) == there,
+		     "mremap");
+		fill(memory + PART, PART, seed(round));
+		restore();
+		expect_outside(memory, BYTES, seed(1), "what was left behind");
+		expect(there, BYTES, seed(1), "what has moved");
+	}
+	save();
+	fill(there, BYTES, seed(6));
+	restore();
+	expect(there, BYTES, seed(1), "what was saved at its new place");
+	must(!munmap(memory, BYTES) && !munmap(there, BYTES), "munmap");
+}
+
 /* ---- unmapped, replaced ---- */
 
 static void unmapped(void)
@@ -290,6 +314,7 @@ int main(int argc, char **argv)
 		{"grown", grown},
 		{"shrunk", shrunk},
 		{"moved", moved},
+		{"left-behind", left_behind},
 		{"unmapped", unmapped},
 		{"replaced", replaced},
 		{"failing-calls", failing_calls},

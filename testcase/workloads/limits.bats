@@ -9,9 +9,9 @@ load common
 	play threads instant
 }
 
-@test 'threads that map and unmap, that end, that have arenas of malloc' {
+@test 'threads that map and unmap, that end, that fork, that have arenas of malloc' {
 	page_options=(--pages-per-poll 64)
-	play threads mapper ending arenas
+	play threads mapper ending forking arenas
 }
 
 # fuzz SEED: what is tracked in the end must be what is mapped

@@ -13,6 +13,7 @@ struct ends {
 };
 
 static struct ends *low, *high; /* set before any checkpoint */
+static unsigned char *area, *child_stack;
 
 /* Each thread counts at the low end, then at the high one. In the last counter they count in turn:
  * the thread that finds low and high equal begins, the next one follows. */
@@ -164,6 +165,58 @@ static void ending(void)
 	must(!munmap(memory, LARGE), "munmap");
 }
 
+/* ---- children ---- */
+
+static int write_all(void *argument)
+{
+	(void)argument;
+	fill(area, LARGE, seed(3));
+	_exit(0);
+}
+
+/* A child of another thread writes to memory that both have, and then that thread does. The stack
+ * of the thread is shared memory, so the child has another one. */
+static void *fork_often(void *argument)
+{
+	struct worker *worker = argument;
+	struct board *board = worker->board;
+
+	for (int number = 1; number <= ROUNDS; number++) {
+		int status = -1;
+		pid_t child;
+
+		wait_for(&board->phase, number);
+		child = clone(write_all, child_stack + STACK_BYTES, SIGCHLD, NULL);
+		if (child < 0 || waitpid(child, &status, 0) != child || status)
+			set(&board->wrong, 1);
+		fill(area + (size_t)number * 23 * PAGE, PAGE, seed(2));
+		set(&board->reached[worker->number], number);
+	}
+	return NULL;
+}
+
+static void forking(void)
+{
+	struct worker *workers;
+
+	area = map_alone(LARGE, MAP_PRIVATE);
+	fill(area, LARGE, seed(1));
+	child_stack = map_alone(STACK_BYTES, MAP_PRIVATE);
+	workers = start_workers(1, fork_often);
+	save();
+	for (int round = 1; round < ROUNDS; round++) {
+		phase(workers, 1, round);
+		fill(area + 23 * PAGE * (size_t)round, 23 * PAGE, seed(4));
+		restore();
+		expect_outside(area, LARGE, seed(1), "memory");
+	}
+	phase(workers, 1, ROUNDS);
+	join(workers, 1);
+	if (workers->board->wrong)
+		wrong("a thread could not have a child");
+	must(!munmap(area, LARGE), "munmap");
+}
+
 /* ---- arenas ---- */
 
 static void fill_block(unsigned char **block, size_t bytes, uint64_t with)
@@ -226,7 +279,7 @@ int main(int argc, char **argv)
 {
 	static const struct workload workloads[] = {
 		{"instant", instant}, {"mapper", mapper}, {"ending", ending},
-		{"arenas", arenas},   {NULL, NULL},
+		{"forking", forking}, {"arenas", arenas}, {NULL, NULL},
 	};
 
 	return play_workloads(workloads, argc, argv);

@@ -33,7 +33,7 @@ load common
 
 @test 'protected, resized, moved, unmapped, replaced; heap and stack-like mappings that grow' {
 	play change read-only no-access later locked-away locked-away-often grown shrunk moved \
-		unmapped replaced failing-calls brk grows-down
+		left-behind unmapped replaced failing-calls brk grows-down
 }
 
 @test 'written by the program, by the kernel, by other processes; pages that come and go' {
@@ -41,6 +41,24 @@ load common
 	play write store same read beside-child discard free protect signal-frame process-vm-writev \
 		proc-mem debugger
 	ENGINES=slab play write read-direct
+}
+
+@test 'registered by the program with userfaultfd(2)' {
+	page_options=(--pages-per-poll 64)
+	play write registered
+}
+
+# Root may suspend the filter, and so makes the call for the program.
+@test 'a program whose filter of system calls forbids userfaultfd(2)' {
+	for options in '-e slab' '-e page --pages-per-poll 64'; do
+		rm -f "$csv"
+		# shellcheck disable=SC2086 # options
+		trace $options "$BUILD/e2e/deny" userfaultfd 1 "$WORKLOADS/write" store discard
+		expect_status 0
+		[ "$(grep -c ': ok$' "$out")" -eq 2 ]
+		expect_each status ok
+		expect_no_text "$err" 'are not tracked'
+	done
 }
 
 # play_pinned CASE...: no way is taken but to compare

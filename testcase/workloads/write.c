@@ -5,8 +5,11 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/userfaultfd.h>
 #include <signal.h>
+#include <sys/ioctl.h>
 #include <sys/ptrace.h>
+#include <sys/syscall.h>
 #include <sys/uio.h>
 #include "writers.h"
 
@@ -154,6 +157,18 @@ static void signal_frame(unsigned char *page, uint64_t with)
 	must(!raise(SIGUSR1) && !sigaltstack(&none, NULL), "raise");
 }
 
+/* With a userfaultfd of the program's own, which stays open. */
+static void register_memory(void)
+{
+	struct uffdio_api api = {.api = UFFD_API};
+	struct uffdio_register all = {.range = {(uintptr_t)memory, BYTES},
+				      .mode = UFFDIO_REGISTER_MODE_MISSING};
+	int fd = (int)syscall(SYS_userfaultfd, O_CLOEXEC | UFFD_USER_MODE_ONLY);
+
+	if (fd < 0 || ioctl(fd, UFFDIO_API, &api) || ioctl(fd, UFFDIO_REGISTER, &all))
+		finish(WORKLOAD_SKIP, "no userfaultfd: %s", strerror(errno));
+}
+
 /* ---- cases ---- */
 
 CASE(play_store, store, NULL)
@@ -168,6 +183,7 @@ CASE(play_discard, discard, NULL)
 CASE(play_free, free_lazily, NULL)
 CASE(play_protect, protect, NULL)
 CASE(play_signal, signal_frame, NULL)
+CASE(play_registered, store, register_memory)
 
 int main(int argc, char **argv)
 {
@@ -184,6 +200,7 @@ int main(int argc, char **argv)
 		{"free", play_free},
 		{"protect", play_protect},
 		{"signal-frame", play_signal},
+		{"registered", play_registered},
 		{NULL, NULL},
 	};
 
