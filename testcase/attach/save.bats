@@ -298,6 +298,7 @@ compile_with_thread()
 			#include <sched.h>
 			#include <signal.h>
 			#include <stdio.h>
+			#include <sys/fsuid.h>
 			#include <unistd.h>
 
 			static void before_ready(void);
@@ -331,18 +332,18 @@ compile_with_thread()
 	} | compile -D_GNU_SOURCE -pthread
 }
 
-@test 'a thread with open files or a current folder of its own: no image' {
-	local flag
+@test 'a thread with open files, a current folder or a user of its own: no image' {
+	local call
 
-	for flag in CLONE_FS CLONE_FILES; do
-		compile_with_thread <<<"static void before_ready(void) { unshare($flag); }"
+	for call in 'unshare(CLONE_FS)' 'unshare(CLONE_FILES)' 'setfsuid(65534)'; do
+		compile_with_thread <<<"static void before_ready(void) { $call; }"
 		rm -f "$dir/in" "$dir/answers"
 		start_target "$dir/program"
 		expect_answer line 1
 		attach
 		run_ctl save "$dir/image"
 		expect_status 1
-		expect_text "$dir/ctl.err" 'a thread has open files or a current folder of its own'
+		expect_text "$dir/ctl.err" 'a thread has open files, a current folder or a user of its own'
 		[ ! -e "$dir/image" ]
 		detach_and_check
 		expect_answer line 2

@@ -1284,11 +1284,12 @@ start_lines()
 	[ "$(grep -c 'waits for signal' err)" -eq 1 ]
 }
 
-@test 'a thread with open files or a current folder of its own' {
-	for scene in own-folder own-files; do
+@test 'a thread with open files, a current folder or a user of its own' {
+	for scene in own-folder own-files own-user; do
+		[ $scene != own-user ] || [ "$(id -u)" -eq 0 ] || continue
 		rm -f finish
 		start $scene
-		expect_message 'cannot describe this process: a thread has open files or a current folder of its own (unshare(2)), which no image holds'
+		expect_message 'cannot describe this process: a thread has open files, a current folder or a user of its own (unshare(2), setfsuid(2)), which no image holds'
 		[ ! -e image ]
 		expect_unharmed
 	done
@@ -1828,6 +1829,12 @@ socket), descriptor 45 (/proc/[0-9]*/stat, which cannot be opened), descriptor 4
 	start 'pipes 23'
 	take_image
 	expect_missing 'descriptors 40, 41, 42, 43, 44, 45, 46, 47 and 15 more (pipes)'
+}
+
+@test 'restart names a pipe whose packets are lost' {
+	start packets
+	take_image
+	expect_missing 'descriptors 40, 41 (pipes)'
 }
 
 @test 'restart names what it has no rights for' {

@@ -15,11 +15,13 @@
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/file.h>
+#include <sys/fsuid.h>
 #include <sys/inotify.h>
 #include <sys/ipc.h>
 #include <sys/resource.h>
 #include <sys/shm.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
@@ -105,6 +107,21 @@ static void descriptors(void)
 	check(read(50, &byte, 1) == 1 && byte == 0);
 	for (int fd = 51; fd <= 53; fd++)
 		check(fcntl(fd, F_GETFD) == 0);
+}
+
+/* With something in it; empty, it comes back. */
+static void packets(void)
+{
+	int both[2], empty[2];
+
+	must(pipe2(both, O_DIRECT) == 0 && pipe2(empty, O_DIRECT) == 0);
+	must(write(both[1], "one", 3) == 3 && write(both[1], "two", 3) == 3);
+	put_at(both[0], 40);
+	put_at(both[1], 41);
+	say("ready");
+	wait_for_finish();
+	check(fcntl(40, F_GETFD) == -1 && fcntl(41, F_GETFD) == -1);
+	check(fcntl(empty[1], F_GETFL) & O_DIRECT);
 }
 
 /* More than a line has room for. */
@@ -268,6 +285,17 @@ static void leave_files(void)
 	must(syscall(SYS_unshare, CLONE_FILES) == 0);
 }
 
+static void leave_user(void)
+{
+	must(setfsuid(65534) >= 0 && setfsuid((uid_t)-1) == 65534);
+}
+
+static void own_user(void)
+{
+	must(chmod(".", 0777) == 0);
+	play_with(leave_user);
+}
+
 static void own_folder(void)
 {
 	play_with(leave_folder);
@@ -312,11 +340,13 @@ static void pending_in_thread(void)
 }
 
 const struct work_scene work_missing[] = {
+	{"own-user", own_user},
 	{"own-folder", own_folder},
 	{"own-files", own_files},
 	{"child-of-thread", child_of_thread},
 	{"pending-in-thread", pending_in_thread},
 	{"descriptors", descriptors},
+	{"packets", packets},
 	{"pipes", pipes},
 	{"holdings", holdings},
 	{"attributes", attributes},

@@ -146,7 +146,7 @@ int describe__process(const struct described *process, struct description *d)
 	err = describe__ask(process, d);
 	if (err)
 		return err;
-	err = describe__pending(process, d);
+	err = describe__status(process, d);
 	return err ? err : d->draft.err;
 }
 

@@ -48,8 +48,8 @@ int describe__files(pid_t pid, struct image_draft *draft);
  * threads already. Also returns what inject__open_held() does. */
 int describe__ask(const struct described *process, struct description *ret);
 
-/* Signals that are pending. */
-int describe__pending(const struct described *process, struct description *ret);
+/* Signals that are pending, of the process and each thread. Also returns -IMAGE_APART. */
+int describe__status(const struct described *process, struct description *ret);
 
 /* Reads what madvise(2) said of the mappings, which are there. 0, -ENOMEM, -ESRCH or -errno. */
 int describe__advice(pid_t pid, struct image_draft *draft);

@@ -15,6 +15,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 #include "base/procfs.h"
+#include "image/image_reason.h"
 #include "image/registrations.h"
 #include "save/describe.h"
 
@@ -168,8 +169,20 @@ static void find_missing(const struct described *process, struct image_info *inf
 		info->missing |= IMAGE_MISSING_TIMERS;
 }
 
-/* Signals of one kind, bit N-1 for signal N. key: "\nShdPnd:", of the process, or "\nSigPnd:". */
-static int read_pending(pid_t tid, const char *key, uint64_t *ret)
+struct status {
+	uint64_t process_pending, pending; /* signals, bit N-1 for signal N */
+	uint64_t users[8]; /* and groups: real, effective, saved, of the file system */
+};
+
+static void read_four(const char *text, uint64_t ret[4])
+{
+	char *end;
+
+	for (size_t i = 0; i < 4; i++, text = end)
+		ret[i] = strtoull(text, &end, 10);
+}
+
+static int read_thread_status(pid_t tid, struct status *ret)
 {
 	char text[16384];
 	ssize_t length = procfs__read(tid, "status", text, sizeof(text) - 1);
@@ -177,20 +190,25 @@ static int read_pending(pid_t tid, const char *key, uint64_t *ret)
 	if (length < 0)
 		return (int)length;
 	text[length] = '\0';
-	*ret = strtoull(find_line(text, key), NULL, 16);
+	ret->process_pending = strtoull(find_line(text, "\nShdPnd:"), NULL, 16);
+	ret->pending = strtoull(find_line(text, "\nSigPnd:"), NULL, 16);
+	read_four(find_line(text, "\nUid:"), ret->users);
+	read_four(find_line(text, "\nGid:"), ret->users + 4);
 	return 0;
 }
 
 /* A timer that has expired is not set again before its signal is taken: the landing lets it expire
  * once more. Other signals that are pending are lost. */
-int describe__pending(const struct described *process, struct description *d)
+int describe__status(const struct described *process, struct description *d)
 {
 	static const int signals[LANDING_TIMERS] = {SIGALRM, SIGVTALRM, SIGPROF};
-	uint64_t pending, of_thread;
-	int err = read_pending(process->pid, "\nShdPnd:", &pending);
+	struct status first, of_thread;
+	uint64_t pending;
+	int err = read_thread_status(process->pid, &first);
 
 	if (err)
 		return err;
+	pending = first.process_pending;
 	for (size_t i = 0; i < LANDING_TIMERS; i++) {
 		const uint64_t bit = 1ULL << (signals[i] - 1);
 		struct itimerval *timer = &d->timers[i];
@@ -201,10 +219,12 @@ int describe__pending(const struct described *process, struct description *d)
 		pending &= ~bit;
 	}
 	for (size_t i = 0; i < process->threads->count; i++) {
-		err = read_pending(process->threads->items[i].tid, "\nSigPnd:", &of_thread);
+		err = read_thread_status(process->threads->items[i].tid, &of_thread);
 		if (err)
 			return err;
-		pending |= of_thread;
+		if (memcmp(first.users, of_thread.users, sizeof(first.users)) != 0)
+			return -IMAGE_APART;
+		pending |= of_thread.pending;
 	}
 	if (pending)
 		d->draft.image.info.missing |= IMAGE_MISSING_PENDING;

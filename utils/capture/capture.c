@@ -141,7 +141,8 @@ uint64_t capture__missing(const struct stopped_thread *threads, uint64_t come_ag
 static bool is_one_apart(const struct stopped_thread *threads)
 {
 	for (const struct stopped_thread *t = threads->next; t; t = t->next) {
-		if (image_twin__is_apart(threads->thread.tid, t->thread.tid))
+		if (image_twin__is_apart(threads->thread.tid, t->thread.tid) ||
+		    memcmp(threads->users, t->users, sizeof(t->users)) != 0)
 			return true;
 	}
 	return false;

@@ -148,8 +148,9 @@ static const struct image_file *find_end(const struct image *image, uint64_t ino
 	return NULL;
 }
 
-/* Copies the bytes in a pipe, without taking them, by a pipe of our own. */
-static bool copy_contents(struct walk *w, struct image_object *object)
+/* Copies the bytes in a pipe, without taking them, by a pipe of our own. Not if they are packets
+ * (O_DIRECT), whose bounds would be lost. */
+static bool copy_contents(struct walk *w, struct image_object *object, bool has_packets)
 {
 	const int capacity = (int)object->values[1];
 	unsigned char *to;
@@ -160,6 +161,8 @@ static bool copy_contents(struct walk *w, struct image_object *object)
 
 	if (ioctl(object->fd, FIONREAD, &bytes) < 0 || bytes == 0)
 		return bytes == 0;
+	if (has_packets)
+		return false;
 	to = make_room(w, object, (size_t)bytes);
 	if (!to || syscall(SYS_pipe2, ends, O_CLOEXEC) < 0)
 		return false;
@@ -199,7 +202,7 @@ static bool take_pipe(struct walk *w, const struct image_file *file, struct imag
 	object->kind = IMAGE_PIPE;
 	object->values[0] = (uint64_t)writing->fd;
 	object->values[1] = (uint64_t)capacity;
-	return copy_contents(w, object);
+	return copy_contents(w, object, writing->flags & O_DIRECT);
 }
 
 /* ---- sockets ---- */
@@ -285,6 +288,31 @@ static bool take(struct walk *w, const struct image_file *file, struct image_obj
 	       (begins(path, "eventpoll]") && take_epoll(w, object));
 }
 
+static bool has_pipe(const struct image *image, uint64_t reading)
+{
+	for (size_t i = 0; i < image->object_count; i++) {
+		const struct image_object *object = &image->objects[i];
+
+		if (object->kind == IMAGE_PIPE && (uint64_t)object->fd == reading)
+			return true;
+	}
+	return false;
+}
+
+/* A pipe whose contents cannot be copied is missing with both ends. */
+static void drop_lone_ends(struct image *image)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < image->object_count; i++) {
+		const struct image_object *object = &image->objects[i];
+
+		if (object->kind != IMAGE_PIPE_END || has_pipe(image, object->values[0]))
+			image->objects[kept++] = *object;
+	}
+	image->object_count = kept;
+}
+
 int capture_objects__add(struct capture *c)
 {
 	struct image *image = c->image;
@@ -304,5 +332,6 @@ int capture_objects__add(struct capture *c)
 		    take(&w, file, &image->objects[image->object_count]))
 			image->object_count++;
 	}
+	drop_lone_ends(image);
 	return 0;
 }

@@ -64,6 +64,15 @@ static void describe_priority(struct image_scheduling *s)
 	s->io_priority = io_priority > 0 ? (uint32_t)io_priority : 0;
 }
 
+/* Calls of the kernel change one thread, those of the C library all. */
+static void describe_users(uint32_t users[8])
+{
+	(void)syscall(SYS_getresuid, &users[0], &users[1], &users[2]);
+	(void)syscall(SYS_getresgid, &users[3], &users[4], &users[5]);
+	users[6] = (uint32_t)syscall(SYS_setfsuid, -1); /* changes nothing */
+	users[7] = (uint32_t)syscall(SYS_setfsgid, -1);
+}
+
 /* The kernel tells a thread of itself only. */
 static void describe_scheduling(struct image_scheduling *s)
 {
@@ -150,6 +159,7 @@ void capture_threads__describe(struct stopped_thread *thread)
 	thread->rseq_is_unknown = !t->rseq && registrations__has_rseq();
 	(void)prctl(PR_GET_NAME, t->name);
 	(void)syscall(SYS_rt_sigpending, &thread->pending, sizeof(thread->pending));
+	describe_users(thread->users);
 	describe_scheduling(&thread->scheduling);
 	capture_settings__describe(&thread->settings);
 }

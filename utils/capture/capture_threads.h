@@ -22,6 +22,7 @@ struct stopped_thread {
 	struct image_scheduling scheduling;
 	struct thread_settings settings;
 	uint64_t pending;     /* signals, bit N-1 for signal N */
+	uint32_t users[8];    /* and groups: real, effective, saved, of the file system */
 	bool rseq_is_unknown; /* registered by the program itself; ask_rseq.h finds out where */
 };
 

@@ -20,8 +20,8 @@ const char *image_reason__text(int err)
 	case IMAGE_MANY_UNCHANGED:
 		return "there would be too many runs of unchanged pages";
 	case IMAGE_APART:
-		return "a thread has open files or a current folder of its own (unshare(2)), "
-		       "which no image holds";
+		return "a thread has open files, a current folder or a user of its own "
+		       "(unshare(2), setfsuid(2)), which no image holds";
 	case IMAGE_CUT_OFF:
 		return "the file is cut off";
 	default:

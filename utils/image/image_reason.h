@@ -11,7 +11,7 @@ enum image_reason {
 		8192,         /* above all errnos, and the reasons of tracer/target/reason.h */
 	IMAGE_MANY_MISSING,   /* parts of memory that cannot be read */
 	IMAGE_MANY_UNCHANGED, /* runs of unchanged pages in an increment */
-	IMAGE_APART,          /* a thread has open files or a folder of its own */
+	IMAGE_APART,          /* a thread has open files, a folder or users of its own */
 	IMAGE_CUT_OFF,        /* the file ends before what is to be read */
 };
 
