@@ -28,7 +28,7 @@
 enum {
 	NOBODY = 65534,
 	SKIPPED = 77,
-	TESTS = 124,
+	TESTS = 130,
 	RANGES = 256,
 	IGNORED = 2,
 	RANDOM_ROUNDS = 199,
@@ -256,6 +256,13 @@ static void make_thread(void)
 	NEED(!pthread_join(thread, NULL));
 }
 
+/* With the userfaultfd, all that is armed goes. The library opens its files anew. */
+static void close_files(void)
+{
+	NEED(!close_range(100, ~0U, 0));
+	write_others();
+}
+
 /* The child goes back in itself, and has no list. */
 static void go_back_in_child(void)
 {
@@ -339,6 +346,7 @@ static const struct act {
 	{"pages are discarded", discard, SCANNED, true},
 	{"the heap grows", grow_heap, SCANNED, true},
 	{"a child of vfork writes", write_in_vfork, SCANNED, true},
+	{"the files of the library are closed", close_files, SCANNED, true},
 	{"a child of fork goes back", go_back_in_child, SCANNED, true},
 	{"a checkpoint inside it", nest, SCANNED, true},
 	{"mappings change", change_mappings, SCANNED, false},

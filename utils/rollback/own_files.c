@@ -139,14 +139,19 @@ static void lose_list(struct own_files *files)
 		files->wanted = ROLLBACK_PROTECT;
 }
 
-/* The list needs no file. It is of one process. */
+/* The list needs no file. It is of one process, and of pages that are armed. */
 int own_files__renew(struct own_files *files)
 {
+	int err;
+
 	close_all(files);
 	files->generation++;
 	if (!*files->same_process)
 		lose_list(files);
-	return open_all(files, 0);
+	err = open_all(files, 0);
+	if (!err && files->tracking.way != WRITE_TRACKING_PROTECT)
+		lose_list(files);
+	return err;
 }
 
 bool own_files__look_at_list(struct own_files *files)
