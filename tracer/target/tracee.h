@@ -11,8 +11,8 @@
 enum { TRACEE_AWAKE_NS = 10000 }; /* what a stop takes if the thread runs */
 
 /* Waits for a stop of tid, until the clock (clock__now_ns) says deadline_ns; awake at first, for
- * awake_ns. The end of the thread is left to others. *ret_status: waitid's si_status,
- * signal | event << 8. Returns 0, -ESRCH, -REASON_NOT_STOPPED at the deadline, or another -errno. */
+ * awake_ns. The end of the thread is left to others. *ret_status: waitid's si_status, which is
+ * signal | event << 8. Returns 0, -ESRCH, -REASON_NOT_STOPPED at the deadline, or -errno. */
 int tracee__wait_stop(pid_t tid, uint64_t awake_ns, uint64_t deadline_ns, int *ret_status);
 
 /* Why PTRACE_SEIZE of tid refused with EPERM: -REASON_TRACED, -REASON_PTRACE_FORBIDDEN, or -ESRCH
