@@ -357,7 +357,8 @@ static long call_kernel(long number, void *at, uint64_t length, int protection, 
 static int play_raw(void)
 {
 	enum { FILLED = 128 };
-	unsigned char *const at = mapped + byte(1) % (FILLED - 8) * 4096;
+	const uint64_t length = 4096; /* of a page */
+	unsigned char *const at = mapped + byte(1) % (FILLED - 8) * length;
 	const struct sigaction ignore = {.sa_handler = SIG_IGN};
 	const uint64_t blocked = 1 << (SIGUSR1 - 1);
 	volatile unsigned char *page = mapped;
@@ -365,34 +366,37 @@ static int play_raw(void)
 	struct sigaction action;
 	sigset_t mask;
 
-	for (int i = 0; i < FILLED; i++, page += 4096) {
-		cover((uint64_t)i * 256 + *page);
-		*page = *page;
+	for (int i = 0; i < FILLED; i++, page += length) {
+		const unsigned char value = *page;
+
+		cover((uint64_t)i * 256 + value);
+		*page = value;
 	}
 	(void)sigaction(SIGUSR2, NULL, &action);
 	cover(action.sa_handler == SIG_DFL ? 9910 : 9911);
 	(void)sigprocmask(SIG_SETMASK, NULL, &mask);
 	cover(9912 + (uint64_t)sigismember(&mask, SIGUSR1));
-	cover(call_kernel(SYS_mmap, free, 4096, PROT_READ, MAP_FIXED_NOREPLACE) > 0 ? 9920 : 9921);
-	(void)call_kernel(SYS_munmap, free, 4096, 0, 0);
+	cover(call_kernel(SYS_mmap, free, length, PROT_READ, MAP_FIXED_NOREPLACE) > 0 ? 9920
+										      : 9921);
+	(void)call_kernel(SYS_munmap, free, length, 0, 0);
 	switch (byte(0) % 8) {
 	case 0: /* as large and as writable as before */
-		(void)call_kernel(SYS_mmap, at, 4096 * 5, PROT_READ | PROT_WRITE, MAP_FIXED);
-		at[4096] = 1;
+		(void)call_kernel(SYS_mmap, at, length * 5, PROT_READ | PROT_WRITE, MAP_FIXED);
+		at[length] = 1;
 		break;
 	case 1:
 		(void)call_kernel(SYS_mmap, mapped, mapped_bytes, PROT_READ | PROT_WRITE,
 				  MAP_FIXED);
-		mapped[byte(2) * 4096] = 1;
+		mapped[byte(2) * length] = 1;
 		break;
 	case 2:
-		(void)call_kernel(SYS_munmap, at, 4096 * 3, 0, 0);
+		(void)call_kernel(SYS_munmap, at, length * 3, 0, 0);
 		break;
 	case 3:
-		(void)call_kernel(SYS_mprotect, at, 4096 * 3, PROT_NONE, 0);
+		(void)call_kernel(SYS_mprotect, at, length * 3, PROT_NONE, 0);
 		break;
 	case 4:
-		(void)call_kernel(SYS_mprotect, at, 4096 * 3, PROT_READ, 0);
+		(void)call_kernel(SYS_mprotect, at, length * 3, PROT_READ, 0);
 		break;
 	case 5:
 		(void)syscall(SYS_rt_sigaction, SIGUSR2, &ignore, NULL, sizeof(blocked));
@@ -401,7 +405,7 @@ static int play_raw(void)
 		(void)syscall(SYS_rt_sigprocmask, SIG_BLOCK, &blocked, NULL, sizeof(blocked));
 		break;
 	default:
-		(void)call_kernel(SYS_mmap, free, 4096, PROT_READ, MAP_FIXED);
+		(void)call_kernel(SYS_mmap, free, length, PROT_READ, MAP_FIXED);
 	}
 	return (int)byte(0) & 1;
 }
