@@ -34,6 +34,7 @@ struct {
 
 struct mm_struct *watched_memory; /* only compared; NULL: nothing is watched */
 __u32 watched_process, tracer;    /* thread group ids, as the kernel sees them */
+bool has_execed;                  /* since it was watched for the first time */
 
 static struct shared_list *find_list(void)
 {
@@ -187,11 +188,15 @@ int stop(void *ctx)
 	return 0;
 }
 
-/* The memory of a process that execs is another one from now on. */
+/* The memory of a process that execs is another one from now on. Children of the program before may
+ * still have the list mapped. */
 SEC("raw_tp/sched_process_exec")
 int on_exec(struct bpf_raw_tracepoint_args *ctx)
 {
-	if (watched_memory && current_process() == watched_process)
+	if (current_process() != watched_process)
+		return 0;
+	has_execed = true;
+	if (watched_memory)
 		end();
 	return 0;
 }

@@ -405,8 +405,14 @@ int command__check(const char *name, unsigned int words)
 /* Returns its descriptor or -errno. */
 static int begin_list(struct commands *commands)
 {
-	int err = commands->sharing ? 0 : list_sharing__open(&commands->sharing);
+	int err = 0;
 
+	if (commands->sharing && list_sharing__is_stale(commands->sharing)) {
+		list_sharing__close(commands->sharing);
+		commands->sharing = NULL;
+	}
+	if (!commands->sharing)
+		err = list_sharing__open(&commands->sharing);
 	return err ? err : list_sharing__begin(commands->sharing, commands->pid);
 }
 

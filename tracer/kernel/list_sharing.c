@@ -115,6 +115,11 @@ static int attach(struct list_sharing *sharing)
 	return 0;
 }
 
+bool list_sharing__is_stale(const struct list_sharing *sharing)
+{
+	return __atomic_load_n(&sharing->object->bss->has_execed, __ATOMIC_ACQUIRE);
+}
+
 int list_sharing__begin(struct list_sharing *sharing, pid_t pid)
 {
 	int fd = -1, err;

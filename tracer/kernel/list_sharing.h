@@ -11,6 +11,7 @@
 #ifndef TRACER_KERNEL_LIST_SHARING_H
 #define TRACER_KERNEL_LIST_SHARING_H
 
+#include <stdbool.h>
 #include <sys/types.h>
 
 struct list_sharing;
@@ -18,6 +19,10 @@ struct list_sharing;
 /* Takes some milliseconds. Returns 0 and *ret_sharing; -EPERM without root's capabilities; or
  * another -errno. */
 int list_sharing__open(struct list_sharing **ret_sharing);
+
+/* Has the process executed a program since its first list? Then it needs a list of another
+ * list_sharing: others may have this one. */
+bool list_sharing__is_stale(const struct list_sharing *sharing);
 
 /*
  * Lists the faults of the memory that the process has now. It takes about a millisecond.
