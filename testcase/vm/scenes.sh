@@ -126,7 +126,7 @@ play 'page: fuzz steps, 64 pages in a poll' -e page --pages-per-poll 64 -- workl
 work slab advice huge
 for way in scan soft; do # where the kernel has no such thing, all pages are compared
 	play "slab, $way: write" -e slab --dirty "$way" -- workloads/write store read beside-child \
-		discard free protect signal-frame process-vm-writev proc-mem debugger
+		discard free protect signal-frame process-vm-writev proc-mem debugger registered
 	play "slab, $way: fuzz steps" -e slab --dirty "$way" -- workloads/fuzz steps
 done
 

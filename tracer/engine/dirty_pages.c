@@ -186,8 +186,10 @@ static int cover_span(struct dirty_pages *dirty, struct memory *memory, const st
 	     i < mappings->count && mappings->items[i].start < span->end && !err; i++) {
 		struct interval part = part_of(&mappings->items[i], span);
 
-		if (all || !register_range(dirty, pagemap, part.start, part.end))
-			err = intervals__add(&dirty->armed, part.start, part.end);
+		bool is_armed = all || !register_range(dirty, pagemap, part.start, part.end);
+
+		err = intervals__add(is_armed ? &dirty->armed : &dirty->refused, part.start,
+				     part.end);
 	}
 	return err;
 }
@@ -230,9 +232,9 @@ static int cover_ranges(struct dirty_pages *dirty, struct memory *memory,
 }
 
 int dirty_pages__cover(struct dirty_pages *dirty, struct memory *memory,
-		       const struct intervals *ranges)
+		       const struct intervals *ranges, bool anew)
 {
-	struct intervals armed = {0}, rest = {0};
+	struct intervals armed = {0}, unarmed = {0}, rest = {0};
 	int err;
 
 	if (!dirty_pages__is_tracking(dirty))
@@ -242,11 +244,17 @@ int dirty_pages__cover(struct dirty_pages *dirty, struct memory *memory,
 		return err;
 	intervals__clear(&dirty->armed);
 	dirty->armed = armed;
-	err = intervals__subtract(ranges, &dirty->armed, &rest);
+	if (anew)
+		intervals__clear(&dirty->refused);
+	err = intervals__subtract(ranges, &dirty->armed, &unarmed);
+	if (err)
+		goto out;
+	err = intervals__subtract(&unarmed, &dirty->refused, &rest);
 	if (err)
 		goto out;
 	err = cover_ranges(dirty, memory, &rest);
 out:
+	intervals__clear(&unarmed);
 	intervals__clear(&rest);
 	return err;
 }
@@ -320,6 +328,9 @@ int dirty_pages__drop(struct dirty_pages *dirty, uint64_t start, uint64_t end)
 {
 	int err = intervals__remove(&dirty->armed, start, end);
 
+	if (err)
+		return err;
+	err = intervals__remove(&dirty->refused, start, end);
 	return err ? err : intervals__remove(&dirty->unarmed, start, end);
 }
 
@@ -524,6 +535,7 @@ void dirty_pages__forget(struct dirty_pages *dirty)
 	dirty->way = DIRTY_AUTO;
 	dirty->sure = false;
 	intervals__clear(&dirty->armed);
+	intervals__clear(&dirty->refused);
 	intervals__clear(&dirty->unarmed);
 	clear_answer(dirty);
 }

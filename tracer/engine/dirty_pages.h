@@ -40,6 +40,7 @@ struct dirty_pages {
 	const struct hooks *hooks;
 	struct write_tracking tracking;
 	struct intervals armed;
+	struct intervals refused;          /* what the kernel would not register */
 	struct intervals written, missing; /* the last answer */
 	struct fault_list *list;           /* NULL: not wanted, or not there */
 	struct fault_mark mark;            /* where the list ended at the last question */
@@ -83,10 +84,12 @@ static inline void dirty_pages__doubt(struct dirty_pages *dirty)
 }
 
 /* Arms everything of ranges that can be armed, and nothing else any more. What is armed already
- * stays as it is. The mappings that memory knows must be those of now. With soft-dirty
- * bits it only says what is to be armed: dirty_pages__arm does it. 0, -ENOMEM or -ESRCH. */
+ * stays as it is. The mappings that memory knows must be those of now. With soft-dirty bits it only
+ * says what is to be armed: dirty_pages__arm does it. anew: what was refused is tried again. Some
+ * kernels count a try as a change of mappings. Then the checkpoint begins again, and it must not be
+ * tried each time. 0, -ENOMEM or -ESRCH. */
 int dirty_pages__cover(struct dirty_pages *dirty, struct memory *memory,
-		       const struct intervals *ranges);
+		       const struct intervals *ranges, bool anew);
 
 /*
  * Finds the pages of saved that may differ, as drawn above, and sets written and missing. known:

@@ -98,7 +98,7 @@ static int begin_whole(struct paged_engine *paged, struct memory *memory)
 		err = arm_first(paged, memory, &paged->saved, NULL);
 		if (err)
 			return err;
-		err = dirty_pages__cover(&paged->dirty, memory, &paged->saved);
+		err = dirty_pages__cover(&paged->dirty, memory, &paged->saved, !paged->again);
 		if (err)
 			return err;
 	}
@@ -185,7 +185,7 @@ static int change_ranges(struct paged_engine *paged, struct memory *memory)
 	if (err)
 		goto out;
 	if (paged->tracked)
-		err = dirty_pages__cover(&paged->dirty, memory, &wanted);
+		err = dirty_pages__cover(&paged->dirty, memory, &wanted, false);
 	if (err)
 		goto out;
 	err = find_pages(memory, &come, &pages);
