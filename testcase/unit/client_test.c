@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * Unit test of the client library. A forked child plays the tracer, in a private control directory.
+ * Unit test of the client library. A forked child plays the tracer, in a private control folder.
  * So neither root nor a kernel feature is needed. A test that needs a file of another user is
  * skipped without root.
  */
@@ -37,7 +37,7 @@ enum answer {
 	ANSWER_OTHER_USER,      /* creates a completion file of somebody else */
 };
 
-struct test { /* the control directory */
+struct test { /* the control folder */
 	char dir[64];
 	char path[PATH_MAX]; /* of path_of */
 };
@@ -508,6 +508,6 @@ int main(void)
 	test_directory(&test);
 	test_cleanup(&test);
 	test_strerror();
-	tap__ok(rmdir(test.dir) == 0, "the control directory is empty at the end");
+	tap__ok(rmdir(test.dir) == 0, "the control folder is empty at the end");
 	return tap__done();
 }

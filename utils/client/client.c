@@ -346,34 +346,34 @@ const char *client__strerror(int err)
 		return "done";
 	case ETIMEDOUT:
 		return "no tracer answered in time; start the program with: tracer PROGRAM, and "
-		       "check that both use the same control directory (TRACER_CONTROL_DIR)";
+		       "check that both use the same control folder (TRACER_CONTROL_DIR)";
 	case EIO:
 		return "the tracer could not do it; its messages on stderr say why";
 	case EEXIST:
 		return "a control file is in the way that is not a plain file of this user; remove "
-		       "ready_to_* and *_complete from the control directory, or give the tracer "
+		       "ready_to_* and *_complete from the control folder, or give the tracer "
 		       "another one with --control-dir";
 	case EPERM:
 		return "the answer was not a plain file of this user or of root, so somebody else "
-		       "may have made it; give the tracer a private directory with --control-dir";
+		       "may have made it; give the tracer a private folder with --control-dir";
 	case EINVAL:
 		return "TRACER_CONTROL_DIR must be an absolute path, and the timeout a number of "
 		       "milliseconds from 1 to 86400000 (TRACER_TIMEOUT_MS)";
 	case ENAMETOOLONG:
-		return "the path of the control directory is too long; choose a shorter one";
+		return "the path of the control folder is too long; choose a shorter one";
 	case ENOENT:
-		return "the control directory does not exist; create it, or correct "
+		return "the control folder does not exist; create it, or correct "
 		       "TRACER_CONTROL_DIR";
 	case ENOTDIR:
-		return "the control directory is not a directory; correct TRACER_CONTROL_DIR";
+		return "the control folder is not a folder; correct TRACER_CONTROL_DIR";
 	case EACCES:
-		return "this user may not create files in the control directory; change its mode, "
+		return "this user may not create files in the control folder; change its mode, "
 		       "or give the tracer another one with --control-dir";
 	case EROFS:
-		return "the control directory cannot be written to (read-only file system); give "
+		return "the control folder cannot be written to (read-only file system); give "
 		       "the tracer another one with --control-dir";
 	case ENOSPC:
-		return "the file system of the control directory is full; make room, or give the "
+		return "the file system of the control folder is full; make room, or give the "
 		       "tracer another one with --control-dir";
 	default:
 		return strerror(err < 0 ? -err : err);

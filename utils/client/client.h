@@ -2,7 +2,7 @@
  *
  * Asks the tracer for a checkpoint or a restore of this process's own memory, from any C or C++
  * program: one header, one object (client.c needs only the C library). docs/protocol.md describes
- * the protocol, small files in a control directory.
+ * the protocol, small files in a control folder.
  *
  *	if (savecontext() == 0) {	// memory is saved as it is here
  *		try_something(input);
@@ -47,7 +47,7 @@ extern "C" {
  * copies inside our system calls, or has stopped the process) does not count.
  *
  * Returns 0 once the tracer has done it, or
- * - -ETIMEDOUT: nobody answered in time: no tracer, a dead one, or another control directory;
+ * - -ETIMEDOUT: nobody answered in time: no tracer, a dead one, or another control folder;
  * - -EIO: the tracer refused or failed, such as a restore without a checkpoint; its own message
  *   tells the reason. After a failed restore memory may be partly restored;
  * - -EEXIST: a control file exists that is not a plain file of ours (a link, a directory, or
@@ -57,7 +57,7 @@ extern "C" {
  * - -EINVAL: timeout_ms or $TRACER_TIMEOUT_MS is not a number in the range, or $TRACER_CONTROL_DIR
  *   is not absolute;
  * - -ENAMETOOLONG: $TRACER_CONTROL_DIR is too long;
- * - another -errno of creating the request file: -ENOENT (the control directory does not exist),
+ * - another -errno of creating the request file: -ENOENT (the control folder does not exist),
  *   -EACCES, -ENOSPC, -EROFS, -EMFILE, ...
  *
  * In any case the request and the completion file are gone afterwards. A completion file that only
