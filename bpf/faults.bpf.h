@@ -7,10 +7,10 @@
  *
  * The kernel also writes without a trap: get_user_pages() serves process_vm_writev(2), ptrace(2),
  * /proc/PID/mem, O_DIRECT, io_uring, KVM and more. It makes an armed page writable under the lock
- * of the memory (mmap_lock), and only there. So whoever releases that lock may have written, which
- * is counted as a hidden sign. Only a fault has not, for it is listed. The sign comes after the
- * deed, so a mark taken between the two does not have it yet. Since 6.16 madvise(2) discards pages
- * without that lock; it is a sign by itself.
+ * of the memory (mmap_lock), and only there. So each release of that lock counts as a hidden sign:
+ * a write may have come before it. The release by a fault does not count, for a fault is listed.
+ * The sign comes after the write, so a mark that is taken between the two does not have it yet.
+ * Since 6.16 madvise(2) discards pages without that lock; it is a sign by itself.
  */
 #ifndef BPF_FAULTS_BPF_H
 #define BPF_FAULTS_BPF_H

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * Who releases the lock of the memory (mmap_lock): a fault, or a call that may have written without
- * one (faults.bpf.h).
+ * Finds out who releases the lock of the memory (mmap_lock): a fault, or a call that may have
+ * written without a fault (faults.bpf.h).
  */
 #ifndef BPF_LOCK_OWNER_BPF_H
 #define BPF_LOCK_OWNER_BPF_H
@@ -44,7 +44,7 @@ static bool uses_io_uring(void)
 }
 
 /* Did the current thread come from user mode by an exception? An exception does not write by
- * get_user_pages(). System calls do. */
+ * get_user_pages(), as system calls do. */
 static bool is_exception(void)
 {
 	struct pt_regs *registers = (void *)bpf_task_pt_regs(bpf_get_current_task_btf());
@@ -52,8 +52,8 @@ static bool is_exception(void)
 	return !uses_io_uring() && (__s64)registers->orig_ax < 0;
 }
 
-/* Is the lock released by the fault that took it? One in kernel mode releases it once, or more
- * often: then it is a sign. */
+/* Is it a fault that releases the lock? A fault in kernel mode may release it more than once: each
+ * release after the first counts as a sign. */
 static bool is_end_of_fault(void)
 {
 	__u32 tid = bpf_get_current_pid_tgid(), *place = place_of_thread(tid);

@@ -2,14 +2,13 @@
  *
  * The list of faults of one process, for that process itself (utils/pages/shared_list.h). An object
  * of its own, which is loaded when the process asks for it, so it cannot disturb the tracer's list.
- * How it works, and what a sign is, says faults.bpf.h. What is different:
+ * faults.bpf.h says how it works, and what a sign is. What is different:
  *
- * - The reader makes system calls when it goes back, which are no signs then. So those of the
- *   process itself are counted apart.
+ * - The reader knows its own system calls. So those of the process itself are counted apart from
+ *   signs.
  * - What the tracer writes is a sign.
- * - The addresses of another process are never listed: memory of that process (mm_struct) may lie
- *   where that of the target was.
- * - The reader learns that the list is over, before the tracer's exit takes the first program away.
+ * - Faults of another process are never listed: its mm_struct may lie where that of the target was.
+ * - When the tracer exits, the list is over before the first program goes.
  */
 #include <stdbool.h>
 #include "kernel.h"
@@ -22,8 +21,8 @@
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
 
-/* Of one element. The process gets its descriptor. Nobody but BPF can write to it, for user space
- * freezes it. */
+/* One element. The process gets a descriptor of this map. User space freezes the map, so nobody but
+ * BPF can write to it. */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(map_flags, BPF_F_MMAPABLE);
@@ -139,8 +138,8 @@ int on_unlock(struct bpf_raw_tracepoint_args *ctx)
 	return 0;
 }
 
-/* Since 6.16, pages are discarded without the lock. Those that are given with MADV_FREE go later,
- * without any sign. */
+/* Since 6.16 madvise(2) discards pages without the lock. After MADV_FREE they go later, without any
+ * sign. */
 static int on_advice(__u64 advice)
 {
 	if (!has_watched_memory())
@@ -151,7 +150,7 @@ static int on_advice(__u64 advice)
 	return 0;
 }
 
-/* Raw tracepoints go faster, but there is one for all system calls of the machine. */
+/* A raw tracepoint would be faster, but it would run at each system call of the machine. */
 SEC("tp/syscalls/sys_enter_madvise")
 int on_madvise(struct trace_event_raw_sys_enter *ctx)
 {
@@ -180,7 +179,7 @@ int watch(struct bpf_iter__task *ctx)
 	return 0;
 }
 
-/* User space calls it, before it takes the programs away. */
+/* User space calls it before it detaches the programs. */
 SEC("syscall")
 int stop(void *ctx)
 {
@@ -188,8 +187,8 @@ int stop(void *ctx)
 	return 0;
 }
 
-/* The memory of a process that execs is another one from now on. Children of the program before may
- * still have the list mapped. */
+/* After an exec the process has other memory, and needs another list: children of the program
+ * before may still have this one mapped. */
 SEC("raw_tp/sched_process_exec")
 int on_exec(struct bpf_raw_tracepoint_args *ctx)
 {
@@ -201,8 +200,8 @@ int on_exec(struct bpf_raw_tracepoint_args *ctx)
 	return 0;
 }
 
-/* The last thread of a process exits. Its descriptors are still open, so the programs of the tracer
- * are still attached. */
+/* The last thread of the process or of the tracer exits. The descriptors of the tracer are still
+ * open, so all programs are still attached. */
 SEC("raw_tp/sched_process_exit")
 int on_exit(struct bpf_raw_tracepoint_args *ctx)
 {

@@ -16,14 +16,14 @@
 #include "tracer.h"
 #include <shared_list.skel.h>
 
-enum { PROGRAMS = 3 }; /* that others pay for: they are attached while there is a list */
+enum { PROGRAMS = 3 }; /* that run for all processes: attached only while there is a list */
 
 struct list_sharing {
 	struct shared_list_bpf *object;
 	struct bpf_link *links[PROGRAMS];
 };
 
-/* Lets the program watch see the process. */
+/* Runs the BPF program watch on the process. */
 static int name_process(const struct shared_list_bpf *object, pid_t pid)
 {
 	union bpf_iter_link_info info = {.task.pid = (uint32_t)pid};
@@ -142,8 +142,8 @@ out:
 	return err ? err : fd;
 }
 
-/* The list is over before the first program goes, so the reader never relies on half of them. If
- * that cannot be said, they stay. */
+/* Tells the reader that the list is over before the first program goes: a reader never relies on
+ * some of them alone. If it cannot be told, all programs stay attached. */
 void list_sharing__end(struct list_sharing *sharing)
 {
 	struct bpf_test_run_opts options = {.sz = sizeof(options)};
@@ -157,7 +157,7 @@ void list_sharing__end(struct list_sharing *sharing)
 	}
 }
 
-/* Programs that had to stay go when the tracer exits, which ends the list, too. */
+/* Programs that had to stay go when the tracer exits, which also ends the list. */
 void list_sharing__close(struct list_sharing *sharing)
 {
 	if (!sharing)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * A checkpoint in memory of its own, for all modules of the library. That memory is one mapping
- * with this struct at its start, then the lists, then the saved pages. Most of it is never touched.
+ * A checkpoint in memory of its own, for all modules of the library. That memory is laid out in
+ * rollback.c: this struct, then the lists, then the saved pages. Most of it is never touched.
  * No code here uses the C library: its memory is being replaced.
  */
 #ifndef ROLLBACK_CHECKPOINT_H
@@ -35,7 +35,7 @@ enum {
 	PAGE_EXCLUDED = 1 << 7, /* has bytes that keep their value */
 };
 
-enum { PAGE_HOT = 3 }; /* heat, from there on */
+enum { PAGE_HOT = 3 }; /* a page of this heat or more is hot */
 
 struct page {
 	uint8_t kind;
@@ -109,8 +109,8 @@ struct rollback {
 
 	uint64_t brk;
 	bool keeps_brk;     /* it is excluded */
-	bool has_ranges;    /* all others are excluded */
-	bool same_mappings; /* in this rollback, their list was as before */
+	bool has_ranges;    /* all other memory is excluded */
+	bool same_mappings; /* in this rollback, the list of mappings is as before */
 	struct mapping_list saved, now;
 	struct mapping_text saved_text, expected_text, now_text;
 
@@ -123,10 +123,10 @@ struct rollback {
 	struct range cold;       /* pages that are to be armed again, by restore_pages.c */
 	struct range kept_stack; /* rollback__restore leaves it alone */
 
-	bool is_listed;   /* this rollback: listed are all pages that may have been written */
+	bool is_listed;   /* in this rollback, listed has all pages that may be written */
 	uint64_t *listed; /* see listed_pages.h */
 	size_t listed_count;
-	struct hot_page *hot; /* with a list alone; some may have cooled down */
+	struct hot_page *hot; /* only with a list; some may have cooled down */
 	size_t hot_count;
 
 	struct descriptor *descriptors;

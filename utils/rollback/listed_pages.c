@@ -31,7 +31,7 @@ static long get_pid(void)
 	return raw_syscall__call(SYS_getpid, 0, 0, 0, 0);
 }
 
-/* Of the control socket of a tracer of root: /run/tracer/PID.sock. */
+/* The path of the control socket of root's tracer: /run/tracer/PID.sock. */
 static void put_path(char *at)
 {
 	static const char folder[] = "/run/tracer/", ending[] = ".sock";
@@ -86,7 +86,7 @@ static int ask(const char *request, size_t length)
 		return fd;
 	result = raw_syscall__call6(SYS_sendto, (uint64_t)fd, (uintptr_t)request, length,
 				    MSG_NOSIGNAL, 0, 0);
-	/* A tracer that stops this process interrupts a wait with a timeout. */
+	/* If a tracer stops this process meanwhile, a wait with a timeout ends with EINTR. */
 	while (result > 0 || result == -EINTR) {
 		result = raw_syscall__call(SYS_recvmsg, (uint64_t)fd, (uintptr_t)&message,
 					   MSG_CMSG_CLOEXEC, 0);
@@ -117,7 +117,7 @@ static uint64_t load(const __u64 *number)
 	return __atomic_load_n(number, __ATOMIC_ACQUIRE);
 }
 
-/* Is a page listed since an entry? */
+/* Is a page listed in an entry from number since on? */
 static bool has(const struct shared_list *list, uint64_t since, uint64_t page)
 {
 	for (uint64_t number = since; number != load(&list->writes); number++)
@@ -127,8 +127,8 @@ static bool has(const struct shared_list *list, uint64_t since, uint64_t page)
 	return false;
 }
 
-/* The first page is written by the process, the second one by the kernel for it; then the first one
- * without a fault. */
+/* The process writes the first page. The kernel writes the second one for it, and then the first
+ * one without a fault. Then the first one is discarded. */
 static bool lists_all(const struct shared_list *list, volatile unsigned char *pages)
 {
 	const uint64_t first = (uintptr_t)pages, second = first + PAGE_BYTES;

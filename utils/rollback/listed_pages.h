@@ -22,17 +22,19 @@
 
 struct listed_pages {
 	const struct shared_list *list; /* NULL: there is none */
-	uint64_t ends;                  /* of the list, as long as it is not over */
-	uint64_t writes, signs, calls;  /* the round has begun there */
-	uint64_t end, end_signs;        /* found by look */
-	uint64_t unsure; /* pages of entries before it may be armed again, and clean */
+	uint64_t ends;                  /* of the list, when it began */
+	uint64_t writes, signs, calls;  /* of the list, when the round began */
+	uint64_t end, end_signs;        /* its writes and signs, at the last look */
+	/* Entries before it were made in the last rollback, which may have put back their pages. */
+	uint64_t unsure;
 };
 
 /*
- * Asks for a list, maps it, and tries it: writes of this process, and calls that may hide writes,
- * must be in it. room: page-aligned memory of the caller for struct shared_list, which is replaced.
- * Returns 0; -EOPNOTSUPP if it does not work; or another -errno if there is no such tracer: there
- * is no list then.
+ * Asks for a list, maps it, and tries it: it must have writes of this process, and count calls that
+ * may have written without a fault. room: page-aligned memory of the caller, of the size of struct
+ * shared_list, which the list replaces.
+ * Returns 0; -EOPNOTSUPP if the list does not work; or another -errno if no tracer gives one. On
+ * failure there is no list.
  */
 int listed_pages__open(struct listed_pages *listed, uint64_t room);
 
@@ -46,13 +48,13 @@ bool listed_pages__is_over(const struct listed_pages *listed);
 bool listed_pages__look(struct listed_pages *listed);
 
 /*
- * The addresses of the pages that were written in the round, in ascending order, each once. One
- * with bit 0 need not have been. pages: room for SHARED_LIST_PAGES.
+ * The addresses of the pages that were written in the round, in ascending order, each once. If bit
+ * 0 of one is set, the page may be clean. pages: room for SHARED_LIST_PAGES.
  * Returns 0 and *ret_count, or -EOVERFLOW if entries were overwritten meanwhile.
  */
 int listed_pages__read(const struct listed_pages *listed, uint64_t *pages, size_t *ret_count);
 
-/* Begins a round, with what has happened since look in it. Harmless if there is no list. */
+/* Begins a round. What has happened since look belongs to it. Harmless if there is no list. */
 void listed_pages__settle(struct listed_pages *listed);
 
 #endif

@@ -58,7 +58,7 @@ enum rollback_way own_files__way(const struct own_files *files)
 	}
 }
 
-/* list_room: 0 if there is a list, or is to be none. */
+/* list_room: 0: no list is asked for. */
 static int open_tracking(struct own_files *files, uint64_t list_room)
 {
 	static const enum write_tracking_way ways[] = {
@@ -131,7 +131,6 @@ void own_files__close(struct own_files *files)
 	close_all(files);
 }
 
-/* It goes on without a list. */
 static void lose_list(struct own_files *files)
 {
 	files->listed.list = NULL;
@@ -139,7 +138,8 @@ static void lose_list(struct own_files *files)
 		files->wanted = ROLLBACK_PROTECT;
 }
 
-/* The list needs no file. It is of one process, and of pages that are armed. */
+/* The list does not depend on open files, so it is kept. But it is of one process, and of pages
+ * that are armed. */
 int own_files__renew(struct own_files *files)
 {
 	int err;

@@ -100,8 +100,8 @@ static int walk(struct rollback *r, struct region *g, uint64_t any_of, uint64_t 
 }
 
 /* A small region has no absent pages, which would have to be looked for: they are stored as zeros.
- * Those of a file stay absent, for the file may be shorter than its mapping. With a list, no region
- * costs anything that was not written. */
+ * Those of a file stay absent, for the file may be shorter than its mapping. With a list, nobody
+ * looks for absent pages. */
 static void fill_up(struct rollback *r, struct region *g)
 {
 	if (!(r->flags & ROLLBACK_FIXED_MAPPINGS) || own_files__has_list(r->files) ||

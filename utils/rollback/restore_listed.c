@@ -8,8 +8,8 @@
 #include "rollback/regions.h"
 #include "rollback/restore_pages.h"
 
-/* One fault may fill a whole huge page. The pages in it that held no data then have some, which
- * can be written without another fault. */
+/* One fault may fill a whole huge page. Pages of it that held no data can then be written without
+ * another fault. */
 #define REACH (2ULL << 20)
 
 /* The first region that ends behind an address, from g on. */
@@ -69,7 +69,7 @@ static int restore_block(struct rollback *r, struct region *g, uint64_t start, u
 static int restore_pages_of_list(struct rollback *r)
 {
 	struct region *const end = r->regions + r->region_count, *g = r->regions;
-	uint64_t done = 0; /* all before it */
+	uint64_t done = 0; /* all before it is put back */
 	int err = 0;
 
 	for (size_t i = 0; i < r->listed_count && !err; i++) {
@@ -101,7 +101,8 @@ static int restore_pages_of_list(struct rollback *r)
 	return err;
 }
 
-/* Pages that this round has made hot are put back already. count: those before. */
+/* Puts back hot pages. count: those that were hot before this round; newer ones are put back
+ * already. */
 static void restore_hot(struct rollback *r, size_t count)
 {
 	size_t kept = 0;

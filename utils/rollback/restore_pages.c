@@ -2,10 +2,10 @@
  *
  * See restore_pages.h.
  *
- * The first write to an armed page costs a fault, and arming it again a system call: together much
- * more than to copy it back. So a page that is written in most rounds is hot: it
- * is left unarmed, and copied back each time. A few hot pages of each round are compared first:
- * those that were not written cool down, and are armed again in the end.
+ * The first write to an armed page takes a fault, and arming it again a system call: together much
+ * more time than to copy it back. So a page that is written in most rounds is hot: it is left
+ * unarmed, and copied back each time. A few hot pages of each round are compared first: those that
+ * were not written cool down, and are armed again in the end.
  */
 #include "rollback/restore_pages.h"
 
@@ -22,7 +22,7 @@
 #endif
 
 enum {
-	/* heat: so many rounds in a row, not more than HOT_GAP apart, make a page hot. */
+	/* PAGE_HOT rounds in which it is written, each at most HOT_GAP later, make a page hot. */
 	HOT_GAP = 8,
 	HOTTEST = PAGE_HOT + 8,
 	SAMPLE = 16,      /* one hot page in so many is compared in each round */
@@ -176,8 +176,8 @@ void restore_pages__flush(struct rollback *r, struct region *g)
 	r->cold = (struct range){0, 0};
 }
 
-/* May a call that arms what lies before and behind arm [start, end) too? Its stored pages are
- * armed, or the walk had returned them. */
+/* May the call that arms the runs before and behind [start, end) arm what lies between them, too?
+ * A page that is stored and cold is clean: it is armed still, or was put back. */
 static bool may_arm(const struct rollback *r, const struct region *g, uint64_t start, uint64_t end)
 {
 	for (uint64_t at = start; at < end; at += PAGE_BYTES) {

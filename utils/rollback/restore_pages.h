@@ -12,12 +12,12 @@
 void restore_pages__copy(struct rollback *r, struct region *g, const struct page *page, uint64_t at,
 			 uint64_t from);
 
-/* Puts back a stored page that may have been written; compare: it need not have been. Returns
- * whether it is to stay unarmed. */
+/* Puts back a stored page that was written. compare: it may be clean, so it is compared first.
+ * Returns whether it is to stay unarmed. */
 bool restore_pages__put_back(struct rollback *r, struct region *g, uint64_t at, bool compare);
 
-/* Notes that the pages of [start, end) are to be armed: they hold data, and are clean again. A call
- * for two such runs with a gap between them costs less than two calls. */
+/* Notes that the pages of [start, end) are to be armed: they hold data, and are clean again. One
+ * call that arms two such runs and the gap between them takes less time than two calls. */
 void restore_pages__rearm(struct rollback *r, struct region *g, uint64_t start, uint64_t end);
 
 /* Arms what was noted. To be called before pages of another region are noted. */
@@ -26,17 +26,17 @@ void restore_pages__flush(struct rollback *r, struct region *g);
 /* Was a page of [start, end) stored? */
 bool restore_pages__has_stored(const struct rollback *r, uint64_t start, uint64_t end);
 
-/* Pages that hold data, and may have been written. */
+/* Puts back the pages of a run, which hold data and were written. compare: some may be clean. */
 void restore_pages__restore_data(struct rollback *r, struct region *g,
 				 const struct pagemap_run *run, bool compare);
 
-/* What a run of a walk tells about the pages of one region. all: the walk has returned all pages.
- * The walk asked for the categories of write tracking, and for those of more_categories. */
+/* Puts back the pages of a run of a walk, which lies in one region. all: the walk returns all
+ * pages, clean ones too. It must ask for the categories of write tracking and more_categories. */
 void restore_pages__restore_run(struct rollback *r, struct region *g, const struct pagemap_run *run,
 				bool all);
 uint64_t restore_pages__more_categories(const struct rollback *r, const struct region *g);
 
-/* A region's protection is again as it was. */
+/* Sets a region's protection as it was. */
 void restore_pages__close_region(struct region *g);
 
 #endif

@@ -91,7 +91,7 @@ static bool is_sparse(const struct region *g)
 	return pages_of(g) > 2 * g->stored && !g->has_guards;
 }
 
-/* Would be missed if another mapping were in its place. */
+/* Would a walk notice another mapping in its place, by stored pages that are missing? */
 static bool is_witness(const struct region *g)
 {
 	return g->stored > 0 && !g->has_guards && (pages_of(g) <= FEW_PAGES || is_sparse(g));
@@ -105,10 +105,10 @@ struct group {
 };
 
 /*
- * The group of a region. Between its members there may be other mappings if the kernel is told to
- * pass over those that are not tracked. But then it passes over those that are new in the place of
- * a member, too. Either the caller has promised that there are none. Or the list of mappings looks
- * as before: then a new one is all of an old one, and all pages are missing that were stored there.
+ * The regions that are asked for together with first. Other mappings may lie between them if the
+ * kernel is told to pass over what is not tracked. But then it also passes over a new mapping in
+ * the place of a region. Either the caller has promised that there is none. Or the list of mappings
+ * is as before: then a new mapping has replaced a whole region, whose stored pages are all missing.
  */
 static struct group find_group(const struct rollback *r, struct region *first)
 {
@@ -161,7 +161,7 @@ static void begin_group(const struct rollback *r, const struct group *group)
 	}
 }
 
-/* These pages were not returned. */
+/* The walk has not returned [start, end): if pages were stored there, they are missing. */
 static void note_gap(const struct rollback *r, const struct group *group, struct region *g,
 		     uint64_t start, uint64_t end)
 {
@@ -253,20 +253,20 @@ static void restore_hot(struct rollback *r, struct region *g)
 	restore_pages__flush(r, g);
 }
 
-/* Can none of its bytes have been written, or be gone? */
+/* Is it sure that nothing of it was written, and nothing is gone? */
 static bool needs_no_look(const struct rollback *r, const struct region *g)
 {
 	return !g->changed && !(g->protection & PROT_WRITE) && (r->flags & ROLLBACK_FIXED_MAPPINGS);
 }
 
-/* Nothing tells that the file of a mapping was truncated, which takes its pages away. Who promises
- * fixed mappings promises that it was not. */
+/* If the file of a mapping is truncated, pages go without a sign. ROLLBACK_FIXED_MAPPINGS promises
+ * that it is not. */
 static bool is_listed(const struct rollback *r, const struct region *g)
 {
 	return r->is_listed && (!g->file || (r->flags & ROLLBACK_FIXED_MAPPINGS));
 }
 
-/* What is better done one by one. */
+/* Restores a region alone, unless it goes faster with the list, or together with others. */
 static int restore_alone(struct rollback *r, struct region *g)
 {
 	g->done = true;

@@ -141,7 +141,7 @@ static uint64_t add(uint64_t *end, uint64_t bytes)
 }
 
 /* One page at each end can never be touched, so no other mapping becomes one with it. The page that
- * children do not inherit comes first: the kernel has few mappings to list. */
+ * is wiped in children comes first, so that the rest is one mapping. */
 static void lay_out(const struct sizes *sizes, struct layout *l)
 {
 	uint64_t end = PAGE_BYTES;
@@ -410,8 +410,8 @@ out:
 
 /* ---- going back ---- */
 
-/* Fetches the list of written pages, if it has all. Mappings change by system calls, which the list
- * has signs of; but a stack grows without one. Returns whether mappings may have changed. */
+/* Fetches the list of written pages, if it has all. Returns whether mappings may have changed:
+ * system calls that change them leave signs, but a stack grows without one. */
 static bool look_at_list(struct rollback *r)
 {
 	r->is_listed = own_files__look_at_list(r->files) && r->generation == r->files->generation &&

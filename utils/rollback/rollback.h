@@ -34,9 +34,9 @@ enum rollback_way {
 	ROLLBACK_PROTECT,    /* userfaultfd WP_ASYNC and PAGEMAP_SCAN, Linux 6.7 */
 	ROLLBACK_SOFT_DIRTY, /* a kernel with CONFIG_MEM_SOFT_DIRTY */
 	ROLLBACK_COMPARE,    /* all pages are read; works everywhere */
-	/* As ROLLBACK_PROTECT, and a tracer of this process, run by root, lists the pages. So no
-	 * others are looked at, and the cost does not depend on the size of memory. ROLLBACK_BEST
-	 * takes it where it works. */
+	/* As ROLLBACK_PROTECT, but a tracer that root runs lists the written pages. So memory is
+	 * not searched for them, and a rollback takes the same time for any size of it.
+	 * ROLLBACK_BEST takes this way where it works. */
 	ROLLBACK_LIST,
 };
 
@@ -46,16 +46,16 @@ enum {
 	ROLLBACK_CLOSE_NEW = 1 << 0,
 	/* Put back the offsets of files that were open. One that was closed stays closed. */
 	ROLLBACK_OFFSETS = 1 << 1,
-	/* The caller promises that no mapping is made, removed, moved or protected anew, nor gets
-	 * guards (MADV_GUARD_INSTALL); but the heap may grow by brk(2). With ROLLBACK_LIST, also
-	 * that no file is truncated that is mapped. Saves a look at all mappings in each
-	 * rollback. */
+	/* The caller promises that no mapping is made, removed, moved or protected anew, and that
+	 * none gets guards (MADV_GUARD_INSTALL). The heap may grow by brk(2). With ROLLBACK_LIST,
+	 * the caller also promises that no file with a mapping is truncated. Saves a look at all
+	 * mappings in each rollback. */
 	ROLLBACK_FIXED_MAPPINGS = 1 << 2,
 	/* The caller promises that no signal action changes. Saves 62 system calls. */
 	ROLLBACK_FIXED_SIGNALS = 1 << 3,
 	/* The caller promises both, and more: the signal mask and the alternate stack do not change
-	 * (so it does not go back in a signal handler), and no thread is made. What remains are one
-	 * system call that asks for all written pages, and one for the heap. */
+	 * (so it does not go back in a signal handler), and no thread is made. Two system calls
+	 * remain: one asks for all written pages, one for the end of the heap. */
 	ROLLBACK_FIXED_STATE = 1 << 4 | ROLLBACK_FIXED_MAPPINGS | ROLLBACK_FIXED_SIGNALS,
 };
 
@@ -81,7 +81,7 @@ struct rollback_options {
 };
 
 struct rollback_stats {
-	enum rollback_way way; /* now: a list may come to its end */
+	enum rollback_way way; /* as it is now: a list may have ended */
 	uint64_t rollbacks;
 	uint64_t saved_pages;  /* in the checkpoint */
 	uint64_t hot_pages;    /* written in most rounds: copied back each time, without a fault */
@@ -93,12 +93,12 @@ struct rollback_stats {
 };
 
 /*
- * Takes a checkpoint. options: may be NULL. *ret_rollback is set before that, so it is there after
- * each return.
+ * Takes a checkpoint. options: may be NULL. *ret_rollback is set before the memory is saved, so it
+ * is right after each return.
  * Returns 0 when it is taken, 1 each time rollback__back has come back to it; -EBUSY if other
  * threads run (a rollback from outside, tracer(8), is for those); -EOPNOTSUPP if the way does not
- * work here, or the thread has a shadow stack; -EINVAL if the options are none; -ENOMEM; or another
- * -errno. On failure *ret_rollback is untouched.
+ * work here, or the thread has a shadow stack; -EINVAL if the options are wrong; -ENOMEM; or
+ * another -errno. On failure *ret_rollback is untouched.
  * While a checkpoint exists, another may be taken: going back to the outer one frees the inner one.
  */
 __attribute__((returns_twice)) int rollback__take(struct rollback **ret_rollback,
@@ -114,17 +114,17 @@ __attribute__((returns_twice)) int rollback__take(struct rollback **ret_rollback
 __attribute__((noreturn)) void rollback__back(struct rollback *rollback);
 
 /*
- * Puts back memory and mappings, but not the stack; execution goes on here. A checkpoint of ranges
- * allows any stack outside them. Any other one must be taken and restored on the first stack of the
- * process.
+ * Puts back memory and mappings, but not the stack; execution goes on after this call. With a
+ * checkpoint of ranges, the caller may be on any stack outside them. Any other checkpoint must be
+ * taken and restored on the first stack of the process.
  * Returns 0; -EPERM on another stack, or from another thread; -EBUSY if other threads run. If it
  * cannot be done, the process ends as with rollback__back.
  */
 int rollback__restore(struct rollback *rollback);
 
-/* These bytes keep their value in a rollback; what is mapped there stays. So does the end of the
- * heap (brk(2)), if it is among them. Returns 0; -ENOSPC after
- * ROLLBACK_EXCLUDED calls; -EINVAL if the range wraps around. */
+/* These bytes keep their value in a rollback; what is mapped there stays. If the end of the heap
+ * (brk(2)) is among them, it stays, too. Returns 0; -ENOSPC after ROLLBACK_EXCLUDED calls; -EINVAL
+ * if the range wraps around. */
 enum { ROLLBACK_EXCLUDED = 61 };
 int rollback__exclude(struct rollback *rollback, void *start, size_t bytes);
 
