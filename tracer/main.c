@@ -254,14 +254,14 @@ static void close_all(struct run *run)
 	hooks__free(run->hooks);
 }
 
-/* Has a signal ended it before the program that it waits for has come? */
+/* Has a signal ended the tracer before the program of --wait was executed? */
 static bool was_in_vain(const struct run *run)
 {
 	return run->last_signal && !session__pid(run->session);
 }
 
-/* Nothing was traced, so nothing is reported. Returns the exit status, which is that of a program
- * that the signal has ended. */
+/* Nothing was traced, so nothing is reported. Returns the exit status of a program that the signal
+ * has ended. */
 static int end_in_vain(struct run *run)
 {
 	log__info("interrupted; no program named %s has been executed", run->options.wait_name);

@@ -37,8 +37,8 @@ static const char *why(struct operations *operations, int err)
 	return operations->text;
 }
 
-/* Takes back what a failed operation has done to the snapshot. Returns what is left, for its
- * message. moved: a restore may have written something. */
+/* Takes back what a failed operation has done to the snapshot. Returns the end of its message: what
+ * is left. moved: a restore may have written something. */
 static const char *revert(const struct operations *operations, bool moved, int err)
 {
 	if (err == -ESRCH)
@@ -213,7 +213,8 @@ static int hold_and_copy(struct operations *operations)
 	return 0;
 }
 
-/* Where BPF may not write, the target is held for a restore, unless that compares first. */
+/* Is the target held from before the copy? Where BPF may not write, it is for a restore, unless the
+ * restore compares first. */
 static bool is_held(const struct operations *operations)
 {
 	const struct state *state = operations->state;
@@ -224,8 +225,7 @@ static bool is_held(const struct operations *operations)
 
 static void finish(struct operations *operations);
 
-/* An operation for which the target stands still: a restore where BPF may not write, or any on
- * large memory, or that relies on soft-dirty bits. */
+/* An operation during which the target stands still. */
 static void operate_held(struct operations *operations)
 {
 	int err = hold_and_copy(operations);
@@ -238,7 +238,7 @@ static void operate_held(struct operations *operations)
 	finish(operations);
 }
 
-/* The restore begins anew, with the target held from before the comparison. */
+/* Begins the restore anew, with the target held from before the comparison. */
 static void hold_first(struct operations *operations)
 {
 	operations->state->quiet = 0;
@@ -246,8 +246,8 @@ static void hold_first(struct operations *operations)
 	operate_held(operations);
 }
 
-/* A restore that has found something to write while the target was not held. Returns whether it
- * can go on; if not, it is done. */
+/* Holds the target for a restore that has compared first, and has to write. Returns whether the
+ * restore can go on; if not, it was done anew. */
 static bool hold_after_all(struct operations *operations)
 {
 	if (!target__hold_in_poll(operations->target) && operations->target->held)
@@ -256,7 +256,7 @@ static bool hold_after_all(struct operations *operations)
 	return false;
 }
 
-/* Does a restore of so many pages compare so much that the target would not wait for the end? */
+/* Where BPF may not write: would a restore compare so much that the target does not wait? */
 static bool is_long(const struct operations *operations, uint32_t pages)
 {
 	return operations->state->operation.kind == OPERATION_RESTORE &&
@@ -264,8 +264,8 @@ static bool is_long(const struct operations *operations, uint32_t pages)
 	       (pages > QUIET_PAGES || snapshot__chunk_count(operations->snapshot) > QUIET_CHUNKS);
 }
 
-/* A restore where BPF may not write. If the target waits in its poll, it is held there at once. If
- * it does not, it would have to be stepped to one: the next poll compares first. */
+/* Where BPF may not write: does the restore compare before the target is held? A target that waits
+ * in its poll can be held there at once. Another one would have to be stepped to a poll first. */
 static bool compares_first(const struct operations *operations)
 {
 	const struct state *state = operations->state;

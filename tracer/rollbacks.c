@@ -59,7 +59,7 @@ void rollbacks__exec(struct rollbacks *rollbacks, pid_t pid, const char *path)
 	rollbacks->commands.pid = pid;
 }
 
-/* Why one of the two below has failed. */
+/* Answers an operation of the target that has failed. */
 static void fail(struct rollbacks *rollbacks, struct operation_row *row, int err)
 {
 	const struct attach *attach = rollbacks->commands.attach;

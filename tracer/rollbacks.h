@@ -24,7 +24,7 @@ struct rollbacks {
 	struct reply *reply;
 	uid_t uid; /* of the target's files, when it asked for its checkpoint */
 	gid_t gid;
-	bool is_told; /* that it has come back, by the last rollback */
+	bool is_told; /* the last rollback has told the target that it is back */
 };
 
 /* snapshot, reply: borrowed. stays: the tracer ends with the target, and detaches no sooner. */

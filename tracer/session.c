@@ -216,7 +216,7 @@ void session__handle(struct session *session)
 	do {
 		active = look(session);
 		now_ns = clock__now_ns();
-		if (active) /* an operation may take longer than that */
+		if (active) /* an operation may take longer than AWAKE_NS */
 			deadline_ns = now_ns + AWAKE_NS;
 	} while (session->may_spin && now_ns < deadline_ns && now_ns < end_ns);
 	__atomic_store_n(&session->state->awake, 0, __ATOMIC_SEQ_CST);

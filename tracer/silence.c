@@ -15,7 +15,7 @@ void silence__expect_poll(struct silence *silence)
 	silence->expected_ns = clock__now_ns();
 }
 
-/* The target asked, and has not polled for a while. */
+/* The target asked, and has been silent for too long. */
 static void end_wait(struct silence *silence)
 {
 	struct operation *operation = &silence->state->operation;

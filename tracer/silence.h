@@ -12,19 +12,19 @@
 struct silence { /* the pointers are borrowed */
 	struct state *state;
 	struct reply *reply;
-	uint64_t expected_ns; /* since when a poll is waited for */
+	uint64_t expected_ns; /* since when a poll is expected */
 	uint64_t polls_seen;
 	uint64_t warned; /* sequence of the request that nobody polls for */
 };
 
-/* From now on a poll is to come. */
+/* A poll is expected from now on. */
 void silence__expect_poll(struct silence *silence);
 
-/* To be called now and then. If the target is silent for too long, says so and lets its threads
- * go. */
+/* To be called now and then. If the target is silent for too long, says so, or lets its threads go:
+ * their operation has then failed. */
 void silence__watch(struct silence *silence);
 
-/* Has that been said of the operation that is under way? */
+/* Has silence__watch said so of the operation that is under way? */
 bool silence__is_told(const struct silence *silence);
 
 #endif

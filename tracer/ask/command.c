@@ -402,7 +402,7 @@ int command__check(const char *name, unsigned int words)
 	return words < command->least ? -REASON_FEW_WORDS : 0;
 }
 
-/* Returns its descriptor or -errno. */
+/* Returns the descriptor of the list or -errno. */
 static int begin_list(struct commands *commands)
 {
 	int err = 0;
@@ -416,8 +416,8 @@ static int begin_list(struct commands *commands)
 	return err ? err : list_sharing__begin(commands->sharing, commands->pid);
 }
 
-/* The one request that the process itself makes (utils/rollback/listed_pages.h), and only it may
- * make. words: "end", or none. */
+/* Carries out the request that only the process itself may make (utils/rollback/listed_pages.h).
+ * words: "end", or none. */
 static void share_list(struct commands *commands, struct socket_request *request,
 		       char *const *words, FILE *out)
 {

@@ -24,8 +24,8 @@ struct socket;
 struct socket_request {
 	char *line;       /* without a newline; may be changed */
 	pid_t pid;        /* of the process that has connected; 0: not known */
-	bool may_command; /* it is root's, or of the user of the tracer */
-	int fd;           /* goes with the answer; -1: none. The socket closes it. */
+	bool may_command; /* it belongs to root or to the user of the tracer */
+	int fd;           /* sent with the answer, and closed by the socket; -1: none */
 };
 
 typedef void socket_answer(void *context, struct socket_request *request, FILE *out);

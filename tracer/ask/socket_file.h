@@ -23,9 +23,9 @@ int socket_file__default_folder(char *buffer, size_t size);
 /* Writes the path of the socket for the target pid: PID.sock in that folder. Returns the same. */
 int socket_file__default_path(pid_t pid, char *buffer, size_t size);
 
-/* Makes the folder of a default path, for this user alone; others may reach a socket in that of
- * root by its name. Returns 0; -EPERM if others may write to it; or another -errno. Problems are
- * told on stderr. */
+/* Makes the folder of a default path, for this user alone. In root's folder, others can reach a
+ * socket whose name they know. Returns 0; -EPERM if others may write to it; or another -errno.
+ * Problems are told on stderr. */
 int socket_file__make_folder(const char *path);
 
 /*

@@ -44,19 +44,18 @@ int attach__open(pid_t pid, enum write_tracking_way best, const struct hooks *ho
  * Takes a checkpoint.
  * name: letters, digits and "._-", the first no '-', less than ATTACH_NAME_BYTES. NULL: the next
  * number that is free. A checkpoint that has this name already is replaced.
- * Returns 0 and *ret_result; -REASON_BAD_NAME; -ESRCH; -REASON_EXECED;
- * -REASON_MEMORY_SHARED; what freeze__stop()
- * returns; or -errno. On failure all checkpoints are as before.
+ * Returns 0 and *ret_result; -REASON_BAD_NAME; -ESRCH; -REASON_EXECED; -REASON_MEMORY_SHARED; what
+ * freeze__stop() returns; or -errno. On failure all checkpoints are as before.
  */
 int attach__checkpoint(struct attach *attach, const char *name, struct attach_result *ret_result);
 
 /*
  * Goes back.
  * name: NULL is the newest checkpoint.
- * Returns 0 and *ret_result; -REASON_UNKNOWN_NAME; -REASON_NO_CHECKPOINT; -ESRCH;
- * -REASON_EXECED; -REASON_THREAD_ENDED, -REASON_MEMORY_GONE (shared memory, or a file, that was
- * mapped and is not any more), and what inject__open() and freeze__stop() return: nothing has
- * changed; -REASON_HALF_DONE: the process is stopped by SIGSTOP, half restored; or -errno.
+ * Returns 0 and *ret_result; -REASON_UNKNOWN_NAME; -REASON_NO_CHECKPOINT; -ESRCH; -REASON_EXECED;
+ * -REASON_THREAD_ENDED, -REASON_MEMORY_GONE (shared memory, or a file, that was mapped and is not
+ * any more), and what inject__open() and freeze__stop() return: nothing has changed;
+ * -REASON_HALF_DONE: the process is stopped by SIGSTOP, half restored; or -errno.
  */
 int attach__rollback(struct attach *attach, const char *name, struct attach_result *ret_result);
 
@@ -87,8 +86,7 @@ void attach__visit_files(const struct attach *attach,
  * until the next operation. */
 const char *attach__detail(const struct attach *attach);
 
-/* Forgets a checkpoint. The others stay right. Returns 0 or
- * -REASON_UNKNOWN_NAME. */
+/* Forgets a checkpoint. The others stay right. Returns 0 or -REASON_UNKNOWN_NAME. */
 int attach__delete(struct attach *attach, const char *name);
 
 /* One checkpoint, as attach__visit() shows it. */

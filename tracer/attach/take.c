@@ -15,7 +15,7 @@
 #include "target/reason.h"
 #include "target/sharers.h"
 
-/* Only a checkpoint that has a name is rolled back to. */
+/* A checkpoint without a name is never rolled back to, so nobody else is changed. */
 static int look_for_sharer(struct attach *attach, const struct checkpoint *checkpoint)
 {
 	const pid_t sharer =

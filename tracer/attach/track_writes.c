@@ -252,7 +252,7 @@ out:
 	return err;
 }
 
-/* Looks at what the list names. Returns 0; -ESTALE: it cannot say; or another -errno. */
+/* Looks at what the list names. Returns 0; -ESTALE if it may lack pages; or another -errno. */
 static int look_at_listed(struct attach *attach)
 {
 	struct changes_limits limits = {0};
@@ -392,8 +392,8 @@ static int begin_round(const struct attach *attach)
 		       : write_tracking__begin_round(&attach->tracking);
 }
 
-/* Has the process made a userfaultfd since it was attached? Memory that it has registered looks
- * clean when it says so, and not when the tracer does. */
+/* Has the process made a userfaultfd since it was attached? In memory that it has registered, a
+ * page that either side arms looks clean to the other one. */
 static bool tracks_itself(const struct attach *attach)
 {
 	return attach->tracking.way == WRITE_TRACKING_PROTECT &&

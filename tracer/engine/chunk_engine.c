@@ -203,8 +203,8 @@ static int compare_pages(const void *a, const void *b)
 	return (left > right) - (left < right);
 }
 
-/* The pages that BPF named, by address: memory.h looks at a mapping once if its pages are asked for
- * one after the other. BPF has named them in the order of a hash. */
+/* The pages that BPF named, sorted by address: memory.h then looks at each mapping once. BPF names
+ * them in the order of a hash. */
 static const uint64_t *sorted_suspects(const struct chunk_engine *chunks, uint64_t count)
 {
 	uint64_t *pages = hooks__suspects(chunks->hooks);

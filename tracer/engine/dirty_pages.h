@@ -85,9 +85,9 @@ static inline void dirty_pages__doubt(struct dirty_pages *dirty)
 
 /* Arms everything of ranges that can be armed, and nothing else any more. What is armed already
  * stays as it is. The mappings that memory knows must be those of now. With soft-dirty bits it only
- * says what is to be armed: dirty_pages__arm does it. anew: what was refused is tried again. Some
- * kernels count a try as a change of mappings. Then the checkpoint begins again, and it must not be
- * tried each time. 0, -ENOMEM or -ESRCH. */
+ * says what is to be armed: dirty_pages__arm does it. anew: what the kernel has refused is tried
+ * again. Some kernels count that as a change of mappings, and the checkpoint begins again: it must
+ * not be tried each time. 0, -ENOMEM or -ESRCH. */
 int dirty_pages__cover(struct dirty_pages *dirty, struct memory *memory,
 		       const struct intervals *ranges, bool anew);
 

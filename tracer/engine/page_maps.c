@@ -63,7 +63,7 @@ struct page_maps {
 	struct page_area *walk;
 	size_t walk_areas, walk_room;
 	uint64_t walk_pages;
-	uint64_t removed[REMOVED]; /* keys of the data that are to go, all with one call */
+	uint64_t removed[REMOVED]; /* keys to remove from the data, all by one call */
 	uint32_t removed_count;
 	int programs[PROGRAMS];
 	bool writes;

@@ -106,7 +106,7 @@ size_t snapshot__range_count(const struct snapshot *snapshot);
 /* Are writes found by the list of faults? It can only be relied on if the target stands still. */
 bool snapshot__uses_list(const struct snapshot *snapshot);
 
-/* Chunks that the chunk engine keeps. */
+/* How many chunks the chunk engine keeps. */
 uint64_t snapshot__chunk_count(const struct snapshot *snapshot);
 
 /* Calls each for every chunk and page, engine by engine. 0 or -errno. */

@@ -41,7 +41,7 @@ struct freeze {
 	bool child;
 	bool keeps_registers; /* freeze__keep_registers() */
 	bool has_ended;       /* freeze__has_ended() */
-	uint64_t awake_ns;    /* the caller waits for a stop so long before it sleeps */
+	uint64_t awake_ns;    /* freeze__stay_awake() */
 	uint64_t since_ns;    /* when the first thread was told to stop; 0: none was */
 };
 

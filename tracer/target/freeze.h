@@ -18,9 +18,9 @@ struct freeze;
  * will wait for its end. Returns 0 and *ret_freeze, or -ENOMEM. */
 int freeze__create(pid_t pid, bool child, struct freeze **ret_freeze);
 
-/* The caller waits for each stop awake for so long before it sleeps. At first that is what the stop
- * of a running thread takes. A caller that knows that the thread has a processor of its own may
- * wait longer: to sleep and to wake up takes longer still. */
+/* Sets how long the caller waits awake for each stop before it sleeps. The default is the time that
+ * a running thread takes to stop. If the target has a processor of its own, to wait longer pays: to
+ * sleep and wake up takes longer still. */
 void freeze__stay_awake(struct freeze *freeze, uint64_t awake_ns);
 
 /*

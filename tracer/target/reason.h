@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * Why an operation fails. A function that knows more than an errno says returns
- * -REASON_... instead, and callers pass it on as they pass on -errno: the numbers of
- * reasons begin where those of errors end. So EPERM is always the kernel's "Operation not
- * permitted", whichever call it comes from.
+ * Why an operation fails. A function that knows more than an errno says returns -REASON_...
+ * instead, and callers pass it on as they pass on -errno: the numbers of reasons begin where those
+ * of errors end. So EPERM is always the kernel's "Operation not permitted", whichever call it comes
+ * from.
  *
  *	int err = freeze__stop(freeze, 0);            0, -errno or -REASON_...
  *	if (err == -REASON_TRACED)                    a reason can be compared
@@ -45,21 +45,21 @@ enum reason {
 	REASON_YAMA,              /* the setting kernel.yama.ptrace_scope forbids ptrace(2) */
 	REASON_EXECED,            /* it runs another program than at the checkpoint */
 	REASON_NO_CHECKPOINT,     /* to roll back to */
-	REASON_UNKNOWN_NAME,      /* no checkpoint has it */
-	REASON_BAD_NAME,          /* no checkpoint can have it */
-	REASON_NO_COMMAND,        /* that tracer ctl could ask for */
-	REASON_MANY_WORDS,        /* after that command */
+	REASON_UNKNOWN_NAME,      /* no checkpoint has this name */
+	REASON_BAD_NAME,          /* no checkpoint can have this name */
+	REASON_NO_COMMAND,        /* of tracer ctl has this name */
+	REASON_MANY_WORDS,        /* after a command */
 	REASON_FEW_WORDS,
 	REASON_NO_USER,         /* of that name */
 	REASON_NO_RUN_FOLDER,   /* for control sockets */
 	REASON_NO_SOCKET,       /* something else lies at the path of the control socket */
-	REASON_FOLDER_LOCKED,   /* that of the control socket */
-	REASON_THREAD_ENDED,    /* one that there was at the checkpoint */
+	REASON_FOLDER_LOCKED,   /* the folder of the control socket */
+	REASON_THREAD_ENDED,    /* a thread of the checkpoint */
 	REASON_MEMORY_GONE,     /* a mapping that cannot be made again */
 	REASON_SEALED,          /* a mapping that cannot be changed, mseal(2) */
 	REASON_STATE_NOT_SAVED, /* a thread has registers that no image holds */
 	REASON_MEMORY_SHARED,   /* another process has the same memory */
-	REASON_NOT_WRITTEN,     /* the file of an image */
+	REASON_NOT_WRITTEN,     /* an image, into its file */
 	REASON_HALF_DONE,       /* a rollback failed after it had changed something */
 	REASONS_END,
 };

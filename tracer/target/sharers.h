@@ -8,9 +8,9 @@
 #include <sys/types.h>
 #include "target/threads.h"
 
-/* One that a thread of process pid has made, or 0. The process stands still, so none of them is a
- * child of vfork(2). One whose parent has ended is not found; nor is any if the kernel does not
- * tell children (CONFIG_PROC_CHILDREN), or has no kcmp(2). */
+/* Returns one that a thread of process pid has made, or 0. The process must stand still: then none
+ * of them is a child of vfork(2). One whose parent has ended is not found. None is found if the
+ * kernel does not list children (CONFIG_PROC_CHILDREN), or has no kcmp(2). */
 pid_t sharers__find(pid_t pid, const struct threads *threads);
 
 #endif

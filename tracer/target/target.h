@@ -90,9 +90,9 @@ int target__stop_in_poll(struct target *target);
  * copied, the target is held. 0 or as above. */
 int target__finish_poll(struct target *target);
 
-/* Makes a target stand still that waits for its answer, in the poll that has copied: it is held at
- * the end of that poll, and has executed nothing since the copy. If it no longer waits there, it
- * stands still somewhere, and is not held. 0 or as above. */
+/* Stops a target that waits for its answer in the poll that has copied. It is then held at the end
+ * of that poll, and has executed nothing since the copy. If it no longer waits there, it stands
+ * still somewhere else, and is not held. 0 or as above. */
 int target__hold_in_poll(struct target *target);
 
 /* Lets the thread that asked, which stands still, run to the end of its next poll: the target is

@@ -8,10 +8,10 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-enum { TRACEE_AWAKE_NS = 10000 }; /* what a stop takes if the thread runs */
+enum { TRACEE_AWAKE_NS = 10000 }; /* a running thread stops sooner */
 
-/* Waits for a stop of tid, until the clock (clock__now_ns) says deadline_ns; awake at first, for
- * awake_ns. The end of the thread is left to others. *ret_status: waitid's si_status, which is
+/* Waits for a stop of tid, for awake_ns without sleep, then until clock__now_ns() is deadline_ns.
+ * Does not reap a thread that has ended. *ret_status: waitid's si_status, which is
  * signal | event << 8. Returns 0, -ESRCH, -REASON_NOT_STOPPED at the deadline, or -errno. */
 int tracee__wait_stop(pid_t tid, uint64_t awake_ns, uint64_t deadline_ns, int *ret_status);
 
