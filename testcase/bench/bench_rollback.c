@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * bench_rollback [-q] [BYTES DIRTY]: what one round of a program costs that writes to some pages
- * and then is as it was before. Prints CSV, one line for each way:
+ * bench_rollback [-q] [BYTES DIRTY]: the time of one round, in which a program writes to some pages
+ * and goes back. Prints CSV, one line for each way:
  *	rollback   rollback__back(), mappings and signals looked at
- *	promised   the same, ROLLBACK_FIXED_STATE
- *	ranges     rollback__restore() with the same of a checkpoint of this memory alone
- *	list       as promised, and a tracer lists the pages that are written (root alone)
- *	list-range as ranges, likewise
+ *	promised   the same with ROLLBACK_FIXED_STATE
+ *	ranges     as promised, with rollback__restore() and a checkpoint of this memory alone
+ *	list       as promised, with a tracer that lists the written pages (needs root)
+ *	list-range as ranges, with such a tracer
  *	fork       fork(), the writes and _exit() in the child, waitpid()
  *	memcpy     the writes, and all bytes copied back
  *	take       rollback__take(), once; beside memcpy of all into touched memory

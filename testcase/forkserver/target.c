@@ -335,7 +335,7 @@ static int play_kept(void)
 	return 0;
 }
 
-/* ---- system calls behind the back of the C library ---- */
+/* ---- system calls without the C library ---- */
 
 /* flags: of mmap(2), beside those of all calls here */
 static long call_kernel(long number, void *at, uint64_t length, int protection, int flags)

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
  * librollback with the list of written pages of a tracer (ROLLBACK_LIST), in TAP. listed [SEED].
- * A target does something in each round, goes back, and compares all of its private memory by
- * itself: who reads it from outside would be a sign that others may write. Some acts must be found
- * without a scan. Of others the list has only a sign, so all must be scanned.
+ * In each round a target does something, goes back, and compares all of its private memory. It does
+ * so itself: a reader from outside would leave a sign. What some acts write must be found without a
+ * scan. Other acts leave only a sign, so all must be scanned.
  */
 #include <fcntl.h>
 #include <pthread.h>
@@ -23,7 +23,7 @@
 #pragma weak __rseq_offset
 
 #define PAGE  4096UL
-#define LARGE (1031 * PAGE) /* of which all pages hold data */
+#define LARGE (1031 * PAGE) /* all of it holds data */
 #define EMPTY (1537 * PAGE)
 enum {
 	NOBODY = 65534,
@@ -83,7 +83,7 @@ static void write_others(void)
 	file[random__below(5 * PAGE)]++;
 }
 
-/* A page of what was empty, or many: with huge pages one fault fills 2 MiB. */
+/* Fills one page that was empty, or many: with huge pages one fault fills 2 MiB. */
 static void fill_empty(void)
 {
 	const size_t at = random__below(EMPTY), bytes = random__below(EMPTY - at) + 1;
@@ -180,14 +180,14 @@ static void be_debugged(void)
 	ask(2);
 }
 
-/* The tracer does not arm what the process has written. */
+/* The tracer must not arm pages that the process has written. */
 static void be_saved(void)
 {
 	write_others();
 	ask(3);
 }
 
-/* Not every file system can do that: then it is a read(2). */
+/* Not every file system has O_DIRECT. */
 static void read_direct(void)
 {
 	unsigned char *to = large + random__below(500) * PAGE;
@@ -256,7 +256,7 @@ static void make_thread(void)
 	NEED(!pthread_join(thread, NULL));
 }
 
-/* With the userfaultfd, all that is armed goes. The library opens its files anew. */
+/* Closes the userfaultfd, too: nothing is armed then. The library opens its files anew. */
 static void close_files(void)
 {
 	NEED(!close_range(100, ~0U, 0));
@@ -278,7 +278,7 @@ static void go_back_in_child(void)
 	shared->is_child = false;
 }
 
-/* One that is taken inside it arms its pages anew. */
+/* A checkpoint inside the other one arms its pages anew. */
 static void nest(void)
 {
 	const struct rollback_options options = {.way = ROLLBACK_LIST};
@@ -435,7 +435,7 @@ static void note(void)
 	shared->way = stats->way;
 }
 
-/* Another process, which goes back once more. */
+/* The child of go_back_in_child(), which goes back twice. */
 static void be_child(void)
 {
 	shared->child_differs |= !is_same();
@@ -494,7 +494,7 @@ static void __attribute__((noinline)) play(unsigned int flags, const struct act 
 	rollback__back(shared->rollback);
 }
 
-/* An older tracer that starts closes the folder of the sockets to other users. */
+/* When a tracer of an older version starts, it closes the folder of the sockets to other users. */
 static bool is_closed(void)
 {
 	struct stat status;
@@ -531,7 +531,7 @@ static void __attribute__((noinline)) restore_range(void)
 	_exit(0);
 }
 
-/* Becomes a process of another user. A child that is root's still starts its tracer. */
+/* Becomes a process of another user. A child that stays root's starts its tracer. */
 static void be_nobody(void)
 {
 	const pid_t pid = fork();
@@ -545,7 +545,7 @@ static void be_nobody(void)
 		(void)pause();
 	}
 	must(pid < 0 || setresgid(NOBODY, NOBODY, NOBODY) || setresuid(NOBODY, NOBODY, NOBODY));
-	must(prctl(PR_SET_DUMPABLE, 1)); /* as a program has that such a user starts */
+	must(prctl(PR_SET_DUMPABLE, 1)); /* as if that user had started it */
 	ask(1);
 }
 

@@ -215,7 +215,7 @@ void child__end(int status)
 	rollback__back(shared->rollback);
 }
 
-/* A child of this process may call it, too: then an action is set once more. */
+/* A child of this process may call it, too. Then one action more is put back, which is harmless. */
 void child__note_signal(int number)
 {
 	if (shared)

@@ -10,8 +10,8 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-/* Containers forbid kcmp(2). An open file has a signal of its own, which F_SETSIG changes for all
- * its descriptors. It is sent only with O_ASYNC and for leases. */
+/* For containers that forbid kcmp(2): if a signal that is set for one descriptor shows at the other
+ * one, both share an open file. The signal is sent only with O_ASYNC and for leases. */
 static bool share_signal(int a, int b)
 {
 	enum { SIGNAL = 64 };

@@ -22,7 +22,7 @@ void message__success(const struct settings *settings, const struct saving *savi
 /* How long the program stood still; nothing without CKPT_VERBOSE. */
 void message__pause(const struct settings *settings, uint64_t paused_ns);
 
-/* stop_threads__gather has returned err, with that thread. */
+/* Says why not all threads have stopped: stop_threads__gather has returned err and tid. */
 void message__not_stopped(const struct settings *settings, int err, pid_t tid);
 
 /* That signal has ended the child of CKPT_FORK that wrote the image before. */

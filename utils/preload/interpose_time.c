@@ -30,8 +30,8 @@ static int64_t not_negative(int64_t ns)
 	return ns > 0 ? ns : 0;
 }
 
-/* What the kernel says and what is past must be of one life: an image may be taken in between, and
- * the sum is then made anew in the process that was brought back. */
+/* Adds the time of earlier lives to that of the kernel, which begins anew in each life. If an image
+ * is taken in between, the process that was brought back adds once more. */
 static int tell(clockid_t id, const volatile struct cpu_time *past, struct timespec *now)
 {
 	unsigned int life;

@@ -59,7 +59,7 @@ static int add_missing(struct squash *s, uint64_t start, uint64_t end)
 	return 0;
 }
 
-/* What was missing in the image that a stretch is from. */
+/* Notes which parts of [start, end) are missing in their owner. */
 static int find_missing(struct squash *s, const struct image *owner, uint64_t start, uint64_t end)
 {
 	int err = 0;

@@ -123,7 +123,7 @@ struct rollback {
 	struct range cold;       /* pages that are to be armed again, by restore_pages.c */
 	struct range kept_stack; /* rollback__restore leaves it alone */
 
-	bool is_listed;   /* in this rollback, listed has all pages that may be written */
+	bool is_listed;   /* in this rollback, listed has all pages that were written */
 	uint64_t *listed; /* see listed_pages.h */
 	size_t listed_count;
 	struct hot_page *hot; /* only with a list; some may have cooled down */

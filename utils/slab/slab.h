@@ -45,7 +45,7 @@ enum {
 
 struct slab_cache; /* opaque */
 
-/* What a call returns, negative, where no errno says it. */
+/* Calls return the negative of these, where no errno says what is wrong. */
 enum slab_error {
 	/* Not the start of an object of this cache: foreign memory, the middle of an object,
 	 * another cache, or a slab that was given back since. Errnos end at 4095. */
