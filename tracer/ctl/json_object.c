@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * See json_object.h. Always holds: a place in the text is one where a value was found to begin, or
- * NULL.
+ * See json_object.h. Always holds: a pointer into the text is NULL, or a value begins there.
  */
 #include "ctl/json_object.h"
 

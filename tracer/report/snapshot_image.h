@@ -27,8 +27,8 @@ int snapshot_image__remember(struct snapshot_image *image, const struct target *
 /*
  * Writes the snapshot to path, safely (image_writer in image/image.h); gzip if it ends in ".gz".
  * Memory that the target has unmapped since is not in it.
- * Returns 0; -ENODATA if there is no snapshot; -IMAGE_MANY_SEGMENTS; -ENOMEM;
- * or as image_writer__open and the others do. path is then as it was. *ret_failure is always set.
+ * Returns 0; -ENODATA if there is no snapshot; -IMAGE_MANY_SEGMENTS; -ENOMEM; or as
+ * image_writer__open and the others do. On failure path is as it was. *ret_failure is always set.
  */
 int snapshot_image__write(struct snapshot_image *image, const char *path, struct snapshot *snapshot,
 			  const struct state *state, struct image_failure *ret_failure);

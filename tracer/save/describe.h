@@ -48,7 +48,8 @@ int describe__files(pid_t pid, struct image_draft *draft);
  * threads already. Also returns what inject__open_held() does. */
 int describe__ask(const struct described *process, struct description *ret);
 
-/* Signals that are pending, of the process and each thread. Also returns -IMAGE_APART. */
+/* Which signals are pending, for the process and for each thread. Also returns -IMAGE_APART if a
+ * thread has users of its own. */
 int describe__status(const struct described *process, struct description *ret);
 
 /* Reads what madvise(2) said of the mappings, which are there. 0, -ENOMEM, -ESRCH or -errno. */

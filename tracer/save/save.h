@@ -13,8 +13,8 @@
  * registers it has; NULL: as the process is now. All else (open files, signal actions, ...) is as
  * it is now, as after a rollback. Returns 0 and *ret_result: the pages that it has, without those
  * of files; what attach__checkpoint() and attach__rollback() return; -REASON_STATE_NOT_SAVED;
- * -REASON_NOT_WRITTEN; -IMAGE_... (image_reason.h); or -errno. On failure path is as
- * before. The process runs on in any case.
+ * -REASON_NOT_WRITTEN; -IMAGE_... (image_reason.h); or -errno. On failure path is as before. The
+ * process runs on in any case.
  */
 int save__image(struct attach *attach, const char *path, const char *name,
 		struct attach_result *ret_result);

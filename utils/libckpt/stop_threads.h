@@ -31,9 +31,9 @@ void stop_threads__own(void);
  * one until stop_threads__release. A child of vfork(2) is nobody: its memory is its parent's. */
 enum stop_role stop_threads__role(const siginfo_t *info);
 
-/* Why one of them does not, where no errno says it. */
+/* Why not all of them stop, where no errno says it. */
 enum stop_reason {
-	STOP_ABSENT = 4096, /* it did not come in time; errnos end at 4095 */
+	STOP_ABSENT = 4096, /* a thread did not come in time; errnos end at 4095 */
 	STOP_DEAF, /* it blocks the signal all the same, or is the main one and has ended */
 	STOP_MANY, /* there are more than STOP_THREADS_MAX */
 };
