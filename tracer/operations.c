@@ -414,8 +414,8 @@ static void fail_in_part(struct operations *operations, struct operation_row *ro
 	row->status = STATUS_PARTIAL;
 	reply__fail(&operations->reply, row, "%lu chunks could not be %s; %s%s",
 		    (unsigned long)row->failed, restore ? "written" : "read",
-		    damaged ? "of some the checksum is wrong, or they could not be read when they "
-			      "were saved"
+		    damaged ? "some have a wrong checksum, or could not be read when they were "
+			      "saved"
 			    : "the target itself cannot use that memory (a guard, or a mapping "
 			      "beyond the end of its file?)",
 		    restore ? "" : revert(operations, false, 0));

@@ -69,7 +69,7 @@ static const char *const texts[] = {
 	TEXT(REASON_NO_USER) = "there is no such user",
 	TEXT(REASON_NO_RUN_FOLDER) =
 		"XDG_RUNTIME_DIR is not set; name the control socket with --control-socket PATH",
-	TEXT(REASON_NO_SOCKET) = "it is there, and no socket",
+	TEXT(REASON_NO_SOCKET) = "it is there and is no socket",
 	TEXT(REASON_FOLDER_LOCKED) = "another process holds a lock (flock) on its folder",
 	TEXT(REASON_THREAD_ENDED) =
 		"a thread of the checkpoint has ended, and cannot be made again",
