@@ -368,6 +368,35 @@ static void exclude_kept(void)
 				PAGE - 100) == 0);
 }
 
+/* A page of a file that nobody had written. Some of its bytes keep their value, all others become
+ * those of the file again. */
+#define IN_FILE (20 * PAGE + 100)
+
+static void keep_in_file(int round)
+{
+	memset(scene__second + IN_FILE - 1, round + 1, 102);
+}
+
+static void verify_kept_in_file(void)
+{
+	if (scene__shared->round > 0)
+		check(scene__second[IN_FILE] == scene__shared->round &&
+		      scene__second[IN_FILE + 99] == scene__shared->round);
+}
+
+static void begin_kept_in_file(void)
+{
+	scene__begin_file();
+	scene__shared->view.ignored[scene__shared->view.ignored_count++] =
+		(struct whole_memory_range){(uintptr_t)scene__second + IN_FILE,
+					    (uintptr_t)scene__second + IN_FILE + 100};
+}
+
+static void exclude_kept_in_file(void)
+{
+	check(rollback__exclude(scene__shared->rollback, scene__second + IN_FILE, 100) == 0);
+}
+
 const struct scene scenes_memory[] = {
 	SCENE(write_some, NULL),
 	SCENE(write_all, NULL),
@@ -387,6 +416,8 @@ const struct scene scenes_memory[] = {
 	SCENE(unmap_file, begin_unmap_file),
 	SCENE(read_into, NULL),
 	{"keep", 0, begin_kept, exclude_kept, keep, verify_kept},
+	{"keep_in_file", 0, begin_kept_in_file, exclude_kept_in_file, keep_in_file,
+	 verify_kept_in_file},
 	SCENE(huge_write, begin_huge),
 	SCENE(discard_large, begin_large),
 	SCENE(discard_sparse, begin_sparse),

@@ -20,6 +20,9 @@
 #define MADV_GUARD_INSTALL 102 /* Linux 6.13 */
 #define MADV_GUARD_REMOVE  103
 #endif
+#ifndef MADV_DONTNEED_LOCKED
+#define MADV_DONTNEED_LOCKED 24 /* Linux 5.18 */
+#endif
 
 enum {
 	/* PAGE_HOT rounds in which it is written, each at most HOT_GAP later, make a page hot. */
@@ -34,6 +37,12 @@ enum {
 static bool advise(uint64_t start, uint64_t end, int advice)
 {
 	return raw_syscall__call(SYS_madvise, start, end - start, (uint64_t)advice, 0) == 0;
+}
+
+/* Gives the pages of [start, end) back, locked ones too. Returns whether they are gone. */
+static bool give_back(uint64_t start, uint64_t end)
+{
+	return advise(start, end, MADV_DONTNEED) || advise(start, end, MADV_DONTNEED_LOCKED);
 }
 
 static void protect(const struct region *g, int protection)
@@ -143,31 +152,6 @@ bool restore_pages__put_back(struct rollback *r, struct region *g, uint64_t at, 
 	return heat_up(r, g, page, at) || sentinel;
 }
 
-/* Empties [start, end), which had no pages of our own. Such pages get hot too: to clear one costs
- * less than to give it back and take a new one. */
-static uint64_t discard(struct rollback *r, struct region *g, uint64_t start, uint64_t end)
-{
-	uint64_t at = start, from = start;
-
-	for (; at < end && (region__page(g, at)->kind & PAGE_KIND) == PAGE_ABSENT;
-	     at += PAGE_BYTES) {
-		struct page *page = region__page(g, at);
-
-		g->written++;
-		if (!(page->kind & PAGE_EXCLUDED) && (g->file || !heat_up(r, g, page, at)))
-			continue;
-		if (from < at)
-			(void)advise(from, at, MADV_DONTNEED);
-		from = at + PAGE_BYTES;
-		restore_pages__copy(r, g, page, at, 0);
-	}
-	/* A page that is locked stays. */
-	if (from < at && !advise(from, at, MADV_DONTNEED))
-		for (; from < at; from += PAGE_BYTES)
-			restore_pages__copy(r, g, region__page(g, from), from, 0);
-	return at;
-}
-
 void restore_pages__flush(struct rollback *r, struct region *g)
 {
 	if (r->cold.start < r->cold.end &&
@@ -202,6 +186,53 @@ void restore_pages__rearm(struct rollback *r, struct region *g, uint64_t start, 
 		cold->start = start;
 	}
 	cold->end = end;
+}
+
+/* Empties a page but for the bytes that are excluded. One of a file has the bytes of the file then,
+ * which the kernel tells when the page is gone. */
+static void empty_around(struct rollback *r, struct region *g, const struct page *page, uint64_t at)
+{
+	unsigned char now[PAGE_BYTES], empty[PAGE_BYTES];
+
+	if (!g->file) {
+		restore_pages__copy(r, g, page, at, 0);
+		return;
+	}
+	open_region(g);
+	bytes__copy((uintptr_t)now, at, PAGE_BYTES);
+	(void)give_back(at, at + PAGE_BYTES);
+	bytes__copy((uintptr_t)empty, at, PAGE_BYTES);
+	bytes__copy(at, (uintptr_t)now, PAGE_BYTES);
+	restore_pages__copy(r, g, page, at, (uintptr_t)empty);
+}
+
+/* Empties [start, end), which had no pages of our own. Such pages get hot too: to clear one costs
+ * less than to give it back and take a new one. */
+static uint64_t discard(struct rollback *r, struct region *g, uint64_t start, uint64_t end)
+{
+	uint64_t at = start, from = start;
+
+	for (; at < end && (region__page(g, at)->kind & PAGE_KIND) == PAGE_ABSENT;
+	     at += PAGE_BYTES) {
+		struct page *page = region__page(g, at);
+		const bool excluded = page->kind & PAGE_EXCLUDED;
+
+		g->written++;
+		if (!excluded && (g->file || !heat_up(r, g, page, at)))
+			continue;
+		if (from < at)
+			(void)give_back(from, at);
+		from = at + PAGE_BYTES;
+		if (excluded)
+			empty_around(r, g, page, at);
+		else
+			restore_pages__copy(r, g, page, at, 0);
+	}
+	/* Before Linux 5.18, a page that is locked stays. */
+	if (from < at && !give_back(from, at))
+		for (; from < at; from += PAGE_BYTES)
+			restore_pages__copy(r, g, region__page(g, from), from, 0);
+	return at;
 }
 
 void restore_pages__restore_data(struct rollback *r, struct region *g,
