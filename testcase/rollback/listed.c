@@ -28,9 +28,9 @@
 enum {
 	NOBODY = 65534,
 	SKIPPED = 77,
-	TESTS = 130,
+	TESTS = 136,
 	RANGES = 256,
-	IGNORED = 2,
+	IGNORED = 3,
 	RANDOM_ROUNDS = 199,
 	RSEQ_BYTES = 32
 };
@@ -89,6 +89,19 @@ static void fill_empty(void)
 	const size_t at = random__below(EMPTY), bytes = random__below(EMPTY - at) + 1;
 
 	memset(empty + at, 0x5a, random__below(2) ? bytes : 1);
+}
+
+/* In a page that was empty, some bytes are excluded, so it stays. */
+static unsigned char *excluded(void)
+{
+	return empty + EMPTY - PAGE + 23;
+}
+
+static void write_around_excluded(void)
+{
+	excluded()[-1]++;
+	excluded()[0]++;
+	excluded()[1]++;
 }
 
 static void read_into(void)
@@ -335,6 +348,7 @@ static const struct act {
 	{"the same pages are written", write_same, LISTED, true},
 	{"other pages are written", write_others, LISTED, true},
 	{"empty pages are filled", fill_empty, LISTED, true},
+	{"a page with excluded bytes", write_around_excluded, LISTED, true},
 	{"read(2)", read_into, LISTED, true},
 	{"anything of these", do_something, LISTED, true},
 	{"the list overflows", overflow, SCANNED, true},
@@ -477,10 +491,12 @@ static void __attribute__((noinline)) play(unsigned int flags, const struct act 
 		_exit(-again);
 	if (getpid() != target)
 		be_child();
-	if (again)
+	if (again) {
 		note();
-	else
+	} else {
+		NEED(!rollback__exclude(shared->rollback, excluded(), 1));
 		copy_all();
+	}
 	random__seed(shared->seed + shared->round);
 	act = next_act(flags);
 	if (act < 0) {
@@ -560,6 +576,7 @@ static void be_target(unsigned int flags, const struct act *last)
 	if (&__rseq_offset)
 		shared->ignored[1] = (struct range){self + (uint64_t)__rseq_offset,
 						    self + (uint64_t)__rseq_offset + RSEQ_BYTES};
+	shared->ignored[2] = (struct range){(uintptr_t)excluded(), (uintptr_t)excluded() + 1};
 	if (last)
 		shared->tracer = own_tracer__start(tracer_path, target);
 	else

@@ -207,7 +207,7 @@ static void empty_around(struct rollback *r, struct region *g, const struct page
 }
 
 /* Empties [start, end), which had no pages of our own. Such pages get hot too: to clear one costs
- * less than to give it back and take a new one. */
+ * less than to give it back and take a new one. Of a page that stays, the next write must be seen. */
 static uint64_t discard(struct rollback *r, struct region *g, uint64_t start, uint64_t end)
 {
 	uint64_t at = start, from = start;
@@ -223,10 +223,12 @@ static uint64_t discard(struct rollback *r, struct region *g, uint64_t start, ui
 		if (from < at)
 			(void)give_back(from, at);
 		from = at + PAGE_BYTES;
-		if (excluded)
+		if (excluded) {
 			empty_around(r, g, page, at);
-		else
+			restore_pages__rearm(r, g, at, from);
+		} else {
 			restore_pages__copy(r, g, page, at, 0);
+		}
 	}
 	/* Before Linux 5.18, a page that is locked stays. */
 	if (from < at && !give_back(from, at))
