@@ -5,6 +5,7 @@
  */
 #include <errno.h>
 #include <stdarg.h>
+#include <unistd.h>
 
 #include "ctl/json_object.h"
 #include "ask/command.h"
@@ -309,6 +310,12 @@ static void test_fault_list(void)
 				  "process %d does not get the list of faults of another", pid);
 		tap__ok(question.fd == -1 && !commands.sharing, "nor its descriptor");
 	}
+	commands.pid = question.pid = getpid();
+	question.uid = geteuid() + 23;
+	tap__ok(strstr(ask("fault-list"), "\"ok\":false") && question.fd == -1,
+		"nor does who has connected before the process got the rights of another user");
+	list_sharing__close(commands.sharing);
+	commands.sharing = NULL;
 	question.may_command = false;
 	tap__ok(strstr(ask("status"), "only root") && strstr(ask("detach"), "only root"),
 		"a process of another user gets nothing else");
@@ -400,7 +407,7 @@ int main(void)
 {
 	log__set_level(LOG_LEVEL_QUIET);
 	log__set_name("# command_test");
-	tap__plan(59);
+	tap__plan(60);
 	test_success();
 	test_mistakes();
 	test_fault_list();

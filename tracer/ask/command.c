@@ -4,9 +4,13 @@
  */
 #include "ask/command.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 #include "base/log.h"
+#include "base/procfs.h"
 #include "base/text.h"
 #include "ask/word.h"
 #include "diff/diff.h"
@@ -416,6 +420,31 @@ static int begin_list(struct commands *commands)
 	return err ? err : list_sharing__begin(commands->sharing, commands->pid);
 }
 
+/* May who has connected look at the process as it is now? A child may have the connection, and the
+ * process may have executed a program with more rights since. Such a program's files in /proc are
+ * root's (proc(5)). */
+static bool may_look(const struct socket_request *request)
+{
+	struct stat status;
+
+	if (!request->uid)
+		return true;
+	return !procfs__stat(request->pid, "status", &status) && status.st_uid == request->uid;
+}
+
+/* As begin_list; but -EPERM if the requester may not have it. What is executed after that question
+ * ends the list. */
+static int begin_own_list(struct commands *commands, const struct socket_request *request)
+{
+	const int fd = begin_list(commands);
+
+	if (fd < 0 || may_look(request))
+		return fd;
+	list_sharing__end(commands->sharing);
+	(void)close(fd);
+	return -EPERM;
+}
+
 /* Carries out the request that only the process itself may make (utils/rollback/listed_pages.h).
  * words: "end", or none. */
 static void share_list(struct commands *commands, struct socket_request *request,
@@ -428,11 +457,11 @@ static void share_list(struct commands *commands, struct socket_request *request
 		return;
 	}
 	if (!ends)
-		request->fd = begin_list(commands);
+		request->fd = begin_own_list(commands, request);
 	else if (commands->sharing)
 		list_sharing__end(commands->sharing);
 	if (!ends && request->fd < 0) {
-		put_error(commands, out, COMMAND_FAULT_LIST, request->fd);
+		put_failure(out, COMMAND_FAULT_LIST, reason__text(request->fd));
 		return;
 	}
 	begin(out, COMMAND_FAULT_LIST);

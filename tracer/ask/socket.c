@@ -29,6 +29,7 @@ struct client {
 	size_t out_sent;
 	char *out;
 	pid_t pid;
+	uid_t uid;
 	bool may_command;
 	int sent_fd; /* to be sent with the answer; -1: none */
 	char in[SOCKET_LINE_BYTES];
@@ -255,8 +256,11 @@ static void send_answer(struct socket *s, struct client *client)
 static void give(struct socket *s, struct client *client, socket_answer *write_answer,
 		 void *context, char *line)
 {
-	struct socket_request request = {
-		.line = line, .pid = client->pid, .may_command = client->may_command, .fd = -1};
+	struct socket_request request = {.line = line,
+					 .pid = client->pid,
+					 .uid = client->uid,
+					 .may_command = client->may_command,
+					 .fd = -1};
 	FILE *out = open_memstream(&client->out, &client->out_bytes);
 	bool is_bad;
 
@@ -365,6 +369,7 @@ static void accept_client(struct socket *s)
 	*client = (struct client){.fd = fd,
 				  .sent_fd = -1,
 				  .pid = peer.pid,
+				  .uid = peer.uid,
 				  .may_command = is_known && (!peer.uid || peer.uid == geteuid()),
 				  .last_heard = ++s->heard};
 	if (watch(s, EPOLL_CTL_ADD, fd, EPOLLIN, (uint64_t)(client - s->clients)))

@@ -24,6 +24,7 @@ struct socket;
 struct socket_request {
 	char *line;       /* without a newline; may be changed */
 	pid_t pid;        /* of the process that has connected; 0: not known */
+	uid_t uid;        /* and its effective user then */
 	bool may_command; /* it belongs to root or to the user of the tracer */
 	int fd;           /* sent with the answer, and closed by the socket; -1: none */
 };
