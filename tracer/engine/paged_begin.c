@@ -361,11 +361,11 @@ int paged_engine__begin(struct engine *engine, struct target *target, enum opera
 		goto out;
 	begin_round(paged);
 	paged->tracked = false;
+	state->left = state->resumed = 0; /* of all engines */
 	if (!state->has_slabs && !state->slabs)
 		return 0;
 	paged->tracked = is_tracked(paged);
 	paged->unsure = false;
-	state->left = state->resumed = 0;
 	err = target__look_again(target);
 	if (err)
 		goto out;
