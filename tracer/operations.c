@@ -250,9 +250,14 @@ static void hold_first(struct operations *operations)
  * restore can go on; if not, it was done anew. */
 static bool hold_after_all(struct operations *operations)
 {
-	if (!target__hold_in_poll(operations->target) && operations->target->held)
+	int err = target__hold_in_poll(operations->target);
+
+	if (!err && operations->target->held)
 		return true;
-	hold_first(operations);
+	if (err == -REASON_EXECED)
+		give_up(operations, NULL, false, err);
+	else
+		hold_first(operations);
 	return false;
 }
 

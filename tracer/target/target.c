@@ -226,19 +226,27 @@ int target__finish_poll(struct target *target)
 	return err;
 }
 
+/* Not if an exec has ended the operation. */
+static bool move_phase(struct target *target, uint32_t from, uint32_t to)
+{
+	return __atomic_compare_exchange_n(&target->state->operation.phase, &from, to, false,
+					   __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
+}
+
 int target__hold_in_poll(struct target *target)
 {
 	struct state *state = target->state;
 	int err = freeze__interrupt(target->freeze, (pid_t)state->operation.tid);
+	bool is_over;
 
 	if (err) {
 		freeze__release(target->freeze);
 		return err;
 	}
-	/* this ends the wait */
-	__atomic_store_n(&state->operation.phase, PHASE_PREPARING, __ATOMIC_SEQ_CST);
+	is_over = !move_phase(target, PHASE_COPIED, PHASE_PREPARING); /* this ends the wait */
 	err = target__stop(target, 0);
-	__atomic_store_n(&state->operation.phase, PHASE_COPIED, __ATOMIC_SEQ_CST);
+	if (is_over || !move_phase(target, PHASE_PREPARING, PHASE_COPIED))
+		return err ? err : -REASON_EXECED;
 	if (err || __atomic_load_n(&state->resumed, __ATOMIC_SEQ_CST))
 		return err;
 	return set_held(target);
@@ -267,7 +275,12 @@ int target__hold(struct target *target)
 		return 0;
 	rseq__put(&target->rseq, target->memory);
 	err = target__hold_in_poll(target);
-	return err || target->held ? err : target__step(target);
+	if (err || target->held)
+		return err;
+	err = target__step(target);
+	if (err)
+		return err;
+	return target->state->operation.phase == PHASE_COPIED ? 0 : -REASON_EXECED;
 }
 
 void target__release(struct target *target)

@@ -92,7 +92,8 @@ int target__finish_poll(struct target *target);
 
 /* Stops a target that waits for its answer in the poll that has copied. It is then held at the end
  * of that poll, and has executed nothing since the copy. If it no longer waits there, it stands
- * still somewhere else, and is not held. 0 or as above. */
+ * still somewhere else, and is not held. 0; -REASON_EXECED if an exec has ended
+ * the operation; or as above. */
 int target__hold_in_poll(struct target *target);
 
 /* Lets the thread that asked, which stands still, run to the end of its next poll: the target is
