@@ -10,8 +10,19 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+/* May the signal of an open file be sent at any time? Another one in its place would end the
+ * process. */
+static bool sends_signals(int fd)
+{
+	const long flags = syscall(SYS_fcntl, fd, F_GETFL);
+	const long lease = syscall(SYS_fcntl, fd, F_GETLEASE);
+
+	return flags < 0 || (flags & O_ASYNC) || (lease >= 0 && lease != F_UNLCK);
+}
+
 /* For containers that forbid kcmp(2): if a signal that is set for one descriptor shows at the other
- * one, both share an open file. The signal is sent only with O_ASYNC and for leases. */
+ * one, both share an open file. The signal is sent only with O_ASYNC and for leases:
+ * then nothing is tried. */
 static bool share_signal(int a, int b)
 {
 	enum { SIGNAL = 64 };
@@ -19,7 +30,7 @@ static bool share_signal(int a, int b)
 	const int now = other == SIGNAL ? SIGNAL - 1 : SIGNAL;
 	bool is_one;
 
-	if (was < 0 || was != other || syscall(SYS_fcntl, a, F_SETSIG, now) < 0)
+	if (was < 0 || was != other || sends_signals(a) || syscall(SYS_fcntl, a, F_SETSIG, now) < 0)
 		return false;
 	is_one = syscall(SYS_fcntl, b, F_GETSIG) == now;
 	(void)syscall(SYS_fcntl, a, F_SETSIG, (int)was);
