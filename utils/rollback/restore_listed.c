@@ -114,7 +114,7 @@ static void restore_hot(struct rollback *r, size_t count)
 
 		if (i < count && g->listed && page->heat >= PAGE_HOT) {
 			if ((page->kind & PAGE_KIND) == PAGE_ABSENT) {
-				restore_pages__copy(r, g, page, hot.address, 0);
+				restore_pages__empty(r, g, page, hot.address);
 			} else if (!restore_pages__put_back(r, g, hot.address, false)) {
 				restore_pages__rearm(r, g, hot.address, hot.address + PAGE_BYTES);
 				restore_pages__flush(r, g);

@@ -188,9 +188,8 @@ void restore_pages__rearm(struct rollback *r, struct region *g, uint64_t start, 
 	cold->end = end;
 }
 
-/* Empties a page but for the bytes that are excluded. One of a file has the bytes of the file then,
- * which the kernel tells when the page is gone. */
-static void empty_around(struct rollback *r, struct region *g, const struct page *page, uint64_t at)
+void restore_pages__empty(struct rollback *r, struct region *g, const struct page *page,
+			  uint64_t at)
 {
 	unsigned char now[PAGE_BYTES], empty[PAGE_BYTES];
 
@@ -216,19 +215,18 @@ static uint64_t discard(struct rollback *r, struct region *g, uint64_t start, ui
 	     at += PAGE_BYTES) {
 		struct page *page = region__page(g, at);
 		const bool excluded = page->kind & PAGE_EXCLUDED;
+		bool hot;
 
 		g->written++;
-		if (!excluded && (g->file || !heat_up(r, g, page, at)))
+		hot = (excluded || !g->file) && heat_up(r, g, page, at);
+		if (!excluded && !hot)
 			continue;
 		if (from < at)
 			(void)give_back(from, at);
 		from = at + PAGE_BYTES;
-		if (excluded) {
-			empty_around(r, g, page, at);
+		restore_pages__empty(r, g, page, at);
+		if (!hot)
 			restore_pages__rearm(r, g, at, from);
-		} else {
-			restore_pages__copy(r, g, page, at, 0);
-		}
 	}
 	/* Before Linux 5.18, a page that is locked stays. */
 	if (from < at && !give_back(from, at))

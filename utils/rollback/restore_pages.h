@@ -12,6 +12,11 @@
 void restore_pages__copy(struct rollback *r, struct region *g, const struct page *page, uint64_t at,
 			 uint64_t from);
 
+/* Empties a page that had none of our own, but for the bytes that are excluded. One of a file then
+ * has the bytes of the file, which show when it is given back to the kernel. */
+void restore_pages__empty(struct rollback *r, struct region *g, const struct page *page,
+			  uint64_t at);
+
 /* Puts back a stored page that was written. compare: it may be clean, so it is compared first.
  * Returns whether it is to stay unarmed. */
 bool restore_pages__put_back(struct rollback *r, struct region *g, uint64_t at, bool compare);
