@@ -308,6 +308,58 @@ static void test_stranger(void)
 	tap__ok(!status && !asked, "another user is refused, even where the file allows it");
 }
 
+/* Connects once more than there are places, as another user. */
+static int connect_often(void)
+{
+	struct sockaddr_un address = {.sun_family = AF_UNIX};
+	int fd = -1;
+	char byte;
+
+	(void)snprintf(address.sun_path, sizeof(address.sun_path), "%s", path);
+	if (setuid(65534))
+		return 1;
+	for (int i = 0; i <= SOCKET_CLIENTS; i++) {
+		fd = socket(AF_UNIX, SOCK_STREAM, 0);
+		if (connect(fd, (struct sockaddr *)&address, sizeof(address)))
+			return 2;
+	}
+	return send(fd, "a\n", 2, MSG_NOSIGNAL) == 2 && recv(fd, &byte, 1, 0) == 1 ? 0 : 3;
+}
+
+/* It may ask for its list of faults. */
+static void test_process_of_another_user(void)
+{
+	struct socket *const first = server;
+	const char *const first_path = path;
+	int go[2], fd, status = 0;
+	pid_t child;
+
+	if (geteuid()) {
+		tap__skip(2, "needs root");
+		return;
+	}
+	path = "another.sock";
+	must(pipe(go));
+	child = fork();
+	if (!child) {
+		char byte;
+
+		_exit(read(go[0], &byte, 1) == 1 ? connect_often() : 4);
+	}
+	must(child < 0 || socket__open(path, child, &server) || chmod(path, 0666));
+	fd = open_client();
+	must(write(go[1], "", 1) != 1 || close(go[0]) || close(go[1]));
+	while (!waitpid(child, &status, WNOHANG))
+		serve();
+	tap__equal(status, 0, "the process is answered, though it is of another user");
+	ask(fd, "status\n");
+	tap__ok(hear(fd), "it pushes out nobody, however often it connects");
+	must(close(fd));
+	socket__close(server);
+	server = first;
+	path = first_path;
+}
+
 /* Dead sockets of default paths are removed; all else stays, and all stays under the lock. */
 static void test_sweep(void)
 {
@@ -361,7 +413,7 @@ int main(void)
 	log__set_name("# socket_test");
 	path = "control.sock";
 	folder__enter("socket_test");
-	tap__plan(44);
+	tap__plan(46);
 	test_file();
 	test_stale();
 	test_sweep();
@@ -372,6 +424,7 @@ int main(void)
 	test_deaf_client();
 	test_many_clients();
 	test_stranger();
+	test_process_of_another_user();
 	test_default_path();
 	socket__close(server);
 	tap__ok(access(path, F_OK) && errno == ENOENT, "nothing is left");

@@ -339,17 +339,26 @@ static bool has_line(const struct client *client)
 	return client->fd >= 0 && !client->out && memchr(client->in, '\n', client->in_bytes);
 }
 
-/* A free place. If there is none, the client that has been silent for longest makes room. */
-static struct client *find_place(struct socket *s)
+/* A free place. If there is none, the client that has been silent for longest makes room. Those that
+ * may not command share one place, so they push out nobody who may. */
+static struct client *find_place(struct socket *s, bool may_command)
 {
-	struct client *silent = s->clients;
+	struct client *free_place = NULL, *silent = s->clients;
 
 	for (int i = 0; i < SOCKET_CLIENTS; i++) {
-		if (s->clients[i].fd < 0)
-			return &s->clients[i];
-		if (s->clients[i].last_heard < silent->last_heard)
-			silent = &s->clients[i];
+		struct client *client = &s->clients[i];
+
+		if (client->fd < 0) {
+			free_place = client;
+		} else if (!may_command && !client->may_command) {
+			drop(client);
+			return client;
+		} else if (client->last_heard < silent->last_heard) {
+			silent = client;
+		}
 	}
+	if (free_place)
+		return free_place;
 	drop(silent);
 	return silent;
 }
@@ -359,18 +368,19 @@ static void accept_client(struct socket *s)
 	struct ucred peer = {.uid = (uid_t)-1};
 	socklen_t size = sizeof(peer);
 	struct client *client;
-	bool is_known;
+	bool is_known, may_command;
 	int fd = accept4(s->listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 
 	if (fd < 0)
 		return;
 	is_known = !getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size);
-	client = find_place(s);
+	may_command = is_known && (!peer.uid || peer.uid == geteuid());
+	client = find_place(s, may_command);
 	*client = (struct client){.fd = fd,
 				  .sent_fd = -1,
 				  .pid = peer.pid,
 				  .uid = peer.uid,
-				  .may_command = is_known && (!peer.uid || peer.uid == geteuid()),
+				  .may_command = may_command,
 				  .last_heard = ++s->heard};
 	if (watch(s, EPOLL_CTL_ADD, fd, EPOLLIN, (uint64_t)(client - s->clients)))
 		drop(client);
