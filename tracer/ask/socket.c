@@ -56,7 +56,20 @@ static int watch(struct socket *s, int operation, int fd, uint32_t events, uint6
 	return epoll_ctl(s->epoll, operation, fd, &event) ? -errno : 0;
 }
 
-static int start_listening(struct socket *s)
+/* Lets the process connect. Only root shares lists of faults. */
+static void let_in(const struct socket *s)
+{
+	uint64_t user;
+
+	if (geteuid() || procfs__status_u64(s->process, "Uid", &user) || !user)
+		return;
+	if (lchown(s->address.sun_path, (uid_t)user, (gid_t)-1))
+		log__debug("process %d cannot connect to %s: %s", s->process, s->address.sun_path,
+			   strerror(errno));
+}
+
+/* is_shared: the process itself may ask, too. Whoever sees that somebody listens can rely on it. */
+static int start_listening(struct socket *s, bool is_shared)
 {
 	struct stat status;
 	int err;
@@ -68,6 +81,8 @@ static int start_listening(struct socket *s)
 	err = socket_file__bind(s->listener, &s->address);
 	if (err)
 		return err;
+	if (is_shared)
+		let_in(s);
 	if (lstat(s->address.sun_path, &status) || listen(s->listener, SOCKET_CLIENTS))
 		return -errno;
 	s->device = status.st_dev;
@@ -121,18 +136,6 @@ static int prepare_folder(const char *path)
 	return err;
 }
 
-/* Lets the process connect. Only root shares lists of faults. */
-static void let_in(const struct socket *s)
-{
-	uint64_t user;
-
-	if (geteuid() || procfs__status_u64(s->process, "Uid", &user) || !user)
-		return;
-	if (lchown(s->address.sun_path, (uid_t)user, (gid_t)-1))
-		log__debug("process %d cannot connect to %s: %s", s->process, s->address.sun_path,
-			   strerror(errno));
-}
-
 int socket__open(const char *path, pid_t pid, struct socket **ret_socket)
 {
 	struct socket *s = calloc(1, sizeof(*s));
@@ -158,13 +161,11 @@ int socket__open(const char *path, pid_t pid, struct socket **ret_socket)
 	err = path ? 0 : prepare_folder(s->address.sun_path);
 	if (err)
 		goto out;
-	err = start_listening(s);
+	err = start_listening(s, !path);
 	if (err) {
 		tell_failure(s, pid, err);
 		goto out;
 	}
-	if (!path)
-		let_in(s);
 	*ret_socket = s;
 	s = NULL;
 out:
@@ -339,8 +340,8 @@ static bool has_line(const struct client *client)
 	return client->fd >= 0 && !client->out && memchr(client->in, '\n', client->in_bytes);
 }
 
-/* A free place. If there is none, the client that has been silent for longest makes room. Those that
- * may not command share one place, so they push out nobody who may. */
+/* A free place. If there is none, the client that has been silent for longest makes room. Those
+ * that may not command share one place, so they push out nobody who may. */
 static struct client *find_place(struct socket *s, bool may_command)
 {
 	struct client *free_place = NULL, *silent = s->clients;

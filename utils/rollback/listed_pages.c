@@ -18,7 +18,7 @@
 
 enum {
 	ANSWER_BYTES = 512,
-	WAIT_SECONDS = 5, /* for an answer; the tracer may be busy with an operation */
+	WAIT_SECONDS = 60, /* for an answer; the tracer may be busy with an operation */
 };
 
 #define ASK "fault-list\n"

@@ -206,7 +206,8 @@ void restore_pages__empty(struct rollback *r, struct region *g, const struct pag
 }
 
 /* Empties [start, end), which had no pages of our own. Such pages get hot too: to clear one costs
- * less than to give it back and take a new one. Of a page that stays, the next write must be seen. */
+ * less than to give it back and take a new one. The next write to a page that stays must be seen.
+ */
 static uint64_t discard(struct rollback *r, struct region *g, uint64_t start, uint64_t end)
 {
 	uint64_t at = start, from = start;
