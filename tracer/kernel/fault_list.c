@@ -15,6 +15,7 @@
 #include <sys/uio.h>
 #include <unistd.h>
 #include "kernel/fault_list.h"
+#include "kernel/task_iterator.h"
 #include <tracer.skel.h>
 
 enum {
@@ -31,30 +32,6 @@ struct fault_list {
 
 /* ---- the process ---- */
 
-/* Lets the program watch run once for each thread of the process. */
-static int run_watch(const struct tracer_bpf *object, pid_t pid)
-{
-	union bpf_iter_link_info info = {.task.pid = (uint32_t)pid};
-	/* cppcheck-suppress unknownMacro */
-	LIBBPF_OPTS(bpf_link_create_opts, options, .iter_info = &info,
-		    .iter_info_len = sizeof(info));
-	int link, iterator = -1, err = 0;
-	char byte;
-
-	link = bpf_link_create(bpf_program__fd(object->progs.watch), 0, BPF_TRACE_ITER, &options);
-	if (link < 0)
-		return link;
-	iterator = bpf_iter_create(link);
-	if (iterator < 0)
-		err = iterator;
-	else if (read(iterator, &byte, sizeof(byte)) < 0)
-		err = -errno;
-	if (iterator >= 0)
-		close(iterator);
-	close(link);
-	return err;
-}
-
 static bool is_watching(const struct fault_list *list)
 {
 	return __atomic_load_n(&list->object->bss->watched_memory, __ATOMIC_ACQUIRE);
@@ -66,7 +43,7 @@ static int watch_process(struct fault_list *list, pid_t pid)
 
 	if (kill(pid, 0) && errno == ESRCH)
 		return -ESRCH;
-	err = run_watch(list->object, pid);
+	err = task_iterator__run(list->object->progs.watch, pid);
 	if (err)
 		return err;
 	return is_watching(list) ? 0 : -ESRCH;

@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 #include "kernel/kernel_check.h"
+#include "kernel/task_iterator.h"
 #include "pages/shared_list.h"
 #include "tracer.h"
 #include <shared_list.skel.h>
@@ -23,27 +24,11 @@ struct list_sharing {
 	struct bpf_link *links[PROGRAMS];
 };
 
-/* Runs the BPF program watch on the process. */
+/* Tells the BPF programs which process it is. */
 static int name_process(const struct shared_list_bpf *object, pid_t pid)
 {
-	union bpf_iter_link_info info = {.task.pid = (uint32_t)pid};
-	/* cppcheck-suppress unknownMacro */
-	LIBBPF_OPTS(bpf_iter_attach_opts, options, .link_info = &info,
-		    .link_info_len = sizeof(info));
-	struct bpf_link *link = bpf_program__attach_iter(object->progs.watch, &options);
-	int iterator = -1, err = 0;
-	char byte;
+	int err = task_iterator__run(object->progs.watch, pid);
 
-	if (!link)
-		return -errno;
-	iterator = bpf_iter_create(bpf_link__fd(link));
-	if (iterator < 0)
-		err = iterator;
-	else if (read(iterator, &byte, sizeof(byte)) < 0)
-		err = -errno;
-	if (iterator >= 0)
-		close(iterator);
-	(void)bpf_link__destroy(link);
 	if (err)
 		return err;
 	return object->bss->watched_memory ? 0 : -ESRCH;
