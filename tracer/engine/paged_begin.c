@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * See paged_parts.h: what is to be done before a copy. Without tracking, pagemap says which pages
+ * See paged_internal.h: what is to be done before a copy. Without tracking, pagemap says which
  * may hold data.
  */
 #include "engine/paged_engine.h"
@@ -8,7 +8,7 @@
 #include <errno.h>
 #include <string.h>
 #include "base/log.h"
-#include "engine/paged_parts.h"
+#include "engine/paged_internal.h"
 #include "target/fault.h"
 #include "target/reason.h"
 

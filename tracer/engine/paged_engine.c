@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
  * See paged_engine.h: the ranges, what is saved, the life of an engine. The parts of an operation
- * are in files of their own (paged_parts.h).
+ * are in files of their own (paged_internal.h).
  */
 #include "engine/paged_engine.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include "engine/paged_parts.h"
+#include "engine/paged_internal.h"
 #include "target/reason.h"
 
 enum {

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * See paged_parts.h: which pages an operation visits.
+ * See paged_internal.h: which pages an operation visits.
  */
-#include "engine/paged_parts.h"
+#include "engine/paged_internal.h"
 
 #include <errno.h>
 #include <stdlib.h>

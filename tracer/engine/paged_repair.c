@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * See paged_parts.h: what is to be done after a copy.
+ * See paged_internal.h: what is to be done after a copy.
  */
 #include "engine/paged_engine.h"
 
 #include <errno.h>
 #include <string.h>
-#include "engine/paged_parts.h"
+#include "engine/paged_internal.h"
 #include "target/fault.h"
 #include "target/reason.h"
 

@@ -10,8 +10,8 @@
  *
  * All return 0, -errno or a reason, unless they say otherwise.
  */
-#ifndef TRACER_ENGINE_PAGED_PARTS_H
-#define TRACER_ENGINE_PAGED_PARTS_H
+#ifndef TRACER_ENGINE_PAGED_INTERNAL_H
+#define TRACER_ENGINE_PAGED_INTERNAL_H
 
 #include "engine/paged_state.h"
 
