@@ -48,7 +48,7 @@ struct range {
 };
 
 struct hot_page {
-	uint64_t address, region; /* its index */
+	uint64_t address, zone; /* its index */
 };
 
 /* struct rollback, flags */
@@ -58,7 +58,7 @@ static inline bool checkpoint__is_fixed(unsigned int flags)
 }
 
 /* A private mapping, or the part of one that is not ours. */
-struct region {
+struct zone {
 	uint64_t start, end;
 	uint64_t store;       /* where the saved bytes of its start are */
 	struct page *pages;   /* one for each */
@@ -114,8 +114,8 @@ struct rollback {
 	struct mapping_list saved, now;
 	struct mapping_text saved_text, expected_text, now_text;
 
-	struct region *regions;
-	size_t region_count;
+	struct zone *zones;
+	size_t zone_count;
 	struct range *runs; /* of stored pages, in address order */
 	size_t run_count;
 	struct range excluded[CHECKPOINT_EXCLUDED];

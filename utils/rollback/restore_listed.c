@@ -5,21 +5,21 @@
  */
 #include "rollback/restore_listed.h"
 
-#include "rollback/regions.h"
 #include "rollback/restore_pages.h"
+#include "rollback/zones.h"
 
 /* One fault may fill a whole huge page. Pages of it that held no data can then be written without
  * another fault. */
 #define REACH (2ULL << 20)
 
-/* The first region that ends behind an address, from g on. */
-static struct region *find_region(const struct rollback *r, struct region *g, uint64_t address)
+/* The first zone that ends behind an address, from z on. */
+static struct zone *find_zone(const struct rollback *r, struct zone *z, uint64_t address)
 {
-	const struct region *end = r->regions + r->region_count;
+	const struct zone *end = r->zones + r->zone_count;
 
-	while (g < end && g->end <= address)
-		g++;
-	return g;
+	while (z < end && z->end <= address)
+		z++;
+	return z;
 }
 
 static bool is_in(const struct range *range, uint64_t address)
@@ -29,8 +29,8 @@ static bool is_in(const struct range *range, uint64_t address)
 
 bool restore_listed__has_stranger(const struct rollback *r)
 {
-	const struct region *end = r->regions + r->region_count;
-	struct region *g = r->regions;
+	const struct zone *end = r->zones + r->zone_count;
+	struct zone *z = r->zones;
 
 	for (size_t i = 0; i < r->listed_count; i++) {
 		const uint64_t at = page__start(r->listed[i]);
@@ -38,66 +38,66 @@ bool restore_listed__has_stranger(const struct rollback *r)
 
 		while (own && !is_in(&own->own, at))
 			own = own->outer;
-		g = find_region(r, g, at);
-		if (!own && (g == end || at < g->start))
+		z = find_zone(r, z, at);
+		if (!own && (z == end || at < z->start))
 			return true;
 	}
 	return false;
 }
 
-/* Asks for the pages of [start, end), in all regions from g on. */
-static int restore_block(struct rollback *r, struct region *g, uint64_t start, uint64_t end)
+/* Asks for the pages of [start, end), in all zones from z on. */
+static int restore_block(struct rollback *r, struct zone *z, uint64_t start, uint64_t end)
 {
 	const struct write_tracking *t = &r->files->tracking;
 	struct pagemap *p = &r->files->pagemap;
 	struct pagemap_run run;
 	int more = 0;
 
-	for (; g < r->regions + r->region_count && g->start < end && more == 0; g++) {
-		if (!g->listed)
+	for (; z < r->zones + r->zone_count && z->start < end && more == 0; z++) {
+		if (!z->listed)
 			continue;
-		write_tracking__begin_with(t, p, g->start > start ? g->start : start,
-					   g->end < end ? g->end : end,
-					   restore_pages__more_categories(r, g));
+		write_tracking__begin_with(t, p, z->start > start ? z->start : start,
+					   z->end < end ? z->end : end,
+					   restore_pages__more_categories(r, z));
 		while ((more = pagemap__next(p, &run)) > 0)
-			restore_pages__restore_run(r, g, &run, false);
-		restore_pages__flush(r, g);
+			restore_pages__restore_run(r, z, &run, false);
+		restore_pages__flush(r, z);
 	}
 	return more;
 }
 
 static int restore_pages_of_list(struct rollback *r)
 {
-	struct region *const end = r->regions + r->region_count, *g = r->regions;
+	struct zone *const end = r->zones + r->zone_count, *z = r->zones;
 	uint64_t done = 0; /* all before it is put back */
 	int err = 0;
 
 	for (size_t i = 0; i < r->listed_count && !err; i++) {
 		const uint64_t at = page__start(r->listed[i]);
-		struct region *const next = find_region(r, g, at);
+		struct zone *const next = find_zone(r, z, at);
 
-		if (next > g)
-			restore_pages__flush(r, g);
-		g = next;
-		if (g == end)
+		if (next > z)
+			restore_pages__flush(r, z);
+		z = next;
+		if (z == end)
 			break;
-		if (at < g->start || at < done || !g->listed)
+		if (at < z->start || at < done || !z->listed)
 			continue;
-		if ((region__page(g, at)->kind & PAGE_KIND) == PAGE_STORED) {
+		if ((zone__page(z, at)->kind & PAGE_KIND) == PAGE_STORED) {
 			done = at + PAGE_BYTES;
-			if (region__page(g, at)->heat < PAGE_HOT &&
-			    !restore_pages__put_back(r, g, at, r->listed[i] != at))
-				restore_pages__rearm(r, g, at, done);
+			if (zone__page(z, at)->heat < PAGE_HOT &&
+			    !restore_pages__put_back(r, z, at, r->listed[i] != at))
+				restore_pages__rearm(r, z, at, done);
 		} else {
 			const uint64_t block = at & ~(REACH - 1);
 
-			restore_pages__flush(r, g);
+			restore_pages__flush(r, z);
 			done = block + REACH;
-			err = restore_block(r, find_region(r, r->regions, block), block, done);
+			err = restore_block(r, find_zone(r, r->zones, block), block, done);
 		}
 	}
-	if (g < end)
-		restore_pages__flush(r, g);
+	if (z < end)
+		restore_pages__flush(r, z);
 	return err;
 }
 
@@ -109,15 +109,15 @@ static void restore_hot(struct rollback *r, size_t count)
 
 	for (size_t i = 0; i < r->hot_count; i++) {
 		const struct hot_page hot = r->hot[i];
-		struct region *g = &r->regions[hot.region];
-		struct page *page = region__page(g, hot.address);
+		struct zone *z = &r->zones[hot.zone];
+		struct page *page = zone__page(z, hot.address);
 
-		if (i < count && g->listed && page->heat >= PAGE_HOT) {
+		if (i < count && z->listed && page->heat >= PAGE_HOT) {
 			if ((page->kind & PAGE_KIND) == PAGE_ABSENT) {
-				restore_pages__empty(r, g, page, hot.address);
-			} else if (!restore_pages__put_back(r, g, hot.address, false)) {
-				restore_pages__rearm(r, g, hot.address, hot.address + PAGE_BYTES);
-				restore_pages__flush(r, g);
+				restore_pages__empty(r, z, page, hot.address);
+			} else if (!restore_pages__put_back(r, z, hot.address, false)) {
+				restore_pages__rearm(r, z, hot.address, hot.address + PAGE_BYTES);
+				restore_pages__flush(r, z);
 			}
 		}
 		if (page->heat >= PAGE_HOT)

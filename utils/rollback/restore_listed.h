@@ -7,10 +7,10 @@
 
 #include "rollback/checkpoint.h"
 
-/* Is a listed page in no region? Then a mapping has grown, or one was written that is not saved. */
+/* Is a listed page in no zone? Then a mapping has grown, or one was written that is not saved. */
 bool restore_listed__has_stranger(const struct rollback *rollback);
 
-/* Puts back the listed pages and the hot ones, in the regions that are listed. Returns 0 or
+/* Puts back the listed pages and the hot ones, in the zones that are listed. Returns 0 or
  * -errno. */
 int restore_listed(struct rollback *rollback);
 

@@ -12,7 +12,7 @@
 
 #include "base/raw_syscall.h"
 #include "rollback/bytes.h"
-#include "rollback/regions.h"
+#include "rollback/zones.h"
 
 /* What one step does with a part of the address space that is alike all over, in the checkpoint
  * (or NULL) and now (or NULL). */
@@ -108,13 +108,13 @@ static int restore_part(struct rollback *r, const struct range *part, const stru
 		return 0;
 	if (!now) {
 		err = make_again(r, part, then, ret_why);
-		regions__mapped(r, part->start, part->end);
+		zones__mapped(r, part->start, part->end);
 	} else if (then->protection != now->protection) {
 		*ret_why = "a protection cannot be put back";
 		err = (int)call(SYS_mprotect, part, then->protection);
-		if (!err && !regions__have(r, part) && !then->shared)
+		if (!err && !zones__have(r, part) && !then->shared)
 			(void)call(SYS_madvise, part, MADV_DONTNEED);
-		regions__changed(r, part->start, part->end);
+		zones__changed(r, part->start, part->end);
 	}
 	return err;
 }
@@ -156,7 +156,7 @@ static int each_part(struct rollback *r, step_function *step, const char **ret_w
 		if (now && now->start > at)
 			now = NULL;
 		part.start = at;
-		while (!err && regions__next_part(r, true, &part.start, end, &to)) {
+		while (!err && zones__next_part(r, true, &part.start, end, &to)) {
 			part.end = to;
 			err = step(r, &part, then, now, ret_why);
 			part.start = to;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
  * Puts back the mappings of a checkpoint: those that are new are unmapped, those that are gone are
- * made again, protections and the heap's end are as they were. Their bytes are for regions.h.
+ * made again, protections and the heap's end are as they were. Their bytes are for zones.h.
  */
 #ifndef ROLLBACK_RESTORE_MAPPINGS_H
 #define ROLLBACK_RESTORE_MAPPINGS_H

@@ -14,7 +14,7 @@
 
 #include "base/raw_syscall.h"
 #include "rollback/bytes.h"
-#include "rollback/regions.h"
+#include "rollback/zones.h"
 
 #ifndef MADV_GUARD_INSTALL
 #define MADV_GUARD_INSTALL 102 /* Linux 6.13 */
@@ -29,7 +29,7 @@ enum {
 	HOT_GAP = 8,
 	HOTTEST = PAGE_HOT + 8,
 	SAMPLE = 16,      /* one hot page in so many is compared in each round */
-	CROWDED_PART = 8, /* if so large a part of a region is written in a round, ... */
+	CROWDED_PART = 8, /* if so large a part of a zone is written in a round, ... */
 	CROWDED_HOT = 1,  /* ... its written pages are hot at once */
 	GAP = 200,        /* pages between two runs that are armed by one call */
 };
@@ -45,9 +45,9 @@ static bool give_back(uint64_t start, uint64_t end)
 	return advise(start, end, MADV_DONTNEED) || advise(start, end, MADV_DONTNEED_LOCKED);
 }
 
-static void protect(const struct region *g, int protection)
+static void protect(const struct zone *z, int protection)
 {
-	(void)raw_syscall__call(SYS_mprotect, g->start, g->end - g->start, (uint64_t)protection, 0);
+	(void)raw_syscall__call(SYS_mprotect, z->start, z->end - z->start, (uint64_t)protection, 0);
 }
 
 /* Copies a page, or clears it if from is 0, but for the bytes that are excluded. */
@@ -79,18 +79,18 @@ static void copy_around(const struct rollback *r, uint64_t to, uint64_t from)
 	}
 }
 
-static void open_region(struct region *g)
+static void open_zone(struct zone *z)
 {
-	if (g->opened || (g->protection & (PROT_READ | PROT_WRITE)) == (PROT_READ | PROT_WRITE))
+	if (z->opened || (z->protection & (PROT_READ | PROT_WRITE)) == (PROT_READ | PROT_WRITE))
 		return;
-	g->opened = true;
-	protect(g, PROT_READ | PROT_WRITE);
+	z->opened = true;
+	protect(z, PROT_READ | PROT_WRITE);
 }
 
-void restore_pages__copy(struct rollback *r, struct region *g, const struct page *page, uint64_t at,
+void restore_pages__copy(struct rollback *r, struct zone *z, const struct page *page, uint64_t at,
 			 uint64_t from)
 {
-	open_region(g);
+	open_zone(z);
 	if (page->kind & PAGE_EXCLUDED)
 		copy_around(r, at, from);
 	else if (from)
@@ -101,10 +101,10 @@ void restore_pages__copy(struct rollback *r, struct region *g, const struct page
 }
 
 /* A page was written. Returns whether it is hot. */
-static bool heat_up(struct rollback *r, struct region *g, struct page *page, uint64_t at)
+static bool heat_up(struct rollback *r, struct zone *z, struct page *page, uint64_t at)
 {
 	const uint16_t round = (uint16_t)r->stats.rollbacks;
-	const bool crowded = g->written * CROWDED_PART > g->stored;
+	const bool crowded = z->written * CROWDED_PART > z->stored;
 
 	if (page->heat >= PAGE_HOT) {
 		page->heat = HOTTEST;
@@ -115,154 +115,152 @@ static bool heat_up(struct rollback *r, struct region *g, struct page *page, uin
 	if (page->heat < (crowded ? CROWDED_HOT : PAGE_HOT))
 		return false;
 	page->heat = HOTTEST;
-	g->hot++;
+	z->hot++;
 	r->stats.hot_pages++;
 	if (!(page->kind & PAGE_IN_HOT) && own_files__has_list(r->files)) {
 		page->kind |= PAGE_IN_HOT;
-		r->hot[r->hot_count++] = (struct hot_page){at, (uint64_t)(g - r->regions)};
+		r->hot[r->hot_count++] = (struct hot_page){at, (uint64_t)(z - r->zones)};
 	}
 	return true;
 }
 
 /* A hot page was not written. Returns whether it is hot still. */
-static bool cool_down(struct rollback *r, struct region *g, struct page *page)
+static bool cool_down(struct rollback *r, struct zone *z, struct page *page)
 {
 	if (--page->heat >= PAGE_HOT)
 		return true;
 	page->heat = 0;
-	g->hot--;
+	z->hot--;
 	r->stats.hot_pages--;
 	return false;
 }
 
-bool restore_pages__put_back(struct rollback *r, struct region *g, uint64_t at, bool compare)
+bool restore_pages__put_back(struct rollback *r, struct zone *z, uint64_t at, bool compare)
 {
-	struct page *page = region__page(g, at);
-	const bool hot = page->heat >= PAGE_HOT, sentinel = region__is_sentinel(r, g, at);
-	const uint64_t from = region__copy(g, at);
+	struct page *page = zone__page(z, at);
+	const bool hot = page->heat >= PAGE_HOT, sentinel = zone__is_sentinel(r, z, at);
+	const uint64_t from = zone__copy(z, at);
 
 	if (compare || sentinel || (hot && (r->stats.rollbacks + at / PAGE_BYTES) % SAMPLE == 0)) {
-		if (!(g->protection & PROT_READ))
-			open_region(g);
+		if (!(z->protection & PROT_READ))
+			open_zone(z);
 		if (bytes__same_page(at, from))
-			return (hot && cool_down(r, g, page)) || sentinel;
+			return (hot && cool_down(r, z, page)) || sentinel;
 	}
-	restore_pages__copy(r, g, page, at, from);
-	g->written++;
-	return heat_up(r, g, page, at) || sentinel;
+	restore_pages__copy(r, z, page, at, from);
+	z->written++;
+	return heat_up(r, z, page, at) || sentinel;
 }
 
-void restore_pages__flush(struct rollback *r, struct region *g)
+void restore_pages__flush(struct rollback *r, struct zone *z)
 {
 	if (r->cold.start < r->cold.end &&
 	    pagemap__protect_all(&r->files->pagemap, r->cold.start, r->cold.end))
-		g->lost = true;
+		z->lost = true;
 	r->cold = (struct range){0, 0};
 }
 
 /* May the call that arms the runs before and behind [start, end) arm what lies between them, too?
  * A page that is stored and cold is clean: it is armed still, or was put back. */
-static bool may_arm(const struct rollback *r, const struct region *g, uint64_t start, uint64_t end)
+static bool may_arm(const struct rollback *r, const struct zone *z, uint64_t start, uint64_t end)
 {
 	for (uint64_t at = start; at < end; at += PAGE_BYTES) {
-		const struct page *page = region__page(g, at);
+		const struct page *page = zone__page(z, at);
 
 		if ((page->kind & PAGE_KIND) != PAGE_STORED || page->heat >= PAGE_HOT ||
-		    region__is_sentinel(r, g, at))
+		    zone__is_sentinel(r, z, at))
 			return false;
 	}
 	return true;
 }
 
-void restore_pages__rearm(struct rollback *r, struct region *g, uint64_t start, uint64_t end)
+void restore_pages__rearm(struct rollback *r, struct zone *z, uint64_t start, uint64_t end)
 {
 	struct range *cold = &r->cold;
 
-	if (start == end || !g->armed)
+	if (start == end || !z->armed)
 		return;
 	if (cold->start == cold->end || start < cold->end || start > cold->end + GAP * PAGE_BYTES ||
-	    !may_arm(r, g, cold->end, start)) {
-		restore_pages__flush(r, g);
+	    !may_arm(r, z, cold->end, start)) {
+		restore_pages__flush(r, z);
 		cold->start = start;
 	}
 	cold->end = end;
 }
 
-void restore_pages__empty(struct rollback *r, struct region *g, const struct page *page,
-			  uint64_t at)
+void restore_pages__empty(struct rollback *r, struct zone *z, const struct page *page, uint64_t at)
 {
 	unsigned char now[PAGE_BYTES], empty[PAGE_BYTES];
 
-	if (!g->file) {
-		restore_pages__copy(r, g, page, at, 0);
+	if (!z->file) {
+		restore_pages__copy(r, z, page, at, 0);
 		return;
 	}
-	open_region(g);
+	open_zone(z);
 	bytes__copy((uintptr_t)now, at, PAGE_BYTES);
 	(void)give_back(at, at + PAGE_BYTES);
 	bytes__copy((uintptr_t)empty, at, PAGE_BYTES);
 	bytes__copy(at, (uintptr_t)now, PAGE_BYTES);
-	restore_pages__copy(r, g, page, at, (uintptr_t)empty);
+	restore_pages__copy(r, z, page, at, (uintptr_t)empty);
 }
 
 /* Empties [start, end), which had no pages of our own. Such pages get hot too: to clear one costs
  * less than to give it back and take a new one. The next write to a page that stays must be seen.
  */
-static uint64_t discard(struct rollback *r, struct region *g, uint64_t start, uint64_t end)
+static uint64_t discard(struct rollback *r, struct zone *z, uint64_t start, uint64_t end)
 {
 	uint64_t at = start, from = start;
 
-	for (; at < end && (region__page(g, at)->kind & PAGE_KIND) == PAGE_ABSENT;
-	     at += PAGE_BYTES) {
-		struct page *page = region__page(g, at);
+	for (; at < end && (zone__page(z, at)->kind & PAGE_KIND) == PAGE_ABSENT; at += PAGE_BYTES) {
+		struct page *page = zone__page(z, at);
 		const bool excluded = page->kind & PAGE_EXCLUDED;
 		bool hot;
 
-		g->written++;
-		hot = (excluded || !g->file) && heat_up(r, g, page, at);
+		z->written++;
+		hot = (excluded || !z->file) && heat_up(r, z, page, at);
 		if (!excluded && !hot)
 			continue;
 		if (from < at)
 			(void)give_back(from, at);
 		from = at + PAGE_BYTES;
-		restore_pages__empty(r, g, page, at);
+		restore_pages__empty(r, z, page, at);
 		if (!hot)
-			restore_pages__rearm(r, g, at, from);
+			restore_pages__rearm(r, z, at, from);
 	}
 	/* Before Linux 5.18, a page that is locked stays. */
 	if (from < at && !give_back(from, at))
 		for (; from < at; from += PAGE_BYTES)
-			restore_pages__copy(r, g, region__page(g, from), from, 0);
+			restore_pages__copy(r, z, zone__page(z, from), from, 0);
 	return at;
 }
 
-void restore_pages__restore_data(struct rollback *r, struct region *g,
-				 const struct pagemap_run *run, bool compare)
+void restore_pages__restore_data(struct rollback *r, struct zone *z, const struct pagemap_run *run,
+				 bool compare)
 {
 	uint64_t at = run->start, cold = at;
 
 	while (at < run->end) {
-		const int kind = region__page(g, at)->kind & PAGE_KIND;
+		const int kind = zone__page(z, at)->kind & PAGE_KIND;
 
 		if (kind == PAGE_STORED) {
-			const bool hot = restore_pages__put_back(r, g, at, compare);
+			const bool hot = restore_pages__put_back(r, z, at, compare);
 
 			at += PAGE_BYTES;
 			if (!hot)
 				continue;
-			restore_pages__rearm(r, g, cold, at - PAGE_BYTES);
+			restore_pages__rearm(r, z, cold, at - PAGE_BYTES);
 		} else {
-			restore_pages__rearm(r, g, cold, at);
+			restore_pages__rearm(r, z, cold, at);
 			if (kind == PAGE_GUARD) {
 				at += PAGE_BYTES;
 				(void)advise(at - PAGE_BYTES, at, MADV_GUARD_INSTALL);
 			} else {
-				at = discard(r, g, at, run->end);
+				at = discard(r, z, at, run->end);
 			}
 		}
 		cold = at;
 	}
-	restore_pages__rearm(r, g, cold, run->end);
+	restore_pages__rearm(r, z, cold, run->end);
 }
 
 /* The first run of stored pages that ends behind address. */
@@ -289,17 +287,17 @@ bool restore_pages__has_stored(const struct rollback *r, uint64_t start, uint64_
 }
 
 /* Pages that are not there, or are those of a file: some may have been stored. */
-static void restore_absent(struct rollback *r, struct region *g, const struct pagemap_run *run)
+static void restore_absent(struct rollback *r, struct zone *z, const struct pagemap_run *run)
 {
 	const struct range *end = r->runs + r->run_count;
 
 	if (run->categories & PAGEMAP_GUARD) {
 		for (uint64_t at = run->start; at < run->end; at += PAGE_BYTES)
-			if ((region__page(g, at)->kind & PAGE_KIND) != PAGE_GUARD)
+			if ((zone__page(z, at)->kind & PAGE_KIND) != PAGE_GUARD)
 				(void)advise(at, at + PAGE_BYTES, MADV_GUARD_REMOVE);
-	} else if (g->has_guards) {
+	} else if (z->has_guards) {
 		for (uint64_t at = run->start; at < run->end; at += PAGE_BYTES)
-			if ((region__page(g, at)->kind & PAGE_KIND) == PAGE_GUARD)
+			if ((zone__page(z, at)->kind & PAGE_KIND) == PAGE_GUARD)
 				(void)advise(at, at + PAGE_BYTES, MADV_GUARD_INSTALL);
 	}
 	for (const struct range *x = find_run(r, run->start); x < end && x->start < run->end; x++) {
@@ -307,37 +305,37 @@ static void restore_absent(struct rollback *r, struct region *g, const struct pa
 		const uint64_t to = x->end < run->end ? x->end : run->end;
 
 		for (uint64_t at = from; at < to; at += PAGE_BYTES)
-			(void)restore_pages__put_back(r, g, at, false);
-		restore_pages__rearm(r, g, from, to);
+			(void)restore_pages__put_back(r, z, at, false);
+		restore_pages__rearm(r, z, from, to);
 	}
 }
 
-void restore_pages__restore_run(struct rollback *r, struct region *g, const struct pagemap_run *run,
+void restore_pages__restore_run(struct rollback *r, struct zone *z, const struct pagemap_run *run,
 				bool all)
 {
 	const struct write_tracking *t = &r->files->tracking;
 	/* The mark of an armed page of a file outlives it, and looks like swap. */
-	const bool maybe_gone = g->file && !(run->categories & PAGEMAP_PRESENT);
+	const bool maybe_gone = z->file && !(run->categories & PAGEMAP_PRESENT);
 
 	/* So does a guard, which Linux 6.13 and 6.14 do not tell apart. */
 	if (!(run->categories & PAGEMAP_PRESENT) && !r->files->pagemap.knows_guards)
 		(void)advise(run->start, run->end, MADV_GUARD_REMOVE);
-	if (!(run->categories & REGION_DATA) || (run->categories & (PAGEMAP_FILE | PAGEMAP_GUARD)))
-		restore_absent(r, g, run);
+	if (!(run->categories & ZONE_DATA) || (run->categories & (PAGEMAP_FILE | PAGEMAP_GUARD)))
+		restore_absent(r, z, run);
 	else if (all || maybe_gone || write_tracking__is_written(t, run))
-		restore_pages__restore_data(r, g, run, all || maybe_gone);
+		restore_pages__restore_data(r, z, run, all || maybe_gone);
 	if (t->way == WRITE_TRACKING_PROTECT && !(run->categories & PAGEMAP_TRACKED))
-		g->lost = true;
+		z->lost = true;
 }
 
-uint64_t restore_pages__more_categories(const struct rollback *r, const struct region *g)
+uint64_t restore_pages__more_categories(const struct rollback *r, const struct zone *z)
 {
-	return (g->file ? PAGEMAP_FILE : 0) | (r->files->pagemap.knows_guards ? PAGEMAP_GUARD : 0);
+	return (z->file ? PAGEMAP_FILE : 0) | (r->files->pagemap.knows_guards ? PAGEMAP_GUARD : 0);
 }
 
-void restore_pages__close_region(struct region *g)
+void restore_pages__close_zone(struct zone *z)
 {
-	if (g->opened)
-		protect(g, g->protection);
-	g->opened = false;
+	if (z->opened)
+		protect(z, z->protection);
+	z->opened = false;
 }

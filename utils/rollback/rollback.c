@@ -16,12 +16,12 @@
 #include "rollback/bytes.h"
 #include "rollback/checkpoint.h"
 #include "rollback/descriptors.h"
-#include "rollback/regions.h"
 #include "rollback/restore_listed.h"
 #include "rollback/restore_mappings.h"
-#include "rollback/restore_regions.h"
+#include "rollback/restore_zones.h"
 #include "rollback/signals.h"
 #include "rollback/threads.h"
+#include "rollback/zones.h"
 
 enum {
 	MAPPINGS = 1 << 17, /* twice the usual vm.max_map_count */
@@ -117,7 +117,7 @@ static int count(int maps, struct sizes *ret_sizes)
 	err = mappings__read(maps, &text);
 	while (!err && (err = mappings__next(&at, &m)) > 0) {
 		sizes.mappings++;
-		sizes.pages += regions__pages_of(&m);
+		sizes.pages += zones__pages_of(&m);
 		err = 0;
 	}
 	(void)raw_syscall__call(SYS_munmap, (uint64_t)mapped, TEXT_BYTES, 0, 0);
@@ -128,7 +128,7 @@ static int count(int maps, struct sizes *ret_sizes)
 
 /* The parts of a checkpoint's mapping, as distances from its start. */
 struct layout {
-	uint64_t same_process, checkpoint, list, saved, now, texts[3], regions, descriptors, runs,
+	uint64_t same_process, checkpoint, list, saved, now, texts[3], zones, descriptors, runs,
 		pages, listed, hot, store, end;
 };
 
@@ -153,7 +153,7 @@ static void lay_out(const struct sizes *sizes, struct layout *l)
 	l->now = add(&end, MAPPINGS * sizeof(struct mapping));
 	for (int i = 0; i < 3; i++)
 		l->texts[i] = add(&end, TEXT_BYTES);
-	l->regions = add(&end, 2 * sizes->mappings * sizeof(struct region));
+	l->zones = add(&end, 2 * sizes->mappings * sizeof(struct zone));
 	l->descriptors = add(&end, DESCRIPTORS * sizeof(struct descriptor));
 	l->runs = add(&end, (sizes->pages + 2 * sizes->mappings) * sizeof(struct range));
 	l->pages = add(&end, sizes->pages * sizeof(struct page));
@@ -184,7 +184,7 @@ static struct rollback *map_own(const struct layout *l)
 	r->expected_text.bytes = bytes__at(start + l->texts[1]);
 	r->now_text.bytes = bytes__at(start + l->texts[2]);
 	r->saved_text.room = r->expected_text.room = r->now_text.room = TEXT_BYTES;
-	r->regions = bytes__at(start + l->regions);
+	r->zones = bytes__at(start + l->zones);
 	r->descriptors = bytes__at(start + l->descriptors);
 	r->descriptor_room = DESCRIPTORS;
 	r->runs = bytes__at(start + l->runs);
@@ -264,7 +264,7 @@ static void look_at_brk(struct rollback *r)
 {
 	uint64_t at = page__round_up(r->brk), end;
 
-	r->keeps_brk = !regions__next_part(r, true, &at, at + PAGE_BYTES, &end);
+	r->keeps_brk = !zones__next_part(r, true, &at, at + PAGE_BYTES, &end);
 }
 
 static int open_files(struct rollback *r, const struct rollback_options *options,
@@ -294,14 +294,14 @@ static int save(struct rollback *r, const struct layout *l)
 		return err;
 	signals__save(r);
 	(void)own_files__look_at_list(r->files);
-	err = regions__save(r, r->own.start + l->store, bytes__at(r->own.start + l->pages));
+	err = zones__save(r, r->own.start + l->store, bytes__at(r->own.start + l->pages));
 	if (err)
 		return err;
 	exclude_kernels(r);
 	r->excluded_own = r->excluded_count;
 	for (size_t i = 0; i < r->excluded_count; i++)
-		regions__exclude(r, &r->excluded[i]);
-	regions__arm(r);
+		zones__exclude(r, &r->excluded[i]);
+	zones__arm(r);
 	err = restore_mappings__expect(r);
 	look_at_brk(r);
 	listed_pages__settle(&r->files->listed);
@@ -430,7 +430,7 @@ static int restore_memory(struct rollback *r, const char **ret_why)
 		err = look_at_list(r) ? restore_mappings__restore(r, ret_why) : 0;
 		if (!err) {
 			*ret_why = "what was written cannot be found";
-			err = restore_regions(r);
+			err = restore_zones(r);
 		}
 		if (!err || own_files__renew(r->files))
 			break;
@@ -520,7 +520,7 @@ static int keep_stack(struct rollback *r, uint64_t here)
 	const struct mapping *stack;
 
 	if (r->has_ranges)
-		return regions__have(r, &(struct range){here, here + 1}) ? -EPERM : 0;
+		return zones__have(r, &(struct range){here, here + 1}) ? -EPERM : 0;
 	stack = saved_mapping(r, r->registers.rsp);
 	if (!stack || !bytes__begins(stack->name, "[stack]") || here >= stack->end ||
 	    here + STACK_LIMIT < stack->end)
@@ -557,7 +557,7 @@ int rollback__exclude(struct rollback *r, void *start, size_t bytes)
 	if (r->excluded_count == r->excluded_own + ROLLBACK_EXCLUDED)
 		return -ENOSPC;
 	r->excluded[r->excluded_count++] = range;
-	regions__exclude(r, &range);
+	zones__exclude(r, &range);
 	look_at_brk(r);
 	return 0;
 }

@@ -2,13 +2,13 @@
  *
  * Puts back the bytes of private mappings that have been written, or are gone, since a checkpoint.
  */
-#ifndef ROLLBACK_RESTORE_REGIONS_H
-#define ROLLBACK_RESTORE_REGIONS_H
+#ifndef ROLLBACK_RESTORE_ZONES_H
+#define ROLLBACK_RESTORE_ZONES_H
 
 #include "rollback/checkpoint.h"
 
 /* The mappings must be those of the checkpoint. Returns 0; -EBADF or another -errno if a file of
  * ours is not ours any more. */
-int restore_regions(struct rollback *rollback);
+int restore_zones(struct rollback *rollback);
 
 #endif
