@@ -16,6 +16,7 @@
 
 #include "base/parse.h"
 #include "base/procfs.h"
+#include "base/procfs_reason.h"
 #include "tap.h"
 
 static size_t page_bytes;
@@ -96,7 +97,8 @@ static void test_parse_bad(void)
 	struct mappings m = {(struct mapping *)&page_bytes, 23};
 
 	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++)
-		tap__equal(procfs__parse_mappings(texts[i], &m), -EBADMSG, "bad: %s", texts[i]);
+		tap__equal(procfs__parse_mappings(texts[i], &m), -PROCFS_MALFORMED, "bad: %s",
+			   texts[i]);
 	tap__ok(m.items == (struct mapping *)&page_bytes && m.count == 23,
 		"failures leave the result untouched");
 }
@@ -113,7 +115,7 @@ static void test_parse_cut(void)
 		int err = text ? procfs__parse_mappings(text, &m) : -ENOMEM;
 
 		good += err == 0;
-		refused += err == -EBADMSG;
+		refused += err == -PROCFS_MALFORMED;
 		procfs__free_mappings(&m);
 		free(text);
 	}
@@ -413,7 +415,7 @@ static void test_status(void)
 	(void)prctl(PR_SET_NAME, "x\nVmHWM:\t7\nUid:", 0, 0, 0);
 	tap__equal(procfs__status_u64(getpid(), "Vm", &value), -ENOENT, "part of a key");
 	tap__equal(procfs__status_u64(getpid(), "Nonsense", &value), -ENOENT, "no such key");
-	tap__equal(procfs__status_u64(getpid(), "Name", &value), -EBADMSG, "no number");
+	tap__equal(procfs__status_u64(getpid(), "Name", &value), -PROCFS_MALFORMED, "no number");
 	tap__equal(value, 230023, "failures leave the result untouched");
 	tap__ok(procfs__status_u64(getpid(), "VmHWM", &value) == 0 && value > 7,
 		"a number with a unit, whatever our name says");
@@ -435,7 +437,8 @@ static void test_fields(void)
 			fields.items[20] == threads && fields.items[52] == 0,
 		"the state, the parent, the number of threads, and the exit code");
 	(void)prctl(PR_SET_NAME, "procfs_test", 0, 0, 0);
-	tap__ok(procfs__fields(getpid(), "status", &fields) == -EBADMSG && fields.name[0] == 'a',
+	tap__ok(procfs__fields(getpid(), "status", &fields) == -PROCFS_MALFORMED &&
+			fields.name[0] == 'a',
 		"another file is refused, and nothing is touched");
 }
 

@@ -4,6 +4,7 @@
  */
 #include <errno.h>
 #include <string.h>
+#include "base/procfs_reason.h"
 #include "image/image_reason.h"
 #include "target/reason.h"
 #include "tap.h"
@@ -28,7 +29,7 @@ static int count_unclear(void)
 
 int main(void)
 {
-	tap__plan(6);
+	tap__plan(7);
 	tap__equal(count_unclear(), 0, "each reason has a text of its own");
 	tap__equal_string(reason__text(-EPERM), "Operation not permitted",
 			  "EPERM says nothing about who traces the target");
@@ -36,6 +37,9 @@ int main(void)
 	tap__equal_string(reason__text(-ESRCH), "the target has ended", "no such process");
 	tap__equal_string(reason__text(-IMAGE_MANY_SEGMENTS),
 			  "there would be more segments than 60000", "a reason of an image");
+	tap__equal_string(reason__text(-PROCFS_MALFORMED),
+			  "a file of /proc has a line that proc(5) does not know",
+			  "a reason of /proc");
 	tap__ok(strstr(reason__text(-REASONS_END), "unknown") != NULL, "no such reason");
 	return tap__done();
 }

@@ -233,7 +233,7 @@ int chunk_stores__for_each(struct chunk_stores *stores,
 		if (got < 0)
 			err = -errno;
 		else if (have)
-			err = -EBADMSG;
+			err = -REASON_CHUNKS_CUT_OFF;
 		close(fd);
 		if (err)
 			return err;

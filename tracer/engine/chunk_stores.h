@@ -45,7 +45,7 @@ int chunk_stores__clear(struct chunk_stores *stores);
 int chunk_stores__get(const struct chunk_stores *stores, uint64_t address, struct chunk *ret_chunk);
 
 /* Calls each for every chunk, in no order. state is an enum chunk_state; bytes are CHUNK_BYTES of a
- * present chunk, NULL otherwise. 0; -EBADMSG if the kernel's stream broke off; -errno. */
+ * present chunk, NULL otherwise. 0, -errno or a reason. */
 int chunk_stores__for_each(struct chunk_stores *stores,
 			   void (*each)(uint64_t address, uint8_t state, const uint8_t *bytes,
 					void *argument),

@@ -16,6 +16,7 @@
 #include <sys/vfs.h>
 #include <unistd.h>
 #include "base/log.h"
+#include "base/procfs_reason.h"
 #include "kernel/kernel_check.h"
 
 /* include/uapi/linux/capability.h */
@@ -47,7 +48,8 @@ static int check_capabilities(void)
 	if (!err)
 		return 0;
 	if (err != -EPERM) {
-		log__error("cannot read /proc/self/status: %s; is /proc mounted?", strerror(-err));
+		log__error("cannot read /proc/self/status: %s; is /proc mounted?",
+			   procfs_reason__text(err));
 		return -EOPNOTSUPP;
 	}
 	log__error("this needs root, with the capabilities CAP_SYS_ADMIN (to load and attach BPF "

@@ -29,6 +29,7 @@ static const char *const texts[] = {
 		"the limit of the chunk store is reached; allow more with --max-chunks",
 	TEXT(REASON_SLAB_LIMIT) = "more than 64 GiB of memory hold data; slabs cannot hold more",
 	TEXT(REASON_COPY_BROKEN) = "the copy in the kernel broke off",
+	TEXT(REASON_CHUNKS_CUT_OFF) = "the kernel did not list all chunks of the snapshot",
 	TEXT(REASON_NO_SNAPSHOT) = "there is no snapshot to restore; ask for a checkpoint first",
 	TEXT(REASON_THREADS_CHANGED) =
 		"threads have started or ended since the checkpoint; their stacks and the C "

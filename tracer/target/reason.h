@@ -28,6 +28,7 @@ enum reason {
 	REASON_CHUNK_LIMIT,       /* --max-chunks */
 	REASON_SLAB_LIMIT,        /* more than the slab table can address */
 	REASON_COPY_BROKEN,       /* a program in the kernel gave up */
+	REASON_CHUNKS_CUT_OFF,    /* the kernel ended its list of a chunk store within a record */
 	REASON_NO_SNAPSHOT,       /* to be restored */
 	REASON_THREADS_CHANGED,   /* since the checkpoint */
 	REASON_MAIN_STACK,        /* it polls on the main stack, which is tracked */
@@ -64,8 +65,8 @@ enum reason {
 	REASONS_END,
 };
 
-/* The text for a message, of a -REASON_..., a -IMAGE_... (image_reason.h) or an -errno. Valid until
- * the next call. */
+/* The text for a message, of a -REASON_..., a -IMAGE_... (image_reason.h), a -PROCFS_...
+ * (procfs_reason.h) or an -errno. Valid until the next call. */
 const char *reason__text(int err);
 
 #endif

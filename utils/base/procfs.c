@@ -16,6 +16,7 @@
 
 #include "base/parse.h"
 #include "base/procfs_internal.h"
+#include "base/procfs_reason.h"
 
 enum {
 	PATH_BYTES = 64,      /* of "/proc/PID/task/TID/name" */
@@ -153,11 +154,11 @@ int procfs__take_number(const char **p, unsigned int base, uint64_t max, uint64_
 		else
 			break;
 		if (value > (max - digit) / base)
-			return -EBADMSG;
+			return -PROCFS_MALFORMED;
 		value = value * base + digit;
 	}
 	if (*p == from)
-		return -EBADMSG;
+		return -PROCFS_MALFORMED;
 	*ret_value = value;
 	return 0;
 }
@@ -175,12 +176,12 @@ int procfs__fields(pid_t pid, const char *file, struct procfs_fields *ret)
 	name = strchr(text, '(');
 	at = strrchr(text, ')');
 	if (!name || !at || at < name)
-		return -EBADMSG;
+		return -PROCFS_MALFORMED;
 	*at++ = '\0';
 	(void)snprintf(fields.name, sizeof(fields.name), "%s", name + 1);
 	for (int number = 3; number < PROCFS_FIELDS; number++) {
 		if (*at != ' ')
-			return -EBADMSG;
+			return -PROCFS_MALFORMED;
 		at++;
 		if (number == 3)
 			fields.items[number] = (unsigned char)*at++;
@@ -288,7 +289,7 @@ int procfs__status_u64(pid_t pid, const char *key, uint64_t *ret_value)
 	if (err)
 		goto out;
 	if (*p && !strchr(" \t\n", *p))
-		err = -EBADMSG;
+		err = -PROCFS_MALFORMED;
 	else
 		*ret_value = value;
 out:

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
  * What /proc tells about a process: its files there, its mappings, its threads.
- * Source: proc(5).
+ * Source: proc(5). procfs_reason.h has the reasons.
  */
 #ifndef BASE_PROCFS_H
 #define BASE_PROCFS_H
@@ -58,8 +58,8 @@ struct mappings {
  * space, even if the process dies or execs meanwhile. If the process runs and changes its mappings,
  * the list is not that of one moment; but it has all mappings that did not change, and no two items
  * overlap. A kernel thread has none. Returns 0 and fills *ret (free it with procfs__free_mappings);
- * -ESRCH when the process is gone or a zombie, or its first thread has ended; -EBADMSG for a line
- * that cannot be parsed; or another -errno. *ret is untouched on failure.
+ * -ESRCH when the process is gone or a zombie, or its first thread has ended; -PROCFS_MALFORMED for
+ * a line that cannot be parsed; or another -errno. *ret is untouched on failure.
  */
 int procfs__mappings(pid_t pid, struct mappings *ret);
 
@@ -93,13 +93,13 @@ struct procfs_fields {
 };
 
 /* Reads /proc/PID/FILE: "stat", or that of a thread. pid 0 means the caller. Returns 0; -ESRCH;
- * -EBADMSG; or another -errno. On failure *ret is untouched. */
+ * -PROCFS_MALFORMED; or another -errno. On failure *ret is untouched. */
 int procfs__fields(pid_t pid, const char *file, struct procfs_fields *ret);
 
 /*
  * One number of /proc/PID/status by its key, such as "VmHWM" (kB), "TracerPid" or "Threads".
- * pid 0 means the caller. Returns 0; -ESRCH; -ENOENT if there is no such key; -EBADMSG if its value
- * is no number; or another -errno. On failure *ret_value is untouched.
+ * pid 0 means the caller. Returns 0; -ESRCH; -ENOENT if there is no such key; -PROCFS_MALFORMED if
+ * its value is no number; or another -errno. On failure *ret_value is untouched.
  */
 int procfs__status_u64(pid_t pid, const char *key, uint64_t *ret_value);
 

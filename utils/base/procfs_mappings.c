@@ -14,13 +14,14 @@
 #include <unistd.h>
 
 #include "base/procfs_internal.h"
+#include "base/procfs_reason.h"
 
 enum { EXEC_TRIES = 23 }; /* times that a process may exec while we read */
 
 static int take_char(const char **p, char c)
 {
 	if (**p != c)
-		return -EBADMSG;
+		return -PROCFS_MALFORMED;
 	++*p;
 	return 0;
 }
@@ -35,12 +36,12 @@ static int take_flags(const char **p, uint32_t *ret_flags)
 		if (**p == letters[i])
 			flags |= 1u << i;
 		else if (**p != '-')
-			return -EBADMSG;
+			return -PROCFS_MALFORMED;
 	}
 	if (**p == 's')
 		flags |= MAPPING_SHARED;
 	else if (**p != 'p')
-		return -EBADMSG;
+		return -PROCFS_MALFORMED;
 	++*p;
 	*ret_flags = flags;
 	return 0;
@@ -61,9 +62,9 @@ static int take_mapping(const char **p, struct mapping *m)
 	    procfs__take_number(p, 16, UINT32_MAX, &dev_major) || take_char(p, ':') ||
 	    procfs__take_number(p, 16, UINT32_MAX, &dev_minor) || take_char(p, ' ') ||
 	    procfs__take_number(p, 10, UINT64_MAX, &m->inode))
-		return -EBADMSG;
+		return -PROCFS_MALFORMED;
 	if (m->start >= m->end || (**p && **p != '\n' && take_char(p, ' ')))
-		return -EBADMSG;
+		return -PROCFS_MALFORMED;
 	m->dev_major = (uint32_t)dev_major;
 	m->dev_minor = (uint32_t)dev_minor;
 	while (**p == ' ')
@@ -81,7 +82,7 @@ static int cut_overlap(const struct mapping *before, struct mapping *m)
 	if (m->start >= before->end)
 		return 0;
 	if (m->end <= before->end)
-		return -EBADMSG;
+		return -PROCFS_MALFORMED;
 	if (m->inode)
 		m->offset += before->end - m->start;
 	m->start = before->end;

@@ -4,14 +4,11 @@
  */
 #include "image/image_reason.h"
 
-#include <string.h>
-
+#include "base/procfs_reason.h"
 #include "image/image_format.h"
 
 const char *image_reason__text(int err)
 {
-	const char *text;
-
 	switch (-err) {
 	case IMAGE_MANY_SEGMENTS:
 		return "there would be more segments than 60000";
@@ -25,8 +22,7 @@ const char *image_reason__text(int err)
 	case IMAGE_CUT_OFF:
 		return "the file is cut off";
 	default:
-		text = strerrordesc_np(-err);
-		return text ? text : "unknown error";
+		return procfs_reason__text(err);
 	}
 }
 _Static_assert(IMAGE_SEGMENTS_MAX == 60000, "the texts above say it");

@@ -15,8 +15,8 @@ enum image_reason {
 	IMAGE_CUT_OFF,        /* the file ends before what is to be read */
 };
 
-/* The text for a message, of a -IMAGE_... or an -errno: a constant string. Usable inside a signal
- * handler. */
+/* The text for a message, of a -IMAGE_..., a -PROCFS_... (procfs_reason.h) or an -errno: a constant
+ * string. Usable inside a signal handler. */
 const char *image_reason__text(int err);
 
 #endif

@@ -12,6 +12,7 @@
 
 #include "base/page.h"
 #include "base/procfs.h"
+#include "base/procfs_reason.h"
 #include "image/image_internal.h"
 #include "image/registrations.h"
 #include "restart/draft.h"
@@ -217,7 +218,7 @@ static int make_block(struct draft *d, struct plan **ret)
 
 	if (err)
 		return image__fail(d->message, err, d->image->path,
-				   "cannot read /proc/self/maps: %s", strerror(-err));
+				   "cannot read /proc/self/maps: %s", procfs_reason__text(err));
 	for (size_t i = 0; i < d->plan.move_count; i++)
 		kernel_bytes += d->plan.moves[i].bytes;
 	err = find_hole(d->image, &maps, d->plan.program_end, bytes + kernel_bytes, &d->plan.start);

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "base/procfs.h"
+#include "base/procfs_reason.h"
 #include "image/image_internal.h"
 #include "image/image_reason.h"
 #include "slab/slab_heap.h"
@@ -94,7 +95,7 @@ int vdso__plan(const struct image_chain *chain, struct plan *plan, char *message
 
 	if (err)
 		return image__fail(message, err, image->path, "cannot read /proc/self/maps: %s",
-				   strerror(-err));
+				   procfs_reason__text(err));
 	find_in_image(image, &then);
 	if (then.count == 0)
 		return 0;

@@ -97,8 +97,9 @@ struct rollback_stats {
  * is right after each return.
  * Returns 0 when it is taken, 1 each time rollback__back has come back to it; -EBUSY if other
  * threads run (a rollback from outside, tracer(8), is for those); -EOPNOTSUPP if the way does not
- * work here, or the thread has a shadow stack; -EINVAL if the options are wrong; -ENOMEM; or
- * another -errno. On failure *ret_rollback is untouched.
+ * work here, or the thread has a shadow stack; -EINVAL if the options are wrong; -EBADMSG if
+ * /proc/self/maps has a line that proc(5) does not know; -ENOMEM; or another -errno. On failure
+ * *ret_rollback is untouched.
  * While a checkpoint exists, another may be taken: going back to the outer one frees the inner one.
  */
 __attribute__((returns_twice)) int rollback__take(struct rollback **ret_rollback,
