@@ -482,8 +482,12 @@ format:
 	clang-format -i $(SOURCES)
 
 COMPLETIONS = $(DESTDIR)$(PREFIX)/share/bash-completion/completions
+DOCUMENTS   = $(DESTDIR)$(PREFIX)/share/doc/tracer
 
-#: install     into $(DESTDIR)$(PREFIX): programs, client library, man pages, completion in bash
+# The manual pages name these as docs/NAME.
+MANUAL_DOCUMENTS := limits.md protocol.md socket.md reports.md image-format.md
+
+#: install     into $(DESTDIR)$(PREFIX): programs, libraries, manual, completion in bash
 install: all
 	install -d $(DESTDIR)$(PREFIX)/sbin $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/lib/tracer \
 		$(DESTDIR)$(PREFIX)/include/tracer $(DESTDIR)$(PREFIX)/share/man/man8 \
@@ -520,6 +524,8 @@ install: all
 	install -m 644 docs/restart.1 $(DESTDIR)$(PREFIX)/share/man/man1/restart.1
 	install -m 644 docs/libckpt.7 $(DESTDIR)$(PREFIX)/share/man/man7/libckpt.7
 	install -m 644 docs/readckpt.1 $(DESTDIR)$(PREFIX)/share/man/man1/readckpt.1
+	install -d $(DOCUMENTS)
+	install -m 644 $(addprefix docs/,$(MANUAL_DOCUMENTS)) $(DOCUMENTS)
 
 #: uninstall   remove what install has put there
 uninstall:
@@ -543,7 +549,7 @@ uninstall:
 		$(DESTDIR)$(PREFIX)/share/man/man1/readckpt.1
 	rm -f $(DESTDIR)$(PREFIX)/share/man/man1/tracer-ctl.1 \
 		$(addprefix $(COMPLETIONS)/,tracer testcase slabsim restart readckpt)
-	rm -rf $(DESTDIR)$(PREFIX)/lib/tracer/bcc
+	rm -rf $(DESTDIR)$(PREFIX)/lib/tracer/bcc $(DOCUMENTS)
 	-rmdir $(DESTDIR)$(PREFIX)/lib/tracer $(DESTDIR)$(PREFIX)/include/tracer
 
 #: clean       remove build/
