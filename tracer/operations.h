@@ -29,7 +29,7 @@ struct operations { /* all pointers are borrowed */
 	bool restore_in_bpf; /* the kernel lets BPF write */
 	bool verify;         /* checksums are compared */
 
-	/* for operations.c alone */
+	/* for operations.c and outcome.c alone */
 	uint64_t begun;    /* sequence of the request that was prepared last */
 	uint32_t restarts; /* of that one */
 	char threads[200]; /* that have come or gone, for a message */
