@@ -369,6 +369,13 @@ flip()
 	"$BUILD/readckpt" image >/dev/null
 }
 
+@test 'brought back: a program with a thread sanitizer' {
+	cc -w -D_GNU_SOURCE -I"$TREE/utils" -fsanitize=thread -pthread -o work "$TREE"/testcase/ckpt/work*.c ||
+		skip 'the compiler has no thread sanitizer'
+	# what the scene reads without a lock is no matter here
+	scene -o TSAN_OPTIONS=report_bugs=0 "$dir/work" threads
+}
+
 @test 'brought back: in the middle of the dynamic loader' {
 	scene "$WORK" loader
 	scene "$WORK-no-pie" loader
@@ -1214,6 +1221,31 @@ start_lines()
 	expect_missing 'its namespaces (net, uts)'
 	launch=(unshare --uts)
 	expect_missing 'its namespaces (net, uts)'
+}
+
+@test 'restart says that a thread was in a namespace of its own' {
+	unshare --uts true || skip 'there are no namespaces here'
+	start own-host-name
+	take_image
+	expect_missing 'namespaces of single threads'
+	rm -f image finish
+	start threads
+	take_image
+	cp out out.then
+	touch finish
+	expect_end
+	! grep namespaces restart.err
+}
+
+@test 'no warning of a personality that restart has already, where nobody may set one' {
+	launch=("$BUILD/e2e/deny" personality 1)
+	! "${launch[@]}" setarch --addr-no-randomize true
+	start count
+	take_image
+	cp out out.then
+	touch finish
+	expect_end "${launch[@]}"
+	[ ! -s restart.err ]
 }
 
 @test 'brought back: a helper thread of the C library that blocks all signals' {

@@ -306,6 +306,16 @@ static void own_files(void)
 	play_with(leave_files);
 }
 
+static void leave_host_name(void)
+{
+	must(syscall(SYS_unshare, CLONE_NEWUTS) == 0);
+}
+
+static void own_host_name(void)
+{
+	play_with(leave_host_name);
+}
+
 /* The child ends with its parent, for the pipe is closed then. */
 static void make_child(void)
 {
@@ -341,6 +351,7 @@ static void pending_in_thread(void)
 
 const struct work_scene work_missing[] = {
 	{"own-user", own_user},
+	{"own-host-name", own_host_name},
 	{"own-folder", own_folder},
 	{"own-files", own_files},
 	{"child-of-thread", child_of_thread},

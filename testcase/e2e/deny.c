@@ -2,7 +2,8 @@
  *
  * deny CALL ERRNO PROGRAM [ARG...]: runs PROGRAM without one system call, as on a kernel that was
  * built without it, or in a container that forbids it. CALL is access, bpf, clone3, kcmp, mbind,
- * perf_event_open, ptrace, process_vm_writev, process_vm_readv or userfaultfd; ERRNO a number.
+ * perf_event_open, personality, process_vm_readv, process_vm_writev, ptrace or userfaultfd; ERRNO a
+ * number.
  */
 #include <linux/filter.h>
 #include <linux/seccomp.h>
@@ -23,6 +24,7 @@ static const struct {
 	{"kcmp", SYS_kcmp},
 	{"mbind", SYS_mbind},
 	{"perf_event_open", SYS_perf_event_open},
+	{"personality", SYS_personality},
 	{"ptrace", SYS_ptrace},
 	{"process_vm_writev", SYS_process_vm_writev},
 	{"process_vm_readv", SYS_process_vm_readv},

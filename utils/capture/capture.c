@@ -11,7 +11,6 @@
 #include <signal.h>
 #include <stdbool.h>
 #include <string.h>
-#include <sys/personality.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/utsname.h>
@@ -62,7 +61,6 @@ static void capture_numbers(struct image_process *process, const char *stat)
 	process->sid = getsid(0);
 	process->uid = getuid();
 	process->gid = getgid();
-	process->personality = (uint32_t)personality(0xffffffff);
 	process->umask = umask(0);
 	(void)umask((mode_t)process->umask);
 	process->monotonic_ns = clock__read_ns(CLOCK_MONOTONIC);
@@ -88,6 +86,9 @@ static int capture_process(struct capture *c)
 	if (n < 0)
 		return (int)n;
 	capture_numbers(process, text);
+	/* A container may forbid personality(2). */
+	if (proc_text__read("/proc/self/personality", text, sizeof(text)) > 0)
+		process->personality = (uint32_t)proc_text__find_number(text, "", 16);
 	process->cwd = add_link(c, "/proc/self/cwd");
 	process->exe = add_link(c, "/proc/self/exe");
 	if (proc_text__read("/proc/self/comm", text, sizeof(text)) > 0)
@@ -134,6 +135,8 @@ uint64_t capture__missing(const struct stopped_thread *threads, uint64_t come_ag
 			missing |= IMAGE_MISSING_CHILDREN;
 		if (t->pending & ~come_again)
 			missing |= IMAGE_MISSING_PENDING;
+		if (memcmp(threads->namespaces, t->namespaces, sizeof(t->namespaces)) != 0)
+			missing |= IMAGE_MISSING_NAMESPACES;
 	}
 	return missing;
 }

@@ -105,19 +105,6 @@ static uint64_t find_number(const char *text, const char *word)
 	return proc_text__find_number(text, word, 10);
 }
 
-/* The number of a namespace; 0: not known. link: below /proc/self/ns. */
-static uint64_t find_namespace(const char *link)
-{
-	char text[64], *number;
-	ssize_t n = readlink(link, text, sizeof(text) - 1);
-
-	if (n <= 0)
-		return 0;
-	text[n] = '\0';
-	number = strchr(text, '[');
-	return number ? find_number(number, "[") : 0;
-}
-
 static void capture_surroundings(struct image_surroundings *surroundings)
 {
 	static const char *const links[IMAGE_NAMESPACES] = {
@@ -127,7 +114,7 @@ static void capture_surroundings(struct image_surroundings *surroundings)
 	struct stat st;
 
 	for (size_t i = 0; i < IMAGE_NAMESPACES; i++)
-		surroundings->namespaces[i] = find_namespace(links[i]);
+		surroundings->namespaces[i] = proc_text__find_namespace(links[i]);
 	if (stat(".", &st) < 0)
 		return;
 	surroundings->folder_inode = st.st_ino;
@@ -160,7 +147,7 @@ static void capture_place(struct image *image)
 		return;
 	place->root_inode = st.st_ino;
 	place->root_device = st.st_dev;
-	place->mount_namespace = find_namespace("/proc/self/ns/mnt");
+	place->mount_namespace = proc_text__find_namespace("/proc/self/ns/mnt");
 	n = proc_text__read("/proc/sys/kernel/random/boot_id", text, sizeof(text));
 	if (n > 0)
 		memcpy(place->boot, text, strcspn(text, "\n") % sizeof(place->boot));

@@ -73,6 +73,19 @@ static void describe_users(uint32_t users[8])
 	users[7] = (uint32_t)syscall(SYS_setfsgid, -1);
 }
 
+static void describe_namespaces(uint64_t namespaces[CAPTURE_THREAD_NAMESPACES])
+{
+	static const char *const links[CAPTURE_THREAD_NAMESPACES] = {
+		"/proc/thread-self/ns/net",
+		"/proc/thread-self/ns/uts",
+		"/proc/thread-self/ns/ipc",
+		"/proc/thread-self/ns/cgroup",
+	};
+
+	for (size_t i = 0; i < CAPTURE_THREAD_NAMESPACES; i++)
+		namespaces[i] = proc_text__find_namespace(links[i]);
+}
+
 /* The kernel tells a thread of itself only. */
 static void describe_scheduling(struct image_scheduling *s)
 {
@@ -160,6 +173,7 @@ void capture_threads__describe(struct stopped_thread *thread)
 	(void)prctl(PR_GET_NAME, t->name);
 	(void)syscall(SYS_rt_sigpending, &thread->pending, sizeof(thread->pending));
 	describe_users(thread->users);
+	describe_namespaces(thread->namespaces);
 	describe_scheduling(&thread->scheduling);
 	capture_settings__describe(&thread->settings);
 }

@@ -13,6 +13,9 @@
 #include "capture/capture_settings.h"
 #include "capture/capture_strings.h"
 
+/* Those that a thread of several can leave alone: network, host name, IPC, control groups. */
+enum { CAPTURE_THREAD_NAMESPACES = 4 };
+
 /* A thread that stands still in the handler; on its own stack. */
 struct stopped_thread {
 	struct stopped_thread *next;
@@ -21,7 +24,8 @@ struct stopped_thread {
 	struct image_thread thread;
 	struct image_scheduling scheduling;
 	struct thread_settings settings;
-	uint64_t pending;     /* signals, bit N-1 for signal N */
+	uint64_t namespaces[CAPTURE_THREAD_NAMESPACES]; /* their numbers */
+	uint64_t pending;                               /* signals, bit N-1 for signal N */
 	uint32_t users[8];    /* and groups: real, effective, saved, of the file system */
 	bool rseq_is_unknown; /* registered by the program itself; ask_rseq.h finds out where */
 };

@@ -66,6 +66,17 @@ uint64_t proc_text__find_number(const char *text, const char *word, unsigned int
 	return proc_text__take_number(&p, base);
 }
 
+uint64_t proc_text__find_namespace(const char *link)
+{
+	char text[64];
+	ssize_t n = readlink(link, text, sizeof(text) - 1);
+
+	if (n <= 0)
+		return 0;
+	text[n] = '\0'; /* "net:[4026531840]" */
+	return proc_text__find_number(text, "[", 10);
+}
+
 void proc_text__make_path(char *path, const char *prefix, uint64_t number, unsigned int base,
 			  const char *suffix)
 {

@@ -21,6 +21,9 @@ uint64_t proc_text__take_number(const char **p, unsigned int base);
  * none. */
 uint64_t proc_text__find_number(const char *text, const char *word, unsigned int base);
 
+/* The number of a namespace; 0: not known. link: "/proc/self/ns/net", say. */
+uint64_t proc_text__find_namespace(const char *link);
+
 /* Writes prefix, number and suffix to path, which has room for them. base: 10 or 16. */
 void proc_text__make_path(char *path, const char *prefix, uint64_t number, unsigned int base,
 			  const char *suffix);

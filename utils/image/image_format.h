@@ -70,7 +70,8 @@ enum {
 	IMAGE_MISSING_TIMERS = 1 << 5,   /* timers that cannot be made again */
 	IMAGE_MISSING_REGIONS = 1 << 6,  /* mappings that were not asked for (tracer --save) */
 	IMAGE_MISSING_SHARING = 1 << 7,  /* who else has a shared mapping */
-	IMAGE_MISSING_BITS = (1 << 8) - 1,
+	IMAGE_MISSING_NAMESPACES = 1 << 8, /* in which single threads were */
+	IMAGE_MISSING_BITS = (1 << 9) - 1,
 };
 
 /* struct image_mapping, flags */

@@ -29,6 +29,10 @@ static void on_signal_refuse(int signal)
 	errno = kept;
 }
 
+/* The C library's own name of sigaction(3). A thread sanitizer takes the place of the other one, and
+ * keeps signals back until a thread makes its next call. */
+int __sigaction(int number, const struct sigaction *action, struct sigaction *old); /* NOLINT */
+
 /* Whoever started the program may have blocked the signal, or all. */
 static int handle_signal(int signal, struct sigaction *action)
 {
@@ -38,7 +42,7 @@ static int handle_signal(int signal, struct sigaction *action)
 	(void)sigaddset(&set, signal);
 	action->sa_flags |= SA_RESTART;
 	(void)sigfillset(&action->sa_mask);
-	if (sigaction(signal, action, NULL) == 0 && sigprocmask(SIG_UNBLOCK, &set, NULL) == 0)
+	if (__sigaction(signal, action, NULL) == 0 && sigprocmask(SIG_UNBLOCK, &set, NULL) == 0)
 		return 0;
 	(void)fprintf(stderr, "libckpt: cannot handle signal %d: %s\n", signal, strerror(errno));
 	return -1;

@@ -73,6 +73,7 @@ static const struct {
 	{"timers", "timers"},
 	{"regions", "regions that were not asked for"},
 	{"sharing", "who else has the shared memory"},
+	{"namespaces", "namespaces of single threads"},
 };
 _Static_assert(1 << sizeof(missing) / sizeof(missing[0]) == IMAGE_MISSING_BITS + 1, "all of them");
 

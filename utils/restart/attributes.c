@@ -245,11 +245,26 @@ static void set_place(const struct image *image, struct plan *plan, struct missi
 		missing__add(missing, "a process group of its own (setpgid)");
 }
 
+/* Where personality(2) is forbidden, the one that restart has may be right. */
+static bool has_personality(uint32_t wanted)
+{
+	FILE *file = fopen("/proc/self/personality", "re");
+	char text[32] = "";
+	bool has;
+
+	if (!file)
+		return false;
+	has = fgets(text, sizeof(text), file) && strtoul(text, NULL, 16) == wanted;
+	(void)fclose(file);
+	return has;
+}
+
 static void set_surroundings(const struct image *image)
 {
 	folder__enter(image);
 	(void)umask((mode_t)image->process.umask);
-	if (personality(image->process.personality) < 0)
+	if (!has_personality(image->process.personality) &&
+	    personality(image->process.personality) < 0)
 		log__warn("cannot set the personality 0x%x: %s", image->process.personality,
 			  strerror(errno));
 }

@@ -97,6 +97,7 @@ void missing__add_image(struct missing *m, const struct image *image)
 		{IMAGE_MISSING_CHILDREN, "child processes"},
 		{IMAGE_MISSING_PENDING, "signals that were pending"},
 		{IMAGE_MISSING_TIMERS, "timers"},
+		{IMAGE_MISSING_NAMESPACES, "namespaces of single threads"},
 	};
 
 	add_held(m, image);
