@@ -4,10 +4,10 @@
 # Completion in bash for all programs of this project. Options are those that a program's --help
 # names, so there is no list to keep in step.
 
-# words WORD...: those that begin like the word at the cursor
+# words WORD...: those that begin like the word at the cursor. After --OPTION= that is "=".
 _tracer_words()
 {
-	mapfile -t COMPREPLY < <(compgen -W "$*" -- "${COMP_WORDS[COMP_CWORD]}")
+	mapfile -t COMPREPLY < <(compgen -W "$*" -- "${COMP_WORDS[COMP_CWORD]#=}")
 }
 
 # options COMMAND...: the long options that COMMAND --help names
@@ -24,6 +24,9 @@ _tracer_values()
 	--regions) _tracer_words mmap heap bss data stack ;;
 	--restore-path) _tracer_words auto bpf process_vm ;;
 	--restore) _tracer_words diff all ;;
+	--dirty) _tracer_words auto faults scan soft compare ;;
+	-x | --explain) _tracer_words all foreign inside double-free overflow underflow write-after-free \
+		no-memory interrupted ;;
 	--case) _tracer_words "$("${COMP_WORDS[0]}" --list 2>/dev/null | awk '{ print $1 }') all" ;;
 	-u | --user) mapfile -t COMPREPLY < <(compgen -u -- "$2") ;;
 	-p | --pid) _tracer_words "$(cd /proc && echo [0-9]*)" ;;
@@ -70,10 +73,11 @@ _tracer_ctl()
 
 _tracer()
 {
-	local at=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD - 1]}
+	local at=${COMP_WORDS[COMP_CWORD]#=} before=${COMP_WORDS[COMP_CWORD - 1]}
 	local command=("${COMP_WORDS[0]}")
 
 	COMPREPLY=()
+	[ "$before" != = ] || before=${COMP_WORDS[COMP_CWORD - 2]} # bash makes --OPTION=x three words
 	! _tracer_values "$before" "$at" || return 0
 	case ${COMP_WORDS[0]##*/}:${COMP_WORDS[1]} in
 	tracer:ctl | tracer:check) [ "$COMP_CWORD" -eq 1 ] || command+=("${COMP_WORDS[1]}") ;;

@@ -74,6 +74,10 @@ expect_complete()
 	expect_complete '--ready-chunks --regions --restore --restore-path' "$TRACER" --re
 	expect_complete 'chunk' "$TRACER" -e c
 	expect_complete 'process_vm' "$TRACER" --restore-path p
+	expect_complete 'faults' "$TRACER" --dirty f
+	expect_complete 'chunk' "$TRACER" --engine = c
+	expect_complete 'auto chunk page slab' "$TRACER" --engine =
+	expect_complete 'overflow' "$BUILD/slabsim" -x o
 	expect_complete 'delete detach' "$TRACER" ctl 1 de
 	expect_complete '--control-socket' "$TRACER" ctl --co
 	expect_complete '--help' "$TRACER" check --h

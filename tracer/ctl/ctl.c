@@ -170,7 +170,7 @@ static const char help_text[] =
 	"  rollback [NAME]    go back to that instant (without NAME: the newest)\n"
 	"  list               show the checkpoints\n"
 	"  delete NAME        forget a checkpoint\n"
-	"  diff [NAME [NAME]] show what differs from a checkpoint to now, or to another one\n"
+	"  diff [A [B]]       show what has changed from A (the newest) to B (now)\n"
 	"  save FILE [NAME]   write an image for restart (without NAME: of now)\n"
 	"  status             show what the tracer does\n"
 	"  detach             end the tracer; the process runs on\n\n"

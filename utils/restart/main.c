@@ -94,7 +94,7 @@ static const struct argp argp = {
 	.children = help__options,
 	.args_doc = "[FILE]",
 	.doc = "Bring a process back from the image FILE (default: " DEFAULT_PATH
-	       ") that libckpt wrote.\v"
+	       ") that libckpt or tracer ctl save wrote.\v"
 	       "Exit status: that of the process; 125 if it could not be brought back.",
 };
 

@@ -145,10 +145,10 @@ static void read_arguments(int argc, char **argv, struct arguments *arguments)
 		{"keep", OPTION_KEEP, "N", 0, "Empty slabs that are kept (default 2)", 1},
 		{"memory", 'm', "BYTES", 0, "Memory that there is (default: no limit)", 1},
 		{"debug", 'g', NULL, 0, "Debug mode: red zones and poison", 1},
-		{NULL, 0, NULL, 0, "What to do, in this order:", 2},
+		{NULL, 0, NULL, 0, "What to do, in the order given:", 2},
 		{"allocate", 'a', "N", 0, "Allocate N objects", 2},
 		{"deallocate", 'd', "OBJECT", 0,
-		 "Deallocate an object by its number, 'all' of them, or what is at an address "
+		 "Deallocate an object by its number, 'all' of them, or the one at an address "
 		 "after 0x",
 		 2},
 		{"status", 's', NULL, 0, "Print numbers, and a picture of each slab", 2},
