@@ -77,6 +77,40 @@ static void test_writing(struct memory *memory)
 	write_batch__clear(&pieces);
 }
 
+/* Of three pieces, the second one loses its start, its end, its middle, and all of it. */
+static void test_leaving_out(struct memory *memory)
+{
+	static const size_t starts[] = {0, 19, 7, 0}, lengths[] = {5, 4, 9, PIECE};
+	struct write_batch pieces = {0};
+	uint64_t bytes, forced, failed;
+
+	for (size_t i = 0; i < sizeof(starts) / sizeof(*starts); i++) {
+		const uint64_t first = address_of(to + 2 * PIECE) + starts[i];
+		size_t right = 0, kept;
+		int err = 0;
+
+		memset(to, 0, sizeof(to));
+		for (size_t piece = 0; piece < 3 && !err; piece++)
+			err = write_batch__add(&pieces, from + piece * PIECE,
+					       address_of(to + 2 * piece * PIECE), PIECE);
+		if (!err)
+			err = write_batch__leave_out(&pieces, first, lengths[i]);
+		if (!err)
+			err = write_batch__leave_out(&pieces, address_of(to + PIECE), PIECE);
+		if (!err)
+			err = write_batch__write(&pieces, memory, &bytes, &forced, &failed);
+		kept = 3 * PIECE - lengths[i];
+		for (size_t at = 0; at < 5 * PIECE; at++)
+			right += to[at] ==
+				 (at / PIECE % 2 || address_of(to + at) - first < lengths[i]
+					  ? 0
+					  : from[at / PIECE / 2 * PIECE + at % PIECE]);
+		tap__ok(!err && bytes == kept && right == 5 * PIECE,
+			"%zu bytes are left out from %zu on", lengths[i], starts[i]);
+	}
+	write_batch__clear(&pieces);
+}
+
 static void test_failing(struct memory *memory)
 {
 	void *hole = mmap(NULL, PAGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -102,11 +136,12 @@ int main(void)
 {
 	struct memory *memory = NULL;
 
-	tap__plan(15);
+	tap__plan(19);
 	test_joining();
 	if (memory__open(getpid(), &memory))
 		exit(1);
 	test_writing(memory);
+	test_leaving_out(memory);
 	test_failing(memory);
 	memory__free(memory);
 	return tap__done();

@@ -174,9 +174,41 @@ static int list_pages(struct rollback_pages *p, const struct intervals *fresh)
 	return err;
 }
 
-/* Memory that the kernel writes when it moves a thread to another processor: it stays as it is, but
- * for the sequence that the thread was in (registers__leave_sequence). all: pages may be added. */
-static int keep_rseq(struct rollback_pages *p, bool all)
+/* The bytes of a thread's area that are the kernel's. 0: it has none. */
+static size_t area_bytes(const struct registers *registers)
+{
+	if (!registers->rseq)
+		return 0;
+	return registers->rseq_bytes < sizeof(struct rseq) ? registers->rseq_bytes
+							   : sizeof(struct rseq);
+}
+
+/*
+ * The kernel writes to the area of rseq(2) when it moves a thread to another processor. So what is
+ * there stays, but for the sequence that the thread was in (registers__leave_sequence).
+ */
+static int leave_rseq(struct rollback_pages *p)
+{
+	const struct checkpoint *to = p->to;
+	int err = 0;
+
+	for (size_t i = 0; i < to->threads.count && !err; i++) {
+		const uint64_t area = to->registers[i].rseq;
+		const size_t bytes = area_bytes(&to->registers[i]);
+
+		if (!bytes || !intervals__find(&p->touched, area))
+			continue;
+		err = write_batch__leave_out(&p->batch, area, bytes);
+		if (!err)
+			err = write_batch__add(&p->batch, p->zeros,
+					       area + offsetof(struct rseq, rseq_cs),
+					       sizeof(((struct rseq *)NULL)->rseq_cs));
+	}
+	return err;
+}
+
+/* The same where an area may be mapped again: it is read, and written after its page. */
+static int keep_rseq(struct rollback_pages *p)
 {
 	const struct checkpoint *to = p->to;
 	int err = 0;
@@ -187,16 +219,13 @@ static int keep_rseq(struct rollback_pages *p, bool all)
 	if (!p->areas || !p->area_local || !p->area_remote)
 		return -ENOMEM;
 	for (size_t i = 0; i < to->threads.count; i++) {
-		const struct registers *registers = &to->registers[i];
-		const size_t bytes = registers->rseq_bytes < sizeof(*p->areas)
-					     ? registers->rseq_bytes
-					     : sizeof(*p->areas);
+		const size_t bytes = area_bytes(&to->registers[i]);
 
-		if (!registers->rseq || !(all || intervals__find(&p->touched, registers->rseq)))
+		if (!bytes)
 			continue;
 		p->area_local[p->area_count] = (struct iovec){&p->areas[i], bytes};
 		p->area_remote[p->area_count++] =
-			(struct iovec){(void *)(uintptr_t)registers->rseq, bytes};
+			(struct iovec){(void *)(uintptr_t)to->registers[i].rseq, bytes};
 	}
 	if (p->area_count)
 		err = memory__read_each(p->attach->memory, p->area_local, p->area_remote,
@@ -241,7 +270,9 @@ int rollback_pages__find(struct rollback_pages *p, struct attach *attach, struct
 	if (!p->zeros)
 		return -ENOMEM;
 	err = list_pages(p, fresh);
-	return err ? err : keep_rseq(p, !layout__is_same(change));
+	if (err)
+		return err;
+	return layout__is_same(change) ? leave_rseq(p) : keep_rseq(p);
 }
 
 void rollback_pages__clear(struct rollback_pages *p)

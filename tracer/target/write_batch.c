@@ -50,6 +50,38 @@ int write_batch__add(struct write_batch *batch, uint8_t *bytes, uint64_t address
 	return 0;
 }
 
+/* The piece that has the byte at address; batch->count: none has. */
+static size_t find(const struct write_batch *batch, uint64_t address)
+{
+	size_t i = 0;
+
+	while (i < batch->count &&
+	       address - (uintptr_t)batch->remote[i].iov_base >= batch->remote[i].iov_len)
+		i++;
+	return i;
+}
+
+int write_batch__leave_out(struct write_batch *batch, uint64_t address, size_t length)
+{
+	const size_t i = find(batch, address);
+	size_t before, behind;
+	uint8_t *bytes;
+
+	if (i == batch->count)
+		return 0;
+	bytes = batch->local[i].iov_base;
+	before = address - (uintptr_t)batch->remote[i].iov_base;
+	behind = batch->local[i].iov_len - before - length;
+	batch->local[i].iov_len = batch->remote[i].iov_len = before;
+	if (!before) {
+		batch->count--;
+		batch->local[i] = batch->local[batch->count];
+		batch->remote[i] = batch->remote[batch->count];
+	}
+	return behind ? write_batch__add(batch, bytes + before + length, address + length, behind)
+		      : 0;
+}
+
 int write_batch__write(struct write_batch *batch, struct memory *memory, uint64_t *ret_bytes,
 		       uint64_t *ret_forced, uint64_t *ret_failed)
 {
