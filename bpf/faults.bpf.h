@@ -25,9 +25,8 @@ struct {
 	__type(value, __u64);
 } fault_pages SEC(".maps");
 
-const volatile __u32 tracer_pid; /* in its PID namespace */
-
 struct mm_struct *watched_memory; /* only compared; NULL: nothing is watched */
+__u32 tracer_process;             /* thread group id, as the kernel sees it */
 
 static bool is_watched(void)
 {
@@ -86,7 +85,7 @@ int on_unlock(struct bpf_raw_tracepoint_args *ctx)
 {
 	if (ctx->args[0] != (__u64)watched_memory)
 		return 0;
-	if (is_watched() ? !is_end_of_fault() : visible_ids().tgid != tracer_pid)
+	if (is_watched() ? !is_end_of_fault() : bpf_get_current_pid_tgid() >> 32 != tracer_process)
 		count_hidden();
 	return 0;
 }
@@ -99,6 +98,15 @@ static int on_advice(__u64 advice)
 	if (advice == MADV_FREE)
 		state.lazily_freed = 1;
 	count_hidden();
+	return 0;
+}
+
+/* From now on another process has the memory, and may make new ones that have it. */
+SEC("?raw_tp/task_newtask")
+int on_new_task(struct bpf_raw_tracepoint_args *ctx)
+{
+	if (is_watched() && (ctx->args[1] & (CLONE_VM | CLONE_THREAD)) == CLONE_VM)
+		count_hidden();
 	return 0;
 }
 
@@ -122,8 +130,10 @@ int watch(struct bpf_iter__task *ctx)
 {
 	struct task_struct *task = ctx->task;
 
-	if (task && task->mm)
-		watched_memory = task->mm;
+	if (!task || !task->mm)
+		return 0;
+	tracer_process = bpf_get_current_pid_tgid() >> 32;
+	watched_memory = task->mm;
 	return 0;
 }
 

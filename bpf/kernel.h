@@ -183,6 +183,8 @@ struct bpf_iter__bpf_map_elem { /* kernel/bpf/map_iter.c */
 #define EEXIST              17
 #define MREMAP_FIXED        2 /* include/uapi/linux/mman.h */
 #define MREMAP_DONTUNMAP    4
+#define CLONE_VM            0x100 /* include/uapi/linux/sched.h */
+#define CLONE_THREAD        0x10000
 #define O_CREAT             0100 /* include/uapi/asm-generic/fcntl.h */
 
 #define FAULT_WRITE        (1 << 1)   /* X86_PF_WRITE, arch/x86/include/asm/trap_pf.h */

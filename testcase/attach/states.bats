@@ -483,7 +483,9 @@ expect_stopped()
 	detach_and_check
 }
 
-@test 'a process that shares its memory with another one: refused, until that has ended' {
+# makes a child that has the same memory when it is told 's', and waits for its end at 'w'
+start_sharing_target()
+{
 	compile -D_GNU_SOURCE <<-'C'
 		#include <sched.h>
 		#include <signal.h>
@@ -504,8 +506,10 @@ expect_stopped()
 			char line[64], *stack = malloc(65536);
 			int lines = 0;
 
-			clone(wait_in_child, stack + 65536, CLONE_VM | SIGCHLD, NULL);
 			while (fgets(line, sizeof(line), stdin)) {
+				if (*line == 's')
+					clone(wait_in_child, stack + 65536, CLONE_VM | SIGCHLD,
+					      NULL);
 				if (*line == 'w')
 					wait(NULL);
 				printf("%d\n", ++lines);
@@ -515,7 +519,11 @@ expect_stopped()
 	C
 	cd "$dir"
 	start_target "$dir/program"
-	expect_answer go 1
+}
+
+@test 'a process that shares its memory with another one: refused, until that has ended' {
+	start_sharing_target
+	expect_answer share 1
 	attach
 	run_ctl checkpoint
 	expect_status 1
@@ -527,6 +535,29 @@ expect_stopped()
 	expect_answer go 4
 	ctl rollback
 	expect_answer go 4
+	detach_and_check
+}
+
+# diff takes a checkpoint of its own, which goes on where the sharing began
+@test 'memory shared since the checkpoint: no rollback, until that has ended' {
+	start_sharing_target
+	expect_answer go 1
+	attach
+	ctl checkpoint
+	ctl rollback
+	expect_answer share 2
+	for round in 1 2; do
+		run_ctl rollback
+		expect_status 1
+		expect_text "$dir/ctl.err" \
+			'another process has the same memory .*: process [1-9]'
+		expect_answer go $((round + 2))
+		ctl diff
+	done
+	: >go-on
+	expect_answer wait 5
+	ctl rollback
+	expect_answer go 2
 	detach_and_check
 }
 

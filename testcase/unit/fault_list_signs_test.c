@@ -5,6 +5,7 @@
  */
 #include <linux/aio_abi.h>
 #include <linux/io_uring.h>
+#include <sched.h>
 #include <stdlib.h>
 #include <sys/ptrace.h>
 #include <sys/syscall.h>
@@ -12,10 +13,11 @@
 
 #include "armed_child.h"
 
-enum { TESTS = 14, FILE_PAGES = 5 };
+enum { TESTS = 15, FILE_PAGES = 5 };
 #define FILE_BYTES ((ssize_t)FILE_PAGES * PAGE)
 
 static char byte = 42;
+static pid_t child_pid; /* in the child */
 static unsigned char contents[FILE_BYTES];
 static int direct = -1; /* a file of FILE_PAGES, open with O_DIRECT */
 
@@ -111,6 +113,23 @@ static void lock_pages(void)
 	die_unless(syscall(SYS_mlock, page_at(5), PAGE) == 0); /* that of ASan does nothing */
 }
 
+/* Lives as long as its parent, and writes nothing. */
+static int share_memory(void *unused)
+{
+	(void)unused;
+	while (getppid() == child_pid)
+		(void)syscall(SYS_sched_yield);
+	return 0;
+}
+
+static void clone_with_memory(void)
+{
+	static _Alignas(16) char stack[1 << 14];
+
+	child_pid = getpid();
+	die_unless(clone(share_memory, stack + sizeof(stack), CLONE_VM, NULL) > 0);
+}
+
 static void write_by_vm(void)
 {
 	struct iovec from = {&byte, 1}, to = {page_at(5), 1};
@@ -151,6 +170,7 @@ static void test_signs(void)
 		{NULL, discard, NULL, "madvise(MADV_DONTNEED)"},
 		{NULL, discard_lazily, NULL, "madvise(MADV_FREE)"},
 		{NULL, lock_pages, NULL, "mlock"},
+		{NULL, clone_with_memory, NULL, "clone(CLONE_VM)"},
 		{NULL, do_nothing, write_by_vm, "process_vm_writev by another process"},
 		{NULL, do_nothing, write_by_mem, "/proc/PID/mem, written by another process"},
 		{NULL, do_nothing, write_by_ptrace, "PTRACE_POKEDATA by another process"},

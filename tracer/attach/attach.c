@@ -18,6 +18,7 @@
 #include "base/page.h"
 #include "base/procfs.h"
 #include "target/reason.h"
+#include "target/sharers.h"
 
 void attach_state__retire(struct attach *attach, struct checkpoint *checkpoint)
 {
@@ -31,6 +32,26 @@ bool attach__release_late(struct attach *attach)
 	if (freeze__holds_any(attach->freeze))
 		freeze__release(attach->freeze);
 	return freeze__holds_any(attach->freeze);
+}
+
+bool attach_state__is_undisturbed(const struct attach *attach)
+{
+	return attach->base && attach->is_sure &&
+	       fault_list__has_all(attach->faults, &attach->mark);
+}
+
+int attach_state__check_sharers(struct attach *attach, const struct threads *threads)
+{
+	pid_t sharer;
+
+	if (attach_state__is_undisturbed(attach))
+		return 0;
+	sharer = sharers__find(attach->pid, threads);
+	attach->is_shared = sharer;
+	if (!sharer)
+		return 0;
+	(void)snprintf(attach->detail, sizeof(attach->detail), "process %d", sharer);
+	return -REASON_MEMORY_SHARED;
 }
 
 int attach_state__stop(struct attach *attach, bool drop_faults)
@@ -49,7 +70,7 @@ int attach_state__stop(struct attach *attach, bool drop_faults)
 	err = freeze__deliver(attach->freeze, drop_faults);
 	if (err)
 		goto out;
-	if (pagemap__check(&attach->pagemap))
+	if (!attach_state__is_undisturbed(attach) && pagemap__check(&attach->pagemap))
 		err = syscall(SYS_pidfd_send_signal, attach->pidfd, 0, NULL, 0) ? -ESRCH
 										: -REASON_EXECED;
 out:

@@ -28,6 +28,7 @@ struct attach {
 	struct fault_list *faults; /* NULL: there is none */
 	struct fault_mark mark;    /* where it ended when base was armed */
 	bool is_sure;              /* from there on, it has all pages that are written */
+	bool is_shared;            /* another process had the memory at the last look */
 	uint64_t *pages;           /* room for an answer */
 	bool has_pins;             /* the kernel held on to pages at the last look, */
 	bool may_have_pins;        /* or at the one before it */
@@ -51,6 +52,14 @@ struct attach {
 /* Stops all threads, and looks whether it is still the process that was attached. drop_faults: see
  * freeze__deliver(). Returns 0; -ESRCH; -REASON_EXECED; or as freeze__stop(): all threads run. */
 int attach_state__stop(struct attach *attach, bool drop_faults);
+
+/* Of a process that stands still: is there a list, and no sign in it since base was armed? Then it
+ * has executed no other program, and nobody else has its memory. */
+bool attach_state__is_undisturbed(const struct attach *attach);
+
+/* Does another process have its memory: is_shared? threads: of the process, which stands still.
+ * Returns 0, or -REASON_MEMORY_SHARED with the other process in detail. */
+int attach_state__check_sharers(struct attach *attach, const struct threads *threads);
 
 /* Why an operation has failed. Returns -REASON_LEADER_ENDED for -ESRCH if other threads still run,
  * or else err itself. */

@@ -52,6 +52,9 @@ static int look_at_threads(struct rollback *r)
 
 	if (err)
 		return err;
+	err = attach_state__check_sharers(attach, &now);
+	if (err)
+		goto out;
 	for (size_t i = 0; i < r->to->threads.count; i++)
 		if (!threads__have(&now, &r->to->threads.items[i]))
 			err = -REASON_THREAD_ENDED;

@@ -13,19 +13,6 @@
 #include "base/clock.h"
 #include "base/page.h"
 #include "target/reason.h"
-#include "target/sharers.h"
-
-/* A checkpoint without a name is never rolled back to, so nobody else is changed. */
-static int look_for_sharer(struct attach *attach, const struct checkpoint *checkpoint)
-{
-	const pid_t sharer =
-		*checkpoint->name ? sharers__find(attach->pid, &checkpoint->threads) : 0;
-
-	if (!sharer)
-		return 0;
-	(void)snprintf(attach->detail, sizeof(attach->detail), "process %d", sharer);
-	return -REASON_MEMORY_SHARED;
-}
 
 static int save_threads(struct attach *attach, struct checkpoint *checkpoint)
 {
@@ -33,9 +20,11 @@ static int save_threads(struct attach *attach, struct checkpoint *checkpoint)
 
 	if (err)
 		return err;
-	err = look_for_sharer(attach, checkpoint);
-	if (err)
+	err = attach_state__check_sharers(attach, &checkpoint->threads);
+	if (*checkpoint->name && err)
 		return err;
+	err = 0; /* nobody goes back to it, so nobody else is changed */
+	*attach->detail = '\0';
 	checkpoint->registers = calloc(checkpoint->threads.count, sizeof(*checkpoint->registers));
 	if (!checkpoint->registers)
 		return -ENOMEM;

@@ -416,7 +416,7 @@ void attach_state__set_base(struct attach *attach, struct checkpoint *base,
 		attach->serves_faults = true;
 	}
 	all &= arm_again(attach, base, touched);
-	attach->is_sure = attach->faults && all;
+	attach->is_sure = attach->faults && all && !attach->is_shared;
 	if (attach->is_sure)
 		fault_list__mark(attach->faults, &attach->mark);
 }

@@ -19,7 +19,7 @@
 #include <tracer.skel.h>
 
 enum {
-	PROGRAMS = 3,   /* on raw tracepoints */
+	PROGRAMS = 4,   /* on raw tracepoints */
 	LOOKS = 100000, /* at an entry that is about to be written: some milliseconds */
 	TRIALS = 3,     /* one fails if somebody looks at our memory meanwhile */
 };
@@ -60,6 +60,7 @@ int fault_list__attach(struct fault_list *list, pid_t pid)
 		{list->object->progs.on_user_fault, "page_fault_user"},
 		{list->object->progs.on_kernel_fault, "page_fault_kernel"},
 		{list->object->progs.on_unlock, "mmap_lock_released"},
+		{list->object->progs.on_new_task, "task_newtask"},
 	};
 	int err;
 
@@ -93,6 +94,12 @@ void fault_list__mark(const struct fault_list *list, struct fault_mark *ret_mark
 
 	ret_mark->writes = __atomic_load_n(&end->writes, __ATOMIC_ACQUIRE);
 	ret_mark->hidden = __atomic_load_n(&end->hidden, __ATOMIC_ACQUIRE);
+}
+
+bool fault_list__has_all(const struct fault_list *list, const struct fault_mark *since)
+{
+	return is_watching(list) && __atomic_load_n(&list->object->bss->state.faults.hidden,
+						    __ATOMIC_ACQUIRE) == since->hidden;
 }
 
 /* Waits for an entry that another processor is about to write. */

@@ -37,6 +37,7 @@
 #ifndef TRACER_KERNEL_FAULT_LIST_H
 #define TRACER_KERNEL_FAULT_LIST_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -65,6 +66,10 @@ int fault_list__attach(struct fault_list *list, pid_t pid);
 
 /* Where the list ends now. BPF compares it with is_quiet_since(). */
 void fault_list__mark(const struct fault_list *list, struct fault_mark *ret_mark);
+
+/* Has the list all writes since a mark of this attachment, as far as there are signs? If so, the
+ * process has executed nothing since. fault_list__pages says the same with 0. */
+bool fault_list__has_all(const struct fault_list *list, const struct fault_mark *since);
 
 /*
  * The pages that were written since a mark of this attachment.

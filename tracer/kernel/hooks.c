@@ -62,7 +62,6 @@ static void set_constants(struct tracer_bpf *object, const struct hook_settings 
 	object->rodata->namespace_inode = facts->namespace_inode;
 	object->rodata->folder_inode = settings->folder_inode;
 	object->rodata->folder_device = settings->folder_device;
-	object->rodata->tracer_pid = (uint32_t)getpid();
 	object->rodata->track_mmap = settings->track_mmap;
 	object->rodata->restore_in_bpf = settings->restore_in_bpf;
 	object->rodata->restore_all = settings->restore_all;
@@ -117,6 +116,7 @@ static int choose_programs(const struct tracer_bpf *object, const struct hook_se
 		{object->progs.on_user_fault, settings->list_faults, false},
 		{object->progs.on_kernel_fault, settings->list_faults, false},
 		{object->progs.on_unlock, settings->list_faults, false},
+		{object->progs.on_new_task, settings->list_faults, false},
 		{object->progs.watch, settings->list_faults, false},
 		{object->progs.on_madvise, settings->list_faults, true},
 		{object->progs.on_process_madvise, settings->list_faults, true},
