@@ -175,6 +175,7 @@ void attach__close(struct attach *attach)
 	checkpoints__clear(&attach->list);
 	page_store__clear(&attach->store);
 	changes__clear(&attach->changes);
+	intervals__clear(&attach->hot);
 	open_files__clear(&attach->opened);
 	open_files__clear(&attach->closed);
 	memory__free(attach->memory);

@@ -29,6 +29,7 @@ struct attach {
 	struct fault_mark mark;    /* where it ended when base was armed */
 	bool is_sure;              /* from there on, it has all pages that are written */
 	bool is_shared;            /* another process had the memory at the last look */
+	struct intervals hot;      /* pages that were left unarmed: they count as written */
 	uint64_t *pages;           /* room for an answer */
 	bool has_pins;             /* the kernel held on to pages at the last look, */
 	bool may_have_pins;        /* or at the one before it */

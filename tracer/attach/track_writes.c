@@ -20,8 +20,12 @@
 #include "target/reason.h"
 #include "target/userfault.h"
 
-/* Pages with no more memory and no more mappings between them are armed again by one call. */
-enum { CLOSE_BYTES = 1 << 20, CLOSE_MAPPINGS = 32 };
+enum {
+	HOT_PAGES = 16, /* at most so many are left unarmed */
+	/* Pages with no more between them are armed again by one call. */
+	CLOSE_BYTES = 1 << 20,
+	CLOSE_MAPPINGS = 32,
+};
 
 /* ---- the way ---- */
 
@@ -204,6 +208,8 @@ static int ask_list(const struct attach *attach, struct changes_limits *ret_limi
 	/* what the process has of its own in mappings of files, it had at base, or it is listed */
 	ret_limits->files = &attach->base->ranges.files;
 	err = intervals__copy(&attach->base->own, &ret_limits->own);
+	if (!err)
+		err = intervals__copy(&attach->hot, &ret_limits->written);
 	for (size_t i = 0; i < count && !err; i++)
 		err = add_listed(attach, attach->pages[i], ret_limits);
 	return err;
@@ -338,7 +344,12 @@ static bool is_near(const struct mappings *mappings, uint64_t start, uint64_t en
 	return false;
 }
 
-/* Of a process that stands still, so that pages between those that were written are clean. */
+/*
+ * Of a process that stands still, so that pages between those that were written are clean. To arm
+ * a few pages, and to have their next writes listed, takes longer than to write them back each
+ * time: while there is a list they stay as they are. They are in changes.data of the next look, so
+ * all of them are armed once they have become many.
+ */
 static bool arm_again(struct attach *attach, const struct checkpoint *now,
 		      const struct intervals *touched)
 {
@@ -347,6 +358,11 @@ static bool arm_again(struct attach *attach, const struct checkpoint *now,
 		   !intervals__unite(&changed, &attach->changes.data) &&
 		   !intervals__intersect(&changed, &now->ranges.anonymous, &due);
 
+	intervals__clear(&attach->hot);
+	if (all && attach->faults && intervals__bytes(&due) <= HOT_PAGES * PAGE_BYTES) {
+		attach->hot = due;
+		due = (struct intervals){0};
+	}
 	for (size_t i = 0, first = 0; i < due.count && all; i++) {
 		if (i + 1 < due.count &&
 		    is_near(&now->mappings, due.items[i].end, due.items[i + 1].start))
