@@ -14,6 +14,7 @@
 #include "base/log.h"
 #include "tap.h"
 #include "target/reason.h"
+#include "valgrind.h"
 
 struct attach { /* what was asked last, and what is answered to it */
 	char name[ATTACH_NAME_BYTES], path[64];
@@ -312,8 +313,11 @@ static void test_fault_list(void)
 	}
 	commands.pid = question.pid = getpid();
 	question.uid = geteuid() + 23;
-	tap__ok(strstr(ask("fault-list"), "\"ok\":false") && question.fd == -1,
-		"nor does who has connected before the process got the rights of another user");
+	if (under_valgrind())
+		tap__skip(1, "valgrind wants all bytes of a bpf(2) attribute, the kernel does not");
+	else
+		tap__ok(strstr(ask("fault-list"), "\"ok\":false") && question.fd == -1,
+			"nor does who has connected before the process got more rights");
 	list_sharing__close(commands.sharing);
 	commands.sharing = NULL;
 	question.may_command = false;

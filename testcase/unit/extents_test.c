@@ -3,9 +3,9 @@
  * Tests of extents without BPF. Tables in memory of user space come, keep what is written to them,
  * and go. A failure to make an array leaves nothing behind. Arrays of BPF are tested end to end.
  */
-#include <stdlib.h>
 #include "engine/extents.h"
 #include "tap.h"
+#include "valgrind.h"
 
 #define TABLES      231U
 #define NO_MAP      (1 << 20) /* no such file descriptor */
@@ -94,13 +94,6 @@ static void test_ends(void)
 	tap__ok(extents__slab(&extents, last)->address == 23 && extents_of(&extents) == 1,
 		"it is the same");
 	extents__close(&extents);
-}
-
-static int under_valgrind(void)
-{
-	const char *preload = getenv("LD_PRELOAD");
-
-	return preload && strstr(preload, "/vgpreload");
 }
 
 /* The descriptors are no maps, and without privileges none can be made. */

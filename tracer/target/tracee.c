@@ -15,6 +15,8 @@
 
 enum { WAKE_AGAIN_NS = 50000000 }; /* if the alarm came before the wait */
 
+#define ALARM (SIGRTMAX - 1) /* valgrind keeps the last one for itself */
+
 /* Interrupts a wait, and does nothing else. */
 static void wake(int signal)
 {
@@ -38,7 +40,7 @@ static int look(pid_t tid, int flags, int *ret_status)
 static int sleep_until_stop(pid_t tid, uint64_t deadline_ns, int *ret_status)
 {
 	const struct sigaction action = {.sa_handler = wake};
-	struct sigevent event = {.sigev_notify = SIGEV_THREAD_ID, .sigev_signo = SIGRTMAX};
+	struct sigevent event = {.sigev_notify = SIGEV_THREAD_ID, .sigev_signo = ALARM};
 	const struct itimerspec alarm = {
 		.it_value = {.tv_sec = (time_t)(deadline_ns / 1000000000),
 			     .tv_nsec = (long)(deadline_ns % 1000000000)},
@@ -50,14 +52,14 @@ static int sleep_until_stop(pid_t tid, uint64_t deadline_ns, int *ret_status)
 	int result = 0;
 
 	event._sigev_un._tid = gettid();
-	if (sigaction(SIGRTMAX, &action, &before))
+	if (sigaction(ALARM, &action, &before))
 		return -errno;
 	if (timer_create(CLOCK_MONOTONIC, &event, &timer)) {
 		result = -errno;
 		goto out;
 	}
 	(void)sigemptyset(&alarms);
-	(void)sigaddset(&alarms, SIGRTMAX);
+	(void)sigaddset(&alarms, ALARM);
 	(void)sigprocmask(SIG_UNBLOCK, &alarms, &mask);
 	(void)timer_settime(timer, TIMER_ABSTIME, &alarm, NULL);
 	while (!result && clock__now_ns() <= deadline_ns)
@@ -65,7 +67,7 @@ static int sleep_until_stop(pid_t tid, uint64_t deadline_ns, int *ret_status)
 	(void)timer_delete(timer);
 	(void)sigprocmask(SIG_SETMASK, &mask, NULL);
 out:
-	(void)sigaction(SIGRTMAX, &before, NULL);
+	(void)sigaction(ALARM, &before, NULL);
 	return result ? result : -REASON_NOT_STOPPED;
 }
 
