@@ -23,7 +23,7 @@ say  = $(if $(V),,@printf '  %-6s %s\n' $(1) $@)
 # librollback (bare). Of what utils/ has for everybody a program takes what it needs, from an
 # archive of the same kind.
 objects   = $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard $(1)))
-LIBRARY_SOURCES := $(wildcard $(foreach folder,base image pages slab client,utils/$(folder)/*.c))
+LIBRARY_SOURCES := $(wildcard $(foreach folder,base image process pages slab client,utils/$(folder)/*.c))
 TRACER   := $(call objects,tracer/*.c tracer/*/*.c)
 TESTCASE := $(call objects,testcase/*.c)
 CLIENT   := $(call objects,utils/client/*.c)
@@ -288,8 +288,9 @@ $(BUILD)/rollback/ranges: testcase/rollback/ranges.c utils/base/parse.c testcase
 	$(link)
 $(BUILD)/rollback/listed: FORM := -Wl,-z,now
 $(BUILD)/rollback/listed: LIBS := -pthread
-$(BUILD)/rollback/listed: testcase/rollback/listed.c testcase/rollback/own_tracer.h \
-		utils/base/parse.c testcase/unit/tap.h testcase/unit/random.h \
+$(BUILD)/rollback/listed: $(wildcard testcase/rollback/listed*.[ch]) \
+		testcase/rollback/own_tracer.h utils/base/parse.c testcase/unit/tap.h \
+		testcase/unit/random.h \
 		$(BUILD)/librollback.a | $(BUILD)/tracer
 	$(link)
 # Without sanitizers: they map terabytes, which leave no addresses for a checkpoint inside another.

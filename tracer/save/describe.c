@@ -13,7 +13,7 @@
 #include <unistd.h>
 #include "base/procfs.h"
 #include "image/image_reason.h"
-#include "image/image_twin.h"
+#include "process/file_sharing.h"
 #include "target/reason.h"
 
 /* A thread that may use all processors may use any: elsewhere there are others. */
@@ -114,7 +114,7 @@ static int make_threads(const struct described *process, struct description *d)
 
 		if (registers->shadow_stack)
 			return -REASON_STATE_NOT_SAVED;
-		if (image_twin__is_apart(process->pid, thread->tid))
+		if (file_sharing__is_apart(process->pid, thread->tid))
 			return -IMAGE_APART;
 		if (thread->tid == process->pid)
 			d->first = i;

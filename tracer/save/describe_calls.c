@@ -12,7 +12,7 @@
 #include <time.h>
 #include <unistd.h>
 #include "base/page.h"
-#include "image/registrations.h"
+#include "process/registrations.h"
 #include "save/describe.h"
 #include "target/inject.h"
 

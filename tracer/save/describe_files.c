@@ -12,10 +12,10 @@
 #include <sys/syscall.h>
 #include <sys/sysmacros.h>
 #include <unistd.h>
-#include "save/describe.h"
 #include "attach/open_files.h"
-#include "image/image_advice.h"
-#include "image/image_twin.h"
+#include "process/advice.h"
+#include "process/file_sharing.h"
+#include "save/describe.h"
 
 /* Numbers of deleted files are given out again. 0: the file system does not know. */
 static uint64_t find_birth(pid_t pid, int fd)
@@ -75,7 +75,7 @@ static int add_file(pid_t pid, struct image_draft *draft, int fd)
 		.path = path,
 	};
 	read_info(file, text);
-	file->same_as = image_twin__find(pid, image, file);
+	file->same_as = file_sharing__find_twin(pid, image, file);
 	image->sizes[image->file_count] = (uint64_t)st.st_size;
 	if (S_ISREG(st.st_mode))
 		image->births[image->file_count] = find_birth(pid, fd);
@@ -138,7 +138,7 @@ int describe__advice(pid_t pid, struct image_draft *draft)
 			next++;
 		for (size_t i = next; i < image->mapping_count && image->mappings[i].start < end;
 		     i++)
-			image->advice[i] = image_advice__take(line);
+			image->advice[i] = advice__take(line);
 	}
 	free(line);
 	(void)fclose(file);

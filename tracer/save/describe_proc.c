@@ -16,7 +16,7 @@
 #include <unistd.h>
 #include "base/procfs.h"
 #include "image/image_reason.h"
-#include "image/registrations.h"
+#include "process/registrations.h"
 #include "save/describe.h"
 
 static int read_numbers(pid_t pid, struct image_process *process)

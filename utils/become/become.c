@@ -24,7 +24,7 @@
 #include "become/memory.h"
 #include "become/move_away.h"
 #include "become/threads.h"
-#include "image/registrations.h"
+#include "process/registrations.h"
 
 enum {
 	AREA_BYTES = 8192,

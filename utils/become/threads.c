@@ -13,9 +13,9 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 
-#include "become/die.h"
 #include "base/raw_syscall.h"
-#include "image/registrations.h"
+#include "become/die.h"
+#include "process/registrations.h"
 
 static void *at(uint64_t address)
 {

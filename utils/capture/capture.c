@@ -17,15 +17,15 @@
 #include <unistd.h>
 
 #include "base/clock.h"
-#include "image/image_reason.h"
-#include "image/image_twin.h"
-#include "image/registrations.h"
 #include "capture/capture_advice.h"
 #include "capture/capture_attributes.h"
 #include "capture/capture_files.h"
 #include "capture/capture_mappings.h"
 #include "capture/capture_objects.h"
 #include "capture/proc_text.h"
+#include "image/image_reason.h"
+#include "process/file_sharing.h"
+#include "process/registrations.h"
 
 enum {
 	SMALL_BYTES = 4096,
@@ -144,7 +144,7 @@ uint64_t capture__missing(const struct stopped_thread *threads, uint64_t come_ag
 static bool is_one_apart(const struct stopped_thread *threads)
 {
 	for (const struct stopped_thread *t = threads->next; t; t = t->next) {
-		if (image_twin__is_apart(threads->thread.tid, t->thread.tid) ||
+		if (file_sharing__is_apart(threads->thread.tid, t->thread.tid) ||
 		    memcmp(threads->users, t->users, sizeof(t->users)) != 0)
 			return true;
 	}

@@ -13,7 +13,7 @@
 #include "base/nocancel.h"
 #include "base/page.h"
 #include "capture/proc_text.h"
-#include "image/image_advice.h"
+#include "process/advice.h"
 
 enum { BUFFER_BYTES = 1 << 16 };
 
@@ -52,7 +52,7 @@ static void take_line(struct walk *w, const char *line)
 		}
 		return;
 	}
-	advice = image_advice__take(line);
+	advice = advice__take(line);
 	while (w->next < w->image->mapping_count && w->image->mappings[w->next].end <= w->start)
 		w->next++;
 	for (size_t i = w->next;

@@ -17,7 +17,7 @@
 
 #include "capture/dumpable.h"
 #include "capture/proc_text.h"
-#include "image/registrations.h"
+#include "process/registrations.h"
 
 static volatile uint32_t locks_future; /* IMAGE_LOCKS_... */
 static volatile bool is_landlocked;

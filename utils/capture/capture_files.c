@@ -15,7 +15,7 @@
 
 #include "base/nocancel.h"
 #include "capture/proc_text.h"
-#include "image/image_twin.h"
+#include "process/file_sharing.h"
 
 enum { TEXT_BYTES = 4096 };
 
@@ -69,7 +69,7 @@ static void add_file(struct capture *c, int fd)
 	n = readlink(path, text, sizeof(text));
 	if (n > 0 && (size_t)n < sizeof(text))
 		file->path = capture_strings__add(c, text, (size_t)n);
-	file->same_as = image_twin__find(getpid(), image, file);
+	file->same_as = file_sharing__find_twin(getpid(), image, file);
 	image->file_count++;
 	if (!S_ISREG(st.st_mode) && !S_ISDIR(st.st_mode))
 		image->info.missing |= IMAGE_MISSING_FILES;

@@ -18,7 +18,7 @@
 
 #include "base/nocancel.h"
 #include "capture/proc_text.h"
-#include "image/registrations.h"
+#include "process/registrations.h"
 
 ssize_t capture_threads__list(pid_t *tids, size_t max)
 {

@@ -16,17 +16,17 @@
 
 #include "base/clock.h"
 #include "base/nocancel.h"
-#include "image/registrations.h"
 #include "capture/ask_rseq.h"
 #include "capture/capture_attributes.h"
+#include "capture/dumpable.h"
 #include "libckpt/checkpoint.h"
 #include "libckpt/ckpt.h"
 #include "libckpt/cpu_time.h"
-#include "capture/dumpable.h"
 #include "libckpt/interval.h"
 #include "libckpt/message.h"
 #include "libckpt/stop_threads.h"
 #include "libckpt/timers.h"
+#include "process/registrations.h"
 
 /* What the handler needs of a thread's stack, and more than that. */
 enum { LEADER_BYTES = 20 << 10, MEMBER_BYTES = 4 << 10 };

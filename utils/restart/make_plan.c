@@ -14,7 +14,7 @@
 #include "base/procfs.h"
 #include "base/procfs_reason.h"
 #include "image/image_internal.h"
-#include "image/registrations.h"
+#include "process/registrations.h"
 #include "restart/draft.h"
 #include "restart/elsewhere.h"
 #include "restart/vdso.h"

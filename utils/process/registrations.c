@@ -3,7 +3,7 @@
  * See registrations.h. The kernel tells what was given to set_tid_address(2) and
  * set_robust_list(2). What was given to rseq(2) only the C library tells.
  */
-#include "image/registrations.h"
+#include "process/registrations.h"
 
 #include <cpuid.h>
 #include <errno.h>

@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * See image_advice.h. Source: proc(5), VmFlags of smaps.
+ * See advice.h. Source: proc(5), VmFlags of smaps.
  */
-#include "image/image_advice.h"
+#include "process/advice.h"
 
 #include <stddef.h>
 #include <string.h>
 
 #include "image/image.h"
 
-uint32_t image_advice__take(const char *line)
+uint32_t advice__take(const char *line)
 {
 	static const struct {
 		char name[3];

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * See image_twin.h. Source: kcmp(2); fcntl(2), F_SETSIG.
+ * See file_sharing.h. Source: kcmp(2); fcntl(2), F_SETSIG.
  */
-#include "image/image_twin.h"
+#include "process/file_sharing.h"
 
 #include <fcntl.h>
 #include <linux/kcmp.h>
@@ -44,7 +44,7 @@ static bool is_one(pid_t pid, int a, int b)
 	return order < 0 && pid == getpid() ? share_signal(a, b) : order == 0;
 }
 
-int32_t image_twin__find(pid_t pid, const struct image *image, const struct image_file *file)
+int32_t file_sharing__find_twin(pid_t pid, const struct image *image, const struct image_file *file)
 {
 	for (size_t i = 0; i < image->file_count; i++) {
 		const struct image_file *other = &image->files[i];
@@ -57,7 +57,7 @@ int32_t image_twin__find(pid_t pid, const struct image *image, const struct imag
 	return -1;
 }
 
-bool image_twin__is_apart(pid_t first, pid_t tid)
+bool file_sharing__is_apart(pid_t first, pid_t tid)
 {
 	return syscall(SYS_kcmp, first, tid, KCMP_FS, 0, 0) > 0 ||
 	       syscall(SYS_kcmp, first, tid, KCMP_FILES, 0, 0) > 0;

@@ -2,8 +2,8 @@
  *
  * What a thread has registered with the kernel. Usable inside a signal handler.
  */
-#ifndef IMAGE_REGISTRATIONS_H
-#define IMAGE_REGISTRATIONS_H
+#ifndef PROCESS_REGISTRATIONS_H
+#define PROCESS_REGISTRATIONS_H
 
 #include <stdbool.h>
 #include <stdint.h>
