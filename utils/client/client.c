@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <sched.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -30,9 +31,8 @@
 
 #define NSEC_PER_MSEC 1000000ULL
 #define SPIN_NS       (2 * NSEC_PER_MSEC)  /* poll this long without a pause */
-#define SPIN_POLLS    32                   /* polls between two readings of the clock */
-#define BUSY_NS       (4 * NSEC_PER_MSEC)  /* SPIN_POLLS polls that take so long did a copy */
-#define BUSY_POLL_NS  (NSEC_PER_MSEC / 2)  /* one such poll */
+#define POLLS         32                   /* between two readings of the clock */
+#define BUSY_NS       (4 * NSEC_PER_MSEC)  /* POLLS polls that take so long did a copy */
 #define STOPPED_NS    (50 * NSEC_PER_MSEC) /* a gap this long: stopped, or not scheduled */
 #define NAP_MIN_NS    20000ULL
 #define NAP_MAX_NS    NSEC_PER_MSEC
@@ -198,10 +198,10 @@ static bool request_is_gone(const char *request)
 }
 
 /*
- * Between polls: accounts for the time since the last look, and pauses once the spinning phase is
- * over. A poll that cost much processor time made a part of the copy. A long gap means that we were
- * stopped for the tracer's work. Neither counts as silence. The first starts a new spin, because a
- * large copy takes many polls. Returns 0 to go on, -ETIMEDOUT.
+ * After POLLS polls: accounts for the time since the last look, and pauses once the spinning phase
+ * is over. Polls that cost much processor time made a part of the copy. A long gap means that we
+ * were stopped for the tracer's work. Neither counts as silence. The first starts a new spin,
+ * because a large copy takes many polls. Returns 0 to go on, -ETIMEDOUT.
  */
 static int pass_time(struct wait *wait)
 {
@@ -211,7 +211,7 @@ static int pass_time(struct wait *wait)
 
 	wait->wall_ns = wall_ns;
 	wait->cpu_ns = cpu_ns;
-	if (worked_ns >= (wait->spin_ns ? BUSY_NS : BUSY_POLL_NS)) {
+	if (worked_ns >= BUSY_NS) {
 		wait->spin_ns = SPIN_NS;
 		wait->nap_ns = NAP_MIN_NS;
 		return 0;
@@ -221,6 +221,7 @@ static int pass_time(struct wait *wait)
 		return -ETIMEDOUT;
 	if (wait->spin_ns > passed_ns) {
 		wait->spin_ns -= passed_ns;
+		(void)sched_yield(); /* to a tracer that waits for this processor */
 		return 0;
 	}
 	wait->spin_ns = 0;
@@ -247,7 +248,7 @@ static int wait_for_answer(const struct paths *paths, uint64_t timeout_ns)
 		err = look_for_answer(paths, poll_answer);
 		if (err)
 			return err;
-		if (wait.spin_ns > 0 && polls % SPIN_POLLS != 0)
+		if (polls % POLLS != 0)
 			continue;
 		if (request_is_gone(paths->request)) {
 			/* The answer may have come since the poll. */
