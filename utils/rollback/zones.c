@@ -12,6 +12,7 @@
 #include "base/raw_syscall.h"
 #include "pages/write_protect.h"
 #include "rollback/bytes.h"
+#include "rollback/store.h"
 
 enum {
 	/* Of a zone that is copied back as a whole, for that costs less than to ask for its pages
@@ -74,7 +75,7 @@ static void save_data(struct rollback *r, struct zone *z, const struct pagemap_r
 		return;
 	z->huge |= run->categories & PAGEMAP_HUGE;
 	if (run->categories & PAGEMAP_PRESENT) {
-		bytes__copy(zone__copy(z, run->start), run->start, run->end - run->start);
+		store__fill(r, zone__copy(z, run->start), run->start, run->end - run->start);
 		save_run(r, z, run->start, run->end);
 		return;
 	}
