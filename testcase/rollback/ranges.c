@@ -2,6 +2,7 @@
  *
  * librollback: checkpoints of some ranges (rollback_options.ranges). ranges [SEED].
  */
+#include <errno.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <sys/mman.h>
@@ -228,17 +229,97 @@ static void nest(void)
 	rollback__free(outer);
 }
 
+/* Writes one other page in each of some rounds. Returns how many pages the last one copied back, or
+ * -1 if memory was wrong. */
+static long wander(struct rollback *rollback, int rounds)
+{
+	for (int round = 0; round < rounds; round++) {
+		middle[(size_t)(round % PAGES) * PAGE + random__below(PAGE)]++;
+		must(rollback__restore(rollback));
+		if (memcmp(middle, saved, sizeof(saved)) != 0)
+			return -1;
+	}
+	return (long)rollback__stats(rollback)->last_copied_pages;
+}
+
+static long rest(struct rollback *rollback, int rounds)
+{
+	for (int round = 0; round < rounds; round++)
+		must(rollback__restore(rollback));
+	return (long)rollback__stats(rollback)->last_copied_pages;
+}
+
+/* A range that is copied back as a whole: restore_whole.h. */
+static void copy_whole(void)
+{
+	struct rollback *rollback = take(ROLLBACK_FIXED_STATE, ROLLBACK_PROTECT), *inner;
+	unsigned char *kept = middle + 5 * PAGE + 7;
+
+	if (!rollback) {
+		tap__skip(7, "this way does not work here");
+		return;
+	}
+	tap__equal(wander(rollback, PHASE), PAGES, "one other page each time: all are copied");
+	tap__equal(rest(rollback, ROUNDS), 0, "nothing written: after a while, none is copied");
+	tap__equal(wander(rollback, 2 * PHASE), PAGES, "and all of them later");
+	must(rollback__exclude(rollback, kept, 1));
+	kept[0] ^= 1;
+	kept[1] ^= 1;
+	must(rollback__restore(rollback));
+	tap__ok(kept[0] == (*(saved + (kept - middle)) ^ 1) && kept[1] == saved[kept - middle + 1],
+		"an excluded byte is kept, the next one is not");
+	kept[0] ^= 1;
+	inner = take(ROLLBACK_FIXED_STATE, ROLLBACK_PROTECT);
+	must(!inner);
+	tap__equal(wander(inner, PHASE), PAGES, "an inner checkpoint does the same");
+	tap__equal(wander(rollback, 1), 1, "the outer one compares once");
+	tap__equal(wander(rollback, 2 * PHASE), PAGES, "and goes on");
+	rollback__free(rollback);
+}
+
+static bool has_pattern(const uint64_t *at, size_t words)
+{
+	for (size_t i = 0; i < words; i++)
+		if (at[i] != i * 23 + 1)
+			return false;
+	return true;
+}
+
+/* So much memory that a helper copies a part of it: store.h. */
+static void take_large(void)
+{
+	const size_t bytes = (37UL << 20) + 3 * PAGE, words = bytes / sizeof(uint64_t);
+	uint64_t *at =
+		mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	const struct rollback_range all = {at, bytes};
+	const struct rollback_options options = {.ranges = &all, .range_count = 1};
+	struct rollback *rollback;
+
+	must(at == MAP_FAILED);
+	for (size_t i = 0; i < words; i++)
+		at[i] = i * 23 + 1;
+	must(rollback__take(&rollback, &options));
+	tap__ok(waitpid(-1, NULL, __WALL) < 0 && errno == ECHILD, "37 MiB: no helper is left");
+	memset(at, 23, bytes);
+	must(rollback__restore(rollback));
+	tap__ok(has_pattern(at, words), "and all bytes go back");
+	rollback__free(rollback);
+	must(munmap(at, bytes));
+}
+
 int main(int argc, char **argv)
 {
 	const unsigned int flags[] = {0, ROLLBACK_FIXED_MAPPINGS, ROLLBACK_FIXED_STATE};
 
 	random__seed(random__seed_of(argc, argv, 23));
-	tap__plan(44);
+	tap__plan(53);
 	begin();
 	refuse();
 	for (size_t i = 0; i < sizeof(flags) / sizeof(flags[0]); i++)
 		for (int way = ROLLBACK_BEST; way <= ROLLBACK_COMPARE; way++)
 			go_back_often(flags[i], (enum rollback_way)way);
+	copy_whole();
+	take_large();
 	exclude_heap();
 	use_stacks();
 	go_back();

@@ -64,18 +64,24 @@ struct zone {
 	struct page *pages;   /* one for each */
 	uint64_t stored, hot; /* pages */
 	uint64_t written;     /* pages of the last round */
-	int protection;       /* PROT_... */
-	bool file;            /* a private mapping of a file */
-	bool small;           /* copied back as a whole */
-	bool dense;           /* all pages are stored, and are many */
-	bool huge;            /* has huge pages */
-	bool armed;           /* written pages are known */
-	bool changed;         /* all pages must be looked at */
-	bool lost;            /* something of it must be armed anew */
-	bool opened;          /* made writable for the moment */
-	bool listed;          /* in this round, all its written pages are in the list */
-	bool done;            /* in this round */
+	uint64_t faults;      /* cold ones of these */
+	uint64_t rounds;      /* these three: see restore_whole.c */
+	unsigned int dear, doublings;
+	int protection; /* PROT_... */
+	bool file;      /* a private mapping of a file */
+	bool small;     /* so small that it is always copied back as a whole */
+	bool whole;     /* so much of it is written that it is; see restore_whole.h */
+	bool dense;     /* all pages are stored, and are many */
+	bool huge;      /* has huge pages */
+	bool armed;     /* written pages are known */
+	bool changed;   /* all pages must be looked at */
+	bool lost;      /* something of it must be armed anew */
+	bool opened;    /* made writable for the moment */
+	bool listed;    /* in this round, all its written pages are in the list */
+	bool done;      /* in this round */
+	bool tracked;   /* in this round, its written pages were looked for */
 	bool has_guards;
+	bool has_excluded; /* bytes that keep their value */
 };
 
 struct descriptor {

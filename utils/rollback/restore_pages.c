@@ -110,6 +110,7 @@ static bool heat_up(struct rollback *r, struct zone *z, struct page *page, uint6
 		page->heat = HOTTEST;
 		return true;
 	}
+	z->faults++;
 	page->heat = (uint16_t)(round - page->round) <= HOT_GAP ? page->heat + 1 : 1;
 	page->round = round;
 	if (page->heat < (crowded ? CROWDED_HOT : PAGE_HOT))

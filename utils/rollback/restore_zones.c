@@ -15,6 +15,7 @@
 #include "rollback/bytes.h"
 #include "rollback/restore_listed.h"
 #include "rollback/restore_pages.h"
+#include "rollback/restore_whole.h"
 #include "rollback/zones.h"
 
 enum {
@@ -33,7 +34,7 @@ static int restore_all(struct rollback *r, struct zone *z)
 	pagemap__begin_any(p, z->start, z->end, 0, 0,
 			   restore_pages__more_categories(r, z) |
 				   write_tracking__categories(&r->files->tracking));
-	z->written = 0;
+	z->written = z->faults = 0;
 	while ((more = pagemap__next(p, &run)) > 0)
 		restore_pages__restore_run(r, z, &run, true);
 	restore_pages__flush(r, z);
@@ -65,7 +66,7 @@ static int restore_dense(struct rollback *r, struct zone *z)
 
 	pagemap__begin_written(p, z->start, z->end);
 	p->room = SCAN_RUNS;
-	z->written = 0;
+	z->written = z->faults = 0;
 	while ((more = pagemap__next(p, &run)) > 0) {
 		for (; sentinel < run.start; sentinel = zone__next_sentinel(sentinel))
 			restore_table(r, z, sentinel);
@@ -248,7 +249,7 @@ static void restore_hot(struct rollback *r, struct zone *z)
 {
 	const struct pagemap_run all = {z->start, z->end, ZONE_DATA};
 
-	z->written = 0;
+	z->written = z->faults = 0;
 	restore_pages__restore_data(r, z, &all, false);
 	restore_pages__flush(r, z);
 }
@@ -270,12 +271,12 @@ static bool is_listed(const struct rollback *r, const struct zone *z)
 static int restore_alone(struct rollback *r, struct zone *z)
 {
 	z->done = true;
-	z->listed = false;
+	z->listed = z->tracked = false;
 	if (z->start < r->kept_stack.end && r->kept_stack.end <= z->end) {
 		z->changed = true;
 		return 0;
 	}
-	if (needs_no_look(r, z))
+	if (needs_no_look(r, z) || (z->whole && restore_whole__restore(r, z)))
 		return 0;
 	if (z->small) {
 		restore_small(r, z);
@@ -283,6 +284,7 @@ static int restore_alone(struct rollback *r, struct zone *z)
 	}
 	if (z->changed || !z->armed)
 		return restore_all(r, z);
+	z->tracked = true;
 	z->listed = is_listed(r, z);
 	if (!z->listed && is_hot(r, z)) {
 		restore_hot(r, z);
@@ -290,7 +292,7 @@ static int restore_alone(struct rollback *r, struct zone *z)
 	}
 	if (zone__is_dense(r, z))
 		return restore_dense(r, z);
-	z->written = 0;
+	z->written = z->faults = 0;
 	z->done = false;
 	return 0;
 }
@@ -301,6 +303,8 @@ static void finish(struct rollback *r, struct zone *z)
 		zones__arm_range(r, z, z->start, z->end);
 	z->lost = false;
 	restore_pages__close_zone(z);
+	if (z->tracked)
+		restore_whole__judge(r, z);
 	z->done = false;
 }
 

@@ -327,5 +327,6 @@ void zones__exclude(struct rollback *r, const struct range *range)
 			at = z->start;
 		for (; at < z->end && at < range->end; at += PAGE_BYTES)
 			zone__page(z, at)->kind |= PAGE_EXCLUDED;
+		z->has_excluded |= at > z->start && range->start < z->end;
 	}
 }
