@@ -7,6 +7,8 @@
 #include <stdbool.h>
 #include <time.h>
 
+enum { INVALID = 0x7fffffff };
+
 /* How many bytes follow the first, and the bits of it that count; -1: none begins like this. */
 static int begin(unsigned char byte, uint32_t *ret_bits)
 {
@@ -23,7 +25,9 @@ static int begin(unsigned char byte, uint32_t *ret_bits)
 	return -1;
 }
 
-uint32_t text__next(const char **at)
+/* The next character of a NUL-terminated string of UTF-8, and *at moves behind it. 0 at the end,
+ * where *at stays; INVALID for a byte that begins no character (RFC 3629), one at a time. */
+static uint32_t next(const char **at)
 {
 	static const uint32_t least[] = {0, 0x80, 0x800, 0x10000}; /* shorter forms are forbidden */
 	const unsigned char *from = (const unsigned char *)*at;
@@ -36,12 +40,12 @@ uint32_t text__next(const char **at)
 	more = begin(*from, &value);
 	for (int i = 1; i <= more; i++) {
 		if ((from[i] & 0xc0) != 0x80)
-			return TEXT_INVALID;
+			return INVALID;
 		value = value << 6 | (from[i] & 0x3f);
 	}
 	if (more < 0 || value < least[more] || value > 0x10ffff ||
 	    (value >= 0xd800 && value < 0xe000))
-		return TEXT_INVALID;
+		return INVALID;
 	*at += more;
 	return value;
 }
@@ -55,12 +59,12 @@ void text__put(FILE *out, const char *text)
 {
 	const char *at = text, *from = text;
 
-	for (uint32_t c; (c = text__next(&at)) != 0; from = at) {
+	for (uint32_t c; (c = next(&at)) != 0; from = at) {
 		if (from - text >= TEXT_MAX) {
 			(void)fputs("...", out);
 			return;
 		}
-		if (c == TEXT_INVALID || is_control(c))
+		if (c == INVALID || is_control(c))
 			(void)fputc('?', out);
 		else
 			(void)fwrite(from, 1, (size_t)(at - from), out);
@@ -71,12 +75,12 @@ void text__put_json(FILE *out, const char *text)
 {
 	const char *at = text, *from = text;
 
-	for (uint32_t c; (c = text__next(&at)) != 0; from = at) {
+	for (uint32_t c; (c = next(&at)) != 0; from = at) {
 		if (from - text >= TEXT_MAX) {
 			(void)fputs("...", out);
 			return;
 		}
-		if (c == TEXT_INVALID)
+		if (c == INVALID)
 			(void)fputs("\\ufffd", out);
 		else if (is_control(c))
 			(void)fprintf(out, "\\u%04x", (unsigned int)c);

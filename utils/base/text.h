@@ -9,15 +9,8 @@
 #include <stdio.h>
 
 enum {
-	TEXT_INVALID = 0x7fffffff,
 	TEXT_MAX = 4096, /* bytes of a string that are shown; "..." stands for the rest */
 };
-
-/*
- * The next character of a NUL-terminated string of UTF-8, and *at moves behind it. 0 at the end,
- * where *at stays; TEXT_INVALID for a byte that begins no character (RFC 3629), one at a time.
- */
-uint32_t text__next(const char **at);
 
 /* Writes text so that it cannot steer a terminal: '?' for what is no UTF-8, and for each control
  * character. */

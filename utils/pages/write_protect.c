@@ -75,10 +75,3 @@ int write_protect__release(int uffd, uint64_t start, uint64_t end)
 
 	return (int)control(uffd, UFFDIO_WRITEPROTECT, &argument);
 }
-
-int write_protect__unregister(int uffd, uint64_t start, uint64_t end)
-{
-	struct uffdio_range range = {.start = start, .len = end - start};
-
-	return (int)control(uffd, UFFDIO_UNREGISTER, &range);
-}

@@ -45,7 +45,4 @@ int write_protect__register(int uffd, uint64_t start, uint64_t end);
 /* Makes the pages of [start, end) written again, without a fault. Returns 0 or -errno. */
 int write_protect__release(int uffd, uint64_t start, uint64_t end);
 
-/* Undoes write_protect__register. Returns 0 or -errno; -EINVAL if nothing is mapped there. */
-int write_protect__unregister(int uffd, uint64_t start, uint64_t end);
-
 #endif

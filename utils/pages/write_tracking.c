@@ -179,12 +179,6 @@ int write_tracking__rearm_across(const struct write_tracking *t, const struct pa
 	return t->way == WRITE_TRACKING_PROTECT ? pagemap__protect_registered(p, start, end) : 0;
 }
 
-int write_tracking__disarm(const struct write_tracking *t, uint64_t start, uint64_t end)
-{
-	return t->way == WRITE_TRACKING_PROTECT ? write_protect__unregister(t->uffd, start, end)
-						: 0;
-}
-
 /*
  * A page may have changed if it has one of any_of, or lacks one that is inverted. So the kernel
  * returns few runs; write_tracking__is_written says the rest.
@@ -230,16 +224,6 @@ int write_tracking__next(const struct write_tracking *t, struct pagemap *p,
 		return 1;
 	}
 	return more < 0 ? more : pagemap__check(p);
-}
-
-int write_tracking__take(const struct write_tracking *t, struct pagemap *p,
-			 struct pagemap_run *ret_run)
-{
-	int more = write_tracking__next(t, p, ret_run);
-
-	if (more > 0 && (ret_run->categories & (PAGEMAP_PRESENT | PAGEMAP_SWAPPED)))
-		(void)write_tracking__rearm(t, p, ret_run->start, ret_run->end);
-	return more;
 }
 
 uint64_t write_tracking__categories(const struct write_tracking *t)

@@ -120,10 +120,6 @@ int write_tracking__rearm(const struct write_tracking *tracking, const struct pa
 int write_tracking__rearm_across(const struct write_tracking *tracking,
 				 const struct pagemap *pagemap, uint64_t start, uint64_t end);
 
-/* Lets go of [start, end): its pages count as changed, and cost nothing when they are written.
- * Returns 0 or -errno. */
-int write_tracking__disarm(const struct write_tracking *tracking, uint64_t start, uint64_t end);
-
 /* Begins to ask for the pages of [start, end), which is page-aligned, that may have changed. */
 void write_tracking__begin(const struct write_tracking *tracking, struct pagemap *pagemap,
 			   uint64_t start, uint64_t end);
@@ -139,14 +135,6 @@ void write_tracking__begin_with(const struct write_tracking *tracking, struct pa
  * Returns 1 with *ret_run; 0 at the end; -ESRCH if the process is gone; or another -errno.
  */
 int write_tracking__next(const struct write_tracking *tracking, struct pagemap *pagemap,
-			 struct pagemap_run *ret_run);
-
-/*
- * The same, and the run that is returned is clean from now on: rearmed before the caller copies it,
- * so that no write is lost that comes meanwhile. If the copy then fails, the caller has to remember
- * the run.
- */
-int write_tracking__take(const struct write_tracking *tracking, struct pagemap *pagemap,
 			 struct pagemap_run *ret_run);
 
 /* What pagemap__begin must ask for, to walk over all pages that hold data. */
