@@ -447,7 +447,7 @@ static void test_fields(void)
 static void test_files(void)
 {
 	struct mapping mapping = {.start = 0x400000, .end = 0x7f0000001000};
-	char name[PROCFS_MAP_FILE_BYTES], bytes[5] = "", link[8] = "old";
+	char name[PROCFS_MAP_FILE_BYTES], bytes[5] = "", link[8] = "old", text[8];
 	struct stat status;
 	int fd;
 
@@ -455,6 +455,8 @@ static void test_files(void)
 			  "the name of a mapped file");
 	tap__ok(procfs__read(getpid(), "comm", bytes, 4) == 4 && !strcmp(bytes, "proc"),
 		"the first bytes of a file");
+	tap__ok(procfs__string(0, "maps", text, sizeof(text)) == 7 && strlen(text) == 7,
+		"a file that is cut");
 	tap__equal(procfs__readlink(0, "nonsense", link, sizeof(link)), -ESRCH, "no such link");
 	tap__equal_string(link, "old", "a failure leaves the text untouched");
 	tap__ok(procfs__readlink(0, "root", link, sizeof(link)) == 1 && !strcmp(link, "/"),
@@ -480,7 +482,7 @@ int main(int argc, char **argv)
 		return 2;
 	}
 	page_bytes = (size_t)sysconf(_SC_PAGESIZE);
-	tap__plan(79);
+	tap__plan(80);
 	test_parse_good();
 	test_parse_bad();
 	test_parse_cut();

@@ -40,10 +40,10 @@ static bool names(const char *words, const char *pid)
 
 static bool is_tracer_of(pid_t tracer, pid_t pid, uint64_t parent)
 {
-	char comm[16] = "", number[16], words[4096];
+	char comm[16], number[16], words[4096];
 	const char *first;
 
-	if (tracer == getpid() || procfs__read(tracer, "comm", comm, sizeof(comm) - 1) < 0 ||
+	if (tracer == getpid() || procfs__string(tracer, "comm", comm, sizeof(comm)) < 0 ||
 	    strcmp(comm, "tracer\n") != 0)
 		return false;
 	read_words(tracer, words, sizeof(words));

@@ -38,7 +38,7 @@ static void read_scheduling(pid_t tid, struct image_scheduling *s)
 	const long policy = syscall(SYS_sched_getscheduler, tid);
 	const long io_priority = syscall(SYS_ioprio_get, IO_PRIORITY_OF_PROCESS, tid);
 	struct sched_param param = {0};
-	char text[32] = "";
+	char text[32];
 	uint64_t number = 0;
 
 	(void)syscall(SYS_sched_getparam, tid, &param);
@@ -47,7 +47,7 @@ static void read_scheduling(pid_t tid, struct image_scheduling *s)
 	s->policy = policy > 0 ? (uint32_t)policy : 0;
 	s->priority = (uint32_t)param.sched_priority;
 	s->io_priority = io_priority > 0 ? (uint32_t)io_priority : 0;
-	if (procfs__read(tid, "timerslack_ns", text, sizeof(text) - 1) > 0)
+	if (procfs__string(tid, "timerslack_ns", text, sizeof(text)) > 0)
 		s->timer_slack_ns = strtoull(text, NULL, 10);
 	(void)procfs__status_u64(tid, "NoNewPrivs", &number);
 	s->no_new_privs = (uint32_t)number;

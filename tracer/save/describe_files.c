@@ -62,10 +62,9 @@ static int add_file(pid_t pid, struct image_draft *draft, int fd)
 		return (int)length;
 	path = image_draft__string(draft, text);
 	(void)snprintf(name, sizeof(name), "fdinfo/%d", fd);
-	length = procfs__read(pid, name, text, sizeof(text) - 1);
+	length = procfs__string(pid, name, text, sizeof(text));
 	if (length < 0)
 		return (int)length;
-	text[length] = '\0';
 	*file = (struct image_file){
 		.fd = fd,
 		.mode = st.st_mode,

@@ -23,7 +23,7 @@ static int read_numbers(pid_t pid, struct image_process *process)
 {
 	struct procfs_fields fields;
 	const uint64_t *stat = fields.items;
-	char text[16] = "";
+	char text[16];
 	int err = procfs__fields(pid, "stat", &fields);
 
 	if (err)
@@ -43,7 +43,7 @@ static int read_numbers(pid_t pid, struct image_process *process)
 	process->env_start = stat[50];
 	process->env_end = stat[51];
 	process->xcr0 = registrations__xcr0();
-	if (procfs__read(pid, "personality", text, sizeof(text) - 1) > 0)
+	if (procfs__string(pid, "personality", text, sizeof(text)) > 0)
 		process->personality = (uint32_t)strtoul(text, NULL, 16);
 	return 0;
 }
@@ -102,11 +102,10 @@ static int read_groups(struct image *image, const char *text)
 static int read_status(pid_t pid, struct image *image)
 {
 	char text[16384];
-	ssize_t length = procfs__read(pid, "status", text, sizeof(text) - 1);
+	ssize_t length = procfs__string(pid, "status", text, sizeof(text));
 
 	if (length < 0)
 		return (int)length;
-	text[length] = '\0';
 	image->process.umask = (uint32_t)strtoul(find_line(text, "\nUmask:"), NULL, 8);
 	image->process.uid = (uint32_t)strtoul(find_line(text, "\nUid:"), NULL, 10);
 	image->process.gid = (uint32_t)strtoul(find_line(text, "\nGid:"), NULL, 10);
@@ -118,14 +117,14 @@ static int read_status(pid_t pid, struct image *image)
 static int read_limits(pid_t pid, struct image_attributes *attributes)
 {
 	_Static_assert(sizeof(attributes->limits[0]) == sizeof(struct rlimit64), "as it is");
-	char text[16] = "";
+	char text[16];
 
 	for (int i = 0; i < IMAGE_LIMITS; i++) {
 		if (syscall(SYS_prlimit64, pid, i, NULL, &attributes->limits[i]) < 0)
 			return -errno;
 	}
 	attributes->flags |= IMAGE_HAS_LIMITS;
-	if (procfs__read(pid, "oom_score_adj", text, sizeof(text) - 1) > 0) {
+	if (procfs__string(pid, "oom_score_adj", text, sizeof(text)) > 0) {
 		attributes->oom_score_adj = (int32_t)strtol(text, NULL, 10);
 		attributes->flags |= IMAGE_HAS_OOM;
 	}
@@ -185,11 +184,10 @@ static void read_four(const char *text, uint64_t ret[4])
 static int read_thread_status(pid_t tid, struct status *ret)
 {
 	char text[16384];
-	ssize_t length = procfs__read(tid, "status", text, sizeof(text) - 1);
+	ssize_t length = procfs__string(tid, "status", text, sizeof(text));
 
 	if (length < 0)
 		return (int)length;
-	text[length] = '\0';
 	ret->process_pending = strtoull(find_line(text, "\nShdPnd:"), NULL, 16);
 	ret->pending = strtoull(find_line(text, "\nSigPnd:"), NULL, 16);
 	read_four(find_line(text, "\nUid:"), ret->users);

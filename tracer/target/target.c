@@ -24,8 +24,8 @@ int target__open(struct target *target, struct state *state, uint32_t regions, b
 
 static void read_comm(struct target *target)
 {
-	char comm[sizeof(target->comm)] = "";
-	ssize_t length = procfs__read(target->pid, "comm", comm, sizeof(comm) - 1);
+	char comm[sizeof(target->comm)];
+	ssize_t length = procfs__string(target->pid, "comm", comm, sizeof(comm));
 
 	if (length > 1)
 		snprintf(target->comm, (size_t)length, "%s", comm); /* without its newline */

@@ -93,6 +93,15 @@ ssize_t procfs__read(pid_t pid, const char *name, void *bytes, size_t size)
 	return n;
 }
 
+ssize_t procfs__string(pid_t pid, const char *name, char *ret_text, size_t size)
+{
+	ssize_t length = procfs__read(pid, name, ret_text, size - 1);
+
+	if (length >= 0)
+		ret_text[length] = '\0';
+	return length;
+}
+
 int procfs__read_text(int fd, char **ret_text)
 {
 	size_t length = 0, capacity = READ_BYTES;
@@ -168,11 +177,10 @@ int procfs__fields(pid_t pid, const char *file, struct procfs_fields *ret)
 {
 	struct procfs_fields fields = {.name = ""};
 	char text[2048], *name, *at;
-	ssize_t length = procfs__read(pid, file, text, sizeof(text) - 1);
+	ssize_t length = procfs__string(pid, file, text, sizeof(text));
 
 	if (length < 0)
 		return (int)length;
-	text[length] = '\0';
 	name = strchr(text, '(');
 	at = strrchr(text, ')');
 	if (!name || !at || at < name)

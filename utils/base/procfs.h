@@ -21,6 +21,10 @@ int procfs__open(pid_t pid, const char *name, int flags);
 /* Reads the first bytes of a file: at most size. Returns their number. */
 ssize_t procfs__read(pid_t pid, const char *name, void *bytes, size_t size);
 
+/* Reads the beginning of a file into ret_text as a string, cut at size - 1 bytes; untouched on
+ * failure. Returns its length. */
+ssize_t procfs__string(pid_t pid, const char *name, char *ret_text, size_t size);
+
 /* Reads a link into ret_text as a string, cut at size - 1 bytes; untouched on failure. Returns its
  * length. */
 ssize_t procfs__readlink(pid_t pid, const char *name, char *ret_text, size_t size);
