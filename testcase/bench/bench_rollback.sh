@@ -5,12 +5,16 @@
 # results/bench-rollback-TIME.csv and prints a table: the median of a round, its 99th percentile
 # beside that, how often it fits into fork() with _exit(), and its share of memcpy of everything.
 # -q: fewer sizes.
+# bench_rollback.sh --publish FILE: draws such a CSV file, docs/plots/rollback-....svg.
 set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd -P)
 root=$(cd "$here/../.." && pwd -P)
 build=${BUILD:-build}
 [[ $build == /* ]] || build=$root/$build
+if [[ ${1:-} == --publish ]]; then
+	exec gnuplot -c "$here/plots_rollback.gp" "$2" "$root/docs/plots/rollback"
+fi
 output=$root/results/bench-rollback-$(date -u +%Y%m%dT%H%M%SZ).csv
 
 commit=$(git -C "$root" rev-parse --short HEAD 2>/dev/null || echo -)
