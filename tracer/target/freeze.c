@@ -55,7 +55,6 @@ int freeze__create(pid_t pid, bool child, struct freeze **ret_freeze)
 	freeze->threads_fd = procfs__open(pid, "task", O_RDONLY | O_DIRECTORY);
 	freeze->pid = pid;
 	freeze->child = child;
-	freeze->awake_ns = TRACEE_AWAKE_NS;
 	*ret_freeze = freeze;
 	return 0;
 }

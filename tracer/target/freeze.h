@@ -18,9 +18,9 @@ struct freeze;
  * will wait for its end. Returns 0 and *ret_freeze, or -ENOMEM. */
 int freeze__create(pid_t pid, bool child, struct freeze **ret_freeze);
 
-/* Sets how long the caller waits awake for each stop before it sleeps. The default is the time that
- * a running thread takes to stop. If the target has a processor of its own, to wait longer pays: to
- * sleep and wake up takes longer still. */
+/* Sets how long the caller waits awake for each stop before it sleeps. The default is 0, for the
+ * thread may need the caller's processor to stop. If the target has a processor of its own, to wait
+ * awake pays: to sleep and wake up takes longer still. */
 void freeze__stay_awake(struct freeze *freeze, uint64_t awake_ns);
 
 /*

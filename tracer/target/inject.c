@@ -74,7 +74,7 @@ static int run(pid_t tid, int request, bool event)
 			return -errno;
 		if (!request)
 			request = PTRACE_CONT; /* it runs already */
-		err = tracee__wait_stop(tid, TRACEE_AWAKE_NS, deadline_ns, &status);
+		err = tracee__wait_stop(tid, 0, deadline_ns, &status);
 		if (err)
 			return err;
 		if (event ? status >> 8 == PTRACE_EVENT_STOP : status == SYSCALL_STOP)

@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -13,61 +14,38 @@
 #include "base/procfs.h"
 #include "target/reason.h"
 
-enum { WAKE_AGAIN_NS = 50000000 }; /* if the alarm came before the wait */
+enum { LOOK_AGAIN_NS = 50000000 }; /* if nothing tells: SIGCHLD is ignored */
 
-#define ALARM (SIGRTMAX - 1) /* valgrind keeps the last one for itself */
-
-/* Interrupts a wait, and does nothing else. */
-static void wake(int signal)
-{
-	(void)signal;
-}
-
-/* Returns 1 and *ret_status; 0 if it has not stopped, or a signal came; or as tracee__wait_stop. */
-static int look(pid_t tid, int flags, int *ret_status)
+/* Returns 1 and *ret_status; 0 if it has not stopped; or as tracee__wait_stop. */
+static int look(pid_t tid, int *ret_status)
 {
 	siginfo_t info = {0};
 
-	if (waitid(P_PID, (id_t)tid, &info, WSTOPPED | __WALL | flags))
-		return errno == EINTR ? 0 : errno == ECHILD ? -ESRCH : -errno;
+	if (waitid(P_PID, (id_t)tid, &info, WSTOPPED | WNOHANG | __WALL))
+		return errno == ECHILD ? -ESRCH : -errno;
 	if (info.si_pid != tid)
 		return 0;
 	*ret_status = info.si_status;
 	return 1;
 }
 
-/* Sleeps until it stops. The alarm is a signal to this thread, which may block all (helper.h). */
+/* Sleeps until it stops: the kernel tells each stop by SIGCHLD. If the caller has that signal
+ * blocked, because it waits for its children, it gets one back. */
 static int sleep_until_stop(pid_t tid, uint64_t deadline_ns, int *ret_status)
 {
-	const struct sigaction action = {.sa_handler = wake};
-	struct sigevent event = {.sigev_notify = SIGEV_THREAD_ID, .sigev_signo = ALARM};
-	const struct itimerspec alarm = {
-		.it_value = {.tv_sec = (time_t)(deadline_ns / 1000000000),
-			     .tv_nsec = (long)(deadline_ns % 1000000000)},
-		.it_interval = {.tv_nsec = WAKE_AGAIN_NS},
-	};
-	struct sigaction before;
-	sigset_t alarms, mask;
-	timer_t timer;
-	int result = 0;
+	const struct timespec longest = {.tv_nsec = LOOK_AGAIN_NS};
+	sigset_t stops, mask;
+	bool has_taken = false;
+	int result;
 
-	event._sigev_un._tid = gettid();
-	if (sigaction(ALARM, &action, &before))
-		return -errno;
-	if (timer_create(CLOCK_MONOTONIC, &event, &timer)) {
-		result = -errno;
-		goto out;
-	}
-	(void)sigemptyset(&alarms);
-	(void)sigaddset(&alarms, ALARM);
-	(void)sigprocmask(SIG_UNBLOCK, &alarms, &mask);
-	(void)timer_settime(timer, TIMER_ABSTIME, &alarm, NULL);
-	while (!result && clock__now_ns() <= deadline_ns)
-		result = look(tid, 0, ret_status);
-	(void)timer_delete(timer);
+	(void)sigemptyset(&stops);
+	(void)sigaddset(&stops, SIGCHLD);
+	(void)sigprocmask(SIG_BLOCK, &stops, &mask);
+	while (!(result = look(tid, ret_status)) && clock__now_ns() < deadline_ns)
+		has_taken |= sigtimedwait(&stops, NULL, &longest) == SIGCHLD;
+	if (has_taken && sigismember(&mask, SIGCHLD))
+		(void)raise(SIGCHLD);
 	(void)sigprocmask(SIG_SETMASK, &mask, NULL);
-out:
-	(void)sigaction(ALARM, &before, NULL);
 	return result ? result : -REASON_NOT_STOPPED;
 }
 
@@ -79,7 +57,7 @@ int tracee__wait_stop(pid_t tid, uint64_t awake_ns, uint64_t deadline_ns, int *r
 	int result;
 
 	do {
-		result = look(tid, WNOHANG, ret_status);
+		result = look(tid, ret_status);
 	} while (!result && clock__now_ns() < sleep_ns);
 	if (!result && clock__now_ns() >= deadline_ns)
 		return -REASON_NOT_STOPPED;

@@ -8,8 +8,6 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-enum { TRACEE_AWAKE_NS = 10000 }; /* a running thread stops sooner */
-
 /* Waits for a stop of tid, for awake_ns without sleep, then until clock__now_ns() is deadline_ns.
  * Does not reap a thread that has ended. *ret_status: waitid's si_status, which is
  * signal | event << 8. Returns 0, -ESRCH, -REASON_NOT_STOPPED at the deadline, or -errno. */
