@@ -86,6 +86,17 @@ expect_polls()
 		"^slab $(printf '%#x' $((buffer + 4096))) present $crc\$"
 }
 
+# To replace a table, the kernel waits for all programs that may use the old one.
+@test 'checkpoints of few and of all pages in turns replace no table' {
+	trace -v -e page --pages-per-poll 1024 "$E2E/steps" bytes=12582912 save poke=1 save \
+		scramble save poke=1 save scramble save
+	expect_status 0
+	expect_each status ok
+	awk '/ the table .* gets [0-9]+ places$/ { if (taken) { print; bad = 1 } else seen++ }
+		/ checkpoint 1: / { taken = 1 }
+		END { exit bad || !seen || !taken }' "$err"
+}
+
 # ---- what the engine needs ----
 
 @test 'a machine without libbcc: one line names the package' {

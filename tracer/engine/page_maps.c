@@ -107,27 +107,47 @@ static int replace(struct table *table, enum table_name name, uint64_t places)
 	table->inner_fd = fd;
 	table->values = values;
 	table->places = places;
+	log__debug("page engine: the table %s gets %lu places", table_kinds[name].name,
+		   (unsigned long)places);
 out:
 	if (err)
 		close(fd);
 	return err;
 }
 
-/* Is the table too small for that, or far too large? */
-static bool is_unfit(const struct table *table, uint64_t needed)
+/* Is the table far too large for that? */
+static bool is_loose(const struct table *table, uint64_t needed)
 {
-	return needed > table->places || table->places > 4 * needed + 4UL * SPARE_PLACES;
+	return table->places > 4 * needed + 4UL * SPARE_PLACES;
 }
 
-static int fit(struct page_maps *maps, enum table_name name, uint64_t needed)
+static int resize(struct page_maps *maps, enum table_name name, uint64_t needed)
 {
-	struct table *table = &maps->tables[name];
-
-	if (!is_unfit(table, needed))
-		return 0;
 	if (needed > UINT32_MAX / 2)
 		return -REASON_SLAB_LIMIT;
-	return replace(table, name, needed + needed / 4 + SPARE_PLACES);
+	return replace(&maps->tables[name], name, needed + needed / 4 + SPARE_PLACES);
+}
+
+/* A walk of few pages keeps the tables of a long one. To replace a table, the kernel waits for all
+ * programs that may use the old one, 5 to 20 ms. */
+static int fit(struct page_maps *maps, enum table_name name, uint64_t needed)
+{
+	return needed > maps->tables[name].places ? resize(maps, name, needed) : 0;
+}
+
+/* Makes the tables of walks smaller for a snapshot of so many pages. */
+static int shrink_walk(struct page_maps *maps, uint64_t pages)
+{
+	static const enum table_name names[] = {AREAS, CODES};
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++) {
+		int err = is_loose(&maps->tables[names[i]], pages) ? resize(maps, names[i], pages)
+								   : 0;
+
+		if (err)
+			return err;
+	}
+	return 0;
 }
 
 /* ---- opening ---- */
@@ -267,6 +287,12 @@ static bool has_memory_for(uint64_t pages)
 	       places_for(pages) * SLAB_BYTES + RESERVE_BYTES < procfs__available_memory();
 }
 
+/* Are the places for data too few, or far too many? */
+static bool is_unfit(const struct table *data, uint64_t pages)
+{
+	return pages > data->places || is_loose(data, pages);
+}
+
 static int replace_data(struct page_maps *maps, uint64_t pages)
 {
 	if (pages > UINT32_MAX / 4)
@@ -286,6 +312,9 @@ int page_maps__reserve(struct page_maps *maps, const struct intervals *pages)
 		if (err)
 			return err;
 		intervals__clear(&maps->saved);
+		err = shrink_walk(maps, count);
+		if (err)
+			return err;
 	} else {
 		err = intervals__subtract(&maps->saved, pages, &gone);
 		if (err)
