@@ -1432,6 +1432,13 @@ start_lines()
 	done
 }
 
+@test 'increments: memory that would be one mapping is resized and moved as one' {
+	touch finish
+	env -u CKPT_FILE "$WORK" resize
+	rm finish
+	scene -o CKPT_INCREMENTAL=1 "$WORK" resize
+}
+
 @test 'a handler on a stack of its own that is too small' {
 	start 'altstack 9'
 	wait_for 'the handler' test -L alive

@@ -48,6 +48,7 @@ rm -f finish
 scene 'increments, threads' -o CKPT_INCREMENTAL=1 "$work" threads
 scene 'a child writes' -o CKPT_FORK=1 "$work" threads
 RESTART_OPTIONS=--same-pid scene 'the same pid' "$work" threads
+scene 'increments, memory that is resized' -o CKPT_INCREMENTAL=1 "$work" resize
 play 'increments of all changes' "$here/changes.sh" changes 2
 play 'increments of scattered changes' "$here/changes.sh" scattered 20
 echo "1..$((number - 1))"

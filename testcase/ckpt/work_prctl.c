@@ -75,12 +75,14 @@ static void settle(void)
 	volatile int is_set = 0;
 	pthread_t id;
 
+	must(prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0) == 0);
 	must(prctl(PR_MCE_KILL, PR_MCE_KILL_SET, PR_MCE_KILL_EARLY, 0, 0) == 0);
 	must(pthread_create(&id, NULL, be_killed_late, (void *)&is_set) == 0);
 	while (!is_set)
 		(void)usleep(1000);
 	say("ready");
 	wait_for_finish();
+	check(prctl(PR_GET_KEEPCAPS, 0, 0, 0, 0) == 1);
 	check(prctl(PR_MCE_KILL_GET, 0, 0, 0, 0) == PR_MCE_KILL_EARLY);
 	check(!merges || prctl(GET_MEMORY_MERGE, 0, 0, 0, 0) == 1);
 	check(!is_mergeable || has_flag(mergeable, " mg"));

@@ -3,6 +3,7 @@
  * shuffle SEED: all that a program can do to anonymous memory, at random, while it takes increments
  * of itself. What each page must hold is known. How many calls failed, which the kernel refuses
  * some, is said on stderr: without libckpt it must be the same.
+ * resize: mremap(2) of memory that is partly older than an increment.
  */
 #include "work.h"
 
@@ -10,6 +11,8 @@
 #include <sys/mman.h>
 
 enum { PAGES = 64, MOST = 8, STEPS = 400, BETWEEN_IMAGES = 23 };
+
+static const int both = PROT_READ | PROT_WRITE, anew = MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED;
 
 struct page {
 	int value; /* of all its bytes; -1: not mapped */
@@ -39,10 +42,7 @@ static void set(int first, int count, int value, int protection)
 
 static void map_anew(int first, int count)
 {
-	const int both = PROT_READ | PROT_WRITE;
-
-	must(mmap(at(first), (size_t)count * PAGE, both, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED,
-		  -1, 0) == at(first));
+	must(mmap(at(first), (size_t)count * PAGE, both, anew, -1, 0) == at(first));
 	set(first, count, 0, both);
 }
 
@@ -163,7 +163,70 @@ static void shuffle(void)
 	check_pages();
 }
 
+/* ---- memory that is one mapping without libckpt ---- */
+
+enum { OLD = 11, MIDDLE = 3, NEW = 23 };
+
+/* Pages of 1 with some of 2 in the middle, which are new since the image. Nothing is behind them. */
+static unsigned char *make_mixed(void)
+{
+	unsigned char *memory =
+		mmap(NULL, (3 * NEW + 1) * PAGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	must(memory != MAP_FAILED);
+	memory += PAGE;
+	must(mmap(memory, OLD * PAGE, both, anew, -1, 0) == memory);
+	memset(memory, 1, OLD * PAGE);
+	if (getenv("CKPT_FILE"))
+		must(raise(SIGUSR2) == 0);
+	must(munmap(memory + OLD * PAGE, (3 * NEW - OLD) * PAGE) == 0);
+	must(mmap(memory + MIDDLE * PAGE, PAGE, both, anew, -1, 0) != MAP_FAILED);
+	must(mmap(memory + (MIDDLE + 2) * PAGE, PAGE, both, anew, -1, 0) != MAP_FAILED);
+	memset(memory + MIDDLE * PAGE, 2, PAGE);
+	return memory;
+}
+
+static void check_mixed(const unsigned char *memory, int count)
+{
+	must(memory != MAP_FAILED);
+	for (int i = 0; i < count; i++) {
+		const unsigned char value = i == MIDDLE ? 2 : i == MIDDLE + 2 || i >= OLD ? 0 : 1;
+
+		for (size_t k = 0; k < PAGE; k++)
+			check(memory[(size_t)i * PAGE + k] == value);
+	}
+}
+
+static void resize(void)
+{
+	unsigned char *memory = make_mixed(), *place;
+
+	check(mremap(memory, OLD * PAGE, NEW * PAGE, 0) == memory);
+	check_mixed(memory, NEW);
+	memory = make_mixed();
+	must(mmap(memory + OLD * PAGE, PAGE, both, anew, -1, 0) != MAP_FAILED);
+	memory[OLD * PAGE] = 3;
+	check(mremap(memory, OLD * PAGE, NEW * PAGE, 0) == MAP_FAILED && errno == ENOMEM);
+	place = mremap(memory, OLD * PAGE - 23, NEW * PAGE - 23, MREMAP_MAYMOVE);
+	check(place != memory && memory[OLD * PAGE] == 3 && msync(memory, PAGE, MS_ASYNC) < 0);
+	check_mixed(place, NEW);
+	memset(place, 4, NEW * PAGE);
+	for (int count = MIDDLE + 1; count <= NEW; count += NEW - MIDDLE - 1) {
+		memory = make_mixed();
+		place = memory + NEW * PAGE;
+		must(mmap(place, 2 * PAGE, both, anew, -1, 0) == place);
+		check(mremap(memory, OLD * PAGE, (size_t)count * PAGE,
+			     MREMAP_MAYMOVE | MREMAP_FIXED, place) == place);
+		check_mixed(place, count);
+		check(msync(memory + (OLD - 1) * PAGE, PAGE, MS_ASYNC) < 0);
+	}
+	say("ready");
+	wait_for_finish();
+	check_mixed(place, NEW);
+}
+
 const struct work_scene work_shuffle[] = {
+	{"resize", resize},
 	{"shuffle", shuffle},
 	{NULL, NULL},
 };

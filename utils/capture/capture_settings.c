@@ -25,8 +25,8 @@ enum {
 static const struct {
 	int get, argument;
 } of_thread[CAPTURE_SETTINGS] = {
-	{PR_MCE_KILL_GET, 0},         {GET_IO_FLUSHER, 0},          {PR_GET_SPECULATION_CTRL, 0},
-	{PR_GET_SPECULATION_CTRL, 1}, {PR_GET_SPECULATION_CTRL, 2},
+	{PR_GET_KEEPCAPS, 0},         {PR_MCE_KILL_GET, 0},         {GET_IO_FLUSHER, 0},
+	{PR_GET_SPECULATION_CTRL, 0}, {PR_GET_SPECULATION_CTRL, 1}, {PR_GET_SPECULATION_CTRL, 2},
 };
 
 static int ask(int option, int argument)
@@ -56,6 +56,9 @@ static bool find_setting(size_t i, int told, struct image_setting *ret)
 	if (told < 0)
 		return false;
 	switch (of_thread[i].get) {
+	case PR_GET_KEEPCAPS:
+		*ret = (struct image_setting){.option = IMAGE_SET_KEEPCAPS, .values = {1}};
+		return told == 1;
 	case PR_MCE_KILL_GET:
 		*ret = (struct image_setting){.option = IMAGE_SET_MCE_KILL,
 					      .values = {PR_MCE_KILL_SET, (uint64_t)told}};

@@ -223,6 +223,7 @@ _Static_assert(sizeof(struct image_scheduling) == 160, "part of the format");
 
 /* Options of prctl(2). Not all headers have the newer ones. */
 enum image_setting_option {
+	IMAGE_SET_KEEPCAPS = 8,           /* PR_SET_KEEPCAPS */
 	IMAGE_SET_MCE_KILL = 33,          /* PR_MCE_KILL */
 	IMAGE_SET_SPECULATION = 53,       /* PR_SET_SPECULATION_CTRL */
 	IMAGE_SET_IO_FLUSHER = 57,        /* PR_SET_IO_FLUSHER, Linux 5.6 */

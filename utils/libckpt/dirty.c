@@ -376,12 +376,18 @@ void dirty__open(struct dirty *dirty)
 		dirty__forget(dirty);
 	}
 	dirty->owner = getpid();
+	dirty->has_watched = true;
 	open_tracking(&dirty->tracking);
 }
 
 bool dirty__stop_watching(struct dirty *dirty)
 {
 	return dirty->owner == getpid() && write_tracking__let_go(&dirty->tracking);
+}
+
+bool dirty__has_watched(const struct dirty *dirty)
+{
+	return dirty->has_watched;
 }
 
 static int arm_all(const struct dirty *dirty, const struct pagemap *pagemap,

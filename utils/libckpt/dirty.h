@@ -18,6 +18,7 @@
 struct dirty {
 	struct write_tracking tracking;
 	pid_t owner;           /* the process that is tracked; 0: none */
+	bool has_watched;      /* ever */
 	struct page_sums old;  /* of the last image */
 	struct page_sums next; /* of the image that is being written */
 };
@@ -29,6 +30,10 @@ void dirty__open(struct dirty *dirty);
 /* Lets the kernel forget which pages were written, until the next image: to watch memory keeps
  * mappings apart that were one. Returns whether they were. */
 bool dirty__stop_watching(struct dirty *dirty);
+
+/* Was write tracking ever started, in this process, the one that it was forked from, or the one that
+ * it was before a restart? */
+bool dirty__has_watched(const struct dirty *dirty);
 
 /* Forgets everything, in a process that was brought back: its kernel knows nothing of it. */
 void dirty__forget(struct dirty *dirty);

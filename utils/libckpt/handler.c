@@ -281,3 +281,8 @@ bool handler__stop_watching(void)
 {
 	return dirty__stop_watching(&self.checkpoint.dirty);
 }
+
+bool handler__has_watched(void)
+{
+	return dirty__has_watched(&self.checkpoint.dirty);
+}

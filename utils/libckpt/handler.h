@@ -36,4 +36,7 @@ void handler__lock_in(void);
  * anything. */
 bool handler__stop_watching(void);
 
+/* Has the memory ever been watched? Its mappings may then be apart for ever. */
+bool handler__has_watched(void);
+
 #endif

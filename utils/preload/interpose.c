@@ -21,6 +21,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "base/page.h"
 #include "base/raw_syscall.h"
 #include "capture/capture_advice.h"
 #include "capture/capture_attributes.h"
@@ -28,6 +29,7 @@
 #include "libckpt/handler.h"
 #include "libckpt/stderr_line.h"
 #include "preload/next.h"
+#include "preload/remap.h"
 
 static struct {
 	int number; /* of our signal; 0: nothing is done here */
@@ -379,15 +381,19 @@ static uint64_t block(int how, uint64_t mask)
 
 /* A move of several mappings (Linux 6.17) fails at the first that is watched, and those before it
  * have been moved. So none is watched then, and there is no image until it is done. */
-static void *move_unwatched(void *address, size_t bytes, size_t new_bytes, int flags, void *to)
+static void *remap_unwatched(void *address, size_t bytes, size_t new_bytes, int flags, void *to)
 {
 	const uint64_t old = block(SIG_BLOCK, 1ULL << (self.number - 1));
 	long result;
 
 	(void)handler__stop_watching();
-	result = syscall(SYS_mremap, address, bytes, new_bytes, flags, to);
+	result = raw_syscall__call6(SYS_mremap, (uint64_t)address, bytes, new_bytes,
+				    (uint64_t)flags, (uint64_t)to, 0);
+	if (result == -EFAULT && handler__has_watched())
+		result = remap__by_hand((uint64_t)address, page__round_up(bytes),
+					page__round_up(new_bytes), flags, (uint64_t)to);
 	(void)block(SIG_SETMASK, old);
-	return (void *)result; /* NOLINT */
+	return (void *)next__result(result); /* NOLINT */
 }
 
 /* The kernel merges no mapping that is watched with one that is not, and resizes no two at once. */
@@ -401,16 +407,11 @@ EXPORTED void *mremap(void *address, size_t bytes, size_t new_bytes, int flags, 
 		to = va_arg(arguments, void *);
 	va_end(arguments);
 	if (self.number && (flags & MREMAP_FIXED))
-		return move_unwatched(address, bytes, new_bytes, flags, to);
+		return remap_unwatched(address, bytes, new_bytes, flags, to);
 	result = (void *)syscall(SYS_mremap, address, bytes, new_bytes, flags, to); /* NOLINT */
-	if (result == MAP_FAILED && (errno == EFAULT || errno == EINVAL)) {
-		const int kept = errno;
-
-		if (self.number && handler__stop_watching())
-			return (void *)syscall(SYS_mremap, address, bytes, new_bytes, /* NOLINT */
-					       flags, to);
-		errno = kept;
-	}
+	if (result == MAP_FAILED && (errno == EFAULT || errno == EINVAL) && self.number &&
+	    handler__has_watched())
+		return remap_unwatched(address, bytes, new_bytes, flags, to);
 	return result;
 }
 
