@@ -147,10 +147,15 @@ int control__open(const char *folder, struct control **ret_control)
 		goto out;
 	}
 	err = lock_folder(control);
-	for (int kind = 0; kind < OPERATION_KINDS && !err; kind++) {
+	if (err)
+		goto out;
+	for (int kind = 0; kind < OPERATION_KINDS; kind++) {
 		err = remove_stale(control, requests[kind]);
-		if (!err)
-			err = remove_stale(control, completions[kind]);
+		if (err)
+			goto out;
+		err = remove_stale(control, completions[kind]);
+		if (err)
+			goto out;
 	}
 out:
 	if (err) {

@@ -171,16 +171,25 @@ int remake__mappings(struct inject *inject, struct memory *memory,
 
 	if (change->heap_end < change->heap_end_now)
 		err = move_heap(inject, change->heap_end);
-	for (size_t i = 0; i < change->unmap.count && !err; i++) {
+	if (err)
+		return err;
+	for (size_t i = 0; i < change->unmap.count; i++) {
 		const struct interval *range = &change->unmap.items[i];
 
 		err = call(inject, NULL, SYS_munmap, range->start, range->end - range->start, 0, 0,
 			   0);
+		if (err)
+			return err;
 	}
-	if (!err && change->heap_end > change->heap_end_now)
+	if (change->heap_end > change->heap_end_now)
 		err = move_heap(inject, change->heap_end);
-	for (size_t i = 0; i < change->map.count && !err; i++)
+	if (err)
+		return err;
+	for (size_t i = 0; i < change->map.count; i++) {
 		err = map(inject, memory, &change->map.items[i]);
+		if (err)
+			return err;
+	}
 	for (size_t i = 0; i < change->protect.count && !err; i++) {
 		const struct layout_part *part = &change->protect.items[i];
 

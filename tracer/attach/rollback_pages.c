@@ -120,10 +120,14 @@ int rollback_pages__add(struct rollback_pages *p, const struct intervals *ranges
 	struct intervals guards = {0};
 	int err = intervals__intersect(&p->to->guards, ranges, &guards);
 
-	if (!err)
-		err = intervals__unite(&p->guard, &guards);
+	if (err)
+		goto out;
+	err = intervals__unite(&p->guard, &guards);
+	if (err)
+		goto out;
 	for (size_t i = 0; i < ranges->count && !err; i++)
 		err = add_saved(p, &ranges->items[i]);
+out:
 	intervals__clear(&guards);
 	return err;
 }
@@ -165,10 +169,15 @@ static int list_pages(struct rollback_pages *p, const struct intervals *fresh)
 {
 	int err = find_pages(p, fresh);
 
-	if (!err)
-		err = find_guards(p, fresh);
+	if (err)
+		return err;
+	err = find_guards(p, fresh);
+	if (err)
+		return err;
 	for (size_t i = 0; i < p->write.count && !err; i++)
 		err = add_saved(p, &p->write.items[i]);
+	if (err)
+		return err;
 	for (size_t i = 0; i < p->clear.count && !err; i++)
 		err = add_cleared(p, &p->clear.items[i]);
 	return err;

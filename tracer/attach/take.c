@@ -31,9 +31,10 @@ static int save_threads(struct attach *attach, struct checkpoint *checkpoint)
 	for (size_t i = 0; i < checkpoint->threads.count && !err; i++)
 		err = registers__read(checkpoint->threads.items[i].tid, attach->mem_fd,
 				      &checkpoint->registers[i]);
-	if (!err)
-		freeze__keep_registers(attach->freeze);
-	return err;
+	if (err)
+		return err;
+	freeze__keep_registers(attach->freeze);
+	return 0;
 }
 
 static int remove_all(struct page_tree *tree, const struct intervals *ranges)
@@ -186,8 +187,10 @@ int attach__checkpoint(struct attach *attach, const char *name, struct attach_re
 		checkpoints__next_name(&attach->list, checkpoint->name);
 	reserve(attach);
 	err = attach_state__stop(attach, false);
-	if (!err)
-		err = attach_state__take(attach, checkpoint, &pages);
+	if (err)
+		goto out;
+	err = attach_state__take(attach, checkpoint, &pages);
+out:
 	freeze__release(attach->freeze);
 	stop_ns = clock__now_ns() - freeze__since_ns(attach->freeze);
 	page_store__trim(&attach->store);

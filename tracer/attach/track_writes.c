@@ -208,8 +208,11 @@ static int ask_list(const struct attach *attach, struct changes_limits *ret_limi
 	/* what the process has of its own in mappings of files, it had at base, or it is listed */
 	ret_limits->files = &attach->base->ranges.files;
 	err = intervals__copy(&attach->base->own, &ret_limits->own);
-	if (!err)
-		err = intervals__copy(&attach->hot, &ret_limits->written);
+	if (err)
+		return err;
+	err = intervals__copy(&attach->hot, &ret_limits->written);
+	if (err)
+		return err;
 	for (size_t i = 0; i < count && !err; i++)
 		err = add_listed(attach, attach->pages[i], ret_limits);
 	return err;
@@ -226,8 +229,10 @@ static int add_old_guards(struct attach *attach, const struct intervals *quiet)
 		return 0;
 	err = quiet ? intervals__intersect(&attach->base->guards, quiet, &old)
 		    : intervals__copy(&attach->base->guards, &old);
-	if (!err)
-		err = intervals__unite(&attach->changes.guards, &old);
+	if (err)
+		goto out;
+	err = intervals__unite(&attach->changes.guards, &old);
+out:
 	intervals__clear(&old);
 	return err;
 }

@@ -144,12 +144,16 @@ static int list_mappings(struct comparing *c)
 			continue;
 		err = add_mapping(c, c->to, mapping, is_new ? DIFF_NEW : DIFF_SAME);
 	}
+	if (err)
+		return err;
 	for (size_t i = 0; i < before->count && !err; i++)
 		if (layout__is_saved(&before->items[i]) && !overlaps(after, &before->items[i]))
 			err = add_mapping(c, c->from, &before->items[i], DIFF_GONE);
-	if (!err && diff->mapping_count)
+	if (err)
+		return err;
+	if (diff->mapping_count)
 		qsort(diff->mappings, diff->mapping_count, sizeof(*diff->mappings), compare_starts);
-	return err;
+	return 0;
 }
 
 /* ---- cells ---- */

@@ -105,25 +105,25 @@ static int choose(struct dirty_pages *dirty, pid_t pid, uint64_t pages)
 	const bool any = dirty->wish == DIRTY_AUTO;
 	int err = -EOPNOTSUPP;
 
-	if (dirty->wish != DIRTY_SOFT) {
+	if (dirty->wish != DIRTY_SOFT)
 		err = watch_protected(dirty, pid);
-		if (err && err != -EOPNOTSUPP)
-			return err;
-	}
-	if (!err)
-		dirty->way = DIRTY_SCAN;
-	if (!err && (dirty->wish == DIRTY_FAULTS || (any && pages >= LISTED_PAGES))) {
-		err = watch_faults(dirty, pid);
-		if (!err)
-			dirty->way = DIRTY_FAULTS;
-		return any ? 0 : err;
-	}
-	if (err && (any || dirty->wish == DIRTY_SOFT)) {
+	if (err == -EOPNOTSUPP && (any || dirty->wish == DIRTY_SOFT)) {
 		err = watch_soft_dirty(dirty, pid);
-		if (!err)
-			dirty->way = DIRTY_SOFT;
+		if (err)
+			return err;
+		dirty->way = DIRTY_SOFT;
+		return 0;
 	}
-	return err;
+	if (err)
+		return err;
+	dirty->way = DIRTY_SCAN;
+	if (dirty->wish == DIRTY_FAULTS || (any && pages >= LISTED_PAGES)) {
+		err = watch_faults(dirty, pid);
+		if (err)
+			return any ? 0 : err;
+		dirty->way = DIRTY_FAULTS;
+	}
+	return 0;
 }
 
 void dirty_pages__choose(struct dirty_pages *dirty, struct target *target, uint64_t pages)
@@ -520,8 +520,10 @@ int dirty_pages__ask_nobody(struct dirty_pages *dirty, struct memory *memory,
 	for (size_t i = 0; i < saved->count && !err; i++)
 		err = memory__data_pages(memory, saved->items[i].start, saved->items[i].end,
 					 &dirty->written);
-	if (!err)
-		err = intervals__subtract(known, &dirty->written, &dirty->missing);
+	if (err)
+		goto out;
+	err = intervals__subtract(known, &dirty->written, &dirty->missing);
+out:
 	if (err)
 		clear_answer(dirty);
 	return err;

@@ -94,18 +94,20 @@ static int add_page(struct paged_engine *paged, uint64_t address, uint32_t *ret_
 
 int paged_list__add_pages(struct paged_engine *paged, const struct intervals *pages)
 {
-	int err = 0;
-
-	for (size_t i = 0; i < pages->count && !err; i++)
-		for (uint64_t page = pages->items[i].start; page < pages->items[i].end && !err;
+	for (size_t i = 0; i < pages->count; i++)
+		for (uint64_t page = pages->items[i].start; page < pages->items[i].end;
 		     page += SLAB_BYTES) {
 			uint32_t index;
+			int err = add_page(paged, page, &index);
 
-			err = add_page(paged, page, &index);
-			if (!err && paged->narrow)
+			if (err)
+				return err;
+			if (paged->narrow)
 				err = paged_list__put(paged, index);
+			if (err)
+				return err;
 		}
-	return err;
+	return 0;
 }
 
 /* Lists a page that may differ, if the snapshot has it. */

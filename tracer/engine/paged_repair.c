@@ -46,8 +46,9 @@ static int flag_page(struct paged_engine *paged, uint32_t index)
 	}
 	if (!listed) {
 		err = paged_list__make_due(paged, index);
-		if (!err)
-			err = paged_list__put(paged, index);
+		if (err)
+			return err;
+		err = paged_list__put(paged, index);
 		if (err)
 			return err;
 	}
@@ -149,8 +150,10 @@ static int find_open(struct paged_engine *paged, const struct target *target,
 		if (is_sure || slab->flags & (SLAB_DIRTY | SLAB_FAILED))
 			err = intervals__add(&seen, slab->address, slab->address + SLAB_BYTES);
 	}
-	if (!err)
-		err = intervals__subtract(pages, &seen, ret);
+	if (err)
+		goto out;
+	err = intervals__subtract(pages, &seen, ret);
+out:
 	intervals__clear(&seen);
 	return err;
 }

@@ -121,18 +121,20 @@ uint64_t snapshot__chunk_count(const struct snapshot *snapshot)
 static int sort(const struct snapshot *snapshot, const struct intervals *wanted,
 		struct intervals *ret_small, struct intervals *ret_large)
 {
-	int err = 0;
-
-	for (size_t i = 0; i < wanted->count && !err; i++) {
+	for (size_t i = 0; i < wanted->count; i++) {
 		uint64_t start = wanted->items[i].start, end = wanted->items[i].end;
 		uint64_t page = page__round_up(start);
 		bool has_pages = end - start >= snapshot->slab_threshold && page < end;
+		int err = intervals__add(ret_small, start, has_pages ? page : end);
 
-		err = intervals__add(ret_small, start, has_pages ? page : end);
-		if (!err && has_pages)
+		if (err)
+			return err;
+		if (has_pages)
 			err = intervals__add(ret_large, page, end);
+		if (err)
+			return err;
 	}
-	return err;
+	return 0;
 }
 
 static int place(struct snapshot *snapshot, const struct intervals *wanted,

@@ -75,13 +75,20 @@ static int remember_ranges(struct snapshot_image *s, const struct target *target
 	struct intervals ranges = {0};
 	int err = snapshot__ranges(snapshot, true, &ranges);
 
-	for (size_t i = 0; i < ranges.count && !err; i++) {
+	if (err)
+		goto out;
+	for (size_t i = 0; i < ranges.count; i++) {
 		uint64_t start = ranges.items[i].start, end = ranges.items[i].end;
 
 		err = intervals__add(&s->ranges, page__start(start), page__round_up(end));
-		if (!err && start % PAGE_BYTES)
+		if (err)
+			goto out;
+		if (start % PAGE_BYTES)
 			err = remember_head(s, start, target->memory);
+		if (err)
+			goto out;
 	}
+out:
 	intervals__clear(&ranges);
 	return err;
 }
@@ -174,8 +181,10 @@ static int find_ranges(const struct snapshot_image *s, const struct snapshot *sn
 	for (size_t i = 0; i < ranges.count && !err; i++)
 		err = intervals__add(&now, page__start(ranges.items[i].start),
 				     page__round_up(ranges.items[i].end));
-	if (!err)
-		err = intervals__intersect(&s->ranges, &now, ret);
+	if (err)
+		goto out;
+	err = intervals__intersect(&s->ranges, &now, ret);
+out:
 	intervals__clear(&ranges);
 	intervals__clear(&now);
 	return err;

@@ -217,7 +217,9 @@ static int add_mapping(const struct mapping *mapping, const struct intervals *tr
 	for (size_t i = 0; i < held.count && !err; i++) /* a full store may end inside a page */
 		err = intervals__add(wanted, page__start(held.items[i].start),
 				     page__round_up(held.items[i].end));
-	if (!err && reserved)
+	if (err)
+		goto out;
+	if (reserved)
 		err = intervals__add(reserved, mapping->start, mapping->end);
 out:
 	intervals__clear(&own);

@@ -136,12 +136,14 @@ int dump__write(FILE *out, const struct image_chain *chain, uint64_t address, ui
 		(void)fprintf(out, "%012" PRIx64 "\n", dump.end);
 	for (size_t i = 0; i < chain->count && !err; i++)
 		err = check(chain->images[i], address, address + bytes, message);
-	if (!err && missing) {
+	if (err)
+		return err;
+	if (missing) {
 		(void)snprintf(message, IMAGE_MESSAGE_BYTES,
 			       "%s: what is at 0x%" PRIx64 " could not be read when the image was "
 			       "written; it is shown as zeros",
 			       chain->images[0]->path, missing);
 		return -ENODATA;
 	}
-	return err;
+	return 0;
 }
