@@ -184,8 +184,8 @@ __noinline __u64 walk_chunks(__u64 start, __u64 end, enum chunk_action action)
 
 /* ---- copying ---- */
 
-/* The callbacks count in state.operation, not in a context on the stack: if the verifier knows
- * that an index starts at 0, it follows the loop value by value. */
+/* The callbacks count in state.operation, not in a context on the stack. If the verifier knows that
+ * an index starts at 0, it follows the loop value by value. */
 
 static struct failed_page *slot_of(__u64 suspect)
 {

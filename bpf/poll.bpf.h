@@ -236,9 +236,9 @@ static bool may_be_pinned(void)
 	       (bpf_core_field_exists(task->io_uring) && BPF_CORE_READ(task, io_uring));
 }
 
-/* Notices pages that are pinned, and changes of mappings that no hook sees: by a process that
- * shares the memory (CLONE_VM), by 32-bit system calls, by the kernel itself. If other threads run
- * while user space prepares, the poll that copies looks again. */
+/* Notices pages that are pinned, and changes of mappings that no hook sees. Such changes come from
+ * a process that shares the memory (CLONE_VM), from 32-bit system calls, or from the kernel itself.
+ * If other threads run while user space prepares, the poll that copies looks again. */
 static void look_for_changes(void)
 {
 	__u64 version = mappings_version();

@@ -61,9 +61,9 @@
  * takes no loop of 2048: it remembers 8192 jumps, and a page has several. */
 #define PAGE_BATCH 1024
 
-/* Entries of the list of faults (bpf/faults.bpf.h): 64 MiB of pages. Entry number N is at index
- * N modulo FAULT_PAGES. It is the page's address, and in the low bits the lap that it belongs to:
- * 1 at first, so that an entry that nobody has written yet is of no lap. */
+/* Entries of the list of faults (bpf/faults.bpf.h): 64 MiB of pages. Entry number N is at index N
+ * modulo FAULT_PAGES. It has the page's address, and in the low bits its lap. Laps begin with 1, so
+ * an entry that nobody has written yet is of no lap. */
 #define FAULT_PAGES                  16384
 #define FAULT_LAP(number)            (((number) / FAULT_PAGES + 1) & (SLAB_BYTES - 1))
 #define FAULT_ENTRY(address, number) (((address) & ~(__u64)(SLAB_BYTES - 1)) | FAULT_LAP(number))
@@ -107,8 +107,8 @@ struct chunk {
 };
 _Static_assert(sizeof(struct chunk) == 264, "struct chunk crosses the border");
 
-/* A chunk that user space must write, where the kernel forbids BPF to do it; or a chunk as it was
- * before a checkpoint, with its enum chunk_state in the low byte of the address. */
+/* A chunk that user space must write, where the kernel forbids BPF to do it. Or a chunk as it was
+ * before a checkpoint; the low byte of its address is its enum chunk_state. */
 struct difference {
 	__u64 address;
 	__u8 bytes[CHUNK_BYTES];

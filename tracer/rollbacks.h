@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * Checkpoints of the whole process, and rollbacks, of the target of a traced run: those that the
- * target asks for by files (docs/protocol.md), and those of tracer ctl. The process is attached
- * when the first of them is asked for; before that, nothing here costs anything.
+ * Checkpoints and rollbacks of the whole process in a traced run. The target asks for them by files
+ * (docs/protocol.md), and others by tracer ctl. The process is attached when the first of them is
+ * asked for; before that, nothing here costs anything.
  *
  * Always holds: from then on, attach.h alone tracks what the target writes. The engine compares.
  */
@@ -36,8 +36,8 @@ void rollbacks__init(struct rollbacks *rollbacks, struct snapshot *snapshot, str
  * told on stderr. */
 void rollbacks__exec(struct rollbacks *rollbacks, pid_t pid, const char *path);
 
-/* Carries out and answers the operation of the target: a checkpoint of the whole process, in place
- * of the last such one; and a rollback to it. */
+/* Carries out and answers the operation of the target: a checkpoint of the whole process, which
+ * replaces the last such one, or a rollback to it. */
 void rollbacks__checkpoint(struct rollbacks *rollbacks, const struct operation *operation);
 void rollbacks__rollback(struct rollbacks *rollbacks, const struct operation *operation);
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * The commands of the control socket for a process that is attached: each request is one of them,
- * and is answered with one JSON object (docs/socket.md).
+ * The commands of the control socket for a process that is attached. Each request is one of them.
+ * Its answer is one JSON object (docs/socket.md).
  */
 #ifndef TRACER_ASK_COMMAND_H
 #define TRACER_ASK_COMMAND_H

@@ -27,8 +27,7 @@ struct reply { /* all pointers are borrowed */
 };
 
 /* Does the thread that asked still want the operation? Not if it has given up and asked again
- * meanwhile: it no longer polls for this one, and would take the answer for that of its new
- * request. */
+ * meanwhile: it would take the answer for that of its new request. */
 bool reply__is_wanted(const struct reply *reply);
 
 /* May the operation be answered: is it still wanted, and is the request file right? To be asked
@@ -59,8 +58,8 @@ int reply__begin_rollback(struct reply *reply, struct operation_row *row);
  * checkpoint. */
 void reply__forget(struct reply *reply);
 
-/* Tells a target that it is back in the poll of its checkpoint: creates the completion file of the
- * rollback, owned by uid and gid, and removes that of the checkpoint if it is there. Returns 0, or
+/* Tells a target that it is back in the poll of its checkpoint. Creates the completion file of the
+ * rollback, owned by uid and gid. Removes that of the checkpoint if it is there. Returns 0, or
  * -errno after saying so. */
 int reply__tell_return(struct reply *reply, uid_t uid, gid_t gid);
 

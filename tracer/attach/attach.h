@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * Checkpoints of a running process, taken from outside, and the way back to them: its private
- * memory, its mappings, and the registers of all its threads. The process needs no preparation, and
- * runs at full speed between two operations: nobody traces it then.
+ * Checkpoints of a running process, taken from outside, and the way back to them. They have its
+ * private memory, its mappings, and the registers of all its threads. The process needs no
+ * preparation, and runs at full speed between two operations: nobody traces it then.
  *
  *	attach__open(PID)
  *	attach__checkpoint(NAME)   stops all threads, saves, lets go
  *	attach__rollback(NAME)     back to that instant, as often as wanted
  *	attach__close()            nothing of us remains in the process
  *
- * Always holds: a rollback that fails before it has changed anything leaves the process as it was,
- * and one that fails later leaves it stopped (-REASON_HALF_DONE). If the caller is killed while it
+ * Always holds: a rollback that fails before it has changed anything leaves the process as it was.
+ * One that fails later leaves it stopped (-REASON_HALF_DONE). If the caller is killed while it
  * changes the process, the process is killed too: it never runs half restored. If the caller is
  * killed at any other instant, the process goes on as if it had never been attached.
  *

@@ -23,9 +23,9 @@ struct file_sources { /* zero-initialised: empty */
 };
 
 /*
- * Opens the file of a mapping of process pid, unless it is open: by its name, if that is still the
- * same file, or else through the mapping, if that is still there.
- * Returns 0; -ESTALE if neither is; -ENOMEM; or another -errno.
+ * Opens the file of a mapping of process pid, unless it is open. It uses the name, if that is still
+ * the same file, or else the mapping, if that is still there. Returns 0; -ESTALE if neither is;
+ * -ENOMEM; or another -errno.
  */
 int file_sources__open(struct file_sources *sources, pid_t pid, const struct mapping *mapping);
 

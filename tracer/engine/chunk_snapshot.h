@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
  * The snapshot of the chunk engine as user space sees it: the chunk stores (chunk_stores.h), and a
- * flat copy of them, made when user space itself must restore or show the bytes:
+ * flat copy of them. The copy is made when user space itself must restore or show the bytes:
  *
  *	ranges:  [0x1000,0x1800)            [0x7f00,0x8000)
  *	bytes:   |256|256|256|256|256|256|256|256|256|

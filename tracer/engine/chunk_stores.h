@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * The chunk stores (chunk.bpf.h drawn there) from user space: single chunks by address, and new
- * stores when the old ones are full. Each new one is as large as all before it together, so what is
- * allocated is at most twice what is used, and a chunk is found in a few lookups.
+ * The chunk stores (bpf/chunk.bpf.h draws them) from user space: single chunks by address, and new
+ * stores when the old ones are full. Each new one is as large as all before it together. So at most
+ * half of the places are empty, and a chunk is found in a few lookups.
  */
 #ifndef TRACER_ENGINE_CHUNK_STORES_H
 #define TRACER_ENGINE_CHUNK_STORES_H

@@ -8,9 +8,9 @@
  *	missing:             |m|                              known to the snapshot, without data
  *
  * Always holds: a page is left out only if the kernel says that it is there, armed, and not written
- * since. So a page that was given back, replaced, or never armed is in an answer. What is left out
- * is as it was when it was last armed; the caller arms pages when they equal the snapshot, or
- * before they are saved.
+ * since. So a page that was given back, replaced, or never armed is in an answer. A page that is
+ * left out is as it was when it was last armed. The caller arms pages when they equal the snapshot,
+ * or before they are saved.
  */
 #ifndef TRACER_ENGINE_DIRTY_PAGES_H
 #define TRACER_ENGINE_DIRTY_PAGES_H
@@ -76,7 +76,7 @@ static inline bool dirty_pages__needs_stop(const struct dirty_pages *dirty)
 /* A snapshot of everything begins: all that is armed before the next question is armed at once. */
 void dirty_pages__begin(struct dirty_pages *dirty);
 
-/* The target may have run at the last question, or while its pages were armed: a write that was
+/* The target may have run at the last question, or while its pages were armed. A write that was
  * just then trapped may be in no list. So the next question is not answered by the list. */
 static inline void dirty_pages__doubt(struct dirty_pages *dirty)
 {

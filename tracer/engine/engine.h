@@ -77,8 +77,8 @@ struct engine_ops {
 	 * checkpoint that cannot be taken back drops what was saved before. May be NULL. */
 	int (*begin)(struct engine *engine, struct target *target, enum operation_kind kind);
 
-	/* After a copy: adds to the counts of the operation what the kernel side has not
-	 * counted, and looks for what the target has changed meanwhile. May be NULL. */
+	/* After a copy: completes the counts of the operation, and looks for changes that the
+	 * target has made meanwhile. May be NULL. */
 	int (*collect)(struct engine *engine, struct target *target);
 
 	/* After a copy: is anything left for which the target must stand still? */

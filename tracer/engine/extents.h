@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * What the slab table and its slots lie in: BPF arrays of EXTENT_SLABS values, mapped here, that
- * hang in two outer arrays under the same numbers (bpf/slab.bpf.h draws them):
+ * The slab table and its slots lie in BPF arrays of EXTENT_SLABS values, mapped here. They hang in
+ * two outer arrays under the same numbers (bpf/slab.bpf.h draws them):
  *
  *	items:  [0] |table|slots|  [1] |table|slots|  [2] |table|  -  |  ...  [made - 1]
  *	               |     |
@@ -69,19 +69,19 @@ static inline int extents__need_slot(struct extents *extents, uint32_t slot)
 }
 
 /*
- * Make the extents for so many slots, or the tables for so many slabs, and give back what is more
- * than enough; a few to spare are kept. 0, or -ENOMEM or another -errno: some are then missing.
- * Slots: -ENOMEM, too, if the machine would have hardly any memory left.
+ * Make the extents for so many slots, or the tables for so many slabs. Give back the others, except
+ * for a few. 0, or -ENOMEM or another -errno: some are then missing. Slots: -ENOMEM, too, if the
+ * machine would have hardly any memory left.
  */
 int extents__fit_slots(struct extents *extents, uint64_t slots);
 int extents__fit_slabs(struct extents *extents, uint64_t slabs);
 
-/* Give back what is more than enough, as extents__fit_... do. */
+/* Give back those that extents__fit_... give back. */
 void extents__trim_slots(struct extents *extents, uint64_t slots);
 void extents__trim_slabs(struct extents *extents, uint64_t slabs);
 
 /*
- * Makes extents for so many slots, and their tables, but no more than 32 MiB of slots in one call,
+ * Makes extents for so many slots, and their tables. One call makes no more than 32 MiB of slots,
  * so that the caller is not kept long. Returns whether more are wanted; where there is no memory it
  * wants no more.
  */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
  * The page engine from user space: bpf/page.bcc.c draws its tables, page_maps.h keeps them. Before
- * a copy a walk over the pages is laid out; each poll of the target copies some of them and leaves
- * a return code for each, which becomes the flags of the table and the counts of the operation.
+ * a copy a walk over the pages is laid out. Each poll of the target copies some of them and leaves
+ * a return code for each. These become the flags of the table and the counts of the operation.
  */
 #ifndef TRACER_ENGINE_PAGE_ENGINE_H
 #define TRACER_ENGINE_PAGE_ENGINE_H

@@ -27,7 +27,7 @@ bool paged_engine__end(struct engine *engine, bool good);
 int paged_engine__visit(struct engine *engine, saved_visitor *each, void *argument);
 
 /* Before a checkpoint, while no thread of the target is held: looks how writes of the target can be
- * tracked, unless that is known or does not pay for so many pages. */
+ * tracked. Not if that is known, or does not pay for so many pages. */
 void paged_engine__watch(struct paged_engine *paged, struct target *target, uint64_t pages);
 
 /* Somebody else tracks writes of the target from now on: all pages are compared. */

@@ -11,8 +11,8 @@
  *	table:         a     b     c     d    with b and d in their new slots
  *	revisions:  b was in its old slot, d was in its old slot
  *
- * Always holds: known has the pages of the table that are not gone, each of them once, and they lie
- * in the ranges that were saved. The pages of an operation are pending until it has succeeded.
+ * Always holds: known has each page of the table once, unless it is gone. These pages lie in the
+ * ranges that were saved. The pages of an operation are pending until it has succeeded.
  * paged_engine.h has what can be done with one.
  */
 #ifndef TRACER_ENGINE_PAGED_STATE_H

@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
  * The snapshot of the target: what a checkpoint has saved, and which engine keeps it. Whole pages
- * go to the slab or the page engine. What is smaller, such as the start of a bss inside a page,
- * goes to the chunk engine; with --engine chunk that is all but data in mappings without access:
+ * go to the slab or the page engine. Smaller ranges, such as the start of a bss inside a page, go
+ * to the chunk engine. With --engine chunk it gets all but data in mappings without access:
  *
  *	wanted:   [0x1a40,0x5000)               [0x7f0000,0x9f0000)
  *	chunks:   [0x1a40,0x2000)
  *	pages:                   [0x2000,0x5000) [0x7f0000,0x9f0000)
  *
- * The hooks keep ranges true between two copies, by events; snapshot__reconcile() makes
- * them equal to what /proc/PID/maps says is wanted, and runs before every copy for
- * which the kernel side asked it to.
+ * The hooks keep ranges true between two copies, by events. snapshot__reconcile() makes them equal
+ * to the wanted parts of /proc/PID/maps. It runs before every copy for which the kernel side has
+ * asked for it.
  */
 #ifndef TRACER_ENGINE_SNAPSHOT_H
 #define TRACER_ENGINE_SNAPSHOT_H

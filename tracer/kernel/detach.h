@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
  * Closing the hooks in the background. For each perf event that is closed the kernel waits until no
- * processor runs the hook: 35 to 70 ms, one after the other (6.18, perf_event_detach_bpf_prog() and
- * perf_trace_event_unreg()). The user need not wait for that.
+ * processor runs the hook. That takes 35 to 70 ms each, one after the other (6.18,
+ * perf_event_detach_bpf_prog() and perf_trace_event_unreg()). The user need not wait for that.
  */
 #ifndef TRACER_KERNEL_DETACH_H
 #define TRACER_KERNEL_DETACH_H

@@ -20,12 +20,12 @@
  * - A mapping that was made or changed since the mark counts as written as a whole.
  *
  * Of writes without a trap there is only a sign. fault_list__pages then fails with -ESTALE, and the
- * caller scans. A sign is counted when somebody releases the lock of the memory (mmap_lock), unless
- * after a fault from user mode or in the tracer; at madvise(2); and at an exec. So these are seen:
- * process_vm_writev, ptrace and /proc/PID/mem of any process, a 32-bit one too; O_DIRECT reads,
- * io_submit, io_uring, vmsplice, futexes in shared memory, mlock, KVM; discarded pages. Harmless
- * calls are signs as well: mmap, mprotect, fork, a look into /proc/PID/smaps, khugepaged. What the
- * tracer itself writes with process_vm_writev is neither listed nor a sign.
+ * caller scans. A sign is counted at madvise(2), at an exec, and when somebody releases the lock of
+ * the memory (mmap_lock). After a fault from user mode, and in the tracer, that is no sign. So
+ * these are seen: process_vm_writev, ptrace and /proc/PID/mem of any process, a 32-bit one too;
+ * O_DIRECT reads, io_submit, io_uring, vmsplice, futexes in shared memory, mlock, KVM; discarded
+ * pages. Harmless calls are signs as well: mmap, mprotect, fork, a look into /proc/PID/smaps,
+ * khugepaged. What the tracer itself writes with process_vm_writev is neither listed nor a sign.
  *
  * Some writes leave no sign, and the scan does not see them either. A caller that must be sure
  * compares:

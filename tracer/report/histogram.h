@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * Durations of any number of operations in constant memory: 64 buckets for each power of two, so a
+ * Durations of any number of operations in constant memory. Each power of two has 64 buckets, so a
  * quantile is at most 1.6 % too high. Minimum and maximum are exact.
  */
 #ifndef TRACER_REPORT_HISTOGRAM_H

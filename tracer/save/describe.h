@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * What the kernel keeps for a process beside its memory, as an image has it: read from /proc, and
- * by system calls that the process makes for us (inject.h). For a process that stands still.
+ * Everything that the kernel keeps for a process beside its memory, as an image has it. It is read
+ * from /proc, and by system calls that the process makes for us (inject.h). For a process that
+ * stands still.
  */
 #ifndef TRACER_SAVE_DESCRIBE_H
 #define TRACER_SAVE_DESCRIBE_H

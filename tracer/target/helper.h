@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * Work that must come to its end even if the tracer is killed meanwhile: while it lasts, a thread
+ * Work that must come to its end even if the tracer is killed meanwhile. While it lasts, a thread
  * of the target has registers that are not its own.
  */
 #ifndef TRACER_TARGET_HELPER_H

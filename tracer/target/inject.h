@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * System calls that a process makes for us. All its threads are stopped with ptrace(2); the first
- * one makes the calls, from the vdso or any other place that has the instruction, with all signals
- * blocked. Afterwards its registers and its signal mask are as before. A call of its own that was
- * interrupted goes on or ends, as after SIGSTOP and SIGCONT. Nothing is written to its memory.
+ * System calls that a process makes for us. All its threads are stopped with ptrace(2). The first
+ * one makes the calls, with all signals blocked. It runs the instruction in the vdso, or wherever
+ * there is one. Afterwards its registers and its signal mask are as before. A call of its own that
+ * was interrupted goes on or ends, as after SIGSTOP and SIGCONT. Nothing is written to its memory.
  *
  * If the caller dies between inject__open and inject__close, the thread goes on with registers that
  * are not its own. inject__userfaultfd works in a process of its own, which outlives its caller.
@@ -31,7 +31,7 @@ int inject__open(pid_t pid, struct inject **ret_inject);
 /*
  * The same for a process whose threads the caller has stopped (freeze.h) and lets go of after
  * inject__close; thread tid makes the calls. Until the first call nothing changes. From then on the
- * death of the caller kills the process (PTRACE_O_EXITKILL), also after inject__close: so it never
+ * death of the caller kills the process (PTRACE_O_EXITKILL), also after inject__close. So it never
  * goes on with registers that are not its own.
  */
 int inject__open_held(pid_t pid, pid_t tid, struct inject **ret_inject);

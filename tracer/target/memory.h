@@ -40,9 +40,9 @@ size_t memory__first_mapping(const struct memory *memory, uint64_t address);
 struct pagemap *memory__pagemap(struct memory *memory);
 
 /*
- * May the page at address hold data? False only if the kernel says that it was never touched: an
- * anonymous page that is neither in memory nor swapped, or a hole of shared memory. True if that
- * cannot be found out.
+ * May the page at address hold data? False only if the kernel says that it was never touched. That
+ * is an anonymous page that is neither in memory nor swapped, or a hole of shared memory. True if
+ * that cannot be found out.
  */
 bool memory__holds_data(struct memory *memory, uint64_t address);
 

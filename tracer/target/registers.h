@@ -53,7 +53,7 @@ void registers__restart(pid_t tid);
 /*
  * A thread that is preempted inside of a restartable sequence (rseq(2)) goes on at its abort
  * handler. The kernel does that when it returns to the program, unless it finds the thread
- * elsewhere: so this does it, for registers that are put back later.
+ * elsewhere. So this does it, for registers that are put back later.
  */
 void registers__leave_sequence(pid_t tid, int memory, struct user_regs_struct *general);
 

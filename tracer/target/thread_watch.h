@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * The threads of a process from one stop to the next. /proc is read for a thread once; from then on
+ * The threads of a process from one stop to the next. /proc is read for a thread once. From then on
  * a descriptor of it (PIDFD_THREAD, Linux 6.9) tells when it has ended, and one call asks all of
  * them. A thread that has no such descriptor is read at each stop.
  */

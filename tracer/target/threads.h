@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
  * The threads of a process as a list that is compared with a later one. A thread is the same if it
- * has the same id and began at the same time. What runs no code of the program is left out: threads
- * that are ending, for which pthread_join(3) does not wait, and workers of the kernel (io_uring).
+ * has the same id and began at the same time. Threads that run no code of the program are left out:
+ * threads that are ending, for which pthread_join(3) does not wait, and workers of the kernel
+ * (io_uring).
  */
 #ifndef TRACER_TARGET_THREADS_H
 #define TRACER_TARGET_THREADS_H

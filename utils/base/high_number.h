@@ -14,7 +14,7 @@
 
 enum { HIGH_NUMBER = 700, HIGH_NUMBER_FROM_LIMIT = 8 };
 
-/* The number that is asked for, or the next free one: a high one, but far below the limit, for the
+/* The number that is asked for, or the next free one. It is high, but far below the limit, for the
  * kernel's table is as long as the highest number. */
 static inline int high_number__find(void)
 {

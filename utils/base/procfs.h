@@ -60,7 +60,7 @@ struct mappings {
 /*
  * Reads all of /proc/PID/maps. pid 0 means the caller. The list is complete and of one address
  * space, even if the process dies or execs meanwhile. If the process runs and changes its mappings,
- * the list is not that of one moment; but it has all mappings that did not change, and no two items
+ * the list is not that of one moment. But it has all mappings that did not change, and no two items
  * overlap. A kernel thread has none. Returns 0 and fills *ret (free it with procfs__free_mappings);
  * -ESRCH when the process is gone or a zombie, or its first thread has ended; -PROCFS_MALFORMED for
  * a line that cannot be parsed; or another -errno. *ret is untouched on failure.

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * System calls without errno and without the C library: for code that runs when the memory of the C
- * library is gone, or is being replaced.
+ * System calls without errno and without the C library. They serve code that runs when the memory
+ * of the C library is gone, or is being replaced.
  */
 #ifndef BASE_RAW_SYSCALL_H
 #define BASE_RAW_SYSCALL_H

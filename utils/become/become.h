@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * Becoming the process of an image. This folder has the code that runs when nothing of restart
- * exists but its own program and the plan: no heap, no state of the C library. allowed-symbols is
- * its rule.
+ * Becoming the process of an image. This folder has the code that runs when only the program of
+ * restart and the plan are left: no heap, no state of the C library. allowed-symbols is its rule.
  */
 #ifndef BECOME_BECOME_H
 #define BECOME_BECOME_H

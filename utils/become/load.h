@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
  * Reading the contents of a process from its image to their addresses, on all processors. A page is
- * taken from the kernel, copied and verified; no page needs another one.
- * The helpers are processes that share this memory, not threads: when they have been waited for,
- * their numbers are free again for the threads of the process.
+ * taken from the kernel, copied and verified; no page needs another one. The helpers are processes
+ * that share this memory, not threads. When they have been waited for, their numbers are free again
+ * for the threads of the process.
  */
 #ifndef BECOME_LOAD_H
 #define BECOME_LOAD_H

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * Which memory of the calling process goes into an image: the segments of a full image, and what
- * those of an increment (dirty.h) have in common with them. Usable inside a signal handler.
+ * Which memory of the calling process goes into an image: the segments of a full image, and their
+ * common part with those of an increment (dirty.h). Usable inside a signal handler.
  */
 #ifndef CAPTURE_SEGMENTS_H
 #define CAPTURE_SEGMENTS_H

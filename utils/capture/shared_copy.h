@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * A copy of the shared memory without a file, for a child that writes the image: of private memory
- * the child has what it was at the fork, but shared memory goes on changing. Usable inside a signal
+ * A copy of the shared memory without a file, for a child that writes the image. The child has
+ * private memory as it was at the fork, but shared memory goes on changing. Usable inside a signal
  * handler.
  */
 #ifndef CAPTURE_SHARED_COPY_H

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
  * Which pages of a shared mapping hold data. When a hole is read, the kernel allocates memory for
- * it and keeps that: a program that shares much more than it uses could run out of memory. Usable
+ * it and keeps that. A program that shares much more than it uses could run out of memory. Usable
  * inside a signal handler.
  */
 #ifndef CAPTURE_SHM_HOLES_H

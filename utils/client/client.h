@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
  * Asks the tracer for a checkpoint or a restore of this process's own memory, from any C or C++
- * program: one header, one object (client.c needs only the C library). docs/protocol.md describes
- * the protocol, small files in a control folder.
+ * program. It is one header and one object (client.c needs only the C library). docs/protocol.md
+ * describes the protocol, small files in a control folder.
  *
  *	if (savecontext() == 0) {	// memory is saved as it is here
  *		try_something(input);
@@ -69,17 +69,16 @@ int client__restore(unsigned int timeout_ms);
 
 /*
  * Takes a checkpoint of the whole process, for client__rollback(): memory with all stacks,
- * mappings, registers and threads.
- * Returns 0 once it is taken, and CLIENT_BACK each time that a rollback has come back to it, with
- * all variables as they were; or as client__save() on failure.
+ * mappings, registers and threads. Returns 0 once it is taken, and CLIENT_BACK each time that a
+ * rollback has come back to it. All variables are then as they were. On failure as client__save().
  */
 #define CLIENT_BACK 1
 int client__save_whole(unsigned int timeout_ms);
 
 /*
  * Goes back to the last client__save_whole(), which then returns CLIENT_BACK. Files, sockets and
- * time are not rolled back. Any thread may call it. Returns only if that has failed: -EIO if there
- * is no such checkpoint, or one of its threads has ended (the tracer says which); or as
+ * time are not rolled back. Any thread may call it. Returns only if that has failed. -EIO: there is
+ * no such checkpoint, or one of its threads has ended (the tracer says which). Else as
  * client__save().
  */
 int client__rollback(unsigned int timeout_ms);

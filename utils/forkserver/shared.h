@@ -5,9 +5,8 @@
  *
  * From its second run on the child speaks with the fuzzer itself, and the server waits for its
  * death. The child may be killed at any time. Then the server must know which words have been told
- * and taken, so that it goes on with the next one. So it is the kernel that notes this, in the call
- * that moves the word: sendfile(2) advances `told` when the fuzzer has the word, read(2) stores the
- * command.
+ * and taken, so that it goes on with the next one. So the kernel notes this, in the call that moves
+ * the word. sendfile(2) advances `told` when the fuzzer has the word, read(2) stores the command.
  *
  *	told                        command
  *	TOLD_PID                    -            a run; the server tells the status

@@ -7,8 +7,8 @@
  *	ELF header | program headers | state notes | 0 | memory of segment 1 | 2 | ... | checksums
  *
  * Always holds, in each image that image__open accepts: mappings and segments are in address order,
- * page-aligned and do not overlap; each segment lies in one mapping; segments lie in the file in
- * the same order and do not overlap there either; each reference to a string is inside the strings.
+ * page-aligned and do not overlap. Each segment lies in one mapping. Segments lie in the file in
+ * the same order and do not overlap there either. Each reference to a string is inside the strings.
  *
  * A page of a mapping is, in this order:
  *	what the file has, if a segment with bytes covers it (zeros are a hole in the file);
@@ -212,8 +212,8 @@ struct image_sum {
 
 /*
  * Continues the checksum of a segment over whole pages. It is zlib's CRC-32. For each page that is
- * not all zeros it covers the address (8 bytes, little endian) and the page, so it does not matter
- * whether a page of zeros is in the file or a hole.
+ * not all zeros it covers the address (8 bytes, little endian) and the page. So a page of zeros may
+ * be in the file or a hole.
  */
 void image__sum(struct image_sum *sum, uint64_t address, const void *pages, size_t bytes);
 /* Makes *sum the checksum of its pages and of the pages of next, which follow them. */

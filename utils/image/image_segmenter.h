@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * Cuts the mappings of an image into segments, as few as can be, but so that zeros of 16 MiB or
- * more take no place in the file. Needs no memory.
+ * Cuts the mappings of an image into as few segments as can be. But zeros of 16 MiB or more take no
+ * place in the file. Needs no memory.
  *
  *	mapping   |  data  .. data  ..........................  data ...|
  *	segments  | with bytes     | without bytes             | with   |

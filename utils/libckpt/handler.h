@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
  * The signal handler of libckpt. It interrupts a thread anywhere, in the middle of malloc for
- * example: only system calls, memory functions, and zlib with memory of our own are used.
+ * example. So it uses only system calls, memory functions, and zlib with memory of our own.
  */
 #ifndef LIBCKPT_HANDLER_H
 #define LIBCKPT_HANDLER_H
@@ -31,7 +31,7 @@ void handler__hold_timer(bool hold);
  * see seccomp(2). */
 void handler__lock_in(void);
 
-/* Ends write tracking by userfaultfd(2) in the calling process, until the next image: a call of the
+/* Ends write tracking by userfaultfd(2) in the calling process, until the next image. A call of the
  * program may have failed only because its memory is watched. Returns whether that changes
  * anything. */
 bool handler__stop_watching(void);

@@ -56,9 +56,9 @@ void history__begin(struct history *history, int fd);
 void history__come_back(struct history *history);
 
 /*
- * To be called before an image is written. Before the first one since history__come_back, another
- * image may be at path than the one that the process came from: it gets a second name, and is not
- * lost. Returns 0, -EEXIST if no name is free, -ENAMETOOLONG, or the -errno of link(2).
+ * To be called before an image is written. Before the first one since history__come_back, the image
+ * at path may not be that of the process. It gets a second name then, and is not lost. Returns 0,
+ * -EEXIST if no name is free, -ENAMETOOLONG, or the -errno of link(2).
  */
 int history__spare(struct history *history, const char *path);
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * A checksum of 64 bits for each page of some mappings, in one block of memory of its own: ranges
- * in address order, then the checksums. Usable inside a signal handler.
+ * A checksum of 64 bits for each page of some mappings, in one block of memory. It has ranges in
+ * address order, then the checksums. Usable inside a signal handler.
  */
 #ifndef LIBCKPT_PAGE_SUMS_H
 #define LIBCKPT_PAGE_SUMS_H

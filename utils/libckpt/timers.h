@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * Timers of the program, of setitimer(2) and timer_create(2): noted before an image is written, in
- * memory that is a part of it, and made again by the process that was brought back. Each goes on
- * with the time that it had left. Usable inside a signal handler.
+ * Timers of the program, of setitimer(2) and timer_create(2). They are noted before an image is
+ * written, in memory that is a part of it. The process that was brought back makes them again. Each
+ * goes on with the time that it had left. Usable inside a signal handler.
  */
 #ifndef LIBCKPT_TIMERS_H
 #define LIBCKPT_TIMERS_H

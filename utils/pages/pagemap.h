@@ -44,8 +44,8 @@ struct pagemap {
 	bool knows_guards;
 	/* ---- the walk ---- */
 	uint64_t categories, inverted, any_of;
-	/* The caller may set these after each begin: categories that a page must have, which only a
-	 * scan heeds; and how many runs the kernel is asked for at once. It is faster if asked for
+	/* The caller may set these after each begin. Categories that a page must have; only a scan
+	 * heeds them. How many runs the kernel is asked for at once. It is faster if asked for
 	 * few. */
 	uint64_t required;
 	size_t room;
@@ -80,11 +80,10 @@ void pagemap__begin_written(struct pagemap *pagemap, uint64_t start, uint64_t en
 
 /*
  * The next run of pages of the walk that are alike in PRESENT, SWAPPED and the categories of the
- * walk. Two runs may touch. Of a walk by pagemap__begin: pages between two runs were never used, or
- * were given back, or are guards; in private anonymous memory they are zeros.
- * Returns 1 with *ret_run; 0 at the end; -ESRCH when the process is gone, which a scan does not
- * always notice (pagemap__check does); -EFAULT for addresses that no process has; or another
- * -errno.
+ * walk. Two runs may touch. In a walk by pagemap__begin, pages between two runs were never used,
+ * were given back, or are guards. In private anonymous memory they are zeros. Returns 1 with
+ * *ret_run; 0 at the end; -ESRCH when the process is gone, which a scan does not always notice
+ * (pagemap__check does); -EFAULT for addresses that no process has; or another -errno.
  */
 int pagemap__next(struct pagemap *pagemap, struct pagemap_run *ret_run);
 

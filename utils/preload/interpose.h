@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
  * Calls of the C library that libckpt answers in the program's place, so that the two do not get
- * into each other's way: calls that take our signal away or block it, calls that fail only because
- * the memory is watched, and calls after which system calls of ours would end the program.
+ * into each other's way. Some take our signal away or block it. Some fail only because the memory
+ * is watched. After some, system calls of ours would end the program.
  */
 #ifndef PRELOAD_INTERPOSE_H
 #define PRELOAD_INTERPOSE_H

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * For interpose*.c, whose functions take the place of those of the C library. They run
- * outside of our handler, but maybe in one of the program's: they take no lock and no memory, once
- * the function behind has been found.
+ * For interpose*.c, whose functions take the place of those of the C library. They run outside of
+ * our handler, but maybe in one of the program's. So they take no lock and no memory, once the
+ * function behind has been found.
  */
 #ifndef PRELOAD_NEXT_H
 #define PRELOAD_NEXT_H

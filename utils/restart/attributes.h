@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * What the kernel keeps for the process beside memory, threads and files: folder, umask,
- * personality, limits, groups, oom_score_adj, registrations of membarrier(2), the name of the
- * program file. What the caller has no right to set is missing.
+ * The kernel's notes of the process beside memory, threads and files: folder, umask, personality,
+ * limits, groups, oom_score_adj, registrations of membarrier(2), the name of the program file. What
+ * the caller has no right to set is missing.
  */
 #ifndef RESTART_ATTRIBUTES_H
 #define RESTART_ATTRIBUTES_H

@@ -9,9 +9,9 @@
 #include "image/image.h"
 
 /*
- * Opens that of the image, and turns the mappings of restart's own file into memory without a file:
- * as long as it is mapped, the kernel does not let the name be changed.
- * Returns a descriptor from first_fd on; or -1 if the name must stay.
+ * Opens that of the image, and turns the mappings of restart's own file into memory without a file.
+ * As long as it is mapped, the kernel does not let the name be changed. Returns a descriptor from
+ * first_fd on; or -1 if the name must stay.
  */
 int program_file__open(const struct image *image, int first_fd);
 

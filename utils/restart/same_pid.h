@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * restart --same-pid: a child with the number of the process goes on as it; its parent hands
+ * restart --same-pid: a child with the number of the process goes on as it. Its parent hands
  * signals on to it, and stops and ends as it does.
  */
 #ifndef RESTART_SAME_PID_H

@@ -47,8 +47,8 @@ struct slab_cache; /* opaque */
 
 /* Calls return the negative of these, where no errno says what is wrong. */
 enum slab_error {
-	/* Not the start of an object of this cache: foreign memory, the middle of an object,
-	 * another cache, or a slab that was given back since. Errnos end at 4095. */
+	/* Not the start of an object of this cache, but foreign memory, the middle of an object,
+	 * another cache, or a slab that was given back. Errnos end at 4095. */
 	SLAB_NO_OBJECT = 4096,
 	SLAB_FREE_ALREADY,   /* a double free */
 	SLAB_WRITTEN_BEHIND, /* bytes behind the object were written to; only in debug mode */
@@ -59,7 +59,7 @@ enum slab_error {
 	SLAB_ERRORS_END,
 };
 
-/* The source of memory. Both functions run inside the functions of this file, so they must be as
+/* The source of memory. Both functions run inside the functions of this file. So they must be as
  * signal-safe as the caller needs, and must not use the same cache. */
 struct slab_memory {
 	/* Returns bytes of memory, a multiple of 4096, at a multiple of alignment (a power of two,
@@ -111,10 +111,9 @@ void *slab_cache__alloc(struct slab_cache *cache);
 /*
  * Takes an object back. Its slab is given back if it is empty and so are keep_empty others. NULL is
  * no object and does nothing. Returns 0, -SLAB_NO_OBJECT, -SLAB_FREE_ALREADY, -SLAB_WRITTEN_BEHIND,
- * -SLAB_WRITTEN_BEFORE or -SLAB_INTERRUPTED.
- * If it was written behind or before, the object is damaged: it is neither freed nor handed out
- * again, and stays unchanged, for a debugger, until the cache is destroyed. Other failures change
- * nothing.
+ * -SLAB_WRITTEN_BEFORE or -SLAB_INTERRUPTED. If it was written behind or before, the object is
+ * damaged. It is neither freed nor handed out again. It stays unchanged, for a debugger, until the
+ * cache is destroyed. Other failures change nothing.
  */
 int slab_cache__free(struct slab_cache *cache, void *object);
 
