@@ -267,9 +267,8 @@ static void tell_stranger(struct session *session, enum operation_kind kind)
 	session->stranger_told = true;
 	if (target->pid)
 		log__error("%s is there, but process %d (%s) did not create it by open(2), and "
-			   "only that process is answered: children are not followed; trace the "
-			   "program itself, or start the tracer with --wait NAME and then the "
-			   "program",
+			   "children are not followed; trace the program itself, or start the "
+			   "tracer with --wait NAME and then the program",
 			   path, target->pid, target->comm);
 	else
 		log__error("%s is there, but %s has not been executed since the tracer began to "

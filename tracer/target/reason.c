@@ -32,21 +32,19 @@ static const char *const texts[] = {
 	TEXT(REASON_CHUNKS_CUT_OFF) = "the kernel did not list all chunks of the snapshot",
 	TEXT(REASON_NO_SNAPSHOT) = "there is no snapshot to restore; ask for a checkpoint first",
 	TEXT(REASON_THREADS_CHANGED) =
-		"threads have started or ended since the checkpoint; their stacks and the C "
-		"library's lists of them would not fit any more: let threads wait, or ask for a "
-		"new checkpoint",
+		"threads have started or ended since the checkpoint, and its memory would not fit "
+		"them; let threads wait, or ask for a new checkpoint",
 	TEXT(REASON_MAIN_STACK) =
-		"--regions has stack, and the main stack, on which the target polls, would be "
-		"rolled back under it: leave stack out, or ask on a stack in a shared mapping of a "
-		"file",
+		"--regions has stack, and the target polls on that stack; leave stack out, or ask "
+		"on a stack in a shared mapping of a file",
 	TEXT(REASON_STACK_TRACKED) =
-		"the stack of the thread that polls is in tracked memory and would be rolled back "
-		"under it (a coroutine, a goroutine, a signal handler's, another thread?): ask on "
+		"the stack of the thread that polls is in tracked memory (a coroutine, a "
+		"goroutine, a signal handler, another thread?) and would be rolled back; ask on "
 		"the main thread's own stack, or on one in a shared mapping of a file",
 	TEXT(REASON_OWN_USERFAULT) = "the target uses userfaultfd itself",
 	TEXT(REASON_CALLS_FILTERED) =
-		"the target filters its system calls with seccomp or syscall user dispatch, which "
-		"could end it for a call that is not its own",
+		"the target filters its system calls (seccomp, syscall user dispatch), and the "
+		"filter could end it for a call of the tracer",
 	TEXT(REASON_CALLS_FOREIGN) = "the target runs 32-bit or x32 code",
 	TEXT(REASON_NO_SYSCALL) = "nothing that the target may execute has a syscall instruction",
 	TEXT(REASON_SELF) = "it is the tracer itself",

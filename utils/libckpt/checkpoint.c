@@ -224,8 +224,8 @@ void checkpoint__take(struct checkpoint *c, const struct settings *settings,
 
 	if (err) {
 		message__text(settings,
-			      "there is another image than the one that this process came from, "
-			      "and it cannot get a second name",
+			      "another image than that of this process is there, and cannot get a "
+			      "second name",
 			      err);
 		return;
 	}
