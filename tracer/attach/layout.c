@@ -4,7 +4,7 @@
  *
  *	before:  |---- A ----|      |--- B ---|
  *	now:         |------ A -----|--- C ---|
- *	pieces:  |map| same  | unmap| unmap,map|
+ *	slices:  |map| same  | unmap| unmap,map|
  */
 #include "attach/layout.h"
 
@@ -163,8 +163,8 @@ static const struct mapping *find_kept(const struct mapping *before, const struc
 	return kept;
 }
 
-/* A piece that lies in a mapping of the first list, of the second, or of both. */
-struct piece {
+/* A slice, which lies in a mapping of the first list, of the second, or of both. */
+struct slice {
 	uint64_t start, end;
 	const struct mapping *before, *now;
 };
@@ -189,7 +189,7 @@ static uint64_t min(uint64_t a, uint64_t b)
 	return a < b ? a : b;
 }
 
-/* The end of the piece that begins at at, as far as this mapping says. */
+/* The end of the slice that begins at at, as far as this mapping says. */
 static uint64_t edge(const struct mapping *mapping, uint64_t at)
 {
 	if (!mapping)
@@ -197,8 +197,8 @@ static uint64_t edge(const struct mapping *mapping, uint64_t at)
 	return mapping->start > at ? mapping->start : mapping->end;
 }
 
-/* The next piece that lies in one of both lists. */
-static bool next_piece(struct walk *walk, struct piece *ret)
+/* The next slice that lies in one of both lists. */
+static bool next_slice(struct walk *walk, struct slice *ret)
 {
 	const struct mapping *before = first_above(walk->before, &walk->next_before, walk->at);
 	const struct mapping *now = first_above(walk->now, &walk->next_now, walk->at);
@@ -217,10 +217,10 @@ static bool next_piece(struct walk *walk, struct piece *ret)
 	return true;
 }
 
-/* Does the piece remain what it is, but for its rights? */
-static bool is_kept(struct walk *walk, const struct piece *piece)
+/* Does the slice remain what it is, but for its rights? */
+static bool is_kept(struct walk *walk, const struct slice *slice)
 {
-	const struct mapping *before = piece->before, *now = piece->now;
+	const struct mapping *before = slice->before, *now = slice->now;
 
 	if (!before || !now || !has_same_backing(before, now))
 		return false;
@@ -233,16 +233,16 @@ static bool is_kept(struct walk *walk, const struct piece *piece)
 	return walk->kept == now;
 }
 
-static int add_piece(struct walk *walk, struct layout_change *change, const struct piece *piece,
+static int add_slice(struct walk *walk, struct layout_change *change, const struct slice *slice,
 		     const struct mapping **ret_gone)
 {
-	const struct mapping *before = piece->before, *now = piece->now;
+	const struct mapping *before = slice->before, *now = slice->now;
 	int err = 0;
 
-	if (is_kept(walk, piece))
+	if (is_kept(walk, slice))
 		return has_same_rights(before, now) || layout__kind(now) == LAYOUT_KERNEL
 			       ? 0
-			       : add_part(&change->protect, piece->start, piece->end, before);
+			       : add_part(&change->protect, slice->start, slice->end, before);
 	if (now && layout__kind(now) == LAYOUT_KERNEL && !before)
 		return 0;
 	if (before && (!can_be_made(before) || (now && layout__kind(now) == LAYOUT_KERNEL))) {
@@ -250,9 +250,9 @@ static int add_piece(struct walk *walk, struct layout_change *change, const stru
 		return -REASON_MEMORY_GONE;
 	}
 	if (now)
-		err = intervals__add(&change->unmap, piece->start, piece->end);
+		err = intervals__add(&change->unmap, slice->start, slice->end);
 	if (before && !err)
-		err = add_part(&change->map, piece->start, piece->end, before);
+		err = add_part(&change->map, slice->start, slice->end, before);
 	return err;
 }
 
@@ -286,13 +286,13 @@ int layout__compare(const struct mappings *before, const struct mappings *now,
 		    struct layout_change *ret, const struct mapping **ret_gone)
 {
 	struct walk walk = {.before = before, .now = now};
-	struct piece piece;
+	struct slice slice;
 	int err = 0;
 
 	empty(ret);
 	find_heap_ends(before, now, ret);
-	while (!err && next_piece(&walk, &piece))
-		err = add_piece(&walk, ret, &piece, ret_gone);
+	while (!err && next_slice(&walk, &slice))
+		err = add_slice(&walk, ret, &slice, ret_gone);
 	return err;
 }
 
@@ -326,13 +326,13 @@ int layout__split(const struct mappings *before, const struct mappings *now,
 bool layout__covers(const struct mappings *before, const struct mappings *now)
 {
 	struct walk walk = {.before = before, .now = now};
-	struct piece piece;
+	struct slice slice;
 
-	while (next_piece(&walk, &piece)) {
-		if (!piece.before && layout__kind(piece.now) == LAYOUT_KERNEL)
+	while (next_slice(&walk, &slice)) {
+		if (!slice.before && layout__kind(slice.now) == LAYOUT_KERNEL)
 			continue;
-		if (!piece.before || !piece.now || !has_same_backing(piece.before, piece.now) ||
-		    !has_same_rights(piece.before, piece.now))
+		if (!slice.before || !slice.now || !has_same_backing(slice.before, slice.now) ||
+		    !has_same_rights(slice.before, slice.now))
 			return false;
 	}
 	return true;
@@ -341,13 +341,13 @@ bool layout__covers(const struct mappings *before, const struct mappings *now)
 int layout__same(const struct mappings *a, const struct mappings *b, struct intervals *ret_same)
 {
 	struct walk walk = {.before = a, .now = b};
-	struct piece piece;
+	struct slice slice;
 	int err = 0;
 
-	while (!err && next_piece(&walk, &piece))
-		if (piece.before && piece.now && has_same_backing(piece.before, piece.now) &&
-		    has_same_rights(piece.before, piece.now))
-			err = intervals__add(ret_same, piece.start, piece.end);
+	while (!err && next_slice(&walk, &slice))
+		if (slice.before && slice.now && has_same_backing(slice.before, slice.now) &&
+		    has_same_rights(slice.before, slice.now))
+			err = intervals__add(ret_same, slice.start, slice.end);
 	return err;
 }
 
