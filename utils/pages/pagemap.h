@@ -44,12 +44,10 @@ struct pagemap {
 	bool knows_guards;
 	/* ---- the walk ---- */
 	uint64_t categories, inverted, any_of;
-	/* The caller may set these after each begin. Categories that a page must have; only a scan
-	 * heeds them. How many runs the kernel is asked for at once. It is faster if asked for
-	 * few. */
-	uint64_t required;
-	size_t room;
-	uint64_t at, end; /* what has not been looked at yet */
+	/* The caller may set these two after each begin. */
+	uint64_t required; /* categories that a page must have; only a scan heeds them */
+	size_t room;       /* runs that the kernel is asked for at once; few are faster */
+	uint64_t at, end;  /* what has not been looked at yet */
 	size_t next, count;
 	struct pagemap_run runs[PAGEMAP_RUNS];
 	uint64_t entries[PAGEMAP_ENTRIES];
