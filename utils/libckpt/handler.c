@@ -22,7 +22,7 @@
 #include "libckpt/checkpoint.h"
 #include "libckpt/ckpt.h"
 #include "libckpt/cpu_time.h"
-#include "libckpt/interval.h"
+#include "libckpt/interval_timer.h"
 #include "libckpt/message.h"
 #include "libckpt/stop_threads.h"
 #include "libckpt/timers.h"
@@ -43,7 +43,7 @@ extern char _end[] __attribute__((visibility("hidden")));        /* NOLINT */
 static struct {
 	struct settings settings;
 	struct ldso_locks locks;
-	struct interval interval;
+	struct interval_timer interval_timer;
 	struct timers timers;
 	struct checkpoint checkpoint;
 	volatile bool holds_timer, is_locked_in;
@@ -52,12 +52,13 @@ static struct {
 static void start_timer(void)
 {
 	if (!self.holds_timer)
-		interval__start(&self.interval, &self.settings);
+		interval_timer__start(&self.interval_timer, &self.settings);
 }
 
 static void take_checkpoint(struct stopped_thread *leader, uint64_t start_ns)
 {
-	const bool has_all_timers = timers__note(&self.timers, interval__timer(&self.interval));
+	const bool has_all_timers =
+		timers__note(&self.timers, interval_timer__number(&self.interval_timer));
 	const struct checkpoint_context context = {
 		.leader = leader,
 		.restart = (struct image_restart *)&restarted,
@@ -218,7 +219,7 @@ static void answer(siginfo_t *info, void *context)
 		stop_threads__release();
 	} /* A member is called again: its handler may have ended then. */
 	if (role == STOP_LEADER)
-		interval__rearm(&self.interval, &self.settings);
+		interval_timer__rearm(&self.interval_timer, &self.settings);
 }
 
 /*
@@ -267,7 +268,7 @@ void handler__hold_timer(bool hold)
 {
 	self.holds_timer = hold;
 	if (hold)
-		interval__stop(&self.interval);
+		interval_timer__stop(&self.interval_timer);
 	else
 		start_timer();
 }
