@@ -364,7 +364,7 @@ compile_with_thread()
 	C
 	start_target "$dir/program"
 	save_and_bring_back line 1 2
-	expect_text "$dir/restart.err" 'comes back without: signals that were pending'
+	expect_text "$dir/restart.err" 'comes back without: pending signals'
 }
 
 @test 'a process whose first thread has ended is not saved' {

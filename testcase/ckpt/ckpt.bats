@@ -1334,7 +1334,7 @@ start_lines()
 	rm -f image finish
 	start pending-in-thread
 	take_image
-	expect_missing 'signals that were pending'
+	expect_missing 'pending signals'
 }
 
 @test 'a program that restricts its system calls' {

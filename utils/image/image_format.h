@@ -62,14 +62,14 @@ enum {
 
 /* struct image_info, missing: what the process had and the image has not */
 enum {
-	IMAGE_MISSING_PAGES = 1 << 0,    /* pages that could not be read: the note MISSING */
-	IMAGE_MISSING_FILES = 1 << 1,    /* open files that are not plain files */
-	IMAGE_MISSING_DELETED = 1 << 2,  /* open plain files that have no name any more */
-	IMAGE_MISSING_CHILDREN = 1 << 3, /* child processes */
-	IMAGE_MISSING_PENDING = 1 << 4,  /* signals that were pending */
-	IMAGE_MISSING_TIMERS = 1 << 5,   /* timers that cannot be made again */
-	IMAGE_MISSING_REGIONS = 1 << 6,  /* mappings that were not asked for (tracer --save) */
-	IMAGE_MISSING_SHARING = 1 << 7,  /* who else has a shared mapping */
+	IMAGE_MISSING_PAGES = 1 << 0,      /* pages that could not be read: the note MISSING */
+	IMAGE_MISSING_FILES = 1 << 1,      /* open files that are not plain files */
+	IMAGE_MISSING_DELETED = 1 << 2,    /* open plain files without a name */
+	IMAGE_MISSING_CHILDREN = 1 << 3,   /* child processes */
+	IMAGE_MISSING_PENDING = 1 << 4,    /* pending signals */
+	IMAGE_MISSING_TIMERS = 1 << 5,     /* timers that cannot be made again */
+	IMAGE_MISSING_REGIONS = 1 << 6,    /* mappings that were not asked for (tracer --save) */
+	IMAGE_MISSING_SHARING = 1 << 7,    /* other processes that share a mapping */
 	IMAGE_MISSING_NAMESPACES = 1 << 8, /* in which single threads were */
 	IMAGE_MISSING_BITS = (1 << 9) - 1,
 };

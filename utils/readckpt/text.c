@@ -67,12 +67,12 @@ static const struct {
 } missing[] = {
 	{"pages", "pages that could not be read"},
 	{"files", "open files that are not plain files"},
-	{"deleted", "open plain files that have no name any more"},
+	{"deleted", "open plain files without a name"},
 	{"children", "child processes"},
-	{"pending", "signals that were pending"},
+	{"pending", "pending signals"},
 	{"timers", "timers"},
 	{"regions", "regions that were not asked for"},
-	{"sharing", "who else has the shared memory"},
+	{"sharing", "other processes that share memory"},
 	{"namespaces", "namespaces of single threads"},
 };
 _Static_assert(1 << sizeof(missing) / sizeof(missing[0]) == IMAGE_MISSING_BITS + 1, "all of them");

@@ -95,7 +95,7 @@ void missing__add_image(struct missing *m, const struct image *image)
 		const char *text;
 	} texts[] = {
 		{IMAGE_MISSING_CHILDREN, "child processes"},
-		{IMAGE_MISSING_PENDING, "signals that were pending"},
+		{IMAGE_MISSING_PENDING, "pending signals"},
 		{IMAGE_MISSING_TIMERS, "timers"},
 		{IMAGE_MISSING_NAMESPACES, "namespaces of single threads"},
 	};
@@ -113,7 +113,7 @@ void missing__add_image(struct missing *m, const struct image *image)
 		missing__add(m, "registrations of rseq(2)");
 	/* Nearly every image lacks this. */
 	if (image->info.missing & IMAGE_MISSING_SHARING)
-		log__debug("not brought back: who else had its shared memory");
+		log__debug("not brought back: other processes that shared memory with it");
 }
 
 void missing__say(struct missing *m, const struct image *image)
