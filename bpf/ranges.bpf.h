@@ -259,6 +259,7 @@ static void move_range(__u64 old, __u64 old_end, __u64 new, __u64 new_end, bool 
 SEC("tp/syscalls/sys_exit_mremap")
 int on_mremap_exit(struct trace_event_raw_sys_exit *ctx)
 {
+	long result = ctx->ret;
 	__u64 old, old_end, flags;
 	struct call call;
 	bool marked;
@@ -271,12 +272,14 @@ int on_mremap_exit(struct trace_event_raw_sys_exit *ctx)
 	old_end = old + PAGE_ALIGN(argument(1));
 	flags = argument(3);
 	if (flags & MREMAP_FIXED)
-		end_fixed(argument(4), argument(4) + PAGE_ALIGN(argument(2)), ctx->ret,
+		end_fixed(argument(4), argument(4) + PAGE_ALIGN(argument(2)), result,
 			  call.marks & MARK_FIXED);
-	if (is_error(ctx->ret))
+	if (result == -EFAULT)
+		count_drop(COUNTER_MOVES_REFUSED);
+	if (is_error(result))
 		revoke_drop(old, old_end, marked);
 	else if (is_range(old, old_end))
-		move_range(old, old_end, ctx->ret, ctx->ret + PAGE_ALIGN(argument(2)),
+		move_range(old, old_end, result, result + PAGE_ALIGN(argument(2)),
 			   flags & MREMAP_DONTUNMAP, marked);
 	else
 		defer(); /* old size 0 makes a second view of shared memory */

@@ -241,6 +241,7 @@ enum counter {
 	COUNTER_COPY_FAILED,     /* the iteration over the chunks itself failed */
 	COUNTER_PROGRAM_MISSING, /* no program to continue in */
 	COUNTER_SLABS_DAMAGED,   /* not what was saved any more, and therefore not restored */
+	COUNTER_MOVES_REFUSED,   /* calls of mremap with EFAULT; no loss of ours */
 	COUNTERS,
 };
 
@@ -299,7 +300,7 @@ struct state { /* shared memory between both sides: the BPF object's .bss */
 	__u32 quiet;  /* a restore compares first, and then holds the target if it must write */
 	__u32 padding;
 };
-_Static_assert(sizeof(struct state) == 1384, "struct state crosses the border");
+_Static_assert(sizeof(struct state) == 1392, "struct state crosses the border");
 
 /* Programs that a poll goes on in, by a tail call. */
 enum continuation {

@@ -43,6 +43,7 @@ struct session {
 	uint64_t provided_ns;              /* when all extents that were needed were there */
 	uint64_t waiting[OPERATION_KINDS]; /* request files that were there at the last tick */
 	uint64_t idle;                     /* sequence of the last request at that time */
+	bool moves_told;                   /* calls of mremap(2) that have failed */
 	bool astray_told;                  /* a target that a restore brought back too far */
 	bool stranger_told;                /* somebody else's request was noticed */
 	bool elsewhere;                    /* the target has another root or mount namespace */
@@ -311,6 +312,20 @@ static void look_for_astray(struct session *session)
 		   (unsigned long)restore);
 }
 
+/* The kernel resizes and moves no two mappings at once, and keeps a tracked one and a newer one
+ * apart. */
+static void look_for_refused_moves(struct session *session)
+{
+	if (session->moves_told || session->options->dirty_way == DIRTY_COMPARE ||
+	    !session->state->counters[COUNTER_MOVES_REFUSED])
+		return;
+	session->moves_told = true;
+	log__error("a call of mremap(2) of process %d (%s) has failed with EFAULT, perhaps because "
+		   "a part of the memory is tracked and a newer part is not; with --dirty compare "
+		   "none is tracked",
+		   session->target.pid, session->target.comm);
+}
+
 static void show_progress(struct session *session)
 {
 	const struct operation *operation = &session->state->operation;
@@ -332,6 +347,7 @@ bool session__tick(struct session *session)
 		rollbacks__tick(&session->rollbacks);
 		look_for_strangers(session);
 		look_for_astray(session);
+		look_for_refused_moves(session);
 	}
 	if (!operation->sequence && session->target.pid && !session->elsewhere)
 		session->elsewhere = target__is_elsewhere(&session->target);
@@ -381,6 +397,7 @@ void session__end(struct session *session, int signal)
 {
 	(void)ring_buffer__consume(session->events);
 	operations__end(&session->operations);
+	look_for_refused_moves(session);
 	tell_unasked(session);
 	tell_crash(session, signal);
 	freeze__release(session->target.freeze);

@@ -78,6 +78,18 @@ expect_gone()
 	play ranges moved-away
 }
 
+@test 'grown with mremap, and a part is newer than the checkpoint: it fails, and a message says so' {
+	local message='a call of mremap(2) of process [0-9]* (ranges) has failed with EFAULT'
+
+	trace --dirty scan "$E2E/ranges" partly-newer
+	! grep -q 'all pages are compared' "$err" || skip 'this kernel cannot arm pages'
+	expect_text "$out" 'mremap fails'
+	expect_text "$err" "$message"
+	trace --dirty compare "$E2E/ranges" partly-newer
+	expect_text "$out" 'mremap works'
+	! grep "$message" "$err"
+}
+
 @test 'shrunk with mremap' {
 	play ranges shrunk
 	expect_gone 160

@@ -154,6 +154,23 @@ static void moved(void)
 		finish(CHECK_WRONG, "the old place is mapped again\n");
 }
 
+/* A part of it is newer than the checkpoint. Without a tracer it is one mapping. */
+static void partly_newer(void)
+{
+	const size_t bytes = 300 * (size_t)PAGE;
+	unsigned char *memory = map_alone(bytes);
+
+	fill(memory, bytes, 1);
+	save();
+	must(mmap(memory + bytes - PART, PART, PROT_READ | PROT_WRITE,
+		  MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) != MAP_FAILED,
+	     "mmap");
+	fill(memory + bytes - PART, PART, 2);
+	printf("mremap %s\n",
+	       mremap(memory, bytes, 2 * bytes, MREMAP_MAYMOVE) == MAP_FAILED ? "fails" : "works");
+	must(!fflush(stdout), "fflush");
+}
+
 /* The old place stays mapped, without pages (Linux 5.7). */
 static void moved_away(void)
 {
@@ -374,6 +391,7 @@ static const struct scene scenes[] = {
 	{"replaced-after-failure", replaced_after_failure},
 	{"moved", moved},
 	{"moved-away", moved_away},
+	{"partly-newer", partly_newer},
 	{"shrunk", shrunk},
 	{"grown", grown},
 	{"grown-before", grown_before},

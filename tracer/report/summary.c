@@ -16,6 +16,7 @@ static const char *const counter_texts[] = {
 	[COUNTER_COPY_FAILED] = "copies broken off",
 	[COUNTER_PROGRAM_MISSING] =
 		"copies broken off, the BPF program that continues them was missing",
+	[COUNTER_MOVES_REFUSED] = "calls of mremap(2) that have failed with EFAULT",
 	[COUNTER_SLABS_DAMAGED] = "slabs that are not what was saved, and were not restored",
 };
 _Static_assert(sizeof(counter_texts) / sizeof(*counter_texts) == COUNTERS,
