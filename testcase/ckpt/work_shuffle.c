@@ -167,7 +167,7 @@ static void shuffle(void)
 
 enum { OLD = 11, MIDDLE = 3, NEW = 23 };
 
-/* Pages of 1 with some of 2 in the middle, which are new since the image. Nothing is behind them. */
+/* Pages of 1, with some in the middle that are new since the image. Nothing is mapped behind. */
 static unsigned char *make_mixed(void)
 {
 	unsigned char *memory =

@@ -29,7 +29,7 @@ static void on_signal_refuse(int signal)
 	errno = kept;
 }
 
-/* The C library's own name of sigaction(3). A thread sanitizer takes the place of the other one, and
+/* The C library's own name of sigaction(3). A thread sanitizer takes the place of sigaction(3), and
  * keeps signals back until a thread makes its next call. */
 int __sigaction(int number, const struct sigaction *action, struct sigaction *old); /* NOLINT */
 
