@@ -9,7 +9,8 @@
  *	list-range as ranges, with such a tracer
  *	fork       fork(), the writes and _exit() in the child, waitpid()
  *	memcpy     the writes, and all bytes copied back
- *	take       rollback__take(), once; beside memcpy of all into touched memory
+ *	take       rollback__take(), with no rollback
+ *	touched    memcpy of all into touched memory
  * The faults of the next round are part of each. Pages are the same in each round ("hot"), or other
  * ones ("wandering"). Each way is a process of its own, in turns, several passes of them.
  */
@@ -30,6 +31,7 @@ enum {
 	ROUNDS = 401,
 	MOST = PASSES * ROUNDS,
 	WARM = 48,
+	TAKES = 3, /* in each pass */
 	PRIME = 7919
 };
 
@@ -162,26 +164,26 @@ static void run_memcpy(struct work *w, size_t rounds)
 	}
 }
 
-/* Memory that this machine has not used yet may cost its host ten times as much. */
-static void warm_up(size_t bytes)
+static uint64_t take_once(void)
 {
-	void *at = map(bytes, MAP_PRIVATE);
-
-	(void)madvise(at, bytes, MADV_HUGEPAGE);
-	memset(at, 1, bytes);
-	(void)munmap(at, bytes);
-}
-
-static void run_take(const struct work *w)
-{
+	const uint64_t start_ns = bench__now_ns();
 	struct rollback *rollback;
-	uint64_t start_ns;
+	uint64_t took_ns;
 
-	warm_up(w->size + (4 << 20));
-	start_ns = bench__now_ns();
 	if (rollback__take(&rollback, NULL) < 0)
 		BENCH_DIE("cannot take a checkpoint");
-	add(w->samples, bench__now_ns() - start_ns);
+	took_ns = bench__now_ns() - start_ns;
+	rollback__free(rollback);
+	return took_ns;
+}
+
+/* The first one is not counted: memory that this machine has not used yet may cost its host ten
+ * times as much. */
+static void run_take(const struct work *w)
+{
+	(void)take_once();
+	for (int i = 0; i < TAKES; i++)
+		add(w->samples, take_once());
 }
 
 static void run_touched(struct work *w)

@@ -11,7 +11,7 @@ set -euo pipefail
 . "$(dirname "$0")/targets.sh"
 seconds=${1:-10}
 shift || true
-[ $# -gt 0 ] || set -- cjson thumbnail djpeg xmllint state-1 state-16 state-64
+[ $# -gt 0 ] || set -- cjson thumbnail djpeg xmllint state-1 state-16 state-64 asan-1 asan-16
 
 work=$(mktemp -d "${TMPDIR:-/tmp}/forkserver-bench.XXXXXX")
 trap 'rm -rf "$work"' EXIT
@@ -28,12 +28,13 @@ campaign()
 	local preload=() program=$1
 
 	[[ $1 != state-* ]] || program=state
+	[[ $1 != asan-* ]] || program=state-asan
 	[ "$2" != persistent ] || program=$program-persistent
 	[ -x "$targets/$program" ] || return 0
 	[ "$2" != rollback ] || preload=(AFL_PRELOAD="$library")
 	command_of "$program" @@
 	rm -rf "$work/out"
-	env "${preload[@]}" STATE_MIB="${1#state-}" afl-fuzz -s 23 -V "$seconds" -i "$seeds" \
+	env "${preload[@]}" STATE_MIB="${1#*-}" afl-fuzz -s 23 -V "$seconds" -i "$seeds" \
 		-o "$work/out" -- "${command[@]}" >"$work/log" 2>&1 || { cat "$work/log"; exit 1; }
 	echo "$(stat execs_per_sec) $(stat stability)" >>"$work/$1-$2"
 }

@@ -4,8 +4,8 @@
 # build.sh FOLDER: builds real programs for afl-fuzz from Debian's source packages: FOLDER/cjson
 # reads JSON (cJSON's own afl.c), thumbnail reads TIFF, djpeg reads JPEG, xmllint reads XML. state
 # is a program of ours with a large state. cjson-persistent and state-persistent are the same in
-# persistent mode. The sources are fetched with lists of their own; those of the system stay as they
-# are.
+# persistent mode, state-asan with an address sanitizer. The sources are fetched with lists of their
+# own; those of the system stay as they are.
 # Always holds: a program in FOLDER is whole, for it is moved there once it is built.
 set -euo pipefail
 
@@ -102,7 +102,12 @@ build_state-persistent()
 	"$CC" -O2 -DPERSISTENT "$here/state.c" -o "$folder/state-persistent.new"
 }
 
-for program in cjson cjson-persistent thumbnail djpeg xmllint state state-persistent; do
+build_state-asan()
+{
+	AFL_USE_ASAN=1 "$CC" -O2 "$here/state.c" -o "$folder/state-asan.new"
+}
+
+for program in cjson cjson-persistent thumbnail djpeg xmllint state state-persistent state-asan; do
 	[ ! -x "$folder/$program" ] || continue
 	("build_$program")
 	mv "$folder/$program.new" "$folder/$program"

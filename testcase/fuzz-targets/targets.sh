@@ -38,6 +38,6 @@ make_seeds()
 	djpeg) cp "$sources/libjpeg-turbo/small.jpg" "$seeds" ;;
 	xmllint) find "$sources"/libxml2/*/ -name '*.xml' -size -3k | sort | head -n 23 |
 		xargs -I FILE cp FILE "$seeds" ;;
-	state) echo '(tracer(23))' >"$seeds/seed" ;;
+	state | asan) echo '(tracer(23))' >"$seeds/seed" ;;
 	esac
 }
