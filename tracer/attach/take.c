@@ -3,6 +3,9 @@
  * Taking a checkpoint: attach__checkpoint(). Nothing is written to the process.
  */
 #include <errno.h>
+#include <linux/rseq.h>
+#include <stdbool.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -29,12 +32,33 @@ static int save_threads(struct attach *attach, struct checkpoint *checkpoint)
 	if (!checkpoint->registers)
 		return -ENOMEM;
 	for (size_t i = 0; i < checkpoint->threads.count && !err; i++)
-		err = registers__read(checkpoint->threads.items[i].tid, attach->mem_fd,
-				      &checkpoint->registers[i]);
+		err = registers__read(checkpoint->threads.items[i].tid, &checkpoint->registers[i]);
 	if (err)
 		return err;
 	freeze__keep_registers(attach->freeze);
 	return 0;
+}
+
+/* Is the thread surely in no restartable sequence? The saved page of its area says so. */
+static bool is_in_no_sequence(const struct page_tree *tree, const struct registers *registers)
+{
+	const uint64_t address = registers->rseq + offsetof(struct rseq, rseq_cs);
+	const uint32_t page = registers->rseq ? page_tree__get(tree, page__start(address)) : 0;
+	uint64_t sequence;
+
+	if (!page)
+		return !registers->rseq;
+	memcpy(&sequence, page_store__bytes(tree->store, page) + address % PAGE_BYTES,
+	       sizeof(sequence));
+	return !sequence;
+}
+
+static void leave_sequences(const struct attach *attach, struct checkpoint *checkpoint)
+{
+	for (size_t i = 0; i < checkpoint->threads.count; i++)
+		if (!is_in_no_sequence(&checkpoint->tree, &checkpoint->registers[i]))
+			registers__leave_sequence(checkpoint->threads.items[i].tid, attach->mem_fd,
+						  &checkpoint->registers[i].general);
 }
 
 static int remove_all(struct page_tree *tree, const struct intervals *ranges)
@@ -112,6 +136,8 @@ static int save(struct attach *attach, struct checkpoint *checkpoint, uint64_t *
 		goto out;
 	err = copy__pages(attach->memory, &attach->changes.data, &attach->changes.own,
 			  &checkpoint->tree, ret_pages);
+	if (!err)
+		leave_sequences(attach, checkpoint);
 out:
 	if (err)
 		attach_state__lose_base(attach);

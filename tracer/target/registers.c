@@ -125,7 +125,7 @@ static void read_registrations(pid_t tid, struct registers *registers)
 		registers->shadow_stack = 0;
 }
 
-int registers__read(pid_t tid, int memory, struct registers *ret)
+int registers__read(pid_t tid, struct registers *ret)
 {
 	struct registers registers = {0};
 	unsigned long long rax;
@@ -142,8 +142,6 @@ int registers__read(pid_t tid, int memory, struct registers *ret)
 	if (registers.general.rax != rax)
 		(void)ptrace(PTRACE_SETREGS, tid, NULL, &registers.general);
 	read_registrations(tid, &registers);
-	if (registers.rseq)
-		leave_sequence(registers.rseq, memory, &registers.general);
 	*ret = registers;
 	return 0;
 }

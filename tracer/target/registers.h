@@ -27,12 +27,11 @@ struct registers {
 };
 
 /*
- * Reads the registers of thread tid, after registers__restart(tid). If it is inside a restartable
- * sequence, they are those with which its abort handler begins.
- * memory: /proc/PID/mem, open for reading. Returns 0 and *ret (registers__clear); -ESRCH; -ENOMEM;
- * or another -errno, *ret is then untouched.
+ * Reads the registers of thread tid, after registers__restart(tid). It may be inside a restartable
+ * sequence (registers__leave_sequence). Returns 0 and *ret (registers__clear); -ESRCH; -ENOMEM; or
+ * another -errno, *ret is then untouched.
  */
-int registers__read(pid_t tid, int memory, struct registers *ret);
+int registers__read(pid_t tid, struct registers *ret);
 
 /* Gives them to the thread, but not what it has registered. 0, -ESRCH or another -errno: then only
  * some are set. */
@@ -53,7 +52,8 @@ void registers__restart(pid_t tid);
 /*
  * A thread that is preempted inside of a restartable sequence (rseq(2)) goes on at its abort
  * handler. The kernel does that when it returns to the program, unless it finds the thread
- * elsewhere. So this does it, for registers that are put back later.
+ * elsewhere. So this does it, for registers that are put back later. memory: /proc/PID/mem, open
+ * for reading.
  */
 void registers__leave_sequence(pid_t tid, int memory, struct user_regs_struct *general);
 
