@@ -303,6 +303,7 @@ static void prepare(struct operations *operations)
 		rollbacks__checkpoint(operations->rollbacks, operation);
 		return;
 	}
+	rollbacks__expect_writes(operations->rollbacks);
 	err = check_operation(operations);
 	if (err) {
 		outcome__fail(operations, NULL, false, err);
@@ -327,6 +328,7 @@ static void finish(struct operations *operations)
 
 	if (operation->phase != PHASE_COPIED)
 		return; /* an exec has overtaken it, or it is done */
+	rollbacks__expect_writes(operations->rollbacks);
 	if (operation->kind == OPERATION_RESTORE && !operations->restore_in_bpf &&
 	    !operations->target->held &&
 	    snapshot__is_due(operations->snapshot, operations->target) &&

@@ -29,8 +29,10 @@ static int open_process(struct commands *commands)
 	if (commands->attach)
 		return 0;
 	snapshot__leave_tracking(rollbacks->snapshot);
-	/* without the list of faults: it does not have what restores of the tracer write */
-	err = attach__open(commands->pid, WRITE_TRACKING_PROTECT, NULL, &commands->attach);
+	if (!rollbacks->hooks)
+		(void)hooks__attach_fault_list(&rollbacks->hooks); /* else memory is scanned */
+	err = attach__open(commands->pid, WRITE_TRACKING_PROTECT, rollbacks->hooks,
+			   &commands->attach);
 	if (!err)
 		attach__on_return(commands->attach, on_return, rollbacks);
 	return err;
@@ -126,6 +128,12 @@ void rollbacks__rollback(struct rollbacks *rollbacks, const struct operation *op
 	reply__end_rollback(rollbacks->reply, &row, request_ns);
 }
 
+void rollbacks__expect_writes(struct rollbacks *rollbacks)
+{
+	if (rollbacks->commands.attach)
+		attach__distrust_list(rollbacks->commands.attach);
+}
+
 int rollbacks__fd(const struct rollbacks *rollbacks)
 {
 	return rollbacks->socket ? socket__fd(rollbacks->socket) : -1;
@@ -148,5 +156,6 @@ void rollbacks__close(struct rollbacks *rollbacks)
 	socket__close(rollbacks->socket);
 	list_sharing__close(rollbacks->commands.sharing);
 	attach__close(rollbacks->commands.attach);
+	hooks__free(rollbacks->hooks);
 	*rollbacks = (struct rollbacks){0};
 }

@@ -16,12 +16,14 @@
 #include "ask/socket.h"
 #include "attach/attach.h"
 #include "engine/snapshot.h"
+#include "kernel/hooks.h"
 
 struct rollbacks {
 	struct commands commands; /* the first field */
 	struct socket *socket;    /* NULL: there is none */
 	struct snapshot *snapshot;
 	struct reply *reply;
+	struct hooks *hooks; /* of the list of faults; NULL: there is none */
 	uid_t uid; /* of the target's files, when it asked for its checkpoint */
 	gid_t gid;
 	bool is_told; /* the last rollback has told the target that it is back */
@@ -40,6 +42,9 @@ void rollbacks__exec(struct rollbacks *rollbacks, pid_t pid, const char *path);
  * replaces the last such one, or a rollback to it. */
 void rollbacks__checkpoint(struct rollbacks *rollbacks, const struct operation *operation);
 void rollbacks__rollback(struct rollbacks *rollbacks, const struct operation *operation);
+
+/* The tracer is about to write to the target for another operation than these two. */
+void rollbacks__expect_writes(struct rollbacks *rollbacks);
 
 /* A descriptor that is readable when rollbacks__serve has something to do; -1: there is none. */
 int rollbacks__fd(const struct rollbacks *rollbacks);

@@ -43,6 +43,10 @@ run_counter()
 		expect_answer line 3
 		ctl rollback first
 	done
+	ctl status --json
+	if "$TRACER" check | grep -c -e '^fault tracepoints *yes' -e '^WP_ASYNC *yes' | grep -qx 2; then
+		expect_text "$out" '"tracking":"faults"'
+	fi
 	ctl checkpoint second
 	ctl list
 	expect_text "$out" '^first ' '^second '
@@ -95,6 +99,60 @@ run_counter()
 	finish_tracer
 	expect_status 0
 	expect_text "$out" 'ok, every byte is right'
+}
+
+# The tracer writes the pages, so they are not in the list of faults; they are too many to be left
+# unarmed.
+@test 'a rollback finds what a restore has written' {
+	compile -I"$TREE/utils" "$BUILD/client.o" <<-'C'
+		#include <stdio.h>
+		#include <string.h>
+		#include <sys/mman.h>
+		#include "client/client.h"
+
+		enum { BYTES = 101 * 4096 };
+
+		int main(void)
+		{
+			char line[64], *pages = mmap(NULL, BYTES, PROT_READ | PROT_WRITE,
+						     MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+			setvbuf(stdin, NULL, _IONBF, 0);
+			while (fgets(line, sizeof(line), stdin)) {
+				int err = 0;
+
+				if (*line == 'w')
+					memset(pages, line[1], BYTES);
+				if (*line == 's')
+					err = client__save(0);
+				if (*line == 'r')
+					err = client__restore(0);
+				printf("%d %c %c\n", err, *pages, pages[BYTES - 1]);
+				fflush(stdout);
+			}
+		}
+	C
+	mkfifo "$dir/in" "$dir/answers"
+	exec {to_target}<>"$dir/in" {from_target}<>"$dir/answers"
+	TRACER_CONTROL_DIR=$control "$TRACER" --control-dir "$control" -o "$csv" --regions mmap \
+		--control-socket "$dir/$socket" "$dir/program" \
+		<"$dir/in" >"$dir/answers" 2>"$err" 3>&- {to_target}>&- {from_target}>&- &
+	tracer_pid=$!
+	started+=("$tracer_pid")
+	expect_answer w1 '0 1 1'
+	runs program
+	expect_answer save '0 1 1'
+	expect_answer w2 '0 2 2'
+	ctl checkpoint
+	for round in 1 2 3; do
+		expect_answer restore '0 1 1'
+		ctl rollback
+		expect_answer print '0 2 2'
+		ctl rollback
+	done
+	exec {to_target}>&-
+	finish_tracer
+	expect_status 0
 }
 
 @test 'tracer ctl takes a program back to the checkpoint that it has asked for, and it is told' {

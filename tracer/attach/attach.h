@@ -40,6 +40,10 @@ struct hooks;
 int attach__open(pid_t pid, enum write_tracking_way best, const struct hooks *hooks,
 		 struct attach **ret_attach);
 
+/* To be told when the caller has written to the process by other means, or is about to: the list of
+ * faults does not have that. The next operation scans. */
+void attach__distrust_list(struct attach *attach);
+
 /*
  * Takes a checkpoint.
  * name: letters, digits and "._-", the first no '-', less than ATTACH_NAME_BYTES. NULL: the next

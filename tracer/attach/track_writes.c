@@ -12,6 +12,7 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <unistd.h>
+#include "attach/attach.h"
 #include "attach/attach_state.h"
 #include "attach/layout.h"
 #include "base/page.h"
@@ -138,6 +139,11 @@ void attach_state__look_for_pins(struct attach *attach)
 
 	attach->has_pins = !procfs__status_u64(attach->pid, "VmPin", &pages) && pages;
 	attach->may_have_pins = before || attach->has_pins;
+}
+
+void attach__distrust_list(struct attach *attach)
+{
+	attach->is_sure = false;
 }
 
 /* ---- asking ---- */
