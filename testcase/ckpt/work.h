@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -87,15 +88,15 @@ static inline void fill(void *memory, size_t bytes, uint64_t seed)
 		words[i] = mix(seed + i);
 }
 
-static inline int is_filled(const void *memory, size_t bytes, uint64_t seed)
+static inline bool is_filled(const void *memory, size_t bytes, uint64_t seed)
 {
 	const uint64_t *words = memory;
 
 	for (size_t i = 0; i < bytes / 8; i++) {
 		if (words[i] != mix(seed + i))
-			return 0;
+			return false;
 	}
-	return 1;
+	return true;
 }
 
 #endif

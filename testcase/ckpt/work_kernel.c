@@ -261,7 +261,7 @@ static void all_timers(void)
 	wait_for_ticks(ids);
 }
 
-static int is_later(const struct timespec *before, const struct timespec *after)
+static bool is_later(const struct timespec *before, const struct timespec *after)
 {
 	return after->tv_sec > before->tv_sec ||
 	       (after->tv_sec == before->tv_sec && after->tv_nsec >= before->tv_nsec);

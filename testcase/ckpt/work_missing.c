@@ -195,15 +195,15 @@ enum { SIGNATURE = 0x23232323 };
 static __thread struct rseq area __attribute__((aligned(32)));
 
 /* The kernel writes it when the thread has moved. */
-static int is_written(void)
+static bool is_written(void)
 {
 	for (int turn = 0; turn < 23; turn++) {
 		area.cpu_id = (uint32_t)RSEQ_CPU_ID_UNINITIALIZED;
 		(void)usleep(1000);
 		if (area.cpu_id != (uint32_t)RSEQ_CPU_ID_UNINITIALIZED)
-			return 1;
+			return true;
 	}
-	return 0;
+	return false;
 }
 
 static void register_area(void)

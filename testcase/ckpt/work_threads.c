@@ -216,7 +216,7 @@ static void *ask_often(void *argument)
 }
 
 /* With CKPT_VERBOSE=1 libckpt says something about each image. */
-static int is_answered(void)
+static bool is_answered(void)
 {
 	int fd = open("child.err", O_CREAT | O_TRUNC | O_RDWR | O_CLOEXEC, 0600);
 	struct stat st;

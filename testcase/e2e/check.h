@@ -7,6 +7,7 @@
 #ifndef E2E_CHECK_H
 #define E2E_CHECK_H
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -94,7 +95,7 @@ static inline unsigned char *map_alone(size_t bytes)
 	return map_at(fence + PAGE, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_FIXED);
 }
 
-static inline int is_mapped(void *at)
+static inline bool is_mapped(void *at)
 {
 	unsigned char resident;
 

@@ -17,6 +17,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/openat2.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -74,7 +75,7 @@ static void request(const char *opener, const char *path)
 	(void)close(fd);
 }
 
-static int has_answer(const char *poller, const char *path)
+static bool has_answer(const char *poller, const char *path)
 {
 	if (!strcmp(poller, "access"))
 		return !syscall(SYS_access, path, F_OK);

@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -54,7 +55,7 @@ static int count_files(void)
 }
 
 /* Is it a plain, empty file of that user and group? */
-static int is_new(const char *name, uid_t uid, gid_t gid)
+static bool is_new(const char *name, uid_t uid, gid_t gid)
 {
 	struct stat st;
 

@@ -3,6 +3,7 @@
  * Tests of extents without BPF. Tables in memory of user space come, keep what is written to them,
  * and go. A failure to make an array leaves nothing behind. Arrays of BPF are tested end to end.
  */
+#include <stdbool.h>
 #include "engine/extents.h"
 #include "tap.h"
 #include "valgrind.h"
@@ -29,12 +30,12 @@ static int write_tables(struct extents *extents, uint32_t tables)
 	return err;
 }
 
-static int are_written(const struct extents *extents, uint32_t tables)
+static bool are_written(const struct extents *extents, uint32_t tables)
 {
 	for (uint32_t i = 0; i < tables * EXTENT_SLABS; i++)
 		if (extents__slab(extents, i)->address != mark(i))
-			return 0;
-	return 1;
+			return false;
+	return true;
 }
 
 /* Counts the extents that have a table or slots. */

@@ -5,6 +5,7 @@
  */
 #include <errno.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
@@ -30,7 +31,7 @@ static pid_t start_child(void)
 	return child;
 }
 
-static int is_running(pid_t child)
+static bool is_running(pid_t child)
 {
 	siginfo_t info = {0};
 

@@ -4,6 +4,7 @@
  * sorted samples. A result is never below the true quantile and at most 1.6 % above it. The seed is
  * printed; run with a seed as argument to repeat.
  */
+#include <stdbool.h>
 #include <stdlib.h>
 
 #include "report/histogram.h"
@@ -28,7 +29,7 @@ static uint64_t sample_at(size_t rank)
 	return rank ? samples[rank - 1] : samples[0];
 }
 
-static int is_near(uint64_t got, uint64_t low, uint64_t high)
+static bool is_near(uint64_t got, uint64_t low, uint64_t high)
 {
 	return got >= low && (long double)got <= 1.016L * (long double)high;
 }

@@ -3,6 +3,7 @@
  * Tests of layout: lists of mappings as /proc/PID/maps has them, before and now, and what has to be
  * done about the difference.
  */
+#include <stdbool.h>
 #include <string.h>
 #include "attach/layout.h"
 #include "target/reason.h"
@@ -38,14 +39,14 @@ static int compare(const char *from, const char *to)
 	return err;
 }
 
-static int is_part(const struct layout_parts *parts, size_t i, uint64_t start, uint64_t end)
+static bool is_part(const struct layout_parts *parts, size_t i, uint64_t start, uint64_t end)
 {
 	return i < parts->count && parts->items[i].start == start << 24 &&
 	       parts->items[i].end == end << 24 && parts->items[i].mapping >= before.items &&
 	       parts->items[i].mapping < before.items + before.count;
 }
 
-static int is_unmapped(size_t i, uint64_t start, uint64_t end)
+static bool is_unmapped(size_t i, uint64_t start, uint64_t end)
 {
 	return i < change.unmap.count && change.unmap.items[i].start == start << 24 &&
 	       change.unmap.items[i].end == end << 24;

@@ -8,6 +8,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
@@ -55,12 +56,12 @@ static void fill(unsigned char *start, size_t bytes)
 		start[i] = byte_at(start + i);
 }
 
-static int is_filled(const unsigned char *bytes, const unsigned char *address, size_t length)
+static bool is_filled(const unsigned char *bytes, const unsigned char *address, size_t length)
 {
 	for (size_t i = 0; i < length; i++)
 		if (bytes[i] != byte_at(address + i))
-			return 0;
-	return 1;
+			return false;
+	return true;
 }
 
 static void make_areas(void)

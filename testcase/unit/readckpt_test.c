@@ -3,6 +3,7 @@
  * Tests of readckpt: text that cannot steer a terminal, counted pages, JSON, hexadecimal lines, and
  * a chain that becomes one image.
  */
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -193,13 +194,13 @@ static void test_dumps(void)
 /* ---- squashing ---- */
 
 /* Is all memory of both chains the same? */
-static int is_same_memory(const struct image_chain *one, const struct image_chain *two)
+static bool is_same_memory(const struct image_chain *one, const struct image_chain *two)
 {
 	static unsigned char bytes[2][3 * PAGE_BYTES];
 	const struct image *image = one->images[0];
 
 	if (image->mapping_count != two->images[0]->mapping_count)
-		return 0;
+		return false;
 	for (size_t i = 0; i < image->mapping_count; i++) {
 		const struct image_mapping *m = &image->mappings[i];
 		size_t count = m->end - m->start;
@@ -208,9 +209,9 @@ static int is_same_memory(const struct image_chain *one, const struct image_chai
 		    image_chain__read(one, m->start, bytes[0], count) ||
 		    image_chain__read(two, m->start, bytes[1], count) ||
 		    memcmp(bytes[0], bytes[1], count) != 0)
-			return 0;
+			return false;
 	}
-	return 1;
+	return true;
 }
 
 static void test_squash(const char *from, const char *to)

@@ -7,6 +7,7 @@
 #include <elf.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -370,14 +371,14 @@ static void test_gone(void)
 	regions__free(NULL);
 }
 
-static int can_open_mapped_files(char *area)
+static bool can_open_mapped_files(char *area)
 {
 	static unsigned char file[2 * PAGE];
 	char path[96];
 	int fd;
 
 	if (map_elf(area, file, sizeof(file)) != 0)
-		return 0;
+		return false;
 	(void)snprintf(path, sizeof(path), "/proc/self/map_files/%lx-%lx", (unsigned long)area,
 		       (unsigned long)area + PAGE);
 	fd = open(path, O_RDONLY | O_CLOEXEC);

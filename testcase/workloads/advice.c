@@ -4,6 +4,7 @@
  * pages. The data of the checkpoint come back all the same.
  */
 #include <fcntl.h>
+#include <stdbool.h>
 #include "base/procfs.h"
 #include "pages/pagemap.h"
 #include "workload.h"
@@ -117,7 +118,7 @@ static void locked(void)
 
 /* ---- swap ---- */
 
-static int has_swap(void)
+static bool has_swap(void)
 {
 	char text[512];
 	int fd = open("/proc/swaps", O_RDONLY | O_CLOEXEC);
@@ -176,7 +177,7 @@ static void swapped(void)
 /* ---- guards ---- */
 
 /* Can the kernel read the page for us? Not if it is guarded. */
-static int is_readable(const unsigned char *page)
+static bool is_readable(const unsigned char *page)
 {
 	int ends[2], can;
 

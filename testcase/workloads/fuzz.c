@@ -120,7 +120,7 @@ static void step_discard(void)
 			m->now[i].value = 0;
 }
 
-static int is_mapped(size_t page)
+static bool is_mapped(size_t page)
 {
 	unsigned char resident;
 
@@ -128,12 +128,12 @@ static int is_mapped(size_t page)
 }
 
 /* Would the page of a move that breaks off look alike whether it has moved or not? */
-static int is_unclear(size_t from, size_t to)
+static bool is_unclear(size_t from, size_t to)
 {
 	return m->now[to].mapping && m->now[to].value == m->now[from].value;
 }
 
-static int has_moved(size_t from, size_t to, int keep)
+static bool has_moved(size_t from, size_t to, int keep)
 {
 	unsigned char bytes[PAGE];
 
@@ -339,7 +339,7 @@ static void play_steps(void)
 
 /* ---- compare ---- */
 
-static int is_anonymous(const struct mapping *mapping)
+static bool is_anonymous(const struct mapping *mapping)
 {
 	return !strcmp(mapping->path, "[heap]") || !strcmp(mapping->path, "/dev/zero (deleted)") ||
 	       (!mapping->inode && (!*mapping->path || !strncmp(mapping->path, "[anon:", 6)));

@@ -9,6 +9,7 @@
  */
 #include <dlfcn.h>
 #include <errno.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -73,13 +74,13 @@ static void ask(int restores)
 }
 
 /* Is path one of ours? Then it is done, and errno says that there is no such file. */
-static int is_request(const char *path)
+static bool is_request(const char *path)
 {
 	if (strcmp(path, "/@checkpoint") != 0 && strcmp(path, "/@rollback") != 0)
-		return 0;
+		return false;
 	ask(!strcmp(path, "/@rollback"));
 	errno = ENOENT;
-	return 1;
+	return true;
 }
 
 int access(const char *path, int mode)

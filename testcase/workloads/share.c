@@ -3,13 +3,14 @@
  * Memory that another process has as well: copied on write after a fork, where the other keeps its
  * own contents, or truly shared, where a restore is seen by both.
  */
+#include <stdbool.h>
 #include "workload.h"
 
 #define BYTES (23 * PAGE)
 #define PART  (5 * PAGE)
 
 /* Forks a child that runs look(memory) when its pipe is closed; its result is its exit status. */
-static pid_t fork_child(int (*look)(unsigned char *memory), unsigned char *memory, int *ret_pipe)
+static pid_t fork_child(bool (*look)(unsigned char *memory), unsigned char *memory, int *ret_pipe)
 {
 	int ends[2];
 	pid_t child;
@@ -29,12 +30,12 @@ static pid_t fork_child(int (*look)(unsigned char *memory), unsigned char *memor
 	return child;
 }
 
-static int has_first(unsigned char *memory)
+static bool has_first(unsigned char *memory)
 {
 	return first_wrong(memory, BYTES, seed(1)) != BYTES;
 }
 
-static int has_second(unsigned char *memory)
+static bool has_second(unsigned char *memory)
 {
 	return first_wrong(memory, BYTES, seed(2)) != BYTES;
 }
@@ -77,7 +78,7 @@ static void not_copied(void)
 
 /* A child with two orders: at the first byte it writes, at the end of the pipe it looks. */
 static pid_t fork_writer(void (*write_it)(unsigned char *memory),
-			 int (*look)(unsigned char *memory), unsigned char *memory, int *ret_pipe,
+			 bool (*look)(unsigned char *memory), unsigned char *memory, int *ret_pipe,
 			 int *ret_done)
 {
 	int orders[2], done[2];
@@ -143,7 +144,7 @@ static void write_first(unsigned char *memory)
 	memory[BYTES - PAGE] = 1;
 }
 
-static int has_first_part(unsigned char *memory)
+static bool has_first_part(unsigned char *memory)
 {
 	return first_wrong(memory, PART, seed(1)) != PART ||
 	       first_wrong(memory + PART, 2 * PART, 0) != 2 * PART;

@@ -241,11 +241,11 @@ void errors__print_names(FILE *file, const char *separator)
 		(void)fprintf(file, "%s%s", i ? separator : "", scenes[i].name);
 }
 
-int errors__is_name(const char *name)
+bool errors__is_name(const char *name)
 {
 	for (unsigned int i = 0; i < SCENES; i++)
 		if (!strcmp(scenes[i].name, name))
-			return 1;
+			return true;
 	return !strcmp(name, "all");
 }
 

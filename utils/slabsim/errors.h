@@ -5,13 +5,14 @@
 #ifndef SLABSIM_ERRORS_H
 #define SLABSIM_ERRORS_H
 
+#include <stdbool.h>
 #include <stdio.h>
 
 /* Prints the names of all errors in one line, with separator between them. */
 void errors__print_names(FILE *file, const char *separator);
 
 /* Is there an error of that name? True for "all". */
-int errors__is_name(const char *name);
+bool errors__is_name(const char *name);
 
 /*
  * Provokes the error of that name, or "all", and prints what is done, the error of the cache, and
