@@ -349,7 +349,9 @@ const char *client__strerror(int err)
 		return "no tracer answered in time; start the program with: tracer PROGRAM, and "
 		       "check that both use the same control folder (TRACER_CONTROL_DIR)";
 	case EIO:
-		return "the tracer could not do it; its messages on stderr say why";
+		return "the tracer could not do it, and its messages on stderr say why; if there "
+		       "is none, another program has removed the request from the control folder: "
+		       "give the tracer a folder of its own with --control-dir";
 	case EEXIST:
 		return "a control file is in the way that is not a plain file of this user; remove "
 		       "ready_to_* and *_complete from the control folder, or give the tracer "
