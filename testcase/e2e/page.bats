@@ -97,6 +97,13 @@ expect_polls()
 		END { exit bad || !seen || !taken }' "$err"
 }
 
+@test 'the first checkpoint of 1 MiB replaces one table, that of the data' {
+	trace -v -e page "$E2E/steps" bytes=1048576 save
+	expect_status 0
+	[ "$(grep -c 'the table .* gets [0-9]* places$' "$err")" -eq 4 ] # three are made empty
+	expect_text "$err" 'the table data_maps gets [5-9][0-9][0-9] places$'
+}
+
 # ---- what the engine needs ----
 
 @test 'a machine without libbcc: one line names the package' {

@@ -17,7 +17,12 @@
 #include "target/reason.h"
 #include <page.bcc.h>
 
-enum { SPARE_PLACES = 256, TWICE_PAGES = 1024, UNASKED_PLACES = 4096, PROGRAMS = 2, REMOVED = 512 };
+enum { TWICE_PAGES = 1024, UNASKED_PLACES = 4096, PROGRAMS = 2, REMOVED = 512 };
+
+enum {
+	SPARE_PLACES = 256, /* enough for the data of a small target, which need not wait */
+	WALK_PLACES = 1024, /* in the tables of walks, whose places are small */
+};
 
 #define RESERVE_BYTES (256ULL << 20) /* of memory, for all others */
 
@@ -170,8 +175,7 @@ static int open_table(struct page_maps *maps, const struct bcc *bcc, enum table_
 	table->like_fd = bcc__map(bcc, table_kinds[name].like);
 	if (table->like_fd < 0)
 		return table->like_fd;
-	err = replace(table, name,
-		      SPARE_PLACES); /* enough for a small target, which need not wait */
+	err = replace(table, name, name == DATA ? SPARE_PLACES : WALK_PLACES);
 	if (err)
 		log__error("cannot make the map %s: %s", table_kinds[name].like, strerror(-err));
 	return err;
