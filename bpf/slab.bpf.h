@@ -10,7 +10,8 @@
  *
  * A checkpoint of all pages takes slots in the order of the table; a page of zeros takes none.
  * Where writes are tracked, user space lists the slabs to be visited, and gives slots to those that
- * are due. One poll copies SLAB_BATCH pages at most; the next one goes on.
+ * are due. One poll copies SLAB_BATCH pages at most; the next one goes on. It reads no page that
+ * user space still has to arm.
  */
 #ifndef BPF_SLAB_BPF_H
 #define BPF_SLAB_BPF_H
@@ -143,6 +144,36 @@ static void flag_slab(struct slab *slab, __u8 flag)
 	state.operation.slab_flags++;
 }
 
+/* Is the page of this visit armed, or need not be? */
+static bool is_armed(__u64 visit)
+{
+	const volatile struct state *now = &state;
+
+	return visit + now->to_arm < now->visits;
+}
+
+struct arming { /* that a poll waits for */
+	__u64 visit, deadline_ns;
+};
+
+static long arming_step(__u32 index, struct arming *arming)
+{
+	return is_armed(arming->visit) || bpf_ktime_get_ns() > arming->deadline_ns;
+}
+
+/* Waits while user space arms a page on another processor: what is written after the page was read
+ * must count as written since. Returns whether it is armed. */
+static __noinline bool wait_until_armed(__u64 visit)
+{
+	struct arming arming = {.visit = visit};
+
+	if (is_armed(visit))
+		return true;
+	arming.deadline_ns = bpf_ktime_get_ns() + POLL_WAIT_NS;
+	bpf_loop(1 << 16, arming_step, &arming, 0);
+	return is_armed(visit);
+}
+
 static long read_slab(__u32 index, void *none)
 {
 	struct slab *slab = visited_slab(index);
@@ -150,6 +181,10 @@ static long read_slab(__u32 index, void *none)
 
 	if (!slab)
 		return 1;
+	if (!wait_until_armed(state.operation.slab_cursor + index)) {
+		state.batch = index; /* the next poll goes on here */
+		return 1;
+	}
 	slab->flags &= SLAB_LISTED;
 	if (slab->state != SLAB_DUE)
 		return 0;
@@ -213,7 +248,8 @@ static __always_inline struct slab_page *dirty_page(struct slab *slab)
 			state.operation.lost += SLAB_CHUNKS;
 		return NULL;
 	}
-	if ((restore_all && slab->state == SLAB_PRESENT) || !is_slab_clean(slab, saved)) {
+	if (((restore_all || state.all_differ) && slab->state == SLAB_PRESENT) ||
+	    !is_slab_clean(slab, saved)) {
 		if (!verify || slab->state != SLAB_PRESENT || checksum_of(saved) == slab->checksum)
 			return saved;
 		count_drop(COUNTER_SLABS_DAMAGED);

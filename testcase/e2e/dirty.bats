@@ -121,3 +121,27 @@ few_pages()
 	wait_until 'the end of the program' test -e "$dir/ran-on"
 	expect_text "$out" 'verify: ok'
 }
+
+@test 'pages that are armed while a checkpoint copies: the copy waits for them' {
+	has_scan || skip "$why"
+	for action in late fail; do
+		TRACER_FAULT=meanwhile:$action trace --dirty scan "$E2E/steps" bytes=1000003 save \
+			fill=3 save poke=5000 poke=900000 restore verify poke=70000 save scramble \
+			restore poke=70000 verify
+		expect_status 0
+		[ "$(grep -c 'verify: ok' "$out")" -eq 2 ]
+		expect_each status ok
+	done
+}
+
+@test 'most pages differ again and again: they are written without being compared' {
+	has_scan || skip "$why"
+	trace --dirty scan "$E2E/steps" bytes=1000003 fill=7 save scramble restore verify \
+		fill=7 restore verify poke=5000 restore verify scramble restore verify
+	expect_status 0
+	[ "$(grep -c 'verify: ok' "$out")" -eq 4 ]
+	# 245 pages of 16 chunks; the third operation has written all of them again
+	[ "$(column clean_chunks | sed -n 3p)" -lt 3000 ]
+	trace --dirty scan "$E2E/steps" bytes=1000003 fill=7 save fill=7 restore verify
+	[ "$(column clean_chunks | sed -n 2p)" -gt 3000 ]
+}

@@ -23,6 +23,13 @@ enum {
 	KEPT_PAGES = 1024, /* so many are kept beside those of a checkpoint, whatever it copies */
 };
 
+/* Pages are armed faster than copied. The first of them are armed before the copy, so that it need
+ * not wait; then each call arms twice as many as the last one. */
+enum {
+	ARMED_FIRST = 32,
+	ARMED_MOST = 1024,
+};
+
 static int find_pages(struct memory *memory, const struct intervals *ranges,
 		      struct intervals *pages)
 {
@@ -73,6 +80,95 @@ int paged_engine__arm(struct paged_engine *paged, const struct target *target)
 	return err;
 }
 
+/* Can the pages of a checkpoint be armed while it copies them? Its poll goes on as soon as the copy
+ * may begin, if it waits for that. */
+static bool can_arm_meanwhile(const struct paged_engine *paged, const struct target *target)
+{
+	const struct state *state = paged->engine.state;
+
+	return paged->tracked && !dirty_pages__needs_stop(&paged->dirty) &&
+	       !state->pages_per_poll && !target->held &&
+	       __atomic_load_n(&state->waiting, __ATOMIC_SEQ_CST);
+}
+
+/* Arms the pages of the next visits, but not the hot ones. Then the copy may read them. */
+static int arm_visits(struct paged_engine *paged, struct memory *memory, uint32_t count)
+{
+	struct state *state = paged->engine.state;
+	struct intervals pages = {0}, cold = {0};
+	uint32_t first = state->visits - state->to_arm;
+	int err = 0;
+
+	for (uint32_t i = first; i < first + count && !err; i++) {
+		uint64_t address = paged_engine__visited(paged, i)->address;
+
+		err = intervals__add(&pages, address, address + SLAB_BYTES);
+	}
+	if (err)
+		goto out;
+	err = intervals__subtract(&pages, &paged->hot, &cold);
+	if (err)
+		goto out;
+	err = dirty_pages__arm(&paged->dirty, memory, &cold, NULL);
+	if (err)
+		goto out;
+	__atomic_store_n(&state->to_arm, state->to_arm - count, __ATOMIC_RELEASE);
+out:
+	intervals__clear(&pages);
+	intervals__clear(&cold);
+	return err;
+}
+
+/* The pages are not armed: all may differ from now on. */
+static void leave_unarmed(struct paged_engine *paged)
+{
+	intervals__clear(&paged->dirty.armed);
+	dirty_pages__doubt(&paged->dirty);
+	__atomic_store_n(&paged->engine.state->to_arm, 0, __ATOMIC_RELEASE);
+}
+
+static uint32_t smaller(uint32_t a, uint32_t b)
+{
+	return a < b ? a : b;
+}
+
+static void arm_first_visits(struct paged_engine *paged, struct memory *memory)
+{
+	struct state *state = paged->engine.state;
+
+	state->to_arm = state->visits;
+	if (arm_visits(paged, memory, smaller(ARMED_FIRST, state->to_arm)))
+		leave_unarmed(paged);
+}
+
+/* For tests: the copy comes to the end of what is armed, and goes on in another poll. */
+static void await_stopped_copy(const struct state *state)
+{
+	const volatile struct operation *operation = &state->operation;
+
+	while (operation->phase == PHASE_CLAIMED ||
+	       (operation->phase == PHASE_READY && !operation->slab_cursor))
+		;
+}
+
+void paged_engine__accompany(struct engine *engine, struct target *target)
+{
+	struct paged_engine *paged = paged_engine__of(engine);
+	struct state *state = engine->state;
+	int err = 0;
+
+	if (state->to_arm && fault__strikes("meanwhile", "late"))
+		await_stopped_copy(state);
+	if (state->to_arm)
+		err = fault__pass("meanwhile", target->pid);
+	for (uint32_t count = ARMED_FIRST; state->to_arm && !err;) {
+		count = smaller(2 * count, ARMED_MOST);
+		err = arm_visits(paged, target->memory, smaller(count, state->to_arm));
+	}
+	if (err)
+		leave_unarmed(paged);
+}
+
 static int find_wanted(const struct paged_engine *paged, struct intervals *ret)
 {
 	int err = intervals__copy(&paged->engine.ranges, ret);
@@ -95,7 +191,8 @@ static int begin_whole(struct paged_engine *paged, struct memory *memory)
 		return err;
 	if (paged->tracked) {
 		dirty_pages__begin(&paged->dirty);
-		err = arm_first(paged, memory, &paged->saved, NULL);
+		if (!paged->arms_meanwhile)
+			err = arm_first(paged, memory, &paged->saved, NULL);
 		if (err)
 			return err;
 		err = dirty_pages__cover(&paged->dirty, memory, &paged->saved, !paged->again);
@@ -224,7 +321,7 @@ static int begin_changes(struct paged_engine *paged, struct target *target)
 	err = paged_list__fill(paged);
 	if (err)
 		return err;
-	if (paged->tracked)
+	if (paged->tracked && !paged->arms_meanwhile)
 		err = paged_engine__arm(paged, target);
 	if (err)
 		return err;
@@ -245,7 +342,8 @@ static bool is_crowded(struct paged_engine *paged)
 			paged->crowded = paged->rests = 0;
 		return false;
 	}
-	if (++paged->crowded >= CROWDED) {
+	paged->crowded += !paged->again;
+	if (paged->crowded >= CROWDED) {
 		intervals__clear(&paged->dirty.armed);
 		paged->rest = CROWD_REST << paged->rests;
 		if (paged->rests < MOST_RESTS)
@@ -271,6 +369,7 @@ static int begin_checkpoint(struct paged_engine *paged, struct target *target)
 	if (err)
 		return err;
 	crowded = paged->tracked && is_crowded(paged);
+	paged->arms_meanwhile = crowded && can_arm_meanwhile(paged, target);
 	if ((crowded && !few) || !paged->ops->has_room(paged))
 		return begin_whole(paged, target->memory);
 	return begin_changes(paged, target);
@@ -294,8 +393,21 @@ out:
 	return err;
 }
 
+/* Did most of the pages differ when so many were dirty the last time? Then they will again, and are
+ * not compared. Now and then they are, to see whether that still is so. */
+static void foresee_differences(struct paged_engine *paged)
+{
+	bool differ = paged->uncompared > 0;
+
+	if (differ)
+		paged->uncompared--;
+	paged->engine.state->all_differ = differ;
+	paged->is_sample = !differ;
+}
+
 static int begin_restore(struct paged_engine *paged, struct memory *memory)
 {
+	bool crowded;
 	int err;
 
 	if (!paged->tracked)
@@ -303,7 +415,8 @@ static int begin_restore(struct paged_engine *paged, struct memory *memory)
 	err = ask(paged, memory);
 	if (err)
 		return err;
-	if (is_crowded(paged) && !paged->tracked)
+	crowded = is_crowded(paged);
+	if (crowded && !paged->tracked)
 		return begin_restore_whole(paged, memory);
 	paged->narrow = true;
 	err = paged_list__fill(paged);
@@ -313,6 +426,8 @@ static int begin_restore(struct paged_engine *paged, struct memory *memory)
 		paged_list__clear(paged);
 		paged->narrow = false;
 	}
+	if (crowded && paged->narrow)
+		foresee_differences(paged);
 	return 0;
 }
 
@@ -360,7 +475,10 @@ int paged_engine__begin(struct engine *engine, struct target *target, enum opera
 	if (err)
 		goto out;
 	begin_round(paged);
-	paged->tracked = false;
+	if (state->to_arm) /* the copy was never begun */
+		leave_unarmed(paged);
+	paged->tracked = paged->arms_meanwhile = paged->is_sample = false;
+	state->all_differ = 0;
 	state->left = state->resumed = 0; /* of all engines */
 	if (!state->has_slabs && !state->slabs)
 		return 0;
@@ -384,6 +502,8 @@ int paged_engine__begin(struct engine *engine, struct target *target, enum opera
 	if (!paged_engine__is_still(paged, target))
 		dirty_pages__doubt(&paged->dirty);
 	err = paged->ops->lay_out(paged, kind);
+	if (!err && paged->arms_meanwhile)
+		arm_first_visits(paged, target->memory);
 out:
 	if (err && paged->replaced)
 		paged_engine__forget(paged);

@@ -12,6 +12,9 @@
 
 enum { READ_PAGES = 64 }; /* that are compared with one read */
 
+/* Restores in which most pages differ, until one compares again. */
+enum { UNCOMPARED_MOST = 15 };
+
 /* Slots that pages of zeros do not need. */
 static void give_back_slots(struct paged_engine *paged)
 {
@@ -225,6 +228,16 @@ out:
 	return err;
 }
 
+/* Do so many of the pages differ that to compare them was in vain? */
+static void count_differences(struct paged_engine *paged)
+{
+	const struct operation *operation = &paged->engine.state->operation;
+	uint64_t differ = (operation->copied + operation->unwritten) / SLAB_CHUNKS;
+
+	paged->is_sample = false;
+	paged->uncompared = differ >= paged->visited - paged->visited / 8 ? UNCOMPARED_MOST : 0;
+}
+
 /* Where the target stands still since it was asked, nothing is to be done. */
 int paged_engine__collect(struct engine *engine, struct target *target)
 {
@@ -233,6 +246,10 @@ int paged_engine__collect(struct engine *engine, struct target *target)
 	int err = 0;
 
 	give_back_slots(paged);
+	if (paged->arms_meanwhile && state->left)
+		dirty_pages__doubt(&paged->dirty);
+	if (paged->is_sample)
+		count_differences(paged);
 	intervals__clear(&paged->later);
 	if (paged->revisions.begun)
 		err = fault__pass("changed", target->pid);
