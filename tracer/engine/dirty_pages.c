@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 #include "base/log.h"
+#include "base/page.h"
 #include "base/procfs.h"
 #include "pages/pagemap.h"
 #include "target/fault.h"
@@ -18,6 +19,9 @@
 
 /* With fewer pages a scan takes less than 10 us, and the list of faults costs other processes. */
 enum { LISTED_PAGES = 4096 };
+
+/* To read an entry of the list takes as long as to scan so many pages. */
+enum { ENTRY_PAGES = 4 };
 
 enum { CLOSE_BYTES = 1 << 20 };
 
@@ -441,14 +445,26 @@ out:
 	return err;
 }
 
-/* Asks the list if it can be relied on, or else memory. */
+/* Can the list be relied on, and is it shorter than a scan? */
+static bool is_list_best(const struct dirty_pages *dirty, const struct intervals *armed)
+{
+	struct fault_mark end;
+
+	if (!dirty->sure || hooks__state(dirty->hooks)->lazily_freed)
+		return false;
+	fault_list__mark(dirty->list, &end);
+	return (end.writes - dirty->mark.writes) * ENTRY_PAGES * PAGE_BYTES <=
+	       intervals__bytes(armed);
+}
+
+/* Asks the list if that is best, or else memory. */
 static int find_written(struct dirty_pages *dirty, struct memory *memory,
 			const struct intervals *armed, struct intervals *empty)
 {
 	struct pagemap *pagemap = memory__pagemap(memory);
 	int err;
 
-	if (dirty->sure && !hooks__state(dirty->hooks)->lazily_freed) {
+	if (is_list_best(dirty, armed)) {
 		err = read_list(dirty, pagemap, armed, empty);
 		dirty->found = DIRTY_FAULTS;
 		if (!err || err == -ENOMEM)
