@@ -80,15 +80,11 @@ int paged_engine__arm(struct paged_engine *paged, const struct target *target)
 	return err;
 }
 
-/* Can the pages of a checkpoint be armed while it copies them? Its poll goes on as soon as the copy
- * may begin, if it waits for that. */
+/* Can the pages of a checkpoint be armed while it copies them? */
 static bool can_arm_meanwhile(const struct paged_engine *paged, const struct target *target)
 {
-	const struct state *state = paged->engine.state;
-
 	return paged->tracked && !dirty_pages__needs_stop(&paged->dirty) &&
-	       !state->pages_per_poll && !target->held &&
-	       __atomic_load_n(&state->waiting, __ATOMIC_SEQ_CST);
+	       !paged->engine.state->pages_per_poll && !target->held;
 }
 
 /* Arms the pages of the next visits, but not the hot ones. Then the copy may read them. */
