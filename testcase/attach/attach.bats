@@ -493,6 +493,28 @@ threading.Event().wait()
 	expect_text "$err" XDG_RUNTIME_DIR
 }
 
+# Yama lets a process trace its descendants alone then.
+@test 'without root, where Yama forbids it' {
+	local scope=/proc/sys/kernel/yama/ptrace_scope before nobody
+
+	[ -n "${TRACER_VM:-}" ] || skip 'a setting of the kernel is changed in a virtual machine alone'
+	before=$(cat "$scope") || skip 'this kernel has no Yama'
+	nobody=$(id -u nobody 2>"$err") || skip 'there is no user nobody'
+	chmod 777 "$dir"
+	cp "$TRACER" "$dir/tracer"
+	chmod 755 "$dir/tracer"
+	start_target setpriv --reuid "$nobody" --regid "$nobody" --clear-groups \
+		sh -c 'n=0; while read -r line; do n=$((n + 1)); echo "$n"; done'
+	expect_answer line 1
+	echo 1 >"$scope"
+	run_limited setpriv --reuid "$nobody" --regid "$nobody" --clear-groups "$dir/tracer" \
+		-p "$target" --control-socket "$dir/$socket"
+	echo "$before" >"$scope"
+	expect_status 125
+	expect_text "$err" "cannot attach to process $target: .*kernel.yama.ptrace_scope forbids it"
+	expect_answer line 2
+}
+
 @test 'clients that behave badly keep nobody up' {
 	command -v perl >"$out" || skip 'there is no perl'
 	counter
