@@ -73,7 +73,7 @@ int layout__compare(const struct mappings *before, const struct mappings *now,
 /* Is there nothing to be done? */
 bool layout__is_same(const struct layout_change *change);
 
-/* When both cover the same addresses: what makes one of each anonymous mapping of before that is
+/* When both cover the same addresses: joins the anonymous mappings that were one before and are
  * several now, for the kernel has not merged them. As layout__compare. */
 int layout__split(const struct mappings *before, const struct mappings *now,
 		  struct layout_change *ret);

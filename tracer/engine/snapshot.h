@@ -90,8 +90,8 @@ bool snapshot__revert(struct snapshot *snapshot);
  * taken back. */
 bool snapshot__is_whole(struct snapshot *snapshot);
 
-/* How the last operation found the pages that may differ from the snapshot, and the number of pages
- * it has looked at; DIRTY_AUTO where no pages are kept. */
+/* How the last operation found the pages that may differ from the snapshot, and how many pages it
+ * has looked at. DIRTY_AUTO where no pages are kept. */
 enum dirty_way snapshot__dirty(const struct snapshot *snapshot, uint64_t *ret_pages);
 
 /* Chunks of the snapshot that are not there any more, after a restore that has met so many. */

@@ -48,11 +48,10 @@
 struct fault_list;
 
 /*
- * Prepares the list, and tries it on the calling process: a page that is written must be in it, and
+ * Prepares the list, and tries it on the calling process. A page that is written must be in it, and
  * writes that do not trap must be signs. hooks: attached with list_faults; borrowed, and to be
- * freed later than the list.
- * Returns 0 and *ret_list; -EOPNOTSUPP if this machine or this kernel cannot do it; or another
- * -errno. Nothing stays attached.
+ * freed later than the list. Returns 0 and *ret_list; -EOPNOTSUPP if this machine or this kernel
+ * cannot do it; or another -errno. Nothing stays attached.
  */
 int fault_list__open(const struct hooks *hooks, struct fault_list **ret_list);
 

@@ -22,9 +22,9 @@
  * - flush stdio before a checkpoint, because its buffers are on the heap;
  * - call from the main thread: stacks of other threads are anonymous mappings, and would be rolled
  *   back during the call;
- * - the compiler does not know that a restore changes memory. As with setjmp(3), access data
- *   through a volatile, or through a pointer that other functions know, if the compiler could keep
- *   it in a register across the call.
+ * - the compiler does not know that a restore changes memory. As with setjmp(3), it may keep data
+ *   in a register across the call. Access such data through a volatile, or through a pointer that
+ *   other functions know.
  *
  * The directory is /tmp, or $TRACER_CONTROL_DIR (absolute), which the tracer sets for its program.
  * One request at a time for each directory. No call writes to stdout or stderr, allocates memory,

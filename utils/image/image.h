@@ -268,9 +268,9 @@ int image_writer__pages(struct image_writer *writer, const void *pages, size_t b
 int image_writer__zeros(struct image_writer *writer, uint64_t bytes);
 
 /*
- * Ends the image: checksums, fsync, rename to its path, fsync of the folder.
- * Returns 0, -EPROTO if pages are missing, or -errno. On failure path is as it was, and the
- * temporary file is gone; but if only the fsync of the folder failed, the new image is there.
+ * Ends the image: checksums, fsync, rename to its path, fsync of the folder. Returns 0, -EPROTO if
+ * pages are missing, or -errno. On failure path is as it was, and the temporary file is gone. But
+ * if only the fsync of the folder failed, the new image is there.
  */
 int image_writer__commit(struct image_writer *writer);
 

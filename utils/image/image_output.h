@@ -62,9 +62,9 @@ int image_output__put(struct image_output *output, const void *bytes, size_t cou
 int image_output__zeros(struct image_output *output, uint64_t count);
 
 /*
- * Ends the file: fsync, rename to its path, fsync of the folder.
- * Returns 0 or -errno. On failure path is as it was, and the temporary file is gone; only if the
- * fsync of the folder failed is the new file there.
+ * Ends the file: fsync, rename to its path, fsync of the folder. Returns 0 or -errno. On failure
+ * path is as it was, and the temporary file is gone. But if only the fsync of the folder failed,
+ * the new file is there.
  */
 int image_output__commit(struct image_output *output);
 

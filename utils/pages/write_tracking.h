@@ -15,13 +15,13 @@
  * know how the mappings have changed. It must know that:
  *
  *  - Only private anonymous memory is to be armed and asked about. Others write to shared memory,
- *    and to the file of a mapping, unnoticed; a page of a file that is given back keeps its mark,
- *    and MADV_GUARD_INSTALL of such a mark never ends (seen with Linux 6.18).
+ *    and to the file of a mapping, unnoticed. A page of a file that is given back keeps its mark.
+ *    MADV_GUARD_INSTALL of such a mark never ends (seen with Linux 6.18).
  *  - Where nothing is mapped now, next may return nothing.
  *  - A page that was pinned before it was armed can be written unnoticed, by a device or by the
- *    kernel: buffers that are registered with io_uring, RDMA, guests of KVM, a read with O_DIRECT
- *    that is under way. VmPin in /proc/PID/status counts all but the last. If it is not 0 when
- *    pages are armed, or such a read may be under way, only comparing finds what has changed.
+ *    kernel. Pinned are registered buffers of io_uring, RDMA, guests of KVM, and a read with
+ *    O_DIRECT that is under way. VmPin in /proc/PID/status counts all but the last. If it is not 0
+ *    when pages are armed, or such a read may be under way, only comparing finds what has changed.
  *  - Soft-dirty bits get lost when KSM merges a page: mappings with "mg" among their VmFlags are to
  *    be compared. (That VMA merges lose the flag of a mapping before Linux 6.19 does not matter
  *    here: a page of a new mapping has a bit of its own once it is written, and counts as changed

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
  * mremap(2) of memory that would be one mapping, had it never been watched. The kernel does not
- * merge a mapping that is watched with one that is not, and does not merge them later if both have
+ * merge a mapping that is watched with one that is not. It does not merge them later if both have
  * been written since (before Linux 6.16, also if one has). Then mremap(2) fails with EFAULT, which
  * the program would not see without libckpt.
  */
