@@ -24,7 +24,7 @@ struct rollbacks {
 	struct snapshot *snapshot;
 	struct reply *reply;
 	struct hooks *hooks; /* of the list of faults; NULL: there is none */
-	uid_t uid; /* of the target's files, when it asked for its checkpoint */
+	uid_t uid;           /* of the target's files, when it asked for its checkpoint */
 	gid_t gid;
 	bool is_told; /* the last rollback has told the target that it is back */
 };
