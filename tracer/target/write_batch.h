@@ -25,8 +25,8 @@ struct write_batch { /* zero-initialised: empty */
 /* Adds length bytes for address. 0 or -ENOMEM (unchanged). */
 int write_batch__add(struct write_batch *batch, uint8_t *bytes, uint64_t address, size_t length);
 
-/* Leaves [address, address + length) out, which lies in one piece, or in none: then nothing is done.
- * 0 or -ENOMEM (some bytes behind it may be left out, too). */
+/* Leaves [address, address + length) out. It lies in one piece, or in none: then nothing is done. 0
+ * or -ENOMEM (some bytes behind it may be left out, too). */
 int write_batch__leave_out(struct write_batch *batch, uint64_t address, size_t length);
 
 /* Writes all pieces and empties the batch. *ret_bytes: their length, failed ones included. The
