@@ -283,6 +283,8 @@ $(BUILD)/rollback/exceptions: testcase/rollback/exceptions.cc $(BUILD)/librollba
 $(BUILD)/rollback/refusals: LIBS := -pthread
 $(BUILD)/rollback/refusals: testcase/rollback/refusals.c testcase/unit/tap.h $(BUILD)/librollback.a
 	$(link)
+$(BUILD)/rollback/large: testcase/rollback/large.c testcase/unit/tap.h $(BUILD)/librollback.a
+	$(link)
 $(BUILD)/rollback/ranges: testcase/rollback/ranges.c utils/base/parse.c testcase/unit/tap.h \
 		testcase/unit/random.h $(BUILD)/librollback.a
 	$(link)
@@ -294,7 +296,7 @@ $(BUILD)/rollback/listed: $(wildcard testcase/rollback/listed*.[ch]) \
 		$(BUILD)/librollback.a | $(BUILD)/tracer
 	$(link)
 # Without sanitizers: they map terabytes, which leave no addresses for a checkpoint inside another.
-ROLLBACK_TESTS := $(SCENES) $(addprefix $(BUILD)/rollback/,exceptions refusals ranges listed)
+ROLLBACK_TESTS := $(SCENES) $(addprefix $(BUILD)/rollback/,exceptions refusals large ranges listed)
 $(ROLLBACK_TESTS): override CFLAGS := $(PLAIN_CFLAGS)
 
 CLIENT_SOURCES := utils/client/client.c utils/base/parse.c

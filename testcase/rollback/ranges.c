@@ -277,49 +277,18 @@ static void copy_whole(void)
 	rollback__free(rollback);
 }
 
-static bool has_pattern(const uint64_t *at, size_t words)
-{
-	for (size_t i = 0; i < words; i++)
-		if (at[i] != i * 23 + 1)
-			return false;
-	return true;
-}
-
-/* So much memory that a helper copies a part of it: store.h. */
-static void take_large(void)
-{
-	const size_t bytes = (37UL << 20) + 3 * PAGE, words = bytes / sizeof(uint64_t);
-	uint64_t *at =
-		mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	const struct rollback_range all = {at, bytes};
-	const struct rollback_options options = {.ranges = &all, .range_count = 1};
-	struct rollback *rollback;
-
-	must(at == MAP_FAILED);
-	for (size_t i = 0; i < words; i++)
-		at[i] = i * 23 + 1;
-	must(rollback__take(&rollback, &options));
-	tap__ok(waitpid(-1, NULL, __WALL) < 0 && errno == ECHILD, "37 MiB: no helper is left");
-	memset(at, 23, bytes);
-	must(rollback__restore(rollback));
-	tap__ok(has_pattern(at, words), "and all bytes go back");
-	rollback__free(rollback);
-	must(munmap(at, bytes));
-}
-
 int main(int argc, char **argv)
 {
 	const unsigned int flags[] = {0, ROLLBACK_FIXED_MAPPINGS, ROLLBACK_FIXED_STATE};
 
 	random__seed(random__seed_of(argc, argv, 23));
-	tap__plan(53);
+	tap__plan(51);
 	begin();
 	refuse();
 	for (size_t i = 0; i < sizeof(flags) / sizeof(flags[0]); i++)
 		for (int way = ROLLBACK_BEST; way <= ROLLBACK_COMPARE; way++)
 			go_back_often(flags[i], (enum rollback_way)way);
 	copy_whole();
-	take_large();
 	exclude_heap();
 	use_stacks();
 	go_back();

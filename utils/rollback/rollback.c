@@ -38,8 +38,6 @@ enum {
  * wish. */
 #define OWN_ADDRESS (35ULL << 40)
 
-#define HUGE_PAGE (2ULL << 20)
-
 /* Of glibc 2.35: where the kernel notes the thread's processor, from the control block on. */
 #pragma weak __rseq_offset
 #pragma weak __rseq_size
@@ -144,6 +142,9 @@ static uint64_t add(uint64_t *end, uint64_t bytes)
  * is wiped in children comes first, so that the rest is one mapping. */
 static void lay_out(const struct sizes *sizes, struct layout *l)
 {
+	const uint64_t parts =
+		sizes->mappings + CHECKPOINT_OUTER + CHECKPOINT_EXCLUDED + 1; /* see zones.h */
+	const uint64_t dense = sizes->pages * PAGE_BYTES / ZONE_DENSE_BYTES;
 	uint64_t end = PAGE_BYTES;
 
 	l->same_process = add(&end, PAGE_BYTES);
@@ -153,13 +154,13 @@ static void lay_out(const struct sizes *sizes, struct layout *l)
 	l->now = add(&end, MAPPINGS * sizeof(struct mapping));
 	for (int i = 0; i < 3; i++)
 		l->texts[i] = add(&end, TEXT_BYTES);
-	l->zones = add(&end, 2 * sizes->mappings * sizeof(struct zone));
+	l->zones = add(&end, (parts + 2 * dense) * sizeof(struct zone));
 	l->descriptors = add(&end, DESCRIPTORS * sizeof(struct descriptor));
 	l->runs = add(&end, (sizes->pages + 2 * sizes->mappings) * sizeof(struct range));
 	l->pages = add(&end, sizes->pages * sizeof(struct page));
 	l->listed = add(&end, SHARED_LIST_PAGES * sizeof(uint64_t));
 	l->hot = add(&end, sizes->pages * sizeof(struct hot_page));
-	l->store = add(&end, (sizes->pages * PAGE_BYTES) + sizes->mappings * HUGE_PAGE);
+	l->store = add(&end, (sizes->pages * PAGE_BYTES) + parts * ZONE_DENSE_BYTES);
 	l->end = end + PAGE_BYTES;
 }
 

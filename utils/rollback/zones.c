@@ -18,7 +18,6 @@ enum {
 	/* Of a zone that is copied back as a whole, for that costs less than to ask for its pages
 	 * beside others. Its mapping must not change: a guard there would be fatal. */
 	SMALL_PAGES = 2,
-	DENSE_BYTES = 2 << 20, /* at least, of a dense zone */
 };
 
 static void protect(const struct zone *z, int protection)
@@ -123,7 +122,7 @@ static void fill_up(struct rollback *r, struct zone *z)
 static int save_zone(struct rollback *r, struct zone *z)
 {
 	const bool readable = z->protection & PROT_READ;
-	const bool large = z->end - z->start >= DENSE_BYTES;
+	const bool large = z->end - z->start >= ZONE_DENSE_BYTES;
 	const struct pagemap *p = &r->files->pagemap;
 	int err;
 
@@ -162,15 +161,19 @@ static struct zone *cut(struct zone *z, uint64_t address)
  * one. */
 static struct zone *cut_dense(struct rollback *r, struct zone *z, size_t first_run)
 {
+	uint64_t before = 0; /* stored pages of the zone before the run */
+
 	if (z->file || z->huge || r->files->tracking.way != WRITE_TRACKING_PROTECT)
 		return z;
 	for (const struct range *x = &r->runs[first_run]; x < &r->runs[r->run_count]; x++) {
 		const uint64_t pages = (x->end - x->start) / PAGE_BYTES;
-		const uint64_t others = z->stored - pages;
+		const uint64_t behind = z->stored - before - pages;
 
-		if (x->end - x->start < DENSE_BYTES)
+		if (x->end - x->start < ZONE_DENSE_BYTES) {
+			before += pages;
 			continue;
-		z->stored = others;
+		}
+		z->stored = before;
 		z = cut(z, x->start);
 		z->dense = true;
 		z->stored = pages;
@@ -178,7 +181,8 @@ static struct zone *cut_dense(struct rollback *r, struct zone *z, size_t first_r
 			break;
 		z = cut(z, x->end);
 		z->dense = false;
-		z->stored = others;
+		z->stored = behind;
+		before = 0;
 	}
 	return z;
 }
@@ -232,8 +236,8 @@ int zones__save(struct rollback *r, uint64_t store, struct page *pages)
 			int err;
 
 			/* as the program has it, so that huge pages fit */
-			if (end - at >= DENSE_BYTES)
-				store += (at - store) % DENSE_BYTES;
+			if (end - at >= ZONE_DENSE_BYTES)
+				store += (at - store) % ZONE_DENSE_BYTES;
 			*z = (struct zone){.start = at,
 					   .end = end,
 					   .store = store,

@@ -9,6 +9,10 @@
 
 #define ZONE_DATA ((uint64_t)PAGEMAP_PRESENT | PAGEMAP_SWAPPED)
 
+/* A run of so many stored bytes is a zone of its own. It is a huge page, so the copies of zones that
+ * are as long lie as the zones do. */
+#define ZONE_DENSE_BYTES (2ULL << 20)
+
 /* Where the saved bytes of an address are. */
 static inline uint64_t zone__copy(const struct zone *zone, uint64_t address)
 {
