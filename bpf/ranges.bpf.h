@@ -274,7 +274,7 @@ int on_mremap_exit(struct trace_event_raw_sys_exit *ctx)
 	if (flags & MREMAP_FIXED)
 		end_fixed(argument(4), argument(4) + PAGE_ALIGN(argument(2)), result,
 			  call.marks & MARK_FIXED);
-	if (result == -EFAULT)
+	if (result == -EFAULT && state.operation.sequence) /* nothing is armed before */
 		count_drop(COUNTER_MOVES_REFUSED);
 	if (is_error(result))
 		revoke_drop(old, old_end, marked);

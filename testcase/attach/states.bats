@@ -96,6 +96,8 @@ expect_stopped()
 				if (sscanf(line, "%d %d %d", &advice, &page, &count) == 3 &&
 				    madvise(pages + page * PAGE, (size_t)count * PAGE, advice))
 					printf(" failed:");
+				if (sscanf(line, "write %d", &page) == 1)
+					pages[page * PAGE] = 9;
 				if (!strncmp(line, "again", 5))
 					mmap(pages, PAGES * PAGE, PROT_READ | PROT_WRITE,
 					     MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
@@ -123,6 +125,12 @@ expect_stopped()
 	ctl rollback one
 	expect_answer show ' 1 2 - 4 5 6 0'
 	ctl diff one
+	ctl checkpoint four
+	expect_answer '103 2 1' ' 1 2 0 4 5 6 0'
+	expect_answer 'write 2' ' 1 2 9 4 5 6 0'
+	ctl rollback four
+	ctl checkpoint five
+	expect_answer show ' 1 2 - 4 5 6 0'
 	ctl save "$dir/image"
 	detach_and_check
 }

@@ -364,10 +364,11 @@ static bool is_near(const struct mappings *mappings, uint64_t start, uint64_t en
 static bool arm_again(struct attach *attach, const struct checkpoint *now,
 		      const struct intervals *touched)
 {
-	struct intervals changed = {0}, due = {0};
+	struct intervals changed = {0}, anonymous = {0}, due = {0};
 	bool all = !intervals__copy(touched, &changed) &&
 		   !intervals__unite(&changed, &attach->changes.data) &&
-		   !intervals__intersect(&changed, &now->ranges.anonymous, &due);
+		   !intervals__intersect(&changed, &now->ranges.anonymous, &anonymous) &&
+		   !intervals__subtract(&anonymous, &now->guards, &due);
 
 	intervals__clear(&attach->hot);
 	if (all && attach->faults && intervals__bytes(&due) <= HOT_PAGES * PAGE_BYTES) {
@@ -383,6 +384,7 @@ static bool arm_again(struct attach *attach, const struct checkpoint *now,
 		first = i + 1;
 	}
 	intervals__clear(&changed);
+	intervals__clear(&anonymous);
 	intervals__clear(&due);
 	return all;
 }

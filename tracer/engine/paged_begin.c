@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
  * See paged_internal.h: what is to be done before a copy. Without tracking, pagemap says which
- * may hold data.
+ * pages may hold data.
  */
 #include "engine/paged_engine.h"
 
