@@ -31,8 +31,8 @@ void dirty__open(struct dirty *dirty);
  * mappings apart that were one. Returns whether they were. */
 bool dirty__stop_watching(struct dirty *dirty);
 
-/* Was write tracking ever started, in this process, the one that it was forked from, or the one that
- * it was before a restart? */
+/* Was write tracking ever started? In this process, in the one that it was forked from, or in the
+ * one that it was before a restart. */
 bool dirty__has_watched(const struct dirty *dirty);
 
 /* Forgets everything, in a process that was brought back: its kernel knows nothing of it. */

@@ -9,8 +9,8 @@
 
 #define ZONE_DATA ((uint64_t)PAGEMAP_PRESENT | PAGEMAP_SWAPPED)
 
-/* A run of so many stored bytes is a zone of its own. It is a huge page, so the copies of zones that
- * are as long lie as the zones do. */
+/* A run of so many stored bytes is a zone of its own. It is a huge page: the copy of a zone as long
+ * lies in huge pages as the zone does. */
 #define ZONE_DENSE_BYTES (2ULL << 20)
 
 /* Where the saved bytes of an address are. */
