@@ -72,7 +72,7 @@ __noinline bool finish_copy(bool failed)
 	__u32 bucket = 0, kind = operation->kind;
 
 	operation->copy_ns += bpf_ktime_get_ns() - operation->poll_ns;
-	operation->slab_cursor += state.batch;
+	operation->slab_cursor += state.pages_per_poll ? state.pages_per_poll : SLAB_BATCH;
 	if (!failed && operation->slab_cursor < state.visits) {
 		operation->phase = PHASE_READY;
 		return false;
@@ -395,7 +395,6 @@ int poll(void *ctx)
 		}
 	}
 	operation->poll_ns = bpf_ktime_get_ns();
-	state.batch = state.pages_per_poll ? state.pages_per_poll : SLAB_BATCH;
 	if (operation->kind == OPERATION_CHECKPOINT)
 		checkpoint(ctx);
 	else if (!restore_in_bpf)

@@ -10,8 +10,7 @@
  *
  * A checkpoint of all pages takes slots in the order of the table; a page of zeros takes none.
  * Where writes are tracked, user space lists the slabs to be visited, and gives slots to those that
- * are due. One poll copies SLAB_BATCH pages at most; the next one goes on. It reads no page that
- * user space still has to arm.
+ * are due. One poll copies SLAB_BATCH pages at most; the next one goes on.
  */
 #ifndef BPF_SLAB_BPF_H
 #define BPF_SLAB_BPF_H
@@ -144,36 +143,6 @@ static void flag_slab(struct slab *slab, __u8 flag)
 	state.operation.slab_flags++;
 }
 
-/* Is the page of this visit armed, or need not be? */
-static bool is_armed(__u64 visit)
-{
-	const volatile struct state *now = &state;
-
-	return visit + now->to_arm < now->visits;
-}
-
-struct arming { /* that a poll waits for */
-	__u64 visit, deadline_ns;
-};
-
-static long arming_step(__u32 index, struct arming *arming)
-{
-	return is_armed(arming->visit) || bpf_ktime_get_ns() > arming->deadline_ns;
-}
-
-/* Waits while user space arms a page on another processor: what is written after the page was read
- * must count as written since. Returns whether it is armed. */
-static __noinline bool wait_until_armed(__u64 visit)
-{
-	struct arming arming = {.visit = visit};
-
-	if (is_armed(visit))
-		return true;
-	arming.deadline_ns = bpf_ktime_get_ns() + POLL_WAIT_NS;
-	bpf_loop(1 << 16, arming_step, &arming, 0);
-	return is_armed(visit);
-}
-
 static long read_slab(__u32 index, void *none)
 {
 	struct slab *slab = visited_slab(index);
@@ -181,10 +150,6 @@ static long read_slab(__u32 index, void *none)
 
 	if (!slab)
 		return 1;
-	if (!wait_until_armed(state.operation.slab_cursor + index)) {
-		state.batch = index; /* the next poll goes on here */
-		return 1;
-	}
 	slab->flags &= SLAB_LISTED;
 	if (slab->state != SLAB_DUE)
 		return 0;
@@ -273,11 +238,13 @@ static long write_slab(__u32 index, void *none)
 	saved = dirty_page(slab);
 	if (!saved)
 		return 0;
-	if (bpf_probe_write_user((void *)slab->address, saved, SLAB_BYTES)) {
+	if (!bpf_probe_write_user((void *)slab->address, saved, SLAB_BYTES)) {
+		state.operation.copied += SLAB_CHUNKS;
+	} else if (state.all_differ && is_slab_clean(slab, saved)) {
+		state.operation.clean += SLAB_CHUNKS; /* read-only, or shared with a child */
+	} else {
 		flag_slab(slab, SLAB_FAILED | SLAB_DIRTY);
 		state.operation.unwritten += SLAB_CHUNKS;
-	} else {
-		state.operation.copied += SLAB_CHUNKS;
 	}
 	return 0;
 }

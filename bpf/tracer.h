@@ -298,11 +298,9 @@ struct state { /* shared memory between both sides: the BPF object's .bss */
 	__u32 whole;  /* the checkpoint is one for rollbacks: of the whole process, by user space */
 	__u32 pinned; /* memory may be written unnoticed: pages that the kernel holds on to */
 	__u32 quiet;  /* a restore compares first, and then holds the target if it must write */
-	__u32 batch;  /* slabs that the poll visits at most */
-	__u32 to_arm; /* of the visits, the last ones: user space arms them during the copy */
 	__u32 all_differ; /* a restore writes the pages that it visits without comparing them */
 };
-_Static_assert(sizeof(struct state) == 1400, "struct state crosses the border");
+_Static_assert(sizeof(struct state) == 1392, "struct state crosses the border");
 
 /* Programs that a poll goes on in, by a tail call. */
 enum continuation {

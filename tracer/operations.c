@@ -120,7 +120,6 @@ static int make_ready(struct operations *operations)
 	    __atomic_compare_exchange_n(phase, &ready, PHASE_PREPARING, false, __ATOMIC_ACQ_REL,
 					__ATOMIC_RELAXED))
 		return -REASON_OVERTAKEN;
-	snapshot__accompany(operations->snapshot, operations->target);
 	return 0;
 }
 

@@ -122,18 +122,6 @@ few_pages()
 	expect_text "$out" 'verify: ok'
 }
 
-@test 'pages that are armed while a checkpoint copies: the copy waits for them' {
-	has_scan || skip "$why"
-	for action in late fail; do
-		TRACER_FAULT=meanwhile:$action trace --dirty scan "$E2E/steps" bytes=1000003 save \
-			fill=3 save poke=5000 poke=900000 restore verify poke=70000 save scramble \
-			restore poke=70000 verify
-		expect_status 0
-		[ "$(grep -c 'verify: ok' "$out")" -eq 2 ]
-		expect_each status ok
-	done
-}
-
 @test 'most pages differ again and again: they are written without being compared' {
 	has_scan || skip "$why"
 	trace --dirty scan "$E2E/steps" bytes=1000003 fill=7 save scramble restore verify \

@@ -57,8 +57,7 @@ typedef void account_visitor(const struct engine_account *account, void *argumen
 
 /*
  * All return 0, -errno (-ESRCH: the target is gone) or -REASON_... (reason.h), unless they say
- * otherwise. The order of a copy: place, begin, the copy itself with accompany, collect, is_left,
- * repair, end.
+ * otherwise. The order of a copy: place, begin, the copy itself, collect, is_left, repair, end.
  */
 struct engine_ops {
 	/* An event of the kernel side: it keeps the engine's ranges true between two copies. After
@@ -77,9 +76,6 @@ struct engine_ops {
 	/* Before a copy, with the target standing still or polling: finds the pages to be copied. A
 	 * checkpoint that cannot be taken back drops what was saved before. May be NULL. */
 	int (*begin)(struct engine *engine, struct target *target, enum operation_kind kind);
-
-	/* While the kernel side copies, or before: does what the copy waits for. May be NULL. */
-	void (*accompany)(struct engine *engine, struct target *target);
 
 	/* After a copy: completes the counts of the operation, and looks for changes that the
 	 * target has made meanwhile. May be NULL. */

@@ -23,13 +23,6 @@ enum {
 	KEPT_PAGES = 1024, /* so many are kept beside those of a checkpoint, whatever it copies */
 };
 
-/* Pages are armed faster than copied. The first of them are armed before the copy, so that it need
- * not wait; then each call arms twice as many as the last one. */
-enum {
-	ARMED_FIRST = 32,
-	ARMED_MOST = 1024,
-};
-
 static int find_pages(struct memory *memory, const struct intervals *ranges,
 		      struct intervals *pages)
 {
@@ -80,91 +73,6 @@ int paged_engine__arm(struct paged_engine *paged, const struct target *target)
 	return err;
 }
 
-/* Can the pages of a checkpoint be armed while it copies them? */
-static bool can_arm_meanwhile(const struct paged_engine *paged, const struct target *target)
-{
-	return paged->tracked && !dirty_pages__needs_stop(&paged->dirty) &&
-	       !paged->engine.state->pages_per_poll && !target->held;
-}
-
-/* Arms the pages of the next visits, but not the hot ones. Then the copy may read them. */
-static int arm_visits(struct paged_engine *paged, struct memory *memory, uint32_t count)
-{
-	struct state *state = paged->engine.state;
-	struct intervals pages = {0}, cold = {0};
-	uint32_t first = state->visits - state->to_arm;
-	int err = 0;
-
-	for (uint32_t i = first; i < first + count && !err; i++) {
-		uint64_t address = paged_engine__visited(paged, i)->address;
-
-		err = intervals__add(&pages, address, address + SLAB_BYTES);
-	}
-	if (err)
-		goto out;
-	err = intervals__subtract(&pages, &paged->hot, &cold);
-	if (err)
-		goto out;
-	err = dirty_pages__arm(&paged->dirty, memory, &cold, NULL);
-	if (err)
-		goto out;
-	__atomic_store_n(&state->to_arm, state->to_arm - count, __ATOMIC_RELEASE);
-out:
-	intervals__clear(&pages);
-	intervals__clear(&cold);
-	return err;
-}
-
-/* The pages are not armed: all may differ from now on. */
-static void leave_unarmed(struct paged_engine *paged)
-{
-	intervals__clear(&paged->dirty.armed);
-	dirty_pages__doubt(&paged->dirty);
-	__atomic_store_n(&paged->engine.state->to_arm, 0, __ATOMIC_RELEASE);
-}
-
-static uint32_t smaller(uint32_t a, uint32_t b)
-{
-	return a < b ? a : b;
-}
-
-static void arm_first_visits(struct paged_engine *paged, struct memory *memory)
-{
-	struct state *state = paged->engine.state;
-
-	state->to_arm = state->visits;
-	if (arm_visits(paged, memory, smaller(ARMED_FIRST, state->to_arm)))
-		leave_unarmed(paged);
-}
-
-/* For tests: the copy comes to the end of what is armed, and goes on in another poll. */
-static void await_stopped_copy(const struct state *state)
-{
-	const volatile struct operation *operation = &state->operation;
-
-	while (operation->phase == PHASE_CLAIMED ||
-	       (operation->phase == PHASE_READY && !operation->slab_cursor))
-		;
-}
-
-void paged_engine__accompany(struct engine *engine, struct target *target)
-{
-	struct paged_engine *paged = paged_engine__of(engine);
-	struct state *state = engine->state;
-	int err = 0;
-
-	if (state->to_arm && fault__strikes("meanwhile", "late"))
-		await_stopped_copy(state);
-	if (state->to_arm)
-		err = fault__pass("meanwhile", target->pid);
-	for (uint32_t count = ARMED_FIRST; state->to_arm && !err;) {
-		count = smaller(2 * count, ARMED_MOST);
-		err = arm_visits(paged, target->memory, smaller(count, state->to_arm));
-	}
-	if (err)
-		leave_unarmed(paged);
-}
-
 static int find_wanted(const struct paged_engine *paged, struct intervals *ret)
 {
 	int err = intervals__copy(&paged->engine.ranges, ret);
@@ -187,8 +95,7 @@ static int begin_whole(struct paged_engine *paged, struct memory *memory)
 		return err;
 	if (paged->tracked) {
 		dirty_pages__begin(&paged->dirty);
-		if (!paged->arms_meanwhile)
-			err = arm_first(paged, memory, &paged->saved, NULL);
+		err = arm_first(paged, memory, &paged->saved, NULL);
 		if (err)
 			return err;
 		err = dirty_pages__cover(&paged->dirty, memory, &paged->saved, !paged->again);
@@ -317,7 +224,7 @@ static int begin_changes(struct paged_engine *paged, struct target *target)
 	err = paged_list__fill(paged);
 	if (err)
 		return err;
-	if (paged->tracked && !paged->arms_meanwhile)
+	if (paged->tracked)
 		err = paged_engine__arm(paged, target);
 	if (err)
 		return err;
@@ -365,7 +272,6 @@ static int begin_checkpoint(struct paged_engine *paged, struct target *target)
 	if (err)
 		return err;
 	crowded = paged->tracked && is_crowded(paged);
-	paged->arms_meanwhile = crowded && can_arm_meanwhile(paged, target);
 	if ((crowded && !few) || !paged->ops->has_room(paged))
 		return begin_whole(paged, target->memory);
 	return begin_changes(paged, target);
@@ -396,7 +302,7 @@ static void foresee_differences(struct paged_engine *paged)
 	bool differ = paged->uncompared > 0;
 
 	if (differ)
-		paged->uncompared--;
+		paged->uncompared -= !paged->again;
 	paged->engine.state->all_differ = differ;
 	paged->is_sample = !differ;
 }
@@ -471,9 +377,7 @@ int paged_engine__begin(struct engine *engine, struct target *target, enum opera
 	if (err)
 		goto out;
 	begin_round(paged);
-	if (state->to_arm) /* the copy was never begun */
-		leave_unarmed(paged);
-	paged->tracked = paged->arms_meanwhile = paged->is_sample = false;
+	paged->tracked = paged->is_sample = false;
 	state->all_differ = 0;
 	state->left = state->resumed = 0; /* of all engines */
 	if (!state->has_slabs && !state->slabs)
@@ -498,8 +402,6 @@ int paged_engine__begin(struct engine *engine, struct target *target, enum opera
 	if (!paged_engine__is_still(paged, target))
 		dirty_pages__doubt(&paged->dirty);
 	err = paged->ops->lay_out(paged, kind);
-	if (!err && paged->arms_meanwhile)
-		arm_first_visits(paged, target->memory);
 out:
 	if (err && paged->replaced)
 		paged_engine__forget(paged);

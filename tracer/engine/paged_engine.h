@@ -19,7 +19,6 @@ int paged_engine__note(struct engine *engine, const struct event *event);
 int paged_engine__place(struct engine *engine, enum operation_kind kind,
 			const struct intervals *wanted, const struct intervals *reserved);
 int paged_engine__begin(struct engine *engine, struct target *target, enum operation_kind kind);
-void paged_engine__accompany(struct engine *engine, struct target *target);
 int paged_engine__collect(struct engine *engine, struct target *target);
 bool paged_engine__is_left(struct engine *engine, struct target *target);
 int paged_engine__repair(struct engine *engine, struct target *target,

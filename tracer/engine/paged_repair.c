@@ -232,10 +232,11 @@ out:
 static void count_differences(struct paged_engine *paged)
 {
 	const struct operation *operation = &paged->engine.state->operation;
-	uint64_t differ = (operation->copied + operation->unwritten) / SLAB_CHUNKS;
+	uint64_t unvisited = slab_table__pages(&paged->table) - paged->visited;
+	uint64_t same = operation->clean / SLAB_CHUNKS - unvisited;
 
 	paged->is_sample = false;
-	paged->uncompared = differ >= paged->visited - paged->visited / 8 ? UNCOMPARED_MOST : 0;
+	paged->uncompared = same <= paged->visited / 8 ? UNCOMPARED_MOST : 0;
 }
 
 /* Where the target stands still since it was asked, nothing is to be done. */
@@ -246,8 +247,6 @@ int paged_engine__collect(struct engine *engine, struct target *target)
 	int err = 0;
 
 	give_back_slots(paged);
-	if (paged->arms_meanwhile && state->left)
-		dirty_pages__doubt(&paged->dirty);
 	if (paged->is_sample)
 		count_differences(paged);
 	intervals__clear(&paged->later);

@@ -94,7 +94,6 @@ struct paged_engine {
 	bool is_round;        /* pages can be dirty: not a checkpoint just after a restore */
 	uint32_t uncompared;  /* crowded restores, from now on, whose pages need not be compared */
 	bool is_sample;       /* the restore compares, to see how many pages of a crowd differ */
-	bool arms_meanwhile;  /* pages are armed while the kernel side copies */
 	bool again;           /* the operation begins once more, for mappings have changed */
 	bool narrow;          /* the operation visits the list, not the whole table */
 	bool tracked;         /* the operation relies on what is armed, or arms it */

@@ -182,7 +182,6 @@ static const struct engine_ops engine_ops = {
 	.note = paged_engine__note,
 	.place = paged_engine__place,
 	.begin = paged_engine__begin,
-	.accompany = paged_engine__accompany,
 	.collect = paged_engine__collect,
 	.is_left = paged_engine__is_left,
 	.repair = paged_engine__repair,

@@ -300,15 +300,6 @@ int snapshot__begin(struct snapshot *snapshot, struct target *target, enum opera
 	return err;
 }
 
-void snapshot__accompany(struct snapshot *snapshot, struct target *target)
-{
-	struct engine *engine;
-
-	for (int i = 0; (engine = next(snapshot, &i));)
-		if (engine->ops->accompany)
-			engine->ops->accompany(engine, target);
-}
-
 bool snapshot__is_left(const struct snapshot *snapshot)
 {
 	const struct operation *operation = &snapshot->state->operation;

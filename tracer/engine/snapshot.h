@@ -60,9 +60,6 @@ void snapshot__leave_tracking(struct snapshot *snapshot);
  * -errno. */
 int snapshot__begin(struct snapshot *snapshot, struct target *target, enum operation_kind kind);
 
-/* As soon as the kernel side may copy, which waits for it: does what need not be done before. */
-void snapshot__accompany(struct snapshot *snapshot, struct target *target);
-
 /*
  * After each copy: does what the kernel side has left. Makes the target stand still
  * (target__hold(); the caller releases it) only if a page that is left can hold data. Where BPF may
