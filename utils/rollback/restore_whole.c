@@ -21,9 +21,9 @@ enum {
 	FAR_PAGES = 4096,  /* so large a zone is in no cache, where a copy takes longer, ... */
 	FAR_COLD_PAGE = 6, /* ... and a cold page no longer than so many copies */
 
-	DEAR_ROUNDS = 6,    /* a zone is whole after so many more dear rounds than others */
-	FIRST_ROUNDS = 64,  /* it is tracked again after so many, ... */
-	MOST_DOUBLINGS = 6, /* ... and twice as many each time that it soon was whole again */
+	DEAR_ROUNDS = 6,     /* a zone is whole after so many more dear rounds than others */
+	FIRST_ROUNDS = 1024, /* it is tracked again after so many: not in one round of 100, ... */
+	MOST_DOUBLINGS = 2,  /* ... and twice as many each time that it soon was whole again */
 };
 
 static uint64_t pages_of(const struct zone *z)
