@@ -221,6 +221,23 @@ flip()
 	done
 }
 
+@test 'brought back: pairs of sockets with what is in them, closed and shut down' {
+	for options in CKPT_FORK=0 CKPT_FORK=1 CKPT_INCREMENTAL=1; do
+		scene -o "$options" "$WORK" pairs
+	done
+}
+
+@test 'what is in pairs of sockets stays in them when images are taken' {
+	start pairs
+	next_image
+	next_image
+	: >finish
+	wait "$pid"
+	[ "$(tail -n 1 out)" = ok ]
+	"$BUILD/readckpt" --json image >json
+	[ "$(grep -c '"made_anew": true' json)" -eq 11 ]
+}
+
 @test 'brought back: a message queue, if it is still there' {
 	start queue
 	! grep '^none' out || skip 'there are no message queues here'
@@ -396,6 +413,12 @@ flip()
 @test 'brought back: python3, with a pool of threads' {
 	command -v python3 >/dev/null || skip 'python3 is not installed'
 	scene python3 "$TREE/testcase/ckpt/pool.py"
+}
+
+@test 'brought back: python3, with tasks of asyncio that a thread wakes up' {
+	command -v python3 >/dev/null || skip 'python3 is not installed'
+	[ "$(id -u)" -eq 0 ] || skip 'needs root: python takes another number for that of a child'
+	RESTART_OPTIONS=--same-pid scene python3 "$TREE/testcase/ckpt/tasks.py"
 }
 
 @test 'brought back: vim, on another terminal' {
@@ -737,7 +760,9 @@ expect_end()
 @test 'brought back: by a user without rights' {
 	[ "$(id -u)" -eq 0 ] || skip 'the tests run as such a user already'
 	getent passwd nobody >/dev/null || skip 'there is no user nobody'
-	TMPDIR=/tmp setpriv --reuid nobody --regid nogroup --clear-groups "$SCENE" "$WORK" threads
+	for scene in threads pairs; do
+		TMPDIR=/tmp setpriv --reuid nobody --regid nogroup --clear-groups "$SCENE" "$WORK" $scene
+	done
 }
 
 @test 'increments hold what has changed, and need their parents' {
@@ -1874,6 +1899,12 @@ socket), descriptor 45 (/proc/[0-9]*/stat, which cannot be opened), descriptor 4
 	start packets
 	take_image
 	expect_missing 'descriptors 40, 41 (pipes)'
+}
+
+@test 'restart names pairs of sockets with descriptors in them, and those that a child has' {
+	start unpaired
+	take_image
+	expect_missing 'descriptors 40, 41, 42, 43, 44, 45 (sockets), child processes'
 }
 
 @test 'restart names what it has no rights for' {

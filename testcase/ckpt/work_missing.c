@@ -18,6 +18,7 @@
 #include <sys/fsuid.h>
 #include <sys/inotify.h>
 #include <sys/ipc.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/shm.h>
 #include <sys/socket.h>
@@ -90,8 +91,7 @@ static void descriptors(void)
 	put_at(both[1], 41);
 	must(dup2(41, 42) == 42);
 	put_at((int)syscall(SYS_pidfd_open, getpid(), 0), 43);
-	must(socketpair(AF_UNIX, SOCK_STREAM, 0, both) == 0 && close(both[1]) == 0);
-	put_at(both[0], 44);
+	put_at(socket(AF_UNIX, SOCK_STREAM, 0), 44);
 	open_files_of_a_child();
 	put_at(open("unlinked", O_CREAT | O_RDWR, 0600), 47);
 	must(unlink("unlinked") == 0);
@@ -122,6 +122,63 @@ static void packets(void)
 	wait_for_finish();
 	check(fcntl(40, F_GETFD) == -1 && fcntl(41, F_GETFD) == -1);
 	check(fcntl(empty[1], F_GETFL) & O_DIRECT);
+}
+
+/* A descriptor is on its way. */
+static void send_descriptor(int fd)
+{
+	union {
+		struct cmsghdr head;
+		char room[CMSG_SPACE(sizeof(int))];
+	} control = {.head = {.cmsg_len = CMSG_LEN(sizeof(int)),
+			      .cmsg_level = SOL_SOCKET,
+			      .cmsg_type = SCM_RIGHTS}};
+	struct iovec part = {"x", 1};
+	const struct msghdr message = {.msg_iov = &part,
+				       .msg_iovlen = 1,
+				       .msg_control = &control,
+				       .msg_controllen = sizeof(control)};
+
+	memcpy(CMSG_DATA(&control.head), &fd, sizeof(fd));
+	must(sendmsg(fd, &message, 0) == 1);
+}
+
+static void make_pair(int type, int number)
+{
+	int both[2];
+
+	must(socketpair(AF_UNIX, type, 0, both) == 0);
+	put_at(both[0], number);
+	put_at(both[1], number + 1);
+}
+
+/* Pairs of sockets with a descriptor in them, and one that a child has, too. */
+static void unpaired(void)
+{
+	const pid_t self = getpid();
+	const int one = 1;
+	pid_t child;
+
+	make_pair(SOCK_STREAM, 40);
+	send_descriptor(40);
+	make_pair(SOCK_DGRAM, 42);
+	must(setsockopt(42, SOL_SOCKET, SO_PASSCRED, &one, sizeof(one)) == 0);
+	send_descriptor(43);
+	make_pair(SOCK_STREAM, 44);
+	child = fork();
+	must(child >= 0);
+	if (child == 0) {
+		must(prctl(PR_SET_PDEATHSIG, SIGKILL) == 0);
+		for (int fd = 40; fd <= 43; fd++)
+			must(close(fd) == 0);
+		while (getppid() == self)
+			(void)pause();
+		_exit(0);
+	}
+	say("ready");
+	wait_for_finish();
+	for (int fd = 40; fd <= 45; fd++)
+		check(fcntl(fd, F_GETFD) == -1 && errno == EBADF);
 }
 
 /* More than a line has room for. */
@@ -358,6 +415,7 @@ const struct work_scene work_missing[] = {
 	{"pending-in-thread", pending_in_thread},
 	{"descriptors", descriptors},
 	{"packets", packets},
+	{"unpaired", unpaired},
 	{"pipes", pipes},
 	{"holdings", holdings},
 	{"attributes", attributes},

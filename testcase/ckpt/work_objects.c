@@ -173,6 +173,173 @@ static void check_watchers(const struct watchers *w)
 	check(epoll_ctl(w->inner, EPOLL_CTL_DEL, w->ready, NULL) == 0);
 }
 
+/* ---- pairs of sockets ---- */
+
+/* Stream, packets in order, datagrams. */
+static const int pair_types[] = {SOCK_STREAM, SOCK_SEQPACKET, SOCK_DGRAM};
+
+enum { PAIR_TYPES = 3, PACKETS = 5, PACKET_BYTES = 2300, SEND_BUFFER = 150000 };
+
+struct pairs {
+	int full[PAIR_TYPES][2], copies[PAIR_TYPES], ended[PAIR_TYPES], half[2];
+	size_t stream_bytes; /* as many as there is room for */
+	unsigned char bytes[PACKETS * PACKET_BYTES];
+};
+
+/* The lengths of packets: 2300, 0, 766, ... */
+static size_t packet_length(size_t i)
+{
+	return i == 1 ? 0 : PACKET_BYTES / (i + 1);
+}
+
+static const unsigned char *packet(const struct pairs *p, size_t i)
+{
+	return p->bytes + i * PACKET_BYTES;
+}
+
+static void send_packets(const struct pairs *p, int fd, size_t from, size_t to)
+{
+	for (size_t i = from; i < to; i++)
+		must(send(fd, packet(p, i), packet_length(i), 0) == (ssize_t)packet_length(i));
+}
+
+/* In pieces of odd sizes, until no more fit. */
+static size_t fill_stream(const struct pairs *p, int fd)
+{
+	size_t done = 0;
+	ssize_t n;
+
+	while ((n = send(fd, p->bytes + done % PACKET_BYTES, PACKET_BYTES - done % PACKET_BYTES,
+			 MSG_DONTWAIT)) > 0)
+		done += (size_t)n;
+	must(errno == EAGAIN && done > PACKET_BYTES);
+	return done;
+}
+
+static void make_pairs(struct pairs *p)
+{
+	const int send_buffer = SEND_BUFFER, one = 1;
+
+	fill(p->bytes, sizeof(p->bytes), 23);
+	for (size_t i = 0; i < PAIR_TYPES; i++) {
+		int *ends = p->full[i], both[2];
+
+		must(socketpair(AF_UNIX, pair_types[i] | SOCK_CLOEXEC, 0, ends) == 0);
+		must(fcntl(ends[0], F_SETFL, O_NONBLOCK) == 0);
+		must(setsockopt(ends[1], SOL_SOCKET, SO_SNDBUF, &send_buffer,
+				sizeof(send_buffer)) == 0);
+		p->copies[i] = fcntl(ends[1], F_DUPFD, 240);
+		must(p->copies[i] >= 240);
+		send_packets(p, ends[0], 3, PACKETS);
+		must(setsockopt(ends[0], SOL_SOCKET, SO_PASSCRED, &one, sizeof(one)) == 0);
+		if (pair_types[i] == SOCK_STREAM)
+			p->stream_bytes = fill_stream(p, ends[1]);
+		else
+			send_packets(p, ends[1], 0, 3);
+		must(socketpair(AF_UNIX, pair_types[i], 0, both) == 0);
+		send_packets(p, both[0], 0, 2);
+		must(close(both[0]) == 0);
+		p->ended[i] = both[1];
+	}
+	must(socketpair(AF_UNIX, SOCK_STREAM, 0, p->half) == 0);
+	must(write(p->half[0], "last", 4) == 4 && shutdown(p->half[0], SHUT_WR) == 0);
+}
+
+/* A stream has no bounds. */
+static void check_packets(const struct pairs *p, int fd, size_t from, size_t to)
+{
+	unsigned char back[PACKET_BYTES + 1];
+	int type = 0;
+	socklen_t bytes = sizeof(type);
+
+	must(getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &bytes) == 0);
+	for (size_t i = from; i < to; i++) {
+		const size_t length = packet_length(i);
+		const size_t room = type == SOCK_STREAM ? length : sizeof(back);
+
+		check(recv(fd, back, room, MSG_DONTWAIT) == (ssize_t)length);
+		check(memcmp(back, packet(p, i), length) == 0);
+	}
+}
+
+/* The kernel gives twice what it was told. */
+static void check_options(const int ends[2])
+{
+	int value = 0;
+	socklen_t bytes = sizeof(value);
+
+	check(fcntl(ends[0], F_GETFL) & O_NONBLOCK && !(fcntl(ends[1], F_GETFL) & O_NONBLOCK));
+	check(fcntl(ends[0], F_GETFD) == FD_CLOEXEC && fcntl(ends[1], F_GETFD) == FD_CLOEXEC);
+	check(getsockopt(ends[1], SOL_SOCKET, SO_SNDBUF, &value, &bytes) == 0);
+	check(value == 2 * SEND_BUFFER);
+	check(getsockopt(ends[0], SOL_SOCKET, SO_PASSCRED, &value, &bytes) == 0 && value == 1);
+	check(getsockopt(ends[1], SOL_SOCKET, SO_PASSCRED, &value, &bytes) == 0 && value == 0);
+}
+
+/* The one who sent what is in it is the process that has it now. */
+static void check_credentials(int fd)
+{
+	union {
+		struct cmsghdr head;
+		char room[CMSG_SPACE(sizeof(struct ucred))];
+	} control;
+	char byte;
+	struct iovec part = {&byte, 1};
+	struct msghdr message = {.msg_iov = &part,
+				 .msg_iovlen = 1,
+				 .msg_control = &control,
+				 .msg_controllen = sizeof(control)};
+	struct ucred credentials;
+
+	check(recvmsg(fd, &message, MSG_PEEK) == 1 && CMSG_FIRSTHDR(&message));
+	check(control.head.cmsg_type == SCM_CREDENTIALS);
+	memcpy(&credentials, CMSG_DATA(&control.head), sizeof(credentials));
+	check(credentials.pid == getpid() && credentials.uid == getuid());
+}
+
+static void check_pairs(const struct pairs *p)
+{
+	unsigned char byte;
+	char text[8];
+
+	for (size_t i = 0; i < PAIR_TYPES; i++) {
+		const int *ends = p->full[i], ended = p->ended[i];
+		const bool is_stream = pair_types[i] == SOCK_STREAM;
+
+		check_options(ends);
+		check_credentials(ends[0]);
+		check_packets(p, ends[1], 3, PACKETS);
+		check(recv(ends[1], &byte, 1, MSG_DONTWAIT) == -1 && errno == EAGAIN);
+		for (size_t k = 0; is_stream && k < p->stream_bytes; k++)
+			check(read(ends[0], &byte, 1) == 1 && byte == p->bytes[k % PACKET_BYTES]);
+		if (!is_stream)
+			check_packets(p, ends[0], 0, 3);
+		check(recv(ends[0], &byte, 1, 0) == -1 && errno == EAGAIN);
+		check(fcntl(p->copies[i], F_GETFD) == 0 && close(ends[1]) == 0);
+		check(write(p->copies[i], "z", 1) == 1);
+		check(read(ends[0], &byte, 1) == 1 && byte == 'z');
+		check_packets(p, ended, 0, 2);
+		check(recv(ended, &byte, 1, MSG_DONTWAIT) ==
+		      (pair_types[i] == SOCK_DGRAM ? -1 : 0));
+		check(send(ended, "x", 1, MSG_NOSIGNAL) == -1);
+		check(errno == (pair_types[i] == SOCK_DGRAM ? ECONNREFUSED : EPIPE));
+	}
+	check(read(p->half[1], text, sizeof(text)) == 4 && memcmp(text, "last", 4) == 0);
+	check(read(p->half[1], text, sizeof(text)) == 0);
+	check(send(p->half[0], "x", 1, MSG_NOSIGNAL) == -1 && errno == EPIPE);
+	check(write(p->half[1], "back", 4) == 4 && read(p->half[0], text, sizeof(text)) == 4);
+}
+
+static void pairs(void)
+{
+	static struct pairs pairs;
+
+	make_pairs(&pairs);
+	say("ready");
+	wait_for_finish();
+	check_pairs(&pairs);
+}
+
 /* ---- all ---- */
 
 static void objects(void)
@@ -269,5 +436,5 @@ static void queue(void)
 
 const struct work_scene work_objects[] = {
 	{"queue", queue},     {"read", in_read}, {"objects", objects},
-	{"servers", servers}, {NULL, NULL},
+	{"servers", servers}, {"pairs", pairs},  {NULL, NULL},
 };

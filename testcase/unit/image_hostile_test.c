@@ -233,6 +233,8 @@ static const struct note_case note_cases[] = {
 	 IN(image_object, 0, fd), 2300},
 	{"contents of an object beyond their end", "without a name", -EBADMSG, IMAGE_NOTE_OBJECTS,
 	 IN(image_object, 0, bytes), 23},
+	{"a pair of sockets of no type", "a pair of sockets", -EBADMSG, IMAGE_NOTE_OBJECTS,
+	 IN(image_object, 0, kind), IMAGE_PAIR},
 	{"the type of the checksums among the notes", "not where it must be", -EBADMSG,
 	 IMAGE_NOTE_ATTRIBUTES, HEAD + 8, 4, IMAGE_NOTE_CHECKSUMS},
 	{"a note twice", "there twice", -EBADMSG, IMAGE_NOTE_FILES, HEAD + 8, 4,

@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "base/nocancel.h"
+#include "capture/capture_pairs.h"
 #include "capture/proc_text.h"
 
 enum {
@@ -235,7 +236,30 @@ static bool is_connected(int fd)
 	return syscall(SYS_getpeername, fd, &address, &bytes) == 0;
 }
 
-static bool take_socket(struct walk *w, struct image_object *object)
+static bool has_name(int fd, long call)
+{
+	struct sockaddr_storage address;
+	socklen_t bytes = sizeof(address);
+
+	return syscall(call, fd, &address, &bytes) < 0 || bytes > sizeof(sa_family_t);
+}
+
+/* Neither end has an address, unlike those of connect(2). */
+static bool take_pair(struct walk *w, const struct image_file *file, int type,
+		      struct image_object *object)
+{
+	const size_t used = w->image->contents_bytes;
+
+	if (has_name(file->fd, SYS_getsockname) || has_name(file->fd, SYS_getpeername) ||
+	    !capture_pairs__take(w->image, file, type, w->contents + used, CONTENTS_BYTES - used,
+				 object))
+		return false;
+	object->contents = (uint32_t)used;
+	w->image->contents_bytes += object->bytes;
+	return true;
+}
+
+static bool take_socket(struct walk *w, const struct image_file *file, struct image_object *object)
 {
 	const int fd = object->fd, domain = get_option(fd, SOL_SOCKET, SO_DOMAIN);
 	const int type = get_option(fd, SOL_SOCKET, SO_TYPE);
@@ -244,6 +268,8 @@ static bool take_socket(struct walk *w, struct image_object *object)
 	socklen_t bytes = sizeof(address);
 	unsigned char *to;
 
+	if (domain == AF_UNIX && !listens && is_connected(fd))
+		return take_pair(w, file, type, object);
 	if ((domain != AF_INET && domain != AF_INET6 && domain != AF_UNIX) ||
 	    (!listens && (type != SOCK_DGRAM || is_connected(fd))) ||
 	    syscall(SYS_getsockname, fd, &address, &bytes) < 0 || bytes <= sizeof(sa_family_t))
@@ -278,7 +304,7 @@ static bool take(struct walk *w, const struct image_file *file, struct image_obj
 	if (S_ISFIFO(file->mode))
 		return take_pipe(w, file, object);
 	if (S_ISSOCK(file->mode))
-		return take_socket(w, object);
+		return take_socket(w, file, object);
 	if (!begins(path, prefix) || !read_info(w, file->fd))
 		return false;
 	path += sizeof(prefix) - 1;
@@ -288,18 +314,32 @@ static bool take(struct walk *w, const struct image_file *file, struct image_obj
 	       (begins(path, "eventpoll]") && take_epoll(w, object));
 }
 
-static bool has_pipe(const struct image *image, uint64_t reading)
+static bool has_object(const struct image *image, enum image_object_kind kind, uint64_t fd)
 {
 	for (size_t i = 0; i < image->object_count; i++) {
 		const struct image_object *object = &image->objects[i];
 
-		if (object->kind == IMAGE_PIPE && (uint64_t)object->fd == reading)
+		if (object->kind == kind && (uint64_t)object->fd == fd)
 			return true;
 	}
 	return false;
 }
 
-/* A pipe whose contents cannot be copied is missing with both ends. */
+static bool is_lone_end(const struct image *image, const struct image_object *object)
+{
+	const uint64_t other = object->values[0];
+
+	switch (object->kind) {
+	case IMAGE_PIPE_END:
+		return !has_object(image, IMAGE_PIPE, other);
+	case IMAGE_PAIR:
+		return other != IMAGE_CLOSED_END && !has_object(image, IMAGE_PAIR, other);
+	default:
+		return false;
+	}
+}
+
+/* A pipe or pair whose contents cannot be copied is missing with both ends. */
 static void drop_lone_ends(struct image *image)
 {
 	size_t kept = 0;
@@ -307,7 +347,7 @@ static void drop_lone_ends(struct image *image)
 	for (size_t i = 0; i < image->object_count; i++) {
 		const struct image_object *object = &image->objects[i];
 
-		if (object->kind != IMAGE_PIPE_END || has_pipe(image, object->values[0]))
+		if (!is_lone_end(image, object))
 			image->objects[kept++] = *object;
 	}
 	image->object_count = kept;

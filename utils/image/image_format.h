@@ -328,7 +328,26 @@ enum image_object_kind {
 	IMAGE_SOCKET,      /* it listens, or waits for datagrams: domain,
 			      type | protocol << 32, backlog, IMAGE_REUSE_...;
 			      contents: its address */
+	IMAGE_PAIR,        /* an end of socketpair(2): the fd of the other end or IMAGE_CLOSED_END,
+			      type | IMAGE_SHUT_... << 32, SO_SNDBUF | SO_RCVBUF << 32,
+			      IMAGE_PASS_CREDENTIALS or 0; contents: what it has to read. Each
+			      packet, of SOCK_DGRAM and SOCK_SEQPACKET, has its length before it,
+			      4 bytes */
 	IMAGE_OBJECT_KINDS,
+};
+
+/* An IMAGE_PAIR whose other end is closed. */
+#define IMAGE_CLOSED_END UINT64_MAX
+
+/* What an end of an IMAGE_PAIR no longer does, as the kernel has it. */
+enum {
+	IMAGE_SHUT_READ = 1 << 0,
+	IMAGE_SHUT_WRITE = 1 << 1,
+};
+
+/* Options of an IMAGE_PAIR. */
+enum {
+	IMAGE_PASS_CREDENTIALS = 1 << 0, /* SO_PASSCRED */
 };
 
 /* Options of an IMAGE_SOCKET. */

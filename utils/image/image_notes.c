@@ -13,6 +13,7 @@
 #include <sys/procfs.h>
 
 #include "image/image_internal.h"
+#include "image/image_pair.h"
 #include "slab/slab_heap.h"
 
 enum {
@@ -426,7 +427,7 @@ static int check_objects(const struct reading *r)
 		    (uint64_t)object->contents + object->bytes > image->contents_bytes)
 			return bad(r, "an open file without a name that cannot be");
 	}
-	return 0;
+	return image_pair__check(image) ? 0 : bad(r, "a pair of sockets that cannot be");
 }
 
 /* A policy of addresses is of one mapping, in their order; then come those of threads. */

@@ -7,6 +7,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <netinet/in.h>
 #include <stdio.h>
 #include <string.h>
@@ -21,6 +22,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "image/image_pair.h"
 #include "restart/own_files.h"
 
 #ifndef TFD_IOC_SET_TICKS /* of linux/timerfd.h, which does not go with the C library's */
@@ -100,6 +102,96 @@ static int make_pipe(const struct image *image, const struct image_object *objec
 		return -1;
 	}
 	*ret_writing = ends[1];
+	return ends[0];
+}
+
+static void pass_credentials(int fd, bool pass)
+{
+	const int value = pass;
+
+	(void)setsockopt(fd, SOL_SOCKET, SO_PASSCRED, &value, sizeof(value));
+}
+
+static bool passes_credentials(const struct image_object *pair)
+{
+	return pair->values[3] & IMAGE_PASS_CREDENTIALS;
+}
+
+/* Packets have the credentials of who sends them if the other end passes them. An end that passes
+ * them itself would be given an address when it sends. */
+static bool send_all(int from, int to, const struct image *image, const struct image_object *pair)
+{
+	struct image_packet packet;
+	size_t at = 0;
+
+	pass_credentials(from, false);
+	pass_credentials(to, passes_credentials(pair));
+	while (image_pair__next(image, pair, &at, &packet)) {
+		const ssize_t n = send(from, packet.bytes, packet.length, MSG_NOSIGNAL);
+
+		if (n >= 0 && (size_t)n != packet.length)
+			errno = ENOSPC;
+		if (n < 0 || (size_t)n != packet.length)
+			return false;
+	}
+	return true;
+}
+
+/* Without rights, a buffer is not larger than net.core.wmem_max. The kernel doubles what it is
+ * told. */
+static void set_buffer(int fd, int name, int forced_name, int bytes)
+{
+	const int half = bytes / 2;
+
+	if (setsockopt(fd, SOL_SOCKET, forced_name, &half, sizeof(half)) < 0)
+		(void)setsockopt(fd, SOL_SOCKET, name, &half, sizeof(half));
+}
+
+static void set_options(int fd, const struct image_object *pair)
+{
+	pass_credentials(fd, passes_credentials(pair));
+	set_buffer(fd, SO_SNDBUF, SO_SNDBUFFORCE, (int)(pair->values[2] & UINT32_MAX));
+	set_buffer(fd, SO_RCVBUF, SO_RCVBUFFORCE, (int)(pair->values[2] >> 32));
+}
+
+static void shut_down(int fd, const struct image_object *pair)
+{
+	const unsigned int shut = image_pair__shutdown(pair);
+
+	if (shut & IMAGE_SHUT_READ)
+		(void)shutdown(fd, SHUT_RD);
+	if (shut & IMAGE_SHUT_WRITE)
+		(void)shutdown(fd, SHUT_WR);
+}
+
+/* Returns this end, and the other one in *ret_other. What is in a pair was sent in pieces of other
+ * sizes, which may have taken less room: it is filled with larger buffers than it had. */
+static int make_pair(const struct image *image, const struct image_object *pair, int *ret_other)
+{
+	const struct image_object *other = image_pair__other(image, pair);
+	int ends[2], kept;
+
+	if (socketpair(AF_UNIX, image_pair__type(pair) | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ends) < 0)
+		return -1;
+	for (size_t i = 0; i < 2; i++)
+		set_buffer(ends[i], SO_SNDBUF, SO_SNDBUFFORCE, INT_MAX);
+	if (!send_all(ends[1], ends[0], image, pair) ||
+	    (other && !send_all(ends[0], ends[1], image, other))) {
+		kept = errno;
+		(void)close(ends[0]);
+		(void)close(ends[1]);
+		errno = kept;
+		return -1;
+	}
+	set_options(ends[0], pair);
+	shut_down(ends[0], pair);
+	if (other) {
+		set_options(ends[1], other);
+		shut_down(ends[1], other);
+		*ret_other = ends[1];
+	} else {
+		(void)close(ends[1]);
+	}
 	return ends[0];
 }
 
@@ -201,7 +293,7 @@ static void take(const struct image *image, int fd, int made, int first_fd, int 
 static void make_one(const struct image *image, const struct image_object *object, int first_fd,
 		     int *ret_made, int *errors)
 {
-	int fd = -1, writing = -1;
+	int fd = -1, other = -1;
 
 	switch (object->kind) {
 	case IMAGE_EVENTFD:
@@ -217,8 +309,15 @@ static void make_one(const struct image *image, const struct image_object *objec
 		fd = epoll_create1(EPOLL_CLOEXEC);
 		break;
 	case IMAGE_PIPE:
-		fd = make_pipe(image, object, &writing);
-		take(image, (int)object->values[0], writing, first_fd, ret_made, errors);
+		fd = make_pipe(image, object, &other);
+		take(image, (int)object->values[0], other, first_fd, ret_made, errors);
+		break;
+	case IMAGE_PAIR:
+		if (object->values[0] < (uint64_t)object->fd) /* it came with the other end */
+			return;
+		fd = make_pair(image, object, &other);
+		if (object->values[0] != IMAGE_CLOSED_END)
+			take(image, (int)object->values[0], other, first_fd, ret_made, errors);
 		break;
 	case IMAGE_SOCKET:
 		fd = make_socket(image, object);

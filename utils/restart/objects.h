@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
  * Open files without a name that are made anew: eventfds, timers, signalfds, epoll instances,
- * pipes, sockets that wait for others.
+ * pipes, pairs of sockets, sockets that wait for others.
  */
 #ifndef RESTART_OBJECTS_H
 #define RESTART_OBJECTS_H
