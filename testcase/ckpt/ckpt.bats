@@ -1925,6 +1925,15 @@ socket), descriptor 45 (/proc/[0-9]*/stat, which cannot be opened), descriptor 4
 	expect_missing 'oom_score_adj (it was -500)' setpriv --bounding-set=-sys_resource
 }
 
+@test 'brought back: a thread whose rseq is not registered' {
+	start no-rseq
+	! grep '^none' out || skip 'the C library registers none'
+	take_image
+	: >finish
+	timeout "$LIMIT" "$RESTART" image </dev/null
+	[ "$(tail -n 1 out)" = ok ]
+}
+
 @test 'rseq that nobody may ask the kernel for: restart says that it is missing' {
 	env "LD_PRELOAD=$BUILD/libckpt.so" CKPT_FILE="$dir/image" GLIBC_TUNABLES=glibc.pthread.rseq=0 \
 		"$BUILD/e2e/deny" ptrace 1 "$WORK" lost-rseq >out 2>err </dev/null 3>&- 4>&- &

@@ -12,6 +12,7 @@
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
+#include <stddef.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/file.h>
@@ -308,6 +309,25 @@ static void lost_rseq(void)
 	wait_for_finish();
 }
 
+/* Since glibc 2.35; sys/rseq.h. */
+extern const ptrdiff_t __rseq_offset __attribute__((weak));  /* NOLINT: the library's name */
+extern const unsigned int __rseq_size __attribute__((weak)); /* NOLINT */
+
+/* As a thread that has just begun, before the C library registers its area. */
+static void no_rseq(void)
+{
+	enum { BYTES = 32, GLIBC_SIGNATURE = 0x53053053 };
+	char *of_thread;
+
+	if (!&__rseq_offset || __rseq_size == 0)
+		end(0, "ready\nnone\nok\n");
+	of_thread = (char *)__builtin_thread_pointer() + __rseq_offset;
+	must(syscall(SYS_rseq, of_thread, BYTES, RSEQ_FLAG_UNREGISTER, GLIBC_SIGNATURE) == 0);
+	say("ready");
+	wait_for_finish();
+	check(syscall(SYS_rseq, of_thread, BYTES, 0, GLIBC_SIGNATURE) == 0);
+}
+
 /* ---- what a thread has that is not the process's ---- */
 
 static pthread_barrier_t is_apart;
@@ -421,5 +441,6 @@ const struct work_scene work_missing[] = {
 	{"attributes", attributes},
 	{"rseq", own_rseq},
 	{"lost-rseq", lost_rseq},
+	{"no-rseq", no_rseq},
 	{NULL, NULL},
 };

@@ -152,6 +152,7 @@ void capture_threads__describe(struct stopped_thread *thread)
 	size_t length = 0;
 	void *head = NULL;
 	stack_t stack = {0};
+	bool has_rseq;
 
 	memset(t, 0, sizeof(*t));
 	t->tid = (int32_t)syscall(SYS_gettid);
@@ -168,8 +169,10 @@ void capture_threads__describe(struct stopped_thread *thread)
 		t->robust_bytes = length;
 	}
 	registrations__find_tid(t);
-	registrations__find_rseq(t);
-	thread->rseq_is_unknown = !t->rseq && registrations__has_rseq();
+	has_rseq = registrations__has_rseq();
+	if (has_rseq) /* not yet, in a thread that has just begun */
+		registrations__find_rseq(t);
+	thread->rseq_is_unknown = has_rseq && !t->rseq;
 	(void)prctl(PR_GET_NAME, t->name);
 	(void)syscall(SYS_rt_sigpending, &thread->pending, sizeof(thread->pending));
 	describe_users(thread->users);
