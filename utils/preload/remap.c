@@ -126,7 +126,7 @@ int64_t remap__by_hand(uint64_t address, uint64_t bytes, uint64_t new_bytes, int
 	uint64_t moved;
 	int64_t place;
 
-	if (!is_of_one_kind(address, address + bytes, &first))
+	if (!is_of_one_kind(address, address + kept, &first)) /* the rest may be unmapped already */
 		return -EFAULT;
 	if (!is_fixed && new_bytes > bytes &&
 	    map(address + bytes, new_bytes - bytes, first.kind, MAP_FIXED_NOREPLACE) >= 0)
