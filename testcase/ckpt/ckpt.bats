@@ -435,6 +435,12 @@ helpers_are_named()
 	[ "$(cat /proc/"$pid"/task/*/comm 2>/dev/null | grep -c '^bio_')" -eq 3 ]
 }
 
+# Has the program only the socket at which it listens?
+has_one_socket()
+{
+	[ "$(readlink "/proc/$pid/fd/"* | grep -c '^socket:')" -eq 1 ]
+}
+
 # ask_redis COMMAND...: over its socket
 ask_redis()
 {
@@ -449,6 +455,7 @@ ask_redis()
 	pid=$!
 	wait_for 'its helpers' helpers_are_named
 	[ "$(ask_redis set number 23)" = OK ]
+	wait_for 'its client to be gone' has_one_socket
 	kill -USR2 "$pid"
 	wait_for 'an image' test -e image
 	[ ! -s err ]
