@@ -113,7 +113,7 @@ query()
 	expect_text "$out" '^ADDRESS .*NAME$' ' alpha+0x100$' ' beta$' ' heap$' ' stack$' \
 		' stack of thread [0-9]*$' '^all '
 	expect_text "$out" ' bss of /.*/changer$' ' 768 B  *beta$'
-	! grep -q '/file' "$out"
+	run ! grep -q '/file' "$out"
 	detach_and_check
 }
 
@@ -181,7 +181,7 @@ query()
 	ctl diff start
 	ctl rollback start
 	ctl diff
-	! grep -q -E 'alpha|beta' "$out"
+	run ! grep -q -E 'alpha|beta' "$out"
 	ctl list
 	[ "$(wc -l <"$out")" -eq 2 ]
 	ctl delete start

@@ -1241,7 +1241,7 @@ start_lines()
 	touch finish
 	"$RESTART" image </dev/null 2>restart.err
 	[ "$(tail -n 1 out)" = ok ]
-	! grep "warning: .*folder" restart.err
+	run ! grep "warning: .*folder" restart.err
 }
 
 @test 'restart names the namespaces that the process was in' {
@@ -1266,12 +1266,12 @@ start_lines()
 	cp out out.then
 	touch finish
 	expect_end
-	! grep namespaces restart.err
+	run ! grep namespaces restart.err
 }
 
 @test 'no warning of a personality that restart has already, where nobody may set one' {
 	launch=("$BUILD/e2e/deny" personality 1)
-	! "${launch[@]}" setarch --addr-no-randomize true
+	run ! "${launch[@]}" setarch --addr-no-randomize true
 	start count
 	take_image
 	cp out out.then

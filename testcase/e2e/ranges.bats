@@ -87,7 +87,7 @@ expect_gone()
 	expect_text "$err" "$message"
 	trace --dirty compare "$E2E/ranges" partly-newer
 	expect_text "$out" 'mremap works'
-	! grep "$message" "$err"
+	run ! grep "$message" "$err"
 }
 
 @test 'shrunk with mremap' {

@@ -153,7 +153,7 @@ type_in()
 	cmp first "$out"
 	slabsim --seed 6 -r 3001 --every 1000 -s
 	expect_status 0
-	! cmp -s first "$out"
+	run ! cmp -s first "$out"
 	slabsim --debug --seed 5 -r 3001 -s
 	expect_status 0
 	expect_text "$out" 'the cache is sound' '0 damaged'
