@@ -23,7 +23,10 @@
 #include "target/registers.h"
 #include "target/tracee.h"
 
-enum { DEADLINE_SECONDS = 5 };
+enum {
+	DEADLINE_SECONDS = 5,
+	POLL_SECONDS = 30, /* a target may sleep between polls, or be in an emulated machine */
+};
 
 struct held {
 	struct held *next;
@@ -253,7 +256,7 @@ out:
 
 int freeze__step_to_poll(struct freeze *freeze, pid_t tid, const volatile __u64 *polls)
 {
-	uint64_t deadline_ns = clock__now_ns() + DEADLINE_SECONDS * 1000000000ULL, before = *polls;
+	uint64_t deadline_ns = clock__now_ns() + POLL_SECONDS * 1000000000ULL, before = *polls;
 	struct held *held = find(freeze, tid);
 	int err = 0, status;
 

@@ -37,7 +37,7 @@ int freeze__interrupt(struct freeze *freeze, pid_t tid);
 /*
  * Lets the stopped thread tid run from system call to system call until *polls has changed. The
  * kernel side counts polls there, so the thread is then stopped at the end of a poll. Signals reach
- * it meanwhile. Returns 0; -ESRCH; -REASON_NOT_POLLING when it did not poll for five seconds (it is
+ * it meanwhile. Returns 0; -ESRCH; -REASON_NOT_POLLING when it did not poll for 30 seconds (it is
  * stopped again); or -errno.
  */
 int freeze__step_to_poll(struct freeze *freeze, pid_t tid, const volatile __u64 *polls);
