@@ -29,7 +29,8 @@ TESTCASE := $(call objects,testcase/*.c)
 CLIENT   := $(call objects,utils/client/*.c)
 SLABSIM  := $(call objects,utils/slabsim/*.c)
 READCKPT := $(call objects,utils/readckpt/*.c)
-LIBCKPT_HANDLER := $(patsubst %.c,$(BUILD)/pic/%.o,$(wildcard utils/libckpt/*.c utils/capture/*.c))
+LIBCKPT_HANDLER := $(patsubst %.c,$(BUILD)/pic/%.o,$(wildcard $(foreach folder,libckpt capture own_memory,\
+	utils/$(folder)/*.c)))
 LIBCKPT  := $(patsubst %.c,$(BUILD)/pic/%.o,$(wildcard utils/preload/*.c)) $(BUILD)/libckpt-handler.o
 ROLLBACK := $(patsubst %.c,$(BUILD)/bare/%.o,$(wildcard utils/rollback/*.c utils/pages/*.c))
 INTERPOSE := %/interpose.o %/interpose_time.o # functions in the place of the C library's
@@ -37,7 +38,7 @@ FORKSERVER := $(patsubst %.c,$(BUILD)/pic/%.o,$(wildcard utils/forkserver/*.c))
 RESTART_BECOME := $(patsubst %.c,$(BUILD)/plain/%.o,$(wildcard utils/become/*.c))
 RESTART  := $(patsubst %.c,$(BUILD)/plain/%.o,$(wildcard utils/restart/*.c)) $(BUILD)/restart-become.o
 MODULES  := $(filter-out %/main.o %/start.o $(INTERPOSE),$(TRACER) $(READCKPT) $(call objects,\
-	$(foreach folder,restart become libckpt capture preload,utils/$(folder)/*.c)))
+	$(foreach folder,restart become libckpt capture own_memory preload,utils/$(folder)/*.c)))
 programs  = $(patsubst testcase/%.c,$(BUILD)/%,$(wildcard testcase/$(1)/*.c))
 UNIT     := $(call programs,unit)
 E2E      := $(call programs,e2e)

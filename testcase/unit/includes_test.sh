@@ -13,7 +13,7 @@ utils/base utils/client
 utils/slab
 utils/pages
 utils/image utils/slabsim
-utils/process
+utils/process utils/own_memory
 utils/capture utils/rollback
 utils/become utils/libckpt utils/readckpt
 utils/preload utils/restart

@@ -4,7 +4,7 @@
  */
 #include <string.h>
 
-#include "capture/segments.h"
+#include "own_memory/segments.h"
 #include "image/image_reason.h"
 #include "image/image_segmenter.h"
 #include "tap.h"

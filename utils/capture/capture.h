@@ -7,7 +7,7 @@
 #define CAPTURE_CAPTURE_H
 
 #include "image/image.h"
-#include "capture/arena.h"
+#include "own_memory/arena.h"
 #include "capture/capture_threads.h"
 
 /*

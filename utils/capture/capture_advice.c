@@ -12,7 +12,7 @@
 
 #include "base/nocancel.h"
 #include "base/page.h"
-#include "capture/proc_text.h"
+#include "base/proc_text.h"
 #include "process/advice.h"
 
 enum { BUFFER_BYTES = 1 << 16 };

@@ -16,7 +16,7 @@
 #include <unistd.h>
 
 #include "capture/dumpable.h"
-#include "capture/proc_text.h"
+#include "base/proc_text.h"
 #include "process/registrations.h"
 
 static volatile uint32_t locks_future; /* IMAGE_LOCKS_... */

@@ -14,7 +14,7 @@
 #include <unistd.h>
 
 #include "base/nocancel.h"
-#include "capture/proc_text.h"
+#include "base/proc_text.h"
 #include "process/file_sharing.h"
 
 enum { TEXT_BYTES = 4096 };

@@ -10,7 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "capture/proc_text.h"
+#include "base/proc_text.h"
 
 static uint32_t kind_of(const char *path, const struct image_mapping *m)
 {

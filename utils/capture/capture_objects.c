@@ -18,7 +18,7 @@
 
 #include "base/nocancel.h"
 #include "capture/capture_pairs.h"
-#include "capture/proc_text.h"
+#include "base/proc_text.h"
 
 enum {
 	TEXT_BYTES = 4 << 20, /* some 50000 watched descriptors */

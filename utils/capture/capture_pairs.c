@@ -19,7 +19,7 @@
 #include <unistd.h>
 
 #include "base/nocancel.h"
-#include "capture/proc_text.h"
+#include "base/proc_text.h"
 
 /* What the kernel tells of one end. */
 struct end {

@@ -7,7 +7,7 @@
 #define CAPTURE_CAPTURE_STRINGS_H
 
 #include "image/image.h"
-#include "capture/arena.h"
+#include "own_memory/arena.h"
 
 struct capture {
 	struct image *image;

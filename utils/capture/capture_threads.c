@@ -17,7 +17,7 @@
 #include <unistd.h>
 
 #include "base/nocancel.h"
-#include "capture/proc_text.h"
+#include "base/proc_text.h"
 #include "process/registrations.h"
 
 ssize_t capture_threads__list(pid_t *tids, size_t max)

@@ -19,7 +19,7 @@
 #include "base/nocancel.h"
 #include "base/page.h"
 #include "base/raw_syscall.h"
-#include "capture/proc_text.h"
+#include "base/proc_text.h"
 
 struct list {
 	const pid_t *tids;

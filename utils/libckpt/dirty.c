@@ -13,8 +13,8 @@
 #include "base/nocancel.h"
 #include "image/image_reason.h"
 #include "image/image_segmenter.h"
-#include "capture/segments.h"
-#include "capture/shm_holes.h"
+#include "own_memory/segments.h"
+#include "own_memory/shm_holes.h"
 
 /* If there are more runs of changed pages than an image can have segments, short gaps of unchanged
  * pages are written as well: gaps of one page, then of 8, 64 and so on. With the last, 16 MiB, the

@@ -11,7 +11,7 @@
 #include <sys/types.h>
 
 #include "image/image.h"
-#include "capture/own_memory.h"
+#include "own_memory/own_memory.h"
 #include "libckpt/page_sums.h"
 #include "pages/write_tracking.h"
 

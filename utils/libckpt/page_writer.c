@@ -9,8 +9,8 @@
 
 #include <errno.h>
 
-#include "capture/segments.h"
-#include "capture/shm_holes.h"
+#include "own_memory/segments.h"
+#include "own_memory/shm_holes.h"
 
 struct writing {
 	struct image_writer *writer;

@@ -6,8 +6,8 @@
 #define LIBCKPT_PAGE_WRITER_H
 
 #include "image/image.h"
-#include "capture/own_memory.h"
-#include "capture/shared_copy.h"
+#include "own_memory/own_memory.h"
+#include "own_memory/shared_copy.h"
 
 /*
  * Writes all segments of an image that was begun. shared: takes the place of the mappings that it

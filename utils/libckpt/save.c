@@ -14,7 +14,7 @@
 #include "base/nocancel.h"
 #include "base/page.h"
 #include "libckpt/page_writer.h"
-#include "capture/segments.h"
+#include "own_memory/segments.h"
 
 enum {
 	ARENA_BYTES = 96 << 20,

@@ -12,12 +12,12 @@
 #define LIBCKPT_SAVE_H
 
 #include "image/image.h"
-#include "capture/arena.h"
+#include "own_memory/arena.h"
 #include "capture/capture.h"
 #include "libckpt/dirty.h"
 #include "libckpt/history.h"
-#include "capture/own_memory.h"
-#include "capture/shared_copy.h"
+#include "own_memory/own_memory.h"
+#include "own_memory/shared_copy.h"
 
 /* What is to be written. All pointers are borrowed until save__close. */
 struct save_request {

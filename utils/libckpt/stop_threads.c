@@ -17,7 +17,7 @@
 #include <unistd.h>
 
 #include "base/page.h"
-#include "capture/proc_text.h"
+#include "base/proc_text.h"
 #include "capture/tracing_child.h"
 
 enum {

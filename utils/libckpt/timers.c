@@ -13,7 +13,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include "capture/proc_text.h"
+#include "base/proc_text.h"
 
 enum {
 	TEXT_BYTES = TIMERS_MAX * 128,

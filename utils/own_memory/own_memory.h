@@ -7,13 +7,13 @@
  * lists them). They are copied to a block first, so that the checksum is that of the bytes that
  * were written.
  */
-#ifndef CAPTURE_OWN_MEMORY_H
-#define CAPTURE_OWN_MEMORY_H
+#ifndef OWN_MEMORY_OWN_MEMORY_H
+#define OWN_MEMORY_OWN_MEMORY_H
 
 #include <stdbool.h>
 
 #include "image/image.h"
-#include "capture/arena.h"
+#include "own_memory/arena.h"
 #include "pages/pagemap.h"
 
 enum { OWN_MEMORY_BLOCK = 1 << 18 };

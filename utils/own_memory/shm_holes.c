@@ -5,7 +5,7 @@
  * memory. It does not tell which are swapped out, so it is used only while nothing is.
  * Source: proc(5), mincore(2), sysinfo(2).
  */
-#include "capture/shm_holes.h"
+#include "own_memory/shm_holes.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -16,7 +16,7 @@
 #include <unistd.h>
 
 #include "base/nocancel.h"
-#include "capture/proc_text.h"
+#include "base/proc_text.h"
 
 enum { CORE_PAGES = 4096 };
 

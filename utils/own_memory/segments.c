@@ -2,7 +2,7 @@
  *
  * See segments.h.
  */
-#include "capture/segments.h"
+#include "own_memory/segments.h"
 
 #include <errno.h>
 

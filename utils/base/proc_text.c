@@ -2,7 +2,7 @@
  *
  * See proc_text.h.
  */
-#include "capture/proc_text.h"
+#include "base/proc_text.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -4,13 +4,13 @@
  * private memory as it was at the fork, but shared memory goes on changing. Usable inside a signal
  * handler.
  */
-#ifndef CAPTURE_SHARED_COPY_H
-#define CAPTURE_SHARED_COPY_H
+#ifndef OWN_MEMORY_SHARED_COPY_H
+#define OWN_MEMORY_SHARED_COPY_H
 
 #include <stddef.h>
 
 #include "image/image.h"
-#include "capture/own_memory.h"
+#include "own_memory/own_memory.h"
 
 /* The mappings lie in it one after the other, as far as they are copied. All zeros: none. */
 struct shared_copy {

@@ -3,13 +3,13 @@
  * Which memory of the calling process goes into an image: the segments of a full image, and their
  * common part with those of an increment (dirty.h). Usable inside a signal handler.
  */
-#ifndef CAPTURE_SEGMENTS_H
-#define CAPTURE_SEGMENTS_H
+#ifndef OWN_MEMORY_SEGMENTS_H
+#define OWN_MEMORY_SEGMENTS_H
 
 #include <stdbool.h>
 
 #include "image/image.h"
-#include "capture/own_memory.h"
+#include "own_memory/own_memory.h"
 
 /* Are the contents of this mapping part of an image? Not those of the kernel's, nor our own. */
 bool segments__is_saved(const struct image_mapping *mapping);

@@ -2,8 +2,8 @@
  *
  * Reading the text of /proc. Usable inside a signal handler: no malloc, no stdio, no locale.
  */
-#ifndef CAPTURE_PROC_TEXT_H
-#define CAPTURE_PROC_TEXT_H
+#ifndef BASE_PROC_TEXT_H
+#define BASE_PROC_TEXT_H
 
 #include <stddef.h>
 #include <stdint.h>

@@ -2,15 +2,15 @@
  *
  * See shared_copy.h. It is mapped after the image was described, so it is no part of that.
  */
-#include "capture/shared_copy.h"
+#include "own_memory/shared_copy.h"
 
 #include <errno.h>
 #include <stdbool.h>
 #include <string.h>
 #include <sys/mman.h>
 
-#include "capture/segments.h"
-#include "capture/shm_holes.h"
+#include "own_memory/segments.h"
+#include "own_memory/shm_holes.h"
 
 /* A file is mapped as it is then when the process is brought back. */
 static bool is_copied(const struct image_mapping *m)

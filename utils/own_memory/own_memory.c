@@ -3,7 +3,7 @@
  * See own_memory.h. /proc/self/mem reads what the program itself may not, and says where nothing
  * can be read instead of a fault.
  */
-#include "capture/own_memory.h"
+#include "own_memory/own_memory.h"
 
 #include <errno.h>
 #include <fcntl.h>

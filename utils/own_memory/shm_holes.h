@@ -4,8 +4,8 @@
  * it and keeps that. A program that shares much more than it uses could run out of memory. Usable
  * inside a signal handler.
  */
-#ifndef CAPTURE_SHM_HOLES_H
-#define CAPTURE_SHM_HOLES_H
+#ifndef OWN_MEMORY_SHM_HOLES_H
+#define OWN_MEMORY_SHM_HOLES_H
 
 #include <stdbool.h>
 

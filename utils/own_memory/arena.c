@@ -3,7 +3,7 @@
  * See arena.h. The heap takes its slabs from the mapping, one behind the other. Nothing is freed,
  * so no memory is handed out twice, and large objects are zeros as the kernel gave them.
  */
-#include "capture/arena.h"
+#include "own_memory/arena.h"
 
 #include <errno.h>
 #include <stdint.h>

@@ -4,8 +4,8 @@
  * As one range of addresses it can be left out of the image. Usable inside a signal handler, where
  * malloc may be locked by the thread that was interrupted.
  */
-#ifndef CAPTURE_ARENA_H
-#define CAPTURE_ARENA_H
+#ifndef OWN_MEMORY_ARENA_H
+#define OWN_MEMORY_ARENA_H
 
 #include <stddef.h>
 
