@@ -88,6 +88,7 @@ static bool check_tracepoints(bool is_root)
 /* All that tracer PROGRAM cannot do without. */
 static bool check_bpf(bool is_root)
 {
+	struct kernel_facts facts = {0};
 	char lockdown[64], text[192];
 	bool has_all = is_root;
 	int err;
@@ -106,6 +107,12 @@ static bool check_bpf(bool is_root)
 		tell_unknown("BPF writes", "not known without BPF");
 	else
 		tell("BPF writes", !kernel_check__load(true), "restores are written by BPF", text);
+	kernel_check__types(&facts);
+	if (err)
+		tell_unknown("map iterators", "not known without BPF");
+	else
+		tell("map iterators", facts.iterates_maps, "saved chunks are read as a stream",
+		     "saved chunks are read by bpf(2)");
 	return has_all;
 }
 

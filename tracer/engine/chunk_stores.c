@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * The chunk stores from user space. Entries are written one by one and read as a
- * stream, which the kernel side's program of that name writes (bpf/chunk.bpf.h).
+ * The chunk stores from user space. Entries are written one by one. They are read as a stream,
+ * which the kernel side's program of that name writes (bpf/chunk.bpf.h), or in batches where the
+ * kernel forbids that program.
  */
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 #include <errno.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -16,27 +18,50 @@
 
 enum {
 	STREAM_BYTES = 64 * 1024, /* the kernel hands over half of that at a time */
+	BATCH_CHUNKS = 1024,
 };
+
+struct batch {
+	uint64_t keys[BATCH_CHUNKS];
+	struct chunk chunks[BATCH_CHUNKS];
+};
+
+#define BUFFER_BYTES                                                                               \
+	(sizeof(struct batch) > STREAM_BYTES ? sizeof(struct batch) : (size_t)STREAM_BYTES)
 
 struct chunk_stores {
 	struct state *state;
-	uint8_t *buffer; /* STREAM_BYTES */
+	uint8_t *buffer; /* BUFFER_BYTES */
 	uint64_t places, limit;
 	int fds[CHUNK_STORES];     /* the first is borrowed */
-	int streams[CHUNK_STORES]; /* links of the program to each */
+	int streams[CHUNK_STORES]; /* links of the program to each, -1 without it */
 	uint32_t count;
 	uint32_t roomy; /* those before it are full, as far as we know */
 	int outer_fd, stream_fd;
 };
 
-static int open_stream(const struct chunk_stores *stores, int fd)
+/* Returns 0 and *ret_stream, -1 where the kernel forbids the program; or -errno. */
+static int open_stream(const struct chunk_stores *stores, int fd, int *ret_stream)
 {
 	union bpf_iter_link_info info = {.map.map_fd = (uint32_t)fd};
 	/* cppcheck-suppress unknownMacro */
 	LIBBPF_OPTS(bpf_link_create_opts, options, .iter_info = &info,
 		    .iter_info_len = sizeof(info));
+	int stream = -1;
 
-	return bpf_link_create(stores->stream_fd, 0, BPF_TRACE_ITER, &options);
+	if (stores->stream_fd >= 0) {
+		stream = bpf_link_create(stores->stream_fd, 0, BPF_TRACE_ITER, &options);
+		if (stream < 0)
+			return stream;
+	}
+	*ret_stream = stream;
+	return 0;
+}
+
+static void close_stream(int stream)
+{
+	if (stream >= 0)
+		close(stream);
 }
 
 int chunk_stores__open(int outer_fd, int first_fd, int stream_fd, uint64_t first_entries,
@@ -52,11 +77,10 @@ int chunk_stores__open(int outer_fd, int first_fd, int stream_fd, uint64_t first
 	stores->stream_fd = stream_fd;
 	stores->places = first_entries;
 	stores->limit = limit;
-	stores->buffer = malloc(STREAM_BYTES);
+	stores->buffer = malloc(BUFFER_BYTES);
 	stores->fds[0] = first_fd;
-	stores->streams[0] = open_stream(stores, first_fd);
-	if (!stores->buffer || stores->streams[0] < 0) {
-		err = stores->buffer ? stores->streams[0] : -ENOMEM;
+	err = stores->buffer ? open_stream(stores, first_fd, &stores->streams[0]) : -ENOMEM;
+	if (err) {
 		chunk_stores__free(stores);
 		return err;
 	}
@@ -70,7 +94,7 @@ int chunk_stores__open(int outer_fd, int first_fd, int stream_fd, uint64_t first
 static int grow(struct chunk_stores *stores, uint64_t count)
 {
 	uint64_t places = stores->places > count ? stores->places : count;
-	int fd, stream = -1, err = 0;
+	int fd, stream = -1, err;
 
 	if (stores->places >= stores->limit || stores->count == CHUNK_STORES)
 		return -REASON_CHUNK_LIMIT;
@@ -79,15 +103,12 @@ static int grow(struct chunk_stores *stores, uint64_t count)
 	fd = inner_map__create_like(stores->fds[0], (uint32_t)places);
 	if (fd < 0)
 		return fd;
-	stream = open_stream(stores, fd);
-	if (stream < 0)
-		err = stream;
-	else if (bpf_map_update_elem(stores->outer_fd, &stores->count, &fd, BPF_ANY))
+	err = open_stream(stores, fd, &stream);
+	if (!err && bpf_map_update_elem(stores->outer_fd, &stores->count, &fd, BPF_ANY))
 		err = -errno;
 	if (err) {
 		close(fd);
-		if (stream >= 0)
-			close(stream);
+		close_stream(stream);
 		return err;
 	}
 	stores->streams[stores->count] = stream;
@@ -210,31 +231,71 @@ static size_t read_records(const uint8_t *buffer, size_t length,
 	return at;
 }
 
+static int read_stream(const struct chunk_stores *stores, int stream,
+		       void (*each)(uint64_t address, uint8_t state, const uint8_t *bytes,
+				    void *argument),
+		       void *argument)
+{
+	int fd = bpf_iter_create(stream), err = 0;
+	size_t have = 0;
+	ssize_t got;
+
+	if (fd < 0)
+		return fd;
+	while ((got = read(fd, stores->buffer + have, STREAM_BYTES - have)) > 0) {
+		size_t used;
+
+		have += (size_t)got;
+		used = read_records(stores->buffer, have, each, argument);
+		have -= used;
+		memmove(stores->buffer, stores->buffer + used, have);
+	}
+	if (got < 0)
+		err = -errno;
+	else if (have)
+		err = -REASON_CHUNKS_CUT_OFF;
+	close(fd);
+	return err;
+}
+
+/* bpf(2), BPF_MAP_LOOKUP_BATCH: ENOENT ends the last batch, which may have chunks. */
+static int read_batches(const struct chunk_stores *stores, int store,
+			void (*each)(uint64_t address, uint8_t state, const uint8_t *bytes,
+				     void *argument),
+			void *argument)
+{
+	struct batch *batch = (struct batch *)stores->buffer;
+	uint32_t bucket, count;
+	bool more = true;
+
+	for (void *from = NULL; more; from = &bucket) {
+		count = BATCH_CHUNKS;
+		if (bpf_map_lookup_batch(store, from, &bucket, batch->keys, batch->chunks, &count,
+					 NULL)) {
+			if (errno != ENOENT)
+				return -errno;
+			more = false;
+		}
+		for (uint32_t i = 0; i < count; i++) {
+			const struct chunk *chunk = &batch->chunks[i];
+
+			each(batch->keys[i], chunk->state,
+			     chunk->state == CHUNK_PRESENT ? chunk->bytes : NULL, argument);
+		}
+	}
+	return 0;
+}
+
 int chunk_stores__for_each(struct chunk_stores *stores,
 			   void (*each)(uint64_t address, uint8_t state, const uint8_t *bytes,
 					void *argument),
 			   void *argument)
 {
 	for (uint32_t i = 0; i < stores->count; i++) {
-		int fd = bpf_iter_create(stores->streams[i]), err = 0;
-		size_t have = 0;
-		ssize_t got;
+		int err = stores->streams[i] >= 0
+				  ? read_stream(stores, stores->streams[i], each, argument)
+				  : read_batches(stores, stores->fds[i], each, argument);
 
-		if (fd < 0)
-			return fd;
-		while ((got = read(fd, stores->buffer + have, STREAM_BYTES - have)) > 0) {
-			size_t used;
-
-			have += (size_t)got;
-			used = read_records(stores->buffer, have, each, argument);
-			have -= used;
-			memmove(stores->buffer, stores->buffer + used, have);
-		}
-		if (got < 0)
-			err = -errno;
-		else if (have)
-			err = -REASON_CHUNKS_CUT_OFF;
-		close(fd);
 		if (err)
 			return err;
 	}
@@ -265,7 +326,7 @@ void chunk_stores__free(struct chunk_stores *stores)
 	if (!stores)
 		return;
 	for (uint32_t i = 0; i < stores->count; i++) {
-		close(stores->streams[i]);
+		close_stream(stores->streams[i]);
 		if (i)
 			close(stores->fds[i]);
 	}

@@ -110,7 +110,7 @@ static int choose_programs(const struct tracer_bpf *object, const struct hook_se
 		bool hook; /* attached here; else it is called, or attached by its user */
 	} choices[] = {
 		{object->progs.poll, !settings->nothing_else, false},
-		{object->progs.stream, !settings->nothing_else, false},
+		{object->progs.stream, !settings->nothing_else && facts->iterates_maps, false},
 		{object->progs.restore, settings->restore_in_bpf, false},
 		{object->progs.pages_moved, settings->pages_per_poll > 0, false},
 		{object->progs.on_user_fault, settings->list_faults, false},

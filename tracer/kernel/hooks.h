@@ -62,7 +62,8 @@ int hooks__chunk_stores_fd(const struct hooks *hooks);
 int hooks__extents_fd(const struct hooks *hooks);
 int hooks__slab_tables_fd(const struct hooks *hooks);
 int hooks__continuations_fd(const struct hooks *hooks);
-/* File descriptors of programs, borrowed. pages_moved is only there with the page engine. */
+/* File descriptors of programs, borrowed. pages_moved is only there with the page engine, stream
+ * where the kernel allows it; otherwise they are negative. */
 int hooks__stream_fd(const struct hooks *hooks);
 int hooks__pages_moved_fd(const struct hooks *hooks);
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * What this machine allows. The tracer cannot do without any of these, except bpf_probe_write_user,
- * which kernel lockdown forbids.
+ * What this machine allows. The tracer can do without bpf_probe_write_user, which kernel lockdown
+ * forbids, and without BPF iterators over maps, which hardened kernels forbid. It needs the rest.
  */
 #include <bpf/bpf.h>
 #include <bpf/btf.h>
@@ -137,13 +137,41 @@ static int check_bpf(bool *ret_write_user)
 
 /* The function and mm_struct.mm_lock_seq came with the same option (5e31275cc997, 6.4). The member
  * is in a nameless struct, which makes it harder to find. */
-static bool counts_mapping_changes(void)
+static bool counts_mapping_changes(const struct btf *btf)
+{
+	return btf__find_by_name_kind(btf, "lock_vma_under_rcu", BTF_KIND_FUNC) > 0;
+}
+
+static bool iterates_maps(const struct btf *btf)
+{
+	const struct bpf_insn instructions[] = {
+		{.code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = 0, .imm = 0},
+		{.code = BPF_JMP | BPF_EXIT},
+	};
+	int id = btf__find_by_name_kind(btf, "bpf_iter_bpf_map_elem", BTF_KIND_FUNC), fd;
+	/* cppcheck-suppress unknownMacro */
+	LIBBPF_OPTS(bpf_prog_load_opts, options, .expected_attach_type = BPF_TRACE_ITER,
+		    .attach_btf_id = (uint32_t)id);
+
+	if (id < 0)
+		return false;
+	fd = bpf_prog_load(BPF_PROG_TYPE_TRACING, "probe", "GPL", instructions,
+			   sizeof(instructions) / sizeof(*instructions), &options);
+	if (fd < 0)
+		return false;
+	close(fd);
+	return true;
+}
+
+void kernel_check__types(struct kernel_facts *facts)
 {
 	struct btf *btf = btf__load_vmlinux_btf();
-	bool found = btf && btf__find_by_name_kind(btf, "lock_vma_under_rcu", BTF_KIND_FUNC) > 0;
 
+	if (!btf)
+		return;
+	facts->counts_mapping_changes = counts_mapping_changes(btf);
+	facts->iterates_maps = iterates_maps(btf);
 	btf__free(btf);
-	return found;
 }
 
 int kernel_check__run(struct kernel_facts *ret_facts)
@@ -171,7 +199,7 @@ int kernel_check__run(struct kernel_facts *ret_facts)
 		return err;
 	}
 	snprintf(facts.release, sizeof(facts.release), "%s", name.release);
-	facts.counts_mapping_changes = counts_mapping_changes();
+	kernel_check__types(&facts);
 	facts.namespace_device = status.st_dev;
 	facts.namespace_inode = status.st_ino;
 	*ret_facts = facts;

@@ -15,6 +15,7 @@ struct kernel_facts {
 	char release[65];            /* uname -r */
 	bool can_write_user;         /* bpf_probe_write_user loads */
 	bool counts_mapping_changes; /* mm_struct.mm_lock_seq exists: 6.4, CONFIG_PER_VMA_LOCK */
+	bool iterates_maps;          /* iter/bpf_map_elem loads */
 	uint64_t namespace_device;   /* of our PID namespace, for bpf_get_ns_current_pid_tgid */
 	uint64_t namespace_inode;
 };
@@ -29,6 +30,10 @@ int kernel_check__privileges(void);
 /* Loads a BPF program, which calls bpf_probe_write_user if write_user is set. Returns 0 or the
  * -errno of bpf(2). */
 int kernel_check__load(bool write_user);
+
+/* Sets what the kernel's type information tells: counts_mapping_changes and iterates_maps. Without
+ * it both stay as they are. */
+void kernel_check__types(struct kernel_facts *facts);
 
 /* The kernel's type information. */
 #define KERNEL_BTF "/sys/kernel/btf/vmlinux"
