@@ -15,8 +15,9 @@ struct chunk_stores;
 
 /*
  * outer_fd: the map chunk_stores, first_fd: the map chunks with first_entries, stream_fd: the
- * program stream, or negative without it, all borrowed; limit: of all stores together, in chunks; state: the shared state,
- * whose field stores is set. 0 and *ret_stores (chunk_stores__free), or -errno.
+ * program stream, or negative without it, all borrowed; limit: of all stores together, in chunks;
+ * state: the shared state, whose field stores is set. 0 and *ret_stores (chunk_stores__free), or
+ * -errno.
  */
 int chunk_stores__open(int outer_fd, int first_fd, int stream_fd, uint64_t first_entries,
 		       uint64_t limit, struct state *state, struct chunk_stores **ret_stores);
