@@ -462,25 +462,18 @@ threading.Event().wait()
 }
 
 @test 'without root: processes of the same user, and no others' {
-	local nobody
+	local of_root=$TRACER
 
-	nobody=$(id -u nobody 2>"$err") || skip 'there is no user nobody'
-	chmod 777 "$dir"
+	become_nobody
 	start_target setpriv --reuid "$nobody" --regid "$nobody" --clear-groups \
 		sh -c 'n=0; while read -r line; do n=$((n + 1)); echo "$n"; done'
 	expect_answer line 1
-	TRACER_AS=$TRACER
-	cp "$TRACER" "$dir/tracer"
-	printf '#!/bin/sh\nexec setpriv --reuid %s --regid %s --clear-groups "%s" "$@"\n' \
-		"$nobody" "$nobody" "$dir/tracer" >"$dir/as_nobody"
-	chmod 755 "$dir/as_nobody" "$dir/tracer"
-	TRACER=$dir/as_nobody
 	attach
 	ctl checkpoint
 	expect_answer line 2
 	ctl rollback
 	expect_answer line 2
-	TRACER=$TRACER_AS # root is answered too
+	TRACER=$of_root # root is answered too
 	ctl rollback
 	expect_answer line 2
 	detach_and_check

@@ -170,6 +170,18 @@ save_and_bring_back()
 	expect_answer "$1" "$3"
 }
 
+# become_nobody: from now on, TRACER is that of the user nobody, who may write to $dir
+become_nobody()
+{
+	nobody=$(id -u nobody 2>"$err") || skip 'there is no user nobody'
+	chmod 777 "$dir"
+	cp "$TRACER" "$dir/tracer"
+	printf '#!/bin/sh\nexec setpriv --reuid %s --regid %s --clear-groups "%s" "$@"\n' \
+		"$nobody" "$nobody" "$dir/tracer" >"$dir/as_nobody"
+	chmod 755 "$dir/as_nobody" "$dir/tracer"
+	TRACER=$dir/as_nobody
+}
+
 # compile [OPTION...] <SOURCE: $dir/program, from C
 compile()
 {

@@ -194,6 +194,49 @@ with ThreadPoolExecutor(7) as pool:
 	save_and_bring_back go 42 63
 }
 
+# Without root, a deleted file cannot be opened: its pages are read from the process.
+@test 'a written page in a private mapping of a deleted file, without root' {
+	compile <<-'C'
+		#include <fcntl.h>
+		#include <stdio.h>
+		#include <string.h>
+		#include <sys/mman.h>
+		#include <unistd.h>
+
+		int main(void)
+		{
+			char page[4096], line[64], *pages;
+			int fd = open("mapped", O_RDWR | O_CREAT, 0600);
+
+			for (int i = 0; i < 4; i++) {
+				memset(page, 'a' + i, sizeof(page));
+				if (write(fd, page, sizeof(page)) != sizeof(page))
+					return 1;
+			}
+			pages = mmap(NULL, 4 * sizeof(page), PROT_READ | PROT_WRITE, MAP_PRIVATE, fd, 0);
+			memset(pages + 2 * sizeof(page), 'W', sizeof(page));
+			close(fd);
+			unlink("mapped");
+			while (fgets(line, sizeof(line), stdin)) {
+				printf("%p\n", (void *)pages);
+				fflush(stdout);
+			}
+		}
+	C
+	become_nobody
+	start_target setpriv --reuid "$nobody" --regid "$nobody" --clear-groups \
+		env -C "$dir" ./program
+	ask line
+	attach
+	ctl save "$dir/image"
+	detach_and_check
+	for byte in 61 62 57 64; do
+		"$BUILD/readckpt" --dump="$answer,4" "$dir/image" >"$out"
+		expect_text "$out" "$byte *$byte *$byte *$byte"
+		answer=$(printf '0x%x' $((answer + 4096)))
+	done
+}
+
 @test 'an earlier checkpoint' {
 	counter
 	attach

@@ -203,18 +203,19 @@ static const struct file_source *source_of(const struct saving *s,
 			      : NULL;
 }
 
-/* The saved page at or behind at, in [at, end), and its address; NULL if there is none. */
+/* The first saved page in [at, end), and its address; NULL if there is none. Both trees may have
+ * pages of a private mapping, whose file cannot be opened. */
 static const uint8_t *next_page(const struct saving *s, uint64_t at, uint64_t end,
 				uint64_t *ret_address)
 {
-	const struct page_tree *tree = &s->from->tree;
-	uint32_t page = page_tree__next(tree, at, end, ret_address);
+	uint64_t first = end;
+	uint32_t page = page_tree__next(&s->from->tree, at, end, &first);
+	const uint32_t copied = page_tree__next(&s->copied, at, first, &first);
 
-	if (!page) {
-		tree = &s->copied;
-		page = page_tree__next(tree, at, end, ret_address);
-	}
-	return page ? page_store__bytes(tree->store, page) : NULL;
+	if (copied)
+		page = copied;
+	*ret_address = first;
+	return page ? page_store__bytes(s->copied.store, page) : NULL;
 }
 
 /* Adds segments for the saved pages; all others are zeros. */
