@@ -144,11 +144,4 @@ static void forget_watched(void)
 	count_hidden();
 }
 
-/* Has nothing been written since the mark? */
-static inline bool is_quiet_since(const struct fault_mark *mark)
-{
-	return watched_memory && state.faults.writes == mark->writes &&
-	       state.faults.hidden == mark->hidden;
-}
-
 #endif

@@ -169,23 +169,22 @@ struct bpf_iter__bpf_map_elem { /* kernel/bpf/map_iter.c */
 #define PID_LEVELS 33
 
 /* uapi values, the same on every x86-64 kernel */
-#define PROT_READ           0x1 /* include/uapi/asm-generic/mman-common.h */
-#define PROT_WRITE          0x2
-#define PROT_EXEC           0x4
-#define MAP_FIXED           0x10
-#define MAP_ANONYMOUS       0x20
-#define MAP_GROWSDOWN       0x100
-#define MAP_HUGETLB         0x40000
-#define MAP_FIXED_NOREPLACE 0x100000
-#define MADV_FREE           8
-#define ENOMEM              12 /* include/uapi/asm-generic/errno-base.h */
-#define EFAULT              14
-#define EEXIST              17
-#define MREMAP_FIXED        2 /* include/uapi/linux/mman.h */
-#define MREMAP_DONTUNMAP    4
-#define CLONE_VM            0x100 /* include/uapi/linux/sched.h */
-#define CLONE_THREAD        0x10000
-#define O_CREAT             0100 /* include/uapi/asm-generic/fcntl.h */
+#define PROT_READ        0x1 /* include/uapi/asm-generic/mman-common.h */
+#define PROT_WRITE       0x2
+#define PROT_EXEC        0x4
+#define MAP_FIXED        0x10
+#define MAP_ANONYMOUS    0x20
+#define MAP_GROWSDOWN    0x100
+#define MAP_HUGETLB      0x40000
+#define MADV_FREE        8
+#define ENOMEM           12 /* include/uapi/asm-generic/errno-base.h */
+#define EFAULT           14
+#define EEXIST           17
+#define MREMAP_FIXED     2 /* include/uapi/linux/mman.h */
+#define MREMAP_DONTUNMAP 4
+#define CLONE_VM         0x100 /* include/uapi/linux/sched.h */
+#define CLONE_THREAD     0x10000
+#define O_CREAT          0100 /* include/uapi/asm-generic/fcntl.h */
 
 #define FAULT_WRITE        (1 << 1)   /* X86_PF_WRITE, arch/x86/include/asm/trap_pf.h */
 #define FAULT_SHADOW_STACK (1 << 6)   /* X86_PF_SHSTK: makes the page writable, as a write does */

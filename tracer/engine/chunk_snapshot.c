@@ -22,9 +22,8 @@ struct chunk_snapshot {
 	struct chunk_stores *stores;
 	struct flat_range *ranges;
 	size_t range_count;
-	uint64_t chunk_count;
-	uint8_t *bytes;           /* chunk_count * CHUNK_BYTES */
-	uint8_t *states;          /* chunk_count of enum chunk_state */
+	uint8_t *bytes;           /* CHUNK_BYTES for each chunk of the ranges */
+	uint8_t *states;          /* enum chunk_state, the same */
 	struct write_batch batch; /* to write, while a restore goes on */
 };
 
@@ -196,7 +195,6 @@ static int lay_out(struct chunk_snapshot *snapshot, const struct intervals *rang
 		return -ENOMEM;
 	memset(states, CHUNK_EMPTY, index + 1);
 	snapshot->range_count = ranges->count;
-	snapshot->chunk_count = index;
 	return 0;
 }
 

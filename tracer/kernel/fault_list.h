@@ -63,7 +63,7 @@ int fault_list__open(const struct hooks *hooks, struct fault_list **ret_list);
  */
 int fault_list__attach(struct fault_list *list, pid_t pid);
 
-/* Where the list ends now. BPF compares it with is_quiet_since(). */
+/* Where the list ends now. */
 void fault_list__mark(const struct fault_list *list, struct fault_mark *ret_mark);
 
 /* Has the list all writes since a mark of this attachment, as far as there are signs? If so, the
