@@ -70,7 +70,7 @@ static const struct chunk empty_chunk;
 
 /* ---- registering ---- */
 
-enum chunk_action { CHUNK_ADD, CHUNK_DROP, CHUNK_MARK, CHUNK_UNMARK, CHUNK_DROP_MARKED };
+enum chunk_action { CHUNK_ADD, CHUNK_DROP, CHUNK_ANNOUNCE, CHUNK_REVOKE, CHUNK_DROP_ANNOUNCED };
 
 struct chunk_walk {
 	__u64 start;
@@ -115,7 +115,7 @@ static long add_chunk(__u64 address)
 
 	if (chunk) { /* what was mapped here before is gone */
 		chunk->state = CHUNK_EMPTY;
-		chunk->first = chunk->moving = 0;
+		chunk->first = chunk->announced = 0;
 		return 0;
 	}
 	for (i = 0; i < CHUNK_STORES && i < state.stores; i++) {
@@ -159,9 +159,9 @@ static long walk_step(__u32 index, struct chunk_walk *walk)
 		chunk = find_chunk(address);
 		if (!chunk)
 			break;
-		if (walk->action != CHUNK_DROP_MARKED)
-			chunk->moving = walk->action == CHUNK_MARK;
-		else if (chunk->moving)
+		if (walk->action != CHUNK_DROP_ANNOUNCED)
+			chunk->announced = walk->action == CHUNK_ANNOUNCE;
+		else if (chunk->announced)
 			drop_chunk(address);
 	}
 	walk->done++;

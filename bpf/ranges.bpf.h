@@ -2,20 +2,22 @@
  *
  * Keeps the tracked ranges true while the target changes its mappings. A range changes when the
  * call returns, because a call that fails changes no memory. Before that, another thread may have
- * been given the same addresses. So with several threads the enter of a call marks the chunks that
- * it may drop. Its exit drops only chunks that still have the mark. A hook that cannot do the work
- * itself leaves it to user space, by raising state.deferred.
+ * been given the same addresses. So with several threads the enter of a call announces the chunks
+ * that it may drop. Its exit drops only chunks that are still announced: a chunk that was added
+ * since is not. A hook that cannot do the work itself leaves it to user space, by raising
+ * state.deferred.
  */
 #ifndef BPF_RANGES_BPF_H
 #define BPF_RANGES_BPF_H
 
-struct call {        /* a system call of the target between its enter and its exit */
-	__u64 brk;   /* the program break at the enter of brk */
-	int id;      /* of the system call; -1 after its exit */
-	__u32 marks; /* what has been marked, enum mark */
+struct call {            /* a system call of the target between its enter and its exit */
+	__u64 brk;       /* the program break at the enter of brk */
+	int id;          /* of the system call; -1 after its exit */
+	__u32 announced; /* whose chunks are announced, enum call_range */
 };
 
-enum mark { MARK_FIXED = 1, MARK_OLD = 2 }; /* what the call replaces; what it unmaps or moves */
+/* What a call may drop: what is at its fixed address; what it unmaps or moves. */
+enum call_range { RANGE_FIXED = 1, RANGE_OLD = 2 };
 
 struct {
 	__uint(type, BPF_MAP_TYPE_TASK_STORAGE);
@@ -37,7 +39,7 @@ static struct call *call_enter(struct trace_event_raw_sys_enter *ctx)
 	}
 	if (call->id != (int)ctx->id) {
 		call->id = (int)ctx->id;
-		call->marks = 0;
+		call->announced = 0;
 	}
 	return call;
 }
@@ -94,10 +96,10 @@ static void add_range(__u64 start, __u64 end)
 	defer();
 }
 
-/* Marks [start, end), which is dropped if the call succeeds. One thread needs no marks: nobody
+/* Announces that [start, end) is dropped if the call succeeds. One thread need not: nobody
  * else can be given the addresses. */
 static void announce_drop(struct trace_event_raw_sys_enter *ctx, __u64 start, __u64 end,
-			  enum mark mark)
+			  enum call_range which)
 {
 	struct call *call;
 
@@ -106,26 +108,26 @@ static void announce_drop(struct trace_event_raw_sys_enter *ctx, __u64 start, __
 	call = call_enter(ctx);
 	if (!call)
 		return;
-	walk_chunks(start, end, CHUNK_MARK);
-	call->marks |= mark;
+	walk_chunks(start, end, CHUNK_ANNOUNCE);
+	call->announced |= which;
 }
 
 /* The call has failed, and nothing is dropped. */
-static void revoke_drop(__u64 start, __u64 end, bool marked)
+static void revoke_drop(__u64 start, __u64 end, bool announced)
 {
-	if (marked)
-		walk_chunks(start, end, CHUNK_UNMARK);
+	if (announced)
+		walk_chunks(start, end, CHUNK_REVOKE);
 }
 
-static void drop_range(__u64 start, __u64 end, bool marked)
+static void drop_range(__u64 start, __u64 end, bool announced)
 {
 	if (!is_range(start, end))
 		return;
 	if (!is_long(start, end)) {
-		walk_chunks(start, end, marked ? CHUNK_DROP_MARKED : CHUNK_DROP);
+		walk_chunks(start, end, announced ? CHUNK_DROP_ANNOUNCED : CHUNK_DROP);
 		/* another thread's new range may be in there, or have been */
-		send(marked ? EVENT_DOOMED : EVENT_DROPPED, start, end);
-		if (marked)
+		send(announced ? EVENT_DOOMED : EVENT_DROPPED, start, end);
+		if (announced)
 			defer();
 		return;
 	}
@@ -140,7 +142,7 @@ int on_mmap_enter(struct trace_event_raw_sys_enter *ctx)
 {
 	if (is_target() && ctx->args[3] & MAP_FIXED)
 		announce_drop(ctx, ctx->args[0], ctx->args[0] + PAGE_ALIGN(ctx->args[1]),
-			      MARK_FIXED);
+			      RANGE_FIXED);
 	return 0;
 }
 
@@ -156,12 +158,12 @@ static void replace_unseen(__u64 start, __u64 end)
 
 /* The old range at a fixed address is gone if the call succeeds. With ENOMEM it may be gone too.
  * With EFAULT an mremap may have moved the first of several mappings. */
-static void end_fixed(__u64 start, __u64 end, long result, bool marked)
+static void end_fixed(__u64 start, __u64 end, long result, bool announced)
 {
 	if (!is_error(result) || result == -ENOMEM || result == -EFAULT)
-		drop_range(start, end, marked);
+		drop_range(start, end, announced);
 	else
-		revoke_drop(start, end, marked);
+		revoke_drop(start, end, announced);
 	if (is_error(result))
 		defer();
 }
@@ -179,7 +181,7 @@ int on_mmap_exit(struct trace_event_raw_sys_exit *ctx)
 	bytes = PAGE_ALIGN(argument(1));
 	flags = argument(3);
 	if (flags & MAP_FIXED)
-		end_fixed(start, start + bytes, ctx->ret, call.marks & MARK_FIXED);
+		end_fixed(start, start + bytes, ctx->ret, call.announced & RANGE_FIXED);
 	if (is_error(ctx->ret))
 		return 0;
 	if (!(flags & MAP_FIXED))
@@ -199,7 +201,8 @@ SEC("tp/syscalls/sys_enter_munmap")
 int on_munmap_enter(struct trace_event_raw_sys_enter *ctx)
 {
 	if (is_target())
-		announce_drop(ctx, ctx->args[0], ctx->args[0] + PAGE_ALIGN(ctx->args[1]), MARK_OLD);
+		announce_drop(ctx, ctx->args[0], ctx->args[0] + PAGE_ALIGN(ctx->args[1]),
+			      RANGE_OLD);
 	return 0;
 }
 
@@ -215,10 +218,10 @@ int on_munmap_exit(struct trace_event_raw_sys_exit *ctx)
 	start = argument(0);
 	end = start + PAGE_ALIGN(argument(1));
 	if (!ctx->ret) {
-		drop_range(start, end, call.marks & MARK_OLD);
+		drop_range(start, end, call.announced & RANGE_OLD);
 		return 0;
 	}
-	revoke_drop(start, end, call.marks & MARK_OLD);
+	revoke_drop(start, end, call.announced & RANGE_OLD);
 	defer();
 	return 0;
 }
@@ -230,13 +233,14 @@ int on_mremap_enter(struct trace_event_raw_sys_enter *ctx)
 		return 0;
 	if (ctx->args[3] & MREMAP_FIXED)
 		announce_drop(ctx, ctx->args[4], ctx->args[4] + PAGE_ALIGN(ctx->args[2]),
-			      MARK_FIXED);
-	announce_drop(ctx, ctx->args[0], ctx->args[0] + PAGE_ALIGN(ctx->args[1]), MARK_OLD);
+			      RANGE_FIXED);
+	announce_drop(ctx, ctx->args[0], ctx->args[0] + PAGE_ALIGN(ctx->args[1]), RANGE_OLD);
 	return 0;
 }
 
 /* keep: the old range stays mapped although it has moved. */
-static void move_range(__u64 old, __u64 old_end, __u64 new, __u64 new_end, bool keep, bool marked)
+static void move_range(__u64 old, __u64 old_end, __u64 new, __u64 new_end, bool keep,
+		       bool announced)
 {
 	bool tracked = has_chunk(old);
 	__u64 kept = old_end; /* the end of what stays of the old range */
@@ -245,8 +249,8 @@ static void move_range(__u64 old, __u64 old_end, __u64 new, __u64 new_end, bool 
 		kept = old;
 	else if (new == old && new_end < old_end)
 		kept = new_end;
-	revoke_drop(old, kept, marked);
-	drop_range(kept, old_end, marked);
+	revoke_drop(old, kept, announced);
+	drop_range(kept, old_end, announced);
 	replace_unseen(new != old ? new : old_end, new_end);
 	if (is_long(old, old_end) || !tracked)
 		defer();
@@ -262,25 +266,25 @@ int on_mremap_exit(struct trace_event_raw_sys_exit *ctx)
 	long result = ctx->ret;
 	__u64 old, old_end, flags;
 	struct call call;
-	bool marked;
+	bool announced;
 
 	if (!is_target())
 		return 0;
 	call = call_exit(ctx);
-	marked = call.marks & MARK_OLD;
+	announced = call.announced & RANGE_OLD;
 	old = argument(0);
 	old_end = old + PAGE_ALIGN(argument(1));
 	flags = argument(3);
 	if (flags & MREMAP_FIXED)
 		end_fixed(argument(4), argument(4) + PAGE_ALIGN(argument(2)), result,
-			  call.marks & MARK_FIXED);
+			  call.announced & RANGE_FIXED);
 	if (result == -EFAULT && state.operation.sequence) /* nothing is armed before */
 		count_drop(COUNTER_MOVES_REFUSED);
 	if (is_error(result))
-		revoke_drop(old, old_end, marked);
+		revoke_drop(old, old_end, announced);
 	else if (is_range(old, old_end))
 		move_range(old, old_end, result, result + PAGE_ALIGN(argument(2)),
-			   flags & MREMAP_DONTUNMAP, marked);
+			   flags & MREMAP_DONTUNMAP, announced);
 	else
 		defer(); /* old size 0 makes a second view of shared memory */
 	return 0;
@@ -319,7 +323,7 @@ int on_brk_enter(struct trace_event_raw_sys_enter *ctx)
 		return 0;
 	now = call->brk = program_break();
 	if (wanted < now)
-		announce_drop(ctx, PAGE_ALIGN(wanted), PAGE_ALIGN(now), MARK_OLD);
+		announce_drop(ctx, PAGE_ALIGN(wanted), PAGE_ALIGN(now), RANGE_OLD);
 	return 0;
 }
 
@@ -328,20 +332,20 @@ int on_brk_exit(struct trace_event_raw_sys_exit *ctx)
 {
 	__u64 now = ctx->ret;
 	struct call call;
-	bool marked;
+	bool announced;
 
 	if (!is_target())
 		return 0;
 	call = call_exit(ctx);
-	marked = call.marks & MARK_OLD;
+	announced = call.announced & RANGE_OLD;
 	if (!call.brk)
 		return 0; /* it only asks where the break is */
 	if (now > call.brk)
 		add_range(PAGE_ALIGN(call.brk), PAGE_ALIGN(now));
 	else if (now < call.brk)
-		drop_range(PAGE_ALIGN(now), PAGE_ALIGN(call.brk), marked);
+		drop_range(PAGE_ALIGN(now), PAGE_ALIGN(call.brk), announced);
 	else
-		revoke_drop(PAGE_ALIGN(argument(0)), PAGE_ALIGN(call.brk), marked);
+		revoke_drop(PAGE_ALIGN(argument(0)), PAGE_ALIGN(call.brk), announced);
 	return 0;
 }
 

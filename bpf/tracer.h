@@ -100,9 +100,9 @@ enum chunk_state {
 
 struct chunk {
 	__u8 bytes[CHUNK_BYTES];
-	__u8 state;  /* enum chunk_state */
-	__u8 first;  /* bytes before this offset are not ours: bss begins inside a page of data */
-	__u8 moving; /* inside an mremap of its range */
+	__u8 state; /* enum chunk_state */
+	__u8 first; /* bytes before this offset are not ours: bss begins inside a page of data */
+	__u8 announced; /* a call under way may unmap it */
 	__u8 padding[5];
 };
 _Static_assert(sizeof(struct chunk) == 264, "struct chunk crosses the border");

@@ -68,9 +68,9 @@ static void test_mremap(int threads, uint64_t threshold, const char *name)
 	tap__ok(!kernel_side.steps, "%s: an mremap of 1 GiB that fails visits no chunk", name);
 }
 
-static void test_marks(void)
+static void test_announced(void)
 {
-	unsigned int marked, steps = SHORT / CHUNK_BYTES;
+	unsigned int announced, steps = SHORT / CHUNK_BYTES;
 
 	begin(TARGET, 1, UINT64_MAX);
 	call(on_munmap_enter, on_munmap_exit, -EINVAL, start, SHORT, 0, 0);
@@ -81,11 +81,12 @@ static void test_marks(void)
 	tap__ok(kernel_side.steps == steps, "one thread, a munmap: each chunk is visited once");
 	begin(TARGET, 2, UINT64_MAX);
 	call(on_munmap_enter, on_munmap_exit, -EINVAL, start, SHORT, 0, 0);
-	marked = kernel_side.steps;
-	tap__ok(marked == 2 * steps, "two threads, a munmap that fails: marked, then unmarked");
+	announced = kernel_side.steps;
+	tap__ok(announced == 2 * steps,
+		"two threads, a munmap that fails: announced, then revoked");
 	call(on_mmap_enter, on_mmap_exit, (long)start, start, SHORT, PROT_READ, 0);
-	tap__ok(kernel_side.steps == marked,
-		"two threads, an mmap that replaces nothing: no marks");
+	tap__ok(kernel_side.steps == announced,
+		"two threads, an mmap that replaces nothing announces nothing");
 }
 
 static void test_storage(void)
@@ -291,7 +292,7 @@ int main(void)
 	test_mremap(1, UINT64_MAX, "chunks alone, one thread");
 	test_mremap(2, UINT64_MAX, "chunks alone, two threads");
 	test_mremap(2, 1 << 20, "chunks and slabs, two threads");
-	test_marks();
+	test_announced();
 	test_storage();
 	test_polls();
 	test_stacks();
