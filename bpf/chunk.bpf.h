@@ -47,14 +47,14 @@ struct {
 	__type(value, struct difference);
 } differences SEC(".maps");
 
-struct failed_page {
+struct failed_page {    /* at its page number modulo FAILED_PAGES */
 	__u64 suspect;  /* as in suspects */
 	__u64 sequence; /* of the operation it failed */
 };
 
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(max_entries, ABSENT_SLOTS);
+	__uint(max_entries, FAILED_PAGES);
 	__type(key, __u32);
 	__type(value, struct failed_page);
 } failed_pages SEC(".maps");
@@ -187,23 +187,23 @@ __noinline __u64 walk_chunks(__u64 start, __u64 end, enum chunk_action action)
 /* The callbacks count in state.operation, not in a context on the stack. If the verifier knows that
  * an index starts at 0, it follows the loop value by value. */
 
-static struct failed_page *slot_of(__u64 suspect)
+static struct failed_page *failed_page_of(__u64 suspect)
 {
-	__u32 slot = (suspect >> 12) % ABSENT_SLOTS;
+	__u32 index = (suspect >> 12) % FAILED_PAGES;
 
-	return bpf_map_lookup_elem(&failed_pages, &slot);
+	return bpf_map_lookup_elem(&failed_pages, &index);
 }
 
 static bool has_failed(__u64 suspect)
 {
-	struct failed_page *page = slot_of(suspect);
+	struct failed_page *page = failed_page_of(suspect);
 
 	return page && page->suspect == suspect && page->sequence == state.operation.sequence;
 }
 
 static void note_failed(__u64 suspect)
 {
-	struct failed_page *page = slot_of(suspect);
+	struct failed_page *page = failed_page_of(suspect);
 	__u32 index = state.operation.suspects++;
 	__u64 *entry;
 

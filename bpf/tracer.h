@@ -54,8 +54,8 @@
  * checkpoint keeps what it replaces of so many chunks; with more, it cannot be taken back. */
 #define DIFFERENCES 8192
 
-/* Absent pages that an operation remembers, to save a fault for each of their chunks. */
-#define ABSENT_SLOTS 8192
+/* Failed pages that an operation remembers, to save a fault for each of their chunks. */
+#define FAILED_PAGES 8192
 
 /* Most pages that one poll copies with the page engine (4 MiB, about 1 ms). The verifier of 6.1
  * takes no loop of 2048: it remembers 8192 jumps, and a page has several. */
