@@ -7,7 +7,7 @@
  *
  * The kernel also writes without a trap: get_user_pages() serves process_vm_writev(2), ptrace(2),
  * /proc/PID/mem, O_DIRECT, io_uring, KVM and more. It makes an armed page writable under the lock
- * of the memory (mmap_lock), and only there. So each release of that lock counts as a hidden sign:
+ * of the memory (mmap_lock), and only there. So each release of that lock counts as a sign:
  * a write may have come before it. The release by a fault does not count, for a fault is listed.
  * The sign comes after the write, so a mark that is taken between the two does not have it yet.
  * Since 6.16 madvise(2) discards pages without that lock; it is a sign by itself.
@@ -35,9 +35,9 @@ static bool is_watched(void)
 	return memory && memory == watched_memory;
 }
 
-static void count_hidden(void)
+static void count_sign(void)
 {
-	__sync_fetch_and_add(&state.faults.hidden, 1);
+	__sync_fetch_and_add(&state.faults.signs, 1);
 }
 
 /* ---- faults ---- */
@@ -86,7 +86,7 @@ int on_unlock(struct bpf_raw_tracepoint_args *ctx)
 	if (ctx->args[0] != (__u64)watched_memory)
 		return 0;
 	if (is_watched() ? !is_end_of_fault() : bpf_get_current_pid_tgid() >> 32 != tracer_process)
-		count_hidden();
+		count_sign();
 	return 0;
 }
 
@@ -97,7 +97,7 @@ static int on_advice(__u64 advice)
 		return 0;
 	if (advice == MADV_FREE)
 		state.lazily_freed = 1;
-	count_hidden();
+	count_sign();
 	return 0;
 }
 
@@ -106,7 +106,7 @@ SEC("?raw_tp/task_newtask")
 int on_new_task(struct bpf_raw_tracepoint_args *ctx)
 {
 	if (is_watched() && (ctx->args[1] & (CLONE_VM | CLONE_THREAD)) == CLONE_VM)
-		count_hidden();
+		count_sign();
 	return 0;
 }
 
@@ -141,7 +141,7 @@ int watch(struct bpf_iter__task *ctx)
 static void forget_watched(void)
 {
 	watched_memory = NULL;
-	count_hidden();
+	count_sign();
 }
 
 #endif

@@ -247,7 +247,7 @@ enum counter {
 
 struct fault_mark {   /* a point in the list of faults; both numbers only grow */
 	__u64 writes; /* entries that were made */
-	__u64 hidden; /* signs that pages may have been written or discarded without an entry */
+	__u64 signs;  /* that pages may have been written or discarded without an entry */
 };
 _Static_assert(sizeof(struct fault_mark) == 16, "struct fault_mark crosses the border");
 

@@ -250,7 +250,7 @@ static uint64_t unlock(void)
 	uint64_t arguments[] = {(uintptr_t)watched_memory};
 
 	on_unlock((void *)arguments);
-	return state.faults.hidden;
+	return state.faults.signs;
 }
 
 static void test_list(void)

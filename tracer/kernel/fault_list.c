@@ -93,13 +93,13 @@ void fault_list__mark(const struct fault_list *list, struct fault_mark *ret_mark
 	const struct fault_mark *end = &list->object->bss->state.faults;
 
 	ret_mark->writes = __atomic_load_n(&end->writes, __ATOMIC_ACQUIRE);
-	ret_mark->hidden = __atomic_load_n(&end->hidden, __ATOMIC_ACQUIRE);
+	ret_mark->signs = __atomic_load_n(&end->signs, __ATOMIC_ACQUIRE);
 }
 
 bool fault_list__has_all(const struct fault_list *list, const struct fault_mark *since)
 {
-	return is_watching(list) && __atomic_load_n(&list->object->bss->state.faults.hidden,
-						    __ATOMIC_ACQUIRE) == since->hidden;
+	return is_watching(list) && __atomic_load_n(&list->object->bss->state.faults.signs,
+						    __ATOMIC_ACQUIRE) == since->signs;
 }
 
 /* Waits for an entry that another processor is about to write. */
@@ -149,7 +149,7 @@ int fault_list__pages(const struct fault_list *list, const struct fault_mark *si
 	int err = 0;
 
 	fault_list__mark(list, &end);
-	if (!is_watching(list) || end.hidden != since->hidden)
+	if (!is_watching(list) || end.signs != since->signs)
 		return -ESTALE;
 	if (end.writes - since->writes > FAULT_PAGES)
 		return -EOVERFLOW;
@@ -189,13 +189,13 @@ static int try_signs(const struct fault_list *list, char *page)
 	if (process_vm_writev(getpid(), &from, 1, &to, 1, 0) != 1)
 		return -errno;
 	fault_list__mark(list, &after);
-	if (after.hidden == before.hidden)
+	if (after.signs == before.signs)
 		return -EOPNOTSUPP;
 	before = after;
 	if (madvise(page, SLAB_BYTES, MADV_DONTNEED))
 		return -errno;
 	fault_list__mark(list, &after);
-	return after.hidden != before.hidden ? 0 : -EOPNOTSUPP;
+	return after.signs != before.signs ? 0 : -EOPNOTSUPP;
 }
 
 /* Writes to the first of the pages, and looks whether it is listed. The mapping is new. */
