@@ -88,7 +88,7 @@ __noinline bool finish_copy(bool failed)
 	operation->phase = PHASE_COPIED;
 	send(EVENT_COPIED, 0, 0);
 	if (!is_held_after(operation) && !wait_for_tracer(operation->sequence))
-		state.resumed = 1;
+		state.ran_after_copy = 1;
 	return true;
 }
 
@@ -301,11 +301,11 @@ __noinline bool claim(__u32 phase)
 /* A target that looks for the end of a rollback while it waits for its checkpoint will ask for
  * rollbacks. So user space takes the checkpoint, of the whole process. Returns whether it will. Not
  * static, as walk_chunks(). */
-__noinline bool begin_whole(void)
+__noinline bool begin_for_rollback(void)
 {
 	if (!claim(PHASE_REQUESTED))
 		return false;
-	state.whole = 1;
+	state.for_rollback = 1;
 	__sync_fetch_and_and(&state.waiting, 0);
 	if (!move_phase(PHASE_CLAIMED, PHASE_PREPARING))
 		return false;
@@ -365,7 +365,7 @@ static __always_inline void on_poll(void *ctx, __u64 user_path)
 	if (differs && !is_other_completion(user_path, bytes)) {
 		if (operation->kind == OPERATION_CHECKPOINT &&
 		    is_rollback_completion(path, user_path, bytes))
-			(void)begin_whole();
+			(void)begin_for_rollback();
 		return;
 	}
 	bpf_tail_call(ctx, &continuations, CONTINUE_POLL);
@@ -385,7 +385,7 @@ int poll(void *ctx)
 	if (!claim(phase))
 		return 0;
 	if (phase == PHASE_READY)
-		state.left = 1;
+		state.ran_before_copy = 1;
 	if (must_prepare(phase == PHASE_REQUESTED)) {
 		if (!hand_over() || !claim(PHASE_READY))
 			return 0;

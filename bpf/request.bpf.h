@@ -31,7 +31,7 @@ __noinline bool start_operation(__u32 kind, __u32 name_at)
 	operation->unwritten = operation->newer = operation->lost = operation->suspects = 0;
 	operation->clean = operation->differences = 0;
 	operation->slab_cursor = operation->slab_flags = 0;
-	state.astray = state.whole = 0;
+	state.astray = state.for_rollback = 0;
 	operation->failed = 0;
 	operation->name_at = name_at;
 	operation->kind = kind;

@@ -291,13 +291,13 @@ struct state { /* shared memory between both sides: the BPF object's .bss */
 	__u32 astray;        /* polls for a checkpoint after a restore, without a request */
 	__u32 listed; /* slabs that a copy visits, those of the map slab_list; 0: the whole table */
 	__u32 placed; /* slabs that are due have their slots already */
-	__u32 left;   /* the thread that polls has run between preparation and begin of the copy */
-	__u32 resumed;      /* it has run after the copy, before its answer */
-	__u32 held;         /* the target is to stand still from before the copy to the answer */
-	__u32 lazily_freed; /* memory may be taken away at any time: MADV_FREE */
-	__u32 whole;  /* the checkpoint is one for rollbacks: of the whole process, by user space */
-	__u32 pinned; /* memory may be written unnoticed: pages that the kernel holds on to */
-	__u32 quiet;  /* a restore compares first, and then holds the target if it must write */
+	__u32 ran_before_copy; /* the thread that polls has run between preparation and copy */
+	__u32 ran_after_copy;  /* it has run between copy and answer */
+	__u32 held;            /* the target is to stand still from before the copy to the answer */
+	__u32 lazily_freed;    /* memory may be taken away at any time: MADV_FREE */
+	__u32 for_rollback;    /* the checkpoint is of the whole process, taken by user space */
+	__u32 pinned;     /* memory may be written unnoticed: pages that the kernel holds on to */
+	__u32 quiet;      /* a restore compares first, and then holds the target if it must write */
 	__u32 all_differ; /* a restore writes the pages that it visits without comparing them */
 };
 _Static_assert(sizeof(struct state) == 1392, "struct state crosses the border");

@@ -299,7 +299,7 @@ static void prepare(struct operations *operations)
 
 	if (operation->phase != PHASE_PREPARING)
 		return; /* another exec or request has overtaken it */
-	if (operations->state->whole) {
+	if (operations->state->for_rollback) {
 		rollbacks__checkpoint(operations->rollbacks, operation);
 		return;
 	}

@@ -41,7 +41,7 @@ bool paged_engine__is_still(const struct paged_engine *paged, const struct targe
 	if (target->held || __atomic_load_n(&state->waiting, __ATOMIC_SEQ_CST))
 		return true;
 	if (state->operation.phase == PHASE_COPIED)
-		return !__atomic_load_n(&state->resumed, __ATOMIC_SEQ_CST);
+		return !__atomic_load_n(&state->ran_after_copy, __ATOMIC_SEQ_CST);
 	return state->stopped &&
 	       (state->held || (paged_engine__is_restore(paged) && !paged->restore_in_bpf));
 }
@@ -379,7 +379,7 @@ int paged_engine__begin(struct engine *engine, struct target *target, enum opera
 	begin_round(paged);
 	paged->tracked = paged->is_sample = false;
 	state->all_differ = 0;
-	state->left = state->resumed = 0; /* of all engines */
+	state->ran_before_copy = state->ran_after_copy = 0; /* of all engines */
 	if (!state->has_slabs && !state->slabs)
 		return 0;
 	paged->tracked = is_tracked(paged);

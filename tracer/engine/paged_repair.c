@@ -262,10 +262,11 @@ int paged_engine__collect(struct engine *engine, struct target *target)
 			return err;
 		if (!paged_engine__is_still(paged, target))
 			dirty_pages__doubt(&paged->dirty);
-		if (__atomic_load_n(&state->resumed, __ATOMIC_SEQ_CST) && !state->left)
+		if (__atomic_load_n(&state->ran_after_copy, __ATOMIC_SEQ_CST) &&
+		    !state->ran_before_copy)
 			return compare_pages(paged, target->memory, &paged->pending, false);
 	}
-	if (!paged->narrow || !state->left)
+	if (!paged->narrow || !state->ran_before_copy)
 		return 0;
 	paged->unsure = !target->held;
 	return look_again(paged, target);

@@ -247,7 +247,7 @@ int target__hold_in_poll(struct target *target)
 	err = target__stop(target, 0);
 	if (is_over || !move_phase(target, PHASE_PREPARING, PHASE_COPIED))
 		return err ? err : -REASON_EXECED;
-	if (err || __atomic_load_n(&state->resumed, __ATOMIC_SEQ_CST))
+	if (err || __atomic_load_n(&state->ran_after_copy, __ATOMIC_SEQ_CST))
 		return err;
 	return set_held(target);
 }
