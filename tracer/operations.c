@@ -331,7 +331,7 @@ static void finish(struct operations *operations)
 	rollbacks__expect_writes(operations->rollbacks);
 	if (operation->kind == OPERATION_RESTORE && !operations->restore_in_bpf &&
 	    !operations->target->held &&
-	    snapshot__is_due(operations->snapshot, operations->target) &&
+	    snapshot__needs_hold(operations->snapshot, operations->target) &&
 	    !hold_after_all(operations))
 		return;
 	outcome__settle(operations, start_ns);

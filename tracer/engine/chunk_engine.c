@@ -21,7 +21,7 @@ struct chunk_engine {
 	uint64_t refused;   /* chunks that found no room since the ranges were last placed */
 	uint64_t committed; /* sequence of the checkpoint that became whole last */
 	bool limit_told;
-	bool is_due; /* is_left() has found pages to be repaired */
+	bool is_due; /* needs_hold() has found pages to be repaired */
 };
 
 static struct chunk_engine *chunk_engine_of(const struct engine *engine)
@@ -247,7 +247,7 @@ static int look_at_suspects(struct chunk_engine *chunks, struct memory *memory,
 	return 0;
 }
 
-static bool is_left(struct engine *engine, struct target *target)
+static bool needs_hold(struct engine *engine, struct target *target)
 {
 	struct chunk_engine *chunks = chunk_engine_of(engine);
 
@@ -346,7 +346,7 @@ static void close_engine(struct engine *engine)
 static const struct engine_ops engine_ops = {
 	.note = note,
 	.place = place,
-	.is_left = is_left,
+	.needs_hold = needs_hold,
 	.repair = repair,
 	.end = end,
 	.visit = visit,

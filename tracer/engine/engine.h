@@ -57,7 +57,7 @@ typedef void account_visitor(const struct engine_account *account, void *argumen
 
 /*
  * All return 0, -errno (-ESRCH: the target is gone) or -REASON_... (reason.h), unless they say
- * otherwise. The order of a copy: place, begin, the copy itself, collect, is_left, repair, end.
+ * otherwise. The order of a copy: place, begin, the copy itself, collect, needs_hold, repair, end.
  */
 struct engine_ops {
 	/* An event of the kernel side: it keeps the engine's ranges true between two copies. After
@@ -82,7 +82,7 @@ struct engine_ops {
 	int (*collect)(struct engine *engine, struct target *target);
 
 	/* After a copy: is anything left for which the target must stand still? */
-	bool (*is_left)(struct engine *engine, struct target *target);
+	bool (*needs_hold)(struct engine *engine, struct target *target);
 
 	/* Reads or writes what is left, and adds to *result. Then nothing is left: from now on,
 	 * writes of the target count as made since. */

@@ -248,14 +248,14 @@ static int collect(struct engine *engine, struct target *target)
 }
 
 /* Where BPF may not write, user space writes all pages that a restore visits. */
-static bool is_left(struct engine *engine, struct target *target)
+static bool needs_hold(struct engine *engine, struct target *target)
 {
 	const struct paged_engine *paged = paged_engine__of(engine);
 
 	if (engine->state->operation.kind == OPERATION_RESTORE && paged_engine__visits(paged) &&
 	    !page_maps__writes(page_engine_of(paged)->maps))
 		return true;
-	return paged_engine__is_left(engine, target);
+	return paged_engine__needs_hold(engine, target);
 }
 
 /* ---- the engine ---- */
@@ -314,7 +314,7 @@ static const struct engine_ops engine_ops = {
 	.place = paged_engine__place,
 	.begin = paged_engine__begin,
 	.collect = collect,
-	.is_left = is_left,
+	.needs_hold = needs_hold,
 	.repair = paged_engine__repair,
 	.end = paged_engine__end,
 	.visit = paged_engine__visit,

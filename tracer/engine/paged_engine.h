@@ -20,7 +20,7 @@ int paged_engine__place(struct engine *engine, enum operation_kind kind,
 			const struct intervals *wanted, const struct intervals *reserved);
 int paged_engine__begin(struct engine *engine, struct target *target, enum operation_kind kind);
 int paged_engine__collect(struct engine *engine, struct target *target);
-bool paged_engine__is_left(struct engine *engine, struct target *target);
+bool paged_engine__needs_hold(struct engine *engine, struct target *target);
 int paged_engine__repair(struct engine *engine, struct target *target,
 			 struct engine_result *result);
 bool paged_engine__end(struct engine *engine, bool good);

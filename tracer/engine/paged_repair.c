@@ -279,7 +279,7 @@ static bool is_due(const struct slab *slab, struct memory *memory)
 }
 
 /* Pages without data a checkpoint saves as zeros: for that the target may run. */
-bool paged_engine__is_left(struct engine *engine, struct target *target)
+bool paged_engine__needs_hold(struct engine *engine, struct target *target)
 {
 	struct paged_engine *paged = paged_engine__of(engine);
 

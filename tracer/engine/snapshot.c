@@ -307,13 +307,13 @@ bool snapshot__is_left(const struct snapshot *snapshot)
 	return operation->suspects || operation->differences || operation->slab_flags;
 }
 
-bool snapshot__is_due(const struct snapshot *snapshot, struct target *target)
+bool snapshot__needs_hold(const struct snapshot *snapshot, struct target *target)
 {
 	struct engine *engine;
 	bool due = false;
 
 	for (int i = 0; !due && (engine = next(snapshot, &i));)
-		due = engine->ops->is_left(engine, target);
+		due = engine->ops->needs_hold(engine, target);
 	return due;
 }
 
@@ -344,7 +344,7 @@ int snapshot__repair(struct snapshot *snapshot, struct target *target,
 	if (snapshot__is_left(snapshot))
 		err = target__look_again(target);
 	for (int i = 0; !err && (engine = next(snapshot, &i));) {
-		if (engine->ops->is_left(engine, target))
+		if (engine->ops->needs_hold(engine, target))
 			err = hold(snapshot, target);
 		if (!err)
 			err = engine->ops->repair(engine, target, ret_result);

@@ -74,7 +74,7 @@ int snapshot__repair(struct snapshot *snapshot, struct target *target,
 bool snapshot__is_left(const struct snapshot *snapshot);
 
 /* Is anything left for which the target must stand still? */
-bool snapshot__is_due(const struct snapshot *snapshot, struct target *target);
+bool snapshot__needs_hold(const struct snapshot *snapshot, struct target *target);
 
 /* The checkpoint is whole, and has so many chunks: from now on it can be restored. */
 void snapshot__commit(struct snapshot *snapshot, uint64_t chunks);
