@@ -49,11 +49,11 @@ struct mm_struct {                        /* include/linux/mm_types.h */
 	struct kioctx_table *ioctx_table; /* with CONFIG_AIO; NULL: it has never used it */
 	unsigned long brk, start_stack, total_vm, data_vm, exec_vm, stack_vm;
 	int map_count;
-	struct seqcount mm_lock_seq; /* in newer kernels */
+	struct seqcount mm_lock_seq; /* a seqcount since eb449bd96954 */
 } CORE;
 
 struct mm_struct___6_4 {
-	int mm_lock_seq; /* since 6.4, with CONFIG_PER_VMA_LOCK */
+	int mm_lock_seq; /* since 6.4, with CONFIG_PER_VMA_LOCK, until eb449bd96954 */
 } CORE;
 
 typedef struct {
@@ -73,7 +73,7 @@ typedef struct {
 	unsigned int val;
 } kgid_t;
 
-struct cred { /* include/linux/cred.h; fs: whose files it creates are */
+struct cred { /* include/linux/cred.h; fs: the owner of files that it creates */
 	kuid_t fsuid;
 	kgid_t fsgid;
 } CORE;
@@ -123,7 +123,7 @@ struct upid { /* include/linux/pid.h; not relocated: the same in all kernels */
 
 struct pid {
 	unsigned int level;
-	struct upid numbers[1]; /* in truth level + 1 */
+	struct upid numbers[1]; /* level + 1 of them */
 } CORE;
 
 struct rseq; /* in user memory */

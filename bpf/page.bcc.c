@@ -7,9 +7,8 @@
  *	store_map, restore_map:  pid -> cursor           the walk of a checkpoint, of a restore
  *	areas:                   |start,end| ...         what it walks, made by user space
  *	copy_map:                |page|                  a bounce buffer: the stack has 512 bytes
- *	data_maps:               address|place -> page   4096 bytes of the snapshot, in place 0 or
- *	                                                 1, and of the one before it; a restore
- *	                                                 takes nothing out
+ *	data_maps:               address|place -> page   4096 bytes; the snapshot is in place 0 or
+ *	                                                 1, the one before it in the other
  *	codes:                   |code|code| ...         what became of each page of the walk
  *
  * User space makes the tables whose size depends on the target, and puts them into outer maps of

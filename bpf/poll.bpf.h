@@ -121,8 +121,8 @@ static __u32 batch_size(void)
 	return left < SLAB_BATCH ? left : SLAB_BATCH;
 }
 
-/* Is there a store with that number for this poll? The first poll of a copy visits all, the others
- * none. A condition of a loop: each of its branches but one leaves the loop, as 6.1 needs it. */
+/* Does this poll visit the store with that number? The first poll of a copy visits all, the others
+ * none. The condition of a loop: all of its branches but one leave the loop, as 6.1 needs it. */
 #define IS_STORE_DUE(index)                                                                        \
 	((index) < CHUNK_STORES && (index) < state.stores && !state.operation.slab_cursor)
 
@@ -201,7 +201,7 @@ int restore(void *ctx)
 /* ---- handing over to user space ---- */
 
 /* A number that changes with the target's mappings. Since 6.4 the kernel counts every change.
- * Before, it is made of the number of mappings and of their sizes. */
+ * Before, the number is made of how many mappings there are, and of their sizes. */
 static __u64 mappings_version(void)
 {
 	struct mm_struct *mm = BPF_CORE_READ(bpf_get_current_task_btf(), mm);
@@ -238,7 +238,7 @@ static bool may_be_pinned(void)
 
 /* Notices pages that are pinned, and changes of mappings that no hook sees. Such changes come from
  * a process that shares the memory (CLONE_VM), from 32-bit system calls, or from the kernel itself.
- * If other threads run while user space prepares, the poll that copies looks again. */
+ * Other threads may run while user space prepares, so the poll that copies looks again. */
 static void look_for_changes(void)
 {
 	__u64 version = mappings_version();
@@ -323,8 +323,8 @@ static bool is_rollback_completion(const char *path, __u64 user_path, __u32 byte
 	return at && bytes >= at && is_name(user_path + at - 1, rollback_completion_name);
 }
 
-/* Is it the completion file, in the control folder as the target calls it? bytes: of the path, with
- * its NUL. */
+/* Is it the completion file, in the control folder as the target calls it? bytes: length of the
+ * path, with its NUL. */
 static bool is_other_completion(__u64 user_path, __u32 bytes)
 {
 	const struct operation *operation = &state.operation;

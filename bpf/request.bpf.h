@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * Requests: the target creates a request file, which starts an operation. While an operation is
- * under way, requests are refused. Only who has claimed an operation (PHASE_CLAIMED) writes to it.
+ * Requests: the target creates a request file, which starts an operation. A request overtakes an
+ * operation that waits for its next poll (PHASE_REQUESTED, PHASE_READY). While one is copied,
+ * prepared or answered, requests are refused. Only the thread that has claimed an operation
+ * (PHASE_CLAIMED) writes to it.
  */
 #ifndef BPF_REQUEST_BPF_H
 #define BPF_REQUEST_BPF_H
@@ -13,7 +15,8 @@ static void refuse(enum operation_kind kind)
 	state.ignored |= 1 << kind;
 }
 
-/* name_at: as in struct operation. Returns whether it has begun. Not static, as walk_chunks(). */
+/* name_at: as in struct operation. Returns whether the operation has begun. Not static, as
+ * walk_chunks(). */
 __noinline bool start_operation(__u32 kind, __u32 name_at)
 {
 	struct operation *operation = &state.operation;
@@ -76,7 +79,7 @@ static bool is_in_folder(__u32 number)
 }
 
 /* A target in a chroot, or with a relative path, calls the control folder by another name. Then the
- * end of its path and the folder of the file decide. bytes: of the path, with its NUL. */
+ * end of its path and the folder of the file decide. bytes: length of the path, with its NUL. */
 static void on_other_name(__u64 user_path, __u32 bytes, __u32 file)
 {
 	__u32 at;

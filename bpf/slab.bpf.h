@@ -90,7 +90,7 @@ static __always_inline struct slab_page *slot_at(__u32 slot)
 	return extent ? bpf_map_lookup_elem(extent, &inner) : NULL;
 }
 
-/* The slab number index of this poll. */
+/* The slab that this poll visits as number index. */
 static __always_inline struct slab *visited_slab(__u32 index)
 {
 	__u64 at = state.operation.slab_cursor + index;

@@ -76,8 +76,8 @@ static struct bpf_pidns_info visible_ids(void)
 	return ids;
 }
 
-/* What the process is called in the tracer's PID namespace, which may be above its own; 0 if that
- * cannot see it. */
+/* The number of a process in the tracer's PID namespace, which may be above its own; 0 if it has
+ * none there. */
 static __u32 visible_number(struct pid *pid)
 {
 	__u32 deepest = BPF_CORE_READ(pid, level);
@@ -92,9 +92,9 @@ static __u32 visible_number(struct pid *pid)
 	return 0;
 }
 
-/* The same for a process that may be in a PID namespace below the tracer's: a container. Pointers
- * in kernel structures are read by BPF_CORE_READ, here and elsewhere: for a plain load of one, the
- * verifier searches all names of the kernel, which takes a millisecond each time. */
+/* As visible_ids(), but also of a process in a PID namespace below the tracer's: a container.
+ * Pointers in kernel structures are read by BPF_CORE_READ, here and elsewhere: for a plain load of
+ * one, the verifier searches all names of the kernel, which takes a millisecond each time. */
 static __always_inline struct bpf_pidns_info target_ids(void)
 {
 	struct task_struct *task = bpf_get_current_task_btf();
@@ -112,8 +112,8 @@ static __u32 thread_count(void)
 	return BPF_CORE_READ(bpf_get_current_task_btf(), signal, nr_threads);
 }
 
-/* An argument of the system call that the current thread returns from. Its registers still hold
- * them: x86-64 changes only rax, rcx and r11. */
+/* An argument of the system call that the current thread returns from. The registers still hold
+ * all arguments: x86-64 changes only rax, rcx and r11. */
 static __u64 argument(__u32 number)
 {
 	struct pt_regs *registers = (void *)bpf_task_pt_regs(bpf_get_current_task_btf());

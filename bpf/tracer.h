@@ -5,13 +5,14 @@
  *
  * An operation goes through these phases; the arrow's label says who moves it:
  *
- *	IDLE --open of a request file (BPF)--> CLAIMED --(BPF)--> REQUESTED
+ *	IDLE, REQUESTED or READY --open of a request file (BPF)--> CLAIMED --(BPF)--> REQUESTED
  *	REQUESTED or READY --poll (BPF)--> CLAIMED
  *	CLAIMED --tracer must act (BPF)--> PREPARING --tracer--> READY
  *	CLAIMED --a part is copied (BPF)--> READY
  *	CLAIMED --all is copied (BPF)--> COPIED --tracer--> IDLE
+ *	COPIED --the target must be held after all (tracer)--> PREPARING
  *	REQUESTED --a rollback (tracer)--> PREPARING --tracer--> IDLE
- *	any --tracer gives up--> IDLE
+ *	any --exec (BPF), or tracer gives up--> IDLE
  *
  * In CLAIMED, one thread of the target has the operation for itself: it alone writes to it.
  *
@@ -42,8 +43,8 @@
 /* Most chunks one hook registers or drops by itself (4 MiB, about 5 ms); user space does more. */
 #define HOOK_CHUNKS 16384
 
-/* Of a thread's rseq(2) area: the first version, and as much as is looked at. The kernel's part of
- * it has 28 bytes in Linux 6.18. */
+/* Bytes of a thread's rseq(2) area: of its first version, and as many as are kept at most. Linux
+ * 6.18 uses 28 of them. */
 #define RSEQ_FIRST_BYTES 32
 #define RSEQ_BYTES       64
 
@@ -68,16 +69,17 @@
 #define FAULT_LAP(number)            (((number) / FAULT_PAGES + 1) & (SLAB_BYTES - 1))
 #define FAULT_ENTRY(address, number) (((address) & ~(__u64)(SLAB_BYTES - 1)) | FAULT_LAP(number))
 
-/* So many threads can be noted as in a fault at the same time, if their ids do not collide. */
+/* Places for threads in a fault from kernel mode; a thread has the one at its id modulo that. */
 #define FAULT_THREADS 4096
 
 /* How long a poll waits for user space: shorter than a sleep with its wake-up. */
 #define POLL_WAIT_NS 100000
 
-/* Waits that are left out after waits in vain, at most: the machine is busy. */
+/* After waits in vain the machine is busy, and at most so many polls do not wait. */
 #define WAITS_SKIPPED_MOST 255
 
-/* So many polls for a checkpoint that was answered long ago are no chance. */
+/* So many polls for a checkpoint, after a restore and without a request, are no accident: the
+ * restore has brought the program back into its wait for that checkpoint. */
 #define ASTRAY_POLLS 3
 
 /* The control files (docs/protocol.md). */
@@ -148,8 +150,8 @@ struct slab { /* one page of the target in the slab table */
 	__u32 slot;     /* in the extents, when present; else NO_SLOT */
 	__u8 state;     /* enum slab_state */
 	__u8 flags;
-	__u8 rounds; /* user space alone: in so many rounds to the last one it was dirty, */
-	__u8 round;  /* and the number of that one */
+	__u8 rounds; /* user space alone: rounds in a row in which the page was dirty; */
+	__u8 round;  /* the number of the last of them */
 };
 _Static_assert(sizeof(struct slab) == 24, "struct slab crosses the border");
 
@@ -173,7 +175,7 @@ static inline __u64 slab_checksum(const __u64 *words)
 
 struct page_area {
 	__u64 start, end; /* page-aligned; start == end ends the list */
-	__u64 place;      /* in the low bits of their keys; PAGE_BLANK: nothing is saved */
+	__u64 place;      /* low bits of their keys; PAGE_BLANK: nothing is saved */
 };
 _Static_assert(sizeof(struct page_area) == 24, "struct page_area crosses the border");
 
@@ -240,8 +242,8 @@ enum counter {
 	COUNTER_REQUESTS_BUSY,   /* a request while another operation was being finished */
 	COUNTER_COPY_FAILED,     /* the iteration over the chunks itself failed */
 	COUNTER_PROGRAM_MISSING, /* no program to continue in */
-	COUNTER_SLABS_DAMAGED,   /* not what was saved any more, and therefore not restored */
-	COUNTER_MOVES_REFUSED,   /* calls of mremap with EFAULT; no loss of ours */
+	COUNTER_SLABS_DAMAGED,   /* the saved bytes have changed, and are not restored */
+	COUNTER_MOVES_REFUSED,   /* mremap(2) failed with EFAULT: armed memory may be why */
 	COUNTERS,
 };
 
@@ -283,12 +285,12 @@ struct state { /* shared memory between both sides: the BPF object's .bss */
 	__u32 pages_per_poll; /* with the page engine, else 0 */
 	__u32 has_slabs;      /* ranges are kept in slabs: user space must look before each copy */
 	__u32 ignored;        /* bit of each kind of request that came while another was served */
-	__u32 ignored_tid;    /* who asked last of them, in the tracer's PID namespace */
-	__u32 unplaced; /* ranges that only the next checkpoint registers were seen by a restore */
-	__u32 waits_to_skip; /* a wait of a poll that was in vain makes the next ones rarer */
-	__u32 waits_skipped; /* after the last one in vain */
-	__u32 threads;       /* of the target, at the checkpoint */
-	__u32 astray;        /* polls for a checkpoint after a restore, without a request */
+	__u32 ignored_tid;    /* the last thread that asked so, in the tracer's PID namespace */
+	__u32 unplaced;       /* a restore has seen ranges that the next checkpoint must register */
+	__u32 waits_to_skip;  /* polls that are not to wait, for waits were in vain */
+	__u32 waits_skipped;  /* how many they were after the last wait */
+	__u32 threads;        /* of the target, at the checkpoint */
+	__u32 astray;         /* polls for a checkpoint after a restore, without a request */
 	__u32 listed; /* slabs that a copy visits, those of the map slab_list; 0: the whole table */
 	__u32 placed; /* slabs that are due have their slots already */
 	__u32 ran_before_copy; /* the thread that polls has run between preparation and copy */
