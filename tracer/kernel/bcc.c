@@ -58,7 +58,7 @@ static int find_headers(char *ret_path, size_t size)
 	return -ENOENT;
 }
 
-/* POSIX makes a pointer of dlsym() good for functions, but ISO C has no conversion for that. */
+/* POSIX lets dlsym() return a function, but ISO C has no conversion for that. */
 static int find(const struct bcc *bcc, const char *name, void *ret_function)
 {
 	void *symbol = dlsym(bcc->library, name);
@@ -147,8 +147,10 @@ int bcc__load(const struct bcc *bcc, const char *function)
 	void *start = bcc->function_start(bcc->module, function);
 	int fd;
 
-	if (!start)
+	if (!start) {
+		log__error("BCC has compiled no function %s", function);
 		return -ENOENT;
+	}
 	fd = bcc->load(bcc->module, BPF_PROG_TYPE_TRACEPOINT, function, start,
 		       (int)bcc->function_size(bcc->module, function), LICENSE, 0, 0, NULL, 0, NULL,
 		       0, 0);

@@ -13,7 +13,7 @@ struct bcc;
 
 /*
  * Compiles text; flags[count] are compiler flags. BCC looks for kernel headers in the folder that
- * the environment variable BCC_KERNEL_SOURCE names. Unless the user has set that, it gets the few
+ * the environment variable BCC_KERNEL_SOURCE names. Unless the user has set that, these are the few
  * that the tracer brings along (bpf/bcc). Returns 0 and *ret_bcc (bcc__free); or -errno after
  * saying why on stderr, where the compiler has written its diagnostics: -ENOENT without the library
  * or headers, -EINVAL if it does not compile.

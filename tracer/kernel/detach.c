@@ -20,18 +20,18 @@
 enum { NAP_NS = 5000000 };
 #define PATIENCE_NS 10000000000ULL
 
-/* A lock for each helper that may run at the same time. They are on folders of tracefs, which all
- * tracers of a machine see, whatever their mounts are. */
-static const char *const slots[] = {TRACEFS, TRACEFS "/events", TRACEFS "/instances",
-				    TRACEFS "/options", TRACEFS "/per_cpu"};
+/* Each helper holds a lock on one of these: so many may run at the same time. All tracers of a
+ * machine see the folders of tracefs, whatever their mounts are. */
+static const char *const lock_folders[] = {TRACEFS, TRACEFS "/events", TRACEFS "/instances",
+					   TRACEFS "/options", TRACEFS "/per_cpu"};
 
 /* Returns the file descriptor that holds the lock; -EWOULDBLOCK: all are taken; or -errno. */
 static int try_lock(void)
 {
 	int err = -ENOENT;
 
-	for (size_t i = 0; i < sizeof(slots) / sizeof(*slots); i++) {
-		int fd = open(slots[i], O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	for (size_t i = 0; i < sizeof(lock_folders) / sizeof(*lock_folders); i++) {
+		int fd = open(lock_folders[i], O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
 		if (fd < 0)
 			continue;

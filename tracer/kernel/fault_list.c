@@ -164,7 +164,7 @@ int fault_list__pages(const struct fault_list *list, const struct fault_mark *si
 
 /* ---- the trial ---- */
 
-/* Was there an entry since the mark, by the kernel's writing for us? */
+/* Is there an entry after the kernel has written for us? */
 static int try_read(const struct fault_list *list, void *page)
 {
 	struct fault_mark before, after;

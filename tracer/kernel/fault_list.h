@@ -20,12 +20,13 @@
  * - A mapping that was made or changed since the mark counts as written as a whole.
  *
  * Of writes without a trap there is only a sign. fault_list__pages then fails with -ESTALE, and the
- * caller scans. A sign is counted at madvise(2), at an exec, and when somebody releases the lock of
- * the memory (mmap_lock). After a fault from user mode, and in the tracer, that is no sign. So
- * these are seen: process_vm_writev, ptrace and /proc/PID/mem of any process, a 32-bit one too;
- * O_DIRECT reads, io_submit, io_uring, vmsplice, futexes in shared memory, mlock, KVM; discarded
- * pages. Harmless calls are signs as well: mmap, mprotect, fork, a look into /proc/PID/smaps,
- * khugepaged. What the tracer itself writes with process_vm_writev is neither listed nor a sign.
+ * caller scans. A sign is counted at madvise(2), at an exec, when another process comes to share
+ * the memory (CLONE_VM), and when somebody releases its lock (mmap_lock), unless that ends a fault
+ * or is done by the tracer. So these are seen: process_vm_writev, ptrace and /proc/PID/mem of any
+ * process, a 32-bit one too; O_DIRECT reads, io_submit, io_uring, vmsplice, futexes in shared
+ * memory, mlock, KVM; discarded pages. Harmless calls are signs as well: mmap, mprotect, fork, a
+ * look into /proc/PID/smaps, khugepaged. What the tracer itself writes with process_vm_writev is
+ * neither listed nor a sign.
  *
  * Some writes leave no sign, and the scan does not see them either. A caller that must be sure
  * compares:
@@ -66,8 +67,8 @@ int fault_list__attach(struct fault_list *list, pid_t pid);
 /* Where the list ends now. */
 void fault_list__mark(const struct fault_list *list, struct fault_mark *ret_mark);
 
-/* Has the list all writes since a mark of this attachment, as far as there are signs? If so, the
- * process has executed nothing since. fault_list__pages says the same with 0. */
+/* Is there no sign since a mark of this attachment? Then the list has all writes since, and the
+ * process has not called exec. */
 bool fault_list__has_all(const struct fault_list *list, const struct fault_mark *since);
 
 /*

@@ -84,7 +84,7 @@ static void set_constants(struct tracer_bpf *object, const struct hook_settings 
 		 settings->completion_paths[OPERATION_ROLLBACK]);
 }
 
-/* But for maps that fault_list.h needs. */
+/* All programs, and all maps but those that fault_list.h needs. */
 static void leave_out_all(const struct tracer_bpf *object)
 {
 	struct bpf_program *program;

@@ -7,7 +7,7 @@
 #include <unistd.h>
 #include "kernel/inner_map.h"
 
-/* With the type information of the other map, which 6.1 compares as well. */
+/* The new map has the type information of the other one, which 6.1 compares as well. */
 int inner_map__create_like(int fd, uint32_t entries)
 {
 	struct bpf_map_info info = {0};

@@ -2,8 +2,7 @@
  *
  * A list of page faults for a process that asks for it (utils/pages/shared_list.h): a BPF object of
  * its own (bpf/shared_list.bpf.c). Nobody but the process reads it. While there is a list, each
- * page fault of the machine, and each release of a lock of memory (mmap_lock), takes one comparison
- * more.
+ * page fault of the machine, and each release of an mmap_lock, takes one comparison more.
  *
  *	list_sharing__open     once; loads it
  *	list_sharing__begin    a list begins, and the one before it is over
@@ -21,8 +20,8 @@ struct list_sharing;
  * another -errno. */
 int list_sharing__open(struct list_sharing **ret_sharing);
 
-/* Has the process executed a program since its first list? Then it needs another list_sharing:
- * children of the program before may have the list of this one. */
+/* Has the process called exec since its first list? Then it needs another list_sharing: children of
+ * the program before may have the list of this one. */
 bool list_sharing__is_stale(const struct list_sharing *sharing);
 
 /*
