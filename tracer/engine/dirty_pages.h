@@ -55,9 +55,9 @@ const char *dirty_pages__name(enum dirty_way way);
 /* Begins with nothing armed. hooks: borrowed; with the list of faults if the wish needs it. */
 void dirty_pages__init(struct dirty_pages *dirty, enum dirty_way wish, const struct hooks *hooks);
 
-/* Decides on the way for so many pages, and gets what it needs from the target, none of whose
- * threads is held. Done once for each program that the target executes. Where nothing works the way
- * is DIRTY_COMPARE, which a message says. */
+/* Decides on the way for so many pages, and gets what it needs from the target. No thread of that
+ * may be held. Done once for each program that the target executes. Where nothing works the way is
+ * DIRTY_COMPARE, which a message says. */
 void dirty_pages__choose(struct dirty_pages *dirty, struct target *target, uint64_t pages);
 
 /* Does the way spare reading pages? False before dirty_pages__choose. */
@@ -104,8 +104,8 @@ int dirty_pages__ask_nobody(struct dirty_pages *dirty, struct memory *memory,
 			    const struct intervals *saved, const struct intervals *known);
 
 /* Arms these pages again, where they can be armed; with soft-dirty bits, all pages of the target.
- * spared: NULL if the target may have run since the question. If not, pages between two of them may
- * be armed, too, which takes fewer calls, but none of spared, which has none of them.
+ * spared: NULL if the target may have run since the question. If it has not, pages between two of
+ * these may be armed as well, which takes fewer calls, but not those of spared.
  * 0; -ENOMEM; -ESRCH or another -errno: with soft-dirty bits, nothing is armed then. */
 int dirty_pages__arm(struct dirty_pages *dirty, struct memory *memory,
 		     const struct intervals *pages, const struct intervals *spared);

@@ -48,8 +48,8 @@ struct engine_result {   /* what user space did to finish an operation, in chunk
 
 struct engine_account { /* one kind of store, for the summary */
 	const char *name;
-	uint64_t places, bytes; /* there are; of memory */
-	uint64_t entries;       /* places in use; UINT64_MAX: not counted */
+	uint64_t places, bytes; /* room for so many entries; its memory */
+	uint64_t entries;       /* in use; UINT64_MAX: not counted */
 	uint64_t limit;         /* of places; 0: none */
 };
 
@@ -81,15 +81,15 @@ struct engine_ops {
 	 * target has made meanwhile. May be NULL. */
 	int (*collect)(struct engine *engine, struct target *target);
 
-	/* After a copy: is anything left for which the target must stand still? */
+	/* After a copy: is anything left to repair for which the target must stand still? */
 	bool (*needs_hold)(struct engine *engine, struct target *target);
 
 	/* Reads or writes what is left, and adds to *result. Then nothing is left: from now on,
 	 * writes of the target count as made since. */
 	int (*repair)(struct engine *engine, struct target *target, struct engine_result *result);
 
-	/* A checkpoint is over. good: it is whole. If not, it has failed, before or after it was
-	 * whole, and is taken back. Returns whether there is something that can be restored. */
+	/* A checkpoint is over. good: it is whole. If not, it is taken back, even if it was whole
+	 * already. Returns whether there is something that can be restored. */
 	bool (*end)(struct engine *engine, bool good);
 
 	/* Calls each for every chunk or page of the snapshot, in address order. Pages that restores

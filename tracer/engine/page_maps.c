@@ -49,7 +49,7 @@ static const struct {
 	[DATA] = {"data_maps", "data_map", 0, false},
 	[COPY_MAP] = {"copy_map", NULL, 0, false},
 	[STORE_MAP] = {"store_map", NULL, 0, false},
-	[FINISHERS] = {"finishers", NULL, 0, false}, /* emptied when nobody has it open */
+	[FINISHERS] = {"finishers", NULL, 0, false}, /* empty once nobody has it open */
 	[RESTORE_MAP] = {"restore_map", NULL, 0, true},
 	[BLANK_MAP] = {"blank_map", NULL, 0, true},
 };

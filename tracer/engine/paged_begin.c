@@ -13,9 +13,9 @@
 #include "target/reason.h"
 
 enum {
-	CROWDED = 4,     /* operations with most pages dirty, until nothing is armed any more, */
-	CROWD_REST = 16, /* for so many operations, and the next time for twice as many, */
-	MOST_RESTS = 6,  /* until it was doubled so often */
+	CROWDED = 4,     /* after so many operations in a row with most pages dirty, */
+	CROWD_REST = 16, /* nothing is armed for so many, and the next time for twice as many; */
+	MOST_RESTS = 6,  /* doubled so often at most */
 };
 
 enum {

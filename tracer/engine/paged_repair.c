@@ -198,7 +198,7 @@ static int look_again(struct paged_engine *paged, const struct target *target)
 		goto out;
 	if (!paged_engine__is_still(paged, target))
 		dirty_pages__doubt(dirty);
-	/* of a restore that is armed already, the pages of the list, too */
+	/* a restore has armed its pages already, so the answer lacks them */
 	err = paged_engine__is_restore(paged) ? intervals__unite(&dirty->written, &paged->pending)
 					      : 0;
 	if (err)
@@ -278,7 +278,7 @@ static bool is_due(const struct slab *slab, struct memory *memory)
 	       (slab->flags & SLAB_FAILED && memory__holds_data(memory, slab->address));
 }
 
-/* Pages without data a checkpoint saves as zeros: for that the target may run. */
+/* A checkpoint saves pages without data as zeros: for that the target may run. */
 bool paged_engine__needs_hold(struct engine *engine, struct target *target)
 {
 	struct paged_engine *paged = paged_engine__of(engine);

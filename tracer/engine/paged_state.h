@@ -51,8 +51,8 @@ struct paged_ops { /* where the bytes are; all return 0 or -errno */
 	int (*next)(struct paged_engine *paged, struct slab *slab, uint8_t **ret_bytes);
 	int (*keep)(struct paged_engine *paged, struct slab *slab, const uint8_t *bytes);
 
-	/* A slot for a page, which is not the one that it has had, or none for it any more. A page
-	 * that is gone has no bytes in its slot. */
+	/* Gives a page a slot other than before, or takes its slot away. A page that is gone has no
+	 * bytes in its slot. */
 	int (*take_slot)(struct paged_engine *paged, struct slab *slab, uint32_t before);
 	void (*give_slot)(struct paged_engine *paged, struct slab *slab);
 
@@ -74,8 +74,8 @@ struct paged_engine {
 	struct slab_table table;
 	struct revisions revisions;
 	struct dirty_pages dirty;
-	struct intervals saved; /* ranges of the last checkpoint, page-aligned */
-	struct intervals known;
+	struct intervals saved;   /* ranges of the last checkpoint, page-aligned */
+	struct intervals known;   /* pages of the table */
 	struct intervals added;   /* pages that restores have found since */
 	struct intervals pending; /* pages that may differ, whatever the tracking says */
 	struct intervals later;   /* pages that were written after the copy of a restore */
@@ -89,10 +89,10 @@ struct paged_engine {
 	enum dirty_way found; /* how that was found */
 	uint64_t sequence;    /* of the operation that was begun last */
 	uint32_t crowded;     /* operations in a row in which most pages were dirty */
-	uint32_t rest;        /* operations for which nothing is armed any more */
-	uint32_t rests;       /* that were begun, without a round in which few pages were dirty */
+	uint32_t rest;        /* operations to come for which nothing is armed */
+	uint32_t rests;       /* begun since a round in which few pages were dirty */
 	bool is_round;        /* pages can be dirty: not a checkpoint just after a restore */
-	uint32_t uncompared;  /* crowded restores, from now on, whose pages need not be compared */
+	uint32_t uncompared;  /* crowded restores to come whose pages are not compared */
 	bool is_sample;       /* the restore compares, to see how many pages of a crowd differ */
 	bool again;           /* the operation begins once more, for mappings have changed */
 	bool narrow;          /* the operation visits the list, not the whole table */
@@ -124,7 +124,7 @@ static inline struct slab *paged_engine__visited(const struct paged_engine *page
 	return slab_table__at(&paged->table, paged->narrow ? paged->list[number] : number);
 }
 
-/* Marks a page as left to user space. */
+/* Leaves a page to user space. */
 static inline void paged_engine__flag(struct paged_engine *paged, struct slab *slab, uint8_t flags)
 {
 	slab->flags |= flags;

@@ -49,7 +49,7 @@ int revisions__revert(struct revisions *revisions, struct slab_table *table,
 		      struct intervals *saved, struct intervals *known, slot_giver *give,
 		      void *argument);
 
-/* Frees what it holds, without a word to anybody. Harmless on a zeroed struct. */
+/* Frees what it holds, and gives no slot. Harmless on a zeroed struct. */
 void revisions__clear(struct revisions *revisions);
 
 #endif

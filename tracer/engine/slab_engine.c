@@ -13,7 +13,7 @@
 struct slab_engine {
 	struct paged_engine paged;
 	uint64_t *list; /* SLABS_LISTED numbers, shared with the kernel side; borrowed */
-	uint32_t *free; /* slots that nothing is in any more */
+	uint32_t *free; /* free slots */
 	uint32_t free_count, free_room;
 };
 

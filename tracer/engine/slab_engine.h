@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * The slab engine from user space: bpf/slab.bpf.h draws table and extents. BPF moves the
- * bytes; here is found which pages there are, and moved what BPF could not. Both are shared
- * memory: no system call looks at them.
+ * The slab engine from user space: bpf/slab.bpf.h draws table and extents. BPF moves the bytes.
+ * User space finds the pages, and moves what BPF could not. Table and extents are shared memory: no
+ * system call looks at them.
  */
 #ifndef TRACER_ENGINE_SLAB_ENGINE_H
 #define TRACER_ENGINE_SLAB_ENGINE_H

@@ -25,14 +25,14 @@
 struct snapshot;
 
 struct snapshot_settings {
-	uint64_t slab_threshold;      /* bytes; longer ranges are kept in pages. UINT64_MAX: none */
+	uint64_t slab_threshold;      /* bytes of a range that is kept in pages; UINT64_MAX: none */
 	uint64_t ready_chunks;        /* room for so many chunks at first */
 	uint64_t max_chunks;          /* and at most */
 	struct engine_settings paged; /* of the slab or the page engine */
 };
 
-/* hooks, state: borrowed. 0 and *ret_snapshot (snapshot__free), or -errno after
- * saying why on stderr. */
+/* hooks, state: borrowed. 0 and *ret_snapshot (snapshot__free), or -errno after saying why on
+ * stderr. */
 int snapshot__open(const struct snapshot_settings *settings, const struct hooks *hooks,
 		   struct state *state, struct snapshot **ret_snapshot);
 
@@ -43,8 +43,8 @@ int snapshot__note(struct snapshot *snapshot, const struct event *event);
 /*
  * Makes the ranges equal to what is wanted, for a checkpoint. For a restore only takes out what is
  * gone: new ranges have nothing saved. All events must have been noted.
- * Returns 0; -REASON_CHUNK_LIMIT; -REASON_EVENTS_LOST when events were lost, and with
- * them the snapshot (the ranges are right all the same); or as target__wanted().
+ * Returns 0; -REASON_CHUNK_LIMIT; -REASON_EVENTS_LOST when events were lost, and with them the
+ * snapshot (the ranges are right all the same); or as target__wanted().
  */
 int snapshot__reconcile(struct snapshot *snapshot, struct target *target, enum operation_kind kind);
 
@@ -73,7 +73,7 @@ int snapshot__repair(struct snapshot *snapshot, struct target *target,
 /* Has the kernel side left anything of the last copy? */
 bool snapshot__is_left(const struct snapshot *snapshot);
 
-/* Is anything left for which the target must stand still? */
+/* Is anything of that left for which the target must stand still? */
 bool snapshot__needs_hold(const struct snapshot *snapshot, struct target *target);
 
 /* The checkpoint is whole, and has so many chunks: from now on it can be restored. */
@@ -91,14 +91,14 @@ bool snapshot__is_whole(struct snapshot *snapshot);
  * has looked at. DIRTY_AUTO where no pages are kept. */
 enum dirty_way snapshot__dirty(const struct snapshot *snapshot, uint64_t *ret_pages);
 
-/* Chunks of the snapshot that are not there any more, after a restore that has met so many. */
+/* Chunks of the snapshot that are unmapped by now. met: how many chunks a restore has met. */
 uint64_t snapshot__count_gone(const struct snapshot *snapshot, uint64_t met);
 
 /* Creating room takes longer than filling it: makes some for what the running target has come to
  * hold. Returns whether to call it again soon. */
 bool snapshot__provide(struct snapshot *snapshot, struct target *target);
 
-/* Adds every range, with_reserved: also mappings without access that may hold data. 0 or
+/* Adds every range; with_reserved: and mappings without access that may hold data. 0 or
  * -ENOMEM. */
 int snapshot__ranges(const struct snapshot *snapshot, bool with_reserved, struct intervals *ranges);
 size_t snapshot__range_count(const struct snapshot *snapshot);
