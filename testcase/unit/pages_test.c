@@ -180,7 +180,7 @@ static unsigned int track_round(const struct write_tracking *tracking, unsigned 
 	return wrong;
 }
 
-/* The mark of one page among many is found: whoever arms them must take it away. */
+/* The protection of one page among many is found: whoever arms them must take it away. */
 static void look_for_clean(const struct write_tracking *tracking)
 {
 	must(write_tracking__arm(tracking, &pagemap, address_of(0), address_of(PAGES)));

@@ -35,7 +35,7 @@ fuzz()
 	fuzz 23
 }
 
-# mremap(2) has left marks of a registration on pages that were not registered any more.
+# mremap(2) has left the protection of pages that were not registered any more.
 @test 'five thousand random calls: memory that is armed for the second time' {
 	ENGINES=slab fuzz 300
 }

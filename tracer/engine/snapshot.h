@@ -25,9 +25,9 @@
 struct snapshot;
 
 struct snapshot_settings {
-	uint64_t slab_threshold;      /* bytes of a range that is kept in pages; UINT64_MAX: none */
-	uint64_t ready_chunks;        /* room for so many chunks at first */
-	uint64_t max_chunks;          /* and at most */
+	uint64_t slab_threshold; /* a range of so many bytes is kept in pages; UINT64_MAX: none */
+	uint64_t ready_chunks;   /* room for so many chunks at first */
+	uint64_t max_chunks;     /* and at most */
 	struct engine_settings paged; /* of the slab or the page engine */
 };
 

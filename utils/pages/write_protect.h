@@ -35,8 +35,8 @@ bool write_protect__is_open(int uffd, uint64_t inode);
 
 /*
  * Registers [start, end), which is page-aligned. All its pages count as written until
- * pagemap__protect. Exception: mremap(2) may leave marks of an earlier registration behind (seen
- * with Linux 6.18). Such pages look clean, and may be writable.
+ * pagemap__protect. Exception: mremap(2) may leave protection of an earlier registration behind
+ * (seen with Linux 6.18). Such pages look clean, and may be writable.
  * Returns 0 or -errno: a mapping of another userfaultfd, of a kind that cannot be registered, or
  * none.
  */

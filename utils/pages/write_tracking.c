@@ -161,7 +161,7 @@ int write_tracking__arm(const struct write_tracking *t, const struct pagemap *p,
 	err = write_protect__register(t->uffd, start, end);
 	if (err)
 		return err;
-	/* To take all marks away costs as much as to set them. */
+	/* To take protection away costs as much as to set it. */
 	if (pagemap__has_clean(p, start, end))
 		err = write_protect__release(t->uffd, start, end);
 	return err ? err : pagemap__protect(p, start, end);

@@ -15,20 +15,21 @@
  * know how the mappings have changed. It must know that:
  *
  *  - Only private anonymous memory is to be armed and asked about. Others write to shared memory,
- *    and to the file of a mapping, unnoticed. A page of a file that is given back keeps its mark.
- *    MADV_GUARD_INSTALL of such a mark never ends (seen with Linux 6.18).
+ *    and to the file of a mapping, unnoticed. An armed page of a file that is given back leaves a
+ *    marker in the page table. MADV_GUARD_INSTALL over such a marker never ends (seen with Linux
+ *    6.18).
  *  - Where nothing is mapped now, next may return nothing.
  *  - A page that was pinned before it was armed can be written unnoticed, by a device or by the
- *    kernel. Pinned are registered buffers of io_uring, RDMA, guests of KVM, and a read with
- *    O_DIRECT that is under way. VmPin in /proc/PID/status counts all but the last. If it is not 0
- *    when pages are armed, or such a read may be under way, only comparing finds what has changed.
+ *    kernel. Pages are pinned for registered buffers of io_uring, for RDMA, for guests of KVM, and
+ *    while a read with O_DIRECT is under way. VmPin in /proc/PID/status counts all but the last. If
+ *    it is not 0 when pages are armed, or such a read may be under way, only comparing finds what
+ *    has changed.
  *  - Soft-dirty bits get lost when KSM merges a page: mappings with "mg" among their VmFlags are to
  *    be compared. (That VMA merges lose the flag of a mapping before Linux 6.19 does not matter
  *    here: a page of a new mapping has a bit of its own once it is written, and counts as changed
  *    before that.)
- *  - To watch memory keeps mappings apart that were one: mremap(2) over a part that is armed and
- *    one that is not fails with EFAULT. The process cannot register armed memory with a userfaultfd
- *    of its own (EBUSY).
+ *  - Mappings of armed memory and of other memory do not merge: mremap(2) over both fails with
+ *    EFAULT. The process cannot register armed memory with a userfaultfd of its own (EBUSY).
  *  - An armed huge page is split at its first write.
  *  - Writing to a page, to put it back too, makes it dirty: rearm it afterwards.
  */

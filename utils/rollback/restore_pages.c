@@ -315,7 +315,7 @@ void restore_pages__restore_run(struct rollback *r, struct zone *z, const struct
 				bool all)
 {
 	const struct write_tracking *t = &r->files->tracking;
-	/* The mark of an armed page of a file outlives it, and looks like swap. */
+	/* The marker of an armed page of a file outlives it, and looks like swap. */
 	const bool maybe_gone = z->file && !(run->categories & PAGEMAP_PRESENT);
 
 	/* So does a guard, which Linux 6.13 and 6.14 do not tell apart. */
