@@ -11,7 +11,7 @@
 #include "kernel/hooks.h"
 
 /* hooks, state: borrowed. settings: with pages_per_poll from 1 to PAGE_BATCH. 0 and *ret_paged
- * (its close), or -errno after saying why on stderr. */
+ * (its close), or -errno after saying why on stderr (-ENOMEM: perhaps not). */
 int page_engine__open(const struct hooks *hooks, struct state *state,
 		      const struct engine_settings *settings, struct paged_engine **ret_paged);
 

@@ -33,6 +33,7 @@ int snapshot__open(const struct snapshot_settings *settings, const struct hooks 
 		   struct state *state, struct snapshot **ret_snapshot)
 {
 	struct snapshot *snapshot = calloc(1, sizeof(*snapshot));
+	bool told = false;
 	int err;
 
 	if (!snapshot) {
@@ -45,13 +46,15 @@ int snapshot__open(const struct snapshot_settings *settings, const struct hooks 
 				 &snapshot->chunks);
 	if (err)
 		goto out;
-	if (settings->paged.pages_per_poll)
+	if (settings->paged.pages_per_poll) {
 		err = page_engine__open(hooks, state, &settings->paged, &snapshot->pages);
-	else
+		told = err != -ENOMEM;
+	} else {
 		err = slab_engine__open(hooks, state, &settings->paged, &snapshot->pages);
+	}
 out:
 	if (err) {
-		if (!settings->paged.pages_per_poll)
+		if (!told)
 			log__error("cannot set up a snapshot: %s", reason__text(err));
 		snapshot__free(snapshot);
 		return err;
