@@ -80,11 +80,17 @@ static int find_wanted(const struct paged_engine *paged, struct intervals *ret)
 	return err ? err : intervals__unite(ret, &paged->engine.reserved);
 }
 
+static int append_due(struct paged_engine *paged, uint64_t address)
+{
+	uint32_t index;
+
+	return slab_table__append(&paged->table, address, SLAB_DUE, &index);
+}
+
 /* A checkpoint of everything. The pages are armed before they are read: what is written meanwhile
  * counts as written since. */
 static int begin_whole(struct paged_engine *paged, struct memory *memory)
 {
-	uint32_t index;
 	int err;
 
 	paged_engine__forget(paged);
@@ -111,16 +117,7 @@ static int begin_whole(struct paged_engine *paged, struct memory *memory)
 	if (err)
 		return err;
 	err = extents__fit_slabs(&paged->extents, intervals__bytes(&paged->known) / SLAB_BYTES);
-	if (err)
-		return err;
-	for (size_t i = 0; i < paged->known.count; i++)
-		for (uint64_t page = paged->known.items[i].start; page < paged->known.items[i].end;
-		     page += SLAB_BYTES) {
-			err = slab_table__append(&paged->table, page, SLAB_DUE, &index);
-			if (err)
-				return err;
-		}
-	return 0;
+	return err ? err : paged_list__for_each(paged, &paged->known, append_due);
 }
 
 /* *set becomes what is in both. */

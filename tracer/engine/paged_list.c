@@ -75,39 +75,42 @@ int paged_list__make_due(struct paged_engine *paged, uint32_t index)
 	return err ? err : paged->ops->take_slot(paged, slab, before);
 }
 
+int paged_list__for_each(struct paged_engine *paged, const struct intervals *pages,
+			 int (*each)(struct paged_engine *paged, uint64_t address))
+{
+	int err = 0;
+
+	for (size_t i = 0; i < pages->count && !err; i++)
+		for (uint64_t page = pages->items[i].start; page < pages->items[i].end && !err;
+		     page += SLAB_BYTES)
+			err = each(paged, page);
+	return err;
+}
+
 /* An entry for a page that the snapshot does not have: at the checkpoint, it was zeros. */
-static int add_page(struct paged_engine *paged, uint64_t address, uint32_t *ret_index)
+static int add_page(struct paged_engine *paged, uint64_t address)
 {
 	bool due = !paged_engine__is_restore(paged);
-	int err = slab_table__append(&paged->table, address, due ? SLAB_DUE : SLAB_ZERO, ret_index);
+	uint32_t index;
+	int err = slab_table__append(&paged->table, address, due ? SLAB_DUE : SLAB_ZERO, &index);
 
 	if (err)
 		return err;
 	if (due)
-		err = paged->ops->take_slot(paged, paged_engine__slab(paged, *ret_index), NO_SLOT);
+		err = paged->ops->take_slot(paged, paged_engine__slab(paged, index), NO_SLOT);
 	else
 		err = intervals__add(&paged->added, address, address + SLAB_BYTES);
 	if (err)
 		return err;
-	return intervals__add(&paged->known, address, address + SLAB_BYTES);
+	err = intervals__add(&paged->known, address, address + SLAB_BYTES);
+	if (err)
+		return err;
+	return paged->narrow ? paged_list__put(paged, index) : 0;
 }
 
 int paged_list__add_pages(struct paged_engine *paged, const struct intervals *pages)
 {
-	for (size_t i = 0; i < pages->count; i++)
-		for (uint64_t page = pages->items[i].start; page < pages->items[i].end;
-		     page += SLAB_BYTES) {
-			uint32_t index;
-			int err = add_page(paged, page, &index);
-
-			if (err)
-				return err;
-			if (paged->narrow)
-				err = paged_list__put(paged, index);
-			if (err)
-				return err;
-		}
-	return 0;
+	return paged_list__for_each(paged, pages, add_page);
 }
 
 /* Lists a page that may differ, if the snapshot has it. */
@@ -142,18 +145,6 @@ static int list_empty(struct paged_engine *paged, uint64_t address)
 	if (paged_engine__is_restore(paged))
 		return paged_list__put(paged, index);
 	return change(paged, index, SLAB_ZERO);
-}
-
-int paged_list__for_each(struct paged_engine *paged, const struct intervals *pages,
-			 int (*each)(struct paged_engine *paged, uint64_t address))
-{
-	int err = 0;
-
-	for (size_t i = 0; i < pages->count && !err; i++)
-		for (uint64_t page = pages->items[i].start; page < pages->items[i].end && !err;
-		     page += SLAB_BYTES)
-			err = each(paged, page);
-	return err;
 }
 
 int paged_list__fill(struct paged_engine *paged)
