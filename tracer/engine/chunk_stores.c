@@ -206,9 +206,7 @@ int chunk_stores__get(const struct chunk_stores *stores, uint64_t address, struc
 }
 
 /* Hands the whole records of the buffer over; returns the number of bytes they took. */
-static size_t read_records(const uint8_t *buffer, size_t length,
-			   void (*each)(uint64_t address, uint8_t state, const uint8_t *bytes,
-					void *argument),
+static size_t read_records(const uint8_t *buffer, size_t length, chunk_visitor *each,
 			   void *argument)
 {
 	size_t at = 0;
@@ -231,9 +229,7 @@ static size_t read_records(const uint8_t *buffer, size_t length,
 	return at;
 }
 
-static int read_stream(const struct chunk_stores *stores, int stream,
-		       void (*each)(uint64_t address, uint8_t state, const uint8_t *bytes,
-				    void *argument),
+static int read_stream(const struct chunk_stores *stores, int stream, chunk_visitor *each,
 		       void *argument)
 {
 	int fd = bpf_iter_create(stream), err = 0;
@@ -259,9 +255,7 @@ static int read_stream(const struct chunk_stores *stores, int stream,
 }
 
 /* bpf(2), BPF_MAP_LOOKUP_BATCH: ENOENT ends the last batch, which may have chunks. */
-static int read_batches(const struct chunk_stores *stores, int store,
-			void (*each)(uint64_t address, uint8_t state, const uint8_t *bytes,
-				     void *argument),
+static int read_batches(const struct chunk_stores *stores, int store, chunk_visitor *each,
 			void *argument)
 {
 	struct batch *batch = (struct batch *)stores->buffer;
@@ -286,10 +280,7 @@ static int read_batches(const struct chunk_stores *stores, int store,
 	return 0;
 }
 
-int chunk_stores__for_each(struct chunk_stores *stores,
-			   void (*each)(uint64_t address, uint8_t state, const uint8_t *bytes,
-					void *argument),
-			   void *argument)
+int chunk_stores__for_each(struct chunk_stores *stores, chunk_visitor *each, void *argument)
 {
 	for (uint32_t i = 0; i < stores->count; i++) {
 		int err = stores->streams[i] >= 0

@@ -45,12 +45,11 @@ int chunk_stores__clear(struct chunk_stores *stores);
 /* Copies the chunk at address to *ret_chunk: 0, -ENOENT or -errno. */
 int chunk_stores__get(const struct chunk_stores *stores, uint64_t address, struct chunk *ret_chunk);
 
-/* Calls each for every chunk, in no order. state is an enum chunk_state; bytes are CHUNK_BYTES of a
- * present chunk, NULL otherwise. 0, -errno or a reason. */
-int chunk_stores__for_each(struct chunk_stores *stores,
-			   void (*each)(uint64_t address, uint8_t state, const uint8_t *bytes,
-					void *argument),
-			   void *argument);
+/* state: enum chunk_state. bytes: CHUNK_BYTES of a present chunk, NULL otherwise. */
+typedef void chunk_visitor(uint64_t address, uint8_t state, const uint8_t *bytes, void *argument);
+
+/* Calls each for every chunk, in no order. 0, -errno or a reason. */
+int chunk_stores__for_each(struct chunk_stores *stores, chunk_visitor *each, void *argument);
 
 /* Places in all stores, and the limit for them, in chunks; kernel memory of all, in bytes. */
 uint64_t chunk_stores__places(const struct chunk_stores *stores);

@@ -496,10 +496,7 @@ uint64_t page_maps__memory(const struct page_maps *maps)
 	return bytes;
 }
 
-void page_maps__for_each(const struct page_maps *maps,
-			 void (*each)(const char *name, uint64_t places, uint64_t memory,
-				      void *argument),
-			 void *argument)
+void page_maps__for_each(const struct page_maps *maps, map_visitor *each, void *argument)
 {
 	for (int i = 0; i < TABLES; i++) {
 		const struct table *table = &maps->tables[i];

@@ -12,6 +12,7 @@
 #include <linux/types.h>
 #include "tracer.h"
 #include "base/intervals.h"
+#include "kernel/hooks.h"
 
 struct page_maps;
 
@@ -73,11 +74,8 @@ int page_maps__drop(struct page_maps *maps, uint64_t start, uint64_t end);
 uint64_t page_maps__places(const struct page_maps *maps);
 uint64_t page_maps__memory(const struct page_maps *maps);
 
-/* Calls each for every table: name, places and kernel memory in bytes. */
-void page_maps__for_each(const struct page_maps *maps,
-			 void (*each)(const char *name, uint64_t places, uint64_t memory,
-				      void *argument),
-			 void *argument);
+/* Calls each for every table. */
+void page_maps__for_each(const struct page_maps *maps, map_visitor *each, void *argument);
 
 /* page_maps__free(NULL) is harmless. */
 void page_maps__free(struct page_maps *maps);

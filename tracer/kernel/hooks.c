@@ -352,10 +352,7 @@ int hooks__stream_fd(const struct hooks *hooks)
 	return bpf_program__fd(hooks->object->progs.stream);
 }
 
-void hooks__for_each_map(const struct hooks *hooks,
-			 void (*each)(const char *name, uint64_t places, uint64_t memory,
-				      void *argument),
-			 void *argument)
+void hooks__for_each_map(const struct hooks *hooks, map_visitor *each, void *argument)
 {
 	struct bpf_map *map;
 

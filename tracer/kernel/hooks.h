@@ -70,11 +70,11 @@ int hooks__pages_moved_fd(const struct hooks *hooks);
 /* The object itself, for the other files of this folder. */
 struct tracer_bpf *hooks__object(const struct hooks *hooks);
 
-/* Calls each for every map but the chunk stores: name, places and kernel memory in bytes. */
-void hooks__for_each_map(const struct hooks *hooks,
-			 void (*each)(const char *name, uint64_t places, uint64_t memory,
-				      void *argument),
-			 void *argument);
+/* memory: of the kernel, in bytes. */
+typedef void map_visitor(const char *name, uint64_t places, uint64_t memory, void *argument);
+
+/* Calls each for every map but the chunk stores. */
+void hooks__for_each_map(const struct hooks *hooks, map_visitor *each, void *argument);
 
 /* The hooks do nothing any more, and are soon gone (detach.h). hooks__free(NULL) is harmless. */
 void hooks__free(struct hooks *hooks);
