@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * See remake.h. The order: the heap shrinks, all that is new goes, the heap grows, what is gone
- * comes back, rights.
+ * See remake.h. The order: the heap shrinks, what is new goes, the heap grows, what is gone or was
+ * replaced comes back, rights.
  */
 #include "attach/remake.h"
 
@@ -41,13 +41,48 @@ static bool is_of_file(const struct mapping *mapping)
 	return mapping->inode != 0;
 }
 
+/* The name of a mapped file is that of its path, but for newlines, which are \\012 there. */
+static void write_name(const struct mapping *mapping, char ret_name[PATH_MAX])
+{
+	static const char newline[] = "\\012";
+	size_t length = 0;
+
+	for (const char *c = mapping->path; *c && length + 1 < PATH_MAX; c++) {
+		const bool is_newline = !strncmp(c, newline, sizeof(newline) - 1);
+
+		ret_name[length++] = *c;
+		if (!is_newline)
+			continue;
+		ret_name[length - 1] = '\n';
+		c += sizeof(newline) - 2;
+	}
+	ret_name[length] = '\0';
+}
+
+static int look_at_file(pid_t pid, const struct mapping *mapping, struct stat *ret_status)
+{
+	char name[PATH_MAX], path[PATH_MAX + 32];
+
+	write_name(mapping, name);
+	(void)snprintf(path, sizeof(path), "/proc/%d/root%s", (int)pid, name);
+	return stat(path, ret_status) ? -errno : 0;
+}
+
+int remake__file_bytes(pid_t pid, const struct mapping *mapping, uint64_t *ret_bytes)
+{
+	struct stat status;
+	int err = look_at_file(pid, mapping, &status);
+
+	if (!err)
+		*ret_bytes = page__round_up((uint64_t)status.st_size);
+	return err;
+}
+
 static bool is_same_file(pid_t pid, const struct mapping *mapping)
 {
-	char path[PATH_MAX + 32];
 	struct stat status;
 
-	(void)snprintf(path, sizeof(path), "/proc/%d/root%s", (int)pid, mapping->path);
-	return !stat(path, &status) && status.st_ino == mapping->inode &&
+	return !look_at_file(pid, mapping, &status) && status.st_ino == mapping->inode &&
 	       major(status.st_dev) == mapping->dev_major &&
 	       minor(status.st_dev) == mapping->dev_minor;
 }
@@ -71,16 +106,18 @@ static int open_file(struct inject *inject, struct memory *memory, const struct 
 		     int64_t *ret_fd)
 {
 	const bool writes = (mapping->flags & MAPPING_SHARED) && (mapping->flags & MAPPING_WRITE);
-	const size_t length = strlen(mapping->path) + 1;
-	const size_t size = page__round_up(length);
+	char name[PATH_MAX];
+	size_t size;
 	int64_t page = 0;
 	int err;
 
+	write_name(mapping, name);
+	size = page__round_up(strlen(name) + 1);
 	err = call(inject, &page, SYS_mmap, 0, size, PROT_READ | PROT_WRITE,
 		   MAP_PRIVATE | MAP_ANONYMOUS, UINT64_MAX);
 	if (err)
 		return err;
-	err = memory__write(memory, (uint64_t)page, mapping->path, length);
+	err = memory__write(memory, (uint64_t)page, name, strlen(name) + 1);
 	if (err)
 		goto out;
 	err = call(inject, ret_fd, SYS_open, (uint64_t)page,
@@ -99,13 +136,22 @@ static uint64_t rights_of(const struct mapping *mapping)
 	       ((mapping->flags & MAPPING_EXEC) ? PROT_EXEC : 0);
 }
 
+/* args: of mmap(2) */
+static int map_at(struct inject *inject, const uint64_t args[6])
+{
+	int64_t value = 0;
+	int err = inject__call(inject, SYS_mmap, args, &value);
+
+	return !err && value < 0 && value >= -4095 ? (int)value : err;
+}
+
 static int map(struct inject *inject, struct memory *memory, const struct layout_part *part)
 {
 	const struct mapping *mapping = part->mapping;
 	uint64_t flags = MAP_FIXED | ((mapping->flags & MAPPING_SHARED) ? MAP_SHARED : MAP_PRIVATE);
 	uint64_t args[6] = {
 		part->start, part->end - part->start, rights_of(mapping), 0, UINT64_MAX, 0};
-	int64_t fd = -1, value = 0;
+	int64_t fd = -1;
 	int err = 0;
 
 	if (is_of_file(mapping)) {
@@ -120,9 +166,11 @@ static int map(struct inject *inject, struct memory *memory, const struct layout
 			flags |= MAP_GROWSDOWN;
 	}
 	args[3] = flags;
-	err = inject__call(inject, SYS_mmap, args, &value);
-	if (!err && value < 0 && value >= -4095)
-		err = (int)value;
+	err = map_at(inject, args);
+	if (err == -ENOMEM) { /* the kernel counts what may be written */
+		args[3] |= MAP_NORESERVE;
+		err = map_at(inject, args);
+	}
 	if (fd >= 0)
 		(void)call(inject, NULL, SYS_close, (uint64_t)fd, 0, 0, 0, 0);
 	return err;
@@ -158,10 +206,105 @@ int remake__check_seals(struct inject *inject, const struct mappings *now,
 	return 0;
 }
 
+/* Elsewhere: a file that can be opened may still not be executed, or written to. */
+static int try_to_map(struct inject *inject, const struct layout_part *part, int64_t fd)
+{
+	const struct mapping *mapping = part->mapping;
+	const uint64_t bytes = part->end - part->start;
+	const uint64_t flags = mapping->flags & MAPPING_SHARED ? MAP_SHARED : MAP_PRIVATE;
+	int64_t place = 0;
+	int err = call(inject, &place, SYS_mmap, 0, bytes, rights_of(mapping),
+		       flags | MAP_NORESERVE, (uint64_t)fd);
+
+	if (!err)
+		(void)call(inject, NULL, SYS_munmap, (uint64_t)place, bytes, 0, 0, 0);
+	return err;
+}
+
+static int try_file(struct inject *inject, struct memory *memory, const struct layout_part *part)
+{
+	int64_t fd = -1;
+	int err = open_file(inject, memory, part->mapping, &fd);
+
+	if (err)
+		return err;
+	err = try_to_map(inject, part, fd);
+	(void)call(inject, NULL, SYS_close, (uint64_t)fd, 0, 0, 0, 0);
+	return err;
+}
+
+int remake__check_access(struct inject *inject, struct memory *memory,
+			 const struct layout_change *change, const struct mapping **ret_refused)
+{
+	const struct mapping *last = NULL;
+	int err = 0;
+
+	for (size_t i = 0; i < change->map.count && !err; i++) {
+		const struct layout_part *part = &change->map.items[i];
+		const struct mapping *mapping = part->mapping;
+
+		if (!is_of_file(mapping) ||
+		    (last && last->inode == mapping->inode && last->flags == mapping->flags &&
+		     !strcmp(last->path, mapping->path)))
+			continue;
+		last = mapping;
+		err = try_file(inject, memory, part);
+		if (err)
+			*ret_refused = mapping;
+	}
+	return err;
+}
+
 /* Moves the end of the heap. If brk(2) refuses, the mappings are made without it. */
 static int move_heap(struct inject *inject, uint64_t end)
 {
 	return call(inject, NULL, SYS_brk, end, 0, 0, 0, 0);
+}
+
+/*
+ * What is mapped again takes the place of what is there, in one step: the kernel writes to the area
+ * of rseq(2) when a thread returns from a call, and ends the process if there is no memory. But
+ * where the heap is to grow, there must be nothing.
+ */
+static int find_unmapped(const struct layout_change *change, struct intervals *ret)
+{
+	struct intervals replaced = {0};
+	int err = 0;
+
+	for (size_t i = 0; i < change->map.count && !err; i++) {
+		const struct layout_part *part = &change->map.items[i];
+
+		if (part->start < change->heap_end_now || part->end > change->heap_end)
+			err = intervals__add(&replaced, part->start, part->end);
+	}
+	if (!err)
+		err = intervals__subtract(&change->unmap, &replaced, ret);
+	intervals__clear(&replaced);
+	return err;
+}
+
+static int unmap(struct inject *inject, const struct layout_change *change)
+{
+	struct intervals ranges = {0};
+	int err = find_unmapped(change, &ranges);
+
+	for (size_t i = 0; i < ranges.count && !err; i++) {
+		const struct interval *range = &ranges.items[i];
+
+		err = call(inject, NULL, SYS_munmap, range->start, range->end - range->start, 0, 0,
+			   0);
+	}
+	intervals__clear(&ranges);
+	return err;
+}
+
+/* The mapping may be there by a descriptor that cannot write. */
+static int protect(struct inject *inject, struct memory *memory, const struct layout_part *part)
+{
+	const int err = call(inject, NULL, SYS_mprotect, part->start, part->end - part->start,
+			     rights_of(part->mapping), 0, 0);
+
+	return err == -EACCES && is_of_file(part->mapping) ? map(inject, memory, part) : err;
 }
 
 int remake__mappings(struct inject *inject, struct memory *memory,
@@ -173,14 +316,9 @@ int remake__mappings(struct inject *inject, struct memory *memory,
 		err = move_heap(inject, change->heap_end);
 	if (err)
 		return err;
-	for (size_t i = 0; i < change->unmap.count; i++) {
-		const struct interval *range = &change->unmap.items[i];
-
-		err = call(inject, NULL, SYS_munmap, range->start, range->end - range->start, 0, 0,
-			   0);
-		if (err)
-			return err;
-	}
+	err = unmap(inject, change);
+	if (err)
+		return err;
 	if (change->heap_end > change->heap_end_now)
 		err = move_heap(inject, change->heap_end);
 	if (err)
@@ -190,12 +328,8 @@ int remake__mappings(struct inject *inject, struct memory *memory,
 		if (err)
 			return err;
 	}
-	for (size_t i = 0; i < change->protect.count && !err; i++) {
-		const struct layout_part *part = &change->protect.items[i];
-
-		err = call(inject, NULL, SYS_mprotect, part->start, part->end - part->start,
-			   rights_of(part->mapping), 0, 0);
-	}
+	for (size_t i = 0; i < change->protect.count && !err; i++)
+		err = protect(inject, memory, &change->protect.items[i]);
 	return err;
 }
 

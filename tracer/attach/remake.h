@@ -15,10 +15,18 @@
 int remake__check_files(pid_t pid, const struct layout_change *change,
 			const struct mapping **ret_gone);
 
+/* The size of the file of a mapping that is to be made again. Returns 0, or -errno. */
+int remake__file_bytes(pid_t pid, const struct mapping *mapping, uint64_t *ret_bytes);
+
 /* May the mappings of now be changed? Not if they are sealed, mseal(2). Returns 0, or
  * -REASON_SEALED with *ret_sealed. */
 int remake__check_seals(struct inject *inject, const struct mappings *now,
 			const struct layout_change *change, const struct mapping **ret_sealed);
+
+/* May the process open the files that are to be mapped again, and map them? Returns 0; -ESRCH; or
+ * -errno with *ret_refused. */
+int remake__check_access(struct inject *inject, struct memory *memory,
+			 const struct layout_change *change, const struct mapping **ret_refused);
 
 /* Unmaps, maps, protects, and moves the end of the heap. Returns 0; -ESRCH; or -errno: some of it
  * is then done. */

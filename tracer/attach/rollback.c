@@ -13,6 +13,7 @@
 #include "attach/attach.h"
 #include "attach/attach_state.h"
 #include "attach/layout.h"
+#include "attach/limits.h"
 #include "attach/remake.h"
 #include "attach/rollback_pages.h"
 #include "base/clock.h"
@@ -38,7 +39,8 @@ struct rollback {
 	struct surplus *surplus;
 	size_t surplus_count;
 	struct inject *inject; /* NULL: no call is needed */
-	bool closes;           /* what was opened since */
+	struct limits limits;
+	bool closes; /* what was opened since */
 	uint32_t mapped, unmapped;
 };
 
@@ -188,19 +190,46 @@ static bool has_advice(const struct rollback_pages *pages)
 	return pages->discard.count || pages->unguard.count || pages->guard.count;
 }
 
-/* It makes calls, after which the thread gets its registers back: nothing has changed yet. */
-static int look_at_seals(struct rollback *r)
+/* May the process do what is needed, as it is now? */
+static int try_calls(struct rollback *r)
 {
-	const struct mapping *sealed = NULL;
-	int err = remake__check_seals(r->inject, r->now, &r->change, &sealed), closing;
+	struct attach *attach = r->attach;
+	const struct mapping *mapping = NULL;
+	int err = remake__check_seals(r->inject, r->now, &r->change, &mapping);
+	char why[128];
 
-	closing = inject__close(r->inject);
-	r->inject = NULL;
-	(void)freeze__kill_on_death(r->attach->freeze, false);
 	if (err) {
-		name_mapping(r->attach, sealed);
+		name_mapping(attach, mapping);
 		return err;
 	}
+	err = remake__check_access(r->inject, attach->memory, &r->change, &mapping);
+	if (!err)
+		return limits__check(attach->pid, r->now, &r->change);
+	if (err == -ESRCH)
+		return err;
+	(void)snprintf(why, sizeof(why), "%s", reason__text(err));
+	(void)snprintf(attach->detail, sizeof(attach->detail), "%lx-%lx %s (%s)",
+		       (unsigned long)mapping->start, (unsigned long)mapping->end, mapping->path,
+		       why);
+	return -REASON_MEMORY_GONE;
+}
+
+/* Tries the calls, after which the thread gets its registers back: nothing has changed yet. */
+static int rehearse(struct rollback *r)
+{
+	const struct freeze *freeze = r->attach->freeze;
+	int err = freeze__kill_on_death(freeze, true), closing;
+
+	if (err)
+		return err;
+	limits__raise(&r->limits, r->attach->pid);
+	err = try_calls(r);
+	limits__put_back(&r->limits);
+	closing = inject__close(r->inject);
+	r->inject = NULL;
+	(void)freeze__kill_on_death(freeze, false);
+	if (err)
+		return err;
 	return closing ? closing
 		       : inject__open_held(r->attach->pid, r->to->threads.items[0].tid, &r->inject);
 }
@@ -222,6 +251,9 @@ static int look(struct rollback *r)
 	err = rollback_pages__find(&r->pages, attach, r->to, &r->change, &r->fresh);
 	if (err)
 		return err;
+	err = rollback_pages__check_files(&r->pages, r->now, &r->fresh);
+	if (err)
+		return err;
 	err = attach->serves_faults ? userfault__check(attach->pid, &r->pages.touched) : 0;
 	if (err)
 		return err;
@@ -229,7 +261,7 @@ static int look(struct rollback *r)
 		err = inject__open_held(attach->pid, r->to->threads.items[0].tid, &r->inject);
 	if (!err)
 		err = fault__pass("rollback", attach->pid);
-	return err || layout__is_same(&r->change) ? err : look_at_seals(r);
+	return err || layout__is_same(&r->change) ? err : rehearse(r);
 }
 
 /*
@@ -325,6 +357,8 @@ static int change(struct rollback *r)
 
 	if (err)
 		goto out;
+	if (!layout__is_same(&r->change))
+		limits__raise(&r->limits, pid);
 	err = end_surplus(r);
 	if (err)
 		goto out;
@@ -348,6 +382,7 @@ static int change(struct rollback *r)
 		goto out;
 	err = fault__pass("registers", pid);
 out:
+	limits__put_back(&r->limits);
 	return err;
 }
 

@@ -6,9 +6,13 @@
 
 #include <errno.h>
 #include <linux/rseq.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 #include "attach/layout.h"
+#include "attach/remake.h"
 #include "base/page.h"
+#include "target/reason.h"
 
 enum { MANY_PAGES = 64 }; /* of zeros: they are discarded, not written */
 
@@ -181,6 +185,59 @@ static int list_pages(struct rollback_pages *p, const struct intervals *fresh)
 	for (size_t i = 0; i < p->clear.count && !err; i++)
 		err = add_cleared(p, &p->clear.items[i]);
 	return err;
+}
+
+/* The last page of [start, end) that is written; 0 if none is. */
+static uint64_t last_touched(const struct rollback_pages *p, uint64_t start, uint64_t end)
+{
+	size_t first = 0, stop = p->touched.count;
+
+	while (first < stop) {
+		const size_t middle = first + (stop - first) / 2;
+
+		if (p->touched.items[middle].start < end)
+			first = middle + 1;
+		else
+			stop = middle;
+	}
+	if (!first || p->touched.items[first - 1].end <= start)
+		return 0;
+	return page__start(
+		(p->touched.items[first - 1].end < end ? p->touched.items[first - 1].end : end) -
+		1);
+}
+
+/* A page of a private mapping goes with the end of its file, though the process has written it. */
+static bool has_place(const struct rollback_pages *p, const struct mapping *mapping,
+		      uint64_t address, bool is_fresh)
+{
+	uint64_t bytes;
+	char byte;
+
+	if (!is_fresh)
+		return pread(p->attach->mem_fd, &byte, 1, (off_t)address) == 1;
+	return remake__file_bytes(p->attach->pid, mapping, &bytes) ||
+	       address - mapping->start + mapping->offset < bytes;
+}
+
+int rollback_pages__check_files(const struct rollback_pages *p, const struct mappings *now,
+				const struct intervals *fresh)
+{
+	const struct mappings *then = &p->to->mappings;
+
+	for (size_t i = 0; i < then->count; i++) {
+		const struct mapping *mapping = &then->items[i];
+		const uint64_t last = layout__kind(mapping) == LAYOUT_FILE
+					      ? last_touched(p, mapping->start, mapping->end)
+					      : 0;
+
+		if (!last || has_place(p, mapping, last,
+				       intervals__find(fresh, last) || !layout__find(now, last)))
+			continue;
+		(void)snprintf(p->attach->detail, sizeof(p->attach->detail), "%s", mapping->path);
+		return -REASON_FILE_CUT;
+	}
+	return 0;
 }
 
 /* The bytes of a thread's area that are the kernel's. 0: it has none. */

@@ -40,6 +40,11 @@ struct rollback_pages { /* zero-initialised: empty */
 int rollback_pages__find(struct rollback_pages *pages, struct attach *attach, struct checkpoint *to,
 			 const struct layout_change *change, const struct intervals *fresh);
 
+/* Is each page that is written to a mapping of a file still within that file? now: the mappings;
+ * fresh: what is mapped again. Returns 0, or -REASON_FILE_CUT with attach->detail. */
+int rollback_pages__check_files(const struct rollback_pages *pages, const struct mappings *now,
+				const struct intervals *fresh);
+
 /* Adds the saved pages and guards of ranges that were mapped again after all. Returns 0 or
  * -ENOMEM. */
 int rollback_pages__add(struct rollback_pages *pages, const struct intervals *ranges);

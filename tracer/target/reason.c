@@ -74,6 +74,10 @@ static const char *const texts[] = {
 		"a thread of the checkpoint has ended, and cannot be made again",
 	TEXT(REASON_MEMORY_GONE) = "a mapping of the checkpoint is gone, and cannot be made again",
 	TEXT(REASON_SEALED) = "a mapping that has changed since the checkpoint is sealed, mseal(2)",
+	TEXT(REASON_LIMITED) = "a limit of the process is too low for the mappings of the "
+			       "checkpoint; raise it with prlimit(1): AS or DATA",
+	TEXT(REASON_FILE_CUT) =
+		"a file has been truncated that is mapped, and has pages of the checkpoint",
 	TEXT(REASON_STATE_NOT_SAVED) = "a thread uses a shadow stack or AMX tiles, which no image "
 				       "holds",
 	TEXT(REASON_MEMORY_SHARED) =

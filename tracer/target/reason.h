@@ -58,6 +58,8 @@ enum reason {
 	REASON_THREAD_ENDED,    /* a thread of the checkpoint */
 	REASON_MEMORY_GONE,     /* a mapping that cannot be made again */
 	REASON_SEALED,          /* a mapping that cannot be changed, mseal(2) */
+	REASON_LIMITED,         /* a limit of setrlimit(2) is too low to map memory again */
+	REASON_FILE_CUT,        /* a mapped file is too short for a page of the checkpoint */
 	REASON_STATE_NOT_SAVED, /* a thread has registers that no image holds */
 	REASON_MEMORY_SHARED,   /* another process has the same memory */
 	REASON_NOT_WRITTEN,     /* an image, into its file */

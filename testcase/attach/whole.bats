@@ -1,0 +1,200 @@
+# SPDX-License-Identifier: BSD-2-Clause
+# Whole or nothing: mappings that are hard to make again, and what is refused before anything has
+# changed.
+
+load common
+
+# The target has a mapping; each line it reads is a change, which it answers with how often it has
+# been asked. "look" is none, and answers with a byte of the mapping.
+compile_target()
+{
+	compile -pthread <<-'C'
+		#define _GNU_SOURCE
+		#include <fcntl.h>
+		#include <stdio.h>
+		#include <stdlib.h>
+		#include <string.h>
+		#include <sys/mman.h>
+		#include <sys/resource.h>
+		#include <unistd.h>
+
+		enum { BYTES = 67 << 12 };
+		#define HUGE (1UL << 40)
+
+		static char *pages, *many;
+		static int fd = -1;
+
+		static void limit(int resource, rlim_t soft)
+		{
+			struct rlimit limit;
+
+			getrlimit(resource, &limit);
+			limit.rlim_cur = soft;
+			setrlimit(resource, &limit);
+		}
+
+		static void change(const char *how)
+		{
+			if (!strcmp(how, "drop")) {
+				munmap(pages, BYTES);
+				if (setresgid(65534, 65534, 65534) || setresuid(65534, 65534, 65534))
+					abort();
+			} else if (!strcmp(how, "descriptors")) {
+				munmap(pages, BYTES);
+				limit(RLIMIT_NOFILE, 3);
+			} else if (!strcmp(how, "addresses")) {
+				munmap(pages, BYTES);
+				limit(RLIMIT_AS, 1 << 20);
+			} else if (!strcmp(how, "cut")) {
+				if (ftruncate(fd, 0))
+					abort();
+			} else if (!strcmp(how, "reserve")) {
+				munmap(many, HUGE);
+			} else if (!strcmp(how, "replace")) {
+				munmap(pages, BYTES);
+				if (mmap(pages, BYTES, PROT_READ | PROT_WRITE,
+					 MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) != pages)
+					abort();
+			} else if (!strcmp(how, "read-only")) {
+				int other = open("/proc/self/fd/3", O_RDONLY);
+
+				if (mmap(pages, BYTES, PROT_READ, MAP_SHARED | MAP_FIXED, other, 0) !=
+				    pages)
+					abort();
+				close(other);
+			}
+		}
+
+		static void *map(const char *file, int flags)
+		{
+			if (!strcmp(file, "-"))
+				return mmap(NULL, BYTES, PROT_READ | PROT_WRITE, flags | MAP_ANONYMOUS,
+					    -1, 0);
+			fd = open(file, O_RDWR | O_CREAT, 0600);
+			if (fd < 0 || ftruncate(fd, BYTES))
+				abort();
+			return mmap(NULL, BYTES, PROT_READ | PROT_WRITE, flags, fd, 0);
+		}
+
+		int main(int argc, char **argv)
+		{
+			static unsigned int count;
+			char line[64];
+
+			/* the kernel places it beside the memory of the C library */
+			pages = map(argv[1], argc > 2 ? MAP_SHARED : MAP_PRIVATE);
+			many = mmap(NULL, HUGE, PROT_READ | PROT_WRITE,
+				    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+			if (pages == MAP_FAILED || many == MAP_FAILED)
+				return 1;
+			many[HUGE / 2] = pages[BYTES / 2] = 'x';
+			while (fgets(line, sizeof(line), stdin)) {
+				line[strcspn(line, "\n")] = '\0';
+				if (!strcmp(line, "look")) {
+					printf("%c%c\n", pages[BYTES / 2], many[HUGE / 2]);
+				} else {
+					change(line);
+					printf("%u\n", ++count);
+				}
+				fflush(stdout);
+			}
+		}
+	C
+}
+
+# refuses CHANGE WORDS ARG...: a target that has made the change goes on as if nothing had been asked
+refuses()
+{
+	start_target "$dir/program" "${@:3}"
+	attach
+	ctl checkpoint
+	expect_answer "$1" 1
+	run_ctl rollback
+	expect_status 1
+	expect_text "$dir/ctl.err" "$2"
+	expect_answer again 2
+	detach_and_check
+	expect_answer again 3
+}
+
+# brings_back CHANGE ARG...
+brings_back()
+{
+	start_target "$dir/program" "${@:2}"
+	expect_answer look xx
+	attach
+	ctl checkpoint
+	for ((round = 0; round < 3; round++)); do
+		expect_answer "$1" 1
+		ctl rollback
+		expect_answer look xx
+	done
+	detach_and_check
+	expect_answer look xx
+}
+
+@test 'a file that the process may not open any more: refused' {
+	compile_target
+	chmod 711 "$dir"
+	refuses drop "cannot be made again: .*$dir/file (Permission denied)" "$dir/file"
+}
+
+@test 'a file that was truncated under written pages: refused' {
+	compile_target
+	refuses cut "truncated .*: $dir/file" "$dir/file"
+}
+
+@test 'a limit that the process has reached is no reason to refuse, if the tracer may exceed it' {
+	compile_target
+	brings_back descriptors "$dir/file"
+	[ "$(awk '/^Max open files/ { print $4 }' "/proc/$target/limits")" = 3 ]
+}
+
+@test 'a limit of addresses' {
+	compile_target
+	brings_back addresses -
+	[ "$(awk '/^Max address space/ { print $4 }' "/proc/$target/limits")" = 1048576 ]
+}
+
+@test 'a hard limit of addresses: refused, or exceeded by a tracer with CAP_SYS_RESOURCE' {
+	compile_target
+	start_target "$dir/program" -
+	attach
+	ctl checkpoint
+	expect_answer addresses 1
+	prlimit --pid "$target" --as=1048576:1048576
+	run_ctl rollback
+	if [ "$status" -ne 0 ]; then
+		expect_text "$dir/ctl.err" 'a limit of the process is too low .*prlimit'
+		expect_answer again 2
+	else
+		expect_answer look xx
+	fi
+	detach_and_check
+}
+
+@test 'a mapping larger than memory, without a reserve' {
+	compile_target
+	brings_back reserve -
+}
+
+@test 'memory beside that of the C library is replaced' {
+	compile_target
+	brings_back replace -
+}
+
+@test 'a shared mapping that was replaced by one that cannot be written' {
+	compile_target
+	brings_back read-only "$dir/file" shared
+}
+
+@test 'a newline in the name of a file' {
+	compile_target
+	start_target "$dir/program" "$dir/two"$'\n'lines
+	attach
+	ctl checkpoint
+	expect_answer descriptors 1
+	ctl rollback
+	expect_answer look xx
+	detach_and_check
+}
