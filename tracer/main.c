@@ -190,7 +190,7 @@ static bool is_over(struct run *run)
 static void serve(struct run *run)
 {
 	struct signalfd_siginfo info;
-	bool busy = false;
+	bool busy = false, has_requests = false;
 
 	while (!is_over(run)) {
 		struct pollfd sources[] = {
@@ -199,7 +199,7 @@ static void serve(struct run *run)
 			{.fd = run->target_fd, .events = POLLIN},
 			{.fd = session__socket_fd(run->session), .events = POLLIN},
 		};
-		int ready = poll(sources, 4, busy ? 0 : TICK_MS);
+		int ready = poll(sources, 4, busy || has_requests ? 0 : TICK_MS);
 
 		if (ready < 0 && errno != EINTR) {
 			log__error("cannot wait for events: %s", strerror(errno));
@@ -209,8 +209,9 @@ static void serve(struct run *run)
 			session__handle(run->session);
 		while (read(run->signal_fd, &info, sizeof(info)) == sizeof(info))
 			on_signal(run, &info);
-		busy = sources[3].revents && session__serve(run->session);
-		busy |= session__tick(run->session);
+		if (sources[3].revents || has_requests)
+			has_requests = session__serve(run->session);
+		busy = session__tick(run->session);
 	}
 	session__end(run->session, run->program ? program__signal(run->program) : 0);
 }

@@ -63,6 +63,18 @@ run_counter()
 	[ ! -e "$dir/$socket" ]
 }
 
+@test 'requests that come at once are all answered while their client stays' {
+	run_counter
+	timeout "$LIMIT_SECONDS" perl -MIO::Socket::UNIX -e '
+		my $tracer = IO::Socket::UNIX->new(Peer => $ARGV[0]) or die;
+		$tracer->syswrite("status\nlist\ncheckpoint\n");
+		print scalar <$tracer> for 1 .. 3;' "$dir/$socket" >"$out"
+	[ "$(sed 's/.*"op":"\([a-z]*\)".*/\1/' "$out" | xargs)" = 'status list checkpoint' ]
+	exec {to_target}>&-
+	finish_tracer
+	expect_status 0
+}
+
 @test 'the default socket is there while the program runs' {
 	run_limited "$TRACER" --control-dir "$control" -o "$csv" \
 		sh -c 'until [ -S "/run/tracer/$$.sock" ]; do sleep 0.05; done
