@@ -308,6 +308,44 @@ static void test_stranger(void)
 	tap__ok(!status && !asked, "another user is refused, even where the file allows it");
 }
 
+/* Connects as another user, and waits for the refusal. */
+static int connect_once(void)
+{
+	struct sockaddr_un address = {.sun_family = AF_UNIX};
+	int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+	char byte;
+
+	(void)snprintf(address.sun_path, sizeof(address.sun_path), "%s", path);
+	if (setuid(65534) || connect(fd, (struct sockaddr *)&address, sizeof(address)))
+		return 1;
+	return recv(fd, &byte, 1, 0) == 1 ? 0 : 2;
+}
+
+static void test_stranger_among_many(void)
+{
+	int fds[SOCKET_CLIENTS], kept = 0, status = 0;
+	pid_t child;
+
+	if (geteuid()) {
+		tap__skip(1, "needs root");
+		return;
+	}
+	for (int i = 0; i < SOCKET_CLIENTS; i++)
+		fds[i] = open_client();
+	serve();
+	child = fork();
+	if (!child)
+		_exit(connect_once());
+	while (!waitpid(child, &status, WNOHANG))
+		serve();
+	for (int i = 0; i < SOCKET_CLIENTS; i++) {
+		kept += hear(fds[i]) != NULL;
+		must(close(fds[i]));
+	}
+	serve();
+	tap__ok(!status && kept == SOCKET_CLIENTS, "another user pushes out nobody who may ask");
+}
+
 /* Connects once more than there are places, as another user. */
 static int connect_often(void)
 {
@@ -413,7 +451,7 @@ int main(void)
 	log__set_name("# socket_test");
 	path = "control.sock";
 	folder__enter("socket_test");
-	tap__plan(46);
+	tap__plan(47);
 	test_file();
 	test_stale();
 	test_sweep();
@@ -424,6 +462,7 @@ int main(void)
 	test_deaf_client();
 	test_many_clients();
 	test_stranger();
+	test_stranger_among_many();
 	test_process_of_another_user();
 	test_default_path();
 	socket__close(server);

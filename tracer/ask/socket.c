@@ -19,6 +19,12 @@
 #include "base/procfs.h"
 #include "target/reason.h"
 
+enum {
+	STRANGER = SOCKET_CLIENTS, /* the place of a client that may not command */
+	PLACES,
+	LISTENER = PLACES, /* to epoll; a client is the index of its place */
+};
+
 struct client {
 	int fd;              /* -1: this place is free */
 	bool has_ended;      /* it sends nothing more, or nothing more is wanted of it */
@@ -43,11 +49,8 @@ struct socket {
 	int listener;
 	int epoll;
 	uint64_t heard; /* counts what was heard, of all clients */
-	struct client clients[SOCKET_CLIENTS];
+	struct client clients[PLACES];
 };
-
-/* What epoll tells about: a client's index, or the listener. */
-enum { LISTENER = SOCKET_CLIENTS };
 
 static int watch(struct socket *s, int operation, int fd, uint32_t events, uint64_t what)
 {
@@ -146,7 +149,7 @@ int socket__open(const char *path, pid_t pid, struct socket **ret_socket)
 		return -ENOMEM;
 	s->address.sun_family = AF_UNIX;
 	s->listener = s->epoll = -1;
-	for (int i = 0; i < SOCKET_CLIENTS; i++)
+	for (int i = 0; i < PLACES; i++)
 		s->clients[i].fd = -1;
 	if (!path)
 		err = socket_file__default_path(pid, s->address.sun_path, size);
@@ -344,24 +347,13 @@ static bool has_line(const struct client *client)
  * that may not command share one place, so they push out nobody who may. */
 static struct client *find_place(struct socket *s, bool may_command)
 {
-	struct client *free_place = NULL, *silent = s->clients;
+	struct client *place = may_command ? s->clients : &s->clients[STRANGER];
 
-	for (int i = 0; i < SOCKET_CLIENTS; i++) {
-		struct client *client = &s->clients[i];
-
-		if (client->fd < 0) {
-			free_place = client;
-		} else if (!may_command && !client->may_command) {
-			drop(client);
-			return client;
-		} else if (client->last_heard < silent->last_heard) {
-			silent = client;
-		}
-	}
-	if (free_place)
-		return free_place;
-	drop(silent);
-	return silent;
+	for (int i = 1; may_command && place->fd >= 0 && i < SOCKET_CLIENTS; i++)
+		if (s->clients[i].fd < 0 || s->clients[i].last_heard < place->last_heard)
+			place = &s->clients[i];
+	drop(place);
+	return place;
 }
 
 static void accept_client(struct socket *s)
@@ -407,13 +399,13 @@ static void handle(struct socket *s, const struct epoll_event *event)
 
 bool socket__serve(struct socket *socket, socket_answer *answer, void *context)
 {
-	struct epoll_event events[SOCKET_CLIENTS + 1];
-	int count = epoll_wait(socket->epoll, events, SOCKET_CLIENTS + 1, 0);
+	struct epoll_event events[PLACES + 1];
+	int count = epoll_wait(socket->epoll, events, PLACES + 1, 0);
 	bool has_more = false;
 
 	for (int i = 0; i < count; i++)
 		handle(socket, &events[i]);
-	for (int i = 0; i < SOCKET_CLIENTS; i++) {
+	for (int i = 0; i < PLACES; i++) {
 		struct client *client = &socket->clients[i];
 
 		if (client->fd >= 0 && !client->out)
@@ -431,7 +423,7 @@ void socket__close(struct socket *socket)
 
 	if (!socket)
 		return;
-	for (int i = 0; i < SOCKET_CLIENTS; i++)
+	for (int i = 0; i < PLACES; i++)
 		drop(&socket->clients[i]);
 	if (socket->inode && !lstat(socket->address.sun_path, &status) &&
 	    status.st_dev == socket->device && status.st_ino == socket->inode)

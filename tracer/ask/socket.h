@@ -16,7 +16,7 @@
 
 enum {
 	SOCKET_LINE_BYTES = 4096, /* of a request, with its newline */
-	SOCKET_CLIENTS = 32,      /* at the same time */
+	SOCKET_CLIENTS = 32,      /* that may command, at the same time */
 };
 
 struct socket;
