@@ -91,7 +91,7 @@ static void put_result(FILE *out, const char *op, const struct attach_result *re
 
 struct items { /* of an array that is being written */
 	FILE *out;
-	size_t count; /* where only the first are written */
+	size_t count; /* so far, of an array that is cut at FILES_MAX */
 	bool has_one;
 };
 
@@ -363,9 +363,9 @@ static void save(struct commands *commands, char *const *words, FILE *out)
 }
 
 static const struct command {
-	const char *name, *words; /* words after it */
-	unsigned int least, most; /* of them */
-	bool attaches;            /* if that is not done yet */
+	const char *name, *words; /* words: those after it, for people */
+	unsigned int least, most; /* how many these may be */
+	bool attaches;            /* it needs an attached process */
 	void (*carry_out)(struct commands *commands, char *const *words, FILE *out);
 } list_of_all[] = {
 	{"checkpoint", " [NAME]", 0, 1, true, checkpoint},
@@ -420,9 +420,9 @@ static int begin_list(struct commands *commands)
 	return err ? err : list_sharing__begin(commands->sharing, commands->pid);
 }
 
-/* May who has connected look at the process as it is now? A child may have the connection, and the
- * process may have executed a program with more rights since. Such a program's files in /proc are
- * root's (proc(5)). */
+/* May the client look at the process as it is now? A child may have inherited the connection, and
+ * the process may have executed a program with more rights since. The files of such a program in
+ * /proc belong to root (proc(5)). */
 static bool may_look(const struct socket_request *request)
 {
 	struct stat status;
@@ -432,8 +432,8 @@ static bool may_look(const struct socket_request *request)
 	return !procfs__stat(request->pid, "status", &status) && status.st_uid == request->uid;
 }
 
-/* As begin_list; but -EPERM if the requester may not have it. What is executed after that question
- * ends the list. */
+/* As begin_list(); -EPERM if the client may not have the list. An exec after may_look() ends the
+ * list. */
 static int begin_own_list(struct commands *commands, const struct socket_request *request)
 {
 	const int fd = begin_list(commands);
@@ -445,8 +445,8 @@ static int begin_own_list(struct commands *commands, const struct socket_request
 	return -EPERM;
 }
 
-/* Carries out the request that only the process itself may make (utils/rollback/listed_pages.h).
- * words: "end", or none. */
+/* Carries out COMMAND_FAULT_LIST, which only the process itself may ask for
+ * (utils/rollback/listed_pages.h). words: "end", or none. */
 static void share_list(struct commands *commands, struct socket_request *request,
 		       char *const *words, FILE *out)
 {

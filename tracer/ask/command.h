@@ -17,7 +17,7 @@
 
 enum { COMMAND_WORDS = 2 }; /* after a command, at most */
 
-/* Who carries them out. */
+/* What they work on. */
 struct commands {
 	struct attach *attach; /* NULL: not attached yet, or not any more */
 	/* Attaches before the first command that needs it. Returns 0, or why not, as
@@ -41,8 +41,8 @@ int command__check(const char *name, unsigned int words);
  * behind the last. */
 const char *command__usage(size_t number, const char **ret_words);
 
-/* Carries out a request, whose line is changed. The answer goes to out. For socket__serve():
- * context is a struct commands. */
+/* Carries out a request, for socket__serve(), and writes the answer to out. context: a struct
+ * commands. The line of the request is changed. */
 void command__answer(void *context, struct socket_request *request, FILE *out);
 
 #endif

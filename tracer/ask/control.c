@@ -18,9 +18,9 @@
 #include "ask/control.h"
 
 #define LOCK_PATH     "/run/tracer.lock"
-#define LOCK_PLACES   ((1ULL << 62) - 1) /* the largest place of a lock */
+#define LOCK_MASK     ((1ULL << 62) - 1) /* of the place of a lock, which must not be negative */
 #define FOLDER_MAX    (PATH_BYTES - 32)  /* leaves room for a slash, the longest name and its NUL */
-#define DEVICE_FACTOR 0x9e3779b97f4a7c15ULL /* spreads devices over them */
+#define DEVICE_FACTOR 0x9e3779b97f4a7c15ULL /* spreads devices over the places */
 
 static const char *const requests[OPERATION_KINDS] = {CHECKPOINT_REQUEST, RESTORE_REQUEST,
 						      ROLLBACK_REQUEST};
@@ -76,7 +76,7 @@ static int lock_folder(struct control *control)
 
 	if (fstat(control->folder_fd, &status))
 		return -errno;
-	lock.l_start = (off_t)((status.st_ino + status.st_dev * DEVICE_FACTOR) & LOCK_PLACES);
+	lock.l_start = (off_t)((status.st_ino + status.st_dev * DEVICE_FACTOR) & LOCK_MASK);
 	control->lock_fd = open(LOCK_PATH, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
 	if (control->lock_fd >= 0 && !fcntl(control->lock_fd, F_OFD_SETLK, &lock))
 		return 0;
@@ -107,7 +107,7 @@ static int set_paths(struct control *control, const char *folder)
 
 	if (!real)
 		return refuse_folder(folder, -errno);
-	/* what the target writes must be what we compare: the name as given, if it is absolute */
+	/* absolute names are kept: the kernel side compares them with what the target passes */
 	if (snprintf(control->folder, PATH_BYTES, "%s", *folder == '/' ? folder : real) >
 	    FOLDER_MAX) {
 		log__error("control folder %s: the name is too long, %d bytes are allowed", folder,
@@ -192,7 +192,7 @@ int control__identity(const struct control *control, uint64_t *ret_inode, uint32
 	if (fstat(control->folder_fd, &status))
 		return -errno;
 	*ret_inode = status.st_ino;
-	*ret_device = major(status.st_dev) << 20 | minor(status.st_dev); /* linux/kdev_t.h */
+	*ret_device = major(status.st_dev) << 20 | minor(status.st_dev);
 	return 0;
 }
 

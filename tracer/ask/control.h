@@ -28,7 +28,7 @@ const char *control__folder(const struct control *control);
 const char *control__request_path(const struct control *control, enum operation_kind kind);
 const char *control__completion_path(const struct control *control, enum operation_kind kind);
 
-/* The folder's numbers, of the device as the kernel has it inside. 0 or -errno. */
+/* The folder's inode, and its device as the kernel keeps it (linux/kdev_t.h). 0 or -errno. */
 int control__identity(const struct control *control, uint64_t *ret_inode, uint32_t *ret_device);
 
 /* Is the request file a plain file of that user? 0; -ENOENT when it is gone already; -EPERM when it
@@ -41,8 +41,8 @@ uint64_t control__unanswered(const struct control *control, enum operation_kind 
 /* Does the path of the control folder lead elsewhere by now, or nowhere? */
 bool control__is_replaced(const struct control *control);
 
-/* Does process pid see a request file of the same name in another folder? So it is if it has
- * another root folder or other mounts. To be asked when there is none in ours. */
+/* Does process pid see a request file at our path, but in another folder? It does if it has another
+ * root folder or other mounts. Ask only if our folder has no request file. */
 bool control__is_elsewhere(const struct control *control, enum operation_kind kind, pid_t pid);
 
 /* Removes the completion file of an earlier request, which the client would take for the answer to

@@ -22,7 +22,7 @@ struct reply { /* all pointers are borrowed */
 	struct state *state;
 	uint64_t last;     /* sequence of the last operation that succeeded */
 	uint64_t restored; /* of the last restore that wrote; 0: none since the last exec */
-	uint64_t gone;     /* chunks that are gone since the checkpoint, as was told */
+	uint64_t gone;     /* chunks that are gone since the checkpoint, as last told */
 	bool has_failed;   /* any operation, wholly or in part */
 };
 
@@ -42,8 +42,9 @@ int reply__check(struct reply *reply, struct operation_row *row);
 void reply__complete(struct reply *reply, struct operation_row *row);
 
 /* The operation has failed, and format tells why. There is no completion file; the request file is
- * removed, so the client knows. A checkpoint leaves no snapshot. row: its counts, with
- * STATUS_FAILED or STATUS_PARTIAL; NULL: no counts, STATUS_FAILED. */
+ * removed, so the client knows. The snapshot before a checkpoint is kept
+ * if it is whole. row: the counts, with STATUS_FAILED or STATUS_PARTIAL; NULL: no counts,
+ * STATUS_FAILED. */
 void __attribute__((format(printf, 3, 4)))
 reply__fail(struct reply *reply, struct operation_row *row, const char *format, ...);
 

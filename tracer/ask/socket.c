@@ -71,7 +71,8 @@ static void let_in(const struct socket *s)
 			   strerror(errno));
 }
 
-/* is_shared: the process itself may ask, too. Whoever sees that somebody listens can rely on it. */
+/* is_shared: the process itself may ask, too. It is let in before listen(2), so once somebody
+ * listens, it can connect. */
 static int start_listening(struct socket *s, bool is_shared)
 {
 	struct stat status;
@@ -109,7 +110,7 @@ static pid_t find_other(const struct sockaddr_un *address)
 	return peer.pid;
 }
 
-/* Says why; what to do about another tracer, too. */
+/* Says why, and what to do if another tracer listens there. */
 static void tell_failure(const struct socket *s, pid_t pid, int err)
 {
 	char who[64] = "another tracer";

@@ -50,8 +50,8 @@ int socket__fd(const struct socket *socket);
 /*
  * Accepts clients and carries out at most one request of each.
  * answer: called for each request; writes one JSON object to out, without a newline.
- * A line that has arrived is carried out even if its client has gone; half a line never is. When a
- * client comes that is one too many, the one that has been silent for longest goes.
+ * A line that has arrived is carried out even if its client has gone; half a line never is. If
+ * there are too many clients, the one that has been silent for longest goes.
  * Returns whether more requests have arrived already.
  */
 bool socket__serve(struct socket *socket, socket_answer *answer, void *context);

@@ -22,8 +22,8 @@
 #define FOLDER     "tracer"
 #define ENDING     ".sock"
 
-/* The lock is held for some microseconds. Outside a folder of default paths, any user may hold it
- * who can read the folder. */
+/* A tracer holds the lock for some microseconds. In another folder than that of the default paths,
+ * any user who can read the folder may hold it. */
 enum { LOCK_TRIES = 250, LOCK_PAUSE_MS = 20 };
 
 int socket_file__default_folder(char *buffer, size_t size)
@@ -71,7 +71,7 @@ int socket_file__make_folder(const char *path)
 		return err;
 	}
 	if (S_ISDIR(status.st_mode) && status.st_uid == geteuid() && !(status.st_mode & 022) &&
-	    !chmod(folder, geteuid() ? 0700 : 0711)) /* older versions made it readable */
+	    !chmod(folder, geteuid() ? 0700 : 0711))
 		return 0;
 	log__error("%s is not a folder that only this user may write to; name another place for "
 		   "the control socket with --control-socket PATH",
