@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * The snapshot as text, one line for each range, chunk and page.
+ * The snapshot as text, one line for each range, chunk and slab.
  */
 #include "report/map_log.h"
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * What the maps hold, as text: --map-log (docs/reports.md).
+ * The snapshot as text: --map-log (docs/reports.md).
  */
 #ifndef TRACER_REPORT_MAP_LOG_H
 #define TRACER_REPORT_MAP_LOG_H
@@ -8,7 +8,7 @@
 #include "engine/snapshot.h"
 
 /*
- * Writes every tracked range and each of its chunks to path: address, state, CRC-32 of the bytes.
+ * Writes every tracked range, chunk and slab to path: address, state, CRC-32 of the bytes.
  * The file is created or replaced. A symbolic link is not followed.
  * Returns 0 or -errno; a file cut short may be left behind on failure.
  */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * The CSV report of a run.
+ * See report.h. The CSV file is written by csv.h; the columns stand here.
  */
 #include <errno.h>
 #include <limits.h>

@@ -284,7 +284,7 @@ static int write_segment(struct making *m, struct image_writer *writer,
 		uint64_t next = page && page->address < segment->end ? page->address : segment->end;
 
 		if (page && page->address < address) {
-			++*at; /* in no mapping of then */
+			++*at; /* in no mapping of the checkpoint */
 		} else if (next > address) {
 			err = image_writer__zeros(writer, next - address);
 			address = next;

@@ -87,7 +87,8 @@ static struct page *find_page(const struct snapshot_pages *pages, uint64_t addre
 	return bsearch(&wanted, pages->items, pages->count, sizeof(wanted), compare_pages);
 }
 
-/* Puts what is before a bss into its page. The page may hold zeros alone, and not be there yet. */
+/* Puts what is before a bss into its page. A page of zeros is not in the list: it
+ * is added behind the others, which alone are in order and searched. */
 static int take_heads(const struct page_head *heads, size_t head_count,
 		      struct snapshot_pages *pages)
 {

@@ -30,7 +30,7 @@ static void read_processors(pid_t tid, uint64_t processors[16])
 		memset(processors, 0, 16 * sizeof(*processors));
 }
 
-/* The kernel has 20 - nice, so that none is negative. */
+/* getpriority(2), as a system call, returns 20 - nice. */
 static void read_scheduling(pid_t tid, struct image_scheduling *s)
 {
 	enum { NICE_ZERO = 20, IO_PRIORITY_OF_PROCESS = 1 };
@@ -53,8 +53,8 @@ static void read_scheduling(pid_t tid, struct image_scheduling *s)
 	s->no_new_privs = (uint32_t)number;
 }
 
-/* A call that was interrupted is made again, or ends with EINTR if the kernel would resume it: as
- * after a rollback (registers.h), but here the frame is nobody's that the kernel knows. */
+/* A call that was interrupted is made again. One that the kernel would resume ends with EINTR, as
+ * after a rollback (registers.h). rt_sigreturn(2) restarts no call, so it is done here. */
 static void end_call(struct user_regs_struct *user)
 {
 	enum {

@@ -29,12 +29,16 @@ struct description { /* zero-initialised: empty; must not be moved once it is fi
 
 /*
  * Fills in the draft: all but mappings, segments and the resume points. The extended state of the
- * registers is borrowed. From its first call until freeze__kill_on_death(false), the death of the
- * caller kills the process.
+ * registers is borrowed. From the first call that the process makes until
+ * freeze__kill_on_death(false), the death of the caller kills the process.
  * Returns 0; -ESRCH; -ENOMEM; -REASON_STATE_NOT_SAVED; -IMAGE_APART; what inject__open_held()
  * returns; or another -errno.
  */
 int describe__process(const struct described *process, struct description *ret);
+
+/* Reads the advice of madvise(2) for the mappings of the draft, which must have them. Returns 0,
+ * -ENOMEM, -ESRCH or another -errno. The process may run. */
+int describe__advice(pid_t pid, struct image_draft *draft);
 
 /* Parts of describe__process(), each in a file of its own. All return 0, -ENOMEM, -ESRCH or another
  * -errno. */
@@ -52,9 +56,6 @@ int describe__ask(const struct described *process, struct description *ret);
 /* Which signals are pending, for the process and for each thread. Also returns -IMAGE_APART if a
  * thread has users of its own. */
 int describe__status(const struct described *process, struct description *ret);
-
-/* Reads what madvise(2) said of the mappings, which are there. 0, -ENOMEM, -ESRCH or -errno. */
-int describe__advice(pid_t pid, struct image_draft *draft);
 
 /* Frees what it holds; harmless on an empty one. */
 void describe__clear(struct description *description);

@@ -34,7 +34,8 @@ static int call(const struct asked *asked, int64_t *ret_value, long nr, uint64_t
 	return inject__call(asked->inject, nr, (const uint64_t[6]){a, b, c, d}, ret_value);
 }
 
-/* Makes a call that writes bytes to its argument number at; zeros if it fails. */
+/* Makes a call that writes size bytes to where its argument number at points, and copies them to
+ * bytes: zeros if the call fails. */
 static int ask(const struct asked *asked, void *bytes, size_t size, long nr, unsigned int at,
 	       uint64_t a, uint64_t b)
 {

@@ -73,7 +73,7 @@ static void read_names(pid_t pid, struct image_draft *draft)
 	}
 }
 
-/* The line of status behind a key; "" if there is none. */
+/* What follows a key in status; "" if there is no such key. */
 static const char *find_line(const char *status, const char *key)
 {
 	const char *at = strstr(status, key);
@@ -116,7 +116,8 @@ static int read_status(pid_t pid, struct image *image)
 
 static int read_limits(pid_t pid, struct image_attributes *attributes)
 {
-	_Static_assert(sizeof(attributes->limits[0]) == sizeof(struct rlimit64), "as it is");
+	_Static_assert(sizeof(attributes->limits[0]) == sizeof(struct rlimit64),
+		       "the kernel writes a limit to each");
 	char text[16];
 
 	for (int i = 0; i < IMAGE_LIMITS; i++) {

@@ -159,7 +159,7 @@ static int put_state(uint8_t *to, const struct image_registers *registers, uint6
 
 enum { ALIGNMENT = 64, EXTENDED = 1, HAS_SS = 2, STRICT_SS = 4 }; /* uc_flags; asm/ucontext.h */
 
-/* A frame begins behind the return address that a handler has found. */
+/* The frame of a signal handler, without the return address before it. */
 struct frame {
 	unsigned long flags;
 	struct ucontext_t *link;
@@ -211,7 +211,7 @@ static void fill_frame(struct frame *frame, const struct user_regs_struct *user,
 	g[REG_CSGSFS] = user->cs | user->ss << 48;
 }
 
-/* What the threads find, and when they begin. */
+/* Sets where a thread goes on, and its registers there. */
 static void set_resume(struct image_thread *thread, const struct image_registers *registers,
 		       uint64_t code, uint64_t meeting, uint64_t frame)
 {

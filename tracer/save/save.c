@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * See save.h. While the process stands still,
- * it is described, and shared memory is copied, which no checkpoint has. The image is written when
- * the process runs on. A page is taken from the first place that has it:
+ * See save.h. While the process stands still, it is described. Memory that neither the checkpoint
+ * nor a file has is copied: shared memory, and mappings whose file cannot be opened. The image is
+ * written while the process runs on. The bytes of a page come from the first of these that has it:
  *
- *	the checkpoint, the copy, the file of the mapping; or else it is zeros.
+ *	the checkpoint, the copy, the file of the mapping
+ *
+ * A page that none of them has is zeros.
  */
 #include "save/save.h"
 
