@@ -50,10 +50,12 @@ static int open_signals(struct run *run)
 	for (size_t i = 0; i < sizeof(watched) / sizeof(*watched); i++)
 		sigaddset(&mask, watched[i]);
 	signal(SIGPIPE, SIG_IGN);
-	if (sigprocmask(SIG_BLOCK, &mask, &run->old_mask))
-		return -errno;
-	run->signal_fd = signalfd(-1, &mask, SFD_CLOEXEC | SFD_NONBLOCK);
-	return run->signal_fd < 0 ? -errno : 0;
+	if (!sigprocmask(SIG_BLOCK, &mask, &run->old_mask))
+		run->signal_fd = signalfd(-1, &mask, SFD_CLOEXEC | SFD_NONBLOCK);
+	if (run->signal_fd >= 0)
+		return 0;
+	log__error("cannot watch for signals: %s", strerror(errno));
+	return -errno;
 }
 
 static int attach_hooks(struct run *run, bool restore_in_bpf)
@@ -123,7 +125,7 @@ static int refuse_program(const char *what, const char *name, int err)
 	return err == -ENOENT || err == -ENOTDIR ? EXIT_NOT_FOUND : EXIT_CANNOT_RUN;
 }
 
-/* A word that is mistyped is told before anything is made for it. Returns 0, or the exit status. */
+/* Refuses a mistyped program before anything is set up for it. Returns 0, or the exit status. */
 static int look_up_program(const struct run *run)
 {
 	const char *name = *run->options.program;
@@ -155,7 +157,7 @@ static int start_program(struct run *run)
 	return refuse_program(what, *options->program, err);
 }
 
-/* Passes a signal on to the program, unless it comes from the terminal: that sends it to both. */
+/* Passes a signal on to the program, unless it comes from the terminal, which sends it to both. */
 static void on_signal(struct run *run, const struct signalfd_siginfo *info)
 {
 	int number = (int)info->ssi_signo;

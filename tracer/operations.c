@@ -229,7 +229,7 @@ static bool hold_after_all(struct operations *operations)
 	return false;
 }
 
-/* Where BPF may not write: would a restore compare so much that the target does not wait? */
+/* Where BPF may not write: has a restore so much to compare that holding the target is faster? */
 static bool is_long(const struct operations *operations, uint32_t pages)
 {
 	return operations->state->operation.kind == OPERATION_RESTORE &&
@@ -250,7 +250,7 @@ static bool compares_first(const struct operations *operations)
 		!is_long(operations, state->slabs) && !snapshot__uses_list(operations->snapshot));
 }
 
-/* Can it be done at all? */
+/* Can the operation be done at all? */
 static int check_operation(const struct operations *operations)
 {
 	const struct state *state = operations->state;

@@ -53,8 +53,7 @@ static const struct argp_option option_list[] = {
 	 "Pages in slabs that a restore writes: diff (default), the changed ones; or all", 1},
 	{"dirty", KEY_DIRTY, "WAY", 0,
 	 "How pages that may have changed are found: faults, scan, soft, compare, or auto "
-	 "(default), the "
-	 "first that works",
+	 "(default), the first that works",
 	 1},
 	{"verify", KEY_VERIFY, NULL, 0,
 	 "Keep a checksum of each slab and page, and restore none that has been damaged", 1},

@@ -11,8 +11,8 @@
 
 enum restore_path { RESTORE_AUTO, RESTORE_BPF, RESTORE_PROCESS_VM };
 
-/* Chooses, and says so once. 0, or -EOPNOTSUPP when the user wants RESTORE_BPF
- * and the kernel forbids it. */
+/* Chooses, and says so once. Returns 0 and *ret_in_bpf, or -EOPNOTSUPP if the user wants
+ * RESTORE_BPF and the kernel forbids it. */
 int restore_path__choose(enum restore_path wanted, const struct kernel_facts *facts,
 			 bool *ret_in_bpf);
 

@@ -19,7 +19,7 @@
 #include "kernel/hooks.h"
 
 struct rollbacks {
-	struct commands commands; /* the first field */
+	struct commands commands; /* first: open_process() finds the rollbacks by it */
 	struct socket *socket;    /* NULL: there is none */
 	struct snapshot *snapshot;
 	struct reply *reply;

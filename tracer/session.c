@@ -312,8 +312,7 @@ static void look_for_astray(struct session *session)
 		   (unsigned long)restore);
 }
 
-/* The kernel resizes and moves no two mappings at once, and keeps a tracked one and a newer one
- * apart. */
+/* mremap(2) takes one mapping, and the kernel does not merge a tracked mapping with a newer one. */
 static void look_for_refused_moves(struct session *session)
 {
 	if (session->moves_told || session->options->dirty_way == DIRTY_COMPARE ||
@@ -376,7 +375,7 @@ static void tell_unasked(struct session *session)
 					: "");
 }
 
-/* A program that crashes after a restore does so because of it, most often. */
+/* Most often, a program that crashes after a restore does so because of it. */
 static void tell_crash(const struct session *session, int signal)
 {
 	static const int crashes[] = {SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGABRT, SIGTRAP};
