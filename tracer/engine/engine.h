@@ -92,8 +92,8 @@ struct engine_ops {
 	 * already. Returns whether there is something that can be restored. */
 	bool (*end)(struct engine *engine, bool good);
 
-	/* Calls each for every chunk or page of the snapshot, in address order. Pages that restores
-	 * have found since come last. */
+	/* Calls each for every chunk or page of the snapshot. Chunks come in address order, pages
+	 * too, but pages that later operations have added may come last. */
 	int (*visit)(struct engine *engine, saved_visitor *each, void *argument);
 
 	void (*account)(const struct engine *engine, account_visitor *each, void *argument);
