@@ -8,9 +8,9 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <unistd.h>
-#include "base/procfs.h"
 #include "base/progress.h"
 #include "engine/extents.h"
+#include "kernel/inner_map.h"
 
 enum { SPARE_EXTENTS = 2, SPARE_SHARE = 32 };
 
@@ -18,9 +18,8 @@ enum { BATCH = 32, PROVIDE_BATCH = 8 }; /* made at a time */
 
 enum { UNASKED_EXTENTS = 4 }; /* so few are made without a look at what memory there is */
 
-#define TABLE_BYTES   (EXTENT_SLABS * sizeof(struct slab))
-#define EXTENT_BYTES  ((uint64_t)EXTENT_SLABS * SLAB_BYTES)
-#define RESERVE_BYTES (256ULL << 20) /* of memory, for all others */
+#define TABLE_BYTES  (EXTENT_SLABS * sizeof(struct slab))
+#define EXTENT_BYTES ((uint64_t)EXTENT_SLABS * SLAB_BYTES)
 
 int extents__open(struct extents *extents, int slots_fd, int tables_fd)
 {
@@ -214,16 +213,14 @@ static uint32_t extents_for(uint64_t values)
 	return count < EXTENTS ? (uint32_t)count : EXTENTS;
 }
 
-/* Has the machine memory for the extents that are missing? The kernel would rather end processes,
- * the target among them, than not give it. */
+/* Has the machine memory for the extents that are missing? */
 static bool has_memory_for(const struct extents *extents, uint32_t count)
 {
 	uint64_t missing = 0;
 
 	for (uint32_t i = 0; i < count; i++)
 		missing += !has_slots(extents, i);
-	return missing < UNASKED_EXTENTS ||
-	       missing * EXTENT_BYTES + RESERVE_BYTES < procfs__available_memory();
+	return missing < UNASKED_EXTENTS || inner_map__has_memory(missing * EXTENT_BYTES);
 }
 
 static void trim(struct extents *extents, enum kind kind, uint64_t values)

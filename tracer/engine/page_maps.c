@@ -24,8 +24,6 @@ enum {
 	WALK_PLACES = 1024, /* in the tables of walks, whose places are small */
 };
 
-#define RESERVE_BYTES (256ULL << 20) /* of memory, for all others */
-
 enum table_name {
 	AREAS,
 	CODES,
@@ -283,12 +281,10 @@ static uint64_t places_for(uint64_t pages)
 	return pages + (pages <= TWICE_PAGES ? pages : pages / 2);
 }
 
-/* Has the machine memory for the data of so many pages? The kernel would rather end processes, the
- * target among them, than not give it. */
+/* Has the machine memory for the data of so many pages? */
 static bool has_memory_for(uint64_t pages)
 {
-	return pages < UNASKED_PLACES ||
-	       places_for(pages) * SLAB_BYTES + RESERVE_BYTES < procfs__available_memory();
+	return pages < UNASKED_PLACES || inner_map__has_memory(places_for(pages) * SLAB_BYTES);
 }
 
 /* Are the places for data too few, or far too many? */

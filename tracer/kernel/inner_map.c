@@ -5,7 +5,10 @@
 #include <bpf/bpf.h>
 #include <errno.h>
 #include <unistd.h>
+#include "base/procfs.h"
 #include "kernel/inner_map.h"
+
+#define RESERVE_BYTES (256ULL << 20) /* of memory, for all others */
 
 /* The new map has the type information of the other one, which 6.1 compares as well. */
 int inner_map__create_like(int fd, uint32_t entries)
@@ -33,4 +36,9 @@ int inner_map__create_like(int fd, uint32_t entries)
 	if (info.btf_id)
 		close((int)options.btf_fd);
 	return made;
+}
+
+bool inner_map__has_memory(uint64_t bytes)
+{
+	return bytes + RESERVE_BYTES < procfs__available_memory();
 }
