@@ -123,6 +123,6 @@ start_and_look()
 	wait_until 'the locks' test -e "$dir/locked"
 	trace -v true
 	expect_status 0
-	expect_text "$err" 'waits until the kernel has taken the hooks away: Connection timed out'
+	expect_text "$err" 'no helper closes the hooks (Connection timed out)'
 	[ "$(state_of "${started[0]}")" = S ]
 }

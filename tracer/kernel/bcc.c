@@ -117,7 +117,7 @@ static int compile(struct bcc *bcc, const char *text, const char *const *flags, 
 		unsetenv(HEADERS);
 	if (bcc->module)
 		return 0;
-	log__error("BCC cannot compile the page engine, with headers in %s; what it says is above",
+	log__error("BCC cannot compile the page engine with headers in %s; its messages are above",
 		   headers);
 	return -EINVAL;
 }
@@ -156,7 +156,7 @@ int bcc__load(const struct bcc *bcc, const char *function)
 		       0, 0);
 	if (fd >= 0)
 		return fd;
-	log__error("the kernel does not take BCC's program %s; what it says is above", function);
+	log__error("the kernel refuses BCC's program %s; its messages are above", function);
 	return -EINVAL;
 }
 
@@ -168,7 +168,7 @@ int bcc__map(const struct bcc *bcc, const char *name)
 	if (copy >= 0)
 		return copy;
 	copy = fd < 0 ? -ENOENT : -errno;
-	log__error("cannot have BCC's map %s: %s", name, strerror(-copy));
+	log__error("cannot get BCC's map %s: %s", name, strerror(-copy));
 	return copy;
 }
 

@@ -114,7 +114,7 @@ bool detach__begin(struct detach *ret_detach)
 	detach.parent_fd = ends[1];
 out:
 	if (err)
-		log__debug("the tracer waits until the kernel has taken the hooks away: %s",
+		log__debug("no helper closes the hooks (%s), so the tracer waits for the kernel",
 			   strerror(-err));
 	*ret_detach = detach;
 	return false;

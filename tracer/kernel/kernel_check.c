@@ -195,7 +195,7 @@ int kernel_check__run(struct kernel_facts *ret_facts)
 		return err;
 	if (uname(&name) || stat("/proc/self/ns/pid", &status)) {
 		err = -errno;
-		log__error("cannot tell the PID namespace: %s", strerror(-err));
+		log__error("cannot find the PID namespace: %s", strerror(-err));
 		return err;
 	}
 	snprintf(facts.release, sizeof(facts.release), "%s", name.release);
