@@ -78,27 +78,36 @@ static bool is_in_folder(__u32 number)
 	       BPF_CORE_READ(folder, i_sb, s_dev) == folder_device;
 }
 
+/* Where the name begins in a path that ends with it, plus 1; 0: the path has another name at its
+ * end. path_bytes, name_bytes: lengths, with the NUL. */
+static __u32 find_name(__u64 user_path, __u32 path_bytes, const char *name, __u32 name_bytes)
+{
+	char before = '/';
+	__u32 at;
+
+	if (path_bytes < name_bytes)
+		return 0;
+	at = path_bytes - name_bytes;
+	if (at && bpf_probe_read_user(&before, 1, (void *)(user_path + at - 1)))
+		return 0;
+	return before == '/' && is_name(user_path + at, name) ? at + 1 : 0;
+}
+
 /* A target in a chroot, or with a relative path, calls the control folder by another name. Then the
  * end of its path and the folder of the file decide. bytes: length of the path, with its NUL. */
 static void on_other_name(__u64 user_path, __u32 bytes, __u32 file)
 {
 	__u32 at;
 
-	if (bytes >= sizeof(CHECKPOINT_REQUEST)) {
-		at = bytes - sizeof(CHECKPOINT_REQUEST);
-		if (is_name(user_path + at, checkpoint_request_name) && is_in_folder(file))
-			(void)start_operation(OPERATION_CHECKPOINT, at + 1);
-	}
-	if (bytes >= sizeof(RESTORE_REQUEST)) {
-		at = bytes - sizeof(RESTORE_REQUEST);
-		if (is_name(user_path + at, restore_request_name) && is_in_folder(file))
-			(void)start_operation(OPERATION_RESTORE, at + 1);
-	}
-	if (bytes >= sizeof(ROLLBACK_REQUEST)) {
-		at = bytes - sizeof(ROLLBACK_REQUEST);
-		if (is_name(user_path + at, rollback_request_name) && is_in_folder(file))
-			(void)start_operation(OPERATION_ROLLBACK, at + 1);
-	}
+	at = find_name(user_path, bytes, checkpoint_request_name, sizeof(CHECKPOINT_REQUEST));
+	if (at && is_in_folder(file))
+		(void)start_operation(OPERATION_CHECKPOINT, at);
+	at = find_name(user_path, bytes, restore_request_name, sizeof(RESTORE_REQUEST));
+	if (at && is_in_folder(file))
+		(void)start_operation(OPERATION_RESTORE, at);
+	at = find_name(user_path, bytes, rollback_request_name, sizeof(ROLLBACK_REQUEST));
+	if (at && is_in_folder(file))
+		(void)start_operation(OPERATION_ROLLBACK, at);
 }
 
 /* The path is read when the call returns: the kernel has just read it, so its page is there. */

@@ -209,6 +209,18 @@ has_two_children()
 	expect_no_control_files
 }
 
+@test 'a file whose name only ends like that of a request is none' {
+	for name in ready_to_checkpoint ready_to_restore ready_to_rollback; do
+		for path in "$control/my_$name" "control/my_$name"; do
+			trace touch "$path"
+			expect_status 0
+			expect_text "$err" 'no request came'
+			rm "$control/my_$name"
+		done
+	done
+	expect_no_control_files
+}
+
 @test 'a target that has a control folder of its own by its mounts is told so' {
 	# shellcheck disable=SC2016 # for that shell
 	trace -q unshare --mount sh -c 'mount -t tmpfs none "$TRACER_CONTROL_DIR" && exec "$@"' sh \
