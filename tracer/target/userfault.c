@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * Looks for memory that is registered with userfaultfd. First for an open userfaultfd, which is
- * cheap and mostly finds none; only then in /proc/PID/smaps.
+ * See userfault.h. /proc/PID/smaps is slow, so it is read only if a userfaultfd is open.
  */
 #include <dirent.h>
 #include <errno.h>
@@ -49,6 +48,16 @@ static bool is_registered(const char *line)
 	       (strstr(line, " um") || strstr(line, " uw") || strstr(line, " ui"));
 }
 
+/* Reads the first line of a mapping, that of /proc/PID/maps. Other lines change nothing, although
+ * "Anonymous:" begins with a hexadecimal digit. */
+static void read_range(const char *line, struct interval *mapping)
+{
+	struct interval range;
+
+	if (sscanf(line, "%" SCNx64 "-%" SCNx64 " ", &range.start, &range.end) == 2)
+		*mapping = range;
+}
+
 static bool overlaps(const struct intervals *ranges, const struct interval *mapping)
 {
 	for (size_t i = 0; i < ranges->count; i++)
@@ -77,8 +86,7 @@ int userfault__check(pid_t pid, const struct intervals *ranges)
 	}
 	found = 0;
 	while (!found && getline(&line, &room, file) > 0) {
-		/* only the first line of a mapping matches; it is that of /proc/PID/maps */
-		(void)sscanf(line, "%" SCNx64 "-%" SCNx64 " ", &mapping.start, &mapping.end);
+		read_range(line, &mapping);
 		found = is_registered(line) && overlaps(ranges, &mapping);
 	}
 	free(line);
