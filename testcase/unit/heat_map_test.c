@@ -4,6 +4,7 @@
  */
 #include "ctl/heat_map.h"
 
+#include <stdbool.h>
 #include <stdlib.h>
 
 #include "tap.h"

@@ -14,7 +14,6 @@
 #include "attach/attach_state.h"
 #include "attach/layout.h"
 #include "attach/may_attach.h"
-#include "base/clock.h"
 #include "base/page.h"
 #include "base/procfs.h"
 #include "target/reason.h"

@@ -5,7 +5,6 @@
  */
 #include "attach/copy.h"
 
-#include <errno.h>
 #include <stdbool.h>
 #include <string.h>
 #include "base/page.h"

@@ -5,7 +5,6 @@
 #include "attach/page_store.h"
 
 #include <errno.h>
-#include <limits.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 #include "base/page.h"

@@ -11,7 +11,6 @@
 #ifndef TRACER_CTL_HEAT_MAP_H
 #define TRACER_CTL_HEAT_MAP_H
 
-#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>

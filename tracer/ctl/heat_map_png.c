@@ -6,7 +6,6 @@
  */
 #include <errno.h>
 #include <png.h>
-#include <stdlib.h>
 #include <string.h>
 #include "ctl/heat_map.h"
 

@@ -3,7 +3,6 @@
  * The texts of reasons. A text says what the user can do, if there is something.
  */
 #include <errno.h>
-#include <string.h>
 #include "image/image_reason.h"
 #include "target/reason.h"
 

@@ -9,7 +9,6 @@
 #include <stdbool.h>
 #include <sys/wait.h>
 #include <time.h>
-#include <unistd.h>
 #include "base/clock.h"
 #include "base/procfs.h"
 #include "target/reason.h"
