@@ -218,9 +218,9 @@ static const uint8_t *read_page(struct comparing *c, const struct checkpoint *of
 
 static void add_range(struct diff *diff, uint64_t start)
 {
-	struct diff_range *last = &diff->ranges[diff->range_count - 1];
+	struct diff_range *last = diff->range_count ? &diff->ranges[diff->range_count - 1] : NULL;
 
-	if (diff->range_count && last->end == start && !diff->ranges_left_out) {
+	if (last && last->end == start && !diff->ranges_left_out) {
 		last->end += DIFF_CHUNK_BYTES;
 		return;
 	}
