@@ -81,7 +81,7 @@ int main(void)
 {
 	struct heat_map map = {0};
 
-	tap__plan(15);
+	tap__plan(18);
 	tap__equal(heat_map__read(answer, &map), 0, "an answer is read");
 	test_blocks(&map);
 	test_pictures(&map);
@@ -89,6 +89,10 @@ int main(void)
 	heat_map__clear(&map);
 	must(heat_map__read("no answer", &map));
 	tap__ok(!map.count, "what is no answer is an empty map");
+	heat_map__clear(&map);
+	must(heat_map__read("{\"from\":\"\\u00e4\",\"to\":\"b\\n\"}", &map));
+	tap__equal_string(map.title, "from ?? to b?: 0 B in 0 pages", "a title is printable ASCII");
+	tap__ok(!memcmp(write_map(&map, heat_map__write_png), "\x89PNG", 4), "the font has all of it");
 	heat_map__clear(&map);
 	free(text);
 	return tap__done();

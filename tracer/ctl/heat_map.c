@@ -116,6 +116,7 @@ int heat_map__read(const char *answer, struct heat_map *ret)
 		       json_object__text(answer, "to", to, sizeof(to)) ? to : "now",
 		       text__size(json_object__number_or_0(answer, "bytes"), size),
 		       json_object__number_or_0(answer, "pages"));
+	make_printable(map.title);
 	(void)snprintf(map.legend, sizeof(map.legend),
 		       "one cell: %s; colour: how much of it has changed",
 		       text__size(json_object__number_or_0(answer, "cell_bytes"), size));

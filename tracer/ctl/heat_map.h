@@ -30,7 +30,7 @@ struct heat_block {
 struct heat_map {
 	struct heat_block *blocks;
 	size_t count;
-	char title[HEAT_MAP_LABEL], legend[HEAT_MAP_LABEL];
+	char title[HEAT_MAP_LABEL], legend[HEAT_MAP_LABEL]; /* printable ASCII */
 };
 
 /* Reads an answer. 0 and *ret (heat_map__clear), or -ENOMEM. */
