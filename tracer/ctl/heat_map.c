@@ -40,7 +40,7 @@ static int read_block(const char *item, struct heat_block *block)
 	const uint64_t start = json_object__number_or_0(item, "start"),
 		       bytes = json_object__number_or_0(item, "end") - start;
 	const size_t room = strlen(item) + 1;
-	char *cells = malloc(room);
+	char *cells = malloc(room), *smaller;
 
 	if (!cells)
 		return -ENOMEM;
@@ -48,6 +48,9 @@ static int read_block(const char *item, struct heat_block *block)
 	(void)json_object__text(item, "state", state, sizeof(state));
 	(void)json_object__text(item, "cells", cells, room);
 	block->count = strlen(cells);
+	smaller = realloc(cells, block->count + 1); /* item goes on to the end of the answer */
+	if (smaller)
+		cells = smaller;
 	for (size_t i = 0; i < block->count; i++)
 		cells[i] = (char)level_of(cells[i]);
 	block->cells = (uint8_t *)cells;
