@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * See file_sources.h.
+ * See file_sources.h. /proc/PID/map_files is for root alone, proc(5). The device of a file is not
+ * compared: on overlayfs and btrfs, stat(2) tells another one than /proc/PID/maps.
  */
 #include "attach/file_sources.h"
 
@@ -13,7 +14,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* Opens path if it is the plain file of the mapping. Only such a file: to open others may wait. */
+/* Opens path if it is a plain file with the inode of the mapping. To open another kind of file may
+ * wait. */
 static int open_path(const char *path, const struct mapping *mapping, struct stat *ret_status)
 {
 	int fd;
@@ -39,11 +41,11 @@ int file_sources__open(struct file_sources *sources, pid_t pid, const struct map
 
 	if (file_sources__find(sources, mapping->dev_major, mapping->dev_minor, mapping->inode))
 		return 0;
-	(void)snprintf(path, sizeof(path), "/proc/%d/root%s", (int)pid, mapping->path);
+	(void)snprintf(path, sizeof(path), "/proc/%d/%s", (int)pid,
+		       procfs__map_file(mapping, name));
 	fd = open_path(path, mapping, &status);
 	if (fd < 0) {
-		(void)snprintf(path, sizeof(path), "/proc/%d/%s", (int)pid,
-			       procfs__map_file(mapping, name));
+		(void)snprintf(path, sizeof(path), "/proc/%d/root%s", (int)pid, mapping->path);
 		fd = open_path(path, mapping, &status);
 	}
 	if (fd < 0)

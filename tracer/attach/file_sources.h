@@ -23,9 +23,9 @@ struct file_sources { /* zero-initialised: empty */
 };
 
 /*
- * Opens the file of a mapping of process pid, unless it is open. It uses the name, if that is still
- * the same file, or else the mapping, if that is still there. Returns 0; -ESTALE if neither is;
- * -ENOMEM; or another -errno.
+ * Opens the file of a mapping of process pid, unless it is open. The mapping leads to it, if it is
+ * still there and the caller is root; or else the name, if a file with that inode has it. Returns
+ * 0; -ESTALE if neither does; -ENOMEM; or another -errno.
  */
 int file_sources__open(struct file_sources *sources, pid_t pid, const struct mapping *mapping);
 
