@@ -19,8 +19,8 @@ struct freeze;
 int freeze__create(pid_t pid, bool child, struct freeze **ret_freeze);
 
 /* Sets how long the caller waits awake for each stop before it sleeps. The default is 0, for the
- * thread may need the caller's processor to stop. If the target has a processor of its own, to wait
- * awake pays: to sleep and wake up takes longer still. */
+ * thread may need the caller's processor to stop. If the target has a processor of its own, its
+ * stop takes less time than to sleep and wake up. */
 void freeze__stay_awake(struct freeze *freeze, uint64_t awake_ns);
 
 /*
@@ -53,11 +53,10 @@ void freeze__repeat_poll(const struct freeze *freeze, pid_t tid);
  */
 int freeze__deliver(struct freeze *freeze, bool drop_faults);
 
-/* Does not know thread tid any more, which has ended. */
+/* Forgets thread tid, which has ended. */
 void freeze__forget(struct freeze *freeze, pid_t tid);
 
-/* Does the death of the caller kill the process as long as it stands still? At each stop it does
- * not at first.
+/* Sets whether the death of the caller kills the process. The default is no, anew at each stop.
  * Returns 0 or -errno. */
 int freeze__kill_on_death(const struct freeze *freeze, bool kill);
 

@@ -9,8 +9,7 @@
 /*
  * Calls work in a process of its own, which shares memory and descriptors with the caller. The
  * caller is suspended until it has ended, as in vfork(2). If the caller is killed, the helper goes
- * on, and what it has left is gone with it. No signal of the caller's group reaches it. What it
- * traces with ptrace(2) it traces for itself.
+ * on. It blocks all signals. With ptrace(2), it is a tracer of its own.
  * Returns what work has returned; -ENOMEM or another -errno if there is no helper.
  */
 int helper__run(int (*work)(void *argument), void *argument);

@@ -61,7 +61,7 @@ struct inject {
 
 /* Lets the thread run by that request until it stops at a system call, or by PTRACE_INTERRUPT if
  * event; it gets the signals that come first. Returns 0; -ESRCH; -REASON_NOT_STOPPED; -EFAULT if it
- * cannot execute what it is to; or another -errno. */
+ * cannot execute the instruction; or another -errno. */
 static int run(pid_t tid, int request, bool event)
 {
 	const uint64_t deadline_ns = clock__now_ns() + DEADLINE_SECONDS * 1000000000ULL;

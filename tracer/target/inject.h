@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
  * System calls that a process makes for us. All its threads are stopped with ptrace(2). The first
- * one makes the calls, with all signals blocked. It runs the instruction in the vdso, or wherever
- * there is one. Afterwards its registers and its signal mask are as before. A call of its own that
+ * one makes the calls, with all signals blocked, by an instruction that its memory has already.
+ * Afterwards its registers and its signal mask are as before. A call of its own that
  * was interrupted goes on or ends, as after SIGSTOP and SIGCONT. Nothing is written to its memory.
  *
  * If the caller dies between inject__open and inject__close, the thread goes on with registers that

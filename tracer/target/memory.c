@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * The target's memory from user space: process_vm_readv(2), process_vm_writev(2),
- * /proc/PID/pagemap, and /proc/PID/mem, which ignores the protection of private mappings, for pages
- * that the first two refuse.
+ * See memory.h. process_vm_readv(2) and process_vm_writev(2) copy. What they refuse goes through
+ * /proc/PID/mem, which ignores the protection of private mappings, or through the file of shared
+ * anonymous memory.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -19,7 +19,7 @@
 struct memory {
 	struct mappings mappings;
 	const struct mapping *known; /* the mapping whose pages are known */
-	bool *populated;             /* does pagemap know data of it? a window of its pages */
+	bool *populated;             /* each page of the window: does pagemap know data of it? */
 	uint64_t window_start, window_end;
 	pid_t pid;
 	struct pagemap pagemap;

@@ -72,9 +72,9 @@ int memory__write(struct memory *memory, uint64_t address, const void *bytes, si
 int memory__read_each(struct memory *memory, struct iovec *local, const struct iovec *remote,
 		      size_t count);
 
-/* Reads whole pages: the bytes of all remote pieces, one after the other, into all local pieces,
- * few and long ones in few system calls. At most IOV_MAX of each. Returns 0, -ESRCH or another
- * -errno; on failure an unknown part was copied. */
+/* Reads whole pages: the bytes of all remote pieces, one after the other, into all local pieces, by
+ * one system call if the kernel can read all of them. At most IOV_MAX of each. Returns 0, -ESRCH or
+ * another -errno; on failure an unknown part was copied. */
 int memory__read_pieces(struct memory *memory, const struct iovec *local, size_t locals,
 			const struct iovec *remote, size_t remotes);
 

@@ -2,8 +2,8 @@
  *
  * Finds the addresses of a process that belong to the regions the user asked for, from
  * /proc/PID/maps and the ELF headers of mapped files. The hooks of the kernel side see most
- * mappings when they are made. They are compared with this module, which is also the only source
- * for heap and bss.
+ * mappings when they are made. The tracer compares what they saw with what is found here. Heap and
+ * bss are found only here.
  */
 #ifndef TRACER_TARGET_REGIONS_H
 #define TRACER_TARGET_REGIONS_H

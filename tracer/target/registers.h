@@ -50,10 +50,9 @@ void registers__restart_call(struct user_regs_struct *general);
 void registers__restart(pid_t tid);
 
 /*
- * A thread that is preempted inside of a restartable sequence (rseq(2)) goes on at its abort
- * handler. The kernel does that when it returns to the program, unless it finds the thread
- * elsewhere. So this does it, for registers that are put back later. memory: /proc/PID/mem, open
- * for reading.
+ * Sets general to the abort handler if thread tid is inside a restartable sequence (rseq(2)). The
+ * kernel does so when the thread returns to the program, but not for registers that are put back
+ * later. memory: /proc/PID/mem, open for reading.
  */
 void registers__leave_sequence(pid_t tid, int memory, struct user_regs_struct *general);
 

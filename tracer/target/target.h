@@ -91,9 +91,9 @@ int target__stop_in_poll(struct target *target);
 int target__finish_poll(struct target *target);
 
 /* Stops a target that waits for its answer in the poll that has copied. It is then held at the end
- * of that poll, and has executed nothing since the copy. If it no longer waits there, it stands
- * still somewhere else, and is not held. 0; -REASON_EXECED if an exec has ended
- * the operation; or as above. */
+ * of that poll, and has executed nothing since the copy. If it does not wait there any more, it
+ * stands still somewhere else, and is not held. 0; -REASON_EXECED if an exec has ended the
+ * operation; or as above. */
 int target__hold_in_poll(struct target *target);
 
 /* Lets the thread that asked, which stands still, run to the end of its next poll: the target is

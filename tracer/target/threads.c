@@ -10,8 +10,13 @@
 #include <string.h>
 #include "base/procfs.h"
 
-/* Flags of a thread, from include/linux/sched.h. */
-enum { ENDING = 0x4, IO_WORKER = 0x10, USER_WORKER = 0x4000, NAMED = 4 };
+enum {
+	NAMED = 4, /* threads in a message */
+	/* PF_EXITING, PF_IO_WORKER and PF_USER_WORKER of include/linux/sched.h */
+	ENDING = 0x4,
+	IO_WORKER = 0x10,
+	USER_WORKER = 0x4000,
+};
 
 int threads__alone(pid_t pid, struct threads *ret_threads)
 {

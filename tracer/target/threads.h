@@ -31,7 +31,7 @@ int threads__alone(pid_t pid, struct threads *ret_threads);
  * (untouched). threads__clear() frees it. */
 int threads__read(pid_t pid, struct threads *ret_threads);
 
-/* Reads one thread. *ret_counts: it is none that is left out. 0, -ESRCH or another -errno (both are
+/* Reads one thread. *ret_counts: it runs code of the program. 0, -ESRCH or another -errno (both are
  * untouched). */
 int threads__read_one(pid_t pid, pid_t tid, struct thread *ret_thread, bool *ret_counts);
 

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * Pieces to write, see write_batch.h. Room is kept from one write to the next,
- * for they come in thousands.
+ * See write_batch.h. Room is kept from one write to the next, for pieces come in thousands.
  */
 #include <errno.h>
 #include <stdlib.h>
