@@ -225,7 +225,7 @@ static int read_file_extents(struct memory *memory, const struct mapping *mappin
 		if (data < 0)
 			break; /* no data from here on */
 		hole = lseek(fd, data, SEEK_HOLE);
-		start = hole < 0 ? end : (uint64_t)(hole - base);
+		start = hole > data ? (uint64_t)(hole - base) : end; /* or the file system lies */
 		if ((uint64_t)(data - base) < end)
 			err = intervals__add(pages, page__start((uint64_t)(data - base)),
 					     start < end ? page__round_up(start) : end);
