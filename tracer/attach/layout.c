@@ -301,8 +301,8 @@ bool layout__is_same(const struct layout_change *change)
 	return !change->unmap.count && !change->map.count && !change->protect.count;
 }
 
-int layout__split(const struct mappings *before, const struct mappings *now,
-		  struct layout_change *ret)
+int layout__find_split(const struct mappings *before, const struct mappings *now,
+		       struct layout_change *ret)
 {
 	size_t next = 0;
 	int err = 0;

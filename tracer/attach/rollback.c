@@ -146,7 +146,7 @@ out:
 
 /* ---- files ---- */
 
-/* If they are only told, just before the process stops: that takes as long as all else. */
+/* It takes as long as all else. So if files are only named, the process still runs. */
 static int look_at_files(struct rollback *r)
 {
 	struct attach *attach = r->attach;
@@ -265,9 +265,9 @@ static int look(struct rollback *r)
 }
 
 /*
- * Makes one of mappings that were one. The kernel merges what was mapped anew with what is beside
- * it, if both are armed and one of them has not been written, and if both have the same flags,
- * which nobody knows.
+ * Joins mappings that were one at the checkpoint. The kernel has merged what was mapped anew with
+ * what is beside it if both are armed, one of them has not been written, and both have the same
+ * flags. Not all flags can be read.
  */
 static int make_one(struct rollback *r, struct layout_change *again)
 {
@@ -276,7 +276,7 @@ static int make_one(struct rollback *r, struct layout_change *again)
 
 	if (err)
 		goto out;
-	err = layout__split(&r->to->mappings, &now, again);
+	err = layout__find_split(&r->to->mappings, &now, again);
 	if (err)
 		goto out;
 	err = remake__mappings(r->inject, r->attach->memory, again);
