@@ -97,7 +97,7 @@ int attach_state__cause(const struct attach *attach, int err)
 
 /* ---- to attach and to detach ---- */
 
-/* The end of a child is told to its parent by waitid(2), which only the parent may call then. */
+/* The end of the caller's own child is for its parent to wait for, not for freeze.c. */
 static bool is_child(pid_t pid)
 {
 	uint64_t parent;

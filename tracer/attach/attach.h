@@ -14,7 +14,7 @@
  * changes the process, the process is killed too: it never runs half restored. If the caller is
  * killed at any other instant, the process goes on as if it had never been attached.
  *
- * All functions are to be called by one thread, for ptrace(2) belongs to threads.
+ * One thread is to call all functions: for ptrace(2), a single thread is the tracer.
  */
 #ifndef TRACER_ATTACH_ATTACH_H
 #define TRACER_ATTACH_ATTACH_H
@@ -40,8 +40,8 @@ struct hooks;
 int attach__open(pid_t pid, enum write_tracking_way best, const struct hooks *hooks,
 		 struct attach **ret_attach);
 
-/* To be told when the caller has written to the process by other means, or is about to: the list of
- * faults does not have that. The next operation scans. */
+/* To be called when the caller has written to the process by other means, or is about to: the list
+ * of faults does not have those pages. The next operation scans. */
 void attach__distrust_list(struct attach *attach);
 
 /*
@@ -63,12 +63,12 @@ int attach__checkpoint(struct attach *attach, const char *name, struct attach_re
  */
 int attach__rollback(struct attach *attach, const char *name, struct attach_result *ret_result);
 
-/* call: for each rollback from now on that succeeds; NULL: none any more. */
-void attach__on_return(struct attach *attach, attach_return *call, void *argument);
-
 /* The same, and closes descriptors that were opened since the checkpoint. */
 int attach__rollback_and_close(struct attach *attach, const char *name,
 			       struct attach_result *ret_result);
+
+/* Sets what is called at each rollback that succeeds; NULL: nothing. */
+void attach__on_return(struct attach *attach, attach_return *call, void *argument);
 
 /* A descriptor that was not the same at the checkpoint and at the last rollback. */
 struct attach_file {

@@ -100,7 +100,7 @@ void attach_state__drop_unlisted(struct attach *attach, struct checkpoint *check
 /* Takes a checkpoint out of the list. If it is base, it lives until another one is base. */
 void attach_state__retire(struct attach *attach, struct checkpoint *checkpoint);
 
-/* Nobody knows what the pages of the process are. */
+/* Forgets base: every page may be another one. */
 void attach_state__lose_base(struct attach *attach);
 
 /* Arms the pages of ranges that lie in mappings, the present ones. Memory that was just mapped must

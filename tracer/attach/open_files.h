@@ -23,8 +23,8 @@ struct open_files {              /* zero-initialised: empty */
  * *ret is untouched. */
 int open_files__read(int folder, struct open_files *ret);
 
-/* Makes *ret a list of those of a that are not in b: opened since b, or closed since. *ret: its old
- * content is dropped. 0 or -ENOMEM (empty). */
+/* Lists the files of a that b does not have. *ret: its old content is dropped. 0 or -ENOMEM
+ * (empty). */
 int open_files__subtract(const struct open_files *a, const struct open_files *b,
 			 struct open_files *ret);
 

@@ -4,8 +4,8 @@
  *
  *	block 0: |page 1|page 2|  free |...      block 1: |  free |page 514|...
  *
- * Number 0 is no page. A block without pages takes no memory, but for one that is reserved. A
- * page takes 4,101 bytes. Dropped pages take memory until their block is empty.
+ * Number 0 is no page. A block without pages takes no memory unless it is reserved. A page
+ * takes 4,101 bytes. Dropped pages take memory until their block is empty.
  */
 #ifndef TRACER_ATTACH_PAGE_STORE_H
 #define TRACER_ATTACH_PAGE_STORE_H
@@ -22,8 +22,8 @@ struct page_store { /* zero-initialised: empty */
 	uint64_t pages;    /* in use */
 };
 
-/* Gets memory for so many pages, as far as there is some, so that to take and to write them costs
- * no page fault. page_store__trim() gives back what was not taken. */
+/* Gets memory for that many pages, or for fewer if there is not enough. To take and to write them
+ * then costs no page fault. page_store__trim() gives back what was not taken. */
 void page_store__reserve(struct page_store *store, uint64_t pages);
 void page_store__trim(struct page_store *store);
 

@@ -21,7 +21,7 @@ static int add_page(uint64_t address, void *argument)
 	return intervals__add(argument, address, address + PAGE_BYTES);
 }
 
-/* Leaves of pages what lies in mappings of the checkpoint that are saved. */
+/* Takes out what does not lie in the saved mappings of the checkpoint. */
 static int limit_to_saved(const struct rollback_pages *p, struct intervals *pages)
 {
 	struct intervals rest = {0};

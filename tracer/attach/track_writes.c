@@ -4,9 +4,9 @@
  * pages that were written since are found by the list of faults (kernel/fault_list.h) if there is
  * one, or else by a scan of all memory.
  *
- * Where the list answers, nothing was mapped or unmapped either: whoever does that is a sign. So
- * the mappings are those of base, and no maps file is read. Only a stack can have grown; if pages
- * of it are written, they are listed, and are no pages of base.
+ * Where the list answers, nothing was mapped or unmapped either: that would be a sign. So the
+ * mappings are those of base, and no maps file is read. Only a stack can have grown. Its new pages
+ * are listed if they are written, and then lie in no mapping of base.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -47,7 +47,7 @@ static bool works(enum write_tracking_way way)
 	return result;
 }
 
-/* Can nothing be done with a process for which that is why it cannot make a userfaultfd? */
+/* The process cannot make a userfaultfd: does that error rule out all other ways, too? */
 static bool is_fatal(int err)
 {
 	switch (err) {
@@ -148,7 +148,7 @@ void attach__distrust_list(struct attach *attach)
 
 /* ---- asking ---- */
 
-/* Of base, what cannot change unless it is mapped anew: read-only mappings of files. */
+/* Finds what cannot have changed since base: read-only mappings of files that are still there. */
 static int find_quiet(const struct attach *attach, const struct mappings *mappings,
 		      struct intervals *ret_quiet)
 {
@@ -356,10 +356,10 @@ static bool is_near(const struct mappings *mappings, uint64_t start, uint64_t en
 }
 
 /*
- * Of a process that stands still, so that pages between those that were written are clean. To arm
- * a few pages, and to have their next writes listed, takes longer than to write them back each
- * time: while there is a list they stay as they are. They are in changes.data of the next look, so
- * all of them are armed once they have become many.
+ * Arms the pages that were written. The process stands still, so the pages between them are clean.
+ * To arm a few pages, and to have their next writes listed, takes longer than to write them back
+ * each time: while there is a list, they stay unarmed. They are in changes.data of the next look,
+ * so all of them are armed once they have become many.
  */
 static bool arm_again(struct attach *attach, const struct checkpoint *now,
 		      const struct intervals *touched)
@@ -413,7 +413,7 @@ void attach_state__lose_base(struct attach *attach)
 	attach->base = NULL;
 }
 
-/* Nobody but the tracer can close its userfaultfd, so it need not be looked at. */
+/* Only the tracer can close its userfaultfd, so there is nothing to check. */
 static int begin_round(const struct attach *attach)
 {
 	return attach->tracking.way == WRITE_TRACKING_PROTECT
