@@ -27,12 +27,13 @@ static void put_count(uint64_t count, const char *what)
 	(void)printf(", %" PRIu64 " %s%s", count, what, count == 1 ? "" : "s");
 }
 
-/* What a checkpoint and a rollback have in common, without the end of the line. */
-static void show_result(const char *answer, const char *what)
+/* What several commands have in common, without the end of the line. member: its text names the
+ * checkpoint or the file. */
+static void show_result(const char *answer, const char *what, const char *member)
 {
 	char size[TEXT_SIZE_BYTES];
 
-	(void)printf("%s %s: ", what, text_of(answer, "name"));
+	(void)printf("%s %s: ", what, text_of(answer, member));
 	(void)printf("%s", text__size(json_object__number_or_0(answer, "bytes"), size));
 	put_count(json_object__number_or_0(answer, "pages"), "page");
 	put_count(json_object__number_or_0(answer, "threads"), "thread");
@@ -42,7 +43,7 @@ static void show_result(const char *answer, const char *what)
 
 static void show_checkpoint(const char *answer)
 {
-	show_result(answer, "checkpoint");
+	show_result(answer, "checkpoint", "name");
 	(void)printf("\n");
 	for (const char *item = json_object__items(answer, "left_alone"); item;
 	     item = json_object__next(item))
@@ -87,7 +88,7 @@ static void show_rollback(const char *answer)
 		{"mapped", "mapping", "made again"},
 	};
 
-	show_result(answer, "rolled back to");
+	show_result(answer, "rolled back to", "name");
 	for (size_t i = 0; i < sizeof(changes) / sizeof(*changes); i++) {
 		uint64_t count = json_object__number_or_0(answer, changes[i].name);
 
@@ -103,14 +104,8 @@ static void show_rollback(const char *answer)
 
 static void show_save(const char *answer)
 {
-	char size[TEXT_SIZE_BYTES];
-
-	(void)printf("saved %s: ", text_of(answer, "file"));
-	(void)printf("%s", text__size(json_object__number_or_0(answer, "bytes"), size));
-	put_count(json_object__number_or_0(answer, "pages"), "page");
-	put_count(json_object__number_or_0(answer, "threads"), "thread");
-	(void)printf(", stopped for %.3f ms\n",
-		     (double)json_object__number_or_0(answer, "stop_ns") / 1e6);
+	show_result(answer, "saved", "file");
+	(void)printf("\n");
 }
 
 static void show_list(const char *answer)
