@@ -75,14 +75,14 @@ static bool is_path(const struct request *request, unsigned int number)
 static void check_words(struct argp_state *state, const struct request *request)
 {
 	for (unsigned int i = 0; i < request->words; i++) {
-		const char *text = request->word[i];
+		const char *text = request->word[i], *at = text;
 
-		for (const char *at = text; !*text || *at; at++)
-			if (!*text || (!is_path(request, i) && (*at <= ' ' || *at > '~')))
-				argp_error(state,
-					   "'%s': only letters, digits, '.', '_' and '-' can be "
-					   "used",
-					   text);
+		while (*at && (is_path(request, i) || (*at > ' ' && *at <= '~')))
+			at++;
+		if (!*text || *at)
+			argp_error(state,
+				   "'%s': only letters, digits, '.', '_' and '-' can be used",
+				   text);
 	}
 }
 

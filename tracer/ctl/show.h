@@ -5,8 +5,8 @@
 #ifndef TRACER_CTL_SHOW_H
 #define TRACER_CTL_SHOW_H
 
-/* Prints the answer of the command op, which has succeeded, on stdout; on stderr what to beware of.
- * Nothing if the command has nothing to show. */
+/* Prints the answer of the command op, which has succeeded, on stdout, and warnings on stderr.
+ * Prints nothing if the command has nothing to show. */
 void show__answer(const char *op, const char *answer);
 
 #endif

@@ -23,8 +23,7 @@ static void put_name(const char *object, const char *name)
 		text__put(stdout, text);
 }
 
-/* Shows the ranges of a mapping; range: the first that is not in one before it. Returns the first
- * behind it. */
+/* Shows the ranges of a mapping, from range on. Returns the first range behind the mapping. */
 static const char *show_ranges(const char *range, uint64_t end)
 {
 	char size[TEXT_SIZE_BYTES];

@@ -12,7 +12,7 @@
 #include "base/parse.h"
 #include "base/procfs.h"
 
-/* The words of its command line up to the program that it runs, each with its NUL; "" behind. */
+/* The words of its command line, perhaps cut, each with its NUL; "" behind the last. */
 static void read_words(pid_t tracer, char *words, size_t size)
 {
 	ssize_t bytes = procfs__read(tracer, "cmdline", words, size - 2);

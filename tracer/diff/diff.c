@@ -127,7 +127,7 @@ static int compare_starts(const void *a, const void *b)
 	       (left->mapping.start < right->mapping.start);
 }
 
-/* Lists the mappings of to, and those of from where to has none. */
+/* Lists the mappings of to, and each mapping of from that none of to overlaps. */
 static int list_mappings(struct comparing *c)
 {
 	const struct mappings *before = &c->from->mappings, *after = &c->to->mappings;
@@ -170,7 +170,7 @@ static size_t count_cells(const struct diff *diff)
 	return cells;
 }
 
-/* There is one cell for each mapping at the least. */
+/* A mapping has at least one cell. */
 static int make_cells(struct diff *diff)
 {
 	const size_t most = diff->mapping_count > DIFF_CELLS ? diff->mapping_count : DIFF_CELLS;

@@ -5,7 +5,7 @@
  *	diff__compare(A, B) --> mappings, each with its share of changed chunks in cells
  *	                       the first ranges of changed chunks, in address order
  *
- * A cell is a power of two of bytes: as small as it can be if there are to be at most DIFF_CELLS.
+ * A cell is a power of two of bytes: the smallest with which there are at most DIFF_CELLS cells.
  * Always holds: what is kept takes no more memory for a large process than for a small one.
  */
 #ifndef TRACER_DIFF_DIFF_H
