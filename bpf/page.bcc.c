@@ -7,8 +7,9 @@
  *	store_map, restore_map:  pid -> cursor           the walk of a checkpoint, of a restore
  *	areas:                   |start,end| ...         what it walks, made by user space
  *	copy_map:                |page|                  a bounce buffer: the stack has 512 bytes
- *	data_maps:               address|place -> page   4096 bytes; the snapshot is in place 0 or
- *	                                                 1, the one before it in the other
+ *	data_maps:               address|slot -> page    4096 bytes of the snapshot in slot 0 or 1,
+ *	                                                 and of the one before it in the other; a
+ *	                                                 restore takes nothing out
  *	codes:                   |code|code| ...         what became of each page of the walk
  *
  * User space makes the tables whose size depends on the target, and puts them into outer maps of
@@ -47,7 +48,7 @@ static inline __attribute__((always_inline)) bool advance(struct page_cursor *cu
 		return false;
 	cursor->address = area->start;
 	cursor->end = area->end;
-	cursor->place = area->place;
+	cursor->slot = area->slot;
 	cursor->area = index + 1;
 	return true;
 }
@@ -72,7 +73,7 @@ int store_pages(void *ctx)
 		if (!code || !advance(cursor, list))
 			goto out;
 		address = cursor->address;
-		key = address | cursor->place;
+		key = address | cursor->slot;
 		*code = bpf_probe_read_user(page, SLAB_BYTES, (void *)address);
 		if (!*code)
 			*code = bpf_map_update_elem(data, &key, page, BPF_ANY);
@@ -110,8 +111,8 @@ int restore_pages(void *ctx)
 		if (!code || !advance(cursor, list))
 			goto out;
 		address = cursor->address;
-		key = address | cursor->place;
-		saved = cursor->place == PAGE_BLANK ? blank : bpf_map_lookup_elem(data, &key);
+		key = address | cursor->slot;
+		saved = cursor->slot == PAGE_BLANK ? blank : bpf_map_lookup_elem(data, &key);
 		if (saved) /* else it stays as if it had not been reached */
 			*code = bpf_probe_write_user((void *)address, saved, SLAB_BYTES);
 		cursor->address = address + SLAB_BYTES;

@@ -147,7 +147,7 @@ enum {                  /* struct slab, flags */
 struct slab { /* one page of the target in the slab table */
 	__u64 address;
 	__u64 checksum; /* of the saved bytes, when present and with --verify; else 0 */
-	__u32 slot;     /* in the extents, when present; else NO_SLOT */
+	__u32 slot;     /* when present, else NO_SLOT */
 	__u8 state;     /* enum slab_state */
 	__u8 flags;
 	__u8 rounds; /* user space alone: rounds in a row in which the page was dirty; */
@@ -175,13 +175,13 @@ static inline __u64 slab_checksum(const __u64 *words)
 
 struct page_area {
 	__u64 start, end; /* page-aligned; start == end ends the list */
-	__u64 place;      /* low bits of their keys; PAGE_BLANK: nothing is saved */
+	__u64 slot;       /* 0 or 1, low bits of their keys; PAGE_BLANK: nothing is saved */
 };
 _Static_assert(sizeof(struct page_area) == 24, "struct page_area crosses the border");
 
 struct page_cursor {        /* where the next poll of a process goes on */
 	__u64 address, end; /* in the area; equal before the first one and after each */
-	__u64 place;        /* as in the area */
+	__u64 slot;         /* as in the area */
 	__u32 area;         /* the one that comes next */
 	__u32 number;       /* of the page: its index in the table of return codes */
 };

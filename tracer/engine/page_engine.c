@@ -9,12 +9,12 @@
 #include "engine/page_maps.h"
 #include "engine/paged_engine.h"
 
-enum { PLACES = 1024 };
+enum { FETCHED_PAGES = 1024 };
 
 struct page_engine {
 	struct paged_engine paged;
 	struct page_maps *maps;
-	uint8_t *buffer; /* PLACES pages on their way */
+	uint8_t *buffer; /* FETCHED_PAGES pages on their way */
 };
 
 static struct page_engine *page_engine_of(const struct paged_engine *paged)
@@ -62,14 +62,14 @@ static bool has_room(struct paged_engine *paged)
 	if (intervals__subtract(&paged->engine.reserved, &paged->saved, &come) ||
 	    intervals__unite(&all, &come))
 		goto out;
-	result = page_maps__has_places(page_engine_of(paged)->maps, &all, twice);
+	result = page_maps__has_room(page_engine_of(paged)->maps, &all, twice);
 out:
 	intervals__clear(&all);
 	intervals__clear(&come);
 	return result;
 }
 
-/* The other one of the two places of a page. */
+/* The other one of the two slots of a page. */
 static int take_slot(struct paged_engine *paged, struct slab *slab, uint32_t before)
 {
 	(void)paged;
@@ -84,7 +84,7 @@ static void give_slot(struct paged_engine *paged, struct slab *slab)
 		page_maps__remove(page_engine_of(paged)->maps, slab->address, slab->slot);
 }
 
-/* A checkpoint of all pages uses the first place of each. */
+/* A checkpoint of all pages uses the first slot of each. */
 static void clear(struct paged_engine *paged)
 {
 	for (uint32_t i = 0; i < paged->engine.state->slabs; i++) {
@@ -138,11 +138,11 @@ static int lay_out(struct paged_engine *paged, enum operation_kind kind)
 	return page_maps__end_walk(page_engine->maps, kind, state->target, &state->visits);
 }
 
-static int fetch(struct paged_engine *paged, const struct slab *slab, uint32_t place,
+static int fetch(struct paged_engine *paged, const struct slab *slab, uint32_t at,
 		 uint8_t **ret_bytes)
 {
 	struct page_engine *page_engine = page_engine_of(paged);
-	uint8_t *bytes = page_engine->buffer + (size_t)place * SLAB_BYTES;
+	uint8_t *bytes = page_engine->buffer + (size_t)at * SLAB_BYTES;
 	int err = page_maps__get(page_engine->maps, slab->address, slab->slot, bytes);
 
 	if (!err)
@@ -334,8 +334,8 @@ int page_engine__open(const struct hooks *hooks, struct state *state,
 	err = paged_engine__init(&page_engine->paged, &engine, &paged_ops, settings, hooks, -1, -1);
 	if (err)
 		goto out;
-	page_engine->paged.places = PLACES;
-	page_engine->buffer = malloc((size_t)PLACES * SLAB_BYTES);
+	page_engine->paged.fetched_most = FETCHED_PAGES;
+	page_engine->buffer = malloc((size_t)FETCHED_PAGES * SLAB_BYTES);
 	err = page_engine->buffer ? 0 : -ENOMEM;
 	if (err)
 		goto out;

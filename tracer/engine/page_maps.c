@@ -240,10 +240,10 @@ out:
 
 /* ---- the snapshot ---- */
 
-/* In the data, a page has its address for a key, and its place in the low bits. */
-static uint64_t key_of(uint64_t address, uint64_t place)
+/* In the data, a page has its address for a key, and its slot in the low bits. */
+static uint64_t key_of(uint64_t address, uint64_t slot)
 {
-	return address | place;
+	return address | slot;
 }
 
 /* The kernel stops at a key that is not there. */
@@ -265,8 +265,8 @@ static int delete_all(struct page_maps *maps, const struct intervals *pages)
 	for (size_t i = 0; i < pages->count; i++)
 		for (uint64_t page = pages->items[i].start; page < pages->items[i].end;
 		     page += SLAB_BYTES)
-			for (uint32_t place = 0; place < 2; place++) {
-				uint64_t key = key_of(page, place);
+			for (uint32_t slot = 0; slot < 2; slot++) {
+				uint64_t key = key_of(page, slot);
 
 				if (bpf_map_delete_elem(maps->tables[DATA].inner_fd, &key) &&
 				    errno != ENOENT)
@@ -332,8 +332,8 @@ int page_maps__take_in(struct page_maps *maps, const struct intervals *pages)
 	return intervals__unite(&maps->saved, pages);
 }
 
-bool page_maps__has_places(const struct page_maps *maps, const struct intervals *pages,
-			   uint64_t twice)
+bool page_maps__has_room(const struct page_maps *maps, const struct intervals *pages,
+			 uint64_t twice)
 {
 	uint64_t count = intervals__bytes(pages) / SLAB_BYTES;
 	const struct table *data = &maps->tables[DATA];
@@ -341,17 +341,17 @@ bool page_maps__has_places(const struct page_maps *maps, const struct intervals 
 	return !is_unfit(data, count) && count + twice <= data->places;
 }
 
-int page_maps__get(const struct page_maps *maps, uint64_t address, uint32_t place,
+int page_maps__get(const struct page_maps *maps, uint64_t address, uint32_t slot,
 		   uint8_t *ret_bytes)
 {
-	uint64_t key = key_of(address, place);
+	uint64_t key = key_of(address, slot);
 
 	return bpf_map_lookup_elem(maps->tables[DATA].inner_fd, &key, ret_bytes) ? -errno : 0;
 }
 
-int page_maps__put(struct page_maps *maps, uint64_t address, uint32_t place, const uint8_t *bytes)
+int page_maps__put(struct page_maps *maps, uint64_t address, uint32_t slot, const uint8_t *bytes)
 {
-	uint64_t key = key_of(address, place);
+	uint64_t key = key_of(address, slot);
 	int err = intervals__add(&maps->saved, address, address + SLAB_BYTES);
 
 	if (err)
@@ -360,9 +360,9 @@ int page_maps__put(struct page_maps *maps, uint64_t address, uint32_t place, con
 	return bpf_map_update_elem(maps->tables[DATA].inner_fd, &key, bytes, BPF_ANY) ? -errno : 0;
 }
 
-void page_maps__remove(struct page_maps *maps, uint64_t address, uint32_t place)
+void page_maps__remove(struct page_maps *maps, uint64_t address, uint32_t slot)
 {
-	maps->removed[maps->removed_count++] = key_of(address, place);
+	maps->removed[maps->removed_count++] = key_of(address, slot);
 	if (maps->removed_count == REMOVED)
 		remove_keys(maps);
 }
@@ -391,7 +391,7 @@ out:
 
 void page_maps__begin_walk(struct page_maps *maps)
 {
-	remove_keys(maps); /* before a page is saved in such a place again */
+	remove_keys(maps); /* before a page is saved in such a slot again */
 	maps->walk_areas = 0;
 	maps->walk_pages = 0;
 }
@@ -408,7 +408,7 @@ static int make_room(struct page_maps *maps)
 	return 0;
 }
 
-int page_maps__add(struct page_maps *maps, uint64_t address, uint64_t place)
+int page_maps__add(struct page_maps *maps, uint64_t address, uint64_t slot)
 {
 	struct page_area *next;
 
@@ -416,11 +416,11 @@ int page_maps__add(struct page_maps *maps, uint64_t address, uint64_t place)
 		return -ENOMEM;
 	maps->walk_pages++;
 	next = &maps->walk[maps->walk_areas];
-	if (maps->walk_areas && next[-1].end == address && next[-1].place == place) {
+	if (maps->walk_areas && next[-1].end == address && next[-1].slot == slot) {
 		next[-1].end += SLAB_BYTES;
 		return 0;
 	}
-	*next = (struct page_area){address, address + SLAB_BYTES, place};
+	*next = (struct page_area){address, address + SLAB_BYTES, slot};
 	maps->walk_areas++;
 	return 0;
 }

@@ -27,25 +27,25 @@ int page_maps__open(uint32_t pages_per_poll, bool restore_in_bpf, int continuati
 		    int moved_fd, struct page_maps **ret_maps);
 
 /*
- * Before a checkpoint of these pages (page-aligned): makes places for them, and second places for
- * half of them, or for all if they are few. What is saved of other pages is dropped. A page has two
- * places, 0 and 1: a checkpoint saves it in one, while the snapshot before it has it in the other.
+ * Before a checkpoint of these pages (page-aligned): makes room for them, and again for half of
+ * them, or for all if they are few. What is saved of other pages is dropped. A page has two slots,
+ * 0 and 1: a checkpoint saves it in one, while the snapshot before it has it in the other.
  * 0; -ENOMEM; -errno.
  */
 int page_maps__reserve(struct page_maps *maps, const struct intervals *pages);
 
-/* The same where there are places for these pages: others keep theirs. 0 or -ENOMEM. */
+/* The same where there is room for these pages: others keep their slots. 0 or -ENOMEM. */
 int page_maps__take_in(struct page_maps *maps, const struct intervals *pages);
 
 /* Would page_maps__reserve keep what is saved of these pages, with room for so many in both of
- * their places? */
-bool page_maps__has_places(const struct page_maps *maps, const struct intervals *pages,
-			   uint64_t twice);
+ * their slots? */
+bool page_maps__has_room(const struct page_maps *maps, const struct intervals *pages,
+			 uint64_t twice);
 
-/* Begins an empty walk, and adds the page at address to its end. place: 0 or 1; PAGE_BLANK: a
+/* Begins an empty walk, and adds the page at address to its end. slot: 0 or 1; PAGE_BLANK: a
  * restore is to write zeros there. 0 or -ENOMEM. */
 void page_maps__begin_walk(struct page_maps *maps);
-int page_maps__add(struct page_maps *maps, uint64_t address, uint64_t place);
+int page_maps__add(struct page_maps *maps, uint64_t address, uint64_t slot);
 
 /*
  * Hands the walk over to the kernel side; target is the process as the kernel knows it.
@@ -61,13 +61,13 @@ int page_maps__code(const struct page_maps *maps, uint32_t number);
 /* Does BPF write, in a restore? */
 bool page_maps__writes(const struct page_maps *maps);
 
-/* Bytes of one page (SLAB_BYTES) in one of its places: 0 or -errno, -ENOENT if there are none. */
-int page_maps__get(const struct page_maps *maps, uint64_t address, uint32_t place,
+/* Bytes of one page (SLAB_BYTES) in one of its slots: 0 or -errno, -ENOENT if there are none. */
+int page_maps__get(const struct page_maps *maps, uint64_t address, uint32_t slot,
 		   uint8_t *ret_bytes);
-int page_maps__put(struct page_maps *maps, uint64_t address, uint32_t place, const uint8_t *bytes);
-void page_maps__remove(struct page_maps *maps, uint64_t address, uint32_t place);
+int page_maps__put(struct page_maps *maps, uint64_t address, uint32_t slot, const uint8_t *bytes);
+void page_maps__remove(struct page_maps *maps, uint64_t address, uint32_t slot);
 
-/* Drops what is saved of [start, end), in both places. 0 or -errno. */
+/* Drops what is saved of [start, end), in both slots. 0 or -errno. */
 int page_maps__drop(struct page_maps *maps, uint64_t start, uint64_t end);
 
 /* Places for pages in the snapshot; kernel memory of all tables, in bytes. */

@@ -159,13 +159,13 @@ int paged_engine__place(struct engine *engine, enum operation_kind kind,
 /* ---- what is saved ---- */
 
 /* The bytes that a page had at the checkpoint. */
-int paged_engine__saved_bytes(struct paged_engine *paged, const struct slab *slab, uint32_t place,
+int paged_engine__saved_bytes(struct paged_engine *paged, const struct slab *slab, uint32_t at,
 			      uint8_t **ret_bytes)
 {
 	static uint8_t zeros[SLAB_BYTES]; /* never written to */
 
 	if (slab->state == SLAB_PRESENT)
-		return paged->ops->fetch(paged, slab, place, ret_bytes);
+		return paged->ops->fetch(paged, slab, at, ret_bytes);
 	*ret_bytes = zeros;
 	return 0;
 }

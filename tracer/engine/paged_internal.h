@@ -34,8 +34,8 @@ void paged_engine__forget(struct paged_engine *paged);
 /* [start, end) is unmapped: what was saved of it is gone. */
 int paged_engine__drop_saved(struct paged_engine *paged, uint64_t start, uint64_t end);
 
-/* The bytes that a page had at the checkpoint. place: as for paged_ops.fetch. */
-int paged_engine__saved_bytes(struct paged_engine *paged, const struct slab *slab, uint32_t place,
+/* The bytes that a page had at the checkpoint. at: as for paged_ops.fetch. */
+int paged_engine__saved_bytes(struct paged_engine *paged, const struct slab *slab, uint32_t at,
 			      uint8_t **ret_bytes);
 
 /* Ends what the operation before has left: a checkpoint that has failed is taken back. */

@@ -376,7 +376,7 @@ static int repair_restore(struct paged_engine *paged, struct memory *memory,
 
 		if (!is_due(slab, memory))
 			continue;
-		if (paged->places && fetched == paged->places) {
+		if (paged->fetched_most && fetched == paged->fetched_most) {
 			err = write_batch(paged, memory, result);
 			if (err)
 				return err;

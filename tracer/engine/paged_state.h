@@ -4,7 +4,7 @@
  * (slab_table.h). Where the bytes of a page are is the business of each engine.
  *
  * An operation visits every entry, or a list of them: where writes are tracked (dirty_pages.h), the
- * pages that may differ from the snapshot. Such a checkpoint gives these pages new places, and the
+ * pages that may differ from the snapshot. Such a checkpoint gives these pages new slots, and the
  * snapshot before it stays whole until the next operation:
  *
  *	slots:      |old a|old b|old c|old d| ... |new b|new d|
@@ -42,9 +42,9 @@ struct paged_ops { /* where the bytes are; all return 0 or -errno */
 	/* Before a copy, with the table filled: tells the kernel side what to visit. */
 	int (*lay_out)(struct paged_engine *paged, enum operation_kind kind);
 
-	/* The bytes of a page that is present. place: which of paged->places to fetch them into, if
+	/* The bytes of a page that is present. at: where to put them, below paged->fetched_most, if
 	 * they are not in memory. */
-	int (*fetch)(struct paged_engine *paged, const struct slab *slab, uint32_t place,
+	int (*fetch)(struct paged_engine *paged, const struct slab *slab, uint32_t at,
 		     uint8_t **ret_bytes);
 
 	/* Memory to read a page into, and keeping what was read there. */
@@ -83,24 +83,24 @@ struct paged_engine {
 	struct write_batch batch; /* what a repair writes */
 	uint32_t *list;           /* numbers of the entries that the operation visits */
 	uint32_t listed, list_room;
-	uint32_t places;      /* pages that can be fetched at the same time; 0: no limit */
-	uint32_t zeros;       /* pages of the last checkpoint that took no slot */
-	uint64_t visited;     /* pages that the operation has looked at */
-	enum dirty_way found; /* how that was found */
-	uint64_t sequence;    /* of the operation that was begun last */
-	uint32_t crowded;     /* operations in a row in which most pages were dirty */
-	uint32_t rest;        /* operations to come for which nothing is armed */
-	uint32_t rests;       /* begun since a round in which few pages were dirty */
-	bool is_round;        /* pages can be dirty: not a checkpoint just after a restore */
-	uint32_t uncompared;  /* crowded restores to come whose pages are not compared */
-	bool is_sample;       /* the restore compares, to see how many pages of a crowd differ */
-	bool again;           /* the operation begins once more, for mappings have changed */
-	bool narrow;          /* the operation visits the list, not the whole table */
-	bool tracked;         /* the operation relies on what is armed, or arms it */
-	bool whole;           /* the table has a snapshot that can be restored */
-	bool replaced;        /* the last checkpoint has taken the place of the one before */
-	bool committed;       /* the last checkpoint stands */
-	bool unsure;          /* what the copy left may change until the target stands still */
+	uint32_t fetched_most; /* pages that can be fetched at the same time; 0: no limit */
+	uint32_t zeros;        /* pages of the last checkpoint that took no slot */
+	uint64_t visited;      /* pages that the operation has looked at */
+	enum dirty_way found;  /* how that was found */
+	uint64_t sequence;     /* of the operation that was begun last */
+	uint32_t crowded;      /* operations in a row in which most pages were dirty */
+	uint32_t rest;         /* operations to come for which nothing is armed */
+	uint32_t rests;        /* begun since a round in which few pages were dirty */
+	bool is_round;         /* pages can be dirty: not a checkpoint just after a restore */
+	uint32_t uncompared;   /* crowded restores to come whose pages are not compared */
+	bool is_sample;        /* the restore compares, to see how many pages of a crowd differ */
+	bool again;            /* the operation begins once more, for mappings have changed */
+	bool narrow;           /* the operation visits the list, not the whole table */
+	bool tracked;          /* the operation relies on what is armed, or arms it */
+	bool whole;            /* the table has a snapshot that can be restored */
+	bool replaced;         /* the last checkpoint has taken the place of the one before */
+	bool committed;        /* the last checkpoint stands */
+	bool unsure;           /* what the copy left may change until the target stands still */
 	bool verify, restore_all, restore_in_bpf; /* settings */
 	uint8_t round;     /* counts the operations in which a page can be dirty, for hot pages */
 	bool was_restored; /* since the last checkpoint */

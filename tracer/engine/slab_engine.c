@@ -45,10 +45,10 @@ static int lay_out(struct paged_engine *paged, enum operation_kind kind)
 	return 0;
 }
 
-static int fetch(struct paged_engine *paged, const struct slab *slab, uint32_t place,
+static int fetch(struct paged_engine *paged, const struct slab *slab, uint32_t at,
 		 uint8_t **ret_bytes)
 {
-	(void)place;
+	(void)at;
 	*ret_bytes = extents__slot(&paged->extents, slab->slot);
 	return 0;
 }
