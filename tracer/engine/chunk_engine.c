@@ -21,7 +21,7 @@ struct chunk_engine {
 	uint64_t refused;   /* chunks that found no room since the ranges were last placed */
 	uint64_t committed; /* sequence of the checkpoint that became whole last */
 	bool limit_told;
-	bool is_due; /* needs_hold() has found pages to be repaired */
+	bool needs_repair; /* needs_hold() has found pages to be repaired */
 };
 
 static struct chunk_engine *chunk_engine_of(const struct engine *engine)
@@ -90,8 +90,8 @@ static void make_room(struct chunk_engine *chunks, uint64_t start, uint64_t end)
 	int err;
 
 	chunks->refused += count;
-	err = chunk_stores__reserve(chunks->stores,
-				    chunk_engine__chunks(&chunks->engine.ranges) + chunks->refused);
+	err = chunk_stores__make_room(chunks->stores, chunk_engine__chunks(&chunks->engine.ranges) +
+							      chunks->refused);
 	if (!err || chunks->limit_told)
 		return;
 	chunks->limit_told = true;
@@ -167,7 +167,7 @@ static int add_missing(struct chunk_engine *chunks, const struct intervals *want
 	int err;
 
 	chunks->refused = 0;
-	err = chunk_stores__reserve(chunks->stores, chunk_engine__chunks(wanted));
+	err = chunk_stores__make_room(chunks->stores, chunk_engine__chunks(wanted));
 	if (err && err != -REASON_CHUNK_LIMIT) /* then as much as fits is registered */
 		return err;
 	err = intervals__subtract(wanted, ranges, &missing);
@@ -251,11 +251,11 @@ static bool needs_hold(struct engine *engine, struct target *target)
 {
 	struct chunk_engine *chunks = chunk_engine_of(engine);
 
-	chunks->is_due = false;
+	chunks->needs_repair = false;
 	if (engine->state->operation.suspects &&
-	    with_suspects(chunks, target->memory, look_at_suspects, &chunks->is_due))
-		chunks->is_due = true; /* no memory: repair will say so */
-	return chunks->is_due || engine->state->operation.differences;
+	    with_suspects(chunks, target->memory, look_at_suspects, &chunks->needs_repair))
+		chunks->needs_repair = true; /* no memory: repair will say so */
+	return chunks->needs_repair || engine->state->operation.differences;
 }
 
 static int repair_suspects(struct chunk_engine *chunks, struct memory *memory,
@@ -277,7 +277,7 @@ static int repair(struct engine *engine, struct target *target, struct engine_re
 		err = chunk_snapshot__restore(chunks->snapshot, &engine->ranges,
 					      hooks__differences(chunks->hooks),
 					      operation->differences, target->memory, result);
-	if (err || !chunks->is_due)
+	if (err || !chunks->needs_repair)
 		return err;
 	return with_suspects(chunks, target->memory, repair_suspects, result);
 }

@@ -240,8 +240,8 @@ static int flatten(struct chunk_snapshot *snapshot, const struct intervals *rang
 
 /* ---- restoring from user space ---- */
 
-/* Of the whole snapshot: a chunk that was absent is due as zeros if there is something now. */
-static void make_absent_due(struct chunk_snapshot *snapshot, struct memory *memory)
+/* A chunk that was absent is written as zeros if there is something now. */
+static void include_absent(struct chunk_snapshot *snapshot, struct memory *memory)
 {
 	for (size_t i = 0; i < snapshot->range_count; i++) {
 		const struct flat_range *range = &snapshot->ranges[i];
@@ -291,7 +291,7 @@ int chunk_snapshot__restore(struct chunk_snapshot *snapshot, const struct interv
 		err = flatten(snapshot, ranges);
 		if (err)
 			return err;
-		make_absent_due(snapshot, memory);
+		include_absent(snapshot, memory);
 	} else {
 		err = lay_out(snapshot, ranges);
 		if (err)

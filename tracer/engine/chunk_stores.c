@@ -118,7 +118,7 @@ static int grow(struct chunk_stores *stores, uint64_t count)
 	return 0;
 }
 
-int chunk_stores__reserve(struct chunk_stores *stores, uint64_t total)
+int chunk_stores__make_room(struct chunk_stores *stores, uint64_t total)
 {
 	int err = 0;
 

@@ -27,7 +27,7 @@ int chunk_stores__open(int outer_fd, int first_fd, int stream_fd, uint64_t first
  * Returns 0; -REASON_CHUNK_LIMIT when the limit is below total (it is then
  * reached); -ENOMEM or another -errno.
  */
-int chunk_stores__reserve(struct chunk_stores *stores, uint64_t total);
+int chunk_stores__make_room(struct chunk_stores *stores, uint64_t total);
 
 /* Puts a chunk under address, replacing an old one; makes room if it must. 0,
  * -REASON_CHUNK_LIMIT, -errno. */

@@ -466,13 +466,13 @@ static int find_written(struct dirty_pages *dirty, struct memory *memory,
 
 	if (is_list_best(dirty, armed)) {
 		err = read_list(dirty, pagemap, armed, empty);
-		dirty->found = DIRTY_FAULTS;
+		dirty->found_by = DIRTY_FAULTS;
 		if (!err || err == -ENOMEM)
 			return err;
 		clear_answer(dirty);
 		intervals__clear(empty);
 	}
-	dirty->found = dirty->way == DIRTY_FAULTS ? DIRTY_SCAN : dirty->way;
+	dirty->found_by = dirty->way == DIRTY_FAULTS ? DIRTY_SCAN : dirty->way;
 	if (dirty->way == DIRTY_FAULTS)
 		fault_list__mark(dirty->list, &dirty->mark);
 	return scan(dirty, pagemap, armed, empty);
@@ -532,7 +532,7 @@ int dirty_pages__ask_nobody(struct dirty_pages *dirty, struct memory *memory,
 	int err = 0;
 
 	clear_answer(dirty);
-	dirty->found = DIRTY_COMPARE;
+	dirty->found_by = DIRTY_COMPARE;
 	for (size_t i = 0; i < saved->count && !err; i++)
 		err = memory__data_pages(memory, saved->items[i].start, saved->items[i].end,
 					 &dirty->written);

@@ -35,8 +35,8 @@ enum dirty_way {
 
 struct dirty_pages {
 	enum dirty_way wish;
-	enum dirty_way way;   /* DIRTY_AUTO: not decided yet */
-	enum dirty_way found; /* how the last answer was found */
+	enum dirty_way way;      /* DIRTY_AUTO: not decided yet */
+	enum dirty_way found_by; /* the way of the last answer */
 	const struct hooks *hooks;
 	struct write_tracking tracking;
 	struct intervals armed;

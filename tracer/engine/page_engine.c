@@ -30,7 +30,7 @@ static int find_pages(const struct paged_engine *paged, struct intervals *ret)
 	return err ? err : intervals__unite(ret, &paged->pending);
 }
 
-static int reserve(struct paged_engine *paged, uint64_t pages)
+static int make_room(struct paged_engine *paged, uint64_t pages)
 {
 	struct page_maps *maps = page_engine_of(paged)->maps;
 	struct intervals all = {0};
@@ -38,7 +38,7 @@ static int reserve(struct paged_engine *paged, uint64_t pages)
 
 	(void)pages;
 	if (!paged->narrow)
-		return page_maps__reserve(maps, &paged->known);
+		return page_maps__make_room(maps, &paged->known);
 	err = find_pages(paged, &all); /* there is room for them: has_room */
 	if (!err)
 		err = page_maps__take_in(maps, &all);
@@ -169,7 +169,7 @@ static int drop(struct paged_engine *paged, uint64_t start, uint64_t end)
 }
 
 static const struct paged_ops paged_ops = {
-	.reserve = reserve,
+	.make_room = make_room,
 	.lay_out = lay_out,
 	.fetch = fetch,
 	.next = next,

@@ -300,7 +300,7 @@ static int replace_data(struct page_maps *maps, uint64_t pages)
 	return replace(&maps->tables[DATA], DATA, places_for(pages) + SPARE_PLACES);
 }
 
-int page_maps__reserve(struct page_maps *maps, const struct intervals *pages)
+int page_maps__make_room(struct page_maps *maps, const struct intervals *pages)
 {
 	uint64_t count = intervals__bytes(pages) / SLAB_BYTES;
 	struct intervals gone = {0};
@@ -396,7 +396,7 @@ void page_maps__begin_walk(struct page_maps *maps)
 	maps->walk_pages = 0;
 }
 
-static int make_room(struct page_maps *maps)
+static int grow_walk(struct page_maps *maps)
 {
 	size_t room = maps->walk_room ? 2 * maps->walk_room : 64;
 	struct page_area *walk = realloc(maps->walk, room * sizeof(*walk));
@@ -412,7 +412,7 @@ int page_maps__add(struct page_maps *maps, uint64_t address, uint64_t slot)
 {
 	struct page_area *next;
 
-	if (maps->walk_areas == maps->walk_room && make_room(maps))
+	if (maps->walk_areas == maps->walk_room && grow_walk(maps))
 		return -ENOMEM;
 	maps->walk_pages++;
 	next = &maps->walk[maps->walk_areas];

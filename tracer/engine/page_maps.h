@@ -32,12 +32,12 @@ int page_maps__open(uint32_t pages_per_poll, bool restore_in_bpf, int continuati
  * 0 and 1: a checkpoint saves it in one, while the snapshot before it has it in the other.
  * 0; -ENOMEM; -errno.
  */
-int page_maps__reserve(struct page_maps *maps, const struct intervals *pages);
+int page_maps__make_room(struct page_maps *maps, const struct intervals *pages);
 
 /* The same where there is room for these pages: others keep their slots. 0 or -ENOMEM. */
 int page_maps__take_in(struct page_maps *maps, const struct intervals *pages);
 
-/* Would page_maps__reserve keep what is saved of these pages, with room for so many in both of
+/* Would page_maps__make_room keep what is saved of these pages, with room for so many in both of
  * their slots? */
 bool page_maps__has_room(const struct page_maps *maps, const struct intervals *pages,
 			 uint64_t twice);

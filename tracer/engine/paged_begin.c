@@ -13,9 +13,9 @@
 #include "target/reason.h"
 
 enum {
-	CROWDED = 4,     /* after so many operations in a row with most pages dirty, */
-	CROWD_REST = 16, /* nothing is armed for so many, and the next time for twice as many; */
-	MOST_RESTS = 6,  /* doubled so often at most */
+	CROWDED = 4,      /* after so many operations in a row with most pages dirty, */
+	CROWD_PAUSE = 16, /* nothing is armed for so many, and the next time for twice as many; */
+	MOST_PAUSES = 6,  /* doubled so often at most */
 };
 
 enum {
@@ -113,7 +113,7 @@ static int begin_whole(struct paged_engine *paged, struct memory *memory)
 		return err;
 	if (intervals__bytes(&paged->known) > (uint64_t)EXTENTS * EXTENT_SLABS * SLAB_BYTES)
 		return -REASON_SLAB_LIMIT;
-	err = paged->ops->reserve(paged, intervals__bytes(&paged->known) / SLAB_BYTES);
+	err = paged->ops->make_room(paged, intervals__bytes(&paged->known) / SLAB_BYTES);
 	if (err)
 		return err;
 	err = extents__fit_slabs(&paged->extents, intervals__bytes(&paged->known) / SLAB_BYTES);
@@ -159,10 +159,10 @@ static int ask(struct paged_engine *paged, struct memory *memory)
 }
 
 /* Makes room for new slots of these pages. */
-static int reserve_more(struct paged_engine *paged, const struct intervals *pages)
+static int make_more_room(struct paged_engine *paged, const struct intervals *pages)
 {
-	return paged->ops->reserve(paged, paged->engine.state->slots +
-						  intervals__bytes(pages) / SLAB_BYTES);
+	return paged->ops->make_room(paged, paged->engine.state->slots +
+						    intervals__bytes(pages) / SLAB_BYTES);
 }
 
 /* Ranges that are not wanted any more go, and all pages of new ones are to be saved. */
@@ -194,7 +194,7 @@ static int change_ranges(struct paged_engine *paged, struct memory *memory)
 	err = intervals__unite(&paged->pending, &pages);
 	if (err)
 		goto out;
-	err = reserve_more(paged, &pages);
+	err = make_more_room(paged, &pages);
 	if (err)
 		goto out;
 	err = paged_list__add_pages(paged, &pages);
@@ -215,7 +215,7 @@ static int begin_changes(struct paged_engine *paged, struct target *target)
 	if (err)
 		return err;
 	paged->narrow = true;
-	err = reserve_more(paged, &paged->pending);
+	err = make_more_room(paged, &paged->pending);
 	if (err)
 		return err;
 	err = paged_list__fill(paged);
@@ -239,15 +239,15 @@ static bool is_crowded(struct paged_engine *paged)
 
 	if (dirty <= FEW_PAGES || dirty <= pages / 2) {
 		if (paged->is_round)
-			paged->crowded = paged->rests = 0;
+			paged->crowded = paged->pauses = 0;
 		return false;
 	}
 	paged->crowded += !paged->again;
 	if (paged->crowded >= CROWDED) {
 		intervals__clear(&paged->dirty.armed);
-		paged->rest = CROWD_REST << paged->rests;
-		if (paged->rests < MOST_RESTS)
-			paged->rests++;
+		paged->pause = CROWD_PAUSE << paged->pauses;
+		if (paged->pauses < MOST_PAUSES)
+			paged->pauses++;
 		paged->crowded = 0;
 		paged->tracked = false;
 	}
@@ -341,8 +341,8 @@ static void begin_round(struct paged_engine *paged)
 	if (paged->is_round)
 		paged->round++;
 	paged->was_restored = paged_engine__is_restore(paged);
-	if (paged->rest)
-		paged->rest--;
+	if (paged->pause)
+		paged->pause--;
 }
 
 /* Does the operation rely on what is armed, or arm it? While pages are pinned it does not, and what
@@ -361,7 +361,7 @@ static bool is_tracked(struct paged_engine *paged)
 		intervals__clear(&paged->dirty.armed);
 		return false;
 	}
-	return !paged->rest && (!paged_engine__is_restore(paged) || paged->dirty.armed.count);
+	return !paged->pause && (!paged_engine__is_restore(paged) || paged->dirty.armed.count);
 }
 
 int paged_engine__begin(struct engine *engine, struct target *target, enum operation_kind kind)
@@ -392,7 +392,7 @@ int paged_engine__begin(struct engine *engine, struct target *target, enum opera
 		goto out;
 	state->placed = kind == OPERATION_CHECKPOINT && paged->narrow;
 	paged->visited = paged_engine__visits(paged);
-	paged->found = paged->narrow ? paged->dirty.found : DIRTY_COMPARE;
+	paged->found_by = paged->narrow ? paged->dirty.found_by : DIRTY_COMPARE;
 	if (paged->narrow)
 		state->operation.clean +=
 			(uint64_t)(slab_table__pages(&paged->table) - paged->listed) * SLAB_CHUNKS;

@@ -13,7 +13,7 @@
  * little. */
 enum {
 	HOT_ROUNDS = 8, /* dirty in so many rounds in a row, a page is left unarmed, */
-	HOT_REST = 16,  /* and armed once after so many more, to see whether it still is hot */
+	HOT_PAUSE = 16, /* and armed once after so many more, to see whether it still is hot */
 };
 
 int paged_list__put(struct paged_engine *paged, uint32_t index)
@@ -47,7 +47,7 @@ static bool is_hot(const struct paged_engine *paged, struct slab *slab)
 	else if (slab->round != paged->round)
 		slab->rounds = 1;
 	slab->round = paged->round;
-	if (slab->rounds >= HOT_ROUNDS + HOT_REST)
+	if (slab->rounds >= HOT_ROUNDS + HOT_PAUSE)
 		slab->rounds = HOT_ROUNDS - 1;
 	return slab->rounds >= HOT_ROUNDS;
 }

@@ -272,7 +272,7 @@ int paged_engine__collect(struct engine *engine, struct target *target)
 	return look_again(paged, target);
 }
 
-static bool is_due(const struct slab *slab, struct memory *memory)
+static bool needs_repair(const struct slab *slab, struct memory *memory)
 {
 	return slab->flags & SLAB_DIRTY ||
 	       (slab->flags & SLAB_FAILED && memory__holds_data(memory, slab->address));
@@ -286,7 +286,7 @@ bool paged_engine__needs_hold(struct engine *engine, struct target *target)
 	if (!engine->state->operation.slab_flags)
 		return false;
 	for (uint32_t i = 0; i < paged_engine__visits(paged); i++)
-		if (is_due(paged_engine__visited(paged, i), target->memory))
+		if (needs_repair(paged_engine__visited(paged, i), target->memory))
 			return true;
 	return false;
 }
@@ -374,7 +374,7 @@ static int repair_restore(struct paged_engine *paged, struct memory *memory,
 		const struct slab *slab = paged_engine__visited(paged, i);
 		uint8_t *bytes;
 
-		if (!is_due(slab, memory))
+		if (!needs_repair(slab, memory))
 			continue;
 		if (paged->fetched_most && fetched == paged->fetched_most) {
 			err = write_batch(paged, memory, result);

@@ -22,7 +22,7 @@ static struct slab_engine *slab_engine_of(const struct engine *engine)
 	return (struct slab_engine *)engine;
 }
 
-static int reserve(struct paged_engine *paged, uint64_t pages)
+static int make_room(struct paged_engine *paged, uint64_t pages)
 {
 	return extents__fit_slots(&paged->extents,
 				  paged->narrow ? pages : paged_engine__slots_for(paged, pages));
@@ -123,7 +123,7 @@ static int keep(struct paged_engine *paged, struct slab *slab, const uint8_t *by
 }
 
 static const struct paged_ops paged_ops = {
-	.reserve = reserve,
+	.make_room = make_room,
 	.lay_out = lay_out,
 	.fetch = fetch,
 	.next = next,

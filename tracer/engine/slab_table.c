@@ -102,15 +102,15 @@ static uint32_t find_sorted(struct slab_table *table, uint64_t address)
 {
 	uint64_t index = table->sorted;
 
-	if (table->found < table->sorted)
-		index = table->found +
-			(address / SLAB_BYTES - address_at(table, table->found) / SLAB_BYTES);
+	if (table->last_found < table->sorted)
+		index = table->last_found +
+			(address / SLAB_BYTES - address_at(table, table->last_found) / SLAB_BYTES);
 	if (index >= table->sorted || address_at(table, (uint32_t)index) != address)
 		index = first_sorted(table, address);
 	if (index >= table->sorted || address_at(table, (uint32_t)index) != address)
 		return NO_SLAB;
-	table->found = (uint32_t)index;
-	return table->found;
+	table->last_found = (uint32_t)index;
+	return table->last_found;
 }
 
 uint32_t slab_table__find(struct slab_table *table, uint64_t address)

@@ -25,8 +25,8 @@ struct slab_table {
 	struct extents *extents; /* borrowed */
 	struct state *state;     /* borrowed */
 	uint32_t sorted;
-	uint32_t found; /* the number of a sorted one, from where the next search begins */
-	uint32_t gone;  /* entries of pages that are unmapped */
+	uint32_t last_found; /* number of a sorted one: there the next search begins */
+	uint32_t gone;       /* entries of pages that are unmapped */
 	uint32_t *order;
 	size_t appended, room;
 };

@@ -392,7 +392,7 @@ enum dirty_way snapshot__dirty(const struct snapshot *snapshot, uint64_t *ret_pa
 	if (!pages->engine.ranges.count && !pages->engine.reserved.count)
 		return DIRTY_AUTO;
 	*ret_pages = pages->visited;
-	return pages->found;
+	return pages->found_by;
 }
 
 uint64_t snapshot__count_gone(const struct snapshot *snapshot, uint64_t met)
