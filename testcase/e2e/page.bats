@@ -155,14 +155,14 @@ expect_refusal()
 	expect_refusal 'kconfig.h' "cannot compile.*$dir/empty"
 }
 
-@test 'a program that the kernel does not take: what it says is shown' {
+@test 'a program that the kernel refuses: its messages are shown' {
 	copy_headers
 	cat >>"$dir/headers/arch/x86/include/asm/page.h" <<-'END'
 		#undef PAGES_PER_POLL
 		#define PAGES_PER_POLL 1000000
 	END
 	trace -q -e page touch "$dir/ran"
-	expect_refusal 'too complex\|too large' 'does not take .* program store_pages'
+	expect_refusal 'too complex\|too large' 'refuses .* program store_pages'
 }
 
 @test 'a tracer without its headers says where it has looked' {
