@@ -58,8 +58,9 @@ int attach__checkpoint(struct attach *attach, const char *name, struct attach_re
  * name: NULL is the newest checkpoint.
  * Returns 0 and *ret_result; -REASON_UNKNOWN_NAME; -REASON_NO_CHECKPOINT; -ESRCH; -REASON_EXECED;
  * -REASON_THREAD_ENDED, -REASON_MEMORY_GONE (shared memory, or a file, that was mapped and is not
- * any more), -REASON_SEALED, -REASON_LIMITED, -REASON_FILE_CUT, and what inject__open() and freeze__stop() return: nothing has changed;
- * -REASON_HALF_DONE: the process is stopped by SIGSTOP, half restored; or -errno.
+ * any more), -REASON_SEALED, -REASON_LIMITED, -REASON_FILE_CUT, and what inject__open() and
+ * freeze__stop() return: nothing has changed; -REASON_HALF_DONE: the process is stopped by SIGSTOP,
+ * half restored; or -errno.
  */
 int attach__rollback(struct attach *attach, const char *name, struct attach_result *ret_result);
 

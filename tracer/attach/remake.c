@@ -41,7 +41,7 @@ static bool is_of_file(const struct mapping *mapping)
 	return mapping->inode != 0;
 }
 
-/* The name of a mapped file is that of its path, but for newlines, which are \\012 there. */
+/* The name of a mapped file: its path, in which the kernel writes a newline as \012. */
 static void write_name(const struct mapping *mapping, char ret_name[PATH_MAX])
 {
 	static const char newline[] = "\\012";
@@ -206,7 +206,7 @@ int remake__check_seals(struct inject *inject, const struct mappings *now,
 	return 0;
 }
 
-/* Elsewhere: a file that can be opened may still not be executed, or written to. */
+/* Maps it elsewhere: a file that can be opened may still not be executed, or written to. */
 static int try_to_map(struct inject *inject, const struct layout_part *part, int64_t fd)
 {
 	const struct mapping *mapping = part->mapping;

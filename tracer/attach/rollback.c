@@ -196,7 +196,7 @@ static int try_calls(struct rollback *r)
 	struct attach *attach = r->attach;
 	const struct mapping *mapping = NULL;
 	int err = remake__check_seals(r->inject, r->now, &r->change, &mapping);
-	char why[128];
+	size_t used;
 
 	if (err) {
 		name_mapping(attach, mapping);
@@ -207,10 +207,10 @@ static int try_calls(struct rollback *r)
 		return limits__check(attach->pid, r->now, &r->change);
 	if (err == -ESRCH)
 		return err;
-	(void)snprintf(why, sizeof(why), "%s", reason__text(err));
-	(void)snprintf(attach->detail, sizeof(attach->detail), "%lx-%lx %s (%s)",
-		       (unsigned long)mapping->start, (unsigned long)mapping->end, mapping->path,
-		       why);
+	name_mapping(attach, mapping);
+	used = strlen(attach->detail);
+	(void)snprintf(attach->detail + used, sizeof(attach->detail) - used, " (%s)",
+		       reason__text(err));
 	return -REASON_MEMORY_GONE;
 }
 

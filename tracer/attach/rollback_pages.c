@@ -207,7 +207,7 @@ static uint64_t last_touched(const struct rollback_pages *p, uint64_t start, uin
 		1);
 }
 
-/* A page of a private mapping goes with the end of its file, though the process has written it. */
+/* If a file is truncated, its mappings lose the pages behind its end, written ones too. */
 static bool has_place(const struct rollback_pages *p, const struct mapping *mapping,
 		      uint64_t address, bool is_fresh)
 {
