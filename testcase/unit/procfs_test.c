@@ -138,6 +138,20 @@ static void test_parse_merged(void)
 			m.items[2].offset == 0,
 		"lose what we have of them already");
 	procfs__free_mappings(&m);
+	tap__equal(procfs__first_above(&m, 0), 0, "an empty list has no mapping");
+}
+
+static void test_first_above(void)
+{
+	struct mapping items[] = {{.start = 0x1000, .end = 0x3000},
+				  {.start = 0x4000, .end = 0x5000}};
+	const struct mappings m = {.items = items, .count = 2};
+
+	tap__ok(procfs__first_above(&m, 0) == 0 && procfs__first_above(&m, 0x2fff) == 0 &&
+			procfs__first_above(&m, 0x3000) == 1 &&
+			procfs__first_above(&m, 0x4fff) == 1 &&
+			procfs__first_above(&m, 0x5000) == 2,
+		"the first mapping that ends above an address");
 }
 
 /* ---- this process ---- */
@@ -482,11 +496,12 @@ int main(int argc, char **argv)
 		return 2;
 	}
 	page_bytes = (size_t)sysconf(_SC_PAGESIZE);
-	tap__plan(80);
+	tap__plan(82);
 	test_parse_good();
 	test_parse_bad();
 	test_parse_cut();
 	test_parse_merged();
+	test_first_above();
 	test_own_mappings();
 	test_many_mappings(many);
 	test_dead();

@@ -47,16 +47,8 @@ bool layout__is_saved(const struct mapping *mapping)
 
 const struct mapping *layout__find(const struct mappings *mappings, uint64_t address)
 {
-	size_t first = 0, end = mappings->count;
+	const size_t first = procfs__first_above(mappings, address);
 
-	while (first < end) {
-		const size_t middle = first + (end - first) / 2;
-
-		if (mappings->items[middle].end > address)
-			end = middle;
-		else
-			first = middle + 1;
-	}
 	return first < mappings->count && mappings->items[first].start <= address
 		       ? &mappings->items[first]
 		       : NULL;

@@ -96,17 +96,7 @@ struct pagemap *memory__pagemap(struct memory *memory)
 
 size_t memory__first_mapping(const struct memory *memory, uint64_t address)
 {
-	size_t low = 0, high = memory->mappings.count;
-
-	while (low < high) {
-		size_t middle = low + (high - low) / 2;
-
-		if (memory->mappings.items[middle].end > address)
-			high = middle;
-		else
-			low = middle + 1;
-	}
-	return low;
+	return procfs__first_above(&memory->mappings, address);
 }
 
 static const struct mapping *find_mapping(const struct memory *memory, uint64_t address)

@@ -70,6 +70,9 @@ int procfs__mappings(pid_t pid, struct mappings *ret);
 /* The same from a text in that format. */
 int procfs__parse_mappings(const char *text, struct mappings *ret);
 
+/* The number of the first mapping that ends above address; mappings->count if none does. */
+size_t procfs__first_above(const struct mappings *mappings, uint64_t address);
+
 /* Copies a list. Returns 0 and fills *ret, or -ENOMEM. */
 int procfs__copy_mappings(const struct mappings *mappings, struct mappings *ret);
 

@@ -132,6 +132,21 @@ out:
 	return 0;
 }
 
+size_t procfs__first_above(const struct mappings *mappings, uint64_t address)
+{
+	size_t low = 0, high = mappings->count;
+
+	while (low < high) {
+		const size_t middle = low + (high - low) / 2;
+
+		if (mappings->items[middle].end > address)
+			high = middle;
+		else
+			low = middle + 1;
+	}
+	return low;
+}
+
 int procfs__copy_mappings(const struct mappings *mappings, struct mappings *ret)
 {
 	size_t bytes = mappings->count * sizeof(*mappings->items), paths = 0;
