@@ -100,15 +100,13 @@ static int add_mapping(struct comparing *c, const struct checkpoint *of,
 	return 0;
 }
 
+/* Does a saved mapping of the list overlap this one? */
 static bool overlaps(const struct mappings *mappings, const struct mapping *mapping)
 {
-	for (size_t i = 0; i < mappings->count; i++) {
-		const struct mapping *other = &mappings->items[i];
-
-		if (layout__is_saved(other) && other->start < mapping->end &&
-		    mapping->start < other->end)
+	for (size_t i = procfs__first_above(mappings, mapping->start);
+	     i < mappings->count && mappings->items[i].start < mapping->end; i++)
+		if (layout__is_saved(&mappings->items[i]))
 			return true;
-	}
 	return false;
 }
 
