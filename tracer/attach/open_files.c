@@ -6,10 +6,12 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 #include "base/parse.h"
 
@@ -17,6 +19,19 @@ enum {
 	ROOM = 4096,
 	MORE = ROOM - sizeof(struct dirent64), /* with more bytes, an entry may not have had room */
 };
+
+/* A file system that has to ask somebody may not answer while the process stands still: the kernel
+ * says what it knows already, statx(2). */
+static int find_inode(int folder, const char *number, struct open_file *file)
+{
+	struct statx status;
+
+	if (statx(folder, number, AT_STATX_DONT_SYNC, STATX_INO, &status))
+		return -errno;
+	file->device = makedev(status.stx_dev_major, status.stx_dev_minor);
+	file->inode = status.stx_ino;
+	return 0;
+}
 
 /* Room grows by powers of two. */
 static int add(struct open_files *files, const struct open_file *file)
@@ -36,18 +51,17 @@ static int add(struct open_files *files, const struct open_file *file)
 
 static int read_one(struct open_files *files, int folder, const char *number)
 {
-	struct stat status;
+	struct open_file file;
 	uint64_t fd;
+	int err;
 
 	if (parse__u64(number, 0, INT_MAX, &fd))
 		return 0; /* "." and ".." */
-	if (fstatat(folder, number, &status, 0) < 0)
-		return errno == ENOENT ? 0 : -errno;
-	return add(files, &(struct open_file){
-				  .fd = (int)fd,
-				  .device = status.st_dev,
-				  .inode = status.st_ino,
-			  });
+	file.fd = (int)fd;
+	err = find_inode(folder, number, &file);
+	if (err)
+		return err == -ENOENT ? 0 : err;
+	return add(files, &file);
 }
 
 /* /proc lists the files in the order of their numbers. */
