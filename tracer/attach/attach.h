@@ -46,8 +46,8 @@ void attach__distrust_list(struct attach *attach);
 
 /*
  * Takes a checkpoint.
- * name: letters, digits and "._-", the first no '-', less than ATTACH_NAME_BYTES. NULL: the next
- * number that is free. A checkpoint that has this name already is replaced.
+ * name: letters, digits and "._-", the first no '-', less than ATTACH_NAME_BYTES. NULL: the
+ * lowest number that is no name yet. A checkpoint that has this name already is replaced.
  * Returns 0 and *ret_result; -REASON_BAD_NAME; -ESRCH; -REASON_EXECED; -REASON_MEMORY_SHARED; what
  * freeze__stop() returns; or -errno. On failure all checkpoints are as before.
  */
