@@ -105,7 +105,7 @@ static bool is_child(pid_t pid)
 	return !procfs__status_u64(pid, "PPid", &parent) && parent == (uint64_t)getpid();
 }
 
-static int open_files(struct attach *attach)
+static int open_descriptors(struct attach *attach)
 {
 	int err, pidfd_err;
 
@@ -138,7 +138,7 @@ int attach__open(pid_t pid, enum write_tracking_way best, const struct hooks *ho
 	attach->pid = pid;
 	attach->pidfd = attach->mem_fd = attach->pagemap_fd = attach->files_fd = -1;
 	attach->tracking = (struct write_tracking)WRITE_TRACKING_OFF;
-	err = open_files(attach);
+	err = open_descriptors(attach);
 	if (err)
 		goto out;
 	if (syscall(SYS_pidfd_send_signal, attach->pidfd, 0, NULL, 0) && errno == ESRCH) {
