@@ -1055,7 +1055,24 @@ restart_in_background()
 	cat out.then >out
 	"${under[@]}" "$RESTART" image 2>restart.err </dev/null
 	[ ! -s restart.err ]
+	for way in 1 2; do
+		rm image finish
+		under=()
+		start "lowered $way"
+		take_image
+		cp out out.then
+		: >finish
+		"$RESTART" image 2>restart.err </dev/null
+		grep '^restart: warning: the process had given up rights (capabilities), and' restart.err
+	done
+	rm image finish
+	under=(setpriv --inh-caps=+net_raw --ambient-caps=+net_raw)
+	start count
+	take_image
+	cp out out.then
+	expect_missing 'capabilities for programs that it executes'
 	cat out.then >out
+	: >finish
 	setpriv --regid 65534 --clear-groups "$RESTART" image 2>restart.err </dev/null
 	grep -x 'restart: warning: the process was of group 0, and goes on as group 65534' restart.err
 }
@@ -1879,7 +1896,7 @@ expect_missing()
 	expect_missing "descriptors 40, 41, 42 (pipes), descriptor 43 (a pidfd), descriptor 44 (a \
 socket), descriptor 45 (/proc/[0-9]*/stat, which cannot be opened), descriptor 46 \
 (/proc/[0-9]*/mountinfo, which cannot be opened), descriptor 47 (the deleted file $dir/unlinked), descriptor 48 \
-(an inotify instance)"
+(an inotify instance), what is watched under closed numbers (epoll)"
 	: >finish
 	"$RESTART" -q image 2>restart.err </dev/null
 	[ ! -s restart.err ]
@@ -1894,6 +1911,26 @@ socket), descriptor 45 (/proc/[0-9]*/stat, which cannot be opened), descriptor 4
 	"$BUILD/readckpt" --json image >json
 	grep '"oom_score_adj": ' json
 	grep '"locked": true' json
+}
+
+@test 'restart names what epoll watches under closed numbers, signals of files, segments of its own' {
+	start watched
+	take_image
+	"$BUILD/readckpt" image | grep '^ *[0-9]* anon_inode:\[eventpoll\] .*, watches closed numbers$'
+	expect_missing 'what is watched under closed numbers (epoll)'
+	rm image
+	start asynchronous
+	take_image
+	expect_missing 'signals of files (O_ASYNC)'
+	rm image
+	start own-segments
+	take_image
+	run ! grep none out || return 0
+	expect_missing 'segments of its own (modify_ldt)'
+}
+
+@test 'brought back: what is open as a place only (O_PATH)' {
+	scene "$WORK" places
 }
 
 @test 'restart names more descriptors than fit a line by their number' {

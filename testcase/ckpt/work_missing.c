@@ -5,8 +5,10 @@
  */
 #include "work.h"
 
+#include <asm/ldt.h>
 #include <fcntl.h>
 #include <linux/aio_abi.h>
+#include <linux/capability.h>
 #include <linux/membarrier.h>
 #include <linux/rseq.h>
 #include <pthread.h>
@@ -212,6 +214,76 @@ static void holdings(void)
 	say("ready");
 	wait_for_finish();
 	check(*segment == 23);
+}
+
+/* ---- what is held in other ways ---- */
+
+static int make_ready(void)
+{
+	int fd = eventfd(1, EFD_NONBLOCK);
+
+	must(fd >= 0);
+	return fd;
+}
+
+/* Two files that are watched under numbers which are closed now, or are files that nobody watches.
+ * Another one is watched as it should be. */
+static void watched(void)
+{
+	struct epoll_event event = {.events = EPOLLIN, .data.u64 = 1}, events[4];
+	int epoll = epoll_create1(0), stays = make_ready();
+
+	put_at(make_ready(), 50);
+	must(epoll >= 0 && epoll_ctl(epoll, EPOLL_CTL_ADD, 50, &event) == 0 && dup2(50, 51) == 51);
+	put_at(make_ready(), 50);
+	event.data.u64 = 2;
+	put_at(make_ready(), 52);
+	must(epoll_ctl(epoll, EPOLL_CTL_ADD, 52, &event) == 0 && dup2(52, 53) == 53);
+	must(close(52) == 0);
+	event.data.u64 = 3;
+	must(epoll_ctl(epoll, EPOLL_CTL_ADD, stays, &event) == 0);
+	must(epoll_wait(epoll, events, 4, 0) == 3);
+	say("ready");
+	wait_for_finish();
+	check(epoll_wait(epoll, events, 4, 0) == 1 && events[0].data.u64 == 3);
+}
+
+static void asynchronous(void)
+{
+	int ends[2];
+
+	must(signal(SIGIO, SIG_IGN) != SIG_ERR && pipe(ends) == 0);
+	must(fcntl(ends[0], F_SETOWN, getpid()) == 0 && fcntl(ends[0], F_SETFL, O_ASYNC) == 0);
+	say("ready");
+	wait_for_finish();
+	check(!(fcntl(ends[0], F_GETFL) & O_ASYNC));
+}
+
+static void own_segments(void)
+{
+	struct user_desc segment = {.entry_number = 3, .limit = 0xfff, .useable = 1};
+
+	if (syscall(SYS_modify_ldt, 1, &segment, sizeof(segment)) < 0)
+		say("none");
+	say("ready");
+	wait_for_finish();
+}
+
+/* Root that gives up a capability, but not all of it. */
+static void lowered(void)
+{
+	struct __user_cap_header_struct head = {.version = _LINUX_CAPABILITY_VERSION_3};
+	struct __user_cap_data_struct data[2];
+
+	if (work_number == 1) {
+		must(prctl(PR_CAPBSET_DROP, CAP_SYS_TIME, 0, 0, 0) == 0);
+	} else {
+		must(syscall(SYS_capget, &head, data) == 0);
+		data[0].effective &= ~(1U << CAP_SYS_TIME);
+		must(syscall(SYS_capset, &head, data) == 0);
+	}
+	say("ready");
+	wait_for_finish();
 }
 
 static int read_oom(void)
@@ -438,6 +510,10 @@ const struct work_scene work_missing[] = {
 	{"unpaired", unpaired},
 	{"pipes", pipes},
 	{"holdings", holdings},
+	{"watched", watched},
+	{"asynchronous", asynchronous},
+	{"own-segments", own_segments},
+	{"lowered", lowered},
 	{"attributes", attributes},
 	{"rseq", own_rseq},
 	{"lost-rseq", lost_rseq},

@@ -81,12 +81,14 @@ static void check_pipes(struct pipes *p)
 /* ---- what is read from a descriptor ---- */
 
 struct counters {
-	int event, semaphore, periodic, expired, signals;
+	int event, semaphore, periodic, expired, stepped, signals;
 };
 
 static void make_counters(struct counters *c)
 {
 	const struct itimerspec period = {{0, 10000000}, {0, 10000000}}, once = {{0, 0}, {0, 1}};
+	const int notice = TFD_TIMER_ABSTIME | TFD_TIMER_CANCEL_ON_SET;
+	struct itimerspec tomorrow = {0};
 	sigset_t set;
 
 	c->event = eventfd(23, EFD_CLOEXEC);
@@ -96,6 +98,10 @@ static void make_counters(struct counters *c)
 	must(c->event >= 0 && c->semaphore >= 0 && c->periodic >= 0 && c->expired >= 0);
 	must(timerfd_settime(c->periodic, 0, &period, NULL) == 0);
 	must(timerfd_settime(c->expired, 0, &once, NULL) == 0);
+	c->stepped = timerfd_create(CLOCK_REALTIME, 0);
+	must(c->stepped >= 0 && clock_gettime(CLOCK_REALTIME, &tomorrow.it_value) == 0);
+	tomorrow.it_value.tv_sec += 86400;
+	must(timerfd_settime(c->stepped, notice, &tomorrow, NULL) == 0);
 	(void)sigemptyset(&set);
 	(void)sigaddset(&set, SIGUSR1);
 	must(sigprocmask(SIG_BLOCK, &set, NULL) == 0);
@@ -111,8 +117,7 @@ static uint64_t read_count(int fd)
 	return count;
 }
 
-/* Does the kernel say that it is one (Linux 6.5)? */
-static bool is_known_semaphore(int fd)
+static bool tells(int fd, const char *what)
 {
 	char path[64], text[512] = "";
 	int info;
@@ -120,7 +125,13 @@ static bool is_known_semaphore(int fd)
 	(void)snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", fd);
 	info = open(path, O_RDONLY | O_CLOEXEC);
 	must(info >= 0 && read(info, text, sizeof(text) - 1) > 0 && close(info) == 0);
-	return strstr(text, "eventfd-semaphore:");
+	return strstr(text, what);
+}
+
+/* Does the kernel say that it is one (Linux 6.5)? */
+static bool is_known_semaphore(int fd)
+{
+	return tells(fd, "eventfd-semaphore:");
 }
 
 static void check_counters(const struct counters *c)
@@ -134,6 +145,8 @@ static void check_counters(const struct counters *c)
 	check(read_count(c->periodic) >= 1 && read_count(c->periodic) >= 1);
 	check(timerfd_gettime(c->periodic, &time) == 0 && time.it_interval.tv_nsec == 10000000);
 	check(read_count(c->expired) == 1);
+	check(timerfd_gettime(c->stepped, &time) == 0 && time.it_value.tv_sec <= 86400);
+	check(time.it_value.tv_sec > 80000 && tells(c->stepped, "settime flags: 03"));
 	check(read(c->signals, &info, sizeof(info)) == -1 && errno == EAGAIN);
 	check(raise(SIGUSR1) == 0 && read(c->signals, &info, sizeof(info)) == sizeof(info));
 	check(info.ssi_signo == SIGUSR1);
@@ -434,7 +447,29 @@ static void queue(void)
 	must(mq_unlink(name) == 0);
 }
 
+/* ---- what is open as a place in a folder only (O_PATH) ---- */
+
+static void places(void)
+{
+	int folder, link, fifo;
+	char to[8] = "";
+	struct stat st;
+
+	must(mkdir("folder", 0700) == 0 && symlink("nowhere", "folder/link") == 0);
+	must(mkfifo("folder/fifo", 0600) == 0);
+	folder = open("folder", O_PATH | O_DIRECTORY);
+	link = open("folder/link", O_PATH | O_NOFOLLOW);
+	fifo = open("folder/fifo", O_PATH | O_CLOEXEC);
+	must(folder >= 0 && link >= 0 && fifo >= 0);
+	say("ready");
+	wait_for_finish();
+	check(fstatat(folder, "fifo", &st, 0) == 0 && S_ISFIFO(st.st_mode));
+	check(readlinkat(link, "", to, sizeof(to) - 1) == 7 && strcmp(to, "nowhere") == 0);
+	check(fstat(fifo, &st) == 0 && S_ISFIFO(st.st_mode));
+	check((fcntl(fifo, F_GETFL) & O_PATH) && fcntl(fifo, F_GETFD) == FD_CLOEXEC);
+}
+
 const struct work_scene work_objects[] = {
-	{"queue", queue},     {"read", in_read}, {"objects", objects},
-	{"servers", servers}, {"pairs", pairs},  {NULL, NULL},
+	{"queue", queue}, {"read", in_read},  {"objects", objects}, {"servers", servers},
+	{"pairs", pairs}, {"places", places}, {NULL, NULL},
 };

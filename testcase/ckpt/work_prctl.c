@@ -7,6 +7,7 @@
 
 #include <fcntl.h>
 #include <linux/mempolicy.h>
+#include <linux/securebits.h>
 #include <pthread.h>
 #include <stdbool.h>
 #include <sys/mman.h>
@@ -72,10 +73,14 @@ static void settle(void)
 	const bool forbids = prctl(SET_WRITE_XOR_EXECUTE, 1, 0, 0, 0) == 0;
 	unsigned char *code = map(1), *mergeable = map(2);
 	const bool is_mergeable = madvise(mergeable, PAGE, MADV_MERGEABLE) == 0;
+	const int secure =
+		SECBIT_KEEP_CAPS | SECBIT_NO_SETUID_FIXUP | SECBIT_NO_SETUID_FIXUP_LOCKED;
 	volatile int is_set = 0;
+	bool secures;
 	pthread_t id;
 
 	must(prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0) == 0);
+	secures = prctl(PR_SET_SECUREBITS, secure, 0, 0, 0) == 0; /* with rights alone */
 	must(prctl(PR_MCE_KILL, PR_MCE_KILL_SET, PR_MCE_KILL_EARLY, 0, 0) == 0);
 	must(pthread_create(&id, NULL, be_killed_late, (void *)&is_set) == 0);
 	while (!is_set)
@@ -83,6 +88,7 @@ static void settle(void)
 	say("ready");
 	wait_for_finish();
 	check(prctl(PR_GET_KEEPCAPS, 0, 0, 0, 0) == 1);
+	check(!secures || prctl(PR_GET_SECUREBITS, 0, 0, 0, 0) == secure);
 	check(prctl(PR_MCE_KILL_GET, 0, 0, 0, 0) == PR_MCE_KILL_EARLY);
 	check(!merges || prctl(GET_MEMORY_MERGE, 0, 0, 0, 0) == 1);
 	check(!is_mergeable || has_flag(mergeable, " mg"));

@@ -100,6 +100,17 @@ static void capture_membarrier(struct image_attributes *attributes)
 	}
 }
 
+/* Few programs have any. Where system calls are filtered, nothing is asked that few filters allow.
+ * Source: modify_ldt(2). */
+static bool has_segments(const struct image *image)
+{
+	enum { READ = 0 };
+	uint64_t first;
+
+	return !(image->place.flags & IMAGE_FILTERED) &&
+	       (int)syscall(SYS_modify_ldt, READ, &first, sizeof(first)) > 0;
+}
+
 static uint64_t find_number(const char *text, const char *word)
 {
 	return proc_text__find_number(text, word, 10);
@@ -174,6 +185,8 @@ int capture_attributes__add(struct capture *c, const struct stopped_thread *thre
 	capture_membarrier(&c->image->attributes);
 	capture_place(c->image);
 	capture_surroundings(&c->image->surroundings);
+	if (has_segments(c->image))
+		c->image->attributes.flags |= IMAGE_LOST_SEGMENTS;
 	if (!dumpable__was())
 		c->image->attributes.flags |= IMAGE_UNDUMPABLE;
 	for (; threads; threads = threads->next) {

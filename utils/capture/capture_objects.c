@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/kcmp.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stdbool.h>
@@ -14,6 +15,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/timerfd.h>
 #include <unistd.h>
 
 #include "base/nocancel.h"
@@ -24,6 +26,7 @@ enum {
 	TEXT_BYTES = 4 << 20, /* some 50000 watched descriptors */
 	CONTENTS_BYTES = 16 << 20,
 	SECOND_NS = 1000000000,
+	COMPARED_MAX = 1000, /* watched descriptors */
 };
 
 struct walk {
@@ -83,8 +86,11 @@ static uint64_t find_time(const char *text, const char *word)
 
 static bool take_timerfd(const struct walk *w, struct image_object *object)
 {
+	const uint64_t flags = proc_text__find_number(w->text, "settime flags:", 8);
+
 	object->kind = IMAGE_TIMERFD;
-	object->values[0] = proc_text__find_number(w->text, "clockid:", 10);
+	object->values[0] = proc_text__find_number(w->text, "clockid:", 10) |
+			    (flags & TFD_TIMER_CANCEL_ON_SET ? IMAGE_CANCEL_ON_SET : 0ULL) << 32;
 	object->values[1] = find_time(w->text, "it_value: (");
 	object->values[2] = find_time(w->text, "it_interval: (");
 	object->values[3] = proc_text__find_number(w->text, "ticks:", 10);
@@ -98,14 +104,47 @@ static bool take_signalfd(const struct walk *w, struct image_object *object)
 	return true;
 }
 
-/* A number may have been closed, or be another file, while a copy of it is watched. */
-static bool is_same_file(const struct image *image, int fd, uint64_t inode)
+static uint32_t count_before(const char *text, const char *end, int fd)
 {
-	for (size_t i = 0; i < image->file_count; i++) {
-		if (image->files[i].fd == fd)
-			return image->files[i].inode == inode;
+	uint32_t count = 0;
+
+	for (const char *line = strstr(text, "tfd:"); line < end; line = strstr(line + 1, "tfd:"))
+		count += (int)proc_text__find_number(line, "tfd:", 10) == fd;
+	return count;
+}
+
+/* Is the descriptor in a line of an epoll instance still the file that is watched? The number may
+ * have been closed, or be another file, while a copy of that file is open. Eventfds and their like
+ * all have one inode, so kcmp(2) must tell. It takes longer the more is watched. */
+static bool is_watched_file(const struct walk *w, int epoll, const char *line)
+{
+	const int fd = (int)proc_text__find_number(line, "tfd:", 10);
+	struct kcmp_epoll_slot slot = {.efd = (uint32_t)epoll, .tfd = (uint32_t)fd};
+	const pid_t pid = getpid();
+
+	for (size_t i = 0; i < w->image->file_count; i++) {
+		const struct image_file *file = &w->image->files[i];
+
+		if (file->fd != fd)
+			continue;
+		if (file->inode != proc_text__find_number(line, "ino:", 16))
+			return false;
+		if (!begins(w->image->strings + file->path, "anon_inode:") ||
+		    w->image->watch_count > COMPARED_MAX)
+			return true;
+		slot.toff = count_before(w->text, line, fd);
+		/* Negative where kcmp(2) is forbidden. */
+		return syscall(SYS_kcmp, pid, pid, KCMP_EPOLL_TFD, fd, &slot) <= 0;
 	}
 	return false;
+}
+
+static void mark_closed(const struct image *image, int epoll)
+{
+	for (size_t i = 0; i < image->file_count; i++) {
+		if (image->files[i].fd == epoll)
+			image->files[i].held |= IMAGE_WATCHES_CLOSED;
+	}
 }
 
 /* "tfd: 5 events: 1d data: ff pos:0 ino:61af sdev:7", each in a line. */
@@ -116,15 +155,16 @@ static bool take_epoll(struct walk *w, struct image_object *object)
 	object->kind = IMAGE_EPOLL;
 	for (const char *line = strstr(w->text, "tfd:"); line; line = strstr(line + 1, "tfd:")) {
 		struct image_watch *watch = &image->watches[image->watch_count];
-		const int fd = (int)proc_text__find_number(line, "tfd:", 10);
 
-		if (!is_same_file(image, fd, proc_text__find_number(line, "ino:", 16)))
+		if (!is_watched_file(w, object->fd, line)) {
+			mark_closed(image, object->fd);
 			continue;
+		}
 		if (image->watch_count == w->watch_room)
 			return false;
 		*watch = (struct image_watch){
 			.epoll = object->fd,
-			.fd = fd,
+			.fd = (int)proc_text__find_number(line, "tfd:", 10),
 			.events = (uint32_t)proc_text__find_number(line, "events:", 16),
 			.data = proc_text__find_number(line, "data:", 16),
 		};

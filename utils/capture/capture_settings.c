@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <linux/mempolicy.h>
+#include <linux/securebits.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <string.h>
@@ -27,6 +28,7 @@ static const struct {
 } of_thread[CAPTURE_SETTINGS] = {
 	{PR_GET_KEEPCAPS, 0},         {PR_MCE_KILL_GET, 0},         {GET_IO_FLUSHER, 0},
 	{PR_GET_SPECULATION_CTRL, 0}, {PR_GET_SPECULATION_CTRL, 1}, {PR_GET_SPECULATION_CTRL, 2},
+	{PR_GET_SECUREBITS, 0},
 };
 
 static int ask(int option, int argument)
@@ -59,6 +61,10 @@ static bool find_setting(size_t i, int told, struct image_setting *ret)
 	case PR_GET_KEEPCAPS:
 		*ret = (struct image_setting){.option = IMAGE_SET_KEEPCAPS, .values = {1}};
 		return told == 1;
+	case PR_GET_SECUREBITS: /* what PR_SET_KEEPCAPS sets is one of them */
+		*ret = (struct image_setting){.option = IMAGE_SET_SECUREBITS,
+					      .values = {(uint64_t)told}};
+		return (told & ~SECBIT_KEEP_CAPS) != 0;
 	case PR_MCE_KILL_GET:
 		*ret = (struct image_setting){.option = IMAGE_SET_MCE_KILL,
 					      .values = {PR_MCE_KILL_SET, (uint64_t)told}};

@@ -8,7 +8,7 @@
 
 #include "capture/capture_strings.h"
 
-enum { CAPTURE_SETTINGS = 6 }; /* kinds that a thread has of its own */
+enum { CAPTURE_SETTINGS = 7 }; /* kinds that a thread has of its own */
 
 /* What the kernel tells a thread of itself only. */
 struct thread_settings {

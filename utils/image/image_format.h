@@ -144,6 +144,7 @@ enum {
 	IMAGE_LOST_RSEQ = 1 << 2,  /* a thread has a registration of rseq(2) that is not known */
 	IMAGE_UNDUMPABLE = 1 << 3, /* as PR_SET_DUMPABLE of prctl(2) has it */
 	IMAGE_HAS_CORE_FILTER = 1 << 4, /* coredump_filter is known */
+	IMAGE_LOST_SEGMENTS = 1 << 5,   /* it has segments of modify_ldt(2) */
 };
 
 /* What the kernel keeps for the process beside memory, threads and files. */
@@ -224,6 +225,7 @@ _Static_assert(sizeof(struct image_scheduling) == 160, "part of the format");
 /* Options of prctl(2). Not all headers have the newer ones. */
 enum image_setting_option {
 	IMAGE_SET_KEEPCAPS = 8,           /* PR_SET_KEEPCAPS */
+	IMAGE_SET_SECUREBITS = 28,        /* PR_SET_SECUREBITS */
 	IMAGE_SET_MCE_KILL = 33,          /* PR_MCE_KILL */
 	IMAGE_SET_SPECULATION = 53,       /* PR_SET_SPECULATION_CTRL */
 	IMAGE_SET_IO_FLUSHER = 57,        /* PR_SET_IO_FLUSHER, Linux 5.6 */
@@ -302,6 +304,8 @@ _Static_assert(sizeof(struct image_thread) == 184, "the format says so");
 enum {
 	IMAGE_LOCKED = 1 << 0, /* a lock of fcntl(2) or flock(2) */
 	IMAGE_LEASED = 1 << 1, /* a lease of F_SETLEASE */
+	/* of an epoll instance: it watches a file under a number that is closed or another file */
+	IMAGE_WATCHES_CLOSED = 1 << 2,
 };
 
 struct image_file {
@@ -319,7 +323,8 @@ _Static_assert(sizeof(struct image_file) == 48, "the format says so");
 /* struct image_object, kind. Behind each, what its values are; times are in nanoseconds. */
 enum image_object_kind {
 	IMAGE_EVENTFD = 1, /* the count; 1: a semaphore */
-	IMAGE_TIMERFD,     /* clock, time left or 0, interval, expirations that were not read */
+	IMAGE_TIMERFD,     /* clock | IMAGE_CANCEL_ON_SET << 32, time left or 0, interval,
+			      expirations that were not read */
 	IMAGE_SIGNALFD,    /* the mask, bit N-1 for signal N */
 	IMAGE_EPOLL,       /* none: see struct image_watch */
 	IMAGE_PIPE,        /* a reading end: the fd of the writing end, the capacity in bytes;
@@ -335,6 +340,9 @@ enum image_object_kind {
 			      4 bytes */
 	IMAGE_OBJECT_KINDS,
 };
+
+/* Of an IMAGE_TIMERFD: it notices steps of the clock, TFD_TIMER_CANCEL_ON_SET. */
+enum { IMAGE_CANCEL_ON_SET = 1 << 0 };
 
 /* An IMAGE_PAIR whose other end is closed. */
 #define IMAGE_CLOSED_END UINT64_MAX

@@ -15,6 +15,7 @@ const char *setting_names__of(uint32_t option)
 		const char *name;
 	} names[] = {
 		{IMAGE_SET_KEEPCAPS, "PR_SET_KEEPCAPS"},
+		{IMAGE_SET_SECUREBITS, "PR_SET_SECUREBITS"},
 		{IMAGE_SET_MCE_KILL, "PR_MCE_KILL"},
 		{IMAGE_SET_SPECULATION, "PR_SET_SPECULATION_CTRL"},
 		{IMAGE_SET_IO_FLUSHER, "PR_SET_IO_FLUSHER"},

@@ -182,6 +182,7 @@ static void put_attributes(struct json *j, const struct image *image)
 		put_hex(j, "coredump_filter", attributes->core_filter);
 	put_hex(j, "membarrier", attributes->membarrier);
 	put_bool(j, "lacks_rseq", (attributes->flags & IMAGE_LOST_RSEQ) != 0);
+	put_bool(j, "lacks_segments", (attributes->flags & IMAGE_LOST_SEGMENTS) != 0);
 	put_bool(j, "dumpable", (attributes->flags & IMAGE_UNDUMPABLE) == 0);
 	if (image->place.flags & IMAGE_HAS_PLACE) {
 		put_number(j, "root_inode", image->place.root_inode);
@@ -412,6 +413,7 @@ static void put_files(struct json *j, const struct image *image)
 		put_signed(j, "same_as", file->same_as);
 		put_bool(j, "locked", (file->held & IMAGE_LOCKED) != 0);
 		put_bool(j, "leased", (file->held & IMAGE_LEASED) != 0);
+		put_bool(j, "watches_closed", (file->held & IMAGE_WATCHES_CLOSED) != 0);
 		put_bool(j, "made_anew", is_made_anew(image, file->fd));
 		close_with(j, '}');
 	}

@@ -158,6 +158,7 @@ static void put_attributes(const struct table *t)
 	} list[] = {
 		{attributes->membarrier != 0, "membarrier(2)"},
 		{(attributes->flags & IMAGE_LOST_RSEQ) != 0, "rseq(2) that is not known"},
+		{(attributes->flags & IMAGE_LOST_SEGMENTS) != 0, "segments of modify_ldt(2)"},
 		{(attributes->flags & IMAGE_UNDUMPABLE) != 0, "not dumpable"},
 		{(flags & IMAGE_SUBREAPER) != 0, "subreaper"},
 		{(flags & IMAGE_NO_HUGE_PAGES) != 0, "no huge pages"},
@@ -392,8 +393,10 @@ static void put_files(const struct table *t)
 		(void)fprintf(t->out, " %s", text__open_flags(file->flags, flags));
 		if (file->same_as >= 0)
 			(void)fprintf(t->out, ", the same as %d", file->same_as);
-		if (file->held)
+		if (file->held & (IMAGE_LOCKED | IMAGE_LEASED))
 			(void)fputs(file->held & IMAGE_LOCKED ? ", locked" : ", leased", t->out);
+		if (file->held & IMAGE_WATCHES_CLOSED)
+			(void)fputs(", watches closed numbers", t->out);
 		(void)fputc('\n', t->out);
 	}
 }

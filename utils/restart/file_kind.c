@@ -6,6 +6,7 @@
  */
 #include "restart/file_kind.h"
 
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -84,6 +85,8 @@ enum file_reopening file_kind__reopening(const struct image *image, const struct
 	char buffer[PATH_MAX];
 	int pid;
 
+	if ((file->flags & O_PATH) && path[0] == '/' && !is_deleted(path) && !in_proc(path, &pid))
+		return S_ISREG(file->mode) || S_ISDIR(file->mode) ? REOPEN_ALWAYS : REOPEN_IF_THERE;
 	if (!has_path(path))
 		return is_own_namespace(path, buffer) ? REOPEN_IF_CLOSED : REOPEN_NEVER;
 	if (S_ISCHR(file->mode))
@@ -146,6 +149,10 @@ static void name_path(const struct image_file *file, const char *path, char buff
 		(void)snprintf(buffer, FILE_KIND_BYTES, "the deleted file %.*s",
 			       (int)(strlen(path) - (is_deleted(path) ? sizeof(deleted) - 1 : 0)),
 			       path);
+	else if (S_ISLNK(file->mode))
+		(void)snprintf(buffer, FILE_KIND_BYTES, "the link %s", path);
+	else if (S_ISSOCK(file->mode))
+		(void)snprintf(buffer, FILE_KIND_BYTES, "the socket %s", path);
 	else if (S_ISFIFO(file->mode))
 		(void)snprintf(buffer, FILE_KIND_BYTES, "the FIFO %s", path);
 	else

@@ -42,7 +42,8 @@ static const char *find_change(const struct image_file *file, const char *path)
 {
 	struct stat st;
 
-	if (stat(path, &st) < 0 || (st.st_mode & S_IFMT) == (file->mode & S_IFMT))
+	if (fstatat(AT_FDCWD, path, &st, file->flags & O_NOFOLLOW ? AT_SYMLINK_NOFOLLOW : 0) < 0 ||
+	    (st.st_mode & S_IFMT) == (file->mode & S_IFMT))
 		return NULL; /* open(2) says the rest */
 	return S_ISREG(file->mode)   ? "is now no plain file"
 	       : S_ISDIR(file->mode) ? "is now no folder"

@@ -11,7 +11,6 @@
 #include <argp.h>
 #include <errno.h>
 #include <inttypes.h>
-#include <linux/capability.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -29,6 +28,7 @@
 #include "restart/make_plan.h"
 #include "restart/missing.h"
 #include "restart/own_files.h"
+#include "restart/rights.h"
 #include "restart/same_pid.h"
 #include "restart/same_root.h"
 
@@ -155,16 +155,6 @@ static int check_place(const struct image *image, bool accept_changes)
 	return -EXDEV;
 }
 
-static uint64_t read_capabilities(void)
-{
-	struct __user_cap_header_struct head = {.version = _LINUX_CAPABILITY_VERSION_3};
-	struct __user_cap_data_struct data[2] = {{0}};
-
-	if (syscall(SYS_capget, &head, data) < 0)
-		return 0;
-	return data[0].permitted | (uint64_t)data[1].permitted << 32;
-}
-
 /* An image is a program. Who could write it, or once was its user, decides what it does. */
 static void warn_of_strangers(const struct image_chain *chain)
 {
@@ -186,7 +176,7 @@ static void warn_of_strangers(const struct image_chain *chain)
 		log__warn("the process was of user %u, and goes on as user %u", user, self);
 	else if (group != getegid())
 		log__warn("the process was of group %u, and goes on as group %u", group, getegid());
-	else if (rights->are_known && read_capabilities() & ~rights->permitted)
+	else if (rights__has_more(rights))
 		log__warn("the process had given up rights (capabilities), and goes on with all "
 			  "that restart has; setpriv(1) starts restart without them");
 }
@@ -260,6 +250,7 @@ static int restart(const struct options *options, char **argv)
 	carry_clocks_on(image);
 	missing__add_image(&missing, image);
 	attributes__set(image, plan, &missing);
+	rights__add_missing(image, &missing);
 	err = files__make(&files, first_fd, &missing); /* sockets have relative names, too */
 	if (err)
 		goto out;

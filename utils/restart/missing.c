@@ -5,6 +5,7 @@
 #include "restart/missing.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
@@ -63,14 +64,21 @@ static void add_mappings(struct missing *m, const struct image *image,
 
 static void add_held(struct missing *m, const struct image *image)
 {
-	uint32_t held = 0;
+	uint32_t held = 0, flags = 0;
 
-	for (size_t i = 0; i < image->file_count; i++)
+	for (size_t i = 0; i < image->file_count; i++) {
 		held |= image->files[i].held;
+		if (!(image->files[i].held & IMAGE_LEASED)) /* which sets O_ASYNC, too */
+			flags |= image->files[i].flags;
+	}
 	if (held & IMAGE_LOCKED)
 		missing__add(m, "file locks");
 	if (held & IMAGE_LEASED)
 		missing__add(m, "file leases");
+	if (held & IMAGE_WATCHES_CLOSED)
+		missing__add(m, "what is watched under closed numbers (epoll)");
+	if (flags & O_ASYNC)
+		missing__add(m, "signals of files (O_ASYNC)");
 }
 
 /* Are contents lost? Behind the end of a file that is mapped shared, there were none. */
@@ -111,6 +119,8 @@ void missing__add_image(struct missing *m, const struct image *image)
 		missing__add(m, "pages that could not be read");
 	if (image->attributes.flags & IMAGE_LOST_RSEQ)
 		missing__add(m, "registrations of rseq(2)");
+	if (image->attributes.flags & IMAGE_LOST_SEGMENTS)
+		missing__add(m, "segments of its own (modify_ldt)");
 	/* Nearly every image lacks this. */
 	if (image->info.missing & IMAGE_MISSING_SHARING)
 		log__debug("not brought back: other processes that shared memory with it");

@@ -20,6 +20,7 @@
 #include <sys/syscall.h>
 #include <sys/timerfd.h>
 #include <sys/un.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "image/image_pair.h"
@@ -60,6 +61,15 @@ static struct timespec time_of(uint64_t ns)
 	return (struct timespec){(time_t)(ns / SECOND_NS), (long)(ns % SECOND_NS)};
 }
 
+/* The moment at which a timer that notices steps of its clock expires: it has no other kind. */
+static struct timespec moment_of(int clock, uint64_t left)
+{
+	struct timespec now = {0};
+
+	(void)clock_gettime(clock == CLOCK_REALTIME_ALARM ? CLOCK_REALTIME : clock, &now);
+	return time_of((uint64_t)now.tv_sec * SECOND_NS + (uint64_t)now.tv_nsec + left);
+}
+
 /* A timer of a moment goes on with the time that was left, as all timers do. One that repeats, and
  * whose expiration was not read, has none left: it expires at once, and goes on from then. */
 static int make_timerfd(const struct image_object *object)
@@ -67,13 +77,18 @@ static int make_timerfd(const struct image_object *object)
 	const uint64_t left = object->values[1], interval = object->values[2];
 	const uint64_t ticks = object->values[3];
 	const bool has_expired = !left && interval && ticks;
-	const struct itimerspec time = {.it_value = time_of(has_expired ? 1 : left),
-					.it_interval = time_of(interval)};
-	int fd = timerfd_create((int)object->values[0], TFD_CLOEXEC | TFD_NONBLOCK);
+	const bool is_cancelled = left && object->values[0] >> 32 & IMAGE_CANCEL_ON_SET;
+	const int clock = (int)(object->values[0] & UINT32_MAX);
+	struct itimerspec time = {.it_value = time_of(has_expired ? 1 : left),
+				  .it_interval = time_of(interval)};
+	int fd = timerfd_create(clock, TFD_CLOEXEC | TFD_NONBLOCK);
 
 	if (fd < 0)
 		return -1;
-	(void)timerfd_settime(fd, 0, &time, NULL);
+	if (is_cancelled)
+		time.it_value = moment_of(clock, left);
+	(void)timerfd_settime(fd, is_cancelled ? TFD_TIMER_ABSTIME | TFD_TIMER_CANCEL_ON_SET : 0,
+			      &time, NULL);
 	if (ticks && !has_expired)
 		(void)ioctl(fd, TFD_IOC_SET_TICKS, &ticks);
 	return fd;
