@@ -23,6 +23,7 @@ enum { LISTED_PAGES = 4096 };
 /* To read an entry of the list takes as long as to scan so many pages. */
 enum { ENTRY_PAGES = 4 };
 
+/* Ranges that are no further apart are looked at, or armed, by one call. */
 enum { CLOSE_BYTES = 1 << 20 };
 
 const char *dirty_pages__name(enum dirty_way way)
@@ -189,7 +190,6 @@ static int cover_span(struct dirty_pages *dirty, struct memory *memory, const st
 	for (size_t i = memory__first_mapping(memory, span->start);
 	     i < mappings->count && mappings->items[i].start < span->end && !err; i++) {
 		struct interval part = part_of(&mappings->items[i], span);
-
 		bool is_armed = all || !register_range(dirty, pagemap, part.start, part.end);
 
 		err = intervals__add(is_armed ? &dirty->armed : &dirty->refused, part.start,

@@ -12,7 +12,7 @@
 #include "engine/extents.h"
 #include "kernel/inner_map.h"
 
-enum { SPARE_EXTENTS = 2, SPARE_SHARE = 32 };
+enum { SPARE_EXTENTS = 2, SPARE_SHARE = 32 }; /* so many, and one of 32, are kept to spare */
 
 enum { BATCH = 32, PROVIDE_BATCH = 8 }; /* made at a time */
 

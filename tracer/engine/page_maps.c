@@ -17,11 +17,13 @@
 #include "target/reason.h"
 #include <page.bcc.h>
 
-enum { TWICE_PAGES = 1024, UNASKED_PLACES = 4096, PROGRAMS = 2, REMOVED = 512 };
-
 enum {
-	SPARE_PLACES = 256, /* enough for the data of a small target, which need not wait */
-	WALK_PLACES = 1024, /* in the tables of walks, whose places are small */
+	PROGRAMS = 2,
+	REMOVED = 512,         /* keys that are removed by one call */
+	TWICE_PAGES = 1024,    /* so few pages have room for both of their slots */
+	UNASKED_PLACES = 4096, /* so few are made without a look at what memory there is */
+	SPARE_PLACES = 256,    /* enough for the data of a small target, which need not wait */
+	WALK_PLACES = 1024,    /* in the tables of walks, whose places are small */
 };
 
 enum table_name {
