@@ -273,7 +273,7 @@ struct state { /* shared memory between both sides: the BPF object's .bss */
 	__u64 replacing;        /* its sequence; 0: what it replaces is not kept */
 	__u32 target;  /* thread group id as the kernel sees it; 0: none yet; NO_TARGET: no more */
 	__u32 child;   /* run mode: the child's pid in the tracer's PID namespace */
-	__u32 valid;   /* the chunks hold a whole snapshot */
+	__u32 valid;   /* there is a whole snapshot */
 	__u32 stopped; /* user space holds the target's threads, all but the one that polls */
 	__u32 always_prepare; /* the target has mappings that grow by themselves */
 	__u32 stores;         /* chunk stores in use, at least 1 */
