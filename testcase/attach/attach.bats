@@ -3,13 +3,6 @@
 
 load common
 
-# a target of one thread, which counts lines
-counter()
-{
-	start_target sh -c 'n=0; while read -r line; do n=$((n + 1)); echo "$n"; done'
-	expect_answer line 1
-}
-
 @test 'checkpoints are taken, listed, rolled back to and deleted' {
 	counter
 	attach
@@ -428,7 +421,7 @@ expect_refused()
 }
 
 @test 'a thread is refused' {
-	python=$(command -v /usr/bin/python3 || command -v python3) || skip 'there is no python3'
+	find_python
 	start_target "$python" -I -u -c '
 import sys, threading
 threading.Thread(target=sys.stdin.read, daemon=True).start()

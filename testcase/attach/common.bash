@@ -46,6 +46,13 @@ start_target()
 	started+=("$target")
 }
 
+# counter: a target of one thread, which answers each line with how many there were
+counter()
+{
+	start_target sh -c 'n=0; while read -r line; do n=$((n + 1)); echo "$n"; done'
+	expect_answer line 1
+}
+
 # ask LINE: what the target answers, in answer
 ask()
 {

@@ -3,7 +3,8 @@
 
 load common
 
-# a target whose lines open and close files: "open PATH" answers with a number, "close N", "rename"
+# a target whose lines change its files: "open PATH" and "socket" answer with a descriptor, "stat N"
+# with a size; "close N", "move FROM TO"
 start_opener()
 {
 	find_python
@@ -30,12 +31,6 @@ for line in sys.stdin:
 '
 	expect_answer 'open kept' 3
 	expect_answer 'open other' 4
-}
-
-find_python()
-{
-	python=/usr/bin/python3
-	[ -x "$python" ] || python=$(command -v python3) || skip 'there is no python3'
 }
 
 files()

@@ -192,8 +192,7 @@ query()
 }
 
 @test 'a heat map of 8 GiB as SVG, PNG and text' {
-	python=/usr/bin/python3
-	[ -x "$python" ] || python=$(command -v python3) || skip 'there is no python3'
+	find_python
 	start_changer
 	change l b
 	ctl checkpoint second # so that both pictures are of one moment

@@ -5,12 +5,6 @@ load common
 
 EXAMPLES=$TREE/docs/examples
 
-counter()
-{
-	start_target sh -c 'n=0; while read -r line; do n=$((n + 1)); echo "$n"; done'
-	expect_answer line 1
-}
-
 @test 'branches.sh tries three branches from one checkpoint' {
 	TRACER=$TRACER run_limited "$EXAMPLES/branches.sh"
 	expect_status 0
@@ -20,7 +14,7 @@ counter()
 }
 
 @test 'drive.py drives the socket' {
-	python=$(command -v /usr/bin/python3 || command -v python3) || skip 'there is no python3'
+	find_python
 	counter
 	attach
 	run_limited "$python" -I "$EXAMPLES/drive.py" "$dir/$socket"

@@ -3,12 +3,6 @@
 
 load common
 
-counter()
-{
-	start_target sh -c 'n=0; while read -r line; do n=$((n + 1)); echo "$n"; done'
-	expect_answer line 1
-}
-
 @test 'a shell' {
 	counter
 	save_and_bring_back line 2 3
@@ -170,8 +164,7 @@ counter()
 }
 
 @test 'python3 with a pool of threads' {
-	python=/usr/bin/python3
-	[ -x "$python" ] || python=$(command -v python3) || skip 'there is no python3'
+	find_python
 	start_target "$python" -I -u -c '
 import sys, threading
 from concurrent.futures import ThreadPoolExecutor

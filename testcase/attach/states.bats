@@ -3,7 +3,7 @@
 
 load common
 
-is_stopped()
+target_is_stopped()
 {
 	[ "$(state_of "$target")" = T ]
 }
@@ -11,12 +11,11 @@ is_stopped()
 # A thread that is let go of stops again by itself, a moment later.
 expect_stopped()
 {
-	tracer_pid= wait_until 'the stop' is_stopped
+	tracer_pid= wait_until 'the stop' target_is_stopped
 }
 
 @test 'a process that is stopped stays stopped, and goes on with SIGCONT' {
-	start_target sh -c 'n=0; while read -r line; do n=$((n + 1)); echo "$n"; done'
-	expect_answer go 1
+	counter
 	kill -STOP "$target"
 	expect_stopped
 	attach
@@ -41,8 +40,7 @@ expect_stopped()
 }
 
 @test 'SIGCONT just after a rollback of a stopped process' {
-	start_target sh -c 'n=0; while read -r line; do n=$((n + 1)); echo "$n"; done'
-	expect_answer go 1
+	counter
 	attach
 	ctl checkpoint
 	for ((round = 0; round < 103; round++)); do
