@@ -51,7 +51,7 @@ start_and_look()
 	! are_gone "${programs[@]}"
 }
 
-@test 'when the tracer has ended, its hooks are gone within seconds' {
+@test 'when the tracer has ended, its hooks go, and so does their helper' {
 	start_and_look
 	echo >"$dir/go"
 	finish_tracer

@@ -11,6 +11,14 @@ play()
 
 	shift 2
 	trace "$@" "$E2E/$program" "$scene"
+	expect_played "$scene"
+}
+
+# expect_played SCENE: of a trace
+expect_played()
+{
+	local scene=$1
+
 	[ "$status" -ne 77 ] || skip "$(head -n 1 "$out")"
 	expect_status 0
 	expect_text "$out" "$scene: ok"
@@ -177,8 +185,9 @@ expect_gone()
 	pages=/proc/sys/vm/nr_hugepages
 	before=$(cat "$pages") || skip 'this kernel has no huge pages'
 	echo $((before + 2)) >"$pages" || true
-	play kinds huge
-	echo "$before" >"$pages"
+	trace "$E2E/kinds" huge
+	echo "$before" >"$pages" || true
+	expect_played huge
 }
 
 @test 'swapped out' {

@@ -303,11 +303,14 @@ saved()
 	trace --save "$dir/image" "$E2E/steps" bytes=23000 fill=23 save restore verify
 	expect_status 0
 	buffer=$(sed -n 's/^buffer: //p' "$out")
-	saved "$buffer" 23000 >/dev/null
 	readckpt --json image
 	expect_status 0
-	python3 - "$buffer" "$out" <<-'END'
+	python3 - "$buffer" "$out" "$(saved "$buffer" 23000)" <<-'END'
 		import json, sys
+		def byte_at(seed, i): # of check.h
+			x = (seed + 1) * 0x9e3779b97f4a7c15 + i * 0xbf58476d1ce4e5b9 & (1 << 64) - 1
+			return ((x ^ x >> 31) * 0x94d049bb133111eb >> 56) & 255
+		assert bytes.fromhex(sys.argv[3]) == bytes(byte_at(23, i) for i in range(23000))
 		buffer = int(sys.argv[1], 16)
 		region = [r for r in json.load(open(sys.argv[2]))["regions"]
 			  if int(r["start"], 16) <= buffer < int(r["end"], 16)]
