@@ -140,7 +140,7 @@ expect_unharmed()
 	grep -q '^ok$' out
 }
 
-# expect_message PATTERN: libckpt says so
+# expect_message PATTERN: asks for an image; libckpt says so, and that the program goes on
 expect_message()
 {
 	kill -USR2 "$pid"
@@ -932,7 +932,7 @@ restart_in_background()
 	expect_unharmed
 }
 
-@test 'a full disk' {
+@test 'a full disk: a message, no image, and the program goes on' {
 	[ "$(id -u)" -eq 0 ] || skip 'needs root, to mount one'
 	mkdir small
 	mount -t tmpfs -o size=1m tmpfs small || skip 'nothing can be mounted here'
@@ -943,7 +943,7 @@ restart_in_background()
 	expect_unharmed
 }
 
-@test 'a limit of the size of files' {
+@test 'a limit of the size of files: a message, no image, and the program goes on' {
 	ulimit -f 1024
 	start heap
 	expect_message 'cannot write .*/image: File too large'
@@ -951,7 +951,7 @@ restart_in_background()
 	expect_unharmed
 }
 
-@test 'more memory and threads than an image can have' {
+@test 'more memory or threads than an image can have: a message, and no image' {
 	start apart
 	expect_message 'cannot find the pages .*: there would be more segments than 60000; '
 	[ ! -e image ]
@@ -965,7 +965,7 @@ restart_in_background()
 	expect_unharmed
 }
 
-@test 'a folder that is not there, or must not be written to' {
+@test 'a folder that is not there, or must not be written to: a message, and the program goes on' {
 	start CKPT_FILE="$dir/no/image" count
 	expect_message 'cannot create .*/no/image: No such file or directory'
 	expect_unharmed
@@ -984,7 +984,7 @@ restart_in_background()
 	expect_unharmed
 }
 
-@test 'a file in the way that is not ours to replace' {
+@test 'a pipe, a link or a read-only file in place of the image is not replaced' {
 	mkfifo image
 	start count
 	expect_message 'cannot write .*/image: it is there and is no plain file'
@@ -1510,9 +1510,10 @@ start_lines()
 }
 
 # It runs in the memory of its parent, whose image is asked for at the same time.
-@test 'a child of vfork that gets the signal' {
+@test 'a child of vfork that gets the signal does no harm to its parent' {
 	local child
 
+	command -v python3 >/dev/null || skip 'python3 is not installed'
 	start vforks
 	child=$(pgrep -P "$pid")
 	kill -USR2 "$pid"
@@ -1663,7 +1664,7 @@ os.wait()' >out 2>err
 	done
 }
 
-@test 'another signal' {
+@test 'CKPT_SIGNAL chooses the signal' {
 	start CKPT_SIGNAL=40 count
 	kill -40 "$pid"
 	wait_for 'an image' test -e image
