@@ -94,7 +94,7 @@ static uint64_t copy(void)
 
 static void measure_write(unsigned int rounds)
 {
-	/* cp shall not be a process with libckpt */
+	/* for cp(1), which must run without libckpt */
 	(void)unsetenv("LD_PRELOAD");
 	for (unsigned int i = 0; i < rounds; i++) {
 		(void)unlink("image");

@@ -2,10 +2,9 @@
  *
  * A program whose memory changes while its image is written, in every place where that may be: the
  * kernel writes to the rseq area of a thread when it moves to another processor, and a thread that
- * has come to the gathering is still on its way to sleep. How often that happens
- * between the checksum of a page and its write is chance; here it happens each time,
- * for libckpt calls the crc32() of this file, which changes those places. Says "ready",
- * and ends when a file "finish" is there.
+ * has come to the gathering is still on its way to sleep. By chance that happens between the
+ * checksum of a page and its write; here it happens each time: libckpt calls the crc32() of this
+ * file, which changes those places. Says "ready", and ends when a file "finish" is there.
  */
 #include <dlfcn.h>
 #include <pthread.h>

@@ -81,7 +81,7 @@ take_image()
 	rm -f "$image"
 	kill -USR2 "$1" || fail 'it is gone'
 	wait_for 'an image' test -e "$image"
-	# in the middle of nothing: a moment more, for whatever it does after an image
+	# not killed at once: it shows what it does after an image
 	says interrupted || sleep 0.05
 	kill -KILL "${2:-$1}"
 	wait "$1" 2>/dev/null

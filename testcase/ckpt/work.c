@@ -28,7 +28,7 @@ int main(int argc, char **argv)
 	static const struct work_scene *const lists[] = {
 		work_alone, work_kernel,  work_threads, work_missing, work_daemon,
 		work_again, work_shuffle, work_objects, work_prctl,   NULL};
-	static char buffer[BUFSIZ]; /* stdio shall not move brk by its malloc */
+	static char buffer[BUFSIZ]; /* else stdio calls malloc, which moves brk */
 	const struct work_scene *scene = NULL;
 
 	must(setvbuf(stdout, buffer, _IOFBF, sizeof(buffer)) == 0);

@@ -117,7 +117,6 @@ static void dropped(void)
 	check(prctl(PR_GET_DUMPABLE) == 0);
 }
 
-/* What the kernel keeps beside all that: advice, processors, prctl(2). */
 static bool is_wiped(const unsigned char *page)
 {
 	int status = 0;
@@ -170,6 +169,7 @@ static bool has_page(const void *at)
 	return entry >> 56 & 1; /* PM_MMAP_EXCLUSIVE */
 }
 
+/* Advice of madvise(2), processors, prctl(2). */
 static void settings(void)
 {
 	enum { OF_PROCESS = 1, IO_IDLE = 3 << 13 }; /* ioprio_set(2) */
@@ -397,12 +397,12 @@ static void taken(void)
 }
 #pragma GCC diagnostic pop
 
-/* A thread of the C library's own that blocks all signals. */
 static void tick(union sigval value)
 {
 	(void)value;
 }
 
+/* The thread with which the C library serves SIGEV_THREAD; it blocks all signals. */
 static void helper(void)
 {
 	struct sigevent event = {.sigev_notify = SIGEV_THREAD, .sigev_notify_function = tick};

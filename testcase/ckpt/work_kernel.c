@@ -178,7 +178,7 @@ static void on_altstack_of_two(void)
 	check(pthread_join(id, NULL) == 0);
 }
 
-/* Of the processor time of a thread, which cannot be made again. */
+/* A timer of the processor time of a thread: restart cannot make it anew. */
 static void timer(void)
 {
 	struct sigevent event = {.sigev_notify = SIGEV_NONE};

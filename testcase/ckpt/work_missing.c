@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * Scenes about what the kernel keeps for a process and no image holds, or which only newer kernels
- * tell: restart names what it cannot bring back.
+ * Scenes about state in the kernel that no image holds, or that only newer kernels tell: restart
+ * names what it cannot bring back.
  */
 #include "work.h"
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
  * shuffle SEED: all that a program can do to anonymous memory, at random, while it takes increments
- * of itself. What each page must hold is known. How many calls failed, which the kernel refuses
- * some, is said on stderr: without libckpt it must be the same.
+ * of itself. What each page must hold is known. The kernel refuses some of the calls; their number
+ * is said on stderr, for it must be the same without libckpt.
  * resize: mremap(2) of memory that is partly older than an increment.
  */
 #include "work.h"

@@ -86,8 +86,9 @@ static void *wait_too(void *argument)
 	return argument;
 }
 
-/* The main thread takes the image. What the C library notes there of its system calls is not in it.
- * It sleeps nowhere: that would tidy the note up. */
+/* The main thread takes the image. The C library changes the cancel type of a thread while it makes
+ * a system call that is a cancellation point; the image must not hold that. Nothing here sleeps:
+ * that would set the type back. */
 static void cancel(void)
 {
 	int type = -1;
@@ -167,7 +168,7 @@ static void loader(void)
 	check(pthread_join(id, NULL) == 0 && seen == seen_too && seen > 0);
 }
 
-/* A thread that takes no signal: there is no image, and all goes on. */
+/* A thread that blocks all signals. */
 static void *wait_deaf(void *argument)
 {
 	sigset_t all;

@@ -70,9 +70,8 @@ __attribute__((noreturn)) static void fail(const char *what)
 
 __attribute__((noreturn)) static void usage(void)
 {
-	(void)fputs("usage: driver [-q] [-n RUNS] [-i FOLDER] [-s SEED] [-w FOLDER] [-f FILE] [-t "
-		    "MS] [-k EACH] "
-		    "[-m BYTES] -- TARGET [ARG...]\n",
+	(void)fputs("usage: driver [-q] [-n RUNS] [-i FOLDER] [-s SEED] [-w FOLDER] [-f FILE] "
+		    "[-t MS] [-k EACH] [-m BYTES] -- TARGET [ARG...]\n",
 		    stderr);
 	exit(2);
 }
