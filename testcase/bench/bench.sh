@@ -1,4 +1,5 @@
 #!/bin/bash
+# SPDX-License-Identifier: BSD-2-Clause
 #
 # Measures the tracer beside memcpy, process_vm_readv and process_vm_writev, fork, and criu and
 # memcr where they work, on the same bytes and in the same run; writes results/bench-TIME.csv with

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: BSD-2-Clause
 # shellcheck shell=bash disable=SC2154 # variables of who reads it
 #
 # criu and memcr beside the tracer and restart, read by bench.sh, bench_attach.sh and bench_ckpt.sh.

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: BSD-2-Clause
+#
 # Draws a CSV file of bench.sh: gnuplot -c plots.gp FILE STEM FORMAT EMULATED
 # FORMAT is svg or png, EMULATED 1 if the file has no times. The pictures are STEM-WHAT.FORMAT.
 

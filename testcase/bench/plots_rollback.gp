@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: BSD-2-Clause
+#
 # Draws a CSV file of bench_rollback.sh: gnuplot -c plots_rollback.gp FILE STEM
 # The pictures are STEM-hot.svg and STEM-wandering.svg. The bars are the 10th and 90th percentile.
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: BSD-2-Clause
 # shellcheck shell=bash disable=SC2154 # variables of bench.sh
 #
 # What bench.sh does with a CSV file that it has: tables in Markdown, plots, and the reference run.

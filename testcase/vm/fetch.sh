@@ -1,4 +1,5 @@
 #!/bin/bash
+# SPDX-License-Identifier: BSD-2-Clause
 #
 # Fetches a Debian kernel for run.sh and prints its directory. Nothing is installed: apt downloads
 # the package and checks its signature, and it is unpacked into a cache outside the source tree.

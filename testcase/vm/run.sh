@@ -1,4 +1,5 @@
 #!/bin/bash
+# SPDX-License-Identifier: BSD-2-Clause
 #
 # Runs one command as root in a virtual machine with a Debian kernel, and ends with the command's
 # exit status. The command sees the files of this host, and starts in this source tree. Emulation

@@ -1,8 +1,9 @@
 #!/bin/bash
+# SPDX-License-Identifier: BSD-2-Clause
 #
 # Tests run.sh itself, in TAP, on the kernels named as arguments (default: all). No broken VM may be
-# taken for a success, so most of the runs here have to fail. Each run boots a
-# machine, which takes 5 to 10 seconds.
+# taken for a success, so most of the runs here have to fail. Each run boots a machine, which takes
+# 5 to 10 seconds.
 
 set -euo pipefail
 
@@ -28,8 +29,8 @@ export TMPDIR=$scratch/tmp
 count=0
 failed=0
 
-# check NAME COMMAND...: one test, passed if the command succeeds; otherwise the
-# output of the last run is shown
+# check NAME COMMAND...: one test, passed if the command succeeds; otherwise the output of the last
+# run is shown
 check()
 {
 	local name=$1
