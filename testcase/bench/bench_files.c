@@ -151,11 +151,12 @@ int main(int argc, char **argv)
 
 		if (!turn)
 			continue; /* the first checkpoint makes the store */
-		bench__emit(samples, "file_pair", "off", argv[2], 4096, 0, sleepy_ns);
+		bench__emit(samples, "file_pair", "off", "-", 4096, 0, sleepy_ns);
 		bench__emit(samples, "file_pair", "on", argv[2], 4096, 0, file_ns);
-		bench__emit(samples, "client_pair", "off", argv[2], 4096, 0, floor_ns);
+		bench__emit(samples, "client_pair", "off", "-", 4096, 0, floor_ns);
 		bench__emit(samples, "client_pair", "on", argv[2], 4096, 0, client_ns);
 	}
+	close(samples);
 	free(words);
 	return 0;
 }
