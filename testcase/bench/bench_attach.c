@@ -428,13 +428,13 @@ static double further(const struct summary *summaries, enum figure figure)
 static void judge_all(const struct summary *of)
 {
 	const double *small = of[SMALL].figures, *runs = of[SMALL_RUNS].figures;
-	const double *medium = of[LARGE].figures, *huge = of[HUGE].figures;
+	const double *large = of[LARGE].figures, *huge = of[HUGE].figures;
 
 	printf("goals\n");
 	judge("rollback to bare, waiting", small[ROLLBACK] / small[BARE], 2, false);
 	judge("rollback to bare, running", runs[ROLLBACK] / runs[BARE], 2, false);
 	judge("rollback of 1 GiB to that of 64 KiB", huge[ROLLBACK] / small[ROLLBACK], 1.5, false);
-	judge("further checkpoint of 256 MiB to bare", medium[CHECKPOINT] / medium[BARE], 4, false);
+	judge("further checkpoint of 256 MiB to bare", large[CHECKPOINT] / large[BARE], 4, false);
 	judge("first checkpoint of 256 MiB to process_vm_readv", of[LARGE].first, 1.3, false);
 	judge("request to a round trip", small[REQUEST] / small[TRIP], 2, false);
 	judge("a further thread of a rollback to its stop, registers and go",

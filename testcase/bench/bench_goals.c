@@ -143,7 +143,7 @@ static void add_goal(struct printout *out, const struct table *table, const stru
 	double value = measured(table, goal);
 	bool reached = goal->at_least ? value >= goal->goal : value <= goal->goal;
 
-	(void)printout__row(out);
+	printout__row(out);
 	printout__set(out, 0, "%s", goal->what);
 	printout__set(out, 1, "%s %.*f %s", goal->at_least ? "at least" : "at most",
 		      goal->goal < 5 ? 2 : 0, goal->goal, goal->unit);
@@ -165,7 +165,7 @@ int main(int argc, char **argv)
 
 	bench__check_usage(argc, argv, argc != 2 + markdown, "bench_goals [--markdown] FILE");
 	csv_read__open(argv[argc - 1], 0, &table);
-	(void)printout__row(&out);
+	printout__row(&out);
 	printout__set(&out, 0, "goal");
 	printout__set(&out, 1, "wanted");
 	printout__set(&out, 2, "measured");

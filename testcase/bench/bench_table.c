@@ -69,7 +69,7 @@ static void print_sizes(const struct table *table, const char *engine, bool rati
 	struct printout out = {.columns = 1};
 	size_t shown[COLUMNS];
 
-	(void)printout__row(&out);
+	printout__row(&out);
 	printout__set(&out, 0, "memory");
 	for (size_t i = 0; i < COLUMNS; i++)
 		for (unsigned int power = 12; power < 40; power++) {
@@ -82,7 +82,7 @@ static void print_sizes(const struct table *table, const char *engine, bool rati
 	for (unsigned int power = 12; power < 40; power++) {
 		bool empty = true;
 
-		(void)printout__row(&out);
+		printout__row(&out);
 		set_size(&out, power);
 		for (size_t i = 1; i < out.columns; i++) {
 			double value =
@@ -104,7 +104,7 @@ static void add_line(struct printout *out, const char *what, const char *unit, d
 {
 	if (isnan(value) && isnan(ratio))
 		return;
-	(void)printout__row(out);
+	printout__row(out);
 	printout__set(out, 0, "%s", what);
 	if (isnan(value))
 		printout__set(out, 1, "-");
@@ -192,7 +192,7 @@ static void print_figures(const struct table *table, bool markdown)
 	};
 	struct printout out = {.columns = 3};
 
-	(void)printout__row(&out);
+	printout__row(&out);
 	printout__set(&out, 0, "figure");
 	printout__set(&out, 1, "median");
 	printout__set(&out, 2, "ratio");

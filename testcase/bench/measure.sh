@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: BSD-2-Clause
 # shellcheck shell=bash disable=SC2154 # variables of bench.sh
 #
 # The measurements of bench.sh, which reads this file and has the variables used here. Each leaves
@@ -228,17 +229,20 @@ measure_calls()
 	done
 }
 
-# await FILE: until the target has made it
+# await FILE: until the target has made it, and a moment more, for the target to wait again
 await()
 {
 	local i
 
 	for ((i = 0; i < 600; i++)); do
-		[[ -e $1 ]] && break
+		if [[ -e $1 ]]; then
+			sleep 0.1
+			return
+		fi
 		kill -0 "${started[-1]}" 2>/dev/null || die 'the tracer did not start'
 		sleep 0.1
 	done
-	sleep 0.1
+	die "the target has not made $1 within a minute"
 }
 
 # In turns without a tracer, with a target that waits, and with the same one when its pages are

@@ -19,8 +19,7 @@ struct printout { /* a table that is being built */
 	size_t rows, columns;
 };
 
-/* The number in the field name of the row of a figure, NAN if it is empty or there is no such row.
- */
+/* The number in the field name of the row of a figure; NAN if it is empty or there is no row. */
 static inline double printout__figure(const struct table *table, const char *op,
 				      const char *variant, const char *engine, uint64_t bytes,
 				      const char *name)
@@ -53,12 +52,12 @@ static inline bool printout__is_timed(const struct table *table)
 }
 
 /* Begins a row; its cells are empty. */
-static inline char *printout__row(struct printout *out)
+static inline void printout__row(struct printout *out)
 {
 	errno = 0;
 	if (out->rows == MOST_ROWS)
 		BENCH_DIE("more than %d rows", MOST_ROWS);
-	return out->cells[out->rows++][0];
+	out->rows++;
 }
 
 static inline void __attribute__((format(printf, 3, 4)))
