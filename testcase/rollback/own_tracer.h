@@ -16,8 +16,7 @@
 #include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
-
-enum { OWN_TRACER_WAIT_MS = 60000 };
+#include "../limit.h"
 
 /* build/tracer, for a program in a folder of build/. */
 static inline const char *own_tracer__path(const char *program)
@@ -43,6 +42,12 @@ static inline bool own_tracer__listens(pid_t pid)
 	return result;
 }
 
+static inline void own_tracer__end(pid_t tracer, int signal)
+{
+	(void)kill(tracer, signal);
+	(void)waitpid(tracer, NULL, 0);
+}
+
 /* Starts it and waits until it listens. Returns its process id, or -1: there is none then. */
 static inline pid_t own_tracer__start(const char *path, pid_t pid)
 {
@@ -58,20 +63,16 @@ static inline pid_t own_tracer__start(const char *path, pid_t pid)
 		(void)execl(path, path, "-p", number, (char *)NULL);
 		_exit(127);
 	}
-	for (int ms = 0; tracer > 0 && ms < OWN_TRACER_WAIT_MS; ms++) {
+	for (int ms = 0; tracer > 0 && ms < LIMIT_SECONDS * 1000; ms++) {
 		if (own_tracer__listens(pid))
 			return tracer;
 		if (waitpid(tracer, NULL, WNOHANG) == tracer)
 			return -1;
 		(void)usleep(1000);
 	}
+	if (tracer > 0)
+		own_tracer__end(tracer, SIGKILL);
 	return -1;
-}
-
-static inline void own_tracer__end(pid_t tracer, int signal)
-{
-	(void)kill(tracer, signal);
-	(void)waitpid(tracer, NULL, 0);
 }
 
 #endif
