@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * attached BOARD [small [BYTES]]: a process that others roll back, which knows nothing of them. 31
- * threads have an invariant that spans all of them that compute; others wait in the system calls
- * that it is hard to go back to. Small: one thread, that writes and maps; with so many bytes more,
- * which it leaves alone.
+ * attached BOARD [small [BYTES]]: a process that others roll back, and that knows nothing of them.
+ * Of its 31 threads some compute, with an invariant over all of these; some wait in system calls
+ * that are hard to go back to; one changes mappings and the heap. Small: one thread, which does the
+ * last, and BYTES more of memory, which it leaves alone.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -128,7 +128,7 @@ static void *wait_in_futex(void *argument)
 	return NULL;
 }
 
-/* EINTR is what a rollback makes of a call that the kernel would resume. */
+/* After a rollback the kernel cannot resume the call: it returns EINTR. */
 static void *wait_in_nanosleep(void *argument)
 {
 	const struct timespec hour = {.tv_sec = 3600};
@@ -268,8 +268,8 @@ static void churn_mapping(struct churn *churn, unsigned int i)
 		memset(*mapping, (int)i, TWO_PAGES);
 }
 
-static int program =
-	-1; /* its file: a rollback between open(2) and close(2) would leave one open */
+/* Its file, opened once: a rollback between open(2) and close(2) would leave one open. */
+static int program = -1;
 
 /* A private mapping of it, written here and there. */
 static void churn_file(const struct churn *churn)
@@ -279,7 +279,7 @@ static void churn_file(const struct churn *churn)
 
 	if (bytes == MAP_FAILED)
 		return;
-	bytes[churn->step % (THREE_PAGES)]++;
+	bytes[churn->step % THREE_PAGES]++;
 	if (churn->step % 2)
 		(void)munmap(bytes, THREE_PAGES);
 }
@@ -297,7 +297,7 @@ static void churn_block(struct churn *churn, unsigned int i)
 		memset(*block, (int)i, churn->sizes[i]);
 }
 
-/* Moves the end of the heap: for a process with one thread, as malloc(3) does so as well. */
+/* Moves the end of the heap. With several threads malloc(3) would do so at the same time. */
 static void churn_heap(const struct churn *churn)
 {
 	void *bytes = sbrk(CHURN);
@@ -320,7 +320,6 @@ static void churn_step(struct churn *churn)
 	churn->step++;
 }
 
-/* Ends in main. */
 static void churn_for_ever(unsigned int self)
 {
 	static struct churn churn;

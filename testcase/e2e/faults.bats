@@ -151,7 +151,7 @@ expect_orphan()
 		expect_column status ok partial ok ok
 		expect_column failed_chunks 0 16 0 0
 		expect_text "$err" 'slabs that are not what was saved, and were not restored' \
-		'is partial: 16 chunks could not be written; some have a wrong checksum'
+			'is partial: 16 chunks could not be written; some have a wrong checksum'
 	done
 	for path in process_vm auto; do
 		trace --verify --restore-path "$path" "$TESTCASE" -t 0 --case all -n 12

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # Machines where the tracer cannot work: it ends with 125 and names what is missing, before the
-# program runs.
+# program runs. And machines that lack something, where it works all the same.
 
 load common
 

@@ -165,8 +165,8 @@ static void *write_slots(void *argument)
 {
 	const struct slots slots = *(struct slots *)argument;
 
-	__atomic_add_fetch(&begun, 1,
-			   __ATOMIC_SEQ_CST); /* its stack is rolled back to a time after this */
+	/* its stack is rolled back to a time after this */
+	__atomic_add_fetch(&begun, 1, __ATOMIC_SEQ_CST);
 	while (quit != 1) {
 		uint64_t round = slots.at[(slots.count - 1) * slots.stride] + 1;
 

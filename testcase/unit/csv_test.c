@@ -226,7 +226,7 @@ static void test_kill(void)
 	}
 	(void)kill(child, SIGKILL);
 	(void)waitpid(child, NULL, 0);
-	/* read_file may stop inside a row too; it looks the same */
+	/* folder__read may stop inside a row too, which looks the same */
 	tap__ok(strncmp(folder__read("kill.csv"), HEADER, strlen(HEADER)) == 0, "a killed writer");
 	for (;; rows++) {
 		(void)snprintf(row, sizeof(row), "%u,some text,end\r\n", rows);

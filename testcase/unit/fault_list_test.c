@@ -244,8 +244,8 @@ static bool is_drained(uint64_t address)
 
 static void *write_at_random(void *number)
 {
-	random__seed(seed +
-		     (uint64_t)(intptr_t)number); /* all have one state: so much the better */
+	/* all threads share this state, without a lock: the more random */
+	random__seed(seed + (uint64_t)(intptr_t)number);
 	for (;;) {
 		write_pages((int)random__below(PAGES), 1);
 		(void)__atomic_add_fetch(&shared->writes, 1, __ATOMIC_SEQ_CST);

@@ -54,8 +54,8 @@ static void test_opens(void)
 static void test_request(void)
 {
 	begin(TARGET, 1, UINT64_MAX);
-	kernel_side.text =
-		""; /* the name of the request file is empty as well, for nobody has set it */
+	/* the name of the request file is empty as well, for nobody has set it */
+	kernel_side.text = "";
 	call(NULL, on_creat_exit, 3, start, 0, 0, 0);
 	tap__ok(state.operation.phase == PHASE_REQUESTED && state.operation.sequence == 1,
 		"a request file that was created starts an operation");

@@ -328,8 +328,7 @@ static void test_notes(void)
 		if (!(c->at & HEAD))
 			at += sizeof(Elf64_Nhdr) + 8;
 		memcpy(note + at, &c->value, c->bytes);
-		/* A second INFO would be found first. To test the order, there must be one PROCESS.
-		 * */
+		/* INFO is there, but behind another note */
 		if (c->type == IMAGE_NOTE_INFO && c->value == IMAGE_NOTE_PROCESS)
 			memcpy(find_note(bytes, IMAGE_NOTE_SIGNALS) + 8,
 			       &(uint32_t){IMAGE_NOTE_INFO}, 4);

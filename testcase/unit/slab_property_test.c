@@ -170,8 +170,7 @@ static bool damage_one(struct walk *walk)
 		poke(object, (long)random__below(walk->options.object_bytes));
 		if (slab_cache__check(walk->cache, &found) != -SLAB_WRITTEN_FREE || found != object)
 			return false;
-		/* the alloc that comes upon it takes it out of use, so all free ones are allocated
-		 * */
+		/* the alloc that comes upon it takes it out of use */
 		while (slab_cache__state(walk->cache, object) == SLAB_OBJECT_FREE) {
 			size_t count = walk->count;
 
