@@ -495,9 +495,9 @@ int dirty_pages__ask(struct dirty_pages *dirty, struct memory *memory,
 	if (err)
 		goto out;
 	err = intervals__subtract(saved, &armed, &rest);
-	for (size_t i = 0; i < rest.count && !err; i++)
-		err = memory__data_pages(memory, rest.items[i].start, rest.items[i].end,
-					 &dirty->written);
+	if (err)
+		goto out;
+	err = memory__all_data_pages(memory, &rest, &dirty->written);
 	if (err)
 		goto out;
 	err = intervals__unite(&empty, &rest);
@@ -529,17 +529,13 @@ out:
 int dirty_pages__ask_nobody(struct dirty_pages *dirty, struct memory *memory,
 			    const struct intervals *saved, const struct intervals *known)
 {
-	int err = 0;
+	int err;
 
 	clear_answer(dirty);
 	dirty->found_by = DIRTY_COMPARE;
-	for (size_t i = 0; i < saved->count && !err; i++)
-		err = memory__data_pages(memory, saved->items[i].start, saved->items[i].end,
-					 &dirty->written);
-	if (err)
-		goto out;
-	err = intervals__subtract(known, &dirty->written, &dirty->missing);
-out:
+	err = memory__all_data_pages(memory, saved, &dirty->written);
+	if (!err)
+		err = intervals__subtract(known, &dirty->written, &dirty->missing);
 	if (err)
 		clear_answer(dirty);
 	return err;

@@ -23,17 +23,6 @@ enum {
 	KEPT_PAGES = 1024, /* so many are kept beside those of a checkpoint, whatever it copies */
 };
 
-static int find_pages(struct memory *memory, const struct intervals *ranges,
-		      struct intervals *pages)
-{
-	int err = 0;
-
-	for (size_t i = 0; i < ranges->count && !err; i++)
-		err = memory__data_pages(memory, ranges->items[i].start, ranges->items[i].end,
-					 pages);
-	return err;
-}
-
 bool paged_engine__is_still(const struct paged_engine *paged, const struct target *target)
 {
 	const struct state *state = paged->engine.state;
@@ -108,7 +97,7 @@ static int begin_whole(struct paged_engine *paged, struct memory *memory)
 		if (err)
 			return err;
 	}
-	err = find_pages(memory, &paged->saved, &paged->known);
+	err = memory__all_data_pages(memory, &paged->saved, &paged->known);
 	if (err)
 		return err;
 	if (intervals__bytes(&paged->known) > (uint64_t)EXTENTS * EXTENT_SLABS * SLAB_BYTES)
@@ -185,7 +174,7 @@ static int change_ranges(struct paged_engine *paged, struct memory *memory)
 		err = dirty_pages__cover(&paged->dirty, memory, &wanted, false);
 	if (err)
 		goto out;
-	err = find_pages(memory, &come, &pages);
+	err = memory__all_data_pages(memory, &come, &pages);
 	if (err)
 		goto out;
 	err = intervals__unite(&paged->saved, &come);
@@ -278,7 +267,7 @@ static int begin_checkpoint(struct paged_engine *paged, struct target *target)
 static int begin_restore_whole(struct paged_engine *paged, struct memory *memory)
 {
 	struct intervals now = {0}, since = {0};
-	int err = find_pages(memory, &paged->saved, &now);
+	int err = memory__all_data_pages(memory, &paged->saved, &now);
 
 	if (err)
 		goto out;

@@ -243,9 +243,9 @@ static int count_pages(const struct snapshot *snapshot, struct target *target, u
 	if (err)
 		goto out;
 	err = sort(snapshot, &wanted, &small, &large);
-	for (size_t i = 0; i < large.count && !err; i++)
-		err = memory__data_pages(target->memory, large.items[i].start, large.items[i].end,
-					 &pages);
+	if (err)
+		goto out;
+	err = memory__all_data_pages(target->memory, &large, &pages);
 	if (err)
 		goto out;
 	*ret_pages = intervals__bytes(&pages) / PAGE_BYTES;

@@ -254,6 +254,17 @@ int memory__data_pages(struct memory *memory, uint64_t start, uint64_t end, stru
 	return err ? err : pagemap__check(&memory->pagemap);
 }
 
+int memory__all_data_pages(struct memory *memory, const struct intervals *ranges,
+			   struct intervals *pages)
+{
+	int err = 0;
+
+	for (size_t i = 0; i < ranges->count && !err; i++)
+		err = memory__data_pages(memory, ranges->items[i].start, ranges->items[i].end,
+					 pages);
+	return err;
+}
+
 static int open_mem(struct memory *memory)
 {
 	if (memory->mem_fd < 0)

@@ -56,6 +56,10 @@ bool memory__holds_data(struct memory *memory, uint64_t address);
 int memory__data_pages(struct memory *memory, uint64_t start, uint64_t end,
 		       struct intervals *pages);
 
+/* The same for all of ranges. */
+int memory__all_data_pages(struct memory *memory, const struct intervals *ranges,
+			   struct intervals *pages);
+
 /* Does the kernel have PAGEMAP_SCAN, so that memory__data_pages() is cheap? */
 bool memory__can_scan(const struct memory *memory);
 
