@@ -121,6 +121,10 @@ static void test_zeros(void)
 	empty_area();
 	(void)page[23 * PAGE_BYTES];
 	page[24 * PAGE_BYTES] = 1;
+	if (walk(PAGEMAP_OWN, found) == 0 && found[23] & PAGEMAP_OWN) {
+		tap__skip(1, "the kernel gives a page that was only read memory of its own");
+		return;
+	}
 	tap__ok(walk(PAGEMAP_ZERO, found) == 0 && (found[23] & PAGEMAP_ZERO) &&
 			!(found[24] & PAGEMAP_ZERO) && (found[24] & PAGEMAP_PRESENT),
 		"scan: a page that was only read is the page of zeros");
