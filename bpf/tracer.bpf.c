@@ -217,13 +217,15 @@ static bool is_waited_for(struct trace_event_raw_sched_process_exec *ctx)
 SEC("tp/sched/sched_process_exec")
 int on_exec(struct trace_event_raw_sched_process_exec *ctx)
 {
+	/* Read once: another process may become the target at this instant. */
+	const __u32 target = *(volatile __u32 *)&state.target;
 	__u32 tgid = bpf_get_current_pid_tgid() >> 32;
 	struct bpf_pidns_info ids;
 
-	if (state.target && state.target != tgid)
+	if (target && target != tgid)
 		return 0;
 	ids = target_ids();
-	if (!state.target) {
+	if (!target) {
 		if (!ids.tgid)
 			return 0;
 		if (wait_name[0] ? !is_waited_for(ctx) : !state.child || ids.tgid != state.child)

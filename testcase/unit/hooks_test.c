@@ -219,6 +219,28 @@ static void test_races(void)
 
 static uint64_t element;
 
+static void become_target(void)
+{
+	state.target = TARGET;
+}
+
+/* The target is executed on another processor, and another process on this one. */
+static void test_execs(void)
+{
+	struct trace_event_raw_sched_process_exec exec = {0};
+
+	begin(OTHER, 1, UINT64_MAX);
+	state.target = 0;
+	state.child = TARGET;
+	kernel_side.thread = become_target;
+	on_exec(&exec);
+	tap__ok(state.target == TARGET && !kernel_side.events,
+		"another process is executed as the target is: it is not taken for it");
+	kernel_side.tgid = TARGET;
+	on_exec(&exec);
+	tap__ok(kernel_side.events, "the target is executed again: that is told");
+}
+
 static void begin_watched(void)
 {
 	begin(TARGET, 1, UINT64_MAX);
@@ -286,8 +308,9 @@ static void test_signs(void)
 
 int main(void)
 {
-	tap__plan(41);
+	tap__plan(43);
 	test_opens();
+	test_execs();
 	test_request();
 	test_mremap(1, UINT64_MAX, "chunks alone, one thread");
 	test_mremap(2, UINT64_MAX, "chunks alone, two threads");
