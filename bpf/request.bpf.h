@@ -44,7 +44,7 @@ __noinline bool start_operation(__u32 kind, __u32 name_at)
 	operation->threads = thread_count();
 	if (!move_phase(PHASE_CLAIMED, PHASE_REQUESTED))
 		return false;
-	send(EVENT_REQUEST, operation->sequence, 0);
+	send(EVENT_REQUEST, operation->sequence, kind);
 	return true;
 }
 

@@ -319,7 +319,7 @@ enum event_kind {
 	EVENT_DROPPED = 3, /* the hook dropped [start, end) */
 	EVENT_DOOMED = 4,  /* [start, end) is gone, its chunks are left to user space */
 	EVENT_REFUSED = 5, /* chunks of [start, end) found no place */
-	EVENT_REQUEST = 6, /* the target asks for an operation */
+	EVENT_REQUEST = 6, /* the target asks for operation start, of kind end */
 	EVENT_PREPARE = 7, /* the target polls, user space must act first */
 	EVENT_COPIED = 8,  /* the copy is done */
 	EVENT_WAKE = 9,    /* nothing; it wakes user space */

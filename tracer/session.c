@@ -43,11 +43,14 @@ struct session {
 	uint64_t provided_ns;              /* when all extents that were needed were there */
 	uint64_t waiting[OPERATION_KINDS]; /* request files that were there at the last tick */
 	uint64_t idle;                     /* sequence of the last request at that time */
-	bool moves_told;                   /* calls of mremap(2) that have failed */
-	bool astray_told;                  /* a target that a restore brought back too far */
-	bool stranger_told;                /* somebody else's request was noticed */
-	bool elsewhere;                    /* the target has another root or mount namespace */
-	struct progress progress;          /* of a copy that takes many polls */
+	uint64_t asked;                    /* sequence of the last request of the target */
+	enum operation_kind asked_kind;
+	bool overtaken[OPERATION_KINDS]; /* its request was, by one of another kind */
+	bool moves_told;                 /* calls of mremap(2) that have failed */
+	bool astray_told;                /* a target that a restore brought back too far */
+	bool stranger_told;              /* somebody else's request was noticed */
+	bool elsewhere;                  /* the target has another root or mount namespace */
+	struct progress progress;        /* of a copy that takes many polls */
 	bool may_spin;
 };
 
@@ -66,6 +69,19 @@ out:
 		log__error("cannot follow process %u: %s", event->pid, reason__text(err));
 }
 
+/* A request overtakes an earlier one that no poll has come for. */
+static void note_request(struct session *session, uint64_t sequence, enum operation_kind kind)
+{
+	if (kind >= OPERATION_KINDS)
+		return;
+	if (session->asked && session->asked_kind != kind &&
+	    __atomic_load_n(&session->state->answered, __ATOMIC_ACQUIRE) < session->asked)
+		session->overtaken[session->asked_kind] = true;
+	session->overtaken[kind] = false;
+	session->asked = sequence;
+	session->asked_kind = kind;
+}
+
 static int on_event(void *context, void *data, size_t size)
 {
 	struct session *session = context;
@@ -78,6 +94,7 @@ static int on_event(void *context, void *data, size_t size)
 		on_exec(session, event);
 		break;
 	case EVENT_REQUEST: /* the poll is to come, and finds us awake */
+		note_request(session, event->start, (enum operation_kind)event->end);
 		operations__expect_poll(&session->operations, event->start);
 		break;
 	case EVENT_WAKE:
@@ -277,18 +294,33 @@ static void tell_stranger(struct session *session, enum operation_kind kind)
 			   path, session->options->wait_name);
 }
 
+/* The target waits for an answer that would not come: its next request was another one. */
+static void refuse_overtaken(struct session *session, enum operation_kind kind)
+{
+	const struct target *target = &session->target;
+
+	session->overtaken[kind] = false;
+	session->operations.reply.has_failed = true;
+	log__error("a %s of process %d (%s) has failed: it asked for something else before it "
+		   "polled for the answer; ask for one thing at a time",
+		   report__kind_name(kind), target->pid, target->comm);
+	control__refuse(session->control, kind, session->state->operation.uid);
+}
+
 /* Notices such a request by its file. The file is there at two ticks, without a request of the
  * target between them. */
 static void look_for_strangers(struct session *session)
 {
 	uint64_t sequence = session->state->operation.sequence;
 
-	for (int kind = 0; kind < OPERATION_KINDS && !session->stranger_told; kind++) {
+	for (int kind = 0; kind < OPERATION_KINDS; kind++) {
 		uint64_t file = control__unanswered(session->control, kind);
 		bool stays = file && file == session->waiting[kind] && session->idle == sequence;
 
 		session->waiting[kind] = file;
-		if (stays)
+		if (stays && session->overtaken[kind])
+			refuse_overtaken(session, kind);
+		else if (stays && !session->stranger_told)
 			tell_stranger(session, kind);
 	}
 	session->idle = sequence;
@@ -360,9 +392,14 @@ static void tell_unasked(struct session *session)
 {
 	const struct target *target = &session->target;
 
-	for (int kind = 0; kind < OPERATION_KINDS && !session->stranger_told; kind++)
-		if (control__unanswered(session->control, kind))
+	for (int kind = 0; kind < OPERATION_KINDS; kind++) {
+		if (!control__unanswered(session->control, kind))
+			continue;
+		if (session->overtaken[kind])
+			refuse_overtaken(session, kind);
+		else if (!session->stranger_told)
 			tell_stranger(session, kind);
+	}
 	if (!target->pid || session->state->operation.sequence || session->stranger_told)
 		return;
 	log__error("no request came from process %d (%s): it created no control file in %s, or may "

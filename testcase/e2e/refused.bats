@@ -147,6 +147,17 @@ has_two_children()
 		'children are not followed; .* --wait'
 }
 
+@test 'a request that the target overtakes by another one is refused' {
+	start_tracer -q "$E2E/steps" "touch=$control/ready_to_checkpoint" restore "await=$dir/go"
+	wait_until 'the restore is over' says "$out" 'restore: -5'
+	wait_until 'the request is gone' [ ! -e "$control/ready_to_checkpoint" ]
+	touch "$dir/go"
+	finish_tracer
+	expect_status 125
+	expect_text "$err" 'a checkpoint of process [0-9]* (steps) has failed: .* one thing at a time'
+	run ! grep 'did not create it' "$err"
+}
+
 @test 'a request that comes before the program that is waited for' {
 	start_tracer -q --wait "$waited"
 	wait_until 'the tracer' test -e "$csv"
