@@ -145,7 +145,7 @@ int save__describe(struct saving *s, const struct save_request *request)
 	memset(s, 0, sizeof(*s));
 	s->request = request;
 	s->memory.mem_fd = s->memory.pagemap_fd = -1;
-	begin_step(s, "no 96 MiB of addresses to work in; raise the limit (ulimit -v)");
+	begin_step(s, "no 96 MiB of memory to work in; raise the limits (ulimit -v, -d)");
 	err = arena__open(&s->arena, ARENA_BYTES);
 	if (err == -EAGAIN) /* mmap(2): too much memory would be locked */
 		begin_step(s, "no 96 MiB to work in, for memory to come is locked (mlockall); "

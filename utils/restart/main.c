@@ -176,6 +176,9 @@ static void warn_of_strangers(const struct image_chain *chain)
 		log__warn("the process was of user %u, and goes on as user %u", user, self);
 	else if (group != getegid())
 		log__warn("the process was of group %u, and goes on as group %u", group, getegid());
+	else if (image->process.uid != getuid())
+		log__warn("the process was of real user %u, and goes on with real user %u",
+			  image->process.uid, getuid());
 	else if (rights__has_more(rights))
 		log__warn("the process had given up rights (capabilities), and goes on with all "
 			  "that restart has; setpriv(1) starts restart without them");
