@@ -140,12 +140,18 @@ anonymous_bytes()
 	detach_and_check
 }
 
-@test 'a name that is none is refused by the tracer' {
+@test 'a name that is none is refused, by tracer ctl or by the tracer' {
 	counter
 	attach
-	for name in '' - -a a/b 'ä' "$(printf 'a%.0s' {1..64})"; do
+	for name in '' 'ä'; do
 		run_ctl -- checkpoint "$name"
-		[ "$status" -ne 0 ]
+		expect_status 2
+		expect_text "$dir/ctl.err" 'only letters, digits, '
+	done
+	for name in - -a a/b "$(printf 'a%.0s' {1..64})"; do
+		run_ctl -- checkpoint "$name"
+		expect_status 1
+		expect_text "$dir/ctl.err" 'a name has letters, digits, .* at most 63, '
 	done
 	ctl list
 	[ "$(wc -l <"$out")" -eq 1 ]
