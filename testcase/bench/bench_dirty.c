@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * Run by bench.sh under the tracer with one of the ways of --dirty: checkpoints and restores of one
- * private mapping of which few pages were written, and what that costs the program itself.
+ * Run by bench.sh under the tracer with one of the ways of --dirty: checkpoints and restores of a
+ * private mapping with few written pages, and what that costs the program itself.
  *
  *	way_restore, way_checkpoint   the whole call, by what was written before it
  *	way_write                     a write to a page that may be armed
