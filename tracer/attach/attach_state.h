@@ -35,8 +35,8 @@ struct attach {
 	bool may_have_pins;        /* or at the one before it */
 	struct page_store store;
 	struct checkpoints list;
-	/* Pages that are not written since they were armed are those of this checkpoint. It may
-	 * have been taken out of the list. NULL: every page may be another one. */
+	/* A page that has not been written since it was armed is as in this checkpoint, which may
+	 * not be in the list any more. NULL: every page may be another one. */
 	struct checkpoint *base;
 	struct changes changes;  /* since then, as of the last look, */
 	enum attach_found found; /* and how they were found */

@@ -34,7 +34,7 @@ struct changes_limits {           /* what can have changed, if that is known alr
 	struct intervals around;  /* in anonymous memory: what has to be looked at */
 	struct intervals own;     /* in mappings of files, and perhaps elsewhere: pages that the
 				   * process may have of its own, which are not looked at */
-	const struct intervals *files; /* mappings of files, all of which may have changed */
+	const struct intervals *files; /* mappings of files: each page may have changed */
 };
 
 /* The same where it is known what can have changed. */

@@ -11,7 +11,7 @@
 
 static const int resources[LIMITS_RAISED] = {RLIMIT_AS, RLIMIT_DATA, RLIMIT_MEMLOCK, RLIMIT_NOFILE};
 
-/* The usual fs.nr_open; nobody may allow more. */
+/* The usual fs.nr_open: no limit of descriptors may be higher. */
 enum { DESCRIPTORS = 1 << 20 };
 
 static bool set(pid_t pid, int resource, const struct rlimit64 *limit)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * Saved pages, by number, each with a count of those who refer to it:
+ * Saved pages, by number, each with a count of references:
  *
  *	block 0: |page 1|page 2|  free |...      block 1: |  free |page 514|...
  *

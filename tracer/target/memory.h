@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * Access to the target's memory from user space, for pages that BPF cannot reach, since its
- * accesses never fault. Reads and writes are only consistent while the target stands still
- * (freeze.h).
+ * Reads and writes the target's memory from user space: pages that BPF cannot reach, since its
+ * accesses never fault, and all pages where BPF is not used. A copy is consistent only while the
+ * target stands still (freeze.h).
  */
 #ifndef TRACER_TARGET_MEMORY_H
 #define TRACER_TARGET_MEMORY_H
