@@ -118,11 +118,20 @@ static void test_broken(void)
 	must(munmap(pages, 2 * PAGE_BYTES));
 }
 
+static void test_wrong_escapes(void)
+{
+	char text[64];
+
+	(void)json_object__text("{\"a\":\"\\u-001 \\u +1f \\u12\"}", "a", text, sizeof(text));
+	tap__equal_string(text, "u-001 u +1f u12", "escapes without four digits");
+}
+
 int main(void)
 {
-	tap__plan(19);
+	tap__plan(20);
 	test_members();
 	test_items();
 	test_broken();
+	test_wrong_escapes();
 	return tap__done();
 }

@@ -137,7 +137,7 @@ static uint32_t unescape(const char *at, size_t *ret_length)
 {
 	static const char from[] = "bfnrt", to[] = "\b\f\n\r\t";
 	const char *known = *at ? strchr(from, *at) : NULL;
-	char digits[5] = "", *end;
+	char digits[5] = "";
 	uint32_t c;
 
 	*ret_length = 1;
@@ -146,8 +146,8 @@ static uint32_t unescape(const char *at, size_t *ret_length)
 	if (*at != 'u' || strnlen(at, 5) < 5)
 		return (unsigned char)*at;
 	memcpy(digits, at + 1, 4);
-	c = (uint32_t)strtoul(digits, &end, 16);
-	if (*end || !c)
+	c = (uint32_t)strtoul(digits, NULL, 16);
+	if (strspn(digits, "0123456789abcdefABCDEF") != 4 || !c)
 		return 'u';
 	*ret_length = 5;
 	return c;
