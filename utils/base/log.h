@@ -13,7 +13,7 @@ enum log_level {
 	LOG_LEVEL_VERBOSE = 2, /* also each step */
 };
 
-/* For the begin of main(): opens /dev/null as each of the descriptors 0 to 2 that is closed.
+/* For the start of main(): opens /dev/null as each of the descriptors 0 to 2 that is closed.
  * Otherwise the next file that the program opens would get the messages. Programs that it executes
  * find them closed. */
 void log__reserve_descriptors(void);

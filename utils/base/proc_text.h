@@ -30,8 +30,8 @@ void proc_text__make_path(char *path, const char *prefix, uint64_t number, unsig
 
 enum { PROC_TEXT_MAP_PATH = 64 };
 
-/* Writes the path of the link to the file of a mapping, whose name in /proc/self/maps is not
- * exact. */
+/* Writes the path of the link to the file of a mapping of the caller. The name of that file in
+ * /proc/self/maps is not exact. */
 void proc_text__map_path(char path[PROC_TEXT_MAP_PATH], uint64_t start, uint64_t end);
 
 #endif

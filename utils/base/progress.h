@@ -15,7 +15,6 @@
 #ifndef BASE_PROGRESS_H
 #define BASE_PROGRESS_H
 
-#include <stdbool.h>
 #include <stdint.h>
 
 struct progress {          /* zero-initialised: no work is under way */

@@ -33,10 +33,10 @@ static inline long raw_syscall__call(long number, uint64_t a, uint64_t b, uint64
 	return raw_syscall__call6(number, a, b, c, d, 0, 0);
 }
 
-/* clone3(2), and clone(2) where that is refused: filters of containers cannot look at its
- * arguments, and answer ENOSYS or EPERM. args must name a stack; with a number (set_tid) clone(2)
- * is not tried. The new task begins in begin(argument), which never returns. Returns its number, or
- * -errno. */
+/* clone3(2), or clone(2) if clone3 ends with ENOSYS or EPERM: the filters of containers forbid it,
+ * because they cannot look at its arguments. args must name a stack; with a number (set_tid)
+ * clone(2) is not tried. The new task begins in begin(argument), which never returns. Returns its
+ * number, or -errno. */
 static inline long raw_syscall__clone(const struct clone_args *args, void (*begin)(void *),
 				      void *argument)
 {

@@ -84,7 +84,7 @@ int client__save_whole(unsigned int timeout_ms);
 int client__rollback(unsigned int timeout_ms);
 
 /*
- * Removes those of the control files that are plain files of ours. Safe in a signal handler.
+ * Removes the control files that are plain files of ours. Safe in a signal handler.
  * For a program that is about to die during a call; not needed after calls that returned.
  * Returns 0, -EINVAL or -ENAMETOOLONG for $TRACER_CONTROL_DIR, or the -errno of the first file that
  * could not be removed (the others are still tried).

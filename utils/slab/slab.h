@@ -135,10 +135,10 @@ struct slab_stats {
 	size_t slabs, full, partial, empty; /* slabs, and those in each list */
 	size_t most_slabs;                  /* the most there ever were */
 	size_t bytes;                       /* taken from the callback: slabs, and their records */
-	uint64_t allocs,
-		frees;   /* objects that were handed out; taken back, or found damaged then */
-	uint64_t failed; /* allocs without memory */
-	uint64_t made, given_back; /* slabs */
+	uint64_t allocs;                    /* objects that were handed out */
+	uint64_t frees;                     /* taken back, or found damaged then */
+	uint64_t failed;                    /* allocs without memory */
+	uint64_t made, given_back;          /* slabs */
 	/* Bytes that no allocated object uses, of 1000 bytes in slabs; 0 without a slab. */
 	unsigned int fragmentation_permille;
 };

@@ -172,7 +172,6 @@ static void read_arguments(int argc, char **argv, struct arguments *arguments)
 
 	argp_err_exit_status = EXIT_BROKEN;
 	err = argp_parse(&parser, argc, argv, ARGP_NO_HELP, NULL, arguments);
-
 	if (err) {
 		(void)fprintf(stderr, "slabsim: cannot read the options: %s\n", strerror(err));
 		exit(EXIT_BROKEN);

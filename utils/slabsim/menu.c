@@ -5,6 +5,7 @@
  */
 #include <errno.h>
 #include <inttypes.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,8 +19,8 @@ struct menu {
 	uint64_t seed;
 	char *line;
 	size_t room;
-	int ended; /* end of input, or the user wants to leave */
 	int err;
+	bool ended; /* end of input, or the user wants to leave */
 };
 
 /* Replaces control characters, which must not reach the terminal. */
@@ -39,7 +40,7 @@ static char *ask(struct menu *menu, const char *question)
 
 	(void)fputs(question, stdout);
 	if (fflush(stdout)) {
-		menu->ended = 1;
+		menu->ended = true;
 		return NULL;
 	}
 	errno = 0;
@@ -47,7 +48,7 @@ static char *ask(struct menu *menu, const char *question)
 	if (length < 0) {
 		if (ferror(stdin) || errno)
 			menu->err = errno ? -errno : -EIO;
-		menu->ended = 1;
+		menu->ended = true;
 		(void)printf("\n");
 		return NULL;
 	}
@@ -134,7 +135,7 @@ static void explain(struct menu *menu)
 
 static void leave(struct menu *menu)
 {
-	menu->ended = 1;
+	menu->ended = true;
 }
 
 static const struct {
