@@ -31,10 +31,11 @@ struct mapping_text {
  * file is another one; or another -errno. */
 int mappings__read(int fd, struct mapping_text *text);
 
-/* Parses a text, which the names in the list stay in. Returns 0; -E2BIG; or -EBADMSG. */
+/* Parses a text. The names in the list point into it. Returns 0; -E2BIG; or -EBADMSG. */
 int mappings__parse(const struct mapping_text *text, struct mapping_list *list);
 
-/* The next line, in *at, which moves behind it; at the end 0, -EBADMSG for another text; 1. */
+/* Reads the line at *at, and moves *at behind it. Returns 1; 0 at the end; or -EBADMSG if it is no
+ * such line. */
 int mappings__next(const char **at, struct mapping *ret_mapping);
 
 /* Is it one of those that the kernel gives each process, such as the vdso? */

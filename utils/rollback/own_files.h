@@ -26,7 +26,7 @@ struct own_files {
 	struct write_tracking tracking;
 	struct listed_pages listed;
 	enum rollback_way wanted;
-	/* Pages that are not written since a checkpoint of an older generation may look clean. */
+	/* A checkpoint of an older generation does not know which pages were written. */
 	uint64_t generation;
 	/* 1 in a page that is wiped in a child of fork(2) (MADV_WIPEONFORK). */
 	uint64_t *same_process;
@@ -51,7 +51,7 @@ bool own_files__look_at_list(struct own_files *files);
 /* How written pages are found. */
 enum rollback_way own_files__way(const struct own_files *files);
 
-/* Closes those that are open still. */
+/* Closes those that are still open. */
 void own_files__close(struct own_files *files);
 
 /* Are all there, and of this process? If not, opens them anew, and begins a generation. Returns the

@@ -20,8 +20,8 @@ _Static_assert(offsetof(struct registers, rsp) == 56, "take.c, registers.c");
 /* Calls function(argument) on the stack that ends at top, and returns what it does. */
 long registers__call_on(void *top, long (*function)(void *), void *argument);
 
-/* Continues as if rollback__take had returned 1, with a signal mask, or that of now for NULL. The
- * mask is set on the program's stack: a signal may come at once. */
+/* Continues as if rollback__take had returned 1. signal_mask: the mask from then on; NULL: it stays
+ * as it is. It is set on the program's stack, because a signal may come at once. */
 __attribute__((noreturn)) void registers__resume(const struct registers *registers,
 						 const uint64_t *signal_mask);
 

@@ -14,8 +14,8 @@
 #include "rollback/bytes.h"
 #include "rollback/zones.h"
 
-/* What one step does with a part of the address space that is alike all over, in the checkpoint
- * (or NULL) and now (or NULL). */
+/* One step, for a part of the address space. then, now: the mapping that the part lies in, at the
+ * checkpoint and now; NULL: there is none. */
 typedef int step_function(struct rollback *r, const struct range *part, const struct mapping *then,
 			  const struct mapping *now, const char **ret_why);
 
@@ -43,7 +43,7 @@ static int unmap_new(struct rollback *r, const struct range *part, const struct 
 	return (int)call(SYS_munmap, part, 0);
 }
 
-/* The name of a mapped file is that of its path, but for newlines, which are \012 there. */
+/* The name of a mapping is the path of its file. A newline in it is written as \012. */
 static int open_file(struct rollback *r, const struct mapping *m)
 {
 	const int flags = m->shared && (m->protection & PROT_WRITE) ? O_RDWR : O_RDONLY;
@@ -119,7 +119,7 @@ static int restore_part(struct rollback *r, const struct range *part, const stru
 	return err;
 }
 
-/* Does the mapping at *i end before address? Then goes to the next. */
+/* The first mapping from *i on that ends behind address; NULL if there is none. Moves *i to it. */
 static const struct mapping *mapping_at(const struct mapping_list *list, size_t *i,
 					uint64_t address)
 {

@@ -205,9 +205,9 @@ void restore_pages__empty(struct rollback *r, struct zone *z, const struct page 
 	restore_pages__copy(r, z, page, at, (uintptr_t)empty);
 }
 
-/* Empties [start, end), which had no pages of our own. Such pages get hot too: to clear one costs
- * less than to give it back and take a new one. The next write to a page that stays must be seen.
- */
+/* Empties the pages of [start, end) up to the first that is not PAGE_ABSENT, and returns where that
+ * is. Such pages get hot, too: to clear one costs less than to give it back and take a new one. The
+ * next write to a page that stays must be seen. */
 static uint64_t discard(struct rollback *r, struct zone *z, uint64_t start, uint64_t end)
 {
 	uint64_t at = start, from = start;

@@ -26,11 +26,6 @@ enum {
 	MOST_DOUBLINGS = 2,  /* ... and twice as many each time that it soon was whole again */
 };
 
-static uint64_t pages_of(const struct zone *z)
-{
-	return (z->end - z->start) / PAGE_BYTES;
-}
-
 /* A copy over all of it must be right, and must not fail. */
 static bool may_be_whole(const struct rollback *r, const struct zone *z)
 {
@@ -38,7 +33,7 @@ static bool may_be_whole(const struct rollback *r, const struct zone *z)
 
 	return (r->flags & ROLLBACK_FIXED_MAPPINGS) &&
 	       r->files->tracking.way == WRITE_TRACKING_PROTECT && !z->file &&
-	       z->stored == pages_of(z) && (z->protection & access) == access && z->armed &&
+	       z->stored == zone__page_count(z) && (z->protection & access) == access && z->armed &&
 	       !z->changed && !z->lost;
 }
 
@@ -83,7 +78,7 @@ void restore_whole__judge(struct rollback *r, struct zone *z)
 
 static void track_again(struct rollback *r, struct zone *z)
 {
-	for (uint64_t i = 0; i < pages_of(z); i++)
+	for (uint64_t i = 0; i < zone__page_count(z); i++)
 		z->pages[i].heat = 0;
 	r->stats.hot_pages -= z->hot;
 	z->hot = 0;

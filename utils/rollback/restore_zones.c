@@ -2,8 +2,8 @@
  *
  * See restore_zones.h.
  *
- * Of a dense zone, all pages are stored, so it does not matter whether a page was written or is
- * gone: the walk of pagemap__begin_written is enough. But that is silent where a page table is
+ * All pages of a dense zone are stored. So a page that is gone is put back as one that was written,
+ * and the walk of pagemap__begin_written finds both. But it returns nothing where a page table is
  * gone. So one page of each table, its sentinel, is never armed: each walk must return it.
  */
 #include "rollback/restore_zones.h"
@@ -80,22 +80,18 @@ static int restore_dense(struct rollback *r, struct zone *z)
 	return more;
 }
 
-static uint64_t pages_of(const struct zone *z)
-{
-	return (z->end - z->start) / PAGE_BYTES;
-}
-
 /* Most of its pages were never used: to ask for those that are there is faster than to ask for
  * those that are gone. */
 static bool is_sparse(const struct zone *z)
 {
-	return pages_of(z) > 2 * z->stored && !z->has_guards;
+	return zone__page_count(z) > 2 * z->stored && !z->has_guards;
 }
 
 /* Would a walk notice another mapping in its place, by stored pages that are missing? */
 static bool is_witness(const struct zone *z)
 {
-	return z->stored > 0 && !z->has_guards && (pages_of(z) <= FEW_PAGES || is_sparse(z));
+	return z->stored > 0 && !z->has_guards &&
+	       (zone__page_count(z) <= FEW_PAGES || is_sparse(z));
 }
 
 /* Zones that are asked for at once. */
@@ -118,11 +114,11 @@ static struct group find_group(const struct rollback *r, struct zone *first)
 	const bool fixed = protects && (r->flags & ROLLBACK_FIXED_MAPPINGS);
 	const bool witnesses = protects && r->same_mappings && is_witness(first);
 	struct group group = {first, first + 1, false, protects && is_sparse(first)};
-	uint64_t pages = pages_of(first);
+	uint64_t pages = zone__page_count(first);
 
 	group.present |= witnesses;
 	for (struct zone *next = first + 1; next < all_end; next++) {
-		pages += pages_of(next);
+		pages += zone__page_count(next);
 		if (zone__is_dense(r, next) || pages > TOGETHER_PAGES)
 			break;
 		if (!fixed && next->done)

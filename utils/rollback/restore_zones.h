@@ -7,8 +7,8 @@
 
 #include "rollback/checkpoint.h"
 
-/* The mappings must be those of the checkpoint. Returns 0; -EBADF or another -errno if a file of
- * ours is not ours any more. */
+/* The mappings must be those of the checkpoint. Returns 0; or -EBADF or another -errno if the
+ * program has closed or replaced a file of own_files.h. */
 int restore_zones(struct rollback *rollback);
 
 #endif

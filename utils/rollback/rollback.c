@@ -34,11 +34,11 @@ enum {
 	STACK_LIMIT = 128 << 20, /* nothing else is mapped so close below its end */
 };
 
-/* Far from all that the kernel places by itself, and from the shadow memory of sanitizers. It is a
- * wish. */
+/* A hint. Far from all that the kernel places by itself, and from the shadow memory of
+ * sanitizers. */
 #define OWN_ADDRESS (35ULL << 40)
 
-/* Of glibc 2.35: where the kernel notes the thread's processor, from the control block on. */
+/* The rseq(2) area of a thread, from its control block on; from glibc 2.35 on. */
 #pragma weak __rseq_offset
 #pragma weak __rseq_size
 

@@ -9,8 +9,8 @@
 
 #define ZONE_DATA ((uint64_t)PAGEMAP_PRESENT | PAGEMAP_SWAPPED)
 
-/* A run of so many stored bytes is a zone of its own. It is a huge page: the copy of a zone as long
- * lies in huge pages as the zone does. */
+/* A run of at least so many stored bytes, a huge page, is a zone of its own. So its saved bytes can
+ * lie in huge pages, as the zone does. */
 #define ZONE_DENSE_BYTES (2ULL << 20)
 
 /* Where the saved bytes of an address are. */
@@ -19,14 +19,21 @@ static inline uint64_t zone__copy(const struct zone *zone, uint64_t address)
 	return zone->store + (address - zone->start);
 }
 
+static inline uint64_t zone__page_count(const struct zone *zone)
+{
+	return (zone->end - zone->start) / PAGE_BYTES;
+}
+
 static inline struct page *zone__page(const struct zone *zone, uint64_t address)
 {
 	return &zone->pages[(address - zone->start) / PAGE_BYTES];
 }
 
-/* The first page of a dense zone from each page table on, which has those of 2 MiB: the sentinel
- * of that table. These are for the tables that hold [address, ...). */
+/* A page table has the pages of so many bytes. The first page of a dense zone in each table is the
+ * sentinel of that table (restore_zones.c). */
 #define ZONE_TABLE_BYTES (512 * PAGE_BYTES)
+
+/* The sentinel of the table that has the page at address. */
 
 static inline uint64_t zone__sentinel(const struct zone *zone, uint64_t address)
 {
@@ -35,6 +42,7 @@ static inline uint64_t zone__sentinel(const struct zone *zone, uint64_t address)
 	return table > zone->start ? table : zone->start;
 }
 
+/* The sentinel of the next table. */
 static inline uint64_t zone__next_sentinel(uint64_t sentinel)
 {
 	return (sentinel & ~(ZONE_TABLE_BYTES - 1)) + ZONE_TABLE_BYTES;
@@ -55,8 +63,8 @@ static inline bool zone__is_sentinel(const struct rollback *rollback, const stru
 /* How many pages a checkpoint of such a mapping has room for; 0 if it is not saved. */
 uint64_t zones__pages_of(const struct mapping *mapping);
 
-/* The next part of [*at, end) that is not memory of the library, nor excluded if that is asked for.
- * Moves *at to its start. Returns false if there is none. */
+/* The next part of [*at, end) that is not memory of the library. excluded: nor excluded from the
+ * rollback. Moves *at to its start, and sets *ret_end. Returns false if there is none. */
 bool zones__next_part(const struct rollback *rollback, bool excluded, uint64_t *at, uint64_t end,
 		      uint64_t *ret_end);
 
