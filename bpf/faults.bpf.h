@@ -15,6 +15,7 @@
 #ifndef BPF_FAULTS_BPF_H
 #define BPF_FAULTS_BPF_H
 
+#include "fault_kind.bpf.h"
 #include "lock_owner.bpf.h"
 
 struct {
@@ -56,7 +57,7 @@ static void list_page(__u64 address)
 
 static __always_inline void on_fault(const struct bpf_raw_tracepoint_args *ctx)
 {
-	if (ctx->args[2] & (FAULT_WRITE | FAULT_SHADOW_STACK))
+	if (may_write_after(ctx->args[2]))
 		list_page(ctx->args[0]);
 }
 

@@ -17,6 +17,7 @@
 #include <bpf/bpf_helpers.h>
 #include "pages/shared_list.h"
 #include "tracer.h"
+#include "fault_kind.bpf.h"
 #include "lock_owner.bpf.h"
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
@@ -98,7 +99,7 @@ static void list_page(__u64 address)
 
 static __always_inline void on_fault(const struct bpf_raw_tracepoint_args *ctx)
 {
-	if (!(ctx->args[2] & (FAULT_WRITE | FAULT_SHADOW_STACK)))
+	if (!may_write_after(ctx->args[2]))
 		return;
 	if (current_process() == watched_process)
 		list_page(ctx->args[0]);

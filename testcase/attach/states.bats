@@ -198,6 +198,49 @@ expect_stopped()
 	save_and_bring_back go '2 9' '3 9'
 }
 
+# Some kernels have no page of zeros, or no huge one. There a read gives the process a page that it
+# can write to without another fault.
+@test 'absent memory that is read first and then written' {
+	compile <<-'C'
+		#include <stdio.h>
+		#include <sys/mman.h>
+
+		enum { BYTES = 4 << 20 };
+
+		static volatile int *map(int advice)
+		{
+			char *memory = mmap(NULL, BYTES, PROT_READ | PROT_WRITE,
+					    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+			madvise(memory, BYTES, advice);
+			return (int *)(memory + BYTES / 2);
+		}
+
+		int main(void)
+		{
+			volatile int *small = map(MADV_NOHUGEPAGE), *huge = map(MADV_HUGEPAGE);
+			char line[64];
+
+			while (fgets(line, sizeof(line), stdin)) {
+				printf("%d %d\n", *small, *huge);
+				fflush(stdout);
+				++*small;
+				++*huge;
+			}
+		}
+	C
+	start_target "$dir/program"
+	attach
+	ctl checkpoint start
+	for round in {1..5}; do
+		expect_answer line '0 0'
+		expect_answer line '1 1'
+		ctl rollback start
+	done
+	expect_answer line '0 0'
+	detach_and_check
+}
+
 @test 'writes of all kinds are found by the list of faults, or by a scan after a sign' {
 	local letter round listed=0
 

@@ -66,6 +66,7 @@ static void set_constants(struct tracer_bpf *object, const struct hook_settings 
 	object->rodata->restore_in_bpf = settings->restore_in_bpf;
 	object->rodata->restore_all = settings->restore_all;
 	object->rodata->verify = settings->verify;
+	object->rodata->maps_on_read = settings->list_faults && kernel_check__maps_on_read();
 	object->bss->state.slab_threshold = settings->slab_threshold;
 	object->bss->state.pages_per_poll = settings->pages_per_poll;
 	if (settings->wait_name) {

@@ -10,12 +10,15 @@
 #include <linux/magic.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/mount.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/utsname.h>
 #include <sys/vfs.h>
 #include <unistd.h>
 #include "base/log.h"
+#include "base/page.h"
 #include "base/procfs_reason.h"
 #include "kernel/kernel_check.h"
 
@@ -24,6 +27,8 @@ enum {
 	SYS_PTRACE_BIT = 19,
 	SYS_ADMIN_BIT = 21,
 };
+
+enum { HUGE_PAGE_BYTES = 2 << 20 };
 
 int kernel_check__privileges(void)
 {
@@ -172,6 +177,31 @@ void kernel_check__types(struct kernel_facts *facts)
 	facts->counts_mapping_changes = counts_mapping_changes(btf);
 	facts->iterates_maps = iterates_maps(btf);
 	btf__free(btf);
+}
+
+/* Reads a page of new memory and writes to it. bytes: of the memory. Is there no fault for the
+ * write, or no memory to try it in? */
+static bool maps_on_read(size_t bytes, int advice)
+{
+	volatile unsigned char *memory =
+		mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	struct rusage before, after;
+
+	if (memory == MAP_FAILED)
+		return true;
+	(void)madvise((void *)memory, bytes, advice);
+	(void)memory[bytes / 2];
+	(void)getrusage(RUSAGE_THREAD, &before);
+	memory[bytes / 2] = 1;
+	(void)getrusage(RUSAGE_THREAD, &after);
+	(void)munmap((void *)memory, bytes);
+	return after.ru_minflt == before.ru_minflt;
+}
+
+bool kernel_check__maps_on_read(void)
+{
+	return maps_on_read(PAGE_BYTES, MADV_NOHUGEPAGE) ||
+	       maps_on_read(2 * HUGE_PAGE_BYTES, MADV_HUGEPAGE);
 }
 
 int kernel_check__run(struct kernel_facts *ret_facts)

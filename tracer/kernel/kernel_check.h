@@ -35,6 +35,11 @@ int kernel_check__load(bool write_user);
  * it both stay as they are. */
 void kernel_check__types(struct kernel_facts *facts);
 
+/* Does the first read of anonymous memory map a page that can then be written without a fault? Most
+ * kernels map their page of zeros, which is write-protected. Some have none, or no huge one
+ * (use_zero_page, Documentation/admin-guide/mm/transhuge.rst). Tries it in memory of its own. */
+bool kernel_check__maps_on_read(void);
+
 /* The kernel's type information. */
 #define KERNEL_BTF "/sys/kernel/btf/vmlinux"
 

@@ -73,6 +73,7 @@ int list_sharing__open(struct list_sharing **ret_sharing)
 		err = -errno;
 		goto out;
 	}
+	sharing->object->rodata->maps_on_read = kernel_check__maps_on_read();
 	err = load(sharing);
 	if (err)
 		goto out;
