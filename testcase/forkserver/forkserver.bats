@@ -99,6 +99,20 @@ deaths()
 	grep -q 'so the process ended with its run' rollbacks.err
 }
 
+@test 'attributes of a process: put back, or the run ends it' {
+	same 601 attributes
+	grep -q 'so the process ended with its run' rollbacks.err
+	[ "$(children)" -lt 601 ]
+}
+
+@test 'a limit of processor time is that of a run' {
+	ulimit -S -t 1
+	same 1201 busy
+	[ "$(deaths)" -eq 0 ]
+	grep -q 'the processor time is limited' rollbacks.err
+	[ "$(children)" -lt 601 ]
+}
+
 @test 'threads: forks from then on, and that is said once' {
 	same 1201 threads
 	[ "$(grep -c 'starts threads, so each run is a process of its own' rollbacks.err)" -eq 1 ]

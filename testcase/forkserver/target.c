@@ -7,12 +7,16 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <sched.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/personality.h>
+#include <sys/prctl.h>
+#include <sys/ptrace.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -335,6 +339,92 @@ static int play_kept(void)
 	return 0;
 }
 
+/* The same by functions and calls that few programs use, and processor time. */
+static void cover_attributes(void)
+{
+	char name[16] = "";
+	struct sched_param parameters;
+	struct rlimit limit;
+	cpu_set_t set;
+
+	(void)prctl(PR_GET_NAME, name);
+	for (int i = 0; name[i]; i++)
+		cover(10000 + (uint64_t)name[i]);
+	cover(10300 + (uint64_t)prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0));
+	cover(10400 + (uint64_t)prctl(PR_GET_DUMPABLE));
+	(void)getrlimit(RLIMIT_MSGQUEUE, &limit);
+	cover(limit.rlim_cur);
+	(void)sched_getaffinity(0, sizeof(set), &set);
+	cover(10500 + (uint64_t)CPU_COUNT(&set));
+	cover(10600 + (uint64_t)sched_getscheduler(0));
+	(void)sched_getparam(0, &parameters);
+	cover((uint64_t)personality(UINT32_MAX));
+	cover(10700 + (uint64_t)syscall(SYS_ioprio_get, 1, 0));
+	cover((uint64_t)find_umask());
+	cover(10800 + (getsid(0) == getpid()));
+}
+
+static int play_attributes(void)
+{
+	const struct rlimit limit = {23, 23};
+	struct sched_param parameters = {0};
+	cpu_set_t set;
+
+	cover_attributes();
+	CPU_ZERO(&set);
+	CPU_SET((int)byte(1) & 1, &set);
+	switch (byte(0) % 13) {
+	case 0:
+		(void)prctl(PR_SET_NAME, "another");
+		break;
+	case 1:
+		(void)pthread_setname_np(pthread_self(), "thread");
+		break;
+	case 2:
+		(void)prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+		break;
+	case 3:
+		(void)prctl(PR_SET_DUMPABLE, 0);
+		break;
+	case 4:
+		(void)prlimit(0, RLIMIT_MSGQUEUE, &limit, NULL);
+		break;
+	case 5:
+		(void)pthread_setaffinity_np(pthread_self(), sizeof(set), &set);
+		break;
+	case 6:
+		(void)pthread_setschedparam(pthread_self(), SCHED_BATCH, &parameters);
+		break;
+	case 7:
+		(void)personality(ADDR_NO_RANDOMIZE);
+		break;
+	case 8:
+		(void)syscall(SYS_ioprio_set, 1, 0, 3 << 13);
+		break;
+	case 9:
+		(void)syscall(SYS_umask, byte(1));
+		break;
+	case 10:
+		(void)syscall(SYS_setsid);
+		break;
+	case 11: /* a second time it fails */
+		return ptrace(PTRACE_TRACEME, 0, NULL, NULL) < 0;
+	default:
+		break;
+	}
+	return 0;
+}
+
+static int play_busy(void)
+{
+	struct timespec now;
+
+	for (volatile int i = 0; i < 1000000; i++)
+		;
+	(void)clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &now);
+	return now.tv_sec > 0;
+}
+
 /* ---- system calls without the C library ---- */
 
 /* flags: of mmap(2), beside those of all calls here */
@@ -451,9 +541,10 @@ static int play_hangs(void)
 static const struct {
 	const char *name;
 	int (*play)(void);
-} cases[] = {{"exits", play_exits}, {"memory", play_memory}, {"files", play_files},
-	     {"stdin", play_stdin}, {"kept", play_kept},     {"threads", play_threads},
-	     {"hangs", play_hangs}, {"raw", play_raw}};
+} cases[] = {{"exits", play_exits}, {"memory", play_memory},   {"files", play_files},
+	     {"stdin", play_stdin}, {"kept", play_kept},       {"attributes", play_attributes},
+	     {"busy", play_busy},   {"threads", play_threads}, {"hangs", play_hangs},
+	     {"raw", play_raw}};
 
 int main(int argc, char **argv)
 {

@@ -71,9 +71,34 @@ static void stop_timers(void)
 /* Never leaves this process behind when the server ends. */
 static void die_with_server(const struct shared *with)
 {
-	(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+	(void)raw_syscall__call(SYS_prctl, PR_SET_PDEATHSIG, SIGKILL, 0, 0);
 	if (getppid() != with->server)
 		(void)kill(getpid(), SIGKILL);
+}
+
+static void put_back_prctl(void)
+{
+	if (!shared->is_renamed)
+		return;
+	shared->is_renamed = false;
+	(void)raw_syscall__call(SYS_prctl, PR_SET_NAME, (uint64_t)shared->name, 0, 0);
+	(void)raw_syscall__call(SYS_prctl, PR_SET_PDEATHSIG, SIGKILL, 0, 0);
+}
+
+/* A process has less processor time left for each run. Half of a limit is left to the last one. */
+static bool has_little_time(void)
+{
+	return shared->processor_ns &&
+	       clock__read_ns(CLOCK_PROCESS_CPUTIME_ID) > shared->processor_ns / 2;
+}
+
+static uint64_t find_processor_ns(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_CPU, &limit) != 0 || limit.rlim_cur > UINT32_MAX)
+		return 0;
+	return limit.rlim_cur * UINT64_C(1000000000);
 }
 
 __attribute__((noreturn)) static void leave(const char *reason)
@@ -134,6 +159,7 @@ static void begin_run(void)
 {
 	signal_actions__put_back(&shared->signals);
 	stop_timers();
+	put_back_prctl();
 	if (descriptors__put_back(&shared->descriptors) != 0)
 		leave("the target closes descriptors that are not its own");
 	if (rollback__stats(shared->rollback)->ended_threads) {
@@ -164,6 +190,9 @@ static int prepare(pid_t process)
 	shared->must_end = NULL;
 	shared->stdin_offset = lseek(STDIN_FILENO, 0, SEEK_CUR);
 	signal_actions__keep(&shared->signals);
+	shared->processor_ns = find_processor_ns();
+	shared->is_renamed = false;
+	(void)raw_syscall__call(SYS_prctl, PR_GET_NAME, (uint64_t)shared->name, 0, 0);
 	shared->runs = 1;
 	shared->rollback_ns = 0;
 	shared->child = process;
@@ -202,6 +231,8 @@ void child__end(int status)
 		shared->off = "the target starts threads";
 	else if (!shared->must_end && has_children())
 		shared->must_end = "the target has children";
+	else if (!shared->must_end && has_little_time())
+		shared->must_end = "the processor time is limited";
 	if (shared->must_end || shared->off)
 		return;
 	if (shared->stdin_offset >= 0)
@@ -220,6 +251,12 @@ void child__note_signal(int number)
 {
 	if (shared)
 		signal_actions__note(&shared->signals, number);
+}
+
+void child__note_prctl(void)
+{
+	if (is_child())
+		shared->is_renamed = true;
 }
 
 void child__must_end(const char *reason)

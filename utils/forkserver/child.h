@@ -20,6 +20,9 @@ void child__end(int status);
 /* This run sets the action of a signal. */
 void child__note_signal(int number);
 
+/* This run sets the name of its thread, or the signal that it gets when its parent ends. */
+void child__note_prctl(void);
+
 /* What this run has done is undone by a process's end alone: it must end. */
 void child__must_end(const char *reason);
 

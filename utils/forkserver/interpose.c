@@ -1,30 +1,25 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * Functions in the place of the C library's: those by which a fork server does its work, those by
- * which a process exits, and those that change what a process keeps until its end.
+ * Functions in the place of the C library's: those by which a fork server does its work, and those
+ * by which a process exits or sets actions of signals. interpose_kept.c has more of them.
  * In processes that are neither server nor child they do nothing more than those of the C library.
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <grp.h>
-#include <sched.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/mman.h>
-#include <sys/prctl.h>
 #include <sys/resource.h>
-#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "base/raw_syscall.h"
 #include "forkserver/child.h"
+#include "forkserver/kept.h"
 #include "forkserver/protocol.h"
 #include "forkserver/server.h"
 #include "preload/next.h"
@@ -129,8 +124,7 @@ EXPORTED long syscall(long number, ...)
 		end_now((int)a[0]);
 	if (number == SYS_rt_sigaction)
 		child__note_signal((int)a[0]);
-	if (number == SYS_seccomp)
-		child__must_end("the target filters its system calls");
+	kept__note_call(number, a);
 	return next__result(raw_syscall__call6(number, a[0], a[1], a[2], a[3], a[4], a[5]));
 }
 
@@ -168,59 +162,3 @@ SETS_ACTION(int, siginterrupt, (int number, int interrupt), (number, interrupt))
 #pragma GCC diagnostic pop
 sighandler_t bsd_signal(int number, sighandler_t handler);
 SETS_ACTION(sighandler_t, bsd_signal, (int number, sighandler_t handler), (number, handler))
-
-/* ---- what a process keeps until its end ---- */
-
-#define KEPT(type, name, parameters, arguments, reason)                                            \
-	EXPORTED type name parameters                                                              \
-	{                                                                                          \
-		child__must_end("the target " reason);                                             \
-		return NEXT(name) arguments; /* NOLINT(bugprone-macro-parentheses) */              \
-	}
-
-KEPT(int, chdir, (const char *path), (path), "changes its folder")
-KEPT(int, fchdir, (int fd), (fd), "changes its folder")
-KEPT(int, chroot, (const char *path), (path), "changes its root")
-KEPT(mode_t, umask, (mode_t mask), (mask), "changes its umask")
-KEPT(int, setrlimit, (__rlimit_resource_t resource, const struct rlimit *limit), (resource, limit),
-     "changes its limits")
-KEPT(int, setrlimit64, (__rlimit_resource_t resource, const struct rlimit64 *limit),
-     (resource, limit), "changes its limits")
-KEPT(int, timer_create, (clockid_t clock, struct sigevent *event, timer_t *timer),
-     (clock, event, timer), "makes timers")
-KEPT(int, setuid, (uid_t uid), (uid), "changes its rights")
-KEPT(int, seteuid, (uid_t uid), (uid), "changes its rights")
-KEPT(int, setreuid, (uid_t ruid, uid_t euid), (ruid, euid), "changes its rights")
-KEPT(int, setresuid, (uid_t ruid, uid_t euid, uid_t suid), (ruid, euid, suid), "changes its rights")
-KEPT(int, setgid, (gid_t gid), (gid), "changes its rights")
-KEPT(int, setegid, (gid_t gid), (gid), "changes its rights")
-KEPT(int, setregid, (gid_t rgid, gid_t egid), (rgid, egid), "changes its rights")
-KEPT(int, setresgid, (gid_t rgid, gid_t egid, gid_t sgid), (rgid, egid, sgid), "changes its rights")
-KEPT(int, setgroups, (size_t count, const gid_t *groups), (count, groups), "changes its rights")
-KEPT(pid_t, setsid, (void), (), "changes its session")
-KEPT(int, setpgid, (pid_t pid, pid_t group), (pid, group), "changes its group")
-KEPT(int, setpgrp, (void), (), "changes its group")
-KEPT(int, nice, (int step), (step), "changes its priority")
-KEPT(int, setpriority, (__priority_which_t which, id_t who, int priority), (which, who, priority),
-     "changes its priority")
-KEPT(int, sched_setaffinity, (pid_t pid, size_t bytes, const cpu_set_t *set), (pid, bytes, set),
-     "changes its processors")
-KEPT(int, sched_setscheduler, (pid_t pid, int policy, const struct sched_param *parameters),
-     (pid, policy, parameters), "changes its priority")
-KEPT(int, mlockall, (int flags), (flags), "locks all its memory")
-KEPT(int, unshare, (int flags), (flags), "changes its namespaces")
-KEPT(int, setns, (int fd, int type), (fd, type), "changes its namespaces")
-
-EXPORTED int prctl(int option, ...)
-{
-	uint64_t a[4];
-	va_list arguments;
-
-	va_start(arguments, option);
-	for (int i = 0; i < 4; i++)
-		a[i] = va_arg(arguments, uint64_t);
-	va_end(arguments);
-	if (option == PR_SET_SECCOMP)
-		child__must_end("the target filters its system calls");
-	return NEXT(prctl)(option, a[0], a[1], a[2], a[3]);
-}

@@ -17,6 +17,7 @@
 #ifndef FORKSERVER_SHARED_H
 #define FORKSERVER_SHARED_H
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
 
@@ -58,7 +59,10 @@ struct shared {
 	/* Why no child shall roll back any more; NULL: it may. */
 	const char *off;
 	struct rollback *rollback;
-	off_t stdin_offset; /* at the checkpoint; -1: it has none */
+	uint64_t processor_ns; /* that the process may use (RLIMIT_CPU); 0: no limit */
+	char name[16];         /* of the thread, at the checkpoint */
+	bool is_renamed;       /* by this run; or the signal of its parent's end is another one */
+	off_t stdin_offset;    /* at the checkpoint; -1: it has none */
 	struct descriptors descriptors;
 	struct signal_actions signals;
 };
