@@ -92,7 +92,8 @@ int main(void)
 	heat_map__clear(&map);
 	must(heat_map__read("{\"from\":\"\\u00e4\",\"to\":\"b\\n\"}", &map));
 	tap__equal_string(map.title, "from ?? to b?: 0 B in 0 pages", "a title is printable ASCII");
-	tap__ok(!memcmp(write_map(&map, heat_map__write_png), "\x89PNG", 4), "the font has all of it");
+	tap__ok(!memcmp(write_map(&map, heat_map__write_png), "\x89PNG", 4),
+		"the font has all of it");
 	heat_map__clear(&map);
 	free(text);
 	return tap__done();
