@@ -214,6 +214,12 @@ run_tracer()
 	expect_text "$err" 'restore 1 of process'
 }
 
+@test 'a map log that has no room' {
+	trace -q --map-log /dev/full "$E2E/steps" save
+	expect_status 125
+	expect_text "$err" 'cannot write the map log /dev/full: No space left on device'
+}
+
 @test 'no report, in /dev/null' {
 	csv=/dev/null
 	trace "$E2E/steps" save restore

@@ -106,6 +106,8 @@ static int draw(const struct heat_map *map, const char *path)
 	if (!out)
 		return -errno;
 	err = ends_in(path, ".svg") ? heat_map__write_svg(map, out) : heat_map__write_png(map, out);
+	if (fflush(out) && (!err || err == -EIO)) /* what could not be written: for errno */
+		err = -errno;
 	return fclose(out) && !err ? -errno : err;
 }
 

@@ -63,6 +63,8 @@ int map_log__write(const char *path, const struct target *target, struct snapsho
 		return err;
 	}
 	err = write_all(out, target, snapshot, state);
+	if (fflush(out) && !err) /* what could not be written is tried once more, for errno */
+		err = -errno;
 	if (ferror(out) && !err)
 		err = -EIO;
 	if (fclose(out) && !err)
