@@ -1681,6 +1681,7 @@ os.wait()' >out 2>err
 	expect_refused 'true: not an image: an ELF file, but no core file' /bin/true
 	mkfifo pipe
 	expect_refused 'pipe: not an image: it is no plain file' pipe
+	expect_refused '/dev/fd/[0-9]*: not an image: it is no plain file' <(echo)
 	status=0
 	"$RESTART" one two 2>restart.err || status=$?
 	[ "$status" -eq 125 ]

@@ -25,17 +25,17 @@ static int open_file(const char *path, struct image *image, char *message)
 	char absolute[PATH_MAX];
 	struct stat st;
 
+	/* Only a plain file may be opened: a device may act on it. A pipe of /dev/fd has no path. */
+	if (stat(path, &st) < 0)
+		return image__fail(message, -errno, path, "cannot open: %s", strerror(errno));
+	if (!S_ISREG(st.st_mode))
+		return image__fail(message, -ENOEXEC, path, "not an image: it is no plain file");
 	if (!realpath(path, absolute))
 		return image__fail(message, -errno, path, "cannot open: %s", strerror(errno));
 	image->path = image__alloc(image, strlen(absolute) + 1, 1);
 	if (!image->path)
 		return image__fail(message, -ENOMEM, path, "%s", strerror(ENOMEM));
 	memcpy(image->path, absolute, strlen(absolute));
-	/* Only a plain file may be opened: a device may act on it. */
-	if (stat(image->path, &st) < 0)
-		return image__fail(message, -errno, path, "cannot open: %s", strerror(errno));
-	if (!S_ISREG(st.st_mode))
-		return image__fail(message, -ENOEXEC, path, "not an image: it is no plain file");
 	image->fd = open(image->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
 	if (image->fd < 0 || fstat(image->fd, &st) < 0)
 		return image__fail(message, -errno, path, "cannot open: %s", strerror(errno));
