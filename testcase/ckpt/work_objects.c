@@ -8,6 +8,7 @@
 #include <fcntl.h>
 #include <mqueue.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
@@ -408,12 +409,49 @@ static void check_server(const struct server *s)
 	check(close(client) == 0 && (peer == s->fd || close(peer) == 0));
 }
 
+static void turn_on(int fd, int level, int name)
+{
+	const int one = 1;
+
+	must(setsockopt(fd, level, name, &one, sizeof(one)) == 0);
+}
+
+static bool is_on(int fd, int level, int name)
+{
+	socklen_t bytes = sizeof(int);
+	int value = 0;
+
+	must(getsockopt(fd, level, name, &value, &bytes) == 0);
+	return value;
+}
+
+/* A socket for datagrams without a port. */
+static int make_unbound(void)
+{
+	int fd = socket(AF_INET, SOCK_DGRAM, 0);
+
+	must(fd >= 0);
+	turn_on(fd, SOL_SOCKET, SO_BROADCAST);
+	turn_on(fd, IPPROTO_IP, IP_PKTINFO);
+	return fd;
+}
+
+static void check_unbound(int fd)
+{
+	struct sockaddr_in address = {0};
+	socklen_t bytes = sizeof(address);
+
+	check(getsockname(fd, (struct sockaddr *)&address, &bytes) == 0 && !address.sin_port);
+	check(is_on(fd, SOL_SOCKET, SO_BROADCAST) && is_on(fd, IPPROTO_IP, IP_PKTINFO));
+}
+
 static void servers(void)
 {
 	const struct sockaddr_in v4 = {.sin_family = AF_INET,
 				       .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
 	const struct sockaddr_un named = {.sun_family = AF_UNIX, .sun_path = "socket"};
 	const struct sockaddr_un nameless = {.sun_family = AF_UNIX};
+	const int unbound = make_unbound();
 	struct server all[SERVERS];
 	struct stat st;
 
@@ -421,12 +459,19 @@ static void servers(void)
 	serve(&all[1], SOCK_DGRAM, &v4, sizeof(v4));
 	serve(&all[2], SOCK_STREAM, &named, sizeof(named));
 	must(chmod("socket", 0640) == 0);
+	turn_on(all[0].fd, SOL_SOCKET, SO_KEEPALIVE);
+	turn_on(all[0].fd, IPPROTO_TCP, TCP_NODELAY);
+	turn_on(all[2].fd, SOL_SOCKET, SO_PASSCRED);
 	serve(&all[3], SOCK_STREAM, &nameless, sizeof(sa_family_t)); /* the kernel gives it one */
 	say("ready");
 	wait_for_finish();
 	for (size_t i = 0; i < SERVERS; i++)
 		check_server(&all[i]);
 	check(stat("socket", &st) == 0 && (st.st_mode & 07777) == 0640);
+	check(is_on(all[0].fd, SOL_SOCKET, SO_KEEPALIVE));
+	check(is_on(all[0].fd, IPPROTO_TCP, TCP_NODELAY));
+	check(is_on(all[2].fd, SOL_SOCKET, SO_PASSCRED));
+	check_unbound(unbound);
 }
 
 /* The queue is not a part of the process: what was sent is still in it. */

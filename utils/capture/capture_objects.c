@@ -21,6 +21,7 @@
 #include "base/nocancel.h"
 #include "capture/capture_pairs.h"
 #include "base/proc_text.h"
+#include "process/socket_options.h"
 
 enum {
 	TEXT_BYTES = 4 << 20, /* some 50000 watched descriptors */
@@ -324,11 +325,12 @@ static bool take_socket(struct walk *w, const struct image_file *file, struct im
 	object->values[1] = (uint64_t)type | (uint64_t)get_option(fd, SOL_SOCKET, SO_PROTOCOL)
 						     << 32;
 	object->values[2] = listens ? (uint64_t)find_backlog(fd) : 0;
-	object->values[3] =
-		(get_option(fd, SOL_SOCKET, SO_REUSEADDR) ? IMAGE_REUSE_ADDRESS : 0) |
-		(get_option(fd, SOL_SOCKET, SO_REUSEPORT) ? IMAGE_REUSE_PORT : 0) |
-		(domain == AF_INET6 && get_option(fd, IPPROTO_IPV6, IPV6_V6ONLY) ? IMAGE_ONLY_IPV6
-										 : 0);
+	for (size_t i = 0; i < SOCKET_OPTIONS; i++) {
+		const struct socket_option *option = &socket_options__all[i];
+
+		if (get_option(fd, option->level, option->name))
+			object->values[3] |= option->bit;
+	}
 	return true;
 }
 

@@ -362,7 +362,14 @@ enum {
 enum {
 	IMAGE_REUSE_ADDRESS = 1 << 0,
 	IMAGE_REUSE_PORT = 1 << 1,
-	IMAGE_ONLY_IPV6 = 1 << 2,
+	IMAGE_ONLY_IPV6 = 1 << 2,         /* IPV6_V6ONLY */
+	IMAGE_KEEPS_ALIVE = 1 << 3,       /* SO_KEEPALIVE */
+	IMAGE_BROADCASTS = 1 << 4,        /* SO_BROADCAST */
+	IMAGE_TELLS_CREDENTIALS = 1 << 5, /* SO_PASSCRED */
+	IMAGE_SENDS_AT_ONCE = 1 << 6,     /* TCP_NODELAY */
+	IMAGE_TELLS_ADDRESS = 1 << 7,     /* IP_PKTINFO */
+	IMAGE_TELLS_ADDRESS6 = 1 << 8,    /* IPV6_RECVPKTINFO */
+	IMAGE_BINDS_FREELY = 1 << 9,      /* IP_FREEBIND */
 };
 
 /* An open file without a name that can be made anew. */

@@ -24,6 +24,7 @@
 #include <unistd.h>
 
 #include "image/image_pair.h"
+#include "process/socket_options.h"
 #include "restart/own_files.h"
 
 #ifndef TFD_IOC_SET_TICKS /* of linux/timerfd.h, which does not go with the C library's */
@@ -237,16 +238,18 @@ static mode_t remove_stale(const struct image_object *object,
 	return st.st_mode & 07777;
 }
 
+/* A socket for datagrams that has no port yet: bind(2) would give it one. */
+static bool is_unbound(const struct image_object *object, const struct sockaddr_storage *address)
+{
+	const struct sockaddr_in *v4 = (const void *)address;
+	const struct sockaddr_in6 *v6 = (const void *)address;
+
+	return !listens(object) && ((address->ss_family == AF_INET && !v4->sin_port) ||
+				    (address->ss_family == AF_INET6 && !v6->sin6_port));
+}
+
 static int make_socket(const struct image *image, const struct image_object *object)
 {
-	static const struct {
-		uint64_t option;
-		int level, name;
-	} options[] = {
-		{IMAGE_REUSE_ADDRESS, SOL_SOCKET, SO_REUSEADDR},
-		{IMAGE_REUSE_PORT, SOL_SOCKET, SO_REUSEPORT},
-		{IMAGE_ONLY_IPV6, IPPROTO_IPV6, IPV6_V6ONLY},
-	};
 	const int type = (int)(object->values[1] & UINT32_MAX);
 	struct sockaddr_storage address = {0};
 	int fd, kept, one = 1;
@@ -260,11 +263,15 @@ static int make_socket(const struct image *image, const struct image_object *obj
 	fd = socket((int)object->values[0], type | SOCK_CLOEXEC, (int)(object->values[1] >> 32));
 	if (fd < 0)
 		return -1;
-	for (size_t i = 0; i < sizeof(options) / sizeof(options[0]); i++) {
-		if (object->values[3] & options[i].option)
-			(void)setsockopt(fd, options[i].level, options[i].name, &one, sizeof(one));
+	for (size_t i = 0; i < SOCKET_OPTIONS; i++) {
+		const struct socket_option *option = &socket_options__all[i];
+
+		if (object->values[3] & option->bit)
+			(void)setsockopt(fd, option->level, option->name, &one, sizeof(one));
 	}
 	mode = remove_stale(object, &address);
+	if (is_unbound(object, &address))
+		return fd;
 	if (bind(fd, (const struct sockaddr *)&address, object->bytes) == 0 &&
 	    (!mode || chmod(((const struct sockaddr_un *)&address)->sun_path, mode) == 0) &&
 	    (!listens(object) || listen(fd, (int)object->values[2]) == 0))
