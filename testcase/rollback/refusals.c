@@ -3,6 +3,7 @@
  * librollback: what it refuses and with which error, nested checkpoints, and many rollbacks without
  * growth. refusals [ROUNDS]: so many of these.
  */
+#include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
@@ -13,7 +14,7 @@
 #include "rollback/rollback.h"
 #include "../unit/tap.h"
 
-enum { USUAL_ROUNDS = 1000, WARM = 200, KINDS = 97, MORE = 97 };
+enum { USUAL_ROUNDS = 1000, WARM = 200, KINDS = 97, MORE = 97, LOCKED_PAGES = 64 << 8 };
 #define PAGE 4096UL
 
 /* No rollback changes it. */
@@ -122,6 +123,21 @@ static void die_loudly(void)
 	must(close(file) || close(ends[0]) || close(ends[1]));
 }
 
+enum { DEEP = 64 };
+
+static void nest_deeply(void)
+{
+	struct rollback *outermost = NULL, *inner;
+	volatile int depth = 0;
+	int err;
+
+	while ((err = rollback__take(depth ? &inner : &outermost, NULL)) == 0)
+		depth++;
+	tap__ok(depth == DEEP && err == -E2BIG, "%d checkpoints inside each other, no more: %d, %d",
+		DEEP, depth, err);
+	rollback__free(outermost);
+}
+
 /* Neighbours of the same kind count once: the kernel does not join two mappings that were written
  * apart from each other. The allocator of AddressSanitizer has such mappings. */
 static long count_mappings(FILE *maps)
@@ -146,6 +162,30 @@ static void look_at_growth(long numbers[3])
 	must(!statm || !maps || fscanf(statm, "%ld %ld", &numbers[0], &numbers[1]) != 2);
 	numbers[2] = maps ? count_mappings(maps) : 0;
 	must(!statm || fclose(statm) || !maps || fclose(maps));
+}
+
+/* The library reserves many more addresses than it uses. */
+static void lock_all_memory(void)
+{
+	struct rollback *rollback;
+	long numbers[3];
+	pid_t pid;
+
+	(void)fflush(stdout);
+	pid = fork();
+	if (pid == 0) {
+		if (mlockall(MCL_CURRENT | MCL_FUTURE) != 0)
+			_exit(2);
+		kept->status = rollback__take(&rollback, NULL);
+		look_at_growth(numbers);
+		_exit(numbers[1] > LOCKED_PAGES);
+	}
+	must(pid < 0 || waitpid(pid, &kept->rounds, 0) != pid);
+	if (WEXITSTATUS(kept->rounds) == 2 || kept->status == -EAGAIN || kept->status == -ENOMEM)
+		tap__skip(1, "it may not lock its memory");
+	else
+		tap__ok(kept->status == 0 && kept->rounds == 0,
+			"with mlockall(2), memory that is reserved is not used");
 }
 
 /* There are KINDS of rounds: after the first WARM rounds, each of them has been there twice. */
@@ -193,12 +233,14 @@ int main(int argc, char **argv)
 
 	kept = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	must(kept == MAP_FAILED || rounds <= WARM);
-	tap__plan(13);
+	tap__plan(15);
 	refuse_threads();
 	refuse_options();
 	exclude_too_much();
 	refuse_other_stack();
 	die_loudly();
+	nest_deeply();
+	lock_all_memory();
 	go_back_often(rounds);
 	return tap__done();
 }

@@ -96,8 +96,17 @@ struct sizes {
 	uint64_t mappings, pages;
 };
 
+/* Is it of a checkpoint? Those are not saved. */
+static bool is_own(const struct rollback *outer, const struct mapping *m)
+{
+	for (; outer; outer = outer->outer)
+		if (outer->own.start <= m->start && m->end <= outer->own.end)
+			return true;
+	return false;
+}
+
 /* What the mappings of the process need. */
-static int count(int maps, struct sizes *ret_sizes)
+static int count(int maps, const struct rollback *outer, struct sizes *ret_sizes)
 {
 	struct mapping_text text = {.room = TEXT_BYTES};
 	struct mapping m;
@@ -115,7 +124,7 @@ static int count(int maps, struct sizes *ret_sizes)
 	err = mappings__read(maps, &text);
 	while (!err && (err = mappings__next(&at, &m)) > 0) {
 		sizes.mappings++;
-		sizes.pages += zones__pages_of(&m);
+		sizes.pages += is_own(outer, &m) ? 0 : zones__pages_of(&m);
 		err = 0;
 	}
 	(void)raw_syscall__call(SYS_munmap, (uint64_t)mapped, TEXT_BYTES, 0, 0);
@@ -167,16 +176,20 @@ static void lay_out(const struct sizes *sizes, struct layout *l)
 static struct rollback *map_own(const struct layout *l)
 {
 	const long mapped =
-		raw_syscall__call6(SYS_mmap, OWN_ADDRESS, l->end, PROT_READ | PROT_WRITE,
+		raw_syscall__call6(SYS_mmap, OWN_ADDRESS, l->end, PROT_NONE,
 				   MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, (uint64_t)-1, 0);
 	const uint64_t start = (uint64_t)mapped;
 	struct rollback *r = bytes__at(start + l->checkpoint);
 
 	if (mapped < 0)
 		return NULL;
-	(void)raw_syscall__call(SYS_mprotect, start, PAGE_BYTES, PROT_NONE, 0);
-	(void)raw_syscall__call(SYS_mprotect, start + l->end - PAGE_BYTES, PAGE_BYTES, PROT_NONE,
-				0);
+	/* After mlockall(2) the kernel would fill all of it. */
+	(void)raw_syscall__call(SYS_munlock, start, l->end, 0, 0);
+	if (raw_syscall__call(SYS_mprotect, start + PAGE_BYTES, l->end - 2 * PAGE_BYTES,
+			      PROT_READ | PROT_WRITE, 0) < 0) {
+		(void)raw_syscall__call(SYS_munmap, start, l->end, 0, 0);
+		return NULL;
+	}
 	r->own = (struct range){start, start + l->end};
 	r->saved.items = bytes__at(start + l->saved);
 	r->now.items = bytes__at(start + l->now);
@@ -331,7 +344,7 @@ static int create(struct rollback *outer, const struct rollback_options *options
 				 O_RDONLY | O_CLOEXEC, 0);
 	if (maps < 0)
 		return (int)maps;
-	err = count((int)maps, &sizes);
+	err = count((int)maps, outer, &sizes);
 	(void)raw_syscall__call(SYS_close, (uint64_t)maps, 0, 0, 0);
 	if (err)
 		return err;
