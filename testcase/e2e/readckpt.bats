@@ -77,11 +77,11 @@ unmount_small()
 	for image in full full.gz one-page nothing increment; do
 		readckpt --json $image
 		expect_status 0
-		jq -e '.intact and .version == 2 and .total.pages == ([.regions[].pages] | add // 0)' \
+		jq -e '.intact and .version == 2 and .total.pages == ([.mappings[].pages] | add // 0)' \
 			"$out" >/dev/null
 	done
 	readckpt --json full
-	[ "$(jq -r '.regions[] | select(.kind == "heap") | .start, .permissions, .resident_pages,
+	[ "$(jq -r '.mappings[] | select(.kind == "heap") | .start, .permissions, .resident_pages,
 		.zero_pages, .missing_pages' "$out" | tr '\n' ' ')" = '0x2300000 rw-p 1 1 1 ' ]
 	[ "$(jq -r '.threads[1].registers.rip, .signals[0].name, .files[2].path, .missing[0]' \
 		"$out" | tr '\n' ' ')" = '0x400006 USR2 /tmp/results.txt pages ' ]
@@ -116,10 +116,10 @@ unmount_small()
 		'000000400040  b8 ba bd c0 c3                                    |.....|' ]
 	readckpt --dump 0x2302fff,2 full
 	expect_status 1
-	expect_text "$err" '/full: 0x2303000 is in no region'
+	expect_text "$err" '/full: 0x2303000 is in no mapping'
 	readckpt --dump 1,1 full
 	expect_status 1
-	expect_text "$err" '0x1 is in no region'
+	expect_text "$err" '0x1 is in no mapping'
 }
 
 @test '--squash makes one image of two' {
@@ -294,7 +294,7 @@ saved()
 		readckpt image
 		expect_status 0
 		expect_text "$out" 'memory without registers' 'Checksums all right' '\[heap\]' \
-			'/steps$' 'missing *regions that were not asked for$'
+			'/steps$' 'missing *mappings that were not asked for$'
 	done
 }
 
@@ -312,10 +312,10 @@ saved()
 			return ((x ^ x >> 31) * 0x94d049bb133111eb >> 56) & 255
 		assert bytes.fromhex(sys.argv[3]) == bytes(byte_at(23, i) for i in range(23000))
 		buffer = int(sys.argv[1], 16)
-		region = [r for r in json.load(open(sys.argv[2]))["regions"]
+		mapping = [r for r in json.load(open(sys.argv[2]))["mappings"]
 			  if int(r["start"], 16) <= buffer < int(r["end"], 16)]
-		assert len(region) == 1 and region[0]["permissions"] == "rw-p"
-		assert region[0]["resident_pages"] >= 6
+		assert len(mapping) == 1 and mapping[0]["permissions"] == "rw-p"
+		assert mapping[0]["resident_pages"] >= 6
 	END
 }
 
@@ -349,7 +349,7 @@ saved()
 	buffer=$(sed -n 's/^buffer: //p' "$out")
 	readckpt --dump "$buffer,16" image
 	expect_status 1
-	expect_text "$err" "$buffer is in no region"
+	expect_text "$err" "$buffer is in no mapping"
 	readckpt image
 	expect_status 0
 }
@@ -362,7 +362,7 @@ saved()
 		expect_status 0
 		readckpt --json image
 		expect_status 0
-		jq -e '[.regions[] | select(.permissions == "---p" and .resident_pages > 0)] |
+		jq -e '[.mappings[] | select(.permissions == "---p" and .resident_pages > 0)] |
 			length > 0' "$out" >/dev/null
 	done
 	# with chunks the new mapping is tracked at once, but none of its pages is saved
@@ -372,7 +372,7 @@ saved()
 	readckpt --json image
 	expect_status 0
 	jq -e '.process | .monotonic_ns > 0 and .boottime_ns >= .monotonic_ns' "$out" >/dev/null
-	jq -e '.total.missing_pages == 5 and .missing == ["pages", "regions"]' "$out" >/dev/null
+	jq -e '.total.missing_pages == 5 and .missing == ["pages", "mappings"]' "$out" >/dev/null
 }
 
 @test '--save without a checkpoint, or to a place that cannot be written' {

@@ -182,7 +182,7 @@ static void test_dumps(void)
 	test_dump("full", SAMPLE_GUARD + 0x1ff0, 0x20, -ENXIO,
 		  "000002401ff0  00 00 00 00 00 00 00 00  00 00 00 00 00 00 00 00  "
 		  "|................|\n",
-		  "out of a region");
+		  "out of a mapping");
 	test_dump("full", SAMPLE_HEAP + 0x2ff8, 8, -ENODATA,
 		  "000002302ff8  00 00 00 00 00 00 00 00                           |........|\n",
 		  "what could not be read");

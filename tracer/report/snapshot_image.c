@@ -244,7 +244,7 @@ static int describe(struct making *m, const struct snapshot_image *s)
 	struct image *image = &m->draft.image;
 	int err = image_draft__info(&m->draft, "tracer " TRACER_VERSION);
 
-	image->info.missing |= IMAGE_MISSING_REGIONS;
+	image->info.missing |= IMAGE_MISSING_MAPPINGS;
 	image->info.time_ns = s->time_ns;
 	image->info.flags = IMAGE_NO_REGISTERS;
 	image->process = s->process;

@@ -68,7 +68,7 @@ enum {
 	IMAGE_MISSING_CHILDREN = 1 << 3,   /* child processes */
 	IMAGE_MISSING_PENDING = 1 << 4,    /* pending signals */
 	IMAGE_MISSING_TIMERS = 1 << 5,     /* timers that cannot be made again */
-	IMAGE_MISSING_REGIONS = 1 << 6,    /* mappings that were not asked for (tracer --save) */
+	IMAGE_MISSING_MAPPINGS = 1 << 6,   /* mappings that were not asked for (tracer --save) */
 	IMAGE_MISSING_SHARING = 1 << 7,    /* other processes that share a mapping */
 	IMAGE_MISSING_NAMESPACES = 1 << 8, /* in which single threads were */
 	IMAGE_MISSING_BITS = (1 << 9) - 1,

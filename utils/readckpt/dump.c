@@ -91,7 +91,7 @@ static int put_memory(struct dump *d, const struct image_chain *chain, uint64_t 
 {
 	static unsigned char block[BLOCK];
 	const char *path = chain->images[0]->path;
-	size_t held = 0; /* bytes in block, of which the first is at address at - held */
+	size_t held = 0; /* bytes in block; the first is that of address at - held */
 
 	while (at < end || held) {
 		size_t room = end - at < BLOCK - held ? (size_t)(end - at) : BLOCK - held, part;
@@ -104,7 +104,7 @@ static int put_memory(struct dump *d, const struct image_chain *chain, uint64_t 
 			held = 0;
 			if (part == 0 && at < end && room) {
 				(void)snprintf(message, IMAGE_MESSAGE_BYTES,
-					       "%s: 0x%" PRIx64 " is in no region", path, at);
+					       "%s: 0x%" PRIx64 " is in no mapping", path, at);
 				return -ENXIO;
 			}
 			continue;

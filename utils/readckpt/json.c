@@ -249,11 +249,11 @@ static void put_policies(struct json *j, const struct image *image)
 	close_with(j, ']');
 }
 
-static void put_regions(struct json *j, const struct image *image, const struct survey *survey)
+static void put_mappings(struct json *j, const struct image *image, const struct survey *survey)
 {
 	char permissions[5];
 
-	open_with(j, "regions", '[');
+	open_with(j, "mappings", '[');
 	for (size_t i = 0; i < image->mapping_count; i++) {
 		const struct image_mapping *m = &image->mappings[i];
 
@@ -268,7 +268,7 @@ static void put_regions(struct json *j, const struct image *image, const struct 
 		put_number(j, "inode", m->inode);
 		if (image->advice)
 			put_hex(j, "advice", image->advice[i]);
-		put_pages(j, &survey->regions[i]);
+		put_pages(j, &survey->mappings[i]);
 		close_with(j, '}');
 	}
 	close_with(j, ']');
@@ -445,7 +445,7 @@ void json__write(FILE *out, const struct image_chain *chain, const struct survey
 	open_with(&j, "total", '{');
 	put_pages(&j, &survey->total);
 	close_with(&j, '}');
-	put_regions(&j, image, survey);
+	put_mappings(&j, image, survey);
 	put_segments(&j, image, survey);
 	put_threads(&j, image);
 	put_settings(&j, image);

@@ -116,8 +116,8 @@ static bool use_colours(void)
 }
 
 /*
- * An image whose parent is damaged or not there can be shown all the same; *ret_broken says why it
- * is alone. Returns 0 or -errno with a message.
+ * An image is shown alone if its parents cannot be used: then *ret_broken is set, and message says
+ * why. Returns 0 or -errno with a message.
  */
 static int open_to_show(const char *path, struct image_chain *chain, bool *ret_broken,
 			char *message)

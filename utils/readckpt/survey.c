@@ -13,8 +13,8 @@
 struct counting {
 	const struct image *image;
 	struct survey *survey;
-	bool is_first; /* pages are counted in the first image of a chain alone */
-	size_t region; /* pages come in address order: no search */
+	bool is_first;  /* pages are counted in the first image of a chain alone */
+	size_t mapping; /* pages come in address order: no search */
 	struct progress progress;
 	uint64_t done, total; /* bytes; done: of the segments before */
 	uint64_t start;       /* address of the segment */
@@ -37,9 +37,9 @@ static void count_page(uint64_t address, const void *page, void *argument)
 		       counting->done + (address - counting->start), counting->total);
 	if (!counting->is_first)
 		return;
-	while (counting->image->mappings[counting->region].end <= address)
-		counting->region++;
-	counting->survey->regions[counting->region].resident++;
+	while (counting->image->mappings[counting->mapping].end <= address)
+		counting->mapping++;
+	counting->survey->mappings[counting->mapping].resident++;
 }
 
 static void scan(struct counting *counting)
@@ -81,18 +81,18 @@ static void scan_all(const struct image_chain *chain, struct survey *survey)
 	progress__end(&counting.progress);
 }
 
-/* Pages of runs to the mappings that they are in; which: the field that counts them. */
+/* Adds the pages of runs to what their mappings have. which: offset of the field that counts. */
 static void count_runs(const struct image *image, const struct image_run *runs, size_t count,
 		       struct survey *survey, size_t which)
 {
-	size_t region = 0;
+	size_t mapping = 0;
 
 	for (size_t i = 0; i < count; i++) {
 		unsigned char *pages;
 
-		while (image->mappings[region].end <= runs[i].start)
-			region++;
-		pages = (unsigned char *)&survey->regions[region] + which;
+		while (image->mappings[mapping].end <= runs[i].start)
+			mapping++;
+		pages = (unsigned char *)&survey->mappings[mapping] + which;
 		*(uint64_t *)(void *)pages += (runs[i].end - runs[i].start) / PAGE_BYTES;
 	}
 }
@@ -107,10 +107,10 @@ static void sum_up(const struct image *image, struct survey *survey)
 	struct survey_pages *total = &survey->total;
 
 	for (size_t i = 0; i < image->mapping_count; i++) {
-		struct survey_pages *pages = &survey->regions[i];
+		struct survey_pages *pages = &survey->mappings[i];
 
 		pages->all = (image->mappings[i].end - image->mappings[i].start) / PAGE_BYTES;
-		/* A writer that is not ours may say of pages that are there that they are not. */
+		/* A foreign writer may call pages missing that the file has. */
 		pages->missing =
 			at_most(pages->missing, pages->all - pages->resident - pages->parent);
 		pages->zero = pages->all - pages->resident - pages->parent - pages->missing;
@@ -127,9 +127,9 @@ int survey__make(const struct image_chain *chain, const char *broken, struct sur
 	const struct image *image = chain->images[0];
 
 	*ret = (struct survey){0};
-	ret->regions = calloc(image->mapping_count + 1, sizeof(*ret->regions));
+	ret->mappings = calloc(image->mapping_count + 1, sizeof(*ret->mappings));
 	ret->segment_ok = calloc(image->segment_count + 1, sizeof(*ret->segment_ok));
-	if (!ret->regions || !ret->segment_ok) {
+	if (!ret->mappings || !ret->segment_ok) {
 		survey__free(ret);
 		return -ENOMEM;
 	}
@@ -149,7 +149,7 @@ void survey__free(struct survey *survey)
 {
 	for (size_t i = 0; i < SURVEY_FAULTS; i++)
 		free(survey->faults[i]);
-	free(survey->regions);
+	free(survey->mappings);
 	free(survey->segment_ok);
 	*survey = (struct survey){0};
 }

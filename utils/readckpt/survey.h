@@ -24,7 +24,7 @@ struct survey_pages {
 enum { SURVEY_FAULTS = 23 }; /* messages that are kept; all are counted */
 
 struct survey {
-	struct survey_pages *regions; /* one for each mapping of the first image */
+	struct survey_pages *mappings; /* one for each mapping of the first image */
 	struct survey_pages total;
 	bool *segment_ok;            /* one for each segment of it: its checksum is right */
 	uint64_t segments, bytes;    /* that were read and found right, of all images */

@@ -123,7 +123,8 @@ static void put_limits(const struct table *t)
 	(void)fprintf(t->out, "%s\n", *before ? "" : "none");
 }
 
-/* What a thread has told prctl(2), or for tid 0 the process; and its memory policy. */
+/* Settings of prctl(2) and memory policies of a thread. tid 0: those of the process, and those of
+ * addresses. */
 static void put_settings(const struct table *t, int32_t tid)
 {
 	const struct image *image = t->image;
@@ -240,7 +241,7 @@ static void put_head(const struct table *t)
 	put_missing(t);
 }
 
-/* ---- regions ---- */
+/* ---- mappings ---- */
 
 static void put_pages(const struct table *t, const struct survey_pages *pages)
 {
@@ -251,12 +252,12 @@ static void put_pages(const struct table *t, const struct survey_pages *pages)
 		      pages->parent, pages->missing);
 }
 
-static void put_regions(const struct table *t)
+static void put_mappings(const struct table *t)
 {
 	const struct image *image = t->image;
 	char permissions[5], advice[TEXT_ADVICE_BYTES];
 
-	put_title(t, "Regions", image->mapping_count);
+	put_title(t, "Mappings", image->mapping_count);
 	(void)fprintf(t->out, "  %-12s %-12s %-4s %10s %8s %8s %8s %8s  %s\n", "START", "END",
 		      "PERM", "SIZE", "RESIDENT", "ZERO", "PARENT", "MISSING", "NAME");
 	for (size_t i = 0; i < image->mapping_count; i++) {
@@ -264,7 +265,7 @@ static void put_regions(const struct table *t)
 
 		(void)fprintf(t->out, "  %012" PRIx64 " %012" PRIx64 " %s ", m->start, m->end,
 			      text__permissions(m->flags, permissions));
-		put_pages(t, &t->survey->regions[i]);
+		put_pages(t, &t->survey->mappings[i]);
 		if (*image__string(image, m->path))
 			(void)fputs("  ", t->out);
 		put_string(t, m->path);
@@ -303,7 +304,7 @@ static void put_registers(const struct table *t, const struct image_registers *r
 			      i % 4 == 3 || i + 1 == count ? "\n" : "");
 }
 
-/* Nothing of a thread that is as most are. */
+/* Prints only what most threads have not. */
 static void put_scheduling(const struct table *t, const struct image_scheduling *s)
 {
 	const char *before = "    processors ";
@@ -410,7 +411,7 @@ static void put_fault(const struct table *t, const char *fault)
 	(void)fputc('\n', t->out);
 }
 
-/* Those before it, when they cannot be used, which says nothing of its own checksums. */
+/* Parents that cannot be used say nothing of this file's own checksums. */
 static void put_parents(const struct table *t)
 {
 	if (!t->survey->is_broken)
@@ -454,7 +455,7 @@ void table__write(FILE *out, const struct image_chain *chain, const struct surve
 		.out = out, .image = chain->images[0], .survey = survey, .in_colours = in_colours};
 
 	put_head(&t);
-	put_regions(&t);
+	put_mappings(&t);
 	put_threads(&t);
 	put_signals(&t);
 	put_files(&t);

@@ -71,7 +71,7 @@ static const struct {
 	{"children", "child processes"},
 	{"pending", "pending signals"},
 	{"timers", "timers"},
-	{"regions", "regions that were not asked for"},
+	{"mappings", "mappings that were not asked for"},
 	{"sharing", "other processes that share memory"},
 	{"namespaces", "namespaces of single threads"},
 };
