@@ -382,18 +382,19 @@ static void put_signals(struct json *j, const struct image *image)
 	close_with(j, ']');
 }
 
-static bool is_made_anew(const struct image *image, int fd)
+/* *at: where the call before has stopped, whose fd was lower. In a hostile file there may be a
+ * million files and objects: too many to search all for each. */
+static bool is_made_anew(const struct image *image, int fd, size_t *at)
 {
-	for (size_t i = 0; i < image->object_count; i++) {
-		if (image->objects[i].fd == fd)
-			return true;
-	}
-	return false;
+	while (*at < image->object_count && image->objects[*at].fd < fd)
+		++*at;
+	return *at < image->object_count && image->objects[*at].fd == fd;
 }
 
 static void put_files(struct json *j, const struct image *image)
 {
 	char flags[TEXT_FLAGS_BYTES], mode[16];
+	size_t object = 0;
 
 	open_with(j, "files", '[');
 	for (size_t i = 0; i < image->file_count; i++) {
@@ -414,7 +415,7 @@ static void put_files(struct json *j, const struct image *image)
 		put_bool(j, "locked", (file->held & IMAGE_LOCKED) != 0);
 		put_bool(j, "leased", (file->held & IMAGE_LEASED) != 0);
 		put_bool(j, "watches_closed", (file->held & IMAGE_WATCHES_CLOSED) != 0);
-		put_bool(j, "made_anew", is_made_anew(image, file->fd));
+		put_bool(j, "made_anew", is_made_anew(image, file->fd, &object));
 		close_with(j, '}');
 	}
 	close_with(j, ']');
