@@ -426,6 +426,12 @@ static void test_bombs(void)
 	make_bomb(original, 0, 23);
 	tap__ok(open_and_check("bomb") == -ENOEXEC && strstr(message, "no ELF file"),
 		"gzip of something else");
+	make_bomb(original, 0, 0);
+	tap__ok(open_and_check("bomb") == -ENOEXEC && strstr(message, "no ELF file"),
+		"gzip of zeros");
+	make_bomb(original, sizeof(Elf64_Ehdr), 0);
+	tap__ok(open_and_check("bomb") == -EBADMSG && strstr(message, "more than its headers say"),
+		"gzip of an ELF header and zeros");
 	make_bomb(original, original_bytes, 0);
 	tap__ok(open_and_check("bomb") == -EBADMSG && strstr(message, "more than its headers say"),
 		"gzip of an image and 64 MiB of zeros");
@@ -492,7 +498,7 @@ int main(void)
 	struct image_object object = {.fd = 23, .kind = IMAGE_EVENTFD};
 	struct sample s;
 
-	tap__plan(21 + sizeof(header_cases) / sizeof(header_cases[0]) +
+	tap__plan(23 + sizeof(header_cases) / sizeof(header_cases[0]) +
 		  sizeof(note_cases) / sizeof(note_cases[0]));
 	folder__enter("image_hostile_test");
 	sample__make(&s);

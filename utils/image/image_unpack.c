@@ -40,7 +40,17 @@ struct unpacking {
 	uint64_t expected; /* bytes, as the headers say; 0: not unpacked yet */
 };
 
-/* Writes the first count bytes of out, but for pages of zeros. */
+static int fail_damaged(const struct unpacking *u, const char *what)
+{
+	return image__fail(u->message, -EBADMSG, u->image->path, "cannot unpack: %s", what);
+}
+
+static int fail_longer(const struct unpacking *u)
+{
+	return fail_damaged(u, "there is more than its headers say");
+}
+
+/* Writes the first count bytes of out. Pages of zeros become holes. */
 static int store(struct unpacking *u, size_t count)
 {
 	for (size_t at = 0; at < count; at += PAGE_BYTES) {
@@ -63,12 +73,7 @@ static int store(struct unpacking *u, size_t count)
 					   "cannot unpack: %s", strerror(n < 0 ? errno : EIO));
 	}
 	u->bytes += count;
-	return 0;
-}
-
-static int fail_damaged(const struct unpacking *u, const char *what)
-{
-	return image__fail(u->message, -EBADMSG, u->image->path, "cannot unpack: %s", what);
+	return ftruncate(u->fd, (off_t)u->bytes) < 0 ? fail_damaged(u, strerror(errno)) : 0;
 }
 
 /* The last program header says where the file ends. */
@@ -83,11 +88,13 @@ static int read_expected(struct unpacking *u)
 		return 0;
 	err = image__read_at(u->fd, &header, sizeof(header), 0);
 	if (err)
-		return err;
+		return fail_damaged(u, image_reason__text(err));
 	err = image_headers__check_elf(u->image, &header, u->message);
-	at = sizeof(header) + ((uint64_t)header.e_phnum - 1) * sizeof(last);
-	if (err || u->bytes < at + sizeof(last))
+	if (err)
 		return err;
+	at = sizeof(header) + ((uint64_t)header.e_phnum - 1) * sizeof(last);
+	if (u->bytes < at + sizeof(last))
+		return 0;
 	err = image__read_at(u->fd, &last, sizeof(last), at);
 	if (err)
 		return fail_damaged(u, image_reason__text(err));
@@ -96,7 +103,7 @@ static int read_expected(struct unpacking *u)
 				   "cannot unpack: it says that it is larger than %d TiB",
 				   1 << (BYTES_MAX_SHIFT - 40));
 	u->expected = last.p_offset + last.p_filesz;
-	return 0;
+	return u->expected ? 0 : fail_longer(u);
 }
 
 /* Reads and inflates until out is full, or the end. */
@@ -159,9 +166,7 @@ static int unpack_block(struct unpacking *u)
 		if (err)
 			return err;
 	}
-	return u->expected && u->bytes > u->expected
-		       ? fail_damaged(u, "there is more than its headers say")
-		       : 0;
+	return u->expected && u->bytes > u->expected ? fail_longer(u) : 0;
 }
 
 static int unpack_blocks(struct unpacking *u)
@@ -176,10 +181,7 @@ static int unpack_blocks(struct unpacking *u)
 	progress__end(&progress);
 	if (err)
 		return err;
-	err = check_end(u);
-	if (err)
-		return err;
-	return ftruncate(u->fd, (off_t)u->bytes) < 0 ? fail_damaged(u, strerror(errno)) : 0;
+	return check_end(u);
 }
 
 /* zlib's memory. */
