@@ -90,7 +90,7 @@ struct image {
 	struct slab_heap
 		*heap; /* holds all that is allocated for the image, and the image itself */
 	char *path;    /* absolute */
-	void *notes;   /* holds what the pointers above point to */
+	void *notes; /* headers and notes of the file; auxv, strings, contents, xstate are in it */
 	size_t notes_bytes;
 	uint32_t *filled; /* for each segment: the first from it on that has bytes, or the count */
 	uint64_t file_bytes; /* uncompressed */
@@ -108,9 +108,9 @@ struct image {
  * message: IMAGE_MESSAGE_BYTES; on failure a line without newline that names the file and says what
  * is wrong with it.
  * Returns 0 and the image in *ret_image, owned by the caller; -ENOEXEC: not an image of ours;
- * -EBADMSG: damaged; -EPROTONOSUPPORT: of another version or machine; -EFBIG: beyond the limits
- * above; -IMAGE_CUT_OFF (image_reason.h); -ENOMEM; or the -errno of a system call. *ret_image is
- * untouched on failure.
+ * -EBADMSG: damaged; -EPROTONOSUPPORT: of another version or machine; -EFBIG: beyond the limits of
+ * image_format.h, or too large to unpack; -IMAGE_CUT_OFF (image_reason.h); -ENOMEM; or the -errno
+ * of a system call. *ret_image is untouched on failure.
  */
 int image__open(const char *path, struct image **ret_image, char *message);
 
@@ -124,7 +124,7 @@ const char *image__string(const struct image *image, uint32_t at);
 enum image_kind {
 	IMAGE_UNMAPPED,  /* in no mapping */
 	IMAGE_DATA,      /* in the file, at `offset`; may be zeros */
-	IMAGE_ZERO,      /* nowhere: zeros, or the kernel's (vvar), or scratch */
+	IMAGE_ZERO,      /* nowhere: zeros, or the kernel's (vvar), or the writer's (IMAGE_ARENA) */
 	IMAGE_UNCHANGED, /* in the parent */
 };
 
@@ -204,7 +204,7 @@ int image_chain__read(const struct image_chain *chain, uint64_t address, void *b
 /* Are all bytes zero? bytes is a multiple of 64, and from is aligned to 8. */
 bool image__is_zero(const void *from, size_t bytes);
 
-/* The checksum of consecutive pages. All zeros: of no pages. */
+/* The checksum of consecutive pages. Zero-initialised: of no pages. */
 struct image_sum {
 	uint32_t crc;
 	uint64_t bytes; /* that the CRC covers */
@@ -257,12 +257,13 @@ int image_writer__open(struct image_writer *writer, const char *path);
 /*
  * Writes headers and notes. image: complete but for offset and crc of the segments, which are set
  * here and by what follows; borrowed until commit or abort. All that is said above must hold for
- * it. Returns 0 or -errno, as the next two do; on failure the caller calls image_writer__abort.
+ * it. Returns 0, -IMAGE_MANY_SEGMENTS or -errno; on failure the caller calls image_writer__abort.
  */
 int image_writer__begin(struct image_writer *writer, struct image *image);
 
 /* Adds the next whole pages of the segments that have bytes, in address order. All pages of a call
- * belong to one segment. Pages of zeros become holes. */
+ * belong to one segment. Pages of zeros become holes. Returns 0; -EPROTO if no segment has room for
+ * them; or -errno; on failure the caller calls image_writer__abort. */
 int image_writer__pages(struct image_writer *writer, const void *pages, size_t bytes);
 /* The same for pages that are all zeros. */
 int image_writer__zeros(struct image_writer *writer, uint64_t bytes);

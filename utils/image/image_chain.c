@@ -61,7 +61,7 @@ static int check_limits(const struct image_chain *chain, uint64_t notes_bytes, c
 {
 	if (chain->count == IMAGE_CHAIN_MAX)
 		(void)image__fail(message, -EFBIG, chain->images[0]->path,
-				  "more than %d increments, one upon the other", IMAGE_CHAIN_MAX);
+				  "more than %d images in a chain of increments", IMAGE_CHAIN_MAX);
 	else if (notes_bytes > CHAIN_NOTES_MAX)
 		(void)image__fail(
 			message, -EFBIG, chain->images[0]->path,
@@ -117,7 +117,7 @@ void image_chain__locate(const struct image_chain *chain, uint64_t address,
 			ret_stretch->end = stretch.end;
 		*ret_image = chain->images[i];
 	}
-	/* The last one is a full image and has no such runs; image__open sees to it. */
+	/* The last one is a full image: image__open accepts no such runs in it. */
 	if (ret_stretch->kind == IMAGE_UNCHANGED)
 		ret_stretch->kind = IMAGE_ZERO;
 }

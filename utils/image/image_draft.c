@@ -123,10 +123,11 @@ void image_draft__missing(struct image_draft *draft, const struct image_mapping 
 			  uint64_t start, uint64_t end)
 {
 	struct image *image = &draft->image;
-	struct image_run *last = image->missing + image->missing_count - 1;
+	struct image_run *last =
+		image->missing_count ? &image->missing[image->missing_count - 1] : NULL;
 
 	image->info.missing |= IMAGE_MISSING_PAGES;
-	if (image->missing_count && last->end == start && start != mapping->start) {
+	if (last && last->end == start && start != mapping->start) {
 		last->end = end;
 		return;
 	}

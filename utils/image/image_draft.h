@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * An image that another process is described in: arrays that grow, by malloc. For programs that may
- * call it: tracer. Always holds: a call that fails for want of memory changes nothing, and sets
- * err.
+ * An image that describes another process, in arrays that grow by malloc. For programs that may
+ * call it: tracer. Always holds: a call that fails for want of memory sets err. The image is then
+ * incomplete, and only good for image_draft__clear.
  */
 #ifndef IMAGE_IMAGE_DRAFT_H
 #define IMAGE_IMAGE_DRAFT_H

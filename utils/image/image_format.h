@@ -60,7 +60,7 @@ enum {
 	IMAGE_NO_REGISTERS = 1 << 1, /* memory only: restart refuses it */
 };
 
-/* struct image_info, missing: what the process had and the image has not */
+/* struct image_info, missing: what the process had and the image lacks */
 enum {
 	IMAGE_MISSING_PAGES = 1 << 0,      /* pages that could not be read: the note MISSING */
 	IMAGE_MISSING_FILES = 1 << 1,      /* open files that are not plain files */
@@ -70,7 +70,7 @@ enum {
 	IMAGE_MISSING_TIMERS = 1 << 5,     /* timers that cannot be made again */
 	IMAGE_MISSING_MAPPINGS = 1 << 6,   /* mappings that were not asked for (tracer --save) */
 	IMAGE_MISSING_SHARING = 1 << 7,    /* other processes that share a mapping */
-	IMAGE_MISSING_NAMESPACES = 1 << 8, /* in which single threads were */
+	IMAGE_MISSING_NAMESPACES = 1 << 8, /* of single threads, other than those of the rest */
 	IMAGE_MISSING_BITS = (1 << 9) - 1,
 };
 
@@ -173,9 +173,10 @@ enum {
 /* Where the process was: what the names and numbers of its files depend on. 0 where not known. */
 struct image_place {
 	uint64_t root_inode, root_device; /* of its root folder, as stat(2) has them */
-	uint64_t mount_namespace;         /* the number of it */
-	char boot[40];     /* boot_id of the kernel, NUL-padded: numbers of devices and
-					     namespaces hold until the next boot */
+	uint64_t mount_namespace;         /* its number */
+	/* boot_id of the kernel, NUL-padded: numbers of devices and namespaces hold until the next
+	 * boot. */
+	char boot[40];
 	uint32_t flags;    /* IMAGE_HAS_PLACE, ... */
 	uint32_t reserved; /* 0 */
 };
@@ -233,7 +234,7 @@ enum image_setting_option {
 	IMAGE_SET_MEMORY_MERGE = 67,      /* PR_SET_MEMORY_MERGE, Linux 6.4 */
 };
 
-/* What prctl(2) was told that has no field elsewhere, unless it is what every process has. */
+/* A setting of prctl(2) that has no field elsewhere and is not the default. */
 struct image_setting {
 	uint64_t values[2]; /* the arguments behind the option */
 	uint32_t option;    /* enum image_setting_option */
@@ -347,7 +348,7 @@ enum { IMAGE_CANCEL_ON_SET = 1 << 0 };
 /* An IMAGE_PAIR whose other end is closed. */
 #define IMAGE_CLOSED_END UINT64_MAX
 
-/* What an end of an IMAGE_PAIR no longer does, as the kernel has it. */
+/* Which directions of an IMAGE_PAIR are shut down (shutdown(2)), as the kernel numbers them. */
 enum {
 	IMAGE_SHUT_READ = 1 << 0,
 	IMAGE_SHUT_WRITE = 1 << 1,

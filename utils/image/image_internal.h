@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * What all files that read an image use: messages, memory, and the file. Who uses images needs
- * image.h only.
+ * What all files that read an image use: messages, memory, and the file. Whoever uses images needs
+ * only image.h.
  */
 #ifndef IMAGE_IMAGE_INTERNAL_H
 #define IMAGE_IMAGE_INTERNAL_H

@@ -127,7 +127,7 @@ uint64_t image__skip_hole(const struct image *image, uint64_t offset, uint64_t l
 
 	if (data < 0) /* ENXIO: all is a hole; anything else: not known */
 		return errno == ENXIO ? limit : offset;
-	if (data < (off_t)offset) /* which no file system should say */
+	if (data < (off_t)offset) /* no file system should say so */
 		return offset;
 	return (uint64_t)data < limit ? (uint64_t)data : limit;
 }

@@ -452,7 +452,7 @@ static int check_policies(const struct reading *r)
 	return 0;
 }
 
-/* Each array that goes with another one is empty, which is NULL then, or as long. */
+/* An array that goes with another one is as long, or empty: then it becomes NULL. */
 static int check_companions(const struct reading *r)
 {
 	struct image *image = r->image;

@@ -140,8 +140,8 @@ static bool ends_with(const char *text, const char *end)
 	return length > end_length && strcmp(text + length - end_length, end) == 0;
 }
 
-/* rename(2) would replace anything: a pipe, a link, a file that nobody may write. Whoever made
- * it so does not expect that. */
+/* rename(2) would replace anything: a pipe, a link, a file that nobody may write. Nobody expects
+ * that. */
 static int check_target(struct image_output *o)
 {
 	struct stat st;

@@ -29,14 +29,14 @@ struct image_packet {
 /*
  * The next packet that an end has to read.
  * at: where it begins in the contents of the pair; 0 at first. It is moved behind the packet.
- * Returns whether there is one. *ret is untouched if there is none, or if it does not end inside
- * the contents; *at is not their end then.
+ * Returns whether there is one. *ret and *at are untouched if there is none, or if it does not end
+ * inside the contents: then *at is not their end.
  */
 bool image_pair__next(const struct image *image, const struct image_object *pair, size_t *at,
 		      struct image_packet *ret);
 
-/* Are all pairs of the image such as can be? The objects are in the order of their fd, and their
- * contents are inside those of the image. */
+/* Are all pairs of the image possible? Its objects must be in the order of their fd, and their
+ * contents inside those of the image. */
 bool image_pair__check(const struct image *image);
 
 #endif

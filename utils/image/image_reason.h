@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
  * Why an image cannot be made or read, where no errno says it. A function returns -IMAGE_..., and
- * callers pass it on as they pass on -errno. So EFBIG is always the kernel's "File too large".
+ * callers pass it on as they pass on -errno. Always holds: where no message comes with it, EFBIG is
+ * the kernel's "File too large".
  */
 #ifndef IMAGE_IMAGE_REASON_H
 #define IMAGE_IMAGE_REASON_H

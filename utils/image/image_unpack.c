@@ -35,7 +35,7 @@ struct unpacking {
 	int fd;                  /* of the file in memory */
 	bool ended;              /* the end of the compressed data was seen */
 	uint64_t bytes;          /* unpacked so far */
-	uint64_t stored;         /* of these, in pages that are not zeros */
+	uint64_t stored;         /* the part of these bytes that is not in pages of zeros */
 	uint64_t stored_max;
 	uint64_t expected; /* bytes, as the headers say; 0: not unpacked yet */
 };

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * What image_write.c does for image_elf.c. Who writes images needs image.h only.
+ * What image_write.c does for image_elf.c. Whoever writes images needs only image.h.
  */
 #ifndef IMAGE_IMAGE_WRITE_H
 #define IMAGE_IMAGE_WRITE_H
@@ -9,8 +9,8 @@
 
 #include "image/image.h"
 
-/* Begins an image as image_writer__begin does, with the ELF header and the program headers, of
- * writer->head_bytes in all, that add_headers adds. It returns 0 or -errno. */
+/* Begins an image as image_writer__begin does. add_headers adds the ELF header and the program
+ * headers, writer->head_bytes in all; it returns 0 or -errno. */
 int image_writer__begin_with(struct image_writer *writer, struct image *image,
 			     int (*add_headers)(struct image_writer *writer));
 
