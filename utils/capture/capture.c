@@ -195,9 +195,10 @@ int capture__process(struct image *image, struct arena *arena, struct stopped_th
 	err = capture_strings__open(&c, maps_bytes + (size_t)files * PATH_MAX + STRINGS_EXTRA);
 	if (err)
 		return err;
-	image->files = arena__take(arena, ((size_t)files + 1) * sizeof(*image->files));
-	image->sizes = arena__take(arena, ((size_t)files + 1) * sizeof(*image->sizes));
-	image->births = arena__take(arena, ((size_t)files + 1) * sizeof(*image->births));
+	c.file_room = (size_t)files + 1;
+	image->files = arena__take(arena, c.file_room * sizeof(*image->files));
+	image->sizes = arena__take(arena, c.file_room * sizeof(*image->sizes));
+	image->births = arena__take(arena, c.file_room * sizeof(*image->births));
 	if (!image->files || !image->sizes || !image->births)
 		return -ENOMEM;
 	err = capture_mappings__add(&c, maps, own, own_count);

@@ -98,6 +98,10 @@ ssize_t capture_files__add(struct capture *c, const int *hidden)
 			fd = (int)proc_text__take_number(&name, 10);
 			if (fd == folder || is_hidden(fd, hidden))
 				continue;
+			if (c && c->image->file_count == c->file_room) {
+				count = -EAGAIN;
+				goto out;
+			}
 			count++;
 			if (c)
 				add_file(c, fd);
@@ -105,6 +109,7 @@ ssize_t capture_files__add(struct capture *c, const int *hidden)
 	}
 	if (n < 0)
 		count = -errno;
+out:
 	(void)nocancel__close(folder);
 	return count;
 }

@@ -11,8 +11,10 @@
 
 /*
  * Fills in the open files of the image.
- * capture: its image->files has room for them; NULL: they are only counted. hidden: numbers that
- * are left out, -1 at its end. Returns how many there are, or -errno.
+ * capture: the files, sizes and births of its image have room for file_room of them; NULL: they are
+ * only counted. hidden: numbers that are left out, -1 at its end.
+ * Returns how many there are; -EAGAIN if there is no room for one, which another process that
+ * shares the numbers (clone(2), CLONE_FILES) has opened meanwhile; or -errno.
  */
 ssize_t capture_files__add(struct capture *capture, const int *hidden);
 

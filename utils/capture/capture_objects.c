@@ -201,8 +201,10 @@ static bool copy_contents(struct walk *w, struct image_object *object, bool has_
 	int bytes = 0, ends[2];
 	ssize_t n;
 
-	if (ioctl(object->fd, FIONREAD, &bytes) < 0 || bytes == 0)
-		return bytes == 0;
+	if (ioctl(object->fd, FIONREAD, &bytes) < 0)
+		return false;
+	if (bytes == 0)
+		return true;
 	if (has_packets)
 		return false;
 	to = make_room(w, object, (size_t)bytes);

@@ -149,7 +149,7 @@ static bool child_has(uint64_t pid, const char *link)
 	char path[64], text[64];
 	bool has = false;
 	int folder;
-	long n;
+	long n = 0;
 
 	if (is_over(pid))
 		return false;
@@ -167,6 +167,7 @@ static bool child_has(uint64_t pid, const char *link)
 			at += entry->d_reclen;
 		}
 	}
+	has = has || (n < 0 && errno != ENOENT); /* ENOENT: the child has ended */
 	(void)nocancel__close(folder);
 	return has;
 }

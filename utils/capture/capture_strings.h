@@ -13,7 +13,7 @@ struct capture {
 	struct image *image;
 	struct arena *arena;
 	char *strings; /* those of the image */
-	size_t strings_room;
+	size_t strings_room, file_room;
 };
 
 /* Makes room for strings of so many bytes. Returns 0 or -ENOMEM. */

@@ -265,6 +265,8 @@ static bool make_hear(int signal, pid_t self, bool may_run, pid_t *ret_tid)
 {
 	ssize_t count = capture_threads__list(tids, STOP_THREADS_MAX), deaf = 0;
 
+	if (count > STOP_THREADS_MAX) /* call_missing refuses so many */
+		count = STOP_THREADS_MAX;
 	for (ssize_t i = 0; i < count; i++) {
 		const pid_t tid = tids[i];
 
