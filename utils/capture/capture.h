@@ -14,7 +14,7 @@
  * Describes the process.
  * image: filled in, but for its segments, unchanged and missing runs, info.id and parent. arena:
  * has all that the image points to. threads: all of them, the first one first. own: memory of our
- * own, own_count ranges in address order, which is marked as scratch. hidden_fds: files of our own,
+ * own, own_count ranges in address order, which become IMAGE_ARENA. hidden_fds: files of our own,
  * -1 at its end.
  * step: what was being done when it failed.
  * Returns 0; -ENOMEM if the arena is too small; -IMAGE_APART (image_reason.h); or the -errno of

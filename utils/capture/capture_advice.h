@@ -9,7 +9,7 @@
 
 #include "capture/capture_strings.h"
 
-/* Whoever sees the calls of the program will tell of each. */
+/* From now on capture_advice__note is called for each such call of the program. */
 void capture_advice__rely(void);
 
 /* The program has made such a call. */

@@ -10,8 +10,8 @@
 
 /*
  * Fills in the mappings of the image.
- * text: /proc/self/maps. own: own_count ranges of our own, in address order, which are marked as
- * scratch: a mapping that contains one is cut in up to three. Returns 0 or -ENOMEM.
+ * text: /proc/self/maps. own: own_count ranges of our own, in address order, which become
+ * IMAGE_ARENA: a mapping that contains one is cut in up to three. Returns 0 or -ENOMEM.
  */
 int capture_mappings__add(struct capture *capture, const char *text, const struct image_run *own,
 			  size_t own_count);

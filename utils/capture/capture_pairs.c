@@ -211,8 +211,9 @@ static bool set_peek_offset(int fd, int offset)
 }
 
 /*
- * Looks at what follows what was looked at before. Returns its bytes, or -errno. -EBADMSG: there
- * is no room, or descriptors come with it. There is no room for these, so no copy of them is made.
+ * Peeks at what follows the last peek (SO_PEEK_OFF). Returns its bytes, or -errno. -EBADMSG: there
+ * is no room, or descriptors come with it. The kernel then makes no copies of these, for want of
+ * room.
  */
 static long peek(int fd, bool has_credentials, unsigned char *to, size_t room)
 {
@@ -231,8 +232,8 @@ static long peek(int fd, bool has_credentials, unsigned char *to, size_t room)
 	return message.msg_flags & (MSG_TRUNC | MSG_CTRUNC) ? -EBADMSG : n;
 }
 
-/* Copies all bytes of a stream, of which there are total, or all packets. Returns the bytes in
- * room, or -1 if not all could be copied. */
+/* Copies all of a stream, which is total bytes, or all packets. Returns the bytes in room, or -1 if
+ * not all could be copied. */
 static long copy_all(const struct image_object *object, int type, size_t total, unsigned char *room,
 		     size_t room_bytes)
 {
@@ -263,8 +264,7 @@ static long copy_all(const struct image_object *object, int type, size_t total, 
 	return type == SOCK_DGRAM || copied == total ? (long)done : -1;
 }
 
-/* An error that waits would be lost by reading. An empty packet that was looked at before is not
- * seen again. */
+/* Reading would take an error that waits. A second peek does not see an empty packet again. */
 static bool copy_contents(struct image_object *object, int type, unsigned char *room,
 			  size_t room_bytes)
 {

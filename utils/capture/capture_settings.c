@@ -50,7 +50,7 @@ void capture_settings__describe(struct thread_settings *settings)
 
 /* ---- settings ---- */
 
-/* How kind i of a thread is set again. Returns false for what every thread has. */
+/* How kind i of a thread is set again. Returns false if it is the default. */
 static bool find_setting(size_t i, int told, struct image_setting *ret)
 {
 	enum { SPECULATION_CAN_BE_SET = 1, SPECULATION_IS_ALLOWED = 2 };

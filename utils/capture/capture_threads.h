@@ -30,8 +30,8 @@ struct stopped_thread {
 	bool rseq_is_unknown; /* registered by the program itself; ask_rseq.h finds out where */
 };
 
-/* Lists the threads of this process that have not ended, at most max of them. Returns how many
- * there are, or -errno. */
+/* Lists the threads of this process, at most max of them; the main one even if it has ended alone.
+ * Returns how many there are, which may be more than max; or -errno. */
 ssize_t capture_threads__list(pid_t *tids, size_t max);
 
 /* In a process that was brought back: the number that the thread has now, if it is one of them.

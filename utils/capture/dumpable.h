@@ -8,7 +8,7 @@
 
 #include <stdbool.h>
 
-/* Makes the process dumpable, and the same in reverse. One thread at a time. */
+/* Makes the process dumpable, and undoes that. One thread at a time. */
 void dumpable__begin(void);
 void dumpable__end(void);
 

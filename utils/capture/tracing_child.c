@@ -55,8 +55,8 @@ __attribute__((noreturn)) static void work_of_child(const struct list *list, ato
 	_exit(0);
 }
 
-/* Yama lets nobody trace its parent unless the parent says so. The program may have named somebody
- * else, whom nobody can ask for; so this is only done where it is needed. */
+/* Yama lets nobody trace its parent unless the parent says so. That replaces a tracer that the
+ * program has named, and the kernel does not tell which. So it is done only where it is needed. */
 static bool needs_permission(void)
 {
 	char text[16];

@@ -44,7 +44,7 @@ static void note_failure(struct checkpoint *c)
 
 /*
  * The child sends no signal when it ends, so the program's own wait(2) never meets it. In a process
- * that was forked since then it is no child, and nothing is known of its image.
+ * that was forked since, it is no child: the wait fails, and nothing is known of the image.
  */
 bool checkpoint__is_busy(struct checkpoint *c, const struct settings *settings)
 {

@@ -24,7 +24,7 @@ struct checkpoint {
 	struct dirty dirty;
 };
 
-/* What is not of the checkpoint, but goes into the image. */
+/* What else goes into the image. */
 struct checkpoint_context {
 	struct stopped_thread *leader; /* and all others behind it */
 	struct image_restart *restart;
@@ -37,7 +37,8 @@ struct checkpoint_context {
  * account. */
 bool checkpoint__is_busy(struct checkpoint *checkpoint, const struct settings *settings);
 
-/* Writes an image, or has a child write it. Says on standard error what fails. */
+/* Writes an image, or has a child write it. start_ns: clock__now_ns at the request. Says on
+ * standard error what fails. */
 void checkpoint__take(struct checkpoint *checkpoint, const struct settings *settings,
 		      const struct checkpoint_context *context, uint64_t start_ns);
 

@@ -27,12 +27,12 @@ struct dirty {
  * parent's userfaultfd does not watch its memory. */
 void dirty__open(struct dirty *dirty);
 
-/* Lets the kernel forget which pages were written, until the next image: to watch memory keeps
- * mappings apart that were one. Returns whether they were. */
+/* Ends write tracking until the next image. The kernel merges no mapping that is watched with one
+ * that is not, so some calls of the program fail meanwhile. Returns whether any was watched. */
 bool dirty__stop_watching(struct dirty *dirty);
 
-/* Was write tracking ever started? In this process, in the one that it was forked from, or in the
- * one that it was before a restart. */
+/* Was write tracking ever started, in this process or in those that it was forked from or brought
+ * back from? */
 bool dirty__has_watched(const struct dirty *dirty);
 
 /* Forgets everything, in a process that was brought back: its kernel knows nothing of it. */
@@ -52,12 +52,12 @@ int dirty__note_sums(struct dirty *dirty, struct own_memory *memory, const struc
 int dirty__choose(struct dirty *dirty, struct own_memory *memory, struct image *image,
 		  struct arena *arena);
 
-/* Has that failed because the changes are too scattered? A full image may do then. */
+/* Did dirty__choose return err because the changes are too scattered? A full image may do then. */
 bool dirty__is_scattered(int err);
 
 /* The image is written: from now on, writes count as changes to it. */
 void dirty__commit(struct dirty *dirty, const struct own_memory *memory, const struct image *image);
-/* The image is not written: the next one is compared with the last one still. */
+/* The image is not written: the next one is compared with the last that was. */
 void dirty__abort(struct dirty *dirty);
 
 /* Lists the memory that it has mapped itself, at most two ranges. Returns their number. */

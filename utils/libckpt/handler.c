@@ -103,7 +103,8 @@ static void lead(struct stopped_thread *leader)
 	dumpable__end();
 }
 
-/* Does every thread block a signal? Then it waits until one asks for it. */
+/* Does every thread block a signal? Then it stays pending until one asks for it, as by
+ * sigwait(3). */
 static bool is_blocked(const struct stopped_thread *threads, int signal)
 {
 	for (; threads; threads = threads->next) {

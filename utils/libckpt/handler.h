@@ -24,7 +24,8 @@ void handler__start_timer(void);
 /* In a child of fork(3), which has the memory of its parent and no timer. */
 void handler__start_in_child(void);
 
-/* The program takes the signal for itself: no timer shall send it; or it has given it back. */
+/* hold: the program has the signal for itself, so no timer may send it. Else it has given it
+ * back. */
 void handler__hold_timer(bool hold);
 
 /* From now on the handler does nothing, not even a system call: the next one may end the program,

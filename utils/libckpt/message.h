@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
  * What libckpt says on standard error about one image, a line each. settings: its path is named.
- * Lines about a failure end with "the program goes on". Usable inside a signal handler.
+ * Lines about a request that failed end with "the program goes on". Usable inside a signal handler.
  */
 #ifndef LIBCKPT_MESSAGE_H
 #define LIBCKPT_MESSAGE_H

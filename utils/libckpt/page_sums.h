@@ -35,7 +35,7 @@ uint64_t *page_sums__find(const struct page_sums *table, uint64_t address);
 /* The checksum of a page, which is aligned to 8 bytes; never 0. */
 uint64_t page_sums__sum(const void *page);
 
-/* Frees the table, which is empty then; harmless twice. */
+/* Frees and empties the table; harmless twice. */
 void page_sums__free(struct page_sums *table);
 
 #endif

@@ -11,8 +11,8 @@
 
 /*
  * Writes all segments of an image that was begun. shared: takes the place of the mappings that it
- * has. *ret_bytes: of the pages that hold data; set in any case. Returns 0; -EIO if memory that
- * could be read before cannot be read any more; or the -errno of writing. writer->step says which.
+ * has. *ret_bytes: of the pages that hold data; set in any case. Returns 0; -EIO if memory has
+ * become unreadable; or the -errno of writing. writer->failure.step says which.
  */
 int page_writer__write(struct image_writer *writer, const struct image *image,
 		       struct own_memory *memory, const struct shared_copy *shared,

@@ -48,7 +48,7 @@ struct saving {
 };
 
 /* Describes the process, all but its pages, while it stands still. saving: all of it is set.
- * Returns 0 or -errno; call save__close in any case. */
+ * Returns 0, -IMAGE_APART (image_reason.h) or -errno; call save__close in any case. */
 int save__describe(struct saving *saving, const struct save_request *request);
 
 /* Finds the pages that go into the image. Returns 0, -IMAGE_... (image_reason.h) or -errno. */
@@ -72,10 +72,11 @@ void save__release(struct saving *saving);
 /* Removes the file. */
 void save__abort(struct saving *saving);
 
-/* Writes the image and puts it at the path. Returns 0; or -errno, and then what was at the path is
- * untouched. */
+/* Writes the image and puts it at the path. Returns 0, or as image_writer__commit; on failure what
+ * was at the path is untouched, as there. */
 int save__write(struct saving *saving);
 
+/* Frees what it holds, the image included, and closes the files of /proc. */
 void save__close(struct saving *saving);
 
 #endif

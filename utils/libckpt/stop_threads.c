@@ -185,8 +185,8 @@ static bool was_called(pid_t tid)
 }
 
 /* Is the call of a thread pending, or has the thread taken it, so that our handler runs with all
- * signals blocked? Another call would be pending then, as if the thread blocked the signal. So
- * would it if a debugger (state t) stops the thread between the two. */
+ * signals blocked? Another call would stay pending then, as if the thread blocked the signal. The
+ * same holds if a debugger (state t) stops the thread between the two. */
 static bool is_coming(pid_t tid, int signal)
 {
 	const char *status = was_called(tid) ? read_status(tid) : NULL;
@@ -232,8 +232,8 @@ enum hearing {
 	ENDED,  /* a zombie: the main thread, which has ended alone */
 };
 
-/* may_run: does a thread block the signal that is not asleep? A thread in our handler has it
- * blocked as well, but has taken the call. A thread that a debugger has stopped comes later. */
+/* may_run: does a thread count that is not asleep? A thread in our handler has the signal blocked
+ * as well, but has taken the call. A thread that a debugger has stopped comes later. */
 static enum hearing find_hearing(pid_t tid, int signal, bool may_run)
 {
 	const char *text = read_status(tid);
@@ -312,7 +312,7 @@ int stop_threads__gather(int signal, struct stopped_thread *first, pid_t *ret_ti
 			if (!make_hear(signal, first->thread.tid, may_run, ret_tid))
 				return -STOP_DEAF;
 		}
-		/* Until all have come that were called, or none comes any more. */
+		/* Until all that were called have come, or nobody comes for a round. */
 		while (gathering.arrivals - arrivals < (unsigned int)missing) {
 			unsigned int seen = gathering.arrivals;
 

@@ -88,8 +88,8 @@ static void insert(struct timers *timers, const struct timer *timer)
 		timers->signals |= bit(timer->signal);
 }
 
-/* One that has just expired is not set again before its signal is taken, which is blocked here: it
- * expires once more. */
+/* A timer that has just expired is set again only when its signal is taken, which is blocked here.
+ * So it expires once more. */
 static void note_of_process(struct timers *timers)
 {
 	static const int signals[TIMERS_OF_PROCESS] = {SIGALRM, SIGVTALRM, SIGPROF};

@@ -3,9 +3,9 @@
  * The memory of the calling process, as it goes into an image: which of it can be read, and how.
  * Usable inside a signal handler.
  *
- * Pages are unstable that change while the image is written, though all threads stand still (save.c
- * lists them). They are copied to a block first, so that the checksum is that of the bytes that
- * were written.
+ * Pages are unstable that change while the image is written, though all threads stand still
+ * (libckpt/save.c lists them). They are copied to a block first, so that the checksum is that of
+ * the bytes that were written.
  */
 #ifndef OWN_MEMORY_OWN_MEMORY_H
 #define OWN_MEMORY_OWN_MEMORY_H

@@ -12,7 +12,7 @@
 #include "own_memory/segments.h"
 #include "own_memory/shm_holes.h"
 
-/* A file is mapped as it is then when the process is brought back. */
+/* A file that has a name is mapped as it is at the restart, so it needs no copy. */
 static bool is_copied(const struct image_mapping *m)
 {
 	return (m->flags & IMAGE_SHARED) && segments__is_saved(m) &&

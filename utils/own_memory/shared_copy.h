@@ -27,7 +27,7 @@ int shared_copy__make(struct shared_copy *copy, struct own_memory *memory,
 const unsigned char *shared_copy__find(const struct shared_copy *copy, const struct image *image,
 				       const struct image_mapping *mapping);
 
-/* Frees it, which is empty then; harmless twice. */
+/* Frees and empties it; harmless twice. */
 void shared_copy__free(struct shared_copy *copy);
 
 #endif

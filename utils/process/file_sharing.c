@@ -21,8 +21,8 @@ static bool sends_signals(int fd)
 }
 
 /* For containers that forbid kcmp(2): if a signal that is set for one descriptor shows at the other
- * one, both share an open file. The signal is sent only with O_ASYNC and for leases:
- * then nothing is tried. */
+ * one, both share an open file. The signal is sent only with O_ASYNC and for leases: then nothing
+ * is tried. */
 static bool share_signal(int a, int b)
 {
 	enum { SIGNAL = 64 };
