@@ -54,10 +54,22 @@ static void set_limits(const struct image *image, struct plan_limit limits[IMAGE
 {
 	/* In the order of RLIMIT_... */
 	static const char *const names[IMAGE_LIMITS] = {
-		"processor time", "file size",    "data",          "stack",
-		"core file",      "resident set", "processes",     "open files",
-		"locked memory",  "memory",       "file locks",    "pending signals",
-		"message queues", "nice",         "real priority", "real time",
+		"processor time",
+		"file size",
+		"data",
+		"stack",
+		"core file",
+		"resident set",
+		"processes",
+		"open files",
+		"locked memory",
+		"memory",
+		"file locks",
+		"pending signals",
+		"message queues",
+		"nice",
+		"real-time priority",
+		"real-time processor time",
 	};
 
 	for (int i = 0; i < IMAGE_LIMITS; i++) {
@@ -108,7 +120,7 @@ static bool set_oom(int value)
 	return is_set;
 }
 
-/* It is of the memory, as the next two are, which all threads will share. */
+/* The filter belongs to the memory, which all threads will share. */
 static bool set_core_filter(uint32_t filter)
 {
 	FILE *file = fopen("/proc/self/coredump_filter", "we");

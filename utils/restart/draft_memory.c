@@ -23,11 +23,6 @@
 
 enum { COMPARE_BYTES = 1 << 16 };
 
-static uint64_t round_up(uint64_t bytes, uint64_t unit)
-{
-	return (bytes + unit - 1) / unit * unit;
-}
-
 /* ---- pieces ---- */
 
 static int add_piece(struct draft *d, const struct plan_piece *piece)
@@ -99,7 +94,7 @@ static int add_data(struct draft *d, uint64_t start, const struct image_stretch 
 		uint64_t to = image__skip_data(image, from, limit);
 
 		from = page__start(from - data->offset);
-		at = round_up(to - data->offset, PAGE_BYTES);
+		at = page__round_up(to - data->offset);
 		err = add_run(d, &segment, from, at);
 	}
 	if (err || !d->verify_later)
@@ -191,7 +186,7 @@ static bool is_same_memory(const struct image_mapping *a, const struct image_map
 	       a->dev_minor == b->dev_minor;
 }
 
-/* Did the process write to the file? Then it may make a mapping writable that is not so now. */
+/* Did the process write to the file? Then it may make a read-only mapping writable. */
 static bool may_write(const struct draft *d, const struct image_mapping *m)
 {
 	const struct image *image = d->image;

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * See file_kind.h. All that is known is the mode, and what /proc/PID/fd said: a path, or
- * "pipe:[23]", "anon_inode:[eventfd]", "net:[4026531840]" of what is in no file system that has
- * names.
+ * See file_kind.h. All that is known is the mode, and what /proc/PID/fd said: a path; or
+ * "pipe:[23]", "anon_inode:[eventfd]", "net:[4026531840]" where there is none.
  */
 #include "restart/file_kind.h"
 
@@ -26,8 +25,7 @@ static bool has_path(const char *path)
 	return path[0] == '/' || begins(path, "(unreachable)");
 }
 
-/* The kernel adds " (deleted)" to the name of a file that has none any more. */
-static bool is_deleted(const char *path)
+bool file_kind__is_deleted(const char *path)
 {
 	size_t length = strlen(path);
 
@@ -85,13 +83,14 @@ enum file_reopening file_kind__reopening(const struct image *image, const struct
 	char buffer[PATH_MAX];
 	int pid;
 
-	if ((file->flags & O_PATH) && path[0] == '/' && !is_deleted(path) && !in_proc(path, &pid))
+	if ((file->flags & O_PATH) && path[0] == '/' && !file_kind__is_deleted(path) &&
+	    !in_proc(path, &pid))
 		return S_ISREG(file->mode) || S_ISDIR(file->mode) ? REOPEN_ALWAYS : REOPEN_IF_THERE;
 	if (!has_path(path))
 		return is_own_namespace(path, buffer) ? REOPEN_IF_CLOSED : REOPEN_NEVER;
 	if (S_ISCHR(file->mode))
 		return is_memory_device(path) ? REOPEN_IF_CLOSED : REOPEN_NEVER;
-	if ((!S_ISREG(file->mode) && !S_ISDIR(file->mode)) || is_deleted(path))
+	if ((!S_ISREG(file->mode) && !S_ISDIR(file->mode)) || file_kind__is_deleted(path))
 		return REOPEN_NEVER;
 	return in_proc(path, &pid) ? REOPEN_IF_THERE : REOPEN_ALWAYS;
 }
@@ -147,7 +146,8 @@ static void name_path(const struct image_file *file, const char *path, char buff
 		(void)snprintf(buffer, FILE_KIND_BYTES, "%s, which cannot be opened", path);
 	else if (S_ISREG(file->mode) || S_ISDIR(file->mode))
 		(void)snprintf(buffer, FILE_KIND_BYTES, "the deleted file %.*s",
-			       (int)(strlen(path) - (is_deleted(path) ? sizeof(deleted) - 1 : 0)),
+			       (int)(strlen(path) -
+				     (file_kind__is_deleted(path) ? sizeof(deleted) - 1 : 0)),
 			       path);
 	else if (S_ISLNK(file->mode))
 		(void)snprintf(buffer, FILE_KIND_BYTES, "the link %s", path);

@@ -17,6 +17,9 @@ enum file_reopening {
 	REOPEN_ALWAYS,    /* a plain file or a folder */
 };
 
+/* Is path that of a deleted file or folder? The kernel adds " (deleted)" to such a name. */
+bool file_kind__is_deleted(const char *path);
+
 enum file_reopening file_kind__reopening(const struct image *image, const struct image_file *file);
 
 /* The name to open it by: in /proc the process may have another number now. buffer may hold it. */

@@ -5,24 +5,14 @@
 #include "restart/folder.h"
 
 #include <errno.h>
-#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/log.h"
+#include "restart/file_kind.h"
 #include "restart/same_root.h"
-
-/* The kernel adds " (deleted)" to the name of a folder that has none any more. */
-static bool is_deleted(const char *path)
-{
-	static const char deleted[] = " (deleted)";
-	const size_t length = strlen(path), suffix = sizeof(deleted) - 1;
-
-	return length > suffix && strcmp(path + length - suffix, deleted) == 0 &&
-	       access(path, F_OK) < 0;
-}
 
 const char *folder__find_change(const struct image *image)
 {
@@ -30,7 +20,7 @@ const char *folder__find_change(const struct image *image)
 	const char *path = image__string(image, image->process.cwd);
 	struct stat st;
 
-	if (*path != '/' || is_deleted(path))
+	if (*path != '/' || file_kind__is_deleted(path))
 		return NULL;
 	if (stat(path, &st) < 0)
 		return errno == ENOENT ? "is not there any more" : "cannot be reached";
@@ -61,7 +51,7 @@ void folder__enter(const struct image *image)
 	const char *path = image__string(image, image->process.cwd);
 	int err;
 
-	if (is_deleted(path))
+	if (file_kind__is_deleted(path))
 		err = enter_deleted();
 	else
 		err = chdir(path) < 0 ? -errno : 0;

@@ -255,7 +255,7 @@ static int make_socket(const struct image *image, const struct image_object *obj
 	int fd, kept, one = 1;
 	mode_t mode;
 
-	if (object->bytes > sizeof(address)) {
+	if (object->bytes >= sizeof(address)) { /* a path in it ends with a NUL */
 		errno = EINVAL;
 		return -1;
 	}
