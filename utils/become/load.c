@@ -1,4 +1,9 @@
-/* SPDX-License-Identifier: BSD-2-Clause */
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * See load.h. All processes take pieces from one list, and each writes what became of its piece
+ * into the piece itself. So the caller knows afterwards what a helper that was killed has left
+ * undone.
+ */
 #include "become/load.h"
 
 #include <errno.h>
@@ -134,8 +139,8 @@ static bool fail(const struct plan_piece *piece, enum load_reason reason, int er
 	return true;
 }
 
-/* After a failure nobody takes pieces any more; those are behind the one that failed. So a piece
- * before that, which nobody has finished, was a killed helper's. */
+/* After a failure nobody takes another piece. So a piece before the failed one that is not finished
+ * was a killed helper's. */
 static bool has_failed(const struct plan *plan, struct load_failure *ret)
 {
 	struct image_sum sum = {0};

@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * Reading the contents of a process from its image to their addresses, on all processors. A page is
- * taken from the kernel, copied and verified; no page needs another one. The helpers are processes
- * that share this memory, not threads. When they have been waited for, their numbers are free again
- * for the threads of the process.
+ * Reading the contents of a process from its image to their addresses, on all processors. The
+ * helpers are processes that share this memory, not threads. When they have been waited for, their
+ * numbers are free again for the threads of the process.
  */
 #ifndef BECOME_LOAD_H
 #define BECOME_LOAD_H
@@ -13,7 +12,7 @@
 enum {
 	LOAD_HELPERS = 7,             /* beside the caller */
 	LOAD_STACK_BYTES = 16 << 10,  /* of each helper */
-	LOAD_HELPER_BYTES = 16 << 20, /* to read are worth one helper more */
+	LOAD_HELPER_BYTES = 16 << 20, /* to read for each helper */
 };
 
 /* Why the contents are not there. */

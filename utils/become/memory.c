@@ -26,8 +26,7 @@ static void map(const struct plan_mapping *m)
 	void *mapped = mmap(at(m->start), m->end - m->start, protection, m->flags | MAP_FIXED,
 			    m->fd, (off_t)m->offset);
 
-	/* The kernel promises a new program less than it did an old one that had asked it not to
-	 * count. */
+	/* The process may have used MAP_NORESERVE, which no image says. */
 	if (mapped == MAP_FAILED && errno == ENOMEM)
 		mapped = mmap(at(m->start), m->end - m->start, protection,
 			      m->flags | MAP_FIXED | MAP_NORESERVE, m->fd, (off_t)m->offset);

@@ -56,8 +56,8 @@ bool threads__set_priority(const struct image_scheduling *s)
 	enum { IO_PRIORITY_OF_PROCESS = 1 };
 	const struct sched_param param = {.sched_priority = (int)s->priority};
 
-	/* A policy of real time ignores nice, and the others the priority. The kernel says EPERM
-	 * for what is more than before, and for nothing else. */
+	/* A real-time policy ignores nice, the others the priority. The kernel says EPERM only for
+	 * more than before. */
 	return raw_syscall__call(SYS_sched_setscheduler, 0, s->policy, (uintptr_t)&param, 0) >= 0 &&
 	       raw_syscall__call(SYS_setpriority, PRIO_PROCESS, 0, (uint64_t)s->nice, 0) >= 0 &&
 	       raw_syscall__call(SYS_ioprio_set, IO_PRIORITY_OF_PROCESS, 0, s->io_priority, 0) >= 0;

@@ -22,7 +22,7 @@ enum {
 	INTERVAL_MAX_S = 31536000,
 };
 
-/* 0 or 1; nothing is 0. */
+/* 0 or 1; unset or empty is 0. */
 static int read_switch(const char *name, bool *ret_switch, char *message)
 {
 	const char *text = getenv(name);

@@ -555,7 +555,7 @@ static long set_action_by_number(const long a[6])
 	return result;
 }
 
-/* libseccomp calls it so. Without a filter it only asks what the kernel has. */
+/* libseccomp installs its filter so. seccomp(2) without one only asks what the kernel has. */
 EXPORTED long syscall(long number, ...)
 {
 	long a[6], result;

@@ -15,9 +15,8 @@ int attributes__read_limits(struct plan_limit limits[IMAGE_LIMITS]);
 
 /*
  * Gives the caller what the process had. It has one thread, and its number for good.
- * plan: limits become those that the process shall have in the end, of which the caller has the
- * hard ones that are higher. program_fd is set; if it is not -1, no mapping is of restart's file
- * any more.
+ * plan: limits become those of the process; the caller itself gets only the hard ones
+ * that are higher. program_fd is set; if it is not -1, no mapping is of restart's own file.
  * missing: what cannot be set is added.
  */
 void attributes__set(const struct image *image, struct plan *plan, struct missing *missing);

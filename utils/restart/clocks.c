@@ -79,7 +79,7 @@ static int change_offsets(const struct lag lags[CLOCKS], struct clocks_failure *
 			goto out;
 		}
 	}
-	/* It takes all lines in one write, at its beginning, which pwrite(2) cannot reach. */
+	/* The file takes all lines in one write at its beginning, and no pwrite(2). */
 	if (lseek(fd, 0, SEEK_SET) < 0 || write(fd, text, strlen(text)) < 0)
 		err = fail(ret, errno == ERANGE ? CLOCKS_OUT_OF_RANGE : CLOCKS_FAILED, errno);
 out:
@@ -99,7 +99,8 @@ static int enter(const char *path, struct clocks_failure *ret)
 	return err;
 }
 
-/* A new namespace is a copy of that for children. The caller makes this one its own first. */
+/* unshare(2) copies the namespace for children, not the caller's own. So the caller makes the two
+ * the same first. */
 static int make_namespace(const struct lag lags[CLOCKS], struct clocks_failure *ret)
 {
 	static const char own[] = "/proc/self/ns/time";

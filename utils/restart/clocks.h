@@ -28,9 +28,10 @@ struct clocks_failure {
 /*
  * Makes sure that no clock of the caller is behind that of the process of an image. If one is,
  * moves the caller to a time namespace of its own. The caller must have one thread. If none is,
- * time has passed for the process as if it had been stopped. process: that of the image; any
- * numbers are harmless. *ret_behind_ns: how far the clock was behind that was behind most, or 0. It
- * is always set. Returns 0; or -errno and *ret_failure. On failure the clocks are as they were.
+ * time has passed for the process as if it had been stopped.
+ * process: that of the image; any numbers are harmless.
+ * *ret_behind_ns: how far the clocks were behind, the larger of the two; 0: not at all. Always set.
+ * Returns 0; or -errno and *ret_failure. On failure the clocks are as they were.
  */
 int clocks__carry_on(const struct image_process *process, uint64_t *ret_behind_ns,
 		     struct clocks_failure *ret_failure);

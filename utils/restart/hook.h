@@ -10,7 +10,7 @@
 /*
  * Runs the command by sh(1) and waits for it. RESTART_PID is the number of the process to be,
  * RESTART_IMAGE the path of the image.
- * Returns 0 if it ended with 0, or -errno, and it has said why.
+ * Returns 0 if it ended with 0; or -errno, and it has said why.
  */
 int hook__run(const char *command, const struct image *image);
 

@@ -4,9 +4,9 @@
  * while there is a C library; become/ goes on without it.
  *
  * restart is linked statically at a fixed address, 64 KiB, so the kernel chooses no place for any
- * of its code. Programs lie from 2 MiB on; all else that the kernel has put into this process
- * (stack, heap, vdso) is unmapped or moved before the image comes. It fails, with a message, only
- * for a program that is linked below 2 MiB.
+ * of its code. Linkers put programs at 2 MiB or above; for one that lies lower there is
+ * restart-high (elsewhere.h). All else that the kernel has put into this process (stack, heap,
+ * vdso) is unmapped or moved before the image comes.
  */
 #include <argp.h>
 #include <errno.h>
@@ -155,7 +155,7 @@ static int check_place(const struct image *image, bool accept_changes)
 	return -EXDEV;
 }
 
-/* An image is a program. Who could write it, or once was its user, decides what it does. */
+/* An image is a program. Whoever can write it decides what it does with the caller's rights. */
 static void warn_of_strangers(const struct image_chain *chain)
 {
 	const struct image *image = chain->images[0];

@@ -12,6 +12,7 @@
  * set.
  * chain: the images, open, with all their files at first_fd or above. What the plan does not verify
  * has been verified when this returns.
+ * accept_changes: shared memory may be of a file that was replaced (--changed-files).
  * message: IMAGE_MESSAGE_BYTES; says why it failed: the image cannot run (no registers), it needs
  * the addresses of restart, the kernel or the processor is another, it is damaged.
  * Returns 0 and *ret, which is never freed, for it outlives the program; or -errno.
