@@ -13,7 +13,7 @@
 enum file_reopening {
 	REOPEN_NEVER,     /* a pipe, a terminal, a deleted file: no name, or more than a name */
 	REOPEN_IF_CLOSED, /* /dev/null, a namespace: what restart was given comes first */
-	REOPEN_IF_THERE,  /* in /proc, whose process may be gone: the program can do without */
+	REOPEN_IF_THERE,  /* in /proc, whose process may be gone; with O_PATH, a FIFO or device */
 	REOPEN_ALWAYS,    /* a plain file or a folder */
 };
 

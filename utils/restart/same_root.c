@@ -5,10 +5,10 @@
 #include "restart/same_root.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <unistd.h>
+
+#include "base/proc_text.h"
 
 bool same_root__is_same_boot(const struct image *image)
 {
@@ -30,14 +30,10 @@ bool same_root__is_same_boot(const struct image *image)
 /* The number of the caller's; 0 if it is not known. */
 static uint64_t find_namespace(const char *name)
 {
-	char path[64], text[64] = "";
-	const char *number;
+	char path[64];
 
 	(void)snprintf(path, sizeof(path), "/proc/self/ns/%s", name);
-	if (readlink(path, text, sizeof(text) - 1) <= 0)
-		return 0;
-	number = strchr(text, '[');
-	return number ? strtoull(number + 1, NULL, 10) : 0;
+	return proc_text__find_namespace(path);
 }
 
 bool same_root__is(const struct image *image, const char **ret_difference)
