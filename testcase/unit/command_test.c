@@ -340,6 +340,9 @@ static void test_failures(void)
 			  "no such checkpoint");
 	process.result = -ENOENT;
 	process.detail = "cannot create /none/a";
+	tap__ok(json_object__text(ask("save /a%"), "error", error, sizeof(error)) &&
+			strstr(error, "two hexadecimal digits"),
+		"a path with half a byte is told");
 	tap__ok(json_object__text(ask("save /none/a"), "error", error, sizeof(error)) &&
 			!strcmp(error, "No such file or directory: cannot create /none/a"),
 		"a file that is missing is no checkpoint that is: %s", error);
@@ -411,7 +414,7 @@ int main(void)
 {
 	log__set_level(LOG_LEVEL_QUIET);
 	log__set_name("# command_test");
-	tap__plan(60);
+	tap__plan(61);
 	test_success();
 	test_mistakes();
 	test_fault_list();

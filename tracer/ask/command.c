@@ -347,7 +347,11 @@ static void save(struct commands *commands, char *const *words, FILE *out)
 	struct attach_result result;
 	int err;
 
-	if (word__decode(words[0]) || *words[0] != '/') {
+	if (word__decode(words[0])) {
+		put_failure(out, "save", "FILE has a '%' without two hexadecimal digits, or %00");
+		return;
+	}
+	if (*words[0] != '/') {
 		put_failure(out, "save", "FILE is no absolute path");
 		return;
 	}
