@@ -15,7 +15,7 @@ static __always_inline bool may_write_after(__u64 code)
 {
 	if (code & (FAULT_WRITE | FAULT_SHADOW_STACK))
 		return true;
-	return maps_on_read && !(code & (FAULT_PRESENT | FAULT_EXECUTE));
+	return maps_on_read && !(code & FAULT_PRESENT);
 }
 
 #endif

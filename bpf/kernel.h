@@ -188,7 +188,6 @@ struct bpf_iter__bpf_map_elem { /* kernel/bpf/map_iter.c */
 
 #define FAULT_PRESENT      (1 << 0)   /* X86_PF_PROT, arch/x86/include/asm/trap_pf.h */
 #define FAULT_WRITE        (1 << 1)   /* X86_PF_WRITE */
-#define FAULT_EXECUTE      (1 << 4)   /* X86_PF_INSTR */
 #define FAULT_SHADOW_STACK (1 << 6)   /* X86_PF_SHSTK: makes the page writable, as a write does */
 #define PF_IO_WORKER       0x00000010 /* include/linux/sched.h */
 #define PF_USER_WORKER     0x00004000 /* since 6.4 */
