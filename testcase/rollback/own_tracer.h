@@ -48,8 +48,9 @@ static inline void own_tracer__end(pid_t tracer, int signal)
 	(void)waitpid(tracer, NULL, 0);
 }
 
-/* Starts it and waits until it listens. Returns its process id, or -1: there is none then. */
-static inline pid_t own_tracer__start(const char *path, pid_t pid)
+/* Starts it and waits until it listens. Returns its process id, or -1: there is none then. Not
+ * inline: its caller may call rollback__take, which returns twice. */
+static __attribute__((noinline, unused)) pid_t own_tracer__start(const char *path, pid_t pid)
 {
 	char number[16];
 	pid_t tracer = fork();
