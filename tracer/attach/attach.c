@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,6 +19,11 @@
 #include "base/procfs.h"
 #include "target/reason.h"
 #include "target/sharers.h"
+
+enum {
+	PROCESSOR = 39,   /* field of proc_pid_stat(5) */
+	AWAKE_NS = 50000, /* a stop takes half of that, and to wake up from sleep a quarter */
+};
 
 void attach_state__retire(struct attach *attach, struct checkpoint *checkpoint)
 {
@@ -53,6 +59,15 @@ int attach_state__check_sharers(struct attach *attach, const struct threads *thr
 	return -REASON_MEMORY_SHARED;
 }
 
+/* Was its first thread on another processor than ours? Then it can stop while we look. */
+static bool stops_elsewhere(pid_t pid)
+{
+	struct procfs_fields fields;
+
+	return !procfs__fields(pid, "stat", &fields) &&
+	       fields.items[PROCESSOR] != (uint64_t)sched_getcpu();
+}
+
 int attach_state__stop(struct attach *attach, bool drop_faults)
 {
 	int err;
@@ -63,6 +78,7 @@ int attach_state__stop(struct attach *attach, bool drop_faults)
 	err = attach->base ? checkpoint__find_own(attach->base) : 0;
 	if (err)
 		return err;
+	freeze__stay_awake(attach->freeze, stops_elsewhere(attach->pid) ? AWAKE_NS : 0);
 	err = freeze__stop(attach->freeze, 0);
 	if (err)
 		goto out;

@@ -16,7 +16,6 @@
 #include "attach/limits.h"
 #include "attach/remake.h"
 #include "attach/rollback_pages.h"
-#include "base/clock.h"
 #include "base/page.h"
 #include "target/fault.h"
 #include "target/reason.h"
@@ -450,7 +449,7 @@ static int stop_and_roll_back(struct rollback *r, uint64_t *ret_stop_ns)
 		return err;
 	if (freeze__has_ended(attach->freeze))
 		return -ESRCH;
-	*ret_stop_ns = clock__now_ns() - freeze__since_ns(attach->freeze);
+	*ret_stop_ns = freeze__stop_ns(attach->freeze);
 	return 0;
 }
 

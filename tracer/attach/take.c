@@ -198,7 +198,7 @@ static void reserve(struct attach *attach)
 int attach__checkpoint(struct attach *attach, const char *name, struct attach_result *ret_result)
 {
 	struct checkpoint *checkpoint;
-	uint64_t pages = 0, stop_ns;
+	uint64_t pages = 0;
 	int err;
 
 	*attach->detail = '\0';
@@ -218,7 +218,6 @@ int attach__checkpoint(struct attach *attach, const char *name, struct attach_re
 	err = attach_state__take(attach, checkpoint, &pages);
 out:
 	freeze__release(attach->freeze);
-	stop_ns = clock__now_ns() - freeze__since_ns(attach->freeze);
 	page_store__trim(&attach->store);
 	if (err) {
 		checkpoint__free(checkpoint);
@@ -228,7 +227,7 @@ out:
 	*ret_result = (struct attach_result){
 		.pages = pages,
 		.bytes = pages * PAGE_BYTES,
-		.stop_ns = stop_ns,
+		.stop_ns = freeze__stop_ns(attach->freeze),
 		.found = attach->found,
 		.threads = (uint32_t)checkpoint->threads.count,
 	};

@@ -12,7 +12,6 @@
 #include "attach/file_sources.h"
 #include "attach/layout.h"
 #include "diff/symbols.h"
-#include "base/clock.h"
 #include "base/page.h"
 #include "target/reason.h"
 
@@ -316,7 +315,7 @@ static int look_now(struct attach *attach, struct checkpoint **ret_now, uint64_t
 		return err;
 	err = attach_state__take_unlisted(attach, ret_now);
 	freeze__release(attach->freeze);
-	*ret_stop_ns = clock__now_ns() - freeze__since_ns(attach->freeze);
+	*ret_stop_ns = freeze__stop_ns(attach->freeze);
 	return err;
 }
 

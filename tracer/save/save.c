@@ -20,7 +20,6 @@
 #include "attach/file_sources.h"
 #include "save/landing.h"
 #include "attach/layout.h"
-#include "base/clock.h"
 #include "base/progress.h"
 #include "image/image_elf.h"
 #include "image/image_segmenter.h"
@@ -142,7 +141,7 @@ static int stop_and_look(void *argument)
 	err = look(s);
 	(void)freeze__kill_on_death(attach->freeze, false);
 	freeze__release(attach->freeze);
-	s->stop_ns = clock__now_ns() - freeze__since_ns(attach->freeze);
+	s->stop_ns = freeze__stop_ns(attach->freeze);
 	return err;
 }
 

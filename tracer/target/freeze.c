@@ -45,6 +45,8 @@ struct freeze {
 	bool has_ended;       /* freeze__has_ended() */
 	uint64_t awake_ns;    /* freeze__stay_awake() */
 	uint64_t since_ns;    /* when the first thread was told to stop; 0: none was */
+	uint64_t until_ns;    /* when the last one was let go */
+	struct tracee_waits waits;
 };
 
 int freeze__create(pid_t pid, bool child, struct freeze **ret_freeze)
@@ -110,6 +112,7 @@ static void tell(struct freeze *freeze, struct held *held)
 	if (held->told)
 		return;
 	held->told = true;
+	tracee__begin_waits(&freeze->waits);
 	if (!freeze->since_ns)
 		freeze->since_ns = clock__now_ns();
 	(void)ptrace(PTRACE_INTERRUPT, held->tid, NULL, NULL);
@@ -125,13 +128,13 @@ int freeze__interrupt(struct freeze *freeze, pid_t tid)
 }
 
 /* Waits until a thread that was interrupted stands still. */
-static int settle(struct held *held, uint64_t awake_ns)
+static int settle(struct freeze *freeze, struct held *held)
 {
 	int err, status;
 
 	if (!held->running)
 		return 0;
-	err = tracee__wait_stop(held->tid, awake_ns,
+	err = tracee__wait_stop(&freeze->waits, held->tid, freeze->awake_ns,
 				clock__now_ns() + DEADLINE_SECONDS * 1000000000ULL, &status);
 	if (err)
 		return err;
@@ -202,7 +205,7 @@ static int stop_traced(struct freeze *freeze)
 		tell(freeze, held);
 	for (struct held *held = freeze->held; held && !err; held = next) {
 		next = held->next;
-		err = allow_end(freeze, held->tid, settle(held, freeze->awake_ns));
+		err = allow_end(freeze, held->tid, settle(freeze, held));
 	}
 	return err;
 }
@@ -265,7 +268,8 @@ int freeze__step_to_poll(struct freeze *freeze, pid_t tid, const volatile __u64 
 		if (ptrace(PTRACE_SYSCALL, tid, NULL, (void *)(intptr_t)held->signal))
 			return -errno;
 		held->signal = 0;
-		err = tracee__wait_stop(tid, freeze->awake_ns, deadline_ns, &status);
+		err = tracee__wait_stop(&freeze->waits, tid, freeze->awake_ns, deadline_ns,
+					&status);
 		if (err)
 			break;
 		held->signal = signal_of(status);
@@ -274,7 +278,8 @@ int freeze__step_to_poll(struct freeze *freeze, pid_t tid, const volatile __u64 
 		return err;
 	held->running = true;
 	if (!ptrace(PTRACE_INTERRUPT, tid, NULL, NULL) &&
-	    !tracee__wait_stop(tid, freeze->awake_ns, clock__now_ns() + 1000000000ULL, &status)) {
+	    !tracee__wait_stop(&freeze->waits, tid, freeze->awake_ns,
+			       clock__now_ns() + 1000000000ULL, &status)) {
 		held->running = false;
 		held->signal = signal_of(status);
 	}
@@ -330,7 +335,8 @@ int freeze__deliver(struct freeze *freeze, bool drop_faults)
 				return -errno;
 			held->running = true;
 			held->signal = 0;
-			err = tracee__wait_stop(held->tid, freeze->awake_ns, deadline_ns, &status);
+			err = tracee__wait_stop(&freeze->waits, held->tid, freeze->awake_ns,
+						deadline_ns, &status);
 			if (err)
 				return err;
 			held->running = false;
@@ -371,9 +377,9 @@ void freeze__keep_registers(struct freeze *freeze)
 	freeze->keeps_registers = true;
 }
 
-uint64_t freeze__since_ns(const struct freeze *freeze)
+uint64_t freeze__stop_ns(const struct freeze *freeze)
 {
-	return freeze->since_ns;
+	return freeze->until_ns - freeze->since_ns;
 }
 
 void freeze__release(struct freeze *freeze)
@@ -394,7 +400,7 @@ void freeze__release(struct freeze *freeze)
 
 		next = held->next;
 		if (held->running) {
-			err = tracee__wait_stop(held->tid, 0, 0, &status);
+			err = tracee__wait_stop(&freeze->waits, held->tid, 0, 0, &status);
 			held->signal = signal_of(status);
 		}
 		if (err == -REASON_NOT_STOPPED) {
@@ -412,6 +418,8 @@ void freeze__release(struct freeze *freeze)
 		}
 		free(held);
 	}
+	freeze->until_ns = clock__now_ns();
+	tracee__end_waits(&freeze->waits);
 	freeze->has_ended = leader_ended;
 	if (leader_ended) /* it ends after all other threads */
 		reap(freeze, freeze->pid);

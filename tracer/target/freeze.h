@@ -64,9 +64,9 @@ int freeze__kill_on_death(const struct freeze *freeze, bool kill);
 int freeze__for_each(const struct freeze *freeze, int (*each)(pid_t tid, void *argument),
 		     void *argument);
 
-/* When the first of the threads that stand still, or stood still last, was told to stop
- * (clock__now_ns). */
-uint64_t freeze__since_ns(const struct freeze *freeze);
+/* How long threads stood still: from when the first one was told to stop, to when the last one was
+ * let go. After freeze__release(). */
+uint64_t freeze__stop_ns(const struct freeze *freeze);
 
 /* The caller has read or written the registers of all threads that stand still, by registers.h:
  * freeze__release() need not look at them. */

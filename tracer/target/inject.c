@@ -62,7 +62,7 @@ struct inject {
 /* Lets the thread run by that request until it stops at a system call, or by PTRACE_INTERRUPT if
  * event; it gets the signals that come first. Returns 0; -ESRCH; -REASON_NOT_STOPPED; -EFAULT if it
  * cannot execute the instruction; or another -errno. */
-static int run(pid_t tid, int request, bool event)
+static int run_to_stop(struct tracee_waits *waits, pid_t tid, int request, bool event)
 {
 	const uint64_t deadline_ns = clock__now_ns() + DEADLINE_SECONDS * 1000000000ULL;
 	int err, status;
@@ -72,7 +72,7 @@ static int run(pid_t tid, int request, bool event)
 			return -errno;
 		if (!request)
 			request = PTRACE_CONT; /* it runs already */
-		err = tracee__wait_stop(tid, 0, deadline_ns, &status);
+		err = tracee__wait_stop(waits, tid, 0, deadline_ns, &status);
 		if (err)
 			return err;
 		if (event ? status >> 8 == PTRACE_EVENT_STOP : status == SYSCALL_STOP)
@@ -82,6 +82,19 @@ static int run(pid_t tid, int request, bool event)
 		if (status == SYSCALL_STOP)
 			status = 0;
 	}
+}
+
+/* A thread that runs already may have stopped, and its signal may be gone. */
+static int run(pid_t tid, int request, bool event)
+{
+	struct tracee_waits waits = {0};
+	int err;
+
+	tracee__begin_waits(&waits);
+	waits.looks_first = !request;
+	err = run_to_stop(&waits, tid, request, event);
+	tracee__end_waits(&waits);
+	return err;
 }
 
 /* ---- may it be done? ---- */

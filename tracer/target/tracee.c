@@ -5,8 +5,6 @@
 #include "target/tracee.h"
 
 #include <errno.h>
-#include <signal.h>
-#include <stdbool.h>
 #include <sys/wait.h>
 #include <time.h>
 #include "base/clock.h"
@@ -28,40 +26,64 @@ static int look(pid_t tid, int *ret_status)
 	return 1;
 }
 
-/* Sleeps until it stops: the kernel tells each stop by SIGCHLD. If the caller has that signal
- * blocked, because it waits for its children, it gets one back. */
-static int sleep_until_stop(pid_t tid, uint64_t deadline_ns, int *ret_status)
+void tracee__begin_waits(struct tracee_waits *waits)
+{
+	sigset_t stops;
+
+	if (waits->begun)
+		return;
+	(void)sigemptyset(&stops);
+	(void)sigaddset(&stops, SIGCHLD);
+	(void)sigprocmask(SIG_BLOCK, &stops, &waits->mask);
+	waits->begun = true;
+	waits->has_taken = waits->looks_first = false;
+}
+
+void tracee__end_waits(struct tracee_waits *waits)
+{
+	if (!waits->begun)
+		return;
+	if (waits->has_taken && sigismember(&waits->mask, SIGCHLD))
+		(void)raise(SIGCHLD);
+	(void)sigprocmask(SIG_SETMASK, &waits->mask, NULL);
+	waits->begun = false;
+}
+
+/* Sleeps until it stops. */
+static int sleep_until_stop(struct tracee_waits *waits, pid_t tid, uint64_t deadline_ns,
+			    int *ret_status)
 {
 	const struct timespec longest = {.tv_nsec = LOOK_AGAIN_NS};
-	sigset_t stops, mask;
-	bool has_taken = false;
+	sigset_t stops;
 	int result;
 
 	(void)sigemptyset(&stops);
 	(void)sigaddset(&stops, SIGCHLD);
-	(void)sigprocmask(SIG_BLOCK, &stops, &mask);
-	while (!(result = look(tid, ret_status)) && clock__now_ns() < deadline_ns)
-		has_taken |= sigtimedwait(&stops, NULL, &longest) == SIGCHLD;
-	if (has_taken && sigismember(&mask, SIGCHLD))
-		(void)raise(SIGCHLD);
-	(void)sigprocmask(SIG_SETMASK, &mask, NULL);
+	do {
+		waits->has_taken |= sigtimedwait(&stops, NULL, &longest) == SIGCHLD;
+		result = look(tid, ret_status);
+	} while (!result && clock__now_ns() < deadline_ns);
 	return result ? result : -REASON_NOT_STOPPED;
 }
 
 /* It does not call sched_yield(2), which gives away a slice of time at each call: if a process runs
  * on the same processor, the caller then waits for milliseconds (seen with Linux 6.18). */
-int tracee__wait_stop(pid_t tid, uint64_t awake_ns, uint64_t deadline_ns, int *ret_status)
+int tracee__wait_stop(struct tracee_waits *waits, pid_t tid, uint64_t awake_ns,
+		      uint64_t deadline_ns, int *ret_status)
 {
-	const uint64_t sleep_ns = clock__now_ns() + awake_ns;
-	int result;
+	const bool looks = waits->looks_first || awake_ns || !deadline_ns;
+	const uint64_t sleep_ns = looks ? clock__now_ns() + awake_ns : 0;
+	int result = 0;
 
-	do {
-		result = look(tid, ret_status);
-	} while (!result && clock__now_ns() < sleep_ns);
+	if (looks)
+		do {
+			result = look(tid, ret_status);
+		} while (!result && clock__now_ns() < sleep_ns);
 	if (!result && clock__now_ns() >= deadline_ns)
 		return -REASON_NOT_STOPPED;
 	if (!result)
-		result = sleep_until_stop(tid, deadline_ns, ret_status);
+		result = sleep_until_stop(waits, tid, deadline_ns, ret_status);
+	waits->looks_first = true;
 	return result < 0 ? result : 0;
 }
 
