@@ -102,7 +102,8 @@ compile_target()
 	C
 }
 
-# refuses CHANGE WORDS ARG...: a target that has made the change goes on as if nothing had been asked
+# refuses CHANGE WORDS ARG...: a target that has made the change goes on as if nothing had been
+# asked
 refuses()
 {
 	start_target "$dir/program" "${@:3}"

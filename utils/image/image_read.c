@@ -25,7 +25,8 @@ static int open_file(const char *path, struct image *image, char *message)
 	char absolute[PATH_MAX];
 	struct stat st;
 
-	/* Only a plain file may be opened: a device may act on it. A pipe of /dev/fd has no path. */
+	/* Only a plain file may be opened: a device may act on it. A pipe of /dev/fd has no
+	 * path. */
 	if (stat(path, &st) < 0)
 		return image__fail(message, -errno, path, "cannot open: %s", strerror(errno));
 	if (!S_ISREG(st.st_mode))
