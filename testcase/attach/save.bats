@@ -211,6 +211,8 @@ with ThreadPoolExecutor(7) as pool:
 			close(fd);
 			unlink("mapped");
 			while (fgets(line, sizeof(line), stdin)) {
+				if (line[0] == 'w')
+					memset(pages, 'L', sizeof(page));
 				printf("%p\n", (void *)pages);
 				fflush(stdout);
 			}
@@ -222,6 +224,12 @@ with ThreadPoolExecutor(7) as pool:
 	ask line
 	attach
 	ctl save "$dir/image"
+	ctl checkpoint before
+	ask write
+	run_ctl save "$dir/later" before
+	expect_status 1
+	expect_text "$dir/ctl.err" 'written since the checkpoint' 'mapped (deleted)' 'root can'
+	[ ! -e "$dir/later" ]
 	detach_and_check
 	for byte in 61 62 57 64; do
 		"$BUILD/readckpt" --dump="$answer,4" "$dir/image" >"$out"

@@ -62,6 +62,27 @@ static int check_threads(const struct saving *s)
 	return err;
 }
 
+/* Has the process pages of its own in a mapping, which the checkpoint has not? They were written
+ * later, and what they were before is lost. */
+static int check_written(const struct saving *s, const struct mapping *mapping)
+{
+	struct pagemap *pagemap = &s->attach->pagemap;
+	struct pagemap_run run;
+	uint64_t address;
+	int more;
+
+	pagemap__begin_any(pagemap, mapping->start, mapping->end, 0,
+			   PAGEMAP_PRESENT | PAGEMAP_SWAPPED, PAGEMAP_FILE);
+	while ((more = pagemap__next(pagemap, &run)) > 0) {
+		if (run.categories & PAGEMAP_FILE)
+			continue;
+		for (uint64_t at = run.start; at < run.end; at += PAGE_BYTES)
+			if (!page_tree__next(&s->from->tree, at, at + PAGE_BYTES, &address))
+				return -REASON_PAGES_LOST;
+	}
+	return more;
+}
+
 static int copy_mapping(struct saving *s, const struct mapping *mapping)
 {
 	static const struct intervals none;
@@ -96,10 +117,15 @@ static int secure(struct saving *s, const struct mapping *mapping)
 	err = file_sources__open(&s->sources, s->attach->pid, mapping);
 	if (!err || err == -ENOMEM)
 		return err;
-	if (is_there(&s->now, mapping))
+	err = is_there(&s->now, mapping) ? 0 : -REASON_MEMORY_GONE;
+	if (!err && kind == LAYOUT_FILE)
+		err = check_written(s, mapping);
+	if (!err)
 		return copy_mapping(s, mapping);
+	if (err != -REASON_MEMORY_GONE && err != -REASON_PAGES_LOST)
+		return err;
 	(void)snprintf(s->attach->detail, sizeof(s->attach->detail), "%s", mapping->path);
-	return -REASON_MEMORY_GONE;
+	return err;
 }
 
 static int secure_all(struct saving *s)

@@ -72,6 +72,9 @@ static const char *const texts[] = {
 	TEXT(REASON_THREAD_ENDED) =
 		"a thread of the checkpoint has ended, and cannot be made again",
 	TEXT(REASON_MEMORY_GONE) = "a mapping of the checkpoint is gone, and cannot be made again",
+	TEXT(REASON_PAGES_LOST) =
+		"pages of a mapped file were written since the checkpoint, and the "
+		"file cannot be opened; root can open a deleted one",
 	TEXT(REASON_SEALED) = "a mapping that has changed since the checkpoint is sealed, mseal(2)",
 	TEXT(REASON_LIMITED) = "a limit of the process is too low for the mappings of the "
 			       "checkpoint; raise it with prlimit(1): AS or DATA",

@@ -57,6 +57,7 @@ enum reason {
 	REASON_FOLDER_LOCKED,   /* the folder of the control socket */
 	REASON_THREAD_ENDED,    /* a thread of the checkpoint */
 	REASON_MEMORY_GONE,     /* a mapping that cannot be made again */
+	REASON_PAGES_LOST,      /* written since, in a mapping whose file cannot be opened */
 	REASON_SEALED,          /* a mapping that cannot be changed, mseal(2) */
 	REASON_LIMITED,         /* a limit of setrlimit(2) is too low to map memory again */
 	REASON_FILE_CUT,        /* a mapped file is too short for a page of the checkpoint */
