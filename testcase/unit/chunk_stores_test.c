@@ -49,7 +49,7 @@ static void look(uint64_t address, uint8_t state, const uint8_t *bytes, void *ar
 	seen->times[index]++;
 	fill(index, seen->seed, &wanted);
 	seen->wrong += state != wanted.state || (state == CHUNK_PRESENT) != (bytes != NULL) ||
-		       (bytes && memcmp(bytes, wanted.bytes, CHUNK_BYTES));
+		       (bytes && memcmp(bytes, wanted.bytes, CHUNK_BYTES) != 0);
 }
 
 /* Is each chunk from first on there once, right, and no other? */
