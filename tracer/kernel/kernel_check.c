@@ -28,7 +28,7 @@ enum {
 	SYS_ADMIN_BIT = 21,
 };
 
-enum { HUGE_PAGE_BYTES = 2 << 20 };
+#define HUGE_PAGE_BYTES (2UL << 20)
 
 int kernel_check__privileges(void)
 {
