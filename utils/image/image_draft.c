@@ -123,17 +123,18 @@ void image_draft__missing(struct image_draft *draft, const struct image_mapping 
 			  uint64_t start, uint64_t end)
 {
 	struct image *image = &draft->image;
-	struct image_run *last =
-		image->missing_count ? &image->missing[image->missing_count - 1] : NULL;
+	const size_t count = image->missing_count;
 
 	image->info.missing |= IMAGE_MISSING_PAGES;
-	if (last && last->end == start && start != mapping->start) {
-		last->end = end;
+	if (count && image->missing[count - 1].end == start && start != mapping->start) {
+		image->missing[count - 1].end = end;
 		return;
 	}
-	if (grow(draft, (void **)&image->missing, image->missing_count, &draft->missing_room,
-		 sizeof(*image->missing)))
-		image->missing[image->missing_count++] = (struct image_run){start, end};
+	if (!grow(draft, (void **)&image->missing, count, &draft->missing_room,
+		  sizeof(*image->missing)))
+		return;
+	image->missing[count] = (struct image_run){start, end};
+	image->missing_count++;
 }
 
 int image_draft__segments(struct image_draft *draft)
