@@ -308,8 +308,8 @@ saved()
 	python3 - "$buffer" "$out" "$(saved "$buffer" 23000)" <<-'END'
 		import json, sys
 		def byte_at(seed, i): # of check.h
-			x = (seed + 1) * 0x9e3779b97f4a7c15 + i * 0xbf58476d1ce4e5b9 & (1 << 64) - 1
-			return ((x ^ x >> 31) * 0x94d049bb133111eb >> 56) & 255
+		    x = (seed + 1) * 0x9e3779b97f4a7c15 + i * 0xbf58476d1ce4e5b9 & (1 << 64) - 1
+		    return ((x ^ x >> 31) * 0x94d049bb133111eb >> 56) & 255
 		assert bytes.fromhex(sys.argv[3]) == bytes(byte_at(23, i) for i in range(23000))
 		buffer = int(sys.argv[1], 16)
 		mapping = [r for r in json.load(open(sys.argv[2]))["mappings"]
