@@ -415,14 +415,23 @@ static int play_attributes(void)
 	return 0;
 }
 
-static int play_busy(void)
+static long read_processor_ms(void)
 {
 	struct timespec now;
 
-	for (volatile int i = 0; i < 1000000; i++)
-		;
 	(void)clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &now);
-	return now.tv_sec > 0;
+	return now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+/* Processor time, not a number of steps: a slow machine needs as many runs to meet a limit. */
+static int play_busy(void)
+{
+	enum { RUN_MS = 50 };
+	const long end = read_processor_ms() + RUN_MS;
+
+	while (read_processor_ms() < end)
+		;
+	return 0;
 }
 
 /* ---- system calls without the C library ---- */
