@@ -8,13 +8,17 @@
 #include <linux/rseq.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/uio.h>
 #include <unistd.h>
 #include "attach/layout.h"
 #include "attach/remake.h"
 #include "base/page.h"
 #include "target/reason.h"
 
-enum { MANY_PAGES = 64 }; /* of zeros: they are discarded, not written */
+enum {
+	MANY_PAGES = 64, /* of zeros: they are discarded, not written */
+	MANY_TAILS = 64, /* struct tails */
+};
 
 static int add_page(uint64_t address, void *argument)
 {
@@ -207,15 +211,45 @@ static uint64_t last_touched(const struct rollback_pages *p, uint64_t start, uin
 		1);
 }
 
-/* If a file is truncated, its mappings lose the pages behind its end, written ones too. */
+/* Mappings of files with the address of the last page that is written to each. */
+struct tails {
+	const struct mapping *mappings[MANY_TAILS];
+	struct iovec addresses[MANY_TAILS];
+	size_t count;
+};
+
+static int refuse_cut(const struct rollback_pages *p, const struct mapping *mapping)
+{
+	(void)snprintf(p->attach->detail, sizeof(p->attach->detail), "%s", mapping->path);
+	return -REASON_FILE_CUT;
+}
+
+/* If a file is truncated, its mappings lose the pages behind its end, written ones too. They are
+ * read by one system call, and again those that the process itself may not read. */
+static int check_tails(const struct rollback_pages *p, struct tails *tails)
+{
+	const size_t count = tails->count;
+	struct iovec into[MANY_TAILS];
+	char bytes[MANY_TAILS];
+	int err;
+
+	tails->count = 0;
+	for (size_t i = 0; i < count; i++)
+		into[i] = (struct iovec){&bytes[i], 1};
+	err = memory__read_each(p->attach->memory, into, tails->addresses, count);
+	for (size_t i = 0; i < count && !err; i++)
+		if (!into[i].iov_len && pread(p->attach->mem_fd, &bytes[i], 1,
+					      (off_t)(uintptr_t)tails->addresses[i].iov_base) != 1)
+			err = refuse_cut(p, tails->mappings[i]);
+	return err;
+}
+
+/* Would the page lie in the file that is mapped again? */
 static bool has_place(const struct rollback_pages *p, const struct mapping *mapping,
-		      uint64_t address, bool is_fresh)
+		      uint64_t address)
 {
 	uint64_t bytes;
-	char byte;
 
-	if (!is_fresh)
-		return pread(p->attach->mem_fd, &byte, 1, (off_t)address) == 1;
 	return remake__file_bytes(p->attach->pid, mapping, &bytes) ||
 	       address - mapping->start + mapping->offset < bytes;
 }
@@ -224,20 +258,27 @@ int rollback_pages__check_files(const struct rollback_pages *p, const struct map
 				const struct intervals *fresh)
 {
 	const struct mappings *then = &p->to->mappings;
+	struct tails tails = {.count = 0};
+	int err = 0;
 
-	for (size_t i = 0; i < then->count; i++) {
+	for (size_t i = 0; i < then->count && !err; i++) {
 		const struct mapping *mapping = &then->items[i];
 		const uint64_t last = layout__kind(mapping) == LAYOUT_FILE
 					      ? last_touched(p, mapping->start, mapping->end)
 					      : 0;
 
-		if (!last || has_place(p, mapping, last,
-				       intervals__find(fresh, last) || !layout__find(now, last)))
+		if (!last)
 			continue;
-		(void)snprintf(p->attach->detail, sizeof(p->attach->detail), "%s", mapping->path);
-		return -REASON_FILE_CUT;
+		if (intervals__find(fresh, last) || !layout__find(now, last)) {
+			err = has_place(p, mapping, last) ? 0 : refuse_cut(p, mapping);
+			continue;
+		}
+		tails.mappings[tails.count] = mapping;
+		tails.addresses[tails.count++] = (struct iovec){(void *)(uintptr_t)last, 1};
+		if (tails.count == MANY_TAILS)
+			err = check_tails(p, &tails);
 	}
-	return 0;
+	return err ? err : check_tails(p, &tails);
 }
 
 /* The bytes of a thread's area that are the kernel's. 0: it has none. */
