@@ -534,7 +534,8 @@ expect_stopped()
 	detach_and_check
 }
 
-# makes a child that has the same memory when it is told 's', and waits for its end at 'w'
+# Told 's', it makes a child that has the same memory; told 'o', a child that makes such a child and
+# ends. It waits for the end of a child at 'w'. With a word it is such a child itself.
 start_sharing_target()
 {
 	compile -D_GNU_SOURCE <<-'C'
@@ -549,36 +550,72 @@ start_sharing_target()
 		{
 			while (access("go-on", F_OK))
 				usleep(1000);
-			return unused != NULL;
+			_exit(unused != NULL);
 		}
 
-		int main(void)
+		static pid_t share(int (*play)(void *))
 		{
-			char line[64], *stack = malloc(65536);
+			char *stack = malloc(65536);
+
+			return clone(play, stack + 65536, CLONE_VM | SIGCHLD, NULL);
+		}
+
+		static int leave_child(void *unused)
+		{
+			pid_t child = share(wait_in_child);
+			FILE *file = fopen("orphan", "w");
+
+			fprintf(file, "%d\n", child);
+			fclose(file);
+			_exit(unused != NULL);
+		}
+
+		static int answer(void *unused)
+		{
+			char line[64];
 			int lines = 0;
 
 			while (fgets(line, sizeof(line), stdin)) {
 				if (*line == 's')
-					clone(wait_in_child, stack + 65536, CLONE_VM | SIGCHLD,
-					      NULL);
+					share(wait_in_child);
+				if (*line == 'o')
+					waitpid(share(leave_child), NULL, 0);
 				if (*line == 'w')
 					wait(NULL);
 				printf("%d\n", ++lines);
 				fflush(stdout);
 			}
+			_exit(unused != NULL);
+		}
+
+		int main(int argc, char **argv)
+		{
+			if (argc == 1)
+				return answer(argv);
+			waitpid(share(answer), NULL, 0);
 		}
 	C
 	cd "$dir"
-	start_target "$dir/program"
+	start_target "$dir/program" "$@"
+}
+
+expect_sharing()
+{
+	run_ctl "$1"
+	expect_status 1
+	expect_text "$dir/ctl.err" "another process has the same memory .*: process $2"
+}
+
+has_ended()
+{
+	! kill -0 "$1" 2>/dev/null
 }
 
 @test 'a process that shares its memory with another one: refused, until that has ended' {
 	start_sharing_target
 	expect_answer share 1
 	attach
-	run_ctl checkpoint
-	expect_status 1
-	expect_text "$dir/ctl.err" 'another process has the same memory .*: process [1-9]'
+	expect_sharing checkpoint '[1-9]'
 	expect_answer go 2
 	: >go-on
 	expect_answer wait 3
@@ -586,6 +623,40 @@ start_sharing_target()
 	expect_answer go 4
 	ctl rollback
 	expect_answer go 4
+	detach_and_check
+}
+
+@test 'a process that shares its memory with a child of one that has ended: refused' {
+	start_sharing_target
+	expect_answer orphan 1
+	attach
+	expect_sharing checkpoint "$(<orphan)"
+	: >go-on
+	wait_until 'the other process to end' has_ended "$(<orphan)"
+	ctl checkpoint
+	expect_answer go 2
+	ctl rollback
+	expect_answer go 2
+	detach_and_check
+}
+
+@test 'a process that shares its memory with its parent: refused' {
+	local parent
+
+	start_sharing_target child
+	expect_answer go 1
+	parent=$target
+	target=$(<"/proc/$parent/task/$parent/children")
+	target=${target% }
+	started+=("$target")
+	attach
+	expect_sharing checkpoint "$parent"
+	kill -KILL "$parent"
+	wait "$parent" || true
+	ctl checkpoint
+	expect_answer go 2
+	ctl rollback
+	expect_answer go 2
 	detach_and_check
 }
 
@@ -598,10 +669,7 @@ start_sharing_target()
 	ctl rollback
 	expect_answer share 2
 	for round in 1 2; do
-		run_ctl rollback
-		expect_status 1
-		expect_text "$dir/ctl.err" \
-			'another process has the same memory .*: process [1-9]'
+		expect_sharing rollback '[1-9]'
 		expect_answer go $((round + 2))
 		ctl diff
 	done

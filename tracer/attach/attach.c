@@ -51,7 +51,7 @@ int attach_state__check_sharers(struct attach *attach, const struct threads *thr
 
 	if (attach_state__is_undisturbed(attach))
 		return 0;
-	sharer = sharers__find(attach->pid, threads);
+	sharer = sharers__find(&attach->sharers, attach->pid, threads);
 	attach->is_shared = sharer;
 	if (!sharer)
 		return 0;
@@ -167,6 +167,9 @@ int attach__open(pid_t pid, enum write_tracking_way best, const struct hooks *ho
 	err = thread_watch__create(pid, &attach->threads);
 	if (err)
 		goto out;
+	err = sharers__look_around(pid, &attach->sharers);
+	if (err)
+		goto out;
 	err = attach_state__start_tracking(attach, best, hooks);
 out:
 	if (err == -REASON_PTRACE_FORBIDDEN)
@@ -185,6 +188,7 @@ void attach__close(struct attach *attach)
 		return;
 	freeze__free(attach->freeze);
 	thread_watch__free(attach->threads);
+	sharers__clear(&attach->sharers);
 	attach_state__stop_tracking(attach);
 	attach_state__lose_base(attach);
 	checkpoints__clear(&attach->list);

@@ -12,6 +12,7 @@
 #include "kernel/fault_list.h"
 #include "target/freeze.h"
 #include "target/memory.h"
+#include "target/sharers.h"
 #include "target/thread_watch.h"
 
 struct attach {
@@ -28,6 +29,7 @@ struct attach {
 	struct fault_list *faults; /* NULL: there is none */
 	struct fault_mark mark;    /* where it ended when base was armed */
 	bool is_sure;              /* from there on, it has all pages that are written */
+	struct sharers sharers;    /* when it was attached */
 	bool is_shared;            /* another process had the memory at the last look */
 	struct intervals hot;      /* pages that were left unarmed: they count as written */
 	uint64_t *pages;           /* room for an answer */
