@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * fuzz steps: thousands of calls of the mmap family in an order that the seed decides, with
- * checkpoints and restores between them, against a model that says what every page must hold. At
- * the end, after a last checkpoint, it writes its mappings to the file $FUZZ_MAPS.
+ * fuzz steps, fuzz pinned-steps: thousands of calls in an order that the seed decides: those of the mmap family, and
+ * all ways to write to a page (ways.h). There are checkpoints and restores between them. A model
+ * says what every page must hold. At the end, after a last checkpoint, it writes its mappings to
+ * the file $FUZZ_MAPS.
  * fuzz compare MAPLOG MAPS: the tracer tracked (--map-log) exactly the memory that was mapped. Only
  * memory without access and without data may be tracked or not.
  */
@@ -10,13 +11,24 @@
 #include <stdbool.h>
 #include "base/procfs.h"
 #include "base/intervals.h"
-#include "workload.h"
+#include "ways.h"
 
-enum { WINDOW = 1024, HEAP = 64, PAGES = WINDOW + HEAP, LONGEST = 37, ROUNDS = 17, STEPS = 101 };
+enum {
+	WINDOW = 1024,
+	HEAP = 64,
+	PAGES = WINDOW + HEAP,
+	LONGEST = 37,
+	ROUNDS = 17,
+	STEPS = 101,
+	FEW_WAYS = 5
+};
 enum { TEXT_BYTES = 1 << 20, READ_WRITE = PROT_READ | PROT_WRITE };
 
+/* The value of a page that was not filled from a seed. */
+#define UNKNOWN UINT64_MAX
+
 struct page {
-	uint64_t value;   /* the seed it is filled with */
+	uint64_t value;   /* the seed it is filled with; 0: zeros */
 	uint32_t mapping; /* a number for each mapping; 0: not mapped */
 	uint8_t protection;
 	uint8_t shared;
@@ -24,9 +36,11 @@ struct page {
 
 struct model { /* untracked */
 	struct page now[PAGES], saved[PAGES];
-	uint64_t random, values;
+	unsigned char bytes[PAGES][PAGE]; /* of saved pages whose value is unknown */
+	uint64_t random, values, ways;
 	uint32_t mappings;
-	int mem; /* /proc/self/mem */
+	bool has_pins; /* pages may be pinned, too */
+	int mem;       /* /proc/self/mem */
 	unsigned char *window, *heap;
 	size_t heap_pages;
 	char text[TEXT_BYTES];
@@ -127,10 +141,11 @@ static bool is_mapped(size_t page)
 	return !mincore(at(page), PAGE, &resident);
 }
 
-/* Would the page of a move that breaks off look alike whether it has moved or not? */
+/* If the move of a page breaks off, can nobody tell whether it has moved? */
 static bool is_unclear(size_t from, size_t to)
 {
-	return m->now[to].mapping && m->now[to].value == m->now[from].value;
+	return m->now[from].value == UNKNOWN ||
+	       (m->now[to].mapping && m->now[to].value == m->now[from].value);
 }
 
 static bool has_moved(size_t from, size_t to, int keep)
@@ -228,6 +243,83 @@ static void step_write(void)
 	write_pages(first, count);
 }
 
+static bool is_writable(size_t first, size_t count)
+{
+	for (size_t i = first; i < first + count; i++)
+		if (!m->now[i].mapping || m->now[i].protection != READ_WRITE)
+			return false;
+	return true;
+}
+
+static void ring_plain(unsigned char *page, uint64_t with)
+{
+	make_ring();
+	read_plain(page, with);
+	drop_ring();
+}
+
+static void ring_registered(unsigned char *page, uint64_t with)
+{
+	struct iovec buffer = {page, PAGE};
+
+	make_ring();
+	must(!syscall(SYS_io_uring_register, ring, IORING_REGISTER_BUFFERS, &buffer, 1),
+	     "IORING_REGISTER_BUFFERS");
+	read_registered(page, with);
+	drop_ring();
+}
+
+static void aio(unsigned char *page, uint64_t with)
+{
+	make_context();
+	read_by_aio(page, with);
+	drop_context();
+}
+
+/* What is only freed may be zeros at any time, and so in a checkpoint or after it. */
+static void free_and_store(unsigned char *page, uint64_t with)
+{
+	free_lazily(page, with | 1);
+}
+
+static void page_out(unsigned char *page, uint64_t with)
+{
+	store(page, with);
+	(void)madvise(page, PAGE, MADV_PAGEOUT);
+}
+
+/* A few of the ways at a time, so that some checkpoints and restores need not look at all pages. The
+ * last three make the tracer compare from then on. */
+static void step_other_writer(void)
+{
+	static page_writer *const ways[] = {
+		store,    read_into, read_pipe,     beside_child, free_and_store,  page_out,
+		discard,  protect,   store_in_pipe, robust_list,  signal_frame,    read_direct,
+		proc_mem, vm_writev, debugger,      ring_plain,   ring_registered, aio,
+	};
+	const size_t count = sizeof(ways) / sizeof(*ways) - (m->has_pins ? 0 : 3),
+		     first = roll(WINDOW - LONGEST);
+	page_writer *way = ways[(m->ways + roll(FEW_WAYS)) % count];
+	const size_t pages = way == signal_frame ? STACK_PAGES : 1;
+
+	if (!is_writable(first, pages) || (way == free_and_store && m->now[first].shared))
+		return;
+	way(at(first), seed(++m->values));
+	for (size_t i = first; i < first + pages; i++)
+		m->now[i].value = UNKNOWN;
+}
+
+static void step_remove(void)
+{
+	size_t count, first = pick(&count, 1);
+
+	if (!count || !m->now[first].shared || m->now[first].protection != READ_WRITE)
+		return;
+	must(!madvise(at(first), count * PAGE, MADV_REMOVE), "MADV_REMOVE");
+	for (size_t i = first; i < first + count; i++)
+		m->now[i].value = 0;
+}
+
 static void step_break(void)
 {
 	size_t wanted = roll(HEAP);
@@ -256,13 +348,39 @@ static void step_fail(void)
 static void steps(void)
 {
 	static void (*const kinds[])(void) = {
-		step_map,     step_map,   step_unmap, step_protect, step_protect,
-		step_discard, step_move,  step_move,  step_resize,  step_resize,
-		step_write,   step_write, step_write, step_break,   step_fail,
+		step_map,   step_map,   step_unmap,  step_protect, step_protect,      step_discard,
+		step_move,  step_move,  step_resize, step_resize,  step_write,        step_write,
+		step_write, step_break, step_fail,   step_remove,  step_other_writer,
 	};
 
+	m->ways = roll(1000);
 	for (int i = 0; i < STEPS; i++)
 		kinds[roll(sizeof(kinds) / sizeof(*kinds))]();
+}
+
+static void read_page(size_t i, unsigned char *bytes)
+{
+	must(pread(m->mem, bytes, PAGE, (off_t)(uintptr_t)at(i)) == PAGE, "/proc/self/mem");
+}
+
+static void save_model(void)
+{
+	for (size_t i = 0; i < PAGES; i++)
+		if (m->now[i].value == UNKNOWN)
+			read_page(i, m->bytes[i]);
+	save();
+	memcpy(m->saved, m->now, sizeof(m->now));
+}
+
+static size_t find_wrong(size_t i, uint64_t value, const unsigned char *bytes)
+{
+	size_t at_byte = 0;
+
+	if (value != UNKNOWN)
+		return first_wrong(bytes, PAGE, value);
+	while (at_byte < PAGE && bytes[at_byte] == m->bytes[i][at_byte])
+		at_byte++;
+	return at_byte;
 }
 
 static void check_page(size_t i, uint64_t value)
@@ -271,8 +389,8 @@ static void check_page(size_t i, uint64_t value)
 	unsigned char bytes[PAGE];
 	size_t wrong_at;
 
-	must(pread(m->mem, bytes, PAGE, (off_t)(uintptr_t)at(i)) == PAGE, "/proc/self/mem");
-	wrong_at = first_wrong(bytes, PAGE, value);
+	read_page(i, bytes);
+	wrong_at = find_wrong(i, value, bytes);
 	if (wrong_at != PAGE)
 		wrong("page %zu (mapping %u, %u at the checkpoint; value %lu, protection %u): "
 		      "byte %zu",
@@ -286,8 +404,10 @@ static void restore_and_check(void)
 	for (size_t i = 0; i < PAGES; i++) {
 		const struct page *page = &m->now[i], *saved = &m->saved[i];
 
-		if (page->mapping)
-			check_page(i, saved->mapping == page->mapping ? saved->value : page->value);
+		if (page->mapping && saved->mapping == page->mapping)
+			check_page(i, saved->value);
+		else if (page->mapping && page->value != UNKNOWN)
+			check_page(i, page->value);
 	}
 }
 
@@ -304,17 +424,18 @@ static void write_mappings(const char *path)
 		length += (size_t)got;
 	must(write(file, m->text, length) == (ssize_t)length, path);
 	for (size_t i = 0; i < PAGES; i++)
-		if (m->now[i].value && !m->now[i].protection)
+		if (m->now[i].value && m->now[i].value != UNKNOWN && !m->now[i].protection)
 			dprintf(file, "data %p\n", (void *)at(i));
 	close(file);
 	close(maps);
 }
 
-static void play_steps(void)
+static void play(bool has_pins)
 {
 	const char *path = getenv("FUZZ_MAPS");
 
 	m = map_untracked(sizeof(*m));
+	m->has_pins = has_pins;
 	m->mem = open("/proc/self/mem", O_RDONLY | O_CLOEXEC);
 	m->window = map_at(NULL, (WINDOW + 2) * PAGE, PROT_NONE, MAP_PRIVATE);
 	m->window += PAGE;
@@ -323,8 +444,7 @@ static void play_steps(void)
 	m->heap += -(uintptr_t)m->heap % PAGE;
 	for (int round = 0; round < ROUNDS; round++) {
 		steps();
-		save();
-		memcpy(m->saved, m->now, sizeof(m->now));
+		save_model();
 		steps();
 		restore_and_check();
 		steps();
@@ -335,6 +455,16 @@ static void play_steps(void)
 	say("%lu random numbers, %u mappings\n", m->random, m->mappings);
 	if (path)
 		write_mappings(path);
+}
+
+static void play_steps(void)
+{
+	play(false);
+}
+
+static void play_pinned_steps(void)
+{
+	play(true);
 }
 
 /* ---- compare ---- */
@@ -420,7 +550,8 @@ static int compare(const char *map_log, const char *maps)
 
 int main(int argc, char **argv)
 {
-	static const struct workload workloads[] = {{"steps", play_steps}, {NULL, NULL}};
+	static const struct workload workloads[] = {
+		{"steps", play_steps}, {"pinned-steps", play_pinned_steps}, {NULL, NULL}};
 
 	if (argc == 4 && !strcmp(argv[1], "compare"))
 		return compare(argv[2], argv[3]);

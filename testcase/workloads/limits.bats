@@ -14,16 +14,16 @@ load common
 	play threads mapper ending forking arenas
 }
 
-# fuzz SEED: what is tracked in the end must be what is mapped
+# fuzz SEED [CASE]: what is tracked in the end must be what is mapped
 fuzz()
 {
-	local engine
+	local engine case=${2:-steps}
 
 	export FUZZ_MAPS=$dir/maps WORKLOAD_SEED=$1
 	options=(--map-log "$dir/map-log")
 	for engine in $ENGINES; do
 		rm -f "$dir/maps"
-		ENGINES=$engine play fuzz steps
+		ENGINES=$engine play fuzz "$case"
 		expect_text "$out" '^[0-9]* random numbers'
 		run_limited "$WORKLOADS/fuzz" compare "$dir/map-log" "$dir/maps"
 		expect_status 0
@@ -38,6 +38,10 @@ fuzz()
 # mremap(2) has left the protection of pages that were not registered any more.
 @test 'five thousand random calls: memory that is armed for the second time' {
 	ENGINES=slab fuzz 300
+}
+
+@test 'five thousand random calls, some of which pin pages' {
+	ENGINES='slab page' WAYS=scan fuzz 23 pinned-steps
 }
 
 @test 'five thousand other random calls: a range that fits only partly into the chunk store' {

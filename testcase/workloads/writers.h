@@ -7,37 +7,14 @@
 #ifndef WORKLOADS_WRITERS_H
 #define WORKLOADS_WRITERS_H
 
-#include "workload.h"
+#include "ways.h"
 
-enum { PAGES = 461, FEW = 5, ROUNDS = 7, STACK_PAGES = 11 };
+enum { PAGES = 461, FEW = 5, ROUNDS = 7 };
 
 #define BYTES (PAGES * PAGE)
 
 static unsigned char *memory;
 static unsigned char *copy; /* untracked */
-
-/* Writes something to a page, or to the STACK_PAGES from it on. */
-typedef void page_writer(unsigned char *page, uint64_t with);
-
-static inline void store(unsigned char *page, uint64_t with)
-{
-	memcpy(page + 23, &with, sizeof(with));
-}
-
-/* A file with a page of these bytes. */
-static inline int open_file(uint64_t with, int flags)
-{
-	char path[] = "/var/tmp/workload-XXXXXX";
-	unsigned char bytes[PAGE];
-	int fd = mkstemp(path), again;
-
-	fill(bytes, PAGE, with);
-	must(fd >= 0 && write(fd, bytes, PAGE) == PAGE && !fsync(fd), path);
-	again = open(path, O_RDONLY | O_CLOEXEC | flags);
-	must(!unlink(path), path);
-	close(fd);
-	return again;
-}
 
 /* round: on the stack, and so not rolled back. */
 static inline void write_few(page_writer *write_page, uint64_t round)
