@@ -120,8 +120,8 @@ deaths()
 }
 
 @test 'a run that is too slow is killed, and only that' {
-	play_forks -n 201 -t 1000 -- "$TARGET" hangs
-	play_rollbacks -n 201 -t 1000 -- "$TARGET" hangs
+	play_forks -n 201 -t 3000 -- "$TARGET" hangs
+	play_rollbacks -n 201 -t 3000 -- "$TARGET" hangs
 	expect_same 201
 	[ "$(children)" -eq $((1 + $(deaths))) ]
 }
