@@ -727,3 +727,60 @@ has_ended()
 	expect_answer go 2
 	detach_and_check
 }
+
+# expect_faults LINE: one for each of the 307 pages, and those of the stack
+expect_faults()
+{
+	ask "$1"
+	[ "$answer" -ge 307 ]
+	[ "$answer" -le 311 ]
+}
+
+@test 'between requests nobody stops the process, and it has a page fault for each page it writes' {
+	compile <<-'C'
+		#include <stdio.h>
+		#include <sys/mman.h>
+		#include <sys/resource.h>
+
+		enum { PAGES = 307, PAGE = 4096 };
+
+		static long read_faults(void)
+		{
+			struct rusage usage;
+
+			getrusage(RUSAGE_SELF, &usage);
+			return usage.ru_minflt;
+		}
+
+		int main(void)
+		{
+			volatile char *pages = mmap(NULL, PAGES * PAGE, PROT_READ | PROT_WRITE,
+						    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+			char line[64];
+			long before;
+
+			madvise((void *)pages, PAGES * PAGE, MADV_NOHUGEPAGE);
+			while (fgets(line, sizeof(line), stdin)) {
+				before = read_faults();
+				for (int i = 0; i < PAGES; i++)
+					pages[i * PAGE]++;
+				printf("%ld\n", read_faults() - before);
+				fflush(stdout);
+			}
+		}
+	C
+	start_target "$dir/program"
+	ask first
+	expect_answer before 0
+	attach
+	expect_answer attached 0
+	ctl checkpoint
+	expect_faults armed
+	expect_answer written 0
+	[ "$(sed -n 's/^TracerPid:\t//p' "/proc/$target/status")" = 0 ]
+	ctl rollback
+	expect_faults back
+	expect_answer again 0
+	detach_and_check
+	expect_answer detached 0
+}

@@ -18,6 +18,7 @@
 #include <sys/mman.h>
 #include <sys/ptrace.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/uio.h>
 #include <sys/un.h>
 #include <sys/user.h>
@@ -33,9 +34,10 @@ enum {
 	ROUNDS = 1000, /* at most */
 	THREADS = 64,  /* at most */
 	STATE = 16384, /* bytes of extended state, at most */
+	CALLS = 5001,  /* of the kernel, timed together */
 };
 
-enum figure { BARE, REGISTERS, ROLLBACK, CHECKPOINT, REQUEST, TRIP, FIGURES };
+enum figure { BARE, REGISTERS, ROLLBACK, CHECKPOINT, REQUEST, TRIP, CALL, OTHERS_CALL, FIGURES };
 
 struct bench {
 	const char *tracer;
@@ -50,6 +52,7 @@ struct bench {
 	int control;  /* to the tracer */
 	double ns[FIGURES][ROUNDS];
 	double fork_ns[FORKS];
+	double free_call_ns[FORKS]; /* of the target, without a tracer */
 };
 
 static int compare(const void *a, const void *b)
@@ -72,6 +75,12 @@ static void *rest(void *argument)
 	for (;;)
 		(void)pause();
 	return argument;
+}
+
+static void call_kernel(void)
+{
+	for (int i = 0; i < CALLS; i++)
+		(void)syscall(SYS_getppid);
 }
 
 static void fork_and_end(void)
@@ -109,6 +118,8 @@ static void be_target(const struct bench *bench, int channel)
 			bench->memory[bench->bytes / DIRTY * (size_t)i]++;
 		if (letter == 'f')
 			fork_and_end();
+		if (letter == 'c')
+			call_kernel();
 		if (write(channel, &letter, 1) != 1)
 			break;
 	}
@@ -323,6 +334,23 @@ static double fork_of_target(const struct bench *bench)
 	return (double)(bench__now_ns() - start_ns);
 }
 
+/* One system call of the target while nobody asks the tracer. */
+static double call_of_target(const struct bench *bench)
+{
+	const uint64_t start_ns = bench__now_ns();
+
+	ask(bench, 'c');
+	return (double)(bench__now_ns() - start_ns) / CALLS;
+}
+
+static double call_of_others(void)
+{
+	const uint64_t start_ns = bench__now_ns();
+
+	call_kernel();
+	return (double)(bench__now_ns() - start_ns) / CALLS;
+}
+
 /* All of its memory, into memory that is there. */
 static double read_memory(const struct bench *bench)
 {
@@ -355,12 +383,14 @@ static void take_round(struct bench *bench, unsigned int i)
 	start_ns = bench__now_ns();
 	exchange(bench, "status\n", answer, sizeof(answer));
 	bench->ns[REQUEST][i] = (double)(bench__now_ns() - start_ns);
+	bench->ns[CALL][i] = call_of_target(bench);
+	bench->ns[OTHERS_CALL][i] = call_of_others();
 }
 
 /* What the goals need of one process. */
 struct summary {
 	double figures[FIGURES];
-	double forked, first;
+	double forked, first, free_call;
 };
 
 static void print(const struct bench *bench, const struct summary *summary)
@@ -386,8 +416,10 @@ static void measure(struct bench *bench, struct summary *ret_summary)
 	double first_ns, read_ns;
 
 	start_target(bench);
-	for (int i = 0; i < FORKS; i++)
+	for (int i = 0; i < FORKS; i++) {
 		bench->fork_ns[i] = fork_of_target(bench);
+		bench->free_call_ns[i] = call_of_target(bench);
+	}
 	read_ns = read_memory(bench);
 	start_stopper(bench);
 	start_tracer(bench);
@@ -396,6 +428,7 @@ static void measure(struct bench *bench, struct summary *ret_summary)
 		take_round(bench, i);
 	ret_summary->first = first_ns / read_ns;
 	ret_summary->forked = median(bench->fork_ns, FORKS);
+	ret_summary->free_call = median(bench->free_call_ns, FORKS);
 	for (int i = 0; i < FIGURES; i++)
 		ret_summary->figures[i] = median(bench->ns[i], bench->rounds);
 	print(bench, ret_summary);
@@ -430,6 +463,8 @@ static void judge_all(const struct summary *of)
 	const double *small = of[SMALL].figures, *runs = of[SMALL_RUNS].figures;
 	const double *large = of[LARGE].figures, *huge = of[HUGE].figures;
 
+	printf("a system call: %.0f ns, of the attached process %.0f, of others meanwhile %.0f\n",
+	       of[SMALL].free_call, small[CALL], small[OTHERS_CALL]);
 	printf("goals\n");
 	judge("rollback to bare, waiting", small[ROLLBACK] / small[BARE], 2, false);
 	judge("rollback to bare, running", runs[ROLLBACK] / runs[BARE], 2, false);
@@ -439,6 +474,8 @@ static void judge_all(const struct summary *of)
 	judge("request to a round trip", small[REQUEST] / small[TRIP], 2, false);
 	judge("a further thread of a rollback to its stop, registers and go",
 	      further(of, ROLLBACK) / further(of, REGISTERS), 1, false);
+	judge("a system call of the attached process to that of others",
+	      small[CALL] / small[OTHERS_CALL], 1.1, false);
 	judge("fork and exit of 1 GiB to a rollback", of[HUGE].forked / huge[ROLLBACK], 60, true);
 }
 
