@@ -16,12 +16,14 @@ compile_target()
 		#include <string.h>
 		#include <sys/mman.h>
 		#include <sys/resource.h>
+		#include <sys/stat.h>
 		#include <unistd.h>
 
 		enum { BYTES = 67 << 12 };
 		#define HUGE (1UL << 40)
 
 		static char *pages, *many;
+		static const char *name;
 		static int fd = -1;
 
 		static void limit(int resource, rlim_t soft)
@@ -31,6 +33,27 @@ compile_target()
 			getrlimit(resource, &limit);
 			limit.rlim_cur = soft;
 			setrlimit(resource, &limit);
+		}
+
+		/* In the place of the file, which is gone: a pipe with its inode number. */
+		static void make_fifo(void)
+		{
+			struct stat before, now;
+			char spare[256];
+
+			fstat(fd, &before);
+			munmap(pages, BYTES);
+			close(fd);
+			unlink(name);
+			for (int i = 0; i < 23; i++) {
+				if (mkfifo(name, 0600) || stat(name, &now))
+					abort();
+				if (now.st_ino == before.st_ino)
+					return;
+				snprintf(spare, sizeof(spare), "%s.%d", name, i);
+				rename(name, spare);
+			}
+			printf("no ");
 		}
 
 		static void change(const char *how)
@@ -55,6 +78,8 @@ compile_target()
 				if (mmap(pages, BYTES, PROT_READ | PROT_WRITE,
 					 MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) != pages)
 					abort();
+			} else if (!strcmp(how, "fifo")) {
+				make_fifo();
 			} else if (!strcmp(how, "read-only")) {
 				int other = open("/proc/self/fd/3", O_RDONLY);
 
@@ -81,6 +106,7 @@ compile_target()
 			static unsigned int count;
 			char line[64];
 
+			name = argv[1];
 			/* the kernel places it beside the memory of the C library */
 			pages = map(argv[1], argc > 2 ? MAP_SHARED : MAP_PRIVATE);
 			many = mmap(NULL, HUGE, PROT_READ | PROT_WRITE,
@@ -198,4 +224,19 @@ brings_back()
 	ctl rollback
 	expect_answer look xx
 	detach_and_check
+}
+
+@test 'a pipe that has the name and the number of a mapped file: refused' {
+	compile_target
+	start_target "$dir/program" "$dir/file"
+	attach
+	ctl checkpoint
+	ask fifo
+	[ "$answer" = 1 ] || skip 'this file system gives the number of a file to no other one'
+	run_ctl rollback
+	expect_status 1
+	expect_text "$dir/ctl.err" "cannot be made again: .*$dir/file"
+	expect_answer again 2
+	detach_and_check
+	expect_answer again 3
 }

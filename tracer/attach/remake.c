@@ -59,32 +59,44 @@ static void write_name(const struct mapping *mapping, char ret_name[PATH_MAX])
 	ret_name[length] = '\0';
 }
 
-static int look_at_file(pid_t pid, const struct mapping *mapping, struct stat *ret_status)
+/* Other files cannot be mapped, and to open them may wait. */
+static bool can_be_mapped(unsigned int mode)
+{
+	return S_ISREG(mode) || S_ISCHR(mode) || S_ISBLK(mode);
+}
+
+/* Looks at the file that has the name of a mapped one. A file system that has to ask somebody may
+ * not answer while the process stands still: the kernel says what it knows already, statx(2). */
+static int look_at_file(pid_t pid, const struct mapping *mapping, struct statx *ret_status)
 {
 	char name[PATH_MAX], path[PATH_MAX + 32];
 
 	write_name(mapping, name);
 	(void)snprintf(path, sizeof(path), "/proc/%d/root%s", (int)pid, name);
-	return stat(path, ret_status) ? -errno : 0;
+	if (statx(AT_FDCWD, path, AT_STATX_DONT_SYNC, STATX_TYPE | STATX_INO | STATX_SIZE,
+		  ret_status))
+		return -errno;
+	return ret_status->stx_ino == mapping->inode && can_be_mapped(ret_status->stx_mode)
+		       ? 0
+		       : -ESTALE;
 }
 
 int remake__file_bytes(pid_t pid, const struct mapping *mapping, uint64_t *ret_bytes)
 {
-	struct stat status;
+	struct statx status;
 	int err = look_at_file(pid, mapping, &status);
 
 	if (!err)
-		*ret_bytes = page__round_up((uint64_t)status.st_size);
+		*ret_bytes = page__round_up(status.stx_size);
 	return err;
 }
 
 static bool is_same_file(pid_t pid, const struct mapping *mapping)
 {
-	struct stat status;
+	struct statx status;
 
-	return !look_at_file(pid, mapping, &status) && status.st_ino == mapping->inode &&
-	       major(status.st_dev) == mapping->dev_major &&
-	       minor(status.st_dev) == mapping->dev_minor;
+	return !look_at_file(pid, mapping, &status) && status.stx_dev_major == mapping->dev_major &&
+	       status.stx_dev_minor == mapping->dev_minor;
 }
 
 int remake__check_files(pid_t pid, const struct layout_change *change,
@@ -121,7 +133,7 @@ static int open_file(struct inject *inject, struct memory *memory, const struct 
 	if (err)
 		goto out;
 	err = call(inject, ret_fd, SYS_open, (uint64_t)page,
-		   O_CLOEXEC | (writes ? O_RDWR : O_RDONLY), 0, 0, 0);
+		   O_CLOEXEC | O_NONBLOCK | O_NOCTTY | (writes ? O_RDWR : O_RDONLY), 0, 0, 0);
 out:
 	(void)call(inject, NULL, SYS_munmap, (uint64_t)page, size, 0, 0, 0);
 	return err;
