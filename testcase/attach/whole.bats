@@ -19,7 +19,7 @@ compile_target()
 		#include <sys/stat.h>
 		#include <unistd.h>
 
-		enum { BYTES = 67 << 12 };
+		enum { BYTES = 67 << 12, PAGE = 33 << 12 };
 		#define HUGE (1UL << 40)
 
 		static char *pages, *many;
@@ -80,6 +80,9 @@ compile_target()
 					abort();
 			} else if (!strcmp(how, "fifo")) {
 				make_fifo();
+			} else if (!strcmp(how, "guard")) {
+				if (madvise(pages + PAGE, 4096, 102)) /* MADV_GUARD_INSTALL */
+					printf("no ");
 			} else if (!strcmp(how, "read-only")) {
 				int other = open("/proc/self/fd/3", O_RDONLY);
 
@@ -239,4 +242,22 @@ brings_back()
 	expect_answer again 2
 	detach_and_check
 	expect_answer again 3
+}
+
+@test 'a guard in a mapping of a file' {
+	compile_target
+	start_target "$dir/program" "$dir/file"
+	attach
+	ctl checkpoint
+	ask guard
+	[ "$answer" = 1 ] || skip 'this kernel has no guards in mappings of files (Linux 6.15)'
+	ctl rollback
+	expect_answer look xx
+	expect_answer guard 1
+	expect_answer cut 2
+	run_ctl rollback
+	expect_status 1
+	expect_text "$dir/ctl.err" "truncated .*: $dir/file"
+	expect_answer again 3
+	detach_and_check
 }

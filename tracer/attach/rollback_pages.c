@@ -244,7 +244,7 @@ static int check_tails(const struct rollback_pages *p, struct tails *tails)
 	return err;
 }
 
-/* Would the page lie in the file that is mapped again? */
+/* Does the page, which is not there to be read, lie in the file? */
 static bool has_place(const struct rollback_pages *p, const struct mapping *mapping,
 		      uint64_t address)
 {
@@ -269,7 +269,8 @@ int rollback_pages__check_files(const struct rollback_pages *p, const struct map
 
 		if (!last)
 			continue;
-		if (intervals__find(fresh, last) || !layout__find(now, last)) {
+		if (intervals__find(fresh, last) || !layout__find(now, last) ||
+		    intervals__find(&p->attach->changes.guards, last)) {
 			err = has_place(p, mapping, last) ? 0 : refuse_cut(p, mapping);
 			continue;
 		}
