@@ -11,6 +11,7 @@ compile_target()
 	compile -pthread <<-'C'
 		#define _GNU_SOURCE
 		#include <fcntl.h>
+		#include <stdbool.h>
 		#include <stdio.h>
 		#include <stdlib.h>
 		#include <string.h>
@@ -93,13 +94,13 @@ compile_target()
 			}
 		}
 
-		static void *map(const char *file, int flags)
+		static void *map(const char *file, int flags, bool writable)
 		{
 			if (!strcmp(file, "-"))
 				return mmap(NULL, BYTES, PROT_READ | PROT_WRITE, flags | MAP_ANONYMOUS,
 					    -1, 0);
-			fd = open(file, O_RDWR | O_CREAT, 0600);
-			if (fd < 0 || ftruncate(fd, BYTES))
+			fd = open(file, writable ? O_RDWR | O_CREAT : O_RDONLY, 0600);
+			if (fd < 0 || (writable && ftruncate(fd, BYTES)))
 				abort();
 			return mmap(NULL, BYTES, PROT_READ | PROT_WRITE, flags, fd, 0);
 		}
@@ -111,7 +112,7 @@ compile_target()
 
 			name = argv[1];
 			/* the kernel places it beside the memory of the C library */
-			pages = map(argv[1], argc > 2 ? MAP_SHARED : MAP_PRIVATE);
+			pages = map(argv[1], argc == 3 ? MAP_SHARED : MAP_PRIVATE, argc < 4);
 			many = mmap(NULL, HUGE, PROT_READ | PROT_WRITE,
 				    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 			if (pages == MAP_FAILED || many == MAP_FAILED)
@@ -259,5 +260,24 @@ brings_back()
 	expect_status 1
 	expect_text "$dir/ctl.err" "truncated .*: $dir/file"
 	expect_answer again 3
+	detach_and_check
+}
+
+@test 'a file of an overlay over two file systems' {
+	compile_target
+	mkdir "$dir/lower" "$dir/tmpfs" "$dir/both"
+	truncate -s 1M "$dir/lower/file"
+	start_target unshare -m bash -ec '
+		mount -t tmpfs tmpfs "$1/tmpfs"
+		mkdir "$1/tmpfs/upper" "$1/tmpfs/work"
+		mount -t overlay -o "lowerdir=$1/lower,upperdir=$1/tmpfs/upper,workdir=$1/tmpfs/work" \
+			overlay "$1/both"
+		exec "$1/program" "$1/both/file" private lower' overlay "$dir"
+	ask look || skip "there is no overlayfs: $(cat "$dir/target.err")"
+	attach
+	ctl checkpoint
+	expect_answer descriptors 1
+	ctl rollback
+	expect_answer look xx
 	detach_and_check
 }

@@ -91,21 +91,15 @@ int remake__file_bytes(pid_t pid, const struct mapping *mapping, uint64_t *ret_b
 	return err;
 }
 
-static bool is_same_file(pid_t pid, const struct mapping *mapping)
-{
-	struct statx status;
-
-	return !look_at_file(pid, mapping, &status) && status.stx_dev_major == mapping->dev_major &&
-	       status.stx_dev_minor == mapping->dev_minor;
-}
-
 int remake__check_files(pid_t pid, const struct layout_change *change,
 			const struct mapping **ret_gone)
 {
 	for (size_t i = 0; i < change->map.count; i++) {
 		const struct mapping *mapping = change->map.items[i].mapping;
 
-		if (!is_of_file(mapping) || is_same_file(pid, mapping))
+		struct statx status;
+
+		if (!is_of_file(mapping) || !look_at_file(pid, mapping, &status))
 			continue;
 		*ret_gone = mapping;
 		return -REASON_MEMORY_GONE;
@@ -218,8 +212,23 @@ int remake__check_seals(struct inject *inject, const struct mappings *now,
 	return 0;
 }
 
+/* Is it the file of the mapping that is at place now? The kernel's lists say on which device it is:
+ * on overlayfs and btrfs, stat(2) tells another one. */
+static int check_file(pid_t pid, uint64_t place, const struct mapping *mapping)
+{
+	struct mappings now = {0};
+	int err = procfs__mappings(pid, &now);
+	const struct mapping *there = err ? NULL : layout__find(&now, place);
+
+	if (there && (there->inode != mapping->inode || there->dev_major != mapping->dev_major ||
+		      there->dev_minor != mapping->dev_minor))
+		err = -REASON_MEMORY_GONE;
+	procfs__free_mappings(&now);
+	return err;
+}
+
 /* Maps it elsewhere: a file that can be opened may still not be executed, or written to. */
-static int try_to_map(struct inject *inject, const struct layout_part *part, int64_t fd)
+static int try_to_map(pid_t pid, struct inject *inject, const struct layout_part *part, int64_t fd)
 {
 	const struct mapping *mapping = part->mapping;
 	const uint64_t bytes = part->end - part->start;
@@ -228,24 +237,27 @@ static int try_to_map(struct inject *inject, const struct layout_part *part, int
 	int err = call(inject, &place, SYS_mmap, 0, bytes, rights_of(mapping),
 		       flags | MAP_NORESERVE, (uint64_t)fd);
 
-	if (!err)
-		(void)call(inject, NULL, SYS_munmap, (uint64_t)place, bytes, 0, 0, 0);
+	if (err)
+		return err;
+	err = check_file(pid, (uint64_t)place, mapping);
+	(void)call(inject, NULL, SYS_munmap, (uint64_t)place, bytes, 0, 0, 0);
 	return err;
 }
 
-static int try_file(struct inject *inject, struct memory *memory, const struct layout_part *part)
+static int try_file(pid_t pid, struct inject *inject, struct memory *memory,
+		    const struct layout_part *part)
 {
 	int64_t fd = -1;
 	int err = open_file(inject, memory, part->mapping, &fd);
 
 	if (err)
 		return err;
-	err = try_to_map(inject, part, fd);
+	err = try_to_map(pid, inject, part, fd);
 	(void)call(inject, NULL, SYS_close, (uint64_t)fd, 0, 0, 0, 0);
 	return err;
 }
 
-int remake__check_access(struct inject *inject, struct memory *memory,
+int remake__check_access(pid_t pid, struct inject *inject, struct memory *memory,
 			 const struct layout_change *change, const struct mapping **ret_refused)
 {
 	const struct mapping *last = NULL;
@@ -260,7 +272,7 @@ int remake__check_access(struct inject *inject, struct memory *memory,
 		     !strcmp(last->path, mapping->path)))
 			continue;
 		last = mapping;
-		err = try_file(inject, memory, part);
+		err = try_file(pid, inject, memory, part);
 		if (err)
 			*ret_refused = mapping;
 	}

@@ -10,7 +10,7 @@
 #include "target/inject.h"
 #include "target/memory.h"
 
-/* Are the files that are to be mapped again still there, and the same? Returns 0, or
+/* Are the files that are to be mapped again still there, by their names and inodes? Returns 0, or
  * -REASON_MEMORY_GONE with *ret_gone. */
 int remake__check_files(pid_t pid, const struct layout_change *change,
 			const struct mapping **ret_gone);
@@ -24,9 +24,9 @@ int remake__file_bytes(pid_t pid, const struct mapping *mapping, uint64_t *ret_b
 int remake__check_seals(struct inject *inject, const struct mappings *now,
 			const struct layout_change *change, const struct mapping **ret_sealed);
 
-/* May the process open the files that are to be mapped again, and map them? Returns 0; -ESRCH; or
- * -errno with *ret_refused. */
-int remake__check_access(struct inject *inject, struct memory *memory,
+/* May the process open the files that are to be mapped again, and map them? Returns 0; -ESRCH; or,
+ * with *ret_refused, -REASON_MEMORY_GONE for another file of the same name, or -errno. */
+int remake__check_access(pid_t pid, struct inject *inject, struct memory *memory,
 			 const struct layout_change *change, const struct mapping **ret_refused);
 
 /* Unmaps, maps, protects, and moves the end of the heap. Returns 0; -ESRCH; or -errno: some of it

@@ -201,12 +201,14 @@ static int try_calls(struct rollback *r)
 		name_mapping(attach, mapping);
 		return err;
 	}
-	err = remake__check_access(r->inject, attach->memory, &r->change, &mapping);
+	err = remake__check_access(attach->pid, r->inject, attach->memory, &r->change, &mapping);
 	if (!err)
 		return limits__check(attach->pid, r->now, &r->change);
 	if (err == -ESRCH)
 		return err;
 	name_mapping(attach, mapping);
+	if (err == -REASON_MEMORY_GONE)
+		return err;
 	used = strlen(attach->detail);
 	(void)snprintf(attach->detail + used, sizeof(attach->detail) - used, " (%s)",
 		       reason__text(err));
