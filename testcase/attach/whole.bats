@@ -84,13 +84,15 @@ compile_target()
 			} else if (!strcmp(how, "guard")) {
 				if (madvise(pages + PAGE, 4096, 102)) /* MADV_GUARD_INSTALL */
 					printf("no ");
-			} else if (!strcmp(how, "read-only")) {
+			} else if (!strcmp(how, "read-only") || !strcmp(how, "deleted")) {
 				int other = open("/proc/self/fd/3", O_RDONLY);
 
 				if (mmap(pages, BYTES, PROT_READ, MAP_SHARED | MAP_FIXED, other, 0) !=
 				    pages)
 					abort();
 				close(other);
+				if (!strcmp(how, "deleted"))
+					unlink(name);
 			}
 		}
 
@@ -217,6 +219,11 @@ brings_back()
 @test 'a shared mapping that was replaced by one that cannot be written' {
 	compile_target
 	brings_back read-only "$dir/file" shared
+}
+
+@test 'the same, and the file has been deleted since: refused' {
+	compile_target
+	refuses deleted "cannot be made again: .*$dir/file" "$dir/file" shared
 }
 
 @test 'a newline in the name of a file' {

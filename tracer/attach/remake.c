@@ -257,8 +257,36 @@ static int try_file(pid_t pid, struct inject *inject, struct memory *memory,
 	return err;
 }
 
+/* Must a mapping whose rights cannot be changed be made again? It may be there by a descriptor that
+ * cannot write. A private one would lose its pages. */
+static bool is_made_again(const struct mapping *mapping, int err)
+{
+	return err == -EACCES && is_of_file(mapping) && (mapping->flags & MAPPING_SHARED);
+}
+
+/* Gives a shared mapping its rights for trial, and if it must be made again, tries that. */
+static int try_to_protect(pid_t pid, struct inject *inject, struct memory *memory,
+			  const struct mappings *now, const struct layout_part *part)
+{
+	const struct mapping *mapping = part->mapping, *there = layout__find(now, part->start);
+	const uint64_t bytes = part->end - part->start;
+	struct statx status;
+	int err;
+
+	if (!there || !(mapping->flags & MAPPING_SHARED))
+		return 0;
+	err = call(inject, NULL, SYS_mprotect, part->start, bytes, rights_of(mapping), 0, 0);
+	if (!err)
+		return call(inject, NULL, SYS_mprotect, part->start, bytes, rights_of(there), 0, 0);
+	if (!is_made_again(mapping, err))
+		return err;
+	return look_at_file(pid, mapping, &status) ? -REASON_MEMORY_GONE
+						   : try_file(pid, inject, memory, part);
+}
+
 int remake__check_access(pid_t pid, struct inject *inject, struct memory *memory,
-			 const struct layout_change *change, const struct mapping **ret_refused)
+			 const struct mappings *now, const struct layout_change *change,
+			 const struct mapping **ret_refused)
 {
 	const struct mapping *last = NULL;
 	int err = 0;
@@ -271,10 +299,12 @@ int remake__check_access(pid_t pid, struct inject *inject, struct memory *memory
 		    (last && last->inode == mapping->inode && last->flags == mapping->flags &&
 		     !strcmp(last->path, mapping->path)))
 			continue;
-		last = mapping;
+		*ret_refused = last = mapping;
 		err = try_file(pid, inject, memory, part);
-		if (err)
-			*ret_refused = mapping;
+	}
+	for (size_t i = 0; i < change->protect.count && !err; i++) {
+		*ret_refused = change->protect.items[i].mapping;
+		err = try_to_protect(pid, inject, memory, now, &change->protect.items[i]);
 	}
 	return err;
 }
@@ -322,13 +352,12 @@ static int unmap(struct inject *inject, const struct layout_change *change)
 	return err;
 }
 
-/* The mapping may be there by a descriptor that cannot write. */
 static int protect(struct inject *inject, struct memory *memory, const struct layout_part *part)
 {
 	const int err = call(inject, NULL, SYS_mprotect, part->start, part->end - part->start,
 			     rights_of(part->mapping), 0, 0);
 
-	return err == -EACCES && is_of_file(part->mapping) ? map(inject, memory, part) : err;
+	return is_made_again(part->mapping, err) ? map(inject, memory, part) : err;
 }
 
 int remake__mappings(struct inject *inject, struct memory *memory,

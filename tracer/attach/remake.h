@@ -15,8 +15,8 @@
 int remake__check_files(pid_t pid, const struct layout_change *change,
 			const struct mapping **ret_gone);
 
-/* The size of the file of a mapping, in whole pages. Returns 0; -ESTALE if another file has its name;
- * or another -errno. */
+/* The size of the file of a mapping, in whole pages. Returns 0; -ESTALE if another file has that
+ * name; or another -errno. */
 int remake__file_bytes(pid_t pid, const struct mapping *mapping, uint64_t *ret_bytes);
 
 /* May the mappings of now be changed? Not if they are sealed, mseal(2). Returns 0, or
@@ -24,10 +24,12 @@ int remake__file_bytes(pid_t pid, const struct mapping *mapping, uint64_t *ret_b
 int remake__check_seals(struct inject *inject, const struct mappings *now,
 			const struct layout_change *change, const struct mapping **ret_sealed);
 
-/* May the process open the files that are to be mapped again, and map them? Returns 0; -ESRCH; or,
- * with *ret_refused, -REASON_MEMORY_GONE for another file of the same name, or -errno. */
+/* May the process open the files that are to be mapped again, and map them? May it have the rights
+ * that shared mappings had? now: the mappings. Returns 0; -ESRCH; or, with *ret_refused,
+ * -REASON_MEMORY_GONE if there is another file of that name, or none; or -errno. */
 int remake__check_access(pid_t pid, struct inject *inject, struct memory *memory,
-			 const struct layout_change *change, const struct mapping **ret_refused);
+			 const struct mappings *now, const struct layout_change *change,
+			 const struct mapping **ret_refused);
 
 /* Unmaps, maps, protects, and moves the end of the heap. Returns 0; -ESRCH; or -errno: some of it
  * is then done. */
