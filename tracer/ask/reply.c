@@ -43,21 +43,21 @@ static uint32_t take_ignored(struct reply *reply)
 }
 
 /* kinds: bits, by enum operation_kind */
-static void refuse(struct reply *reply, uint32_t kinds)
+static void refuse(struct reply *reply, uint32_t kinds, uid_t uid)
 {
 	for (int kind = 0; kind < OPERATION_KINDS; kind++)
 		if (kinds & 1U << kind)
-			control__refuse(reply->control, kind, reply->state->operation.uid);
+			control__refuse(reply->control, kind, uid);
 }
 
 void reply__refuse_ignored(struct reply *reply)
 {
-	refuse(reply, take_ignored(reply));
+	refuse(reply, take_ignored(reply), reply->state->operation.uid);
 }
 
-static void fill_row(const struct reply *reply, struct operation_row *row)
+static void fill_row(const struct reply *reply, const struct operation *operation,
+		     struct operation_row *row)
 {
-	const struct operation *operation = &reply->state->operation;
 	const struct target *target = reply->target;
 
 	row->sequence = operation->sequence;
@@ -69,10 +69,30 @@ static void fill_row(const struct reply *reply, struct operation_row *row)
 		row->restore_path = "-";
 }
 
+/* Says why it has failed. A checkpoint is taken back. */
+static void take_back(const struct reply *reply, const struct operation_row *row, const char *text)
+{
+	log__error("%s %lu of process %d (%s) %s: %s", report__kind_name(row->kind),
+		   (unsigned long)row->sequence, row->pid, row->comm,
+		   row->status == STATUS_PARTIAL ? "is partial" : "has failed", text);
+	if (row->kind == OPERATION_CHECKPOINT)
+		(void)snapshot__revert(reply->snapshot);
+}
+
+/* The phase is IDLE, unless somebody has asked anew since. uid: who asked for the operation. */
+static void end_failed(struct reply *reply, const struct operation_row *row, uid_t uid)
+{
+	refuse(reply, take_ignored(reply) | 1U << row->kind, uid);
+	set_answered(reply, row->sequence);
+	target__release(reply->target);
+	report__add(reply->report, row);
+	reply->has_failed = true;
+}
+
 void reply__fail(struct reply *reply, struct operation_row *row, const char *format, ...)
 {
 	const struct operation *operation = &reply->state->operation;
-	enum operation_kind kind = operation->kind;
+	const uid_t uid = operation->uid;
 	struct operation_row empty = {.status = STATUS_FAILED};
 	char text[600];
 	va_list arguments;
@@ -82,18 +102,10 @@ void reply__fail(struct reply *reply, struct operation_row *row, const char *for
 	va_end(arguments);
 	if (!row)
 		row = &empty;
-	fill_row(reply, row);
-	log__error("%s %lu of process %d (%s) %s: %s", report__kind_name(kind),
-		   (unsigned long)operation->sequence, row->pid, row->comm,
-		   row->status == STATUS_PARTIAL ? "is partial" : "has failed", text);
-	if (kind == OPERATION_CHECKPOINT)
-		(void)snapshot__revert(reply->snapshot);
+	fill_row(reply, operation, row);
+	take_back(reply, row, text);
 	set_idle(reply);
-	refuse(reply, take_ignored(reply) | 1U << kind);
-	set_answered(reply, row->sequence);
-	target__release(reply->target);
-	report__add(reply->report, row);
-	reply->has_failed = true;
+	end_failed(reply, row, uid);
 }
 
 int reply__check(struct reply *reply, struct operation_row *row)
@@ -148,42 +160,50 @@ static void tell_gone(struct reply *reply, const struct operation_row *row)
 	reply->gone = row->gone;
 }
 
+/* Another thread may have asked since the phase is IDLE: its operation goes on. */
+static void fail_to_complete(struct reply *reply, struct operation_row *row, uid_t uid, int err)
+{
+	char text[600];
+
+	(void)snprintf(text, sizeof(text), "cannot create %s: %s%s",
+		       control__completion_path(reply->control, row->kind), strerror(-err),
+		       err == -EEXIST ? "; something that is not the target's plain file is there"
+				      : "");
+	row->status = STATUS_FAILED;
+	take_back(reply, row, text);
+	end_failed(reply, row, uid);
+}
+
 void reply__complete(struct reply *reply, struct operation_row *row)
 {
-	const struct operation *operation = &reply->state->operation;
-	enum operation_kind kind = operation->kind;
-	/* The target may ask anew as soon as the file is there. */
-	uint64_t request_ns = operation->request_ns, polls = operation->polls;
+	/* The target may ask anew as soon as the phase is IDLE. */
+	const struct operation operation = reply->state->operation;
 	int err;
 
-	fill_row(reply, row);
-	reply->last = operation->sequence;
-	if (kind == OPERATION_RESTORE)
-		reply->restored = operation->sequence;
+	fill_row(reply, &operation, row);
+	reply->last = operation.sequence;
+	if (operation.kind == OPERATION_RESTORE)
+		reply->restored = operation.sequence;
 	set_idle(reply);
 	err = fault__pass("completion", reply->target->pid);
 	if (!err)
-		err = control__complete(reply->control, kind, operation->uid, operation->gid);
+		err = control__complete(reply->control, operation.kind, operation.uid,
+					operation.gid);
 	if (err) {
-		row->status = STATUS_FAILED;
-		reply__fail(reply, row, "cannot create %s: %s%s",
-			    control__completion_path(reply->control, kind), strerror(-err),
-			    err == -EEXIST
-				    ? "; something that is not the target's plain file is there"
-				    : "");
+		fail_to_complete(reply, row, operation.uid, err);
 		return;
 	}
 	target__repeat_poll(reply->target);
 	set_answered(reply, row->sequence);
-	row->latency_ns = clock__now_ns() - request_ns;
+	row->latency_ns = clock__now_ns() - operation.request_ns;
 	target__release(reply->target);
 	report__add(reply->report, row);
-	control__provide(reply->control, operation->uid, operation->gid);
+	control__provide(reply->control, operation.uid, operation.gid);
 	log__debug("%s %lu: %lu chunks, %lu bytes, %lu absent, %lu repaired, %lu polls, %.1f us",
-		   report__kind_name(kind), (unsigned long)row->sequence,
+		   report__kind_name(row->kind), (unsigned long)row->sequence,
 		   (unsigned long)row->chunks, (unsigned long)row->bytes,
-		   (unsigned long)row->absent, (unsigned long)row->repaired, (unsigned long)polls,
-		   (double)row->latency_ns / 1e3);
+		   (unsigned long)row->absent, (unsigned long)row->repaired,
+		   (unsigned long)operation.polls, (double)row->latency_ns / 1e3);
 	tell_gone(reply, row);
 }
 
@@ -197,7 +217,7 @@ int reply__begin_rollback(struct reply *reply, struct operation_row *row)
 					 PHASE_PREPARING, false, __ATOMIC_ACQ_REL,
 					 __ATOMIC_RELAXED))
 		return -REASON_OVERTAKEN;
-	fill_row(reply, row);
+	fill_row(reply, operation, row);
 	err = control__check_request(reply->control, OPERATION_ROLLBACK, operation->uid);
 	if (err)
 		reply__fail(reply, row, "%s is not a plain file of user %u",
