@@ -243,10 +243,10 @@ static int exit_status(const struct run *run)
 	return run->program ? program__exit_status(run->program) : 0;
 }
 
-/* Frees the hooks last: the helper that takes them away must have nothing else open. */
+/* Frees the session and the hooks last: the helpers that take hooks away must have nothing else
+ * open, such as the lock of the control folder. */
 static void close_all(struct run *run)
 {
-	session__free(run->session);
 	program__free(run->program);
 	report__free(run->report);
 	control__free(run->control);
@@ -254,6 +254,7 @@ static void close_all(struct run *run)
 		close(run->signal_fd);
 	if (run->target_fd >= 0)
 		close(run->target_fd);
+	session__free(run->session);
 	hooks__free(run->hooks);
 }
 

@@ -33,9 +33,11 @@ static int open_process(struct commands *commands)
 		(void)hooks__attach_fault_list(&rollbacks->hooks); /* else memory is scanned */
 	err = attach__open(commands->pid, WRITE_TRACKING_PROTECT, rollbacks->hooks,
 			   &commands->attach);
-	if (!err)
-		attach__on_return(commands->attach, on_return, rollbacks);
-	return err;
+	if (err)
+		return err;
+	rollbacks->was_asked = true;
+	attach__on_return(commands->attach, on_return, rollbacks);
+	return 0;
 }
 
 void rollbacks__init(struct rollbacks *rollbacks, struct snapshot *snapshot, struct reply *reply,

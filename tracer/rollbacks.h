@@ -26,7 +26,8 @@ struct rollbacks {
 	struct hooks *hooks; /* of the list of faults; NULL: there is none */
 	uid_t uid;           /* of the target's files, when it asked for its checkpoint */
 	gid_t gid;
-	bool is_told; /* the last rollback has told the target that it is back */
+	bool is_told;   /* the last rollback has told the target that it is back */
+	bool was_asked; /* the process has been attached, for the target or for tracer ctl */
 };
 
 /* snapshot, reply: borrowed. stays: the tracer ends with the target, and detaches no sooner. */
@@ -55,7 +56,8 @@ bool rollbacks__serve(struct rollbacks *rollbacks);
 /* Lets go of threads that have stopped too late for a command. To be called from time to time. */
 void rollbacks__tick(struct rollbacks *rollbacks);
 
-/* Frees what it holds; harmless on a zeroed struct. */
+/* Frees what it holds; harmless on a zeroed struct. A helper then takes the hooks away (detach.h):
+ * close first what it must not have open. */
 void rollbacks__close(struct rollbacks *rollbacks);
 
 #endif

@@ -400,7 +400,8 @@ static void tell_unasked(struct session *session)
 		else if (!session->stranger_told)
 			tell_stranger(session, kind);
 	}
-	if (!target->pid || session->state->operation.sequence || session->stranger_told)
+	if (!target->pid || session->state->operation.sequence || session->stranger_told ||
+	    session->rollbacks.was_asked)
 		return;
 	log__error("no request came from process %d (%s): it created no control file in %s, or may "
 		   "not (permissions, seccomp); children are not followed, see --wait%s",
@@ -466,10 +467,10 @@ void session__free(struct session *session)
 {
 	if (!session)
 		return;
-	rollbacks__close(&session->rollbacks);
 	ring_buffer__free(session->events);
 	target__close(&session->target);
 	snapshot_image__free(session->image);
 	snapshot__free(session->snapshot);
+	rollbacks__close(&session->rollbacks);
 	free(session);
 }

@@ -60,6 +60,7 @@ run_counter()
 	exec {to_target}>&-
 	finish_tracer
 	expect_status 0
+	expect_no_text "$err" 'no request came'
 	[ ! -e "$dir/$socket" ]
 }
 
@@ -188,4 +189,12 @@ run_counter()
 	echo line >&"$to_target"
 	finish_tracer
 	expect_status 0
+}
+
+@test 'the next tracer may use the control folder at once' {
+	command -v cc >"$out" || skip 'there is no cc'
+	cc -O2 -I"$TREE/utils" "$TREE/docs/examples/rollback.c" "$BUILD/client.o" -o "$dir/rollback"
+	for run in 1 2 3 4 5 6 7; do
+		goes_back "$dir/rollback"
+	done
 }
