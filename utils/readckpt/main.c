@@ -102,8 +102,7 @@ static const struct argp argp = {
 	.children = help__options,
 	.args_doc = "[FILE]",
 	.doc = "Show what is in the image FILE (default: " DEFAULT_PATH
-	       ") that libckpt or tracer --save "
-	       "wrote, and verify its checksums.\v"
+	       ") that libckpt or tracer wrote, and verify its checksums.\v"
 	       "Exit status: 0; 1 if the image is damaged, or cannot be read or written; 2 if "
 	       "readckpt was called wrongly.",
 };
