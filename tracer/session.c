@@ -307,20 +307,20 @@ static void refuse_overtaken(struct session *session, enum operation_kind kind)
 	control__refuse(session->control, kind, session->state->operation.uid);
 }
 
-/* Notices such a request by its file. The file is there at two ticks, without a request of the
- * target between them. */
+/* Notices such a request by its file, which is there at two ticks. A stranger's is told only if the
+ * target has not asked between them. */
 static void look_for_strangers(struct session *session)
 {
 	uint64_t sequence = session->state->operation.sequence;
 
 	for (int kind = 0; kind < OPERATION_KINDS; kind++) {
 		uint64_t file = control__unanswered(session->control, kind);
-		bool stays = file && file == session->waiting[kind] && session->idle == sequence;
+		bool stays = file && file == session->waiting[kind];
 
 		session->waiting[kind] = file;
 		if (stays && session->overtaken[kind])
 			refuse_overtaken(session, kind);
-		else if (stays && !session->stranger_told)
+		else if (stays && session->idle == sequence && !session->stranger_told)
 			tell_stranger(session, kind);
 	}
 	session->idle = sequence;

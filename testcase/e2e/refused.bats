@@ -158,6 +158,13 @@ has_two_children()
 	run ! grep 'did not create it' "$err"
 }
 
+@test 'the same, while the target goes on asking' {
+	trace -q "$E2E/steps" "touch=$control/ready_to_checkpoint" "busy=$control/ready_to_checkpoint"
+	expect_status 125
+	expect_text "$out" 'busy: the file is gone'
+	expect_text "$err" 'a checkpoint of process [0-9]* (steps) has failed: .* one thing at a time'
+}
+
 @test 'a request that comes before the program that is waited for' {
 	start_tracer -q --wait "$waited"
 	wait_until 'the tracer' test -e "$csv"

@@ -11,6 +11,7 @@
  *	discard		MADV_DONTNEED
  *	unmap		the buffer; churn=N: map and unmap a page N times
  *	touch=PATH	create a file; await=PATH: wait until there is one
+ *	busy=PATH	restore again and again, for some seconds, until there is no such file
  *	exec		execute this program again, for the rest of the steps
  *	exit=N raise=N	end
  */
@@ -69,6 +70,18 @@ static void await(const char *path)
 
 	while (faccessat(AT_FDCWD, path, F_OK, AT_EACCESS))
 		(void)nanosleep(&nap, NULL);
+}
+
+static void keep_busy(const char *path)
+{
+	const struct timespec nap = {.tv_nsec = 10000000};
+	int rounds = 0;
+
+	while (!access(path, F_OK) && rounds++ < 301) {
+		(void)client__restore(0);
+		(void)nanosleep(&nap, NULL);
+	}
+	say("busy: the file is %s\n", access(path, F_OK) ? "gone" : "there");
 }
 
 static void churn(unsigned long count)
@@ -137,6 +150,8 @@ static void take(struct buffer *buffer, char **step)
 		finish(CHECK_BROKEN, "steps: cannot exec: %m\n");
 	} else if (!strncmp(*step, "touch=", 6)) {
 		touch(value + 1);
+	} else if (!strncmp(*step, "busy=", 5)) {
+		keep_busy(value + 1);
 	} else if (!strncmp(*step, "await=", 6)) {
 		await(value + 1);
 	} else {
