@@ -17,7 +17,6 @@
 #include "base/page.h"
 #include "base/procfs.h"
 #include "image/image_internal.h"
-#include "restart/missing.h"
 #include "restart/own_files.h"
 #include "slab/slab_heap.h"
 
@@ -305,14 +304,15 @@ static bool is_made(const struct image_mapping *m)
 /* Is it of no file that a user could know of? Then its name is the kernel's. */
 static bool is_nameless(const struct draft *d, const struct image_mapping *m)
 {
-	static const char *const names[] = {"/dev/zero", "/memfd:", "/anon_hugepage"};
+	static const char *const names[] = {"/dev/zero", "/memfd:", "/anon_hugepage", "/SYSV",
+					    "/[aio]"};
 	const char *path = image__string(d->image, m->path);
 
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
 		if ((m->flags & IMAGE_DELETED) && strncmp(path, names[i], strlen(names[i])) == 0)
 			return true;
 	}
-	return missing__is_sysv(d->image, m) || missing__is_aio(d->image, m);
+	return false;
 }
 
 /* Makes a file in memory that is as long as all mappings of m's memory need. Returns its

@@ -25,6 +25,7 @@
 #include "restart/files.h"
 #include "restart/folder.h"
 #include "restart/hook.h"
+#include "restart/left_out.h"
 #include "restart/make_plan.h"
 #include "restart/missing.h"
 #include "restart/own_files.h"
@@ -251,7 +252,7 @@ static int restart(const struct options *options, char **argv)
 
 	warn_of_strangers(&chain);
 	carry_clocks_on(image);
-	missing__add_image(&missing, image);
+	left_out__add_missing(image, &missing);
 	attributes__set(image, plan, &missing);
 	rights__add_missing(image, &missing);
 	err = files__make(&files, first_fd, &missing); /* sockets have relative names, too */

@@ -5,7 +5,6 @@
 #include "restart/missing.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
@@ -31,99 +30,6 @@ void missing__add(struct missing *m, const char *format, ...)
 	va_start(args, format);
 	(void)vfprintf(m->out, format, args);
 	va_end(args);
-}
-
-static bool begins(const struct image *image, const struct image_mapping *mapping,
-		   const char *prefix)
-{
-	return (mapping->flags & IMAGE_SHARED) && (mapping->flags & IMAGE_DELETED) &&
-	       strncmp(image__string(image, mapping->path), prefix, strlen(prefix)) == 0;
-}
-
-bool missing__is_sysv(const struct image *image, const struct image_mapping *mapping)
-{
-	return begins(image, mapping, "/SYSV");
-}
-
-bool missing__is_aio(const struct image *image, const struct image_mapping *mapping)
-{
-	return begins(image, mapping, "/[aio]");
-}
-
-static void add_mappings(struct missing *m, const struct image *image,
-			 bool (*is_one)(const struct image *, const struct image_mapping *),
-			 const char *name)
-{
-	for (size_t i = 0; i < image->mapping_count; i++) {
-		if (is_one(image, &image->mappings[i])) {
-			missing__add(m, "%s", name);
-			return;
-		}
-	}
-}
-
-static void add_held(struct missing *m, const struct image *image)
-{
-	uint32_t held = 0, flags = 0;
-
-	for (size_t i = 0; i < image->file_count; i++) {
-		held |= image->files[i].held;
-		if (!(image->files[i].held & IMAGE_LEASED)) /* which sets O_ASYNC, too */
-			flags |= image->files[i].flags;
-	}
-	if (held & IMAGE_LOCKED)
-		missing__add(m, "file locks");
-	if (held & IMAGE_LEASED)
-		missing__add(m, "file leases");
-	if (held & IMAGE_WATCHES_CLOSED)
-		missing__add(m, "what is watched under closed numbers (epoll)");
-	if (flags & O_ASYNC)
-		missing__add(m, "signals of files (O_ASYNC)");
-}
-
-/* Are contents lost? Behind the end of a file that is mapped shared, there were none. */
-static bool lacks_pages(const struct image *image)
-{
-	for (size_t i = 0; i < image->missing_count; i++) {
-		struct image_stretch stretch;
-		unsigned int flags;
-
-		image__locate(image, image->missing[i].start, &stretch);
-		flags = stretch.mapping ? stretch.mapping->flags : 0;
-		if (!(flags & IMAGE_SHARED) || !(flags & IMAGE_FILE) || (flags & IMAGE_DELETED))
-			return true;
-	}
-	return false;
-}
-
-void missing__add_image(struct missing *m, const struct image *image)
-{
-	static const struct {
-		uint64_t bit;
-		const char *text;
-	} texts[] = {
-		{IMAGE_MISSING_CHILDREN, "child processes"},
-		{IMAGE_MISSING_PENDING, "pending signals"},
-		{IMAGE_MISSING_TIMERS, "timers"},
-		{IMAGE_MISSING_NAMESPACES, "namespaces of single threads"},
-	};
-
-	add_held(m, image);
-	add_mappings(m, image, missing__is_sysv, "System V shared memory");
-	add_mappings(m, image, missing__is_aio, "asynchronous reads and writes (io_setup)");
-	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
-		if (image->info.missing & texts[i].bit)
-			missing__add(m, "%s", texts[i].text);
-	}
-	if (lacks_pages(image))
-		missing__add(m, "pages that could not be read");
-	if (image->attributes.flags & IMAGE_LOST_RSEQ)
-		missing__add(m, "registrations of rseq(2)");
-	if (image->attributes.flags & IMAGE_LOST_SEGMENTS)
-		missing__add(m, "segments of its own (modify_ldt)");
-	/* Nearly every image lacks this. */
-	if (image->info.missing & IMAGE_MISSING_SHARING)
-		log__debug("not brought back: other processes that shared memory with it");
 }
 
 void missing__say(struct missing *m, const struct image *image)
