@@ -36,9 +36,10 @@ ROLLBACK := $(patsubst %.c,$(BUILD)/bare/%.o,$(wildcard utils/rollback/*.c utils
 INTERPOSE := %/interpose.o %/interpose_time.o # functions in the place of the C library's
 FORKSERVER := $(patsubst %.c,$(BUILD)/pic/%.o,$(wildcard utils/forkserver/*.c))
 RESTART_BECOME := $(patsubst %.c,$(BUILD)/plain/%.o,$(wildcard utils/become/*.c))
-RESTART  := $(patsubst %.c,$(BUILD)/plain/%.o,$(wildcard utils/restart/*.c)) $(BUILD)/restart-become.o
+RESTART  := $(patsubst %.c,$(BUILD)/plain/%.o,$(wildcard $(foreach folder,restart reopen,\
+	utils/$(folder)/*.c))) $(BUILD)/restart-become.o
 MODULES  := $(filter-out %/main.o %/start.o $(INTERPOSE),$(TRACER) $(READCKPT) $(call objects,\
-	$(foreach folder,restart become libckpt capture own_memory preload,utils/$(folder)/*.c)))
+	$(foreach folder,restart reopen become libckpt capture own_memory preload,utils/$(folder)/*.c)))
 programs  = $(patsubst testcase/%.c,$(BUILD)/%,$(wildcard testcase/$(1)/*.c))
 UNIT     := $(call programs,unit)
 E2E      := $(call programs,e2e)

@@ -5,7 +5,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "restart/file_kind.h"
+#include "reopen/file_kind.h"
 #include "tap.h"
 
 enum { PID = 2300 };

@@ -14,7 +14,7 @@ utils/slab
 utils/pages
 utils/image utils/slabsim
 utils/process utils/own_memory
-utils/capture utils/rollback
+utils/capture utils/reopen utils/rollback
 utils/become utils/libckpt utils/readckpt
 utils/preload utils/restart
 utils/forkserver

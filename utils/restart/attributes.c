@@ -21,9 +21,9 @@
 #include "base/page.h"
 #include "become/threads.h"
 #include "image/setting_names.h"
-#include "restart/folder.h"
-#include "restart/program_file.h"
-#include "restart/same_root.h"
+#include "reopen/folder.h"
+#include "reopen/program_file.h"
+#include "reopen/same_root.h"
 
 /* ---- limits ---- */
 

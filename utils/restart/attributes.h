@@ -8,7 +8,7 @@
 #define RESTART_ATTRIBUTES_H
 
 #include "become/plan.h"
-#include "restart/missing.h"
+#include "reopen/missing.h"
 
 /* Sets limits to those of the caller. Returns 0; or -errno, and it has said why. */
 int attributes__read_limits(struct plan_limit limits[IMAGE_LIMITS]);

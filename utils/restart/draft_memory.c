@@ -17,7 +17,7 @@
 #include "base/page.h"
 #include "base/procfs.h"
 #include "image/image_internal.h"
-#include "restart/own_files.h"
+#include "reopen/own_files.h"
 #include "slab/slab_heap.h"
 
 enum { COMPARE_BYTES = 1 << 16 };

@@ -7,7 +7,7 @@
 #define RESTART_LEFT_OUT_H
 
 #include "image/image.h"
-#include "restart/missing.h"
+#include "reopen/missing.h"
 
 /* Adds all of it, in words. */
 void left_out__add_missing(const struct image *image, struct missing *missing);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * restart [FILE]: brings a process back from its image, see restart(1). This folder has what runs
- * while there is a C library; become/ goes on without it.
+ * restart [FILE]: brings a process back from its image, see restart(1). What runs while there is
+ * a C library is here and in reopen/; become/ goes on without it.
  *
  * restart is linked statically at a fixed address, 64 KiB, so the kernel chooses no place for any
  * of its code. Linkers put programs at 2 MiB or above; for one that lies lower there is
@@ -19,19 +19,19 @@
 #include "base/help.h"
 #include "base/log.h"
 #include "become/become.h"
+#include "reopen/files.h"
+#include "reopen/folder.h"
+#include "reopen/missing.h"
+#include "reopen/own_files.h"
+#include "reopen/same_root.h"
 #include "restart/attributes.h"
 #include "restart/clocks.h"
 #include "restart/elsewhere.h"
-#include "restart/files.h"
-#include "restart/folder.h"
 #include "restart/hook.h"
 #include "restart/left_out.h"
 #include "restart/make_plan.h"
-#include "restart/missing.h"
-#include "restart/own_files.h"
 #include "restart/rights.h"
 #include "restart/same_pid.h"
-#include "restart/same_root.h"
 
 #define DEFAULT_PATH "myckpt"
 

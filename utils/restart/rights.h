@@ -8,7 +8,7 @@
 #include <stdbool.h>
 
 #include "image/image.h"
-#include "restart/missing.h"
+#include "reopen/missing.h"
 
 /* Has the caller capabilities that the process had given up? False if the image does not say. */
 bool rights__has_more(const struct image_rights *rights);

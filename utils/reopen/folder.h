@@ -3,8 +3,8 @@
  * The current folder of the process. What it opens by a relative name is another file if this is
  * another folder.
  */
-#ifndef RESTART_FOLDER_H
-#define RESTART_FOLDER_H
+#ifndef REOPEN_FOLDER_H
+#define REOPEN_FOLDER_H
 
 #include "image/image.h"
 

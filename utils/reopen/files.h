@@ -5,13 +5,13 @@
  * process gets what restart has under the same number; if that is nothing, the descriptor is
  * missing.
  */
-#ifndef RESTART_FILES_H
-#define RESTART_FILES_H
+#ifndef REOPEN_FILES_H
+#define REOPEN_FILES_H
 
 #include <stdbool.h>
 
 #include "image/image.h"
-#include "restart/missing.h"
+#include "reopen/missing.h"
 
 enum file_fate {
 	FILE_MISSING,

@@ -2,7 +2,7 @@
  *
  * See objects.h. The image is not believed: an object that the kernel refuses is missing.
  */
-#include "restart/objects.h"
+#include "reopen/objects.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -25,7 +25,7 @@
 
 #include "image/image_pair.h"
 #include "process/socket_options.h"
-#include "restart/own_files.h"
+#include "reopen/own_files.h"
 
 #ifndef TFD_IOC_SET_TICKS /* of linux/timerfd.h, which does not go with the C library's */
 #define TFD_IOC_SET_TICKS _IOW('T', 0, uint64_t)

@@ -2,8 +2,8 @@
  *
  * The files that restart itself has open get numbers above all that the process had.
  */
-#ifndef RESTART_OWN_FILES_H
-#define RESTART_OWN_FILES_H
+#ifndef REOPEN_OWN_FILES_H
+#define REOPEN_OWN_FILES_H
 
 #include "image/image.h"
 

@@ -3,8 +3,8 @@
  * What kind of thing an open file of an image is: whether it can be opened by a name, and what to
  * call it.
  */
-#ifndef RESTART_FILE_KIND_H
-#define RESTART_FILE_KIND_H
+#ifndef REOPEN_FILE_KIND_H
+#define REOPEN_FILE_KIND_H
 
 #include <stdbool.h>
 

@@ -2,8 +2,8 @@
  *
  * What a process comes back without: gathered while it is prepared, said in one line.
  */
-#ifndef RESTART_MISSING_H
-#define RESTART_MISSING_H
+#ifndef REOPEN_MISSING_H
+#define REOPEN_MISSING_H
 
 #include <stddef.h>
 #include <stdio.h>

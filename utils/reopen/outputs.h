@@ -3,8 +3,8 @@
  * Output that came after an image. The process writes it anew, so it must not be there already. But
  * somebody else may have written it: it is never deleted without a copy.
  */
-#ifndef RESTART_OUTPUTS_H
-#define RESTART_OUTPUTS_H
+#ifndef REOPEN_OUTPUTS_H
+#define REOPEN_OUTPUTS_H
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -3,7 +3,7 @@
  * See outputs.h. Source: fcntl(2), F_SETLEASE: the kernel gives a lease for reading only while
  * nobody has the file open for writing.
  */
-#include "restart/outputs.h"
+#include "reopen/outputs.h"
 
 #include <errno.h>
 #include <fcntl.h>

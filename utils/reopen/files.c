@@ -2,7 +2,7 @@
  *
  * See files.h.
  */
-#include "restart/files.h"
+#include "reopen/files.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -16,10 +16,10 @@
 #include <unistd.h>
 
 #include "base/log.h"
-#include "restart/file_kind.h"
-#include "restart/objects.h"
-#include "restart/outputs.h"
-#include "restart/same_root.h"
+#include "reopen/file_kind.h"
+#include "reopen/objects.h"
+#include "reopen/outputs.h"
+#include "reopen/same_root.h"
 
 enum { NAMED_MAX = 8 }; /* of a kind */
 

@@ -2,7 +2,7 @@
  *
  * See own_files.h.
  */
-#include "restart/own_files.h"
+#include "reopen/own_files.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -2,7 +2,7 @@
  *
  * See folder.h.
  */
-#include "restart/folder.h"
+#include "reopen/folder.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -11,8 +11,8 @@
 #include <unistd.h>
 
 #include "base/log.h"
-#include "restart/file_kind.h"
-#include "restart/same_root.h"
+#include "reopen/file_kind.h"
+#include "reopen/same_root.h"
 
 const char *folder__find_change(const struct image *image)
 {

@@ -3,7 +3,7 @@
  * See program_file.h.
  * Source: prctl_set_mm_map in kernel/sys.c, replace_mm_exe_file in kernel/fork.c.
  */
-#include "restart/program_file.h"
+#include "reopen/program_file.h"
 
 #include <fcntl.h>
 #include <linux/capability.h>
@@ -16,7 +16,7 @@
 
 #include "base/page.h"
 #include "base/procfs.h"
-#include "restart/own_files.h"
+#include "reopen/own_files.h"
 
 /* From the linker: restart itself. */
 extern const char __executable_start[], _end[]; /* NOLINT: the linker's names */

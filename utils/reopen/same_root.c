@@ -2,7 +2,7 @@
  *
  * See same_root.h. Source: proc(5), namespaces(7).
  */
-#include "restart/same_root.h"
+#include "reopen/same_root.h"
 
 #include <stdio.h>
 #include <string.h>

@@ -3,7 +3,7 @@
  * See file_kind.h. All that is known is the mode, and what /proc/PID/fd said: a path; or
  * "pipe:[23]", "anon_inode:[eventfd]", "net:[4026531840]" where there is none.
  */
-#include "restart/file_kind.h"
+#include "reopen/file_kind.h"
 
 #include <fcntl.h>
 #include <stdio.h>

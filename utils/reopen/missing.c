@@ -2,7 +2,7 @@
  *
  * See missing.h.
  */
-#include "restart/missing.h"
+#include "reopen/missing.h"
 
 #include <errno.h>
 #include <stdarg.h>

@@ -3,8 +3,8 @@
  * The file that a process was started from, which /proc/PID/exe names. With CAP_CHECKPOINT_RESTORE,
  * restart can change it from its own to that of the process.
  */
-#ifndef RESTART_PROGRAM_FILE_H
-#define RESTART_PROGRAM_FILE_H
+#ifndef REOPEN_PROGRAM_FILE_H
+#define REOPEN_PROGRAM_FILE_H
 
 #include "image/image.h"
 

@@ -3,13 +3,13 @@
  * Has restart the root folder and the mount namespace of the process? Only then do names of files
  * mean the same. Numbers of devices and namespaces hold until the next boot.
  */
-#ifndef RESTART_SAME_ROOT_H
-#define RESTART_SAME_ROOT_H
+#ifndef REOPEN_SAME_ROOT_H
+#define REOPEN_SAME_ROOT_H
 
 #include <stdbool.h>
 
 #include "image/image.h"
-#include "restart/missing.h"
+#include "reopen/missing.h"
 
 /* Has the caller the same ones? True as well if the image does not say. Otherwise *ret_difference
  * tells the difference: "another root folder ...". */

@@ -3,8 +3,8 @@
  * Open files without a name that are made anew: eventfds, timers, signalfds, epoll instances,
  * pipes, pairs of sockets, sockets that wait for others.
  */
-#ifndef RESTART_OBJECTS_H
-#define RESTART_OBJECTS_H
+#ifndef REOPEN_OBJECTS_H
+#define REOPEN_OBJECTS_H
 
 #include <stdbool.h>
 
