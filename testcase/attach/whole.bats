@@ -102,7 +102,8 @@ compile_target()
 				return mmap(NULL, BYTES, PROT_READ | PROT_WRITE, flags | MAP_ANONYMOUS,
 					    -1, 0);
 			fd = open(file, writable ? O_RDWR | O_CREAT : O_RDONLY, 0600);
-			if (fd < 0 || (writable && ftruncate(fd, BYTES)))
+			if (fd < 0 || (writable && strcmp(file, "/dev/zero") != 0 &&
+				       ftruncate(fd, BYTES)))
 				abort();
 			return mmap(NULL, BYTES, PROT_READ | PROT_WRITE, flags, fd, 0);
 		}
@@ -224,6 +225,11 @@ brings_back()
 @test 'the same, and the file has been deleted since: refused' {
 	compile_target
 	refuses deleted "cannot be made again: .*$dir/file" "$dir/file" shared
+}
+
+@test 'a private mapping of /dev/zero, which has no size' {
+	compile_target
+	brings_back descriptors /dev/zero
 }
 
 @test 'a newline in the name of a file' {

@@ -15,8 +15,8 @@
 int remake__check_files(pid_t pid, const struct layout_change *change,
 			const struct mapping **ret_gone);
 
-/* The size of the file of a mapping, in whole pages. Returns 0; -ESTALE if another file has that
- * name; or another -errno. */
+/* The size of the file of a mapping, in whole pages; of a device, UINT64_MAX. Returns 0; -ESTALE if
+ * another file has that name; or another -errno. */
 int remake__file_bytes(pid_t pid, const struct mapping *mapping, uint64_t *ret_bytes);
 
 /* May the mappings of now be changed? Not if they are sealed, mseal(2). Returns 0, or
