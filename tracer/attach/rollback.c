@@ -189,6 +189,40 @@ static bool has_advice(const struct rollback_pages *pages)
 	return pages->discard.count || pages->unguard.count || pages->guard.count;
 }
 
+/* Finds what the calls change, which have to be made from elsewhere. */
+static int find_changed(const struct rollback *r, struct intervals *ret)
+{
+	int err = intervals__unite(ret, &r->change.unmap);
+
+	if (!err)
+		err = intervals__unite(ret, &r->fresh);
+	if (!err)
+		err = intervals__unite(ret, &r->pages.discard);
+	if (!err)
+		err = intervals__unite(ret, &r->pages.guard);
+	for (size_t i = 0; i < r->change.protect.count && !err; i++)
+		err = intervals__add(ret, r->change.protect.items[i].start,
+				     r->change.protect.items[i].end);
+	return err;
+}
+
+/* The oldest thread of the checkpoint makes the calls. */
+static int open_inject(struct rollback *r)
+{
+	struct intervals changed = {0};
+	int err = find_changed(r, &changed);
+
+	if (err)
+		goto out;
+	err = inject__open_held(r->attach->pid, r->to->threads.items[0].tid, &r->inject);
+	if (err)
+		goto out;
+	err = inject__avoid(r->inject, &changed);
+out:
+	intervals__clear(&changed);
+	return err;
+}
+
 /* May the process do what is needed, as it is now? */
 static int try_calls(struct rollback *r)
 {
@@ -232,8 +266,7 @@ static int rehearse(struct rollback *r)
 	(void)freeze__kill_on_death(freeze, false);
 	if (err)
 		return err;
-	return closing ? closing
-		       : inject__open_held(r->attach->pid, r->to->threads.items[0].tid, &r->inject);
+	return closing ? closing : open_inject(r);
 }
 
 /* Looks at everything that can refuse. Nothing is changed. */
@@ -260,7 +293,7 @@ static int look(struct rollback *r)
 	if (err)
 		return err;
 	if (!layout__is_same(&r->change) || has_advice(&r->pages) || has_to_close(r))
-		err = inject__open_held(attach->pid, r->to->threads.items[0].tid, &r->inject);
+		err = open_inject(r);
 	if (!err)
 		err = fault__pass("rollback", attach->pid);
 	return err || layout__is_same(&r->change) ? err : rehearse(r);
@@ -279,6 +312,9 @@ static int make_one(struct rollback *r, struct layout_change *again)
 	if (err)
 		goto out;
 	err = layout__find_split(&r->to->mappings, &now, again);
+	if (err)
+		goto out;
+	err = inject__avoid(r->inject, &again->unmap);
 	if (err)
 		goto out;
 	err = remake__mappings(r->inject, r->attach->memory, again);

@@ -168,20 +168,22 @@ static bool find_in(struct inject *inject, const struct mapping *mapping, unsign
 	return false;
 }
 
-/* In the call that was interrupted; else in the vdso, if it has one; else anywhere. */
-static int find_site(struct inject *inject)
+static bool touches(const struct intervals *ranges, uint64_t start, uint64_t end)
 {
-	const uint64_t before = inject->registers.rip - SYSCALL_BYTES;
+	for (size_t i = 0; i < ranges->count; i++)
+		if (ranges->items[i].start < end && start < ranges->items[i].end)
+			return true;
+	return false;
+}
+
+/* In a mapping that ranges do not touch: in the vdso, if it has one; else anywhere. */
+static int find_site_outside(struct inject *inject, const struct intervals *ranges)
+{
 	struct mappings mappings = {0};
 	unsigned char *block = NULL;
 	bool found = false;
-	int err = 0;
+	int err = procfs__mappings(inject->pid, &mappings);
 
-	if ((int64_t)inject->registers.orig_rax >= 0 && is_syscall(inject, before)) {
-		inject->site = before;
-		return 0;
-	}
-	err = procfs__mappings(inject->pid, &mappings);
 	if (err)
 		return err;
 	block = malloc(BLOCK);
@@ -194,12 +196,33 @@ static int find_site(struct inject *inject)
 			find_in(inject, &mappings.items[i], block);
 	for (size_t i = 0; i < mappings.count && !found; i++)
 		found = (mappings.items[i].flags & MAPPING_EXEC) &&
+			!touches(ranges, mappings.items[i].start, mappings.items[i].end) &&
 			find_in(inject, &mappings.items[i], block);
 	err = found ? 0 : -REASON_NO_SYSCALL;
 out:
 	free(block);
 	procfs__free_mappings(&mappings);
 	return err;
+}
+
+/* In the call that was interrupted; else where there is one. */
+static int find_site(struct inject *inject)
+{
+	static const struct intervals none;
+	const uint64_t before = inject->registers.rip - SYSCALL_BYTES;
+
+	if ((int64_t)inject->registers.orig_rax >= 0 && is_syscall(inject, before)) {
+		inject->site = before;
+		return 0;
+	}
+	return find_site_outside(inject, &none);
+}
+
+int inject__avoid(struct inject *inject, const struct intervals *ranges)
+{
+	return touches(ranges, inject->site, inject->site + SYSCALL_BYTES)
+		       ? find_site_outside(inject, ranges)
+		       : 0;
 }
 
 /* ---- what is put back ---- */

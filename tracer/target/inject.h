@@ -13,6 +13,7 @@
 
 #include <stdint.h>
 #include <sys/types.h>
+#include "base/intervals.h"
 
 struct inject;
 
@@ -35,6 +36,10 @@ int inject__open(pid_t pid, struct inject **ret_inject);
  * goes on with registers that are not its own.
  */
 int inject__open_held(pid_t pid, pid_t tid, struct inject **ret_inject);
+
+/* From now on calls are made by an instruction outside of ranges: they are about to be unmapped, or
+ * to get other bytes. Returns 0; -REASON_NO_SYSCALL; -ESRCH; or another -errno. */
+int inject__avoid(struct inject *inject, const struct intervals *ranges);
 
 /*
  * Lets it make the system call nr. Not for calls that sleep, that set the mask, or that end the

@@ -1,0 +1,70 @@
+# SPDX-License-Identifier: BSD-2-Clause
+# Programs that do what few programs do.
+
+load common
+
+# The call in which a rollback finds the target is made in memory that goes before the last call for
+# the rollback is made: by "new", in memory mapped since; by "old", in memory that had other bytes,
+# and is large enough to be discarded.
+@test 'the system call that waits is in memory that the rollback takes away' {
+	compile <<-'C'
+		#define _GNU_SOURCE
+		#include <stdio.h>
+		#include <string.h>
+		#include <sys/mman.h>
+		#include <unistd.h>
+
+		enum { PAGE = 1 << 12, MANY = 256 * PAGE };
+
+		static long (*wait_in)(int fd, void *bytes, long count);
+		static unsigned char *old;
+
+		static unsigned char *map(size_t bytes)
+		{
+			return mmap(NULL, bytes, PROT_READ | PROT_WRITE | PROT_EXEC,
+				    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+		}
+
+		static void make(unsigned char *pages, size_t bytes)
+		{
+			/* xor eax, eax; syscall; ret */
+			static const unsigned char call[] = {0x31, 0xc0, 0x0f, 0x05, 0xc3};
+
+			for (size_t at = 0; at < bytes; at += PAGE)
+				memcpy(pages + at, call, sizeof(call));
+			wait_in = (long (*)(int, void *, long))pages;
+		}
+
+		int main(void)
+		{
+			char line[64] = "";
+			int lines = 0;
+
+			wait_in = (long (*)(int, void *, long))read;
+			old = map(2 * MANY);
+			old[MANY] = 1;
+			while (wait_in(0, line, sizeof(line)) > 0) {
+				if (*line == 'n') {
+					make(map(3 * PAGE), 3 * PAGE);
+					mprotect(old, PAGE, PROT_NONE);
+				}
+				if (*line == 'o')
+					make(old, 2 * MANY);
+				dprintf(1, "%d\n", ++lines);
+			}
+		}
+	C
+	start_target "$dir/program"
+	expect_answer go 1
+	attach
+	ctl checkpoint
+	for round in {1..3}; do
+		for kind in new old; do
+			expect_answer "$kind" 2
+			expect_answer go 3
+			ctl rollback
+		done
+	done
+	expect_answer go 2
+	detach_and_check
+}
