@@ -68,3 +68,45 @@ load common
 	expect_answer go 2
 	detach_and_check
 }
+
+@test 'memory that may not be executable again: refused, and nothing changes' {
+	compile <<-'C'
+		#include <stdio.h>
+		#include <string.h>
+		#include <sys/mman.h>
+		#include <sys/prctl.h>
+
+		enum { BYTES = 3 << 12, SET_MDWE = 65 };
+
+		int main(void)
+		{
+			void *pages = mmap(NULL, BYTES, PROT_READ | PROT_EXEC,
+					   MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+			unsigned int lines = 0;
+			char line[64];
+
+			if (prctl(SET_MDWE, 1, 0, 0, 0))
+				return 1;
+			while (fgets(line, sizeof(line), stdin)) {
+				if (*line == 'p')
+					mprotect(pages, BYTES, PROT_READ | PROT_WRITE);
+				if (*line == 'u')
+					munmap(pages, BYTES);
+				printf("%u\n", ++lines);
+				fflush(stdout);
+			}
+		}
+	C
+	start_target "$dir/program"
+	ask go || skip 'this kernel has no PR_SET_MDWE (Linux 6.3)'
+	attach
+	ctl checkpoint
+	expect_answer unmap 2
+	ctl rollback
+	expect_answer protect 2
+	run_ctl rollback
+	expect_status 1
+	expect_text "$dir/ctl.err" 'cannot be made again: .*(Permission denied)'
+	expect_answer go 3
+	detach_and_check
+}

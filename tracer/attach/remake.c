@@ -16,6 +16,8 @@
 #include "base/page.h"
 #include "target/reason.h"
 
+enum { RIGHTS = 1 + (PROT_READ | PROT_WRITE | PROT_EXEC) };
+
 /* Makes a call that returns 0, or an address or a number in *ret_value, or fails. */
 static int call(struct inject *inject, int64_t *ret_value, long nr, uint64_t a, uint64_t b,
 		uint64_t c, uint64_t d, uint64_t e)
@@ -242,6 +244,54 @@ static int try_to_map(pid_t pid, struct inject *inject, const struct layout_part
 	err = check_file(pid, (uint64_t)place, mapping);
 	(void)call(inject, NULL, SYS_munmap, (uint64_t)place, bytes, 0, 0, 0);
 	return err;
+}
+
+/* Gives a new page rights, and then others. */
+static int try_rights(struct inject *inject, uint64_t before, uint64_t after)
+{
+	int64_t place = 0;
+	int err = call(inject, &place, SYS_mmap, 0, PAGE_BYTES, before, MAP_PRIVATE | MAP_ANONYMOUS,
+		       UINT64_MAX);
+
+	if (err)
+		return err;
+	if (after != before)
+		err = call(inject, NULL, SYS_mprotect, (uint64_t)place, PAGE_BYTES, after, 0, 0);
+	(void)call(inject, NULL, SYS_munmap, (uint64_t)place, PAGE_BYTES, 0, 0, 0);
+	return err;
+}
+
+/* now: the mappings whose rights are changed; NULL: they are made. tried: from which rights to
+ * which. */
+static int check_execution(struct inject *inject, const struct mappings *now,
+			   const struct layout_parts *parts, bool tried[RIGHTS][RIGHTS],
+			   const struct mapping **ret_refused)
+{
+	int err = 0;
+
+	for (size_t i = 0; i < parts->count && !err; i++) {
+		const struct layout_part *part = &parts->items[i];
+		const struct mapping *there = now ? layout__find(now, part->start) : NULL;
+		const uint64_t after = rights_of(part->mapping);
+		const uint64_t before = there ? rights_of(there) : after;
+
+		if (is_of_file(part->mapping) || !(after & PROT_EXEC) || tried[before][after])
+			continue;
+		tried[before][after] = true;
+		err = try_rights(inject, before, after);
+		if (err)
+			*ret_refused = part->mapping;
+	}
+	return err;
+}
+
+int remake__check_rights(struct inject *inject, const struct mappings *now,
+			 const struct layout_change *change, const struct mapping **ret_refused)
+{
+	bool tried[RIGHTS][RIGHTS] = {{false}};
+	int err = check_execution(inject, NULL, &change->map, tried, ret_refused);
+
+	return err ? err : check_execution(inject, now, &change->protect, tried, ret_refused);
 }
 
 static int try_file(pid_t pid, struct inject *inject, struct memory *memory,

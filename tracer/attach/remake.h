@@ -24,6 +24,11 @@ int remake__file_bytes(pid_t pid, const struct mapping *mapping, uint64_t *ret_b
 int remake__check_seals(struct inject *inject, const struct mappings *now,
 			const struct layout_change *change, const struct mapping **ret_sealed);
 
+/* May anonymous memory of the process be executable again? Not if it has forbidden that to itself,
+ * PR_SET_MDWE(2const), or a security module has. Returns as remake__check_access. */
+int remake__check_rights(struct inject *inject, const struct mappings *now,
+			 const struct layout_change *change, const struct mapping **ret_refused);
+
 /* May the process open the files that are to be mapped again, and map them? May it have the rights
  * that shared mappings had? now: the mappings. Returns 0; -ESRCH; or, with *ret_refused,
  * -REASON_MEMORY_GONE if there is another file of that name, or none; or -errno. */

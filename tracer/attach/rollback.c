@@ -235,8 +235,10 @@ static int try_calls(struct rollback *r)
 		name_mapping(attach, mapping);
 		return err;
 	}
-	err = remake__check_access(attach->pid, r->inject, attach->memory, r->now, &r->change,
-				   &mapping);
+	err = remake__check_rights(r->inject, r->now, &r->change, &mapping);
+	if (!err)
+		err = remake__check_access(attach->pid, r->inject, attach->memory, r->now,
+					   &r->change, &mapping);
 	if (!err)
 		return limits__check(attach->pid, r->now, &r->change);
 	if (err == -ESRCH)
