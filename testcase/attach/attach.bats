@@ -340,6 +340,67 @@ answers_or_ends()
 	detach_and_check
 }
 
+# ctl_of SOCKET COMMAND...
+ctl_of()
+{
+	socket=$1 ctl "${@:2}"
+}
+
+# A page that one of them arms must not look as if it had not been written to the other one.
+@test 'two tracers at two places do not disturb each other' {
+	local second
+
+	compile <<-'C'
+		#include <stdio.h>
+		#include <string.h>
+
+		enum { PAGES = 67, PAGE = 1 << 12 };
+		static volatile int pages[PAGES][PAGE / sizeof(int)];
+
+		int main(void)
+		{
+			char line[64];
+
+			while (fgets(line, sizeof(line), stdin)) {
+				int sum = 0;
+
+				for (int i = 0; i < PAGES; i++)
+					sum += ++pages[i][i];
+				printf("%d\n", sum / PAGES);
+				fflush(stdout);
+			}
+		}
+	C
+	start_target "$dir/program"
+	expect_answer line 1
+	attach
+	ctl checkpoint
+	socket=second.sock attach
+	second=$tracer_pid
+	expect_answer line 2
+	ctl_of second.sock checkpoint early
+	expect_answer line 3
+	ctl rollback
+	for ((round = 0; round < 3; round++)); do
+		expect_answer line 2
+		ctl_of second.sock rollback early
+		expect_answer line 3
+		expect_answer line 4
+		ctl_of second.sock checkpoint later
+		ctl rollback
+		expect_answer line 2
+		expect_answer line 3
+		ctl_of second.sock rollback later
+		expect_answer line 5
+		ctl rollback
+	done
+	ctl_of second.sock detach
+	tracer_pid=$second finish_tracer
+	expect_answer line 2
+	ctl rollback
+	expect_answer line 2
+}
+
 @test 'the default socket is in /run/tracer, which nobody else can list' {
 	counter
 	: >"$err"

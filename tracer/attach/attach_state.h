@@ -20,6 +20,7 @@ struct attach {
 	int pidfd, mem_fd, pagemap_fd; /* mem: /proc/PID/mem */
 	int files_fd;                  /* /proc/PID/fd */
 	bool serves_faults;            /* it has a userfaultfd of its own */
+	bool is_tracked;               /* the process or another tracer tracks its writes, too */
 	struct freeze *freeze;
 	struct thread_watch *threads;
 	struct memory *memory;

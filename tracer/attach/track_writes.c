@@ -310,6 +310,14 @@ int attach_state__look(struct attach *attach, struct mappings *room,
 
 /* ---- arming ---- */
 
+static bool arm(struct attach *attach, uint64_t start, uint64_t end)
+{
+	const int err = write_tracking__arm(&attach->tracking, &attach->pagemap, start, end);
+
+	attach->is_tracked |= err == -EBUSY;
+	return !err;
+}
+
 /* In anonymous mappings. Returns whether all could be armed. */
 bool attach_state__arm(struct attach *attach, const struct mappings *mappings,
 		       const struct intervals *ranges)
@@ -327,10 +335,9 @@ bool attach_state__arm(struct attach *attach, const struct mappings *mappings,
 		for (const struct interval *next = range; next < last; next++) {
 			if (next->start >= mapping->end)
 				break;
-			all &= !write_tracking__arm(
-				&attach->tracking, &attach->pagemap,
-				next->start > mapping->start ? next->start : mapping->start,
-				next->end < mapping->end ? next->end : mapping->end);
+			all &= arm(attach,
+				   next->start > mapping->start ? next->start : mapping->start,
+				   next->end < mapping->end ? next->end : mapping->end);
 		}
 	}
 	return all;
@@ -421,12 +428,13 @@ static int begin_round(const struct attach *attach)
 		       : write_tracking__begin_round(&attach->tracking);
 }
 
-/* Has the process made a userfaultfd since it was attached? In memory that it has registered, a
- * page that either side arms looks clean to the other one. */
-static bool tracks_itself(const struct attach *attach)
+/* In memory that another one has registered with a userfaultfd, a page that either side arms looks
+ * clean to the other one: from now on, memory is compared. */
+static void leave_to_other(struct attach *attach)
 {
-	return attach->tracking.way == WRITE_TRACKING_PROTECT &&
-	       userfault__is_open(attach->pid) > 0;
+	attach_state__stop_tracking(attach);
+	attach->serves_faults = userfault__is_open(attach->pid) > 0;
+	attach->is_tracked = false;
 }
 
 void attach_state__set_base(struct attach *attach, struct checkpoint *base,
@@ -440,10 +448,8 @@ void attach_state__set_base(struct attach *attach, struct checkpoint *base,
 	attach->base = begin_round(attach) ? NULL : base;
 	all = first ? arm_all(attach, &base->mappings)
 		    : attach_state__arm(attach, &base->mappings, &attach->changes.unarmed);
-	if (!all && tracks_itself(attach)) {
-		attach_state__stop_tracking(attach);
-		attach->serves_faults = true;
-	}
+	if (attach->is_tracked)
+		leave_to_other(attach);
 	all &= arm_again(attach, base, touched);
 	attach->is_sure = attach->faults && all && !attach->is_shared;
 	if (attach->is_sure)
