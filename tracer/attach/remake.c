@@ -88,8 +88,8 @@ int remake__file_bytes(pid_t pid, const struct mapping *mapping, uint64_t *ret_b
 	int err = look_at_file(pid, mapping, &status);
 
 	if (!err) /* a device, such as /dev/zero, has no end */
-		*ret_bytes = S_ISREG(status.stx_mode) ? page__round_up(status.stx_size)
-						      : UINT64_MAX;
+		*ret_bytes =
+			S_ISREG(status.stx_mode) ? page__round_up(status.stx_size) : UINT64_MAX;
 	return err;
 }
 
