@@ -112,7 +112,7 @@ detach()
 	expect_status 0
 	[ ! -e "$dir/$socket" ]
 	[ "$(sed -n 's/^TracerPid:\t//p' "/proc/$target/status")" = 0 ]
-	! ls -l "/proc/$target/fd" | grep userfaultfd
+	! ls -l "/proc/$target"/task/*/fd | grep userfaultfd
 }
 
 detach_and_check()

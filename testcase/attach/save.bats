@@ -411,8 +411,10 @@ compile_with_thread()
 	expect_text "$dir/restart.err" 'comes back without: pending signals'
 }
 
-@test 'a process whose first thread has ended is not saved' {
-	compile -pthread <<-'C'
+# compile_without_first: its first thread ends when it is told 'e'
+compile_without_first()
+{
+	compile -pthread "$@" <<-'C'
 		#include <pthread.h>
 		#include <stdio.h>
 		#include <stdlib.h>
@@ -443,6 +445,10 @@ compile_with_thread()
 			pthread_join(thread, NULL);
 		}
 	C
+}
+
+@test 'the first thread ends while the tracer is attached: it says so, and the next one may attach' {
+	compile_without_first
 	start_target "$dir/program"
 	expect_answer go 1
 	attach
@@ -450,15 +456,112 @@ compile_with_thread()
 	expect_answer end 2
 	run_ctl save "$dir/image"
 	expect_status 1
-	expect_text "$dir/ctl.err" 'its first thread has ended'
+	expect_text "$dir/ctl.err" 'the thread that showed its memory has ended'
 	[ ! -e "$dir/image" ]
 	for words in checkpoint 'rollback 1'; do
 		run_ctl $words
 		expect_status 1
-		expect_text "$dir/ctl.err" 'its first thread has ended'
+		expect_text "$dir/ctl.err" 'the thread that showed its memory has ended'
 	done
 	expect_answer go 3
 	ctl detach
 	finish_tracer
+	attach
+	ctl checkpoint
 	expect_answer go 4
+	ctl rollback
+	expect_answer go 4
+	detach
+	expect_answer go 5
+}
+
+@test 'a process whose first thread has ended is rolled back, saved and brought back' {
+	compile_without_first -static
+	start_target "$dir/program"
+	expect_answer end 1
+	attach
+	ctl checkpoint
+	expect_text "$out" ' 1 thread,'
+	for round in 1 2 3; do
+		expect_answer go 2
+		expect_answer go 3
+		ctl rollback
+	done
+	ctl diff
+	ctl save "$dir/image"
+	expect_answer go 2
+	detach
+	expect_answer go 3
+	bring_back
+	expect_answer go 2
+	expect_answer go 3
+}
+
+@test 'the same with threads that run on' {
+	compile -pthread <<-'C'
+		#include <pthread.h>
+		#include <stdio.h>
+		#include <stdlib.h>
+
+		enum { THREADS = 5 };
+		static pthread_barrier_t begin, end;
+		static long own[THREADS];
+		static __thread long mine;
+
+		static void *work(void *number)
+		{
+			for (;;) {
+				pthread_barrier_wait(&begin);
+				mine += (long)number + 1;
+				own[(long)number] = mine;
+				pthread_barrier_wait(&end);
+			}
+		}
+
+		static void *answer(void *unused)
+		{
+			char line[64];
+
+			while (fgets(line, sizeof(line), stdin)) {
+				long sum = 0;
+
+				pthread_barrier_wait(&begin);
+				pthread_barrier_wait(&end);
+				for (int i = 0; i < THREADS; i++)
+					sum += own[i];
+				printf("%ld\n", sum);
+				fflush(stdout);
+			}
+			exit(unused != NULL);
+		}
+
+		int main(void)
+		{
+			pthread_t thread;
+
+			pthread_barrier_init(&begin, NULL, THREADS + 1);
+			pthread_barrier_init(&end, NULL, THREADS + 1);
+			for (long i = 0; i < THREADS; i++)
+				pthread_create(&thread, NULL, work, (void *)i);
+			pthread_create(&thread, NULL, answer, NULL);
+			pthread_exit(NULL);
+		}
+	C
+	start_target "$dir/program"
+	expect_answer go 15
+	attach
+	ctl checkpoint
+	expect_text "$out" ' 6 threads,'
+	for round in 1 2 3; do
+		expect_answer go 30
+		expect_answer go 45
+		ctl rollback
+	done
+	ctl diff
+	ctl save "$dir/image"
+	expect_answer go 30
+	detach
+	bring_back
+	expect_answer go 30
+	expect_answer go 45
 }

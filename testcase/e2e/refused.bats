@@ -79,7 +79,7 @@ play()
 
 @test 'a program whose first thread has ended is refused, and told why' {
 	play first-ended failed failed
-	expect_text "$err" 'checkpoint 1 of .* its first thread has ended'
+	expect_text "$err" 'checkpoint 1 of .* the thread that showed its memory has ended'
 }
 
 # ---- memory that is gone ----

@@ -102,13 +102,14 @@ void attach__on_return(struct attach *attach, attach_return *call, void *argumen
 
 int attach_state__cause(const struct attach *attach, int err)
 {
-	pid_t *tids = NULL;
-	size_t count = 0;
+	struct threads threads = {0};
+	bool run_on;
 
-	if (err != -ESRCH || procfs__threads(attach->pid, &tids, &count))
+	if (err != -ESRCH || threads__read(attach->process, &threads))
 		return err;
-	free(tids);
-	return count > 1 ? -REASON_LEADER_ENDED : err;
+	run_on = threads.count;
+	threads__clear(&threads);
+	return run_on ? -REASON_LEADER_ENDED : err;
 }
 
 /* ---- to attach and to detach ---- */
@@ -125,9 +126,9 @@ static int open_descriptors(struct attach *attach)
 {
 	int err, pidfd_err;
 
-	attach->pidfd = (int)syscall(SYS_pidfd_open, attach->pid, 0);
+	attach->pidfd = (int)syscall(SYS_pidfd_open, attach->process, 0);
 	pidfd_err = attach->pidfd < 0 ? -errno : 0;
-	err = may_attach__check(attach->pid); /* whose reason tells more */
+	err = may_attach__check(attach->process, &attach->pid); /* whose reason tells more */
 	if (err || pidfd_err)
 		return err ? err : pidfd_err;
 	attach->mem_fd = procfs__open(attach->pid, "mem", O_RDONLY);
@@ -151,7 +152,7 @@ int attach__open(pid_t pid, enum write_tracking_way best, const struct hooks *ho
 
 	if (!attach)
 		return -ENOMEM;
-	attach->pid = pid;
+	attach->process = attach->pid = pid;
 	attach->pidfd = attach->mem_fd = attach->pagemap_fd = attach->files_fd = -1;
 	attach->tracking = (struct write_tracking)WRITE_TRACKING_OFF;
 	err = open_descriptors(attach);
@@ -161,13 +162,13 @@ int attach__open(pid_t pid, enum write_tracking_way best, const struct hooks *ho
 		err = -ESRCH; /* the files may be those of another process */
 		goto out;
 	}
-	err = freeze__create(pid, is_child(pid), &attach->freeze);
+	err = freeze__create(attach->pid, is_child(pid), &attach->freeze);
 	if (err)
 		goto out;
-	err = thread_watch__create(pid, &attach->threads);
+	err = thread_watch__create(attach->pid, &attach->threads);
 	if (err)
 		goto out;
-	err = sharers__look_around(pid, &attach->sharers);
+	err = sharers__look_around(attach->pid, &attach->sharers);
 	if (err)
 		goto out;
 	err = attach_state__start_tracking(attach, best, hooks);
@@ -247,7 +248,7 @@ void attach__visit(const struct attach *attach,
 struct attach_status attach__status(const struct attach *attach)
 {
 	return (struct attach_status){
-		.pid = attach->pid,
+		.pid = attach->process,
 		.way = attach->tracking.way,
 		.has_list = attach->faults,
 		.checkpoints = attach->list.count,

@@ -16,7 +16,8 @@
 #include "target/thread_watch.h"
 
 struct attach {
-	pid_t pid;
+	pid_t process;
+	pid_t pid; /* names it in /proc: its first thread, or another one if that has ended */
 	int pidfd, mem_fd, pagemap_fd; /* mem: /proc/PID/mem */
 	int files_fd;                  /* /proc/PID/fd */
 	bool serves_faults;            /* it has a userfaultfd of its own */

@@ -12,6 +12,7 @@
 #include <unistd.h>
 #include "base/procfs.h"
 #include "target/reason.h"
+#include "target/threads.h"
 
 enum { KERNEL_THREAD = 0x200000 }; /* PF_KTHREAD of include/linux/sched.h */
 
@@ -73,10 +74,26 @@ int may_attach__refusal(pid_t pid)
 	return has_yama() ? -REASON_YAMA : -REASON_PTRACE_FORBIDDEN;
 }
 
-int may_attach__check(pid_t pid)
+/* The kernel shows the memory of a process by each thread that has not ended. */
+static int find_thread(pid_t pid, pid_t *ret_tid)
+{
+	struct threads threads = {0};
+	int err = threads__read(pid, &threads);
+
+	if (err)
+		return err;
+	err = threads.count ? 0 : -ESRCH;
+	if (!err)
+		*ret_tid = threads.items[0].tid;
+	threads__clear(&threads);
+	return err;
+}
+
+int may_attach__check(pid_t pid, pid_t *ret_tid)
 {
 	struct procfs_fields fields;
 	uint64_t process, tracer;
+	pid_t tid = pid;
 	int err = procfs__status_u64(pid, "Tgid", &process);
 
 	if (err)
@@ -88,23 +105,26 @@ int may_attach__check(pid_t pid)
 	err = procfs__fields(pid, "stat", &fields);
 	if (err)
 		return err;
-	err = procfs__status_u64(pid, "TracerPid", &tracer);
-	if (err)
-		return err;
 	if (fields.items[9] & KERNEL_THREAD)
 		return -REASON_KERNEL_THREAD;
 	if (fields.items[3] == 'Z') {
-		struct stat tasks;
-
-		return !procfs__stat(pid, "task", &tasks) && tasks.st_nlink > 3
-			       ? -REASON_LEADER_ENDED
-			       : -ESRCH;
+		err = find_thread(pid, &tid);
+		if (err)
+			return err;
 	}
-	if (tracer)
-		return -REASON_TRACED;
-	err = check_access(pid);
+	err = procfs__status_u64(tid, "TracerPid", &tracer);
 	if (err)
 		return err;
-	err = check_namespace(pid);
-	return err ? err : check_program(pid);
+	if (tracer)
+		return -REASON_TRACED;
+	err = check_access(tid);
+	if (err)
+		return err;
+	err = check_namespace(tid);
+	if (err)
+		return err;
+	err = check_program(tid);
+	if (!err)
+		*ret_tid = tid;
+	return err;
 }

@@ -430,7 +430,7 @@ static int stop_for_good(pid_t tid, void *argument)
 {
 	const struct attach *attach = argument;
 
-	(void)syscall(SYS_tgkill, attach->pid, tid, SIGSTOP);
+	(void)syscall(SYS_tgkill, attach->process, tid, SIGSTOP);
 	return 0;
 }
 

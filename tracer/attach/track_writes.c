@@ -93,7 +93,7 @@ static int start_list(struct attach *attach, const struct hooks *hooks)
 	err = fault_list__open(hooks, &attach->faults);
 	if (err)
 		goto out;
-	err = fault_list__attach(attach->faults, attach->pid);
+	err = fault_list__attach(attach->faults, attach->process);
 out:
 	if (err) {
 		fault_list__close(attach->faults);

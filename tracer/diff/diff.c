@@ -70,7 +70,7 @@ static void label(const struct comparing *c, const struct checkpoint *of, struct
 	else
 		(void)snprintf(item->label, sizeof(item->label), "%s", name);
 	for (size_t i = 0; !mapping->inode && i < threads->count; i++)
-		if (threads->items[i].tid != c->attach->pid &&
+		if (threads->items[i].tid != c->attach->process &&
 		    is_stack_of(mapping, &of->registers[i])) {
 			(void)snprintf(item->label, sizeof(item->label), "stack of thread %d",
 				       threads->items[i].tid);

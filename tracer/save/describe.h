@@ -14,7 +14,8 @@
 #include "target/threads.h"
 
 struct described { /* whom, and what is known of it already; all borrowed */
-	pid_t pid;
+	pid_t process;
+	pid_t pid;  /* names it in /proc: its first thread, or another one if that has ended */
 	int mem_fd; /* /proc/PID/mem */
 	const struct threads *threads;
 	const struct registers *registers; /* of each of them */

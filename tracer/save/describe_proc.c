@@ -28,7 +28,6 @@ static int read_numbers(pid_t pid, struct image_process *process)
 
 	if (err)
 		return err;
-	process->pid = pid;
 	process->ppid = (int32_t)stat[4];
 	process->pgrp = (int32_t)stat[5];
 	process->sid = (int32_t)stat[6];
@@ -239,6 +238,7 @@ int describe__proc(const struct described *process, struct description *d)
 
 	if (err)
 		return err;
+	image->process.pid = process->process;
 	err = read_status(pid, image);
 	if (err)
 		return err;

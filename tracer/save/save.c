@@ -145,7 +145,8 @@ static int secure_all(struct saving *s)
 static int look(struct saving *s)
 {
 	struct attach *attach = s->attach;
-	struct described process = {.pid = attach->pid, .mem_fd = attach->mem_fd};
+	struct described process = {
+		.process = attach->process, .pid = attach->pid, .mem_fd = attach->mem_fd};
 	int err = s->from ? check_threads(s) : attach_state__take_unlisted(attach, &s->from);
 
 	if (err)

@@ -40,6 +40,7 @@ struct freeze {
 	size_t count;
 	int threads_fd; /* /proc/PID/task; -1 if the process was gone from the start */
 	pid_t pid;
+	pid_t ended; /* the first thread, if pid is another one; else 0 */
 	bool child;
 	bool keeps_registers; /* freeze__keep_registers() */
 	bool has_ended;       /* freeze__has_ended() */
@@ -52,12 +53,15 @@ struct freeze {
 int freeze__create(pid_t pid, bool child, struct freeze **ret_freeze)
 {
 	struct freeze *freeze = calloc(1, sizeof(*freeze));
+	uint64_t process;
 
 	if (!freeze)
 		return -ENOMEM;
 	freeze->end = &freeze->held;
 	freeze->threads_fd = procfs__open(pid, "task", O_RDONLY | O_DIRECTORY);
 	freeze->pid = pid;
+	if (!procfs__status_u64(pid, "Tgid", &process) && process != (uint64_t)pid)
+		freeze->ended = (pid_t)process;
 	freeze->child = child;
 	*ret_freeze = freeze;
 	return 0;
@@ -144,12 +148,15 @@ static int settle(struct freeze *freeze, struct held *held)
 }
 
 /* The number of threads, from the link count of /proc/PID/task, at a tenth of what a listing takes.
- * 0 if the process is gone. */
+ * 0 if the process is gone. A first thread that has ended counts there until all others have. */
 static size_t count_threads(const struct freeze *freeze)
 {
+	const nlink_t others = freeze->ended ? 3 : 2;
 	struct stat status;
 
-	return fstat(freeze->threads_fd, &status) || status.st_nlink < 2 ? 0 : status.st_nlink - 2;
+	return fstat(freeze->threads_fd, &status) || status.st_nlink < others
+		       ? 0
+		       : status.st_nlink - others;
 }
 
 void freeze__forget(struct freeze *freeze, pid_t tid)
@@ -219,7 +226,7 @@ static int hold_new(struct freeze *freeze, pid_t except, bool *ret_grown)
 	int err = procfs__threads(freeze->pid, &tids, &count), settled;
 
 	for (size_t i = 0; i < count && !err; i++) {
-		if (tids[i] == except || find(freeze, tids[i]))
+		if (tids[i] == except || tids[i] == freeze->ended || find(freeze, tids[i]))
 			continue;
 		err = allow_end(freeze, tids[i], seize(freeze, tids[i]));
 		grown = true;

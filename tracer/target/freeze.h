@@ -14,7 +14,8 @@
 
 struct freeze;
 
-/* Prepares for process pid; stops nothing yet. child: the process is a child of the caller, who
+/* Prepares for a process; stops nothing yet. pid: of the process, or of one of its threads if the
+ * first one has ended. child: the process is a child of the caller, who
  * will wait for its end. Returns 0 and *ret_freeze, or -ENOMEM. */
 int freeze__create(pid_t pid, bool child, struct freeze **ret_freeze);
 

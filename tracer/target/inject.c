@@ -25,6 +25,7 @@
 #include "target/helper.h"
 #include "target/reason.h"
 #include "target/registers.h"
+#include "target/threads.h"
 #include "target/tracee.h"
 #include "target/userfault.h"
 
@@ -460,6 +461,8 @@ static int take_over(pid_t pid, int number)
 {
 	int pidfd = (int)syscall(SYS_pidfd_open, pid, 0), fd;
 
+	if (pidfd < 0) /* it is not the first thread, which has ended */
+		pidfd = (int)syscall(SYS_pidfd_open, pid, THREADS_PIDFD);
 	if (pidfd < 0)
 		return -errno;
 	fd = (int)syscall(SYS_pidfd_getfd, pidfd, number, 0);

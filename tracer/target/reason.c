@@ -49,8 +49,8 @@ static const char *const texts[] = {
 	TEXT(REASON_SELF) = "it is the tracer itself",
 	TEXT(REASON_KERNEL_THREAD) = "it is a thread of the kernel",
 	TEXT(REASON_NOT_A_PROCESS) = "it is a thread; name its process",
-	TEXT(REASON_LEADER_ENDED) = "its first thread has ended, and the kernel no longer shows "
-				    "its memory",
+	TEXT(REASON_LEADER_ENDED) = "the thread that showed its memory has ended; attach anew "
+				    "with tracer -p",
 	TEXT(REASON_PID_NAMESPACE) = "it is in another PID namespace; run the tracer there",
 	TEXT(REASON_OTHER_USER) = "it belongs to another user, or has more rights; run the tracer "
 				  "as root",

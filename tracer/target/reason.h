@@ -40,7 +40,7 @@ enum reason {
 	REASON_SELF,              /* the caller itself */
 	REASON_KERNEL_THREAD,     /* a thread of the kernel, without memory of its own */
 	REASON_NOT_A_PROCESS,     /* the id of a thread, not of a process */
-	REASON_LEADER_ENDED,      /* its first thread has ended, and others run on */
+	REASON_LEADER_ENDED,      /* or the thread in its place, and others run on */
 	REASON_PID_NAMESPACE,     /* it is in another PID namespace */
 	REASON_OTHER_USER,        /* it belongs to another user */
 	REASON_YAMA,              /* the setting kernel.yama.ptrace_scope forbids ptrace(2) */

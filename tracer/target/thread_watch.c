@@ -13,10 +13,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-enum {
-	OF_THREAD = O_EXCL, /* PIDFD_THREAD, linux/pidfd.h of 6.9 */
-	EVENTS = 64,
-};
+enum { EVENTS = 64 };
 
 struct watched {
 	struct thread thread;
@@ -102,7 +99,7 @@ static void watch_end(struct thread_watch *watch, struct watched *watched)
 
 	if (watch->fds == watch->most_fds)
 		return;
-	watched->fd = (int)syscall(SYS_pidfd_open, watched->thread.tid, OF_THREAD);
+	watched->fd = (int)syscall(SYS_pidfd_open, watched->thread.tid, THREADS_PIDFD);
 	if (watched->fd < 0)
 		return;
 	watch->fds++;

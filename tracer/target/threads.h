@@ -8,10 +8,14 @@
 #ifndef TRACER_TARGET_THREADS_H
 #define TRACER_TARGET_THREADS_H
 
+#include <fcntl.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
+
+/* PIDFD_THREAD of Linux 6.9, for pidfd_open(2) */
+enum { THREADS_PIDFD = O_EXCL };
 
 struct thread {
 	pid_t tid;

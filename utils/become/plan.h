@@ -71,7 +71,7 @@ struct plan {
 	void *auxv;
 	size_t mapping_count, piece_count, image_count, thread_count, auxv_bytes, setting_count,
 		policy_count;
-	size_t main; /* which thread has the number of the process */
+	size_t main; /* which thread has the number of the process; 0 if it had ended */
 	struct plan_move moves[PLAN_KERNEL_PARTS];
 	size_t move_count;
 	struct image_signal signals[IMAGE_SIGNALS];

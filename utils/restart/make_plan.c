@@ -63,9 +63,9 @@ static int check_threads(struct draft *d)
 			with_pid++;
 		}
 	}
-	if (with_pid != 1)
-		return image__fail(d->message, -ENOEXEC, image->path,
-				   "the main thread is not in it");
+	if (with_pid > 1)
+		return image__fail(d->message, -EBADMSG, image->path,
+				   "it has several threads of one number");
 	if (!has_flags(image, image->process.restart, sizeof(struct image_restart), IMAGE_WRITE))
 		return image__fail(d->message, -ENOEXEC, image->path,
 				   "it was not written by libckpt, so nothing in it can go on");
