@@ -7,8 +7,8 @@
 
 #include <sys/types.h>
 
-/* Looks at process pid. Returns 0 with *ret_tid: its first thread, or another one if that has ended;
- * -ESRCH; -REASON_SELF, -REASON_KERNEL_THREAD, -REASON_NOT_A_PROCESS, -REASON_PID_NAMESPACE,
+/* Looks at process pid. Returns 0 with *ret_tid, its first thread, or another one if that has
+ * ended; -ESRCH; -REASON_SELF, -REASON_KERNEL_THREAD, -REASON_NOT_A_PROCESS, -REASON_PID_NAMESPACE,
  * -REASON_TRACED, -REASON_CALLS_FOREIGN (32-bit), -REASON_OTHER_USER, -REASON_YAMA,
  * -REASON_PTRACE_FORBIDDEN; or another -errno. */
 int may_attach__check(pid_t pid, pid_t *ret_tid);

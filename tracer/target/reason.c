@@ -44,10 +44,11 @@ static const char *const texts[] = {
 	TEXT(REASON_CALLS_FILTERED) =
 		"the target filters its system calls (seccomp, syscall user dispatch), and the "
 		"filter could end it for a call of the tracer",
-	TEXT(REASON_CALLS_FOREIGN) = "the target runs 32-bit or x32 code",
+	TEXT(REASON_CALLS_FOREIGN) = "the target runs 32-bit or x32 code; build it for 64 bits",
 	TEXT(REASON_NO_SYSCALL) = "nothing that the target may execute has a syscall instruction",
-	TEXT(REASON_SELF) = "it is the tracer itself",
-	TEXT(REASON_KERNEL_THREAD) = "it is a thread of the kernel",
+	TEXT(REASON_SELF) = "it is the tracer itself; name another process",
+	TEXT(REASON_KERNEL_THREAD) =
+		"it is a thread of the kernel; name a process that runs a program",
 	TEXT(REASON_NOT_A_PROCESS) = "it is a thread; name its process",
 	TEXT(REASON_LEADER_ENDED) = "the thread that showed its memory has ended; attach anew "
 				    "with tracer -p",
