@@ -121,6 +121,50 @@ detach_and_check()
 	expect_running "$target"
 }
 
+# witness WORD [ANSWER]: asks $E2E/witness about the target
+witness()
+{
+	local seen
+
+	if [ -z "${to_witness:-}" ]; then
+		mkfifo "$dir/asked" "$dir/seen"
+		exec {to_witness}<>"$dir/asked" {from_witness}<>"$dir/seen"
+		"$E2E/witness" <"$dir/asked" >"$dir/seen" 2>&1 3>&- {to_witness}>&- \
+			{from_witness}>&- &
+		started+=("$!")
+	fi
+	printf '%s %d\n' "$1" "$target" >&"$to_witness"
+	IFS= read -r -t "$LIMIT_SECONDS" seen <&"$from_witness" || seen='no answer'
+	[ "$seen" = "${2:-$1}" ] || { printf 'witness %s: %s\n' "$1" "$seen"; return 1; }
+}
+
+# come_back_whole COMMAND...: the attached target is rolled back after each of some calls of COMMAND,
+# which asks it for something. Job control stops it around each rollback, and its mappings,
+# registers and memory are compared from outside.
+come_back_whole()
+{
+	local round
+
+	witness stop
+	ctl checkpoint whole
+	witness look
+	witness go
+	for ((round = 0; round < 3; round++)); do
+		"$@"
+		witness stop
+		ctl rollback whole
+		witness compare same
+		witness go
+	done
+}
+
+# expect_both LINE BEFORE AFTER: the target answers LINE with BEFORE, and then with AFTER
+expect_both()
+{
+	expect_answer "$1" "$2"
+	expect_answer "$1" "$3"
+}
+
 # go_back LINE BEFORE AFTER: the target answers LINE with BEFORE, which is the first answer after
 # each rollback, and then with AFTER
 go_back()
@@ -134,6 +178,7 @@ go_back()
 		expect_answer "$1" "$3"
 		ctl rollback start
 	done
+	come_back_whole expect_both "$@"
 	expect_answer "$1" "$2"
 	detach_and_check
 	expect_answer "$1" "$3"

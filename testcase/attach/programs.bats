@@ -260,6 +260,15 @@ play_client()
 		timeout "$LIMIT_SECONDS" "$python" -I - "$1" "$dir/$socket" 3>&-
 }
 
+set_key()
+{
+	play_client "$dir/redis.sock" <<-'PYTHON'
+		redis, replies = connect(path)
+		redis.sendall(b'SET kept later\r\n')
+		assert replies.readline() == b'+OK\r\n'
+	PYTHON
+}
+
 @test 'redis-server: keys set after the checkpoint are gone, the connection still answers' {
 	find_program redis-server redis-server redis-tools
 	find_python
@@ -288,7 +297,17 @@ play_client()
 		    assert ask(b'GET', b'new%d' % i) == b'$-1'
 		    assert ask(b'GET', b'kept') == b'before'
 	PYTHON
+	come_back_whole set_key
 	detach_and_check
+}
+
+get_page()
+{
+	play_client "$dir/nginx.sock" <<-'PYTHON'
+		s, reply = connect(path)
+		s.sendall(b'GET / HTTP/1.0\r\n\r\n')
+		assert reply.read().endswith(b'hello\n')
+	PYTHON
 }
 
 @test 'an nginx worker answers clients that come again and again' {
@@ -319,7 +338,17 @@ play_client()
 		        get()
 		    control('rollback start')
 	PYTHON
+	come_back_whole get_page
 	detach_and_check
+}
+
+set_value()
+{
+	play_client "$dir/memcached.sock" <<-'PYTHON'
+		cache, replies = connect(path)
+		cache.sendall(b'set kept0 0 0 5\r\nlater\r\n')
+		assert replies.readline() == b'STORED\r\n'
+	PYTHON
 }
 
 @test 'memcached with its threads' {
@@ -356,5 +385,6 @@ play_client()
 		        assert fetch(cache, b'new%d' % n) is None
 		        assert fetch(cache, b'kept%d' % n) == b'before'
 	PYTHON
+	come_back_whole set_value
 	detach_and_check
 }

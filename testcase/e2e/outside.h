@@ -24,7 +24,9 @@
 enum {
 	OUTSIDE_THREADS = 64,
 	OUTSIDE_EXTENDED = 16384,
-	OUTSIDE_RSEQ_BYTES = 32,  /* that the kernel writes */
+	OUTSIDE_RSEQ_BYTES = 32, /* that the kernel writes */
+	OUTSIDE_RESERVED = 256 << 20,
+	OUTSIDE_BLOCK = 1 << 16,
 	OUTSIDE_NO_HANDLER = 514, /* ERESTARTNOHAND */
 	OUTSIDE_RESTART = 516,    /* ERESTART_RESTARTBLOCK */
 };
@@ -83,11 +85,17 @@ static inline int outside__compare_threads(const void *a, const void *b)
 	return ((const struct outside_thread *)a)->tid - ((const struct outside_thread *)b)->tid;
 }
 
+/* Address space without access that is as large was reserved, and has no bytes. */
+static inline int outside__is_reserved(const struct mapping *mapping)
+{
+	return !mapping->flags && mapping->end - mapping->start > OUTSIDE_RESERVED;
+}
+
 static inline int outside__is_compared(const struct mapping *mapping)
 {
 	const char *path = mapping->path;
 
-	return !(mapping->flags & MAPPING_SHARED) &&
+	return !(mapping->flags & MAPPING_SHARED) && !outside__is_reserved(mapping) &&
 	       (*path != '[' || !strcmp(path, "[heap]") || !strcmp(path, "[stack]"));
 }
 
@@ -100,6 +108,18 @@ static inline void outside__blank(struct outside *outside, uint64_t address)
 		if (outside->bytes[i] && address >= mapping->start && address < mapping->end)
 			memset(outside->bytes[i] + (address - mapping->start), 0,
 			       OUTSIDE_RSEQ_BYTES);
+	}
+}
+
+/* A part beyond the end of a file cannot be read, and remains zeros. */
+static inline void outside__read(int memory, uint64_t start, uint64_t end, unsigned char *bytes)
+{
+	for (uint64_t at = start, length; at < end; at += length) {
+		length = end - at < OUTSIDE_BLOCK ? end - at : OUTSIDE_BLOCK;
+		if (pread(memory, bytes + (at - start), length, (off_t)at) == (ssize_t)length)
+			continue;
+		for (uint64_t page = at; page < at + length; page += 4096)
+			(void)!pread(memory, bytes + (page - start), 4096, (off_t)page);
 	}
 }
 
@@ -130,10 +150,7 @@ static inline struct outside *outside__look(pid_t pid)
 			continue;
 		outside->bytes[i] = calloc(1, size);
 		outside__need(outside->bytes[i] != NULL, "memory");
-		/* a part beyond the end of a file cannot be read, and remains zeros */
-		for (size_t at = 0; at < size; at += 4096)
-			(void)!pread(memory, outside->bytes[i] + at, 4096,
-				     (off_t)(mapping->start + at));
+		outside__read(memory, mapping->start, mapping->end, outside->bytes[i]);
 	}
 	(void)close(memory);
 	for (size_t i = 0; i < outside->thread_count; i++)
@@ -169,7 +186,7 @@ static inline int outside__has(const struct outside *outside, const struct outsi
 	const struct mapping *mapping = &outside->mappings.items[index];
 	const unsigned char *bytes = outside->bytes[index];
 
-	for (uint64_t at = mapping->start; at < mapping->end; at += 4096) {
+	for (uint64_t at = mapping->start, end; at < mapping->end; at = end) {
 		size_t i;
 		const struct mapping *there = outside__find(other, at, &i);
 
@@ -183,8 +200,11 @@ static inline int outside__has(const struct outside *outside, const struct outsi
 				       there ? there->path : "nothing");
 			return 0;
 		}
-		if (bytes && memcmp(bytes + (at - mapping->start),
-				    other->bytes[i] + (at - there->start), 4096) != 0) {
+		end = there->end < mapping->end ? there->end : mapping->end;
+		for (; bytes && at < end; at += 4096) {
+			if (!memcmp(bytes + (at - mapping->start),
+				    other->bytes[i] + (at - there->start), 4096))
+				continue;
 			(void)snprintf(text, size, "bytes of the page %lx of %s", (unsigned long)at,
 				       mapping->path);
 			return 0;
@@ -197,17 +217,19 @@ static inline int outside__has(const struct outside *outside, const struct outsi
 static inline int outside__is_covered(const struct outside *outside, const struct outside *other,
 				      char *text, size_t size)
 {
-	for (size_t i = 0; i < outside->mappings.count; i++)
-		for (uint64_t at = outside->mappings.items[i].start;
-		     at < outside->mappings.items[i].end; at += 4096) {
-			size_t there;
+	for (size_t i = 0; i < outside->mappings.count; i++) {
+		const struct mapping *mapping = &outside->mappings.items[i], *there;
+		size_t number;
 
-			if (outside__find(other, at, &there))
+		for (uint64_t at = mapping->start; at < mapping->end; at = there->end) {
+			there = outside__find(other, at, &number);
+			if (there)
 				continue;
 			(void)snprintf(text, size, "%lx of %s is new", (unsigned long)at,
-				       outside->mappings.items[i].path);
+				       mapping->path);
 			return 0;
 		}
+	}
 	return 1;
 }
 
