@@ -138,7 +138,7 @@ witness()
 	[ "$seen" = "${2:-$1}" ] || { printf 'witness %s: %s\n' "$1" "$seen"; return 1; }
 }
 
-# come_back_whole COMMAND...: the attached target is rolled back after each of some calls of COMMAND,
+# come_back_whole COMMAND...: the attached target is rolled back after each call of COMMAND,
 # which asks it for something. Job control stops it around each rollback, and its mappings,
 # registers and memory are compared from outside.
 come_back_whole()
