@@ -106,7 +106,7 @@ deaths()
 }
 
 @test 'a limit of processor time is that of a run' {
-	# of the driver and of a server that forks, too: a few runs of 50 ms, so that theirs is small
+	# of the driver and of a server that forks, too: few runs of 50 ms, so theirs is small
 	ulimit -S -t 2
 	same 121 busy
 	[ "$(deaths)" -eq 0 ]

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * fuzz steps, fuzz pinned-steps: thousands of calls in an order that the seed decides: those of the mmap family, and
- * all ways to write to a page (ways.h). There are checkpoints and restores between them. A model
- * says what every page must hold. At the end, after a last checkpoint, it writes its mappings to
- * the file $FUZZ_MAPS.
+ * fuzz steps, fuzz pinned-steps: thousands of calls in an order that the seed decides. They are
+ * those of the mmap family, and all ways to write to a page (ways.h). There are checkpoints and
+ * restores between them. A model says what every page must hold. At the end, after a last
+ * checkpoint, it writes its mappings to the file $FUZZ_MAPS.
  * fuzz compare MAPLOG MAPS: the tracer tracked (--map-log) exactly the memory that was mapped. Only
  * memory without access and without data may be tracked or not.
  */
@@ -288,8 +288,8 @@ static void page_out(unsigned char *page, uint64_t with)
 	(void)madvise(page, PAGE, MADV_PAGEOUT);
 }
 
-/* A few of the ways at a time, so that some checkpoints and restores need not look at all pages. The
- * last three make the tracer compare from then on. */
+/* A few of the ways at a time, so that some checkpoints and restores need not look at all pages.
+ * The last three make the tracer compare from then on. */
 static void step_other_writer(void)
 {
 	static page_writer *const ways[] = {
