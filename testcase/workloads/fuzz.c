@@ -39,8 +39,9 @@ struct model { /* untracked */
 	unsigned char bytes[PAGES][PAGE]; /* of saved pages whose value is unknown */
 	uint64_t random, values, ways;
 	uint32_t mappings;
-	bool has_pins; /* pages may be pinned, too */
-	int mem;       /* /proc/self/mem */
+	bool has_pins;   /* pages may be pinned, too */
+	bool has_direct; /* O_DIRECT works: not with tmpfs before Linux 6.6 */
+	int mem;         /* /proc/self/mem */
 	unsigned char *window, *heap;
 	size_t heap_pages;
 	char text[TEXT_BYTES];
@@ -302,7 +303,8 @@ static void step_other_writer(void)
 	page_writer *way = ways[(m->ways + roll(FEW_WAYS)) % count];
 	const size_t pages = way == signal_frame ? STACK_PAGES : 1;
 
-	if (!is_writable(first, pages) || (way == free_and_store && m->now[first].shared))
+	if (!is_writable(first, pages) || (way == free_and_store && m->now[first].shared) ||
+	    (!m->has_direct && (way == read_direct || way == aio)))
 		return;
 	way(at(first), seed(++m->values));
 	for (size_t i = first; i < first + pages; i++)
@@ -433,9 +435,14 @@ static void write_mappings(const char *path)
 static void play(bool has_pins)
 {
 	const char *path = getenv("FUZZ_MAPS");
+	int direct;
 
 	m = map_untracked(sizeof(*m));
 	m->has_pins = has_pins;
+	direct = open_file(1, O_DIRECT);
+	m->has_direct = direct >= 0;
+	if (m->has_direct)
+		close(direct);
 	m->mem = open("/proc/self/mem", O_RDONLY | O_CLOEXEC);
 	m->window = map_at(NULL, (WINDOW + 2) * PAGE, PROT_NONE, MAP_PRIVATE);
 	m->window += PAGE;
