@@ -151,11 +151,9 @@ refuses()
 	expect_answer again 3
 }
 
-# brings_back CHANGE ARG...
-brings_back()
+# comes_back CHANGE: the target, after each of three rollbacks
+comes_back()
 {
-	start_target "$dir/program" "${@:2}"
-	expect_answer look xx
 	attach
 	ctl checkpoint
 	for ((round = 0; round < 3; round++)); do
@@ -165,6 +163,14 @@ brings_back()
 	done
 	detach_and_check
 	expect_answer look xx
+}
+
+# brings_back CHANGE ARG...
+brings_back()
+{
+	start_target "$dir/program" "${@:2}"
+	expect_answer look xx
+	comes_back "$1"
 }
 
 @test 'a file that the process may not open any more: refused' {
@@ -234,13 +240,7 @@ brings_back()
 
 @test 'a newline in the name of a file' {
 	compile_target
-	start_target "$dir/program" "$dir/two"$'\n'lines
-	attach
-	ctl checkpoint
-	expect_answer descriptors 1
-	ctl rollback
-	expect_answer look xx
-	detach_and_check
+	brings_back descriptors "$dir/two"$'\n'lines
 }
 
 @test 'a pipe that has the name and the number of a mapped file: refused' {
@@ -287,10 +287,5 @@ brings_back()
 			overlay "$1/both"
 		exec "$1/program" "$1/both/file" private lower' overlay "$dir"
 	ask look || skip "there is no overlayfs: $(cat "$dir/target.err")"
-	attach
-	ctl checkpoint
-	expect_answer descriptors 1
-	ctl rollback
-	expect_answer look xx
-	detach_and_check
+	comes_back descriptors
 }
