@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <fcntl.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 enum { WHOLE_MEMORY_MAPPINGS = 4096, WHOLE_MEMORY_IGNORED = 16, WHOLE_MEMORY_PAGE = 4096 };
@@ -33,7 +34,7 @@ struct whole_memory_mapping {
 	uint64_t start, end, offset, inode;
 	char rights[8];
 	bool stack;
-	unsigned char *bytes; /* NULL: not read */
+	unsigned char *bytes; /* mapped, not of the heap, which children inherit; NULL: not read */
 };
 
 struct whole_memory {
@@ -111,7 +112,9 @@ static inline void whole_memory__list(struct whole_memory *w, pid_t pid)
 static inline void whole_memory__free(struct whole_memory *w)
 {
 	for (size_t i = 0; i < w->count; i++)
-		free(w->mappings[i].bytes);
+		if (w->mappings[i].bytes)
+			(void)munmap(w->mappings[i].bytes,
+				     w->mappings[i].end - w->mappings[i].start);
 	w->count = 0;
 }
 
@@ -131,8 +134,9 @@ static inline void whole_memory__read(struct whole_memory *w, pid_t pid,
 
 		if (m->rights[3] == 's')
 			continue;
-		m->bytes = calloc(1, m->end - m->start);
-		if (!m->bytes)
+		m->bytes = mmap(NULL, m->end - m->start, PROT_READ | PROT_WRITE,
+				MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+		if (m->bytes == MAP_FAILED)
 			abort();
 		/* A guard cannot be read: it counts as zeros. */
 		if (pread(mem, m->bytes, m->end - m->start, (off_t)m->start) !=
