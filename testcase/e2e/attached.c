@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * attached BOARD [small [BYTES]]: a process that others roll back, and that knows nothing of them.
- * Of its 31 threads some compute, with an invariant over all of these; some wait in system calls
- * that are hard to go back to; one changes mappings and the heap. Small: one thread, which does the
- * last, and BYTES more of memory, which it leaves alone.
+ * attached BOARD [small|large [BYTES]]: a process that others roll back, and that knows nothing of
+ * them. Of its 31 threads some compute, with an invariant over all of these; some wait in system
+ * calls that are hard to go back to; one changes mappings and the heap. Small: one thread, which
+ * does the last, and BYTES more of memory, which it leaves alone. Large: it uses them, too.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -29,6 +29,7 @@ enum {
 	CHURN = 40 << 10, /* bytes */
 	TWO_PAGES = 2 << 12,
 	THREE_PAGES = 3 << 12,
+	LARGE_BLOCK = 2 << 20, /* the reach of a page table */
 };
 
 static struct board *board;
@@ -309,6 +310,23 @@ static void churn_heap(const struct churn *churn)
 		(void)sbrk(-CHURN);
 }
 
+static unsigned char *large; /* NULL: there is none */
+static size_t large_bytes;
+
+/* Writes here and there, and gives a block back, whose page table may go with it. */
+static void churn_large(const struct churn *churn)
+{
+	const size_t at = churn->step * 7919 * 4096 % large_bytes;
+	unsigned char *block = large + (at & ~(LARGE_BLOCK - 1UL));
+
+	large[at]++;
+	if (churn->step % 5 == 0)
+		(void)madvise(block, LARGE_BLOCK, MADV_DONTNEED);
+	if (churn->step % 31 == 0)
+		(void)mmap(block, LARGE_BLOCK, PROT_READ | PROT_WRITE,
+			   MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
+}
+
 static void churn_step(struct churn *churn)
 {
 	const unsigned int i = (unsigned int)(churn->step * 31 % 23);
@@ -317,6 +335,8 @@ static void churn_step(struct churn *churn)
 	churn_mapping(churn, i);
 	if (churn->step % 11 == 0)
 		churn_file(churn);
+	if (large)
+		churn_large(churn);
 	churn->step++;
 }
 
@@ -355,13 +375,18 @@ int main(int argc, char **argv)
 	program = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
 	(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
 	if (argc > 3) {
-		const size_t bytes = strtoul(argv[3], NULL, 10);
-		void *memory = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
-				    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+		const size_t bytes = strtoul(argv[3], NULL, 10) & ~(LARGE_BLOCK - 1UL);
+		unsigned char *memory = mmap(NULL, bytes + LARGE_BLOCK, PROT_READ | PROT_WRITE,
+					     MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
 		if (memory == MAP_FAILED)
 			return 1;
+		memory += -(uintptr_t)memory % LARGE_BLOCK;
 		memset(memory, 1, bytes);
+		if (!strcmp(argv[2], "large")) {
+			large = memory;
+			large_bytes = bytes;
+		}
 	}
 	if (argc > 2) {
 		board->ready = BOARD_THREADS;

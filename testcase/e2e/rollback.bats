@@ -19,6 +19,14 @@ play()
 	play scan
 }
 
+@test 'one that also changes 22 MiB, whose page tables come and go' {
+	play large
+}
+
+@test 'the same without the list of faults, by scans that pass over what is clean' {
+	play scan-large
+}
+
 @test '31 threads that compute together, wait in system calls, handle a signal, come and go' {
 	play threads
 }

@@ -30,11 +30,14 @@ enum {
 	ROUNDS = 23,         /* of two rollbacks that are compared */
 	ROUNDS_THREADS = 11, /* each takes as long as 20 of the others */
 	ROUNDS_COMPARE = 5,
+	ROUNDS_LARGE = 11,
 	CALLS = 103,
 	SOAK = 10001,    /* unless the command line says another number */
 	SLACK = 1 << 16, /* bytes: less than a block of malloc(3) for each of them */
 	LOOKS = LIMIT_SECONDS * 1000,
 };
+
+#define LARGE_BYTES "23068672" /* 11 page tables */
 
 static struct board *board;
 static pid_t target;
@@ -422,7 +425,7 @@ int main(int argc, char **argv)
 {
 	const char *scene = argc > 2 ? argv[2] : "";
 
-	if (strcmp(scene, "compare") != 0 && strcmp(scene, "scan") != 0)
+	if (strcmp(scene, "compare") != 0 && strncmp(scene, "scan", 4) != 0)
 		need(hooks__attach_fault_list(&hooks), "the list of faults");
 	if (!strcmp(scene, "threads")) {
 		start(argv[1], NULL, NULL);
@@ -436,6 +439,10 @@ int main(int argc, char **argv)
 		start(argv[1], "small", NULL);
 		tap__plan(4);
 		test_state(WRITE_TRACKING_PROTECT, ROUNDS);
+	} else if (!strcmp(scene, "large") || !strcmp(scene, "scan-large")) {
+		start(argv[1], "large", LARGE_BYTES);
+		tap__plan(4);
+		test_state(WRITE_TRACKING_PROTECT, ROUNDS_LARGE);
 	} else if (!strcmp(scene, "soak")) {
 		start(argv[1], "small", argc > 4 ? argv[4] : NULL);
 		tap__plan(8);
@@ -454,7 +461,8 @@ int main(int argc, char **argv)
 		test_detach();
 	} else {
 		(void)fprintf(stderr, "usage: rollback ATTACHED "
-				      "threads|scan|compare|small|calls|faults|detach|"
+				      "threads|scan|compare|small|large|scan-large|calls|"
+				      "faults|detach|"
 				      "soak [ROUNDS [BYTES]]\n");
 		return 2;
 	}

@@ -75,7 +75,7 @@ int attach_state__stop(struct attach *attach, bool drop_faults)
 	if (attach__release_late(attach))
 		return -REASON_NOT_STOPPED;
 	attach_state__look_for_pins(attach);
-	err = attach->base ? checkpoint__find_own(attach->base) : 0;
+	err = attach->base ? checkpoint__prepare(attach->base) : 0;
 	if (err)
 		return err;
 	freeze__stay_awake(attach->freeze, stops_elsewhere(attach->pid) ? AWAKE_NS : 0);

@@ -7,6 +7,7 @@
 
 #include <stdbool.h>
 #include "attach/attach_result.h"
+#include "attach/dense_blocks.h"
 #include "attach/layout.h"
 #include "attach/open_files.h"
 #include "attach/page_tree.h"
@@ -23,19 +24,21 @@ struct checkpoint {
 	struct registers *registers; /* of each of them */
 	struct mappings mappings;
 	struct layout_ranges ranges; /* of the mappings */
-	struct intervals own;        /* pages of ranges.files that are in the tree, */
-	bool knows_own;              /* once they were looked for */
 	struct open_files files;
 	struct intervals guards; /* pages that nobody can use (MADV_GUARD_INSTALL) */
 	struct page_tree tree;   /* no page: it is zeros, or that of the file */
+	/* ---- once it is prepared ---- */
+	bool is_prepared;
+	struct intervals own;      /* pages of ranges.files that are in the tree */
+	struct dense_blocks dense; /* of ranges.anonymous */
 };
 
 /* An empty one; or NULL: there is no memory. store: borrowed. */
 struct checkpoint *checkpoint__create(struct page_store *store);
 
-/* Looks for the pages of files that the process had of its own, unless they are known. The tree
+/* Finds out what it takes to look for pages that have changed since, unless that is known. The tree
  * does not change from now on. Returns 0 or -ENOMEM. */
-int checkpoint__find_own(struct checkpoint *checkpoint);
+int checkpoint__prepare(struct checkpoint *checkpoint);
 
 /* checkpoint__free(NULL) is harmless. */
 void checkpoint__free(struct checkpoint *checkpoint);

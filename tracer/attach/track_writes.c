@@ -148,21 +148,36 @@ void attach__distrust_list(struct attach *attach)
 
 /* ---- asking ---- */
 
-/* Finds what cannot have changed since base: read-only mappings of files that are still there. */
-static int find_quiet(const struct attach *attach, const struct mappings *mappings,
-		      struct intervals *ret_quiet)
+/* Adds read-only mappings of files. */
+static int add_read_only(const struct mappings *mappings, struct intervals *quiet)
+{
+	int err = 0;
+
+	for (size_t i = 0; i < mappings->count && !err; i++) {
+		const struct mapping *mapping = &mappings->items[i];
+
+		if (layout__kind(mapping) == LAYOUT_FILE && !(mapping->flags & MAPPING_WRITE))
+			err = intervals__add(quiet, mapping->start, mapping->end);
+	}
+	return err;
+}
+
+/* Finds what cannot have changed since base, in mappings that are still there: read-only mappings
+ * of files, and pages that a quick walk finds clean. */
+static int find_quiet(struct attach *attach, const struct write_tracking *tracking,
+		      const struct mappings *mappings, struct intervals *ret_quiet)
 {
 	struct intervals same = {0}, quiet = {0};
 	int err = 0;
 
 	if (!attach->base)
 		return 0;
-	for (size_t i = 0; i < mappings->count && !err; i++) {
-		const struct mapping *mapping = &mappings->items[i];
-
-		if (layout__kind(mapping) == LAYOUT_FILE && !(mapping->flags & MAPPING_WRITE))
-			err = intervals__add(&quiet, mapping->start, mapping->end);
-	}
+	if (tracking->way == WRITE_TRACKING_PROTECT)
+		err = dense_blocks__find_clean(&attach->base->dense, attach->pid, &attach->pagemap,
+					       &quiet);
+	if (err)
+		goto out;
+	err = add_read_only(mappings, &quiet);
 	if (err)
 		goto out;
 	err = layout__same(&attach->base->mappings, mappings, &same);
@@ -257,7 +272,7 @@ static int look_at_all(struct attach *attach, const struct mappings *now)
 	if (!attach->base || attach->may_have_pins) /* see write_tracking.h */
 		tracking = &none;
 	attach->found = ways[tracking->way];
-	err = find_quiet(attach, now, &quiet);
+	err = find_quiet(attach, tracking, now, &quiet);
 	if (err)
 		goto out;
 	err = changes__find(tracking, &attach->pagemap, now, &quiet, &attach->changes);

@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * Blocks of 2 MiB, the reach of a page table, that held data in nearly all their pages at a
+ * checkpoint. A scan asks there for written pages only, which the kernel does three times as fast
+ * as other questions (pagemap__begin_written). That walk says nothing of a page table that is gone.
+ * So one page of each block is a witness: while it is there, so is the table.
+ */
+#ifndef TRACER_ATTACH_DENSE_BLOCKS_H
+#define TRACER_ATTACH_DENSE_BLOCKS_H
+
+#include <stddef.h>
+#include <sys/types.h>
+
+#include "attach/page_tree.h"
+#include "base/intervals.h"
+#include "pages/pagemap.h"
+
+struct dense_blocks { /* zero-initialised: none */
+	struct intervals ranges;
+	void **witnesses; /* an address in each block */
+	size_t count;
+};
+
+/* Chooses those of the ranges. tree: the pages that held data, without pages of zeros. blocks: empty.
+ * Returns 0, or -ENOMEM: there are none. */
+int dense_blocks__choose(struct dense_blocks *blocks, const struct page_tree *tree,
+			 const struct intervals *ranges);
+
+/*
+ * Finds pages of the blocks that have not changed since they were armed (pages/write_tracking.h).
+ * Others may be unchanged, too. pid: the process, which stands still, and whose pages are armed;
+ * pagemap: of it. ret_clean: its old content is dropped.
+ * Returns 0; -ENOMEM; or another -errno of the scan: *ret_clean is then of no use.
+ */
+int dense_blocks__find_clean(const struct dense_blocks *blocks, pid_t pid, struct pagemap *pagemap,
+			     struct intervals *ret_clean);
+
+/* Frees what it holds and empties it; harmless on an empty one. */
+void dense_blocks__clear(struct dense_blocks *blocks);
+
+#endif
