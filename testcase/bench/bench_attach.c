@@ -11,11 +11,13 @@
  */
 #include <dirent.h>
 #include <elf.h>
+#include <linux/capability.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/ptrace.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
@@ -44,6 +46,7 @@ struct bench {
 	size_t bytes;
 	unsigned int threads, rounds;
 	bool runs;             /* the target computes while it waits */
+	bool scans;            /* the tracer has no list of faults */
 	unsigned char *memory; /* of the target; the same address here */
 	pid_t target, tracer_pid;
 	pid_t stopper;
@@ -154,6 +157,16 @@ static void start_target(struct bench *bench)
 
 /* ---- the tracer ---- */
 
+/* Without rights to load BPF programs there is no list of faults, and memory is scanned. */
+static void drop_rights(void)
+{
+	static const int rights[] = {CAP_BPF, CAP_PERFMON, CAP_SYS_ADMIN};
+
+	for (size_t i = 0; i < sizeof(rights) / sizeof(*rights); i++)
+		if (prctl(PR_CAPBSET_DROP, rights[i], 0, 0, 0))
+			_exit(126);
+}
+
 static void start_tracer(struct bench *bench)
 {
 	struct sockaddr_un address = {.sun_family = AF_UNIX};
@@ -164,6 +177,8 @@ static void start_tracer(struct bench *bench)
 	bench->control = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	bench->tracer_pid = fork();
 	if (!bench->tracer_pid) {
+		if (bench->scans)
+			drop_rights();
 		execl(bench->tracer, "tracer", "--quiet", "-p", pid, "--control-socket",
 		      address.sun_path, NULL);
 		_exit(127);
@@ -403,8 +418,11 @@ static void print(const struct bench *bench, const struct summary *summary)
 	const double *us = summary->figures;
 
 	printf("%7zu %7u %5s %6.1f %9.1f %8.1f %5.2f %10.1f %5.2f %7.1f %5.2f %9.1f %6.1f %5.2f\n",
-	       bench->bytes >> 10, bench->threads, bench->runs ? "runs" : "waits", us[BARE] / 1000,
-	       us[REGISTERS] / 1000, us[ROLLBACK] / 1000, us[ROLLBACK] / us[BARE],
+	       bench->bytes >> 10, bench->threads,
+	       bench->runs    ? "runs"
+	       : bench->scans ? "scan"
+			      : "waits",
+	       us[BARE] / 1000, us[REGISTERS] / 1000, us[ROLLBACK] / 1000, us[ROLLBACK] / us[BARE],
 	       us[CHECKPOINT] / 1000, us[CHECKPOINT] / us[BARE], us[REQUEST] / 1000,
 	       us[REQUEST] / us[TRIP], summary->forked / 1000, summary->forked / us[ROLLBACK],
 	       summary->first);
@@ -450,7 +468,18 @@ static void measure(struct bench *bench, struct summary *ret_summary)
 
 /* ---- the goals ---- */
 
-enum process { SMALL, MEDIUM, LARGE, HUGE, SMALL_RUNS, HUGE_RUNS, TWO, EIGHT, PROCESSES };
+enum process {
+	SMALL,
+	MEDIUM,
+	LARGE,
+	HUGE,
+	HUGE_SCAN,
+	SMALL_RUNS,
+	HUGE_RUNS,
+	TWO,
+	EIGHT,
+	PROCESSES
+};
 
 static void judge(const char *what, double value, double goal, bool at_least)
 {
@@ -482,6 +511,8 @@ static void judge_all(const struct summary *of)
 	judge("a further thread of a rollback to its stop, registers and go",
 	      further(of, ROLLBACK) / further(of, REGISTERS), 1, false);
 	judge("fork and exit of 1 GiB to a rollback", of[HUGE].forked / huge[ROLLBACK], 60, true);
+	judge("the same, by a scan", of[HUGE_SCAN].forked / of[HUGE_SCAN].figures[ROLLBACK], 60,
+	      true);
 }
 
 int main(int argc, char **argv)
@@ -489,12 +520,13 @@ int main(int argc, char **argv)
 	static const struct {
 		size_t bytes;
 		unsigned int threads;
-		bool runs;
+		bool runs, scans;
 	} processes[PROCESSES] = {
-		[SMALL] = {64 << 10, 1, false},     [MEDIUM] = {16 << 20, 1, false},
-		[LARGE] = {256 << 20, 1, false},    [HUGE] = {1 << 30, 1, false},
-		[SMALL_RUNS] = {64 << 10, 1, true}, [HUGE_RUNS] = {1 << 30, 1, true},
-		[TWO] = {64 << 10, 2, false},       [EIGHT] = {64 << 10, 8, false},
+		[SMALL] = {64 << 10, 1, false, false},   [MEDIUM] = {16 << 20, 1, false, false},
+		[LARGE] = {256 << 20, 1, false, false},  [HUGE] = {1 << 30, 1, false, false},
+		[HUGE_SCAN] = {1 << 30, 1, false, true}, [SMALL_RUNS] = {64 << 10, 1, true, false},
+		[HUGE_RUNS] = {1 << 30, 1, true, false}, [TWO] = {64 << 10, 2, false, false},
+		[EIGHT] = {64 << 10, 8, false, false},
 	};
 	struct summary summaries[PROCESSES];
 	static struct bench bench;
@@ -514,6 +546,7 @@ int main(int argc, char **argv)
 		bench.bytes = processes[i].bytes;
 		bench.threads = processes[i].threads;
 		bench.runs = processes[i].runs;
+		bench.scans = processes[i].scans;
 		measure(&bench, &summaries[i]);
 	}
 	judge_all(summaries);
