@@ -69,6 +69,9 @@ compile_target()
 			} else if (!strcmp(how, "addresses")) {
 				munmap(pages, BYTES);
 				limit(RLIMIT_AS, 1 << 20);
+			} else if (!strcmp(how, "no data")) {
+				mprotect(pages, BYTES, PROT_READ);
+				limit(RLIMIT_DATA, 1 << 20);
 			} else if (!strcmp(how, "cut")) {
 				if (ftruncate(fd, 0))
 					abort();
@@ -196,21 +199,58 @@ brings_back()
 	[ "$(awk '/^Max address space/ { print $4 }' "/proc/$target/limits")" = 1048576 ]
 }
 
-@test 'a hard limit of addresses: refused, or exceeded by a tracer with CAP_SYS_RESOURCE' {
+# meets_limit CHANGE OPTION: the target changes, prlimit sets the limit, and the tracer rolls back
+meets_limit()
+{
 	compile_target
 	start_target "$dir/program" -
 	attach
 	ctl checkpoint
-	expect_answer addresses 1
-	prlimit --pid "$target" --as=1048576:1048576
+	expect_answer "$1" 1
+	prlimit --pid "$target" "$2"
 	run_ctl rollback
+}
+
+# is_refused: the limit is the reason, and the target runs on
+is_refused()
+{
+	[ "$status" -eq 1 ]
+	expect_text "$dir/ctl.err" 'a limit of the process is too low .*prlimit'
+	expect_answer again 2
+	detach_and_check
+}
+
+@test 'a hard limit of addresses: refused, or exceeded by a tracer with CAP_SYS_RESOURCE' {
+	meets_limit addresses --as=1048576:1048576
 	if [ "$status" -ne 0 ]; then
-		expect_text "$dir/ctl.err" 'a limit of the process is too low .*prlimit'
-		expect_answer again 2
+		is_refused
 	else
 		expect_answer look xx
+		detach_and_check
 	fi
-	detach_and_check
+}
+
+# limited_tracer: from now on, the tracer may not exceed limits of others
+limited_tracer()
+{
+	cat >"$dir/limited" <<-SH
+		#!/bin/sh
+		exec setpriv --bounding-set -sys_resource --inh-caps -sys_resource "$TRACER" "\$@"
+	SH
+	chmod +x "$dir/limited"
+	TRACER=$dir/limited
+}
+
+@test 'a hard limit of addresses, and a tracer that may not exceed it' {
+	limited_tracer
+	meets_limit addresses --as=1048576:1048576
+	is_refused
+}
+
+@test 'a hard limit of data, which memory that was made read-only would exceed' {
+	limited_tracer
+	meets_limit 'no data' --data=1048576:1048576
+	is_refused
 }
 
 @test 'a mapping larger than memory, without a reserve' {
