@@ -25,7 +25,7 @@
 
 #include "image/image_pair.h"
 #include "process/socket_options.h"
-#include "reopen/own_files.h"
+#include "reopen/high_files.h"
 
 #ifndef TFD_IOC_SET_TICKS /* of linux/timerfd.h, which does not go with the C library's */
 #define TFD_IOC_SET_TICKS _IOW('T', 0, uint64_t)
@@ -298,7 +298,7 @@ static void take(const struct image *image, int fd, int made, int first_fd, int 
 		 int *errors)
 {
 	const size_t i = index_of(image, fd);
-	int moved = made < 0 ? -errno : own_files__move_one(made, first_fd);
+	int moved = made < 0 ? -errno : high_files__move_one(made, first_fd);
 
 	if (i < image->file_count && moved >= 0) {
 		const int flags = (int)image->files[i].flags & (O_NONBLOCK | O_DIRECT);

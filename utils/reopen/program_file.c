@@ -16,7 +16,7 @@
 
 #include "base/page.h"
 #include "base/procfs.h"
-#include "reopen/own_files.h"
+#include "reopen/high_files.h"
 
 /* From the linker: restart itself. */
 extern const char __executable_start[], _end[]; /* NOLINT: the linker's names */
@@ -86,7 +86,7 @@ int program_file__open(const struct image *image, int first_fd)
 		return -1;
 	if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode) || access(path, X_OK) < 0 || !detach_all())
 		goto fail;
-	moved = own_files__move_one(fd, first_fd);
+	moved = high_files__move_one(fd, first_fd);
 	if (moved >= 0)
 		return moved;
 fail:

@@ -17,7 +17,7 @@
 #include "base/page.h"
 #include "base/procfs.h"
 #include "image/image_internal.h"
-#include "reopen/own_files.h"
+#include "reopen/high_files.h"
 #include "slab/slab_heap.h"
 
 enum { COMPARE_BYTES = 1 << 16 };
@@ -169,7 +169,7 @@ static struct mapped_file open_file_of(const struct draft *d, const struct image
 	} else if (bytes && (uint64_t)st.st_size + PAGE_BYTES <= m->offset + bytes) {
 		file.state = MAPPED_SHORTER;
 	} else {
-		file.fd = own_files__move_one(fd, d->plan.first_fd);
+		file.fd = high_files__move_one(fd, d->plan.first_fd);
 		file.state = file.fd < 0 ? MAPPED_UNREADABLE : MAPPED_USABLE;
 		file.err = file.fd < 0 ? file.fd : 0;
 	}
@@ -335,7 +335,7 @@ static int make_object(const struct draft *d, const struct image_mapping *m)
 	if (fd < 0)
 		return -errno;
 	moved = ftruncate(fd, (off_t)bytes) < 0 ? -errno
-						: own_files__move_one(fd, d->plan.first_fd);
+						: high_files__move_one(fd, d->plan.first_fd);
 	if (moved < 0)
 		(void)close(fd);
 	return moved;

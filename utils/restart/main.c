@@ -22,7 +22,7 @@
 #include "reopen/files.h"
 #include "reopen/folder.h"
 #include "reopen/missing.h"
-#include "reopen/own_files.h"
+#include "reopen/high_files.h"
 #include "reopen/same_root.h"
 #include "restart/attributes.h"
 #include "restart/clocks.h"
@@ -224,11 +224,11 @@ static int restart(const struct options *options, char **argv)
 	err = check_place(image, options->changed_files);
 	if (err)
 		goto out;
-	first_fd = own_files__first(image);
+	first_fd = high_files__first(image);
 	err = attributes__read_limits(limits); /* before they are raised for restart itself */
 	if (err)
 		goto out;
-	err = own_files__move(&chain, first_fd);
+	err = high_files__move(&chain, first_fd);
 	if (err)
 		goto out;
 	err = plan_memory(&chain, first_fd, options->changed_files, &plan);
@@ -262,7 +262,7 @@ static int restart(const struct options *options, char **argv)
 	missing__say(&missing, image);
 
 	plan->shows_progress = log__level() != LOG_LEVEL_QUIET && isatty(STDERR_FILENO);
-	err = own_files__keep_stderr(first_fd, &plan->messages_fd);
+	err = high_files__keep_stderr(first_fd, &plan->messages_fd);
 	if (err)
 		goto out;
 	err = files__open(&files, first_fd, plan->messages_fd);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * See own_files.h.
+ * See high_files.h.
  */
-#include "reopen/own_files.h"
+#include "reopen/high_files.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -15,7 +15,7 @@
 
 enum { FIRST_FD = 64, OTHER_FDS = 23 };
 
-int own_files__first(const struct image *image)
+int high_files__first(const struct image *image)
 {
 	int last = image->file_count ? image->files[image->file_count - 1].fd : 0;
 
@@ -45,11 +45,11 @@ static void raise_limit(const struct image_chain *chain, int first_fd)
 	(void)setrlimit(RLIMIT_NOFILE, &limit);
 }
 
-int own_files__move(struct image_chain *chain, int first_fd)
+int high_files__move(struct image_chain *chain, int first_fd)
 {
 	raise_limit(chain, first_fd);
 	for (size_t i = 0; i < chain->count; i++) {
-		int fd = own_files__move_one(chain->images[i]->fd, first_fd);
+		int fd = high_files__move_one(chain->images[i]->fd, first_fd);
 
 		if (fd < 0)
 			return say_no_number(first_fd, -fd);
@@ -58,7 +58,7 @@ int own_files__move(struct image_chain *chain, int first_fd)
 	return 0;
 }
 
-int own_files__keep_stderr(int first_fd, int *ret)
+int high_files__keep_stderr(int first_fd, int *ret)
 {
 	const int fd = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, first_fd);
 
@@ -68,7 +68,7 @@ int own_files__keep_stderr(int first_fd, int *ret)
 	return 0;
 }
 
-int own_files__move_one(int fd, int first_fd)
+int high_files__move_one(int fd, int first_fd)
 {
 	int moved = fcntl(fd, F_DUPFD_CLOEXEC, first_fd);
 
