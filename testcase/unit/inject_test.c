@@ -207,6 +207,29 @@ static void test_busy(void)
 	child__end(child);
 }
 
+/* A call that would sleep for ever, and one after it. */
+static void test_sleep(void)
+{
+	static struct seen before;
+	const uint64_t none[6] = {0};
+	struct inject *inject = NULL;
+	int64_t result = 0, number = 0;
+	pid_t child = start(keep_registers);
+	int err;
+
+	look(child, &before);
+	must(inject__open(child, &inject));
+	err = inject__call(inject, SYS_pause, none, &result);
+	tap__ok(!err && result == -EINTR, "a call that sleeps is interrupted");
+	err = inject__call(inject, SYS_getpid, none, &number);
+	tap__ok(!err && number == child, "and the next one returns");
+	must(inject__close(inject));
+	tap__ok(child__wait_count(&shared->counts[0], shared->counts[0] + 1) && !shared->ended &&
+			looks_same(child, &before, false),
+		"the process goes on, with all its registers");
+	child__end(child);
+}
+
 /* A handler that is blocked, with a mask of its own. */
 static void stay_in_handler(int number)
 {
@@ -506,7 +529,7 @@ static void test_killed(void)
 
 int main(void)
 {
-	enum { TESTS = BLOCKED + 15 };
+	enum { TESTS = BLOCKED + 18 };
 
 	tap__plan(TESTS);
 	if (under_valgrind()) {
@@ -518,6 +541,7 @@ int main(void)
 	for (int i = 0; i < BLOCKED; i++)
 		test_blocked(&blocked[i]);
 	test_busy();
+	test_sleep();
 	test_handler();
 	test_stopped();
 	test_sequence();

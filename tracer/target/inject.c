@@ -39,6 +39,9 @@ struct dispatch_configuration {
 
 enum {
 	DEADLINE_SECONDS = 2, /* a parent inside vfork(2) does not stop */
+	RESTART_FIRST =
+		512, /* errors of calls that a signal has interrupted, for the kernel only */
+	RESTART_LAST = 516,
 	SYSCALL_STOP = SIGTRAP | 0x80,
 	USER_CODE = 0x33,   /* the code segment of 64-bit programs */
 	STEP_FLAG = 1 << 8, /* of eflags: trap after each instruction */
@@ -374,6 +377,19 @@ static int begin(struct inject *inject, long nr, const uint64_t args[6])
 	return ptrace(PTRACE_SETREGS, tid, NULL, &registers) ? -errno : 0;
 }
 
+/* Interrupts a call that sleeps, as open(2) on a file system that does not answer. */
+static int break_off(pid_t tid)
+{
+	return ptrace(PTRACE_INTERRUPT, tid, NULL, NULL) ? -errno : run(tid, 0, false);
+}
+
+static int64_t result_of(const struct user_regs_struct *registers)
+{
+	const int64_t result = (int64_t)registers->rax;
+
+	return result >= -RESTART_LAST && result <= -RESTART_FIRST ? -EINTR : result;
+}
+
 int inject__call(struct inject *inject, long nr, const uint64_t args[6], int64_t *ret_result)
 {
 	struct user_regs_struct registers;
@@ -386,13 +402,15 @@ int inject__call(struct inject *inject, long nr, const uint64_t args[6], int64_t
 	if (err)
 		goto out;
 	err = run(tid, PTRACE_SYSCALL, false); /* it ends */
+	if (err == -REASON_NOT_STOPPED)
+		err = break_off(tid);
 	if (err)
 		goto out;
 	if (ptrace(PTRACE_GETREGS, tid, NULL, &registers))
 		err = -errno;
 	if (err)
 		goto out;
-	*ret_result = (int64_t)registers.rax;
+	*ret_result = result_of(&registers);
 out:
 	return err;
 }

@@ -42,8 +42,9 @@ int inject__open_held(pid_t pid, pid_t tid, struct inject **ret_inject);
 int inject__avoid(struct inject *inject, const struct intervals *ranges);
 
 /*
- * Lets it make the system call nr. Not for calls that sleep, that set the mask, or that end the
- * thread. *ret_result is what the kernel returned, which is -4095 to -1 for an error. Returns 0;
+ * Lets it make the system call nr. Not for calls that set the mask, or that end the thread.
+ * *ret_result is what the kernel returned, which is -4095 to -1 for an error; -EINTR if the call
+ * slept for two seconds, and was interrupted. Returns 0; -REASON_NOT_STOPPED: it cannot be;
  * -ESRCH; or another -errno. On failure, whether the call was made is not known, *ret_result is
  * untouched, and only inject__close is to follow.
  */
