@@ -4,7 +4,9 @@
  * whole ones, whose page tables then go. Pages that are found clean are compared with what they were
  * when they were armed. First each action alone, then a sequence of all of them.
  */
+#include <linux/userfaultfd.h>
 #include <stdint.h>
+#include <sys/ioctl.h>
 
 #include "attach/dense_blocks.h"
 #include "valgrind.h"
@@ -121,6 +123,34 @@ static void test_actions(void)
 	}
 }
 
+/* Protects all pages by a userfaultfd that is not ours, as a program has it for itself. */
+static void protect_by_other(int uffd)
+{
+	struct uffdio_api api = {.api = UFFD_API, .features = UFFD_FEATURE_PAGEFAULT_FLAG_WP};
+	struct uffdio_register area_of = {.range = {address_of(0), PAGES * PAGE_BYTES},
+					  .mode = UFFDIO_REGISTER_MODE_WP};
+	struct uffdio_writeprotect protection = {.range = area_of.range,
+						 .mode = UFFDIO_WRITEPROTECT_MODE_WP};
+
+	must(uffd < 0 || ioctl(uffd, UFFDIO_API, &api) || ioctl(uffd, UFFDIO_REGISTER, &area_of) ||
+	     ioctl(uffd, UFFDIO_WRITEPROTECT, &protection));
+}
+
+static void test_other(void)
+{
+	int uffd;
+
+	open_blocks();
+	(void)order(MAP_OVER, 0, PAGES);
+	(void)order(WRITE, 0, PAGES);
+	uffd = inject__userfaultfd(target.pid);
+	protect_by_other(uffd);
+	(void)find_clean();
+	tap__equal(count_missed(), 0, "mapped over, and protected by another userfaultfd");
+	(void)close(uffd);
+	close_blocks();
+}
+
 static void test_sequence(uint64_t seed)
 {
 	unsigned int missed = 0, rounds = 0;
@@ -159,7 +189,7 @@ static void test_sequence(uint64_t seed)
 int main(int argc, char **argv)
 {
 	const uint64_t seed = random__seed_of(argc, argv, 2311);
-	enum { TESTS = 5 + ACTIONS + 1 };
+	enum { TESTS = 5 + ACTIONS + 2 };
 
 	tap__plan(TESTS);
 	if (under_valgrind()) {
@@ -175,6 +205,7 @@ int main(int argc, char **argv)
 	must(shared == MAP_FAILED);
 	test_choice();
 	test_actions();
+	test_other();
 	test_sequence(seed);
 	page_store__clear(&store);
 	return tap__done();

@@ -76,7 +76,8 @@ int dense_blocks__choose(struct dense_blocks *b, const struct page_tree *tree,
 	return err;
 }
 
-/* Adds the blocks whose page table may be gone. If the kernel does not say, these are all. */
+/* Adds the blocks whose page table may be gone. Returns 0; -ENOMEM; or -EOPNOTSUPP: the kernel does
+ * not say. */
 static int add_gone(const struct dense_blocks *b, pid_t pid, struct intervals *changed)
 {
 	int nodes[ASKED_TOGETHER];
@@ -85,18 +86,32 @@ static int add_gone(const struct dense_blocks *b, pid_t pid, struct intervals *c
 	for (size_t done = 0, count; done < b->count && !err; done += count) {
 		count = b->count - done < ASKED_TOGETHER ? b->count - done : ASKED_TOGETHER;
 		/* Without nodes to move them to, it says where pages are, and moves none. */
-		const bool told =
-			!syscall(SYS_move_pages, pid, count, &b->witnesses[done], NULL, nodes, 0);
-
+		if (syscall(SYS_move_pages, pid, count, &b->witnesses[done], NULL, nodes, 0))
+			return -EOPNOTSUPP;
 		for (size_t i = 0; i < count && !err; i++) {
 			const uint64_t block =
 				(uintptr_t)b->witnesses[done + i] / BLOCK_BYTES * BLOCK_BYTES;
 
-			if (!told || nodes[i] < 0)
+			if (nodes[i] < 0)
 				err = intervals__add(changed, block, block + BLOCK_BYTES);
 		}
 	}
 	return err;
+}
+
+/* Adds mappings that are not armed: their pages may look clean if somebody else has armed them. The
+ * kernel passes over the others at once. */
+static int add_untracked(struct pagemap *pagemap, const struct interval *range,
+			 struct intervals *changed)
+{
+	struct pagemap_run run;
+	int err = 0, more;
+
+	pagemap__begin_any(pagemap, range->start, range->end, PAGEMAP_TRACKED, 0, 0);
+	pagemap->required = PAGEMAP_TRACKED;
+	while ((more = pagemap__next(pagemap, &run)) > 0 && !err)
+		err = intervals__add(changed, run.start, run.end);
+	return err ? err : more;
 }
 
 /* Adds what the walk returns, and the gaps between that are not worth a call. */
@@ -128,17 +143,21 @@ int dense_blocks__find_clean(const struct dense_blocks *b, pid_t pid, struct pag
 	struct intervals changed = {0};
 	int err = 0;
 
-	for (size_t i = 0; i < b->ranges.count && !err; i++)
-		err = add_written(pagemap, &b->ranges.items[i], &changed);
+	intervals__clear(ret_clean);
+	err = add_gone(b, pid, &changed);
 	if (err)
 		goto out;
-	err = add_gone(b, pid, &changed);
+	for (size_t i = 0; i < b->ranges.count && !err; i++) {
+		err = add_untracked(pagemap, &b->ranges.items[i], &changed);
+		if (!err)
+			err = add_written(pagemap, &b->ranges.items[i], &changed);
+	}
 	if (err)
 		goto out;
 	err = intervals__subtract(&b->ranges, &changed, ret_clean);
 out:
 	intervals__clear(&changed);
-	return err;
+	return err == -EOPNOTSUPP ? 0 : err;
 }
 
 void dense_blocks__clear(struct dense_blocks *b)
