@@ -110,3 +110,75 @@ load common
 	expect_answer go 3
 	detach_and_check
 }
+
+@test 'a process that begins to serve its own page faults: refused while these are pending' {
+	compile -pthread <<-'C'
+		#define _GNU_SOURCE
+		#include <fcntl.h>
+		#include <linux/userfaultfd.h>
+		#include <stdio.h>
+		#include <stdlib.h>
+		#include <string.h>
+		#include <sys/ioctl.h>
+		#include <sys/mman.h>
+		#include <sys/syscall.h>
+		#include <unistd.h>
+
+		enum { BYTES = 67 << 12 };
+		static char *pages;
+		static int uffd;
+
+		/* All pages are new, and each write to them is a fault. */
+		static void watch(void)
+		{
+			struct uffdio_api api = {.api = UFFD_API,
+						 .features = UFFD_FEATURE_PAGEFAULT_FLAG_WP};
+			struct uffdio_register area = {.range = {(unsigned long)pages, BYTES},
+						       .mode = UFFDIO_REGISTER_MODE_WP};
+			struct uffdio_writeprotect protection = {
+				.range = {(unsigned long)pages, BYTES},
+				.mode = UFFDIO_WRITEPROTECT_MODE_WP};
+
+			mmap(pages, BYTES, PROT_READ | PROT_WRITE,
+			     MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
+			memset(pages, 'y', BYTES);
+			uffd = syscall(SYS_userfaultfd, O_CLOEXEC);
+			if (uffd < 0 || ioctl(uffd, UFFDIO_API, &api) ||
+			    ioctl(uffd, UFFDIO_REGISTER, &area) ||
+			    ioctl(uffd, UFFDIO_WRITEPROTECT, &protection))
+				printf("no ");
+		}
+
+		int main(void)
+		{
+			char line[64];
+
+			setbuf(stdout, NULL);
+			/* a mapping of its own, between two that have other rights */
+			pages = (char *)mmap(NULL, BYTES + 8192, PROT_NONE,
+					     MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) + 4096;
+			mprotect(pages, BYTES, PROT_READ | PROT_WRITE);
+			memset(pages, 'x', BYTES);
+			while (fgets(line, sizeof(line), stdin)) {
+				if (!strcmp(line, "watch\n"))
+					watch();
+				else if (!strcmp(line, "end\n"))
+					close(uffd);
+				printf("%c%c\n", pages[0], pages[BYTES - 1]);
+			}
+		}
+	C
+	start_target "$dir/program"
+	expect_answer look xx
+	attach
+	ctl checkpoint
+	expect_answer watch yy
+	run_ctl rollback
+	[ "$status" -eq 1 ]
+	expect_text "$dir/ctl.err" 'serves faults of tracked memory with userfaultfd'
+	expect_answer look yy
+	expect_answer end yy
+	ctl rollback
+	expect_answer look xx
+	detach_and_check
+}

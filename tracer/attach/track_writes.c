@@ -304,6 +304,23 @@ out:
 	return err;
 }
 
+/* In memory that another one has registered with a userfaultfd, a page that either side arms looks
+ * clean to the other one: from now on, memory is compared. */
+static void leave_to_other(struct attach *attach)
+{
+	attach_state__stop_tracking(attach);
+	attach->serves_faults = userfault__is_open(attach->pid) > 0;
+	attach->is_tracked = attach->is_sure = false;
+}
+
+/* Mappings that are not armed may have been registered by the process itself since it was attached.
+ * To touch them would be a fault that nobody serves now. */
+static bool has_begun_to_serve(const struct attach *attach)
+{
+	return attach->tracking.way == WRITE_TRACKING_PROTECT && attach->changes.unarmed.count &&
+	       userfault__is_open(attach->pid) > 0;
+}
+
 int attach_state__look(struct attach *attach, struct mappings *room,
 		       const struct mappings **ret_now)
 {
@@ -317,6 +334,10 @@ int attach_state__look(struct attach *attach, struct mappings *room,
 	if (err)
 		return err;
 	err = look_at_all(attach, room);
+	if (!err && has_begun_to_serve(attach)) {
+		leave_to_other(attach);
+		err = look_at_all(attach, room);
+	}
 	if (err)
 		return err;
 	*ret_now = room;
@@ -441,15 +462,6 @@ static int begin_round(const struct attach *attach)
 	return attach->tracking.way == WRITE_TRACKING_PROTECT
 		       ? 0
 		       : write_tracking__begin_round(&attach->tracking);
-}
-
-/* In memory that another one has registered with a userfaultfd, a page that either side arms looks
- * clean to the other one: from now on, memory is compared. */
-static void leave_to_other(struct attach *attach)
-{
-	attach_state__stop_tracking(attach);
-	attach->serves_faults = userfault__is_open(attach->pid) > 0;
-	attach->is_tracked = false;
 }
 
 void attach_state__set_base(struct attach *attach, struct checkpoint *base,
