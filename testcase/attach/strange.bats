@@ -111,7 +111,9 @@ load common
 	detach_and_check
 }
 
-@test 'a process that begins to serve its own page faults: refused while these are pending' {
+# The target maps memory anew when it is told to, and protects it with a userfaultfd of its own.
+compile_server()
+{
 	compile -pthread <<-'C'
 		#define _GNU_SOURCE
 		#include <fcntl.h>
@@ -128,11 +130,10 @@ load common
 		static char *pages;
 		static int uffd;
 
-		/* All pages are new, and each write to them is a fault. */
-		static void watch(void)
+		/* All pages are new and protected; what a write to them does is up to the features. */
+		static void watch(unsigned long long features)
 		{
-			struct uffdio_api api = {.api = UFFD_API,
-						 .features = UFFD_FEATURE_PAGEFAULT_FLAG_WP};
+			struct uffdio_api api = {.api = UFFD_API, .features = features};
 			struct uffdio_register area = {.range = {(unsigned long)pages, BYTES},
 						       .mode = UFFDIO_REGISTER_MODE_WP};
 			struct uffdio_writeprotect protection = {
@@ -161,13 +162,19 @@ load common
 			memset(pages, 'x', BYTES);
 			while (fgets(line, sizeof(line), stdin)) {
 				if (!strcmp(line, "watch\n"))
-					watch();
+					watch(UFFD_FEATURE_PAGEFAULT_FLAG_WP);
+				else if (!strcmp(line, "async\n"))
+					watch(UFFD_FEATURE_PAGEFAULT_FLAG_WP | 1 << 15); /* WP_ASYNC */
 				else if (!strcmp(line, "end\n"))
 					close(uffd);
 				printf("%c%c\n", pages[0], pages[BYTES - 1]);
 			}
 		}
 	C
+}
+
+@test 'a process that begins to serve its own page faults: a rollback that touches them is refused' {
+	compile_server
 	start_target "$dir/program"
 	expect_answer look xx
 	attach
@@ -177,6 +184,25 @@ load common
 	[ "$status" -eq 1 ]
 	expect_text "$dir/ctl.err" 'serves faults of tracked memory with userfaultfd'
 	expect_answer look yy
+	expect_answer end yy
+	ctl rollback
+	expect_answer look xx
+	detach_and_check
+}
+
+@test 'the same of one that begins to track its own writes (WP_ASYNC)' {
+	compile_server
+	start_target "$dir/program"
+	expect_answer look xx
+	attach
+	ctl checkpoint
+	ask async
+	[ "$answer" != 'no yy' ] || skip 'this kernel has no asynchronous write protection'
+	expect_answer end yy
+	expect_answer async yy
+	run_ctl rollback
+	[ "$status" -eq 1 ]
+	expect_text "$dir/ctl.err" 'serves faults of tracked memory with userfaultfd'
 	expect_answer end yy
 	ctl rollback
 	expect_answer look xx

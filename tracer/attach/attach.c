@@ -75,6 +75,8 @@ int attach_state__stop(struct attach *attach, bool drop_faults)
 	if (attach__release_late(attach))
 		return -REASON_NOT_STOPPED;
 	attach_state__look_for_pins(attach);
+	if (!attach_state__is_undisturbed(attach)) /* or else it has mapped nothing */
+		(void)attach_state__look_for_userfaults(attach);
 	err = attach->base ? checkpoint__prepare(attach->base) : 0;
 	if (err)
 		return err;

@@ -77,6 +77,10 @@ int attach_state__start_tracking(struct attach *attach, enum write_tracking_way 
 /* Nothing remains armed, and nothing listed. Harmless on a zeroed struct. */
 void attach_state__stop_tracking(struct attach *attach);
 
+/* Has the process made a userfaultfd of its own? It may register what it has mapped since the
+ * attach. Then its writes are not tracked any more, and memory is compared. */
+bool attach_state__look_for_userfaults(struct attach *attach);
+
 /* Does a device or the kernel hold on to pages, and may write them unnoticed? To be called before
  * each operation: such pages were pinned before they were armed, or are in the list by then. */
 void attach_state__look_for_pins(struct attach *attach);

@@ -313,12 +313,12 @@ static void leave_to_other(struct attach *attach)
 	attach->is_tracked = attach->is_sure = false;
 }
 
-/* Mappings that are not armed may have been registered by the process itself since it was attached.
- * To touch them would be a fault that nobody serves now. */
-static bool has_begun_to_serve(const struct attach *attach)
+bool attach_state__look_for_userfaults(struct attach *attach)
 {
-	return attach->tracking.way == WRITE_TRACKING_PROTECT && attach->changes.unarmed.count &&
-	       userfault__is_open(attach->pid) > 0;
+	if (attach->tracking.way != WRITE_TRACKING_PROTECT || userfault__is_open(attach->pid) <= 0)
+		return false;
+	leave_to_other(attach);
+	return true;
 }
 
 int attach_state__look(struct attach *attach, struct mappings *room,
@@ -334,10 +334,9 @@ int attach_state__look(struct attach *attach, struct mappings *room,
 	if (err)
 		return err;
 	err = look_at_all(attach, room);
-	if (!err && has_begun_to_serve(attach)) {
-		leave_to_other(attach);
+	/* registered just before the stop: to touch it would be a fault that nobody serves now */
+	if (!err && attach->changes.unarmed.count && attach_state__look_for_userfaults(attach))
 		err = look_at_all(attach, room);
-	}
 	if (err)
 		return err;
 	*ret_now = room;
