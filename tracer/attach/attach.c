@@ -68,6 +68,13 @@ static bool stops_elsewhere(pid_t pid)
 	       fields.items[PROCESSOR] != (uint64_t)sched_getcpu();
 }
 
+/* What a scan needs is found while the process runs. */
+static int prepare_scan(struct attach *attach)
+{
+	(void)attach_state__look_for_userfaults(attach);
+	return attach->base ? checkpoint__find_dense(attach->base) : 0;
+}
+
 int attach_state__stop(struct attach *attach, bool drop_faults)
 {
 	int err;
@@ -75,9 +82,9 @@ int attach_state__stop(struct attach *attach, bool drop_faults)
 	if (attach__release_late(attach))
 		return -REASON_NOT_STOPPED;
 	attach_state__look_for_pins(attach);
-	if (!attach_state__is_undisturbed(attach)) /* or else it has mapped nothing */
-		(void)attach_state__look_for_userfaults(attach);
-	err = attach->base ? checkpoint__prepare(attach->base) : 0;
+	err = attach->base ? checkpoint__find_own(attach->base) : 0;
+	if (!err && !attach_state__is_undisturbed(attach))
+		err = prepare_scan(attach);
 	if (err)
 		return err;
 	freeze__stay_awake(attach->freeze, stops_elsewhere(attach->pid) ? AWAKE_NS : 0);

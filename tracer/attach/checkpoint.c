@@ -19,34 +19,34 @@ struct checkpoint *checkpoint__create(struct page_store *store)
 	return checkpoint;
 }
 
-/* Finds the pages of files that the process had of its own. */
-static int find_own(struct checkpoint *checkpoint)
+int checkpoint__find_own(struct checkpoint *checkpoint)
 {
 	const struct intervals *files = &checkpoint->ranges.files;
 	uint64_t address = 0;
 	int err = 0;
 
+	if (checkpoint->knows_own)
+		return 0;
 	for (size_t i = 0; i < files->count && !err; i++)
 		for (uint64_t at = files->items[i].start;
 		     !err && page_tree__next(&checkpoint->tree, at, files->items[i].end, &address);
 		     at = address + PAGE_BYTES)
 			err = intervals__add(&checkpoint->own, address, address + PAGE_BYTES);
+	if (err)
+		intervals__clear(&checkpoint->own);
+	checkpoint->knows_own = !err;
 	return err;
 }
 
-int checkpoint__prepare(struct checkpoint *checkpoint)
+int checkpoint__find_dense(struct checkpoint *checkpoint)
 {
 	int err;
 
-	if (checkpoint->is_prepared)
+	if (checkpoint->knows_dense)
 		return 0;
-	intervals__clear(&checkpoint->own);
-	err = find_own(checkpoint);
-	if (err)
-		return err;
 	err = dense_blocks__choose(&checkpoint->dense, &checkpoint->tree,
 				   &checkpoint->ranges.anonymous);
-	checkpoint->is_prepared = !err;
+	checkpoint->knows_dense = !err;
 	return err;
 }
 

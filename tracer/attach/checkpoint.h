@@ -27,8 +27,8 @@ struct checkpoint {
 	struct open_files files;
 	struct intervals guards; /* pages that nobody can use (MADV_GUARD_INSTALL) */
 	struct page_tree tree;   /* no page: it is zeros, or that of the file */
-	/* ---- once it is prepared ---- */
-	bool is_prepared;
+	/* ---- once they were looked for ---- */
+	bool knows_own, knows_dense;
 	struct intervals own;      /* pages of ranges.files that are in the tree */
 	struct dense_blocks dense; /* of ranges.anonymous */
 };
@@ -36,9 +36,11 @@ struct checkpoint {
 /* An empty one; or NULL: there is no memory. store: borrowed. */
 struct checkpoint *checkpoint__create(struct page_store *store);
 
-/* Finds out what it takes to look for pages that have changed since, unless that is known. The tree
- * does not change from now on. Returns 0 or -ENOMEM. */
-int checkpoint__prepare(struct checkpoint *checkpoint);
+/* Find out what it takes to look for pages that have changed since, unless that is known: always,
+ * and for a scan of all memory, which is slower without. The tree does not change from now on.
+ * Return 0 or -ENOMEM. */
+int checkpoint__find_own(struct checkpoint *checkpoint);
+int checkpoint__find_dense(struct checkpoint *checkpoint);
 
 /* checkpoint__free(NULL) is harmless. */
 void checkpoint__free(struct checkpoint *checkpoint);
