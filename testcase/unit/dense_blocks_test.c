@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
  * Tests of dense_blocks: a child does to its memory what the test orders, to parts of blocks and to
- * whole ones, whose page tables then go. Pages that are found clean are compared with what they were
- * when they were armed. First each action alone, then a sequence of all of them.
+ * whole ones, whose page tables then go. Pages that are found clean are compared with what they
+ * were when they were armed. First each action alone, then a sequence of all of them.
  */
 #include <linux/userfaultfd.h>
 #include <stdint.h>

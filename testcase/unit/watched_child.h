@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * A memory_child.h whose writes are tracked from outside, and what its memory was when it was armed.
+ * A memory_child.h whose writes are tracked from outside, and what its memory was when it was
+ * armed.
  */
 #ifndef UNIT_WATCHED_CHILD_H
 #define UNIT_WATCHED_CHILD_H

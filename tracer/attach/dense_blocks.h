@@ -21,8 +21,8 @@ struct dense_blocks { /* zero-initialised: none */
 	size_t count;
 };
 
-/* Chooses those of the ranges. tree: the pages that held data, without pages of zeros. blocks: empty.
- * Returns 0, or -ENOMEM: there are none. */
+/* Chooses those of the ranges. tree: the pages that held data, without pages of zeros. blocks:
+ * empty. Returns 0, or -ENOMEM: there are none. */
 int dense_blocks__choose(struct dense_blocks *blocks, const struct page_tree *tree,
 			 const struct intervals *ranges);
 
