@@ -53,53 +53,33 @@ static bool is_data(const struct mapping *mapping)
 	return !(mapping->flags & MAPPING_SHARED) && (mapping->flags & MAPPING_WRITE);
 }
 
-/* Bytes of [start, end) in mappings that count for the limit. next: the first mapping that may lie
- * there, which is moved on; ranges come in address order. */
-static uint64_t count_there(const struct mappings *now, uint64_t start, uint64_t end,
-			    bool data_only, size_t *next)
-{
-	uint64_t bytes = 0;
-
-	while (*next < now->count && now->items[*next].end <= start)
-		(*next)++;
-	for (size_t k = *next; k < now->count && now->items[k].start < end; k++) {
-		const struct mapping *mapping = &now->items[k];
-		const uint64_t first = mapping->start > start ? mapping->start : start;
-		const uint64_t last = mapping->end < end ? mapping->end : end;
-
-		if (!data_only || is_data(mapping))
-			bytes += last - first;
-	}
-	return bytes;
-}
-
-static uint64_t count_unmapped(const struct mappings *now, const struct intervals *ranges,
-			       bool data_only)
-{
-	uint64_t bytes = 0;
-	size_t next = 0;
-
-	for (size_t i = 0; i < ranges->count; i++)
-		bytes += count_there(now, ranges->items[i].start, ranges->items[i].end, data_only,
-				     &next);
-	return bytes;
-}
-
-/* Bytes of parts that count for the limit now. */
-static uint64_t count_before(const struct mappings *now, const struct layout_parts *parts,
+/* Bytes of ranges in mappings that count for the limit now. */
+static uint64_t count_before(const struct mappings *now, const struct intervals *ranges,
 			     bool data_only)
 {
 	uint64_t bytes = 0;
 	size_t next = 0;
 
-	for (size_t i = 0; i < parts->count; i++)
-		bytes += count_there(now, parts->items[i].start, parts->items[i].end, data_only,
-				     &next);
+	for (size_t i = 0; i < ranges->count; i++) {
+		const struct interval *range = &ranges->items[i];
+
+		while (next < now->count && now->items[next].end <= range->start)
+			next++;
+		for (size_t k = next; k < now->count && now->items[k].start < range->end; k++) {
+			const struct mapping *mapping = &now->items[k];
+			const uint64_t start =
+				mapping->start > range->start ? mapping->start : range->start;
+			const uint64_t end = mapping->end < range->end ? mapping->end : range->end;
+
+			if (!data_only || is_data(mapping))
+				bytes += end - start;
+		}
+	}
 	return bytes;
 }
 
-/* Bytes of parts that will count. */
-static uint64_t count_mapped(const struct layout_parts *parts, bool data_only)
+/* Bytes of parts that will count for it. */
+static uint64_t count_after(const struct layout_parts *parts, bool data_only)
 {
 	uint64_t bytes = 0;
 
@@ -109,15 +89,14 @@ static uint64_t count_mapped(const struct layout_parts *parts, bool data_only)
 	return bytes;
 }
 
+/* changed: all addresses of the change. */
 static bool has_room(pid_t pid, const struct mappings *now, const struct layout_change *change,
-		     bool data_only)
+		     const struct intervals *changed, bool data_only)
 {
 	const int resource = data_only ? RLIMIT_DATA : RLIMIT_AS;
-	/* what only changes its rights may become data, or cease to be */
 	const uint64_t more =
-		count_mapped(&change->map, data_only) + count_mapped(&change->protect, data_only);
-	const uint64_t less = count_unmapped(now, &change->unmap, data_only) +
-			      count_before(now, &change->protect, data_only);
+		count_after(&change->map, data_only) + count_after(&change->protect, data_only);
+	const uint64_t less = count_before(now, changed, data_only);
 	struct rlimit64 limit;
 	uint64_t kib = 0;
 
@@ -127,9 +106,18 @@ static bool has_room(pid_t pid, const struct mappings *now, const struct layout_
 	return limit.rlim_cur == RLIM64_INFINITY || kib * 1024 + more - less <= limit.rlim_cur;
 }
 
+/* What only gets other rights may become data, or cease to be. */
 int limits__check(pid_t pid, const struct mappings *now, const struct layout_change *change)
 {
-	return has_room(pid, now, change, false) && has_room(pid, now, change, true)
-		       ? 0
-		       : -REASON_LIMITED;
+	struct intervals changed = {0};
+	int err = intervals__copy(&change->unmap, &changed);
+
+	for (size_t i = 0; i < change->protect.count && !err; i++)
+		err = intervals__add(&changed, change->protect.items[i].start,
+				     change->protect.items[i].end);
+	if (!err && !(has_room(pid, now, change, &changed, false) &&
+		      has_room(pid, now, change, &changed, true)))
+		err = -REASON_LIMITED;
+	intervals__clear(&changed);
+	return err;
 }

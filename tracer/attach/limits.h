@@ -24,8 +24,8 @@ struct limits { /* zero-initialised: none is raised */
  * die with it. */
 void limits__raise(struct limits *limits, pid_t pid);
 
-/* Is there room for the change, as the limits are now? now: the mappings. Returns 0, or
- * -REASON_LIMITED. */
+/* Is there room for the change, as the limits are now? now: the mappings. Returns 0;
+ * -REASON_LIMITED; or -ENOMEM. */
 int limits__check(pid_t pid, const struct mappings *now, const struct layout_change *change);
 
 /* Harmless if none is raised. */

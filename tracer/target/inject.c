@@ -39,8 +39,8 @@ struct dispatch_configuration {
 
 enum {
 	DEADLINE_SECONDS = 2, /* a parent inside vfork(2) does not stop */
-	RESTART_FIRST =
-		512, /* errors of calls that a signal has interrupted, for the kernel only */
+	/* errors of interrupted calls that only the kernel knows */
+	RESTART_FIRST = 512,
 	RESTART_LAST = 516,
 	SYSCALL_STOP = SIGTRAP | 0x80,
 	USER_CODE = 0x33,   /* the code segment of 64-bit programs */
