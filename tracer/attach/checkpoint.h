@@ -36,9 +36,8 @@ struct checkpoint {
 /* An empty one; or NULL: there is no memory. store: borrowed. */
 struct checkpoint *checkpoint__create(struct page_store *store);
 
-/* Find out what it takes to look for pages that have changed since, unless that is known: always,
- * and for a scan of all memory, which is slower without. The tree does not change from now on.
- * Return 0 or -ENOMEM. */
+/* Find own and dense, unless they are known. Each look for changed pages needs own; dense makes a
+ * scan of all memory faster. The tree does not change from now on. Return 0 or -ENOMEM. */
 int checkpoint__find_own(struct checkpoint *checkpoint);
 int checkpoint__find_dense(struct checkpoint *checkpoint);
 

@@ -2,7 +2,8 @@
  *
  * See dense_blocks.h.
  *
- * Where the witness is gone, the whole block may have changed.
+ * A block is dense if most of some sample pages held data. Where its witness is gone, the whole
+ * block may have changed.
  */
 #include "attach/dense_blocks.h"
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * Blocks of 2 MiB, the reach of a page table, that held data in nearly all their pages at a
- * checkpoint. A scan asks there for written pages only, which the kernel does three times as fast
- * as other questions (pagemap__begin_written). That walk says nothing of a page table that is gone.
+ * Blocks of 2 MiB, the reach of a page table, that held data in most of their pages at a
+ * checkpoint. A scan asks there for written pages only: of all questions, the kernel answers this
+ * one fastest (pagemap__begin_written). That walk says nothing of a page table that is gone.
  * So one page of each block is a witness: while it is there, so is the table.
  */
 #ifndef TRACER_ATTACH_DENSE_BLOCKS_H
