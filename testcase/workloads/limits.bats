@@ -122,17 +122,39 @@ make_group()
 	expect_text "$err" 'restore 4: .*were not restored'
 }
 
-# The kernel would end processes to make room, so the tracer looks at the free memory first.
-@test 'less memory than the snapshot needs: refused before any is taken' {
-	printf 'MemTotal: 500000 kB\nMemAvailable: 300000 kB\n' >"$dir/meminfo"
+# trace_without_memory STEP...: the slab engine, where the machine seems to have little memory left
+trace_without_memory()
+{
+	printf 'MemTotal: 500000 kB\nMemAvailable: 100000 kB\n' >"$dir/meminfo"
 	# shellcheck disable=SC2016 # for that shell
 	run_limited unshare --mount sh -c 'mount --bind "$1" /proc/meminfo; shift; exec "$@"' sh \
 		"$dir/meminfo" "$TRACER" -e slab --control-dir "$control" -o "$csv" \
-		"$BUILD/e2e/steps" bytes=67108864 save verify unmap \
+		"$BUILD/e2e/steps" "$@"
+}
+
+# The kernel would end processes to make room, so the tracer looks at the free memory first.
+@test 'less memory than the snapshot needs: refused before any is taken' {
+	trace_without_memory bytes=67108864 save verify unmap \
 		bytes=1048576 save scramble restore verify
 	expect_status 125
 	expect_column status failed ok ok
 	expect_text "$out" 'save: -5'
 	expect_text "$out" 'verify: ok'
+	expect_text "$err" 'checkpoint 1 .*Cannot allocate memory: a snapshot takes as much'
+}
+
+# Room for the snapshot is made while the program runs, for a few pages at a time here.
+@test 'less memory than a snapshot needs that grows bit by bit: refused as well' {
+	local steps=() i
+
+	for i in 1 2 3 4; do
+		steps+=(bytes=3145728 "await=$dir/go-$i")
+	done
+	(for i in 1 2 3 4; do sleep 0.5 && touch "$dir/go-$i"; done) 3>&- &
+	started+=("$!")
+	trace_without_memory "${steps[@]}" save verify
+	expect_status 125
+	expect_column status failed
+	expect_text "$out" 'save: -5'
 	expect_text "$err" 'checkpoint 1 .*Cannot allocate memory: a snapshot takes as much'
 }

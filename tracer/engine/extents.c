@@ -16,7 +16,7 @@ enum { SPARE_EXTENTS = 2, SPARE_SHARE = 32 }; /* so many, and one of 32, are kep
 
 enum { BATCH = 32, PROVIDE_BATCH = 8 }; /* made at a time */
 
-enum { UNASKED_EXTENTS = 4 }; /* so few are made without a look at what memory there is */
+enum { UNASKED_EXTENTS = 3 }; /* so few need no look at what memory there is, once asked for */
 
 #define TABLE_BYTES  (EXTENT_SLABS * sizeof(struct slab))
 #define EXTENT_BYTES ((uint64_t)EXTENT_SLABS * SLAB_BYTES)
@@ -213,14 +213,14 @@ static uint32_t extents_for(uint64_t values)
 	return count < EXTENTS ? (uint32_t)count : EXTENTS;
 }
 
-/* Has the machine memory for the extents that are missing? */
-static bool has_memory_for(const struct extents *extents, uint32_t count)
+/* Has the machine memory for the missing extents? For up to UNASKED of them nobody looks. */
+static bool has_memory_for(const struct extents *extents, uint32_t count, uint64_t unasked)
 {
 	uint64_t missing = 0;
 
 	for (uint32_t i = 0; i < count; i++)
 		missing += !has_slots(extents, i);
-	return missing < UNASKED_EXTENTS || inner_map__has_memory(missing * EXTENT_BYTES);
+	return missing <= unasked || inner_map__has_memory(missing * EXTENT_BYTES);
 }
 
 static void trim(struct extents *extents, enum kind kind, uint64_t values)
@@ -259,7 +259,7 @@ static int fit(struct extents *extents, enum kind kind, uint64_t values)
 
 int extents__fit_slots(struct extents *extents, uint64_t slots)
 {
-	if (!has_memory_for(extents, extents_for(slots))) {
+	if (!has_memory_for(extents, extents_for(slots), UNASKED_EXTENTS)) {
 		trim(extents, SLOTS, slots);
 		return -ENOMEM;
 	}
@@ -275,7 +275,8 @@ bool extents__provide(struct extents *extents, uint64_t slots)
 {
 	uint32_t slots_at = 0, tables_at = 0, count = extents_for(slots);
 
-	if (!has_memory_for(extents, count) ||
+	/* a few at a time would be many in the end */
+	if (!has_memory_for(extents, count, 0) ||
 	    make_missing(extents, SLOTS, &slots_at, count, PROVIDE_BATCH) ||
 	    make_missing(extents, TABLE, &tables_at, count, PROVIDE_BATCH))
 		return false;
