@@ -17,7 +17,7 @@
 
 #pragma weak __rseq_offset
 
-enum { NOBODY = 65534, SKIPPED = 77, TESTS = 136, RANDOM_ROUNDS = 199, RSEQ_BYTES = 32 };
+enum { NOBODY = 65534, SKIPPED = 77, TESTS = 136, RANDOM_ROUNDS = 123, RSEQ_BYTES = 32 };
 
 /* ---- the target ---- */
 
@@ -67,22 +67,32 @@ static void copy_all(void)
 	}
 }
 
+/* Do so many bytes differ from the copy, other than ignored ones? */
+static bool differs(const unsigned char *now, const unsigned char *copy, uint64_t bytes)
+{
+	if (memcmp(now, copy, bytes) == 0)
+		return false;
+	for (uint64_t i = 0; i < bytes; i++)
+		if (now[i] != copy[i] && !is_ignored((uintptr_t)&now[i])) {
+			act__shared->difference = (uintptr_t)&now[i];
+			return true;
+		}
+	return false;
+}
+
 static bool is_same(void)
 {
-	size_t used = 0;
+	const unsigned char *copy = act__shared->copy;
 
 	for (size_t i = 0; i < act__shared->range_count; i++) {
 		const struct range *range = &act__shared->ranges[i];
-		const uint64_t start = begin_of(range), bytes = range->end - start;
-		const unsigned char *now = (const unsigned char *)start;
 
-		for (uint64_t k = 0; memcmp(now, act__shared->copy + used, bytes) != 0 && k < bytes;
-		     k++)
-			if (now[k] != act__shared->copy[used + k] && !is_ignored(start + k)) {
-				act__shared->difference = start + k;
+		for (uint64_t at = begin_of(range), end; at < range->end; at = end) {
+			end = (at & -PAGE) + PAGE;
+			if (differs((const unsigned char *)at, copy, end - at))
 				return false;
-			}
-		used += bytes;
+			copy += end - at;
+		}
 	}
 	return true;
 }

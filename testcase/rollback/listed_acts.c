@@ -311,7 +311,7 @@ const struct act act__all[ACTS] = {
 	{"a page with excluded bytes", write_around_excluded, FOUND_LISTED, ACT_FIXED},
 	{"read(2)", read_into, FOUND_LISTED, ACT_FIXED},
 	{"anything of these", do_something, FOUND_LISTED, ACT_FIXED},
-	{"the list overflows", overflow, FOUND_BY_SCAN, ACT_FIXED},
+	{"the list overflows", overflow, FOUND_BY_SCAN, ACT_FIXED | ACT_SLOW},
 	{"process_vm_writev of another process", be_written, FOUND_BY_SCAN, ACT_FIXED},
 	{"process_vm_writev of its own", write_own_vm, FOUND_BY_SCAN, ACT_FIXED},
 	{"/proc/PID/mem", be_debugged, FOUND_BY_SCAN, ACT_FIXED},
