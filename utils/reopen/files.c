@@ -8,6 +8,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <stdbool.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -36,19 +37,6 @@ struct refusal {
 	bool is_acceptable; /* with --changed-files */
 	int err;            /* -errno */
 };
-
-/* Another kind of file under that name may block open(2), or do harm. */
-static const char *find_change(const struct image_file *file, const char *path)
-{
-	struct stat st;
-
-	if (fstatat(AT_FDCWD, path, &st, file->flags & O_NOFOLLOW ? AT_SYMLINK_NOFOLLOW : 0) < 0 ||
-	    (st.st_mode & S_IFMT) == (file->mode & S_IFMT))
-		return NULL; /* open(2) says the rest */
-	return S_ISREG(file->mode)   ? "is now no plain file"
-	       : S_ISDIR(file->mode) ? "is now no folder"
-				     : "is now another kind of file";
-}
 
 /* Has an open file the birth time that it had, as far as that is known? */
 static bool is_as_old(const struct image *image, size_t i, int fd)
@@ -82,14 +70,52 @@ static const char *find_replacement(const struct files *files, size_t i, int fd,
 	return NULL;
 }
 
-/* A message queue is a plain file at the root of a file system that may be mounted nowhere. */
-static int open_file(const char *path, int flags)
+static const char *find_change(uint32_t mode, uint32_t mode_now)
 {
-	const int fd = open(path, flags);
+	if ((mode & S_IFMT) == (mode_now & S_IFMT))
+		return NULL;
+	return S_ISREG(mode)   ? "is now no plain file"
+	       : S_ISDIR(mode) ? "is now no folder"
+			       : "is now another kind of file";
+}
 
-	return fd < 0 && errno == ENOENT && path[0] == '/' && !strchr(path + 1, '/')
+/* A message queue is a plain file at the root of a file system that may be mounted nowhere. */
+static int open_queue(const char *path, int flags)
+{
+	return errno == ENOENT && path[0] == '/' && !strchr(path + 1, '/')
 		       ? (int)syscall(SYS_mq_open, path + 1, flags, 0, NULL)
-		       : fd;
+		       : -1;
+}
+
+/*
+ * To open another kind of file may block, or do harm. So the name is looked up without opening it,
+ * and what it has led to is opened.
+ * Returns a descriptor; or -1 and errno, or *ret_change if the name leads to another kind now.
+ */
+static int open_kind(const char *path, uint32_t mode, int flags, const char **ret_change)
+{
+	const int found = open(path, O_PATH | O_CLOEXEC | (flags & O_NOFOLLOW));
+	char link[32];
+	struct stat st;
+	int fd, err;
+
+	*ret_change = NULL;
+	if (found < 0)
+		return open_queue(path, flags);
+	if (fstat(found, &st) == 0)
+		*ret_change = find_change(mode, st.st_mode);
+	if (*ret_change) {
+		(void)close(found);
+		return -1;
+	}
+	if (flags & O_PATH)
+		return found;
+	(void)snprintf(link, sizeof(link), "/proc/self/fd/%d", found);
+	fd = open(link, flags & ~O_NOFOLLOW);
+	err = errno;
+	(void)close(found);
+	errno = err;
+	return fd;
 }
 
 /* Returns a descriptor; or -1 and *ret_refusal. Of a file that has changed, which is accepted,
@@ -102,14 +128,13 @@ static int open_again(const struct files *files, size_t i, struct refusal *ret_r
 	struct stat st;
 	const int created = O_CREAT | O_EXCL | O_TRUNC | O_CLOEXEC;
 	char buffer[PATH_MAX];
-	const char *path = file_kind__find_path(image, file, buffer);
-	const char *change = find_change(file, path);
-	int fd;
+	const char *path = file_kind__find_path(image, file, buffer), *change;
+	int fd = open_kind(path, file->mode, ((int)file->flags & ~created) | O_NOCTTY | O_CLOEXEC,
+			   &change);
 
 	*ret_refusal = (struct refusal){.change = change, .err = -EINVAL};
 	if (change)
 		return -1;
-	fd = open_file(path, ((int)file->flags & ~created) | O_NOCTTY | O_CLOEXEC);
 	if (fd >= 0 && fstat(fd, &st) == 0) {
 		change = find_replacement(files, i, fd, &st);
 		ret_refusal->change = change;
