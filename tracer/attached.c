@@ -17,6 +17,7 @@
 #include "base/log.h"
 #include "base/procfs.h"
 #include "kernel/hooks.h"
+#include "kernel/load_memory.h"
 #include "target/reason.h"
 
 enum {
@@ -120,7 +121,9 @@ int attached__run(const struct options *options)
 	signals = open_signals();
 	if (signals < 0)
 		goto out;
+	load_memory__reserve();
 	(void)hooks__attach_fault_list(&hooks); /* else memory is scanned */
+	load_memory__release();
 	err = attach__open(options->pid, WRITE_TRACKING_PROTECT, hooks, &commands.attach);
 	if (err) {
 		tell_failure(options->pid, err);

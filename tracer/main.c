@@ -18,6 +18,7 @@
 #include "ctl/ctl.h"
 #include "kernel/hooks.h"
 #include "kernel/kernel_check.h"
+#include "kernel/load_memory.h"
 #include "options.h"
 #include "program.h"
 #include "report/report.h"
@@ -94,6 +95,7 @@ static int set_up(struct run *run)
 	bool in_bpf;
 	int err;
 
+	load_memory__reserve();
 	err = kernel_check__run(&run->facts);
 	if (err)
 		return err;
@@ -114,6 +116,7 @@ static int set_up(struct run *run)
 	err = attach_hooks(run, in_bpf);
 	if (err)
 		return err;
+	load_memory__release();
 	return session__create(options, run->control, run->hooks, run->report, in_bpf,
 			       &run->session);
 }

@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * Memory for the type information of the kernel. Some 5 MiB are read twice, once by us and once by
+ * libbpf, which copies them each time. In a virtual machine each new page may cost 20 us, and
+ * thousands of them took half of the time to start. So there is one block, in huge pages if
+ * possible, that malloc uses again and again.
+ */
+#ifndef KERNEL_LOAD_MEMORY_H
+#define KERNEL_LOAD_MEMORY_H
+
+/* To be called before the first BPF object is loaded. If there is no such memory, nothing is said:
+ * to load takes longer. */
+void load_memory__reserve(void);
+
+/* Gives back what malloc does not use; once all is loaded. */
+void load_memory__release(void);
+
+#endif
