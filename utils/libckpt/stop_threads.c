@@ -353,11 +353,14 @@ void stop_threads__join(struct stopped_thread *thread)
 
 void stop_threads__release(void)
 {
-	gathering.members = generation_tag(gathering.generation);
+	const unsigned int generation = gathering.generation;
+
+	gathering.members = generation_tag(generation);
 	gathering.leader = NULL;
-	gathering.released = gathering.generation;
+	/* Before they wake up: a request that has come meanwhile makes one of them the leader. */
+	gathering.leading = 0;
+	gathering.released = generation;
 	wake_all(&gathering.released);
-	gathering.leading = 0; /* last: another leader may begin now */
 }
 
 void stop_threads__meet_again(const struct stopped_thread *thread)
