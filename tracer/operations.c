@@ -348,6 +348,8 @@ bool operations__step(struct operations *operations)
 		rollbacks__rollback(operations->rollbacks, &operations->state->operation);
 		return true;
 	case PHASE_PREPARING:
+		/* the request may be in the ring since a moment: it is known before its answer */
+		(void)ring_buffer__consume(operations->events);
 		prepare(operations);
 		return true;
 	case PHASE_COPIED:
