@@ -8,7 +8,11 @@
 #include "base/log.h"
 #include "target/target.h"
 
-enum { TOO_LONG_NS = 2000000000 };
+enum {
+	TOO_LONG_NS = 2000000000,
+	TICK_NS = 100000000,
+	TICKS = 3, /* meanwhile: if there were fewer, the machine stood still */
+};
 
 void silence__expect_poll(struct silence *silence)
 {
@@ -47,8 +51,16 @@ void silence__watch(struct silence *silence)
 	}
 	if (silence->expected_ns < operation->request_ns) /* its event was not read yet */
 		silence->expected_ns = operation->request_ns;
+	if (silence->tick_ns < silence->expected_ns) {
+		silence->tick_ns = silence->expected_ns;
+		silence->ticks = 0;
+	}
+	if (now < silence->tick_ns + TICK_NS)
+		return;
+	silence->tick_ns = now;
+	silence->ticks++;
 	if ((operation->phase == PHASE_REQUESTED || operation->phase == PHASE_READY) &&
-	    now > silence->expected_ns + TOO_LONG_NS)
+	    now > silence->expected_ns + TOO_LONG_NS && silence->ticks >= TICKS)
 		end_wait(silence);
 }
 
