@@ -133,6 +133,7 @@ anonymous_bytes()
 	"$TRACER" -p "$target" --control-socket "$dir/$socket" 2>"$err" </dev/null 3>&- &
 	tracer_pid=$!
 	started+=("$tracer_pid")
+	wait_until 'its exec' grep -qx tracer "/proc/$tracer_pid/comm"
 	ctl checkpoint
 	expect_answer line 2
 	ctl rollback
@@ -229,6 +230,9 @@ anonymous_bytes()
 			target=$!
 			"$TRACER" -p $target --control-socket "$socket" 2>"$dir/tracer.err" </dev/null 3>&- &
 			tracer=$!
+			until grep -qx tracer /proc/$tracer/comm; do
+				sleep 0.05
+			done
 			"$TRACER" ctl --control-socket "$socket" $target checkpoint
 			kill -STOP $tracer
 			until grep -q "^State:.T" /proc/$tracer/status; do
@@ -469,6 +473,7 @@ in_own_run()
 	test ! -e /run/tracer/23.sock
 	leave_dead /run/tracer/23.sock
 	"$TRACER" -p "$target" &
+	until grep -qx tracer /proc/$!/comm; do sleep 0.05; done
 	"$TRACER" ctl "$target" list
 	test ! -e /run/tracer/23.sock
 	"$TRACER" ctl "$target" detach

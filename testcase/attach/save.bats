@@ -313,10 +313,18 @@ with ThreadPoolExecutor(7) as pool:
 	expect_answer line 2
 }
 
+# nobody_names_socket: is there no tracer, helper or tracer ctl with this control socket?
+nobody_names_socket()
+{
+	grep -l -z -x -F -f "$dir/socket-name" /proc/[0-9]*/cmdline >"$dir/naming" 2>/dev/null
+	[ ! -s "$dir/naming" ]
+}
+
 @test 'a tracer that is killed while it saves leaves the target as it was' {
 	local round
 
 	counter
+	echo "$dir/$socket" >"$dir/socket-name"
 	for round in {1..23}; do
 		attach
 		"$TRACER" ctl --control-socket "$dir/$socket" "$target" save "$dir/image" \
@@ -326,6 +334,7 @@ with ThreadPoolExecutor(7) as pool:
 		kill -KILL "$tracer_pid"
 		finish_tracer
 		tracer_pid= # the helper of the one that was killed may still be at work
+		wait_until 'its end' nobody_names_socket
 		wait_until 'the target to be let go' \
 			grep -q $'^TracerPid:\t0$' "/proc/$target/status"
 		expect_running "$target"

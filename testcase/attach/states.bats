@@ -736,6 +736,13 @@ expect_faults()
 	[ "$answer" -le 311 ]
 }
 
+# expect_few LINE: no page fault but for what the kernel does by itself, such as moving a page
+expect_few()
+{
+	ask "$1"
+	[ "$answer" -le 3 ]
+}
+
 @test 'between requests nobody stops the process, and it has a page fault for each page it writes' {
 	compile <<-'C'
 		#include <stdio.h>
@@ -771,16 +778,16 @@ expect_faults()
 	C
 	start_target "$dir/program"
 	ask first
-	expect_answer before 0
+	expect_few before
 	attach
-	expect_answer attached 0
+	expect_few attached
 	ctl checkpoint
 	expect_faults armed
-	expect_answer written 0
+	expect_few written
 	[ "$(sed -n 's/^TracerPid:\t//p' "/proc/$target/status")" = 0 ]
 	ctl rollback
 	expect_faults back
-	expect_answer again 0
+	expect_few again
 	detach_and_check
-	expect_answer detached 0
+	expect_few detached
 }

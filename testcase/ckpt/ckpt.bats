@@ -97,12 +97,15 @@ take_image()
 	wait "$pid" || true
 }
 
-# next_image: asks for one, and waits for it
+# next_image: asks for one, and waits for it, and for the child that has written it: a request
+# before its end is refused
 next_image()
 {
 	kill -USR2 "$pid"
 	wait_for 'the next image' has_changed
 	last=$(identity image)
+	! tr '\0' '\n' <"/proc/$pid/environ" | grep -qx CKPT_FORK=1 ||
+		wait_for 'the end of the child that has written it' eval '! new_child'
 }
 
 # identity FILE: what tells two images apart. An inode alone may be used again.
@@ -858,14 +861,28 @@ restart_in_background()
 	done
 }
 
+# numbered: the images that were kept, the oldest first
+numbered()
+{
+	find . -regextype posix-extended -regex './image\.[0-9]{1,9}' | sort -V
+}
+
+has_fifth()
+{
+	local newest
+
+	newest=$(numbered | tail -n 1)
+	[ "${newest##*.}" -ge 4 ] 2>/dev/null
+}
+
 @test 'an image each 100 ms, and the last three are kept' {
 	start CKPT_INTERVAL=100ms CKPT_KEEP=3 count
-	wait_for 'the fifth image' test -e image.4
+	wait_for 'the fifth image' has_fifth
 	kill -KILL "$pid"
 	wait "$pid" || true
 	[ ! -e image.1 ]
 	[ "$(find . -name 'image*' | wc -l)" -ge 3 ]
-	for file in image image.4; do
+	for file in image "$(numbered | head -n 1)"; do
 		cp out out.then
 		touch finish
 		timeout "$LIMIT" "$RESTART" $file </dev/null
@@ -877,10 +894,11 @@ restart_in_background()
 
 # Writing takes longer than the interval.
 @test 'an image each millisecond: the program goes on, and ends when it is asked to' {
-	start CKPT_INTERVAL=1ms 'heap 64'
+	start CKPT_INTERVAL=1ms 'heap 7'
 	wait_for 'an image' test -e image
 	expect_unharmed
-	start CKPT_INTERVAL=1ms 'heap 64'
+	rm finish
+	start CKPT_INTERVAL=1ms 'heap 7'
 	kill -TERM "$pid"
 	wait "$pid" || [ $? -eq 143 ]
 	pid=
@@ -889,6 +907,7 @@ restart_in_background()
 @test 'gdb shows where the program was, and its variables' {
 	command -v gdb >/dev/null || skip 'gdb is not installed'
 	start recursion
+	wait_for 'it to wait' test -L alive
 	take_image
 	gdb -nx -batch -ex bt -ex 'print work_number' "$WORK" image >gdb.out 2>&1
 	grep -q 'in wait_for_finish' gdb.out
@@ -1339,6 +1358,7 @@ start_lines()
 	for way in 1 2 3 4 5 6; do
 		rm -f finish
 		start CKPT_INTERVAL=1s "taken $way"
+		rm -f image # it may have been slow to start
 		[ "$(cat err)" = 'libckpt: the program uses signal 12 itself, so there will be no image; choose another one with CKPT_SIGNAL, such as 64' ]
 		kill -USR2 "$pid"
 		sleep 1.2
@@ -1518,7 +1538,7 @@ start_lines()
 	child=$(pgrep -P "$pid")
 	kill -USR2 "$pid"
 	for _ in 1 2 3; do
-		sleep 0.2
+		sleep 0.05
 		kill -USR2 "$child"
 	done
 	touch released
@@ -1534,14 +1554,13 @@ assert len(json.load(sys.stdin)["threads"]) >= 9'
 
 	start CKPT_FORK=1 'heap 230'
 	next_image
-	wait_for 'the end of its child' eval '! new_child' # a request before that is refused
-	child=
 	until compgen -G 'image.????????????????' >part; do # it may have written all before it is seen
 		last=$(identity image)
 		kill -USR2 "$pid"
+		child=
 		wait_for 'a child, or its image' eval 'new_child || has_changed'
-		[ -z "${child:-}" ] || kill -KILL "$child" 2>/dev/null || true
-		[ -z "${child:-}" ] || wait_for 'the end of the child' has_ended "$child"
+		[ -z "$child" ] || kill -KILL "$child" 2>/dev/null || true
+		wait_for 'the end of the child' eval '! new_child'
 		tries=$((tries - 1))
 		[ $tries -gt 0 ]
 	done

@@ -75,6 +75,15 @@ says()
 	grep -q "^$1" out
 }
 
+# sleeps PID: does it wait for something in the kernel?
+# shellcheck disable=SC2317,SC2329 # called by wait_for
+sleeps()
+{
+	local stat
+
+	{ read -r stat <"/proc/$1/stat"; } 2>/dev/null && [[ ${stat##*) } == S* ]]
+}
+
 # take_image PID [CHILD]: and kills the process, which is a child of restart --same-pid
 take_image()
 {
@@ -121,6 +130,9 @@ env LD_PRELOAD="$build/libckpt.so" CKPT_FILE="$image" "${variables[@]}" "$@" \
 pid=$!
 pids+=("$pid")
 wait_for 'it to be ready' says ready
+case $scene in
+*' sleep') wait_for 'it to sleep' sleeps "$pid" ;; # a signal before that interrupts nothing
+esac
 first=$pid
 take_image "$pid"
 [ -z "${SCENE_HOOK:-}" ] || "$SCENE_HOOK" || fail 'the hook failed'

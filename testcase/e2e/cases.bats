@@ -100,7 +100,7 @@ run_case()
 @test 'rows are appended as they happen, and a killed tracer leaves those it had' {
 	start_tracer "$E2E/steps" save touch="$dir/saved" await="$dir/go" restore
 	wait_until 'the checkpoint' test -e "$dir/saved"
-	expect_column op checkpoint
+	wait_until 'its row' says "$csv" ,checkpoint, # the target may be quicker
 	kill -KILL "$tracer_pid"
 	wait "$tracer_pid" || true
 	started+=("$(pid_of_program)")

@@ -51,7 +51,8 @@ few_pages()
 	! grep -q 'with --dirty faults' "$err" || skip 'the machine has no list of faults'
 	[ "$(grep -c 'verify: ok' "$out")" -eq 4 ]
 	column dirty_pages | tail -n +2 | few_pages
-	[ "$(restore_path)" = bpf ] || [ "$(column dirty_way | sed -n 5p)" = faults ]
+	# who reads /proc/PID/cmdline leaves a sign in the list
+	[ "$(restore_path)" = bpf ] || column dirty_way | tail -n +2 | grep -q faults
 }
 
 @test 'faults: checkpoints of large memory ask the list, too, for the target stands still' {

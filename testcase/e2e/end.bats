@@ -77,16 +77,20 @@ start_and_look()
 
 	export END_TEST=$dir
 	exec 7>"$dir/inherited"
-	for try in {1..100}; do # it may have ended before it is seen as a whole
+	for try in {1..100}; do # it may have ended, or just begun
+		[ -z "$helper" ] || kill -CONT "$helper" 2>/dev/null || true
 		trace true
 		expect_status 0
 		helper=$(helpers | head -n 1)
-		ls -l "/proc/${helper:-none}/fd" >"$dir/files" 2>&1 || continue
-		grep -q anon_inode "$dir/files" || continue
+		[ -n "$helper" ] && kill -STOP "$helper" 2>/dev/null || continue
 		readlink "/proc/$helper/cwd" >"$dir/cwd" || continue
+		[ "$(cat "$dir/cwd")" != "$dir" ] || continue
+		ls -l "/proc/$helper/fd" >"$dir/files" 2>&1 || continue
+		grep -q anon_inode "$dir/files" || continue
 		cut -d ' ' -f 6 "/proc/$helper/stat" >"$dir/session" || continue
 		break
 	done
+	kill -CONT "$helper"
 	exec 7>&-
 	[ "$(cat "$dir/session")" = "$helper" ]
 	[ "$(cat "$dir/cwd")" = / ]

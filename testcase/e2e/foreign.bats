@@ -93,7 +93,7 @@ run_build()
 @test 'a program that never removes completion files and asks again does no harm' {
 	# the program may take the old answer for the new, or wait for ever, so it gets a second of
 	# the processor
-	trace sh -c 'ulimit -t 1 && exec "$@"' sh "$E2E/foreign" -n -c 3 -r 3
+	trace sh -c 'ulimit -S -t 1 && exec "$@"' sh "$E2E/foreign" -n -c 3 -r 3
 	case $status in
 	0 | 1 | 125 | 152) ;; # 152: SIGXCPU
 	*) expect_status 0 ;;

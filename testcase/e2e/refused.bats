@@ -239,20 +239,26 @@ has_two_children()
 	expect_no_control_files
 }
 
+# expect_elsewhere PATTERN: the tracer says that; the target, which waits in vain, is ended
+expect_elsewhere()
+{
+	wait_until 'the message' says "$err" "$1"
+	kill -KILL "$(pid_of_program)"
+	finish_tracer
+	expect_status 125
+}
+
 @test 'a target that has a control folder of its own by its mounts is told so' {
 	# shellcheck disable=SC2016 # for that shell
-	trace -q unshare --mount sh -c 'mount -t tmpfs none "$TRACER_CONTROL_DIR" && exec "$@"' sh \
-		"$E2E/steps" wait=3000 save
-	expect_status 125
-	expect_steps 'save: -110'
-	expect_text "$err" 'checkpoint 1 .* in another folder than ours: .* --control-dir'
+	start_tracer -q unshare --mount \
+		sh -c 'mount -t tmpfs none "$TRACER_CONTROL_DIR" && exec "$@"' sh "$E2E/steps" save
+	expect_elsewhere 'checkpoint 1 .* in another folder than ours: .* --control-dir'
 }
 
 @test 'a control folder that is replaced or removed meanwhile is told' {
-	trace -q sh -c 'mv "$1" "$1.old" && mkdir "$1" && shift && exec "$@"' sh "$control" \
-		"$E2E/steps" wait=3000 save
-	expect_status 125
-	expect_text "$err" "in another folder than ours: somebody has replaced $control since"
+	start_tracer -q sh -c 'mv "$1" "$1.old" && mkdir "$1" && shift && exec "$@"' sh \
+		"$control" "$E2E/steps" save
+	expect_elsewhere "in another folder than ours: somebody has replaced $control since"
 	trace -q sh -c 'rmdir "$1" && shift && exec "$@"' sh "$control" "$E2E/steps" save
 	expect_steps 'save: -2'
 	expect_text "$err" 'no request came .*; somebody has removed or replaced the control folder'

@@ -200,11 +200,28 @@ static uint32_t read_answer(void)
 	return answer;
 }
 
+/* Is it in pause(2)? All else may only be slow. */
+static int hangs(pid_t child)
+{
+	char path[32], number[8] = "";
+	FILE *call;
+
+	(void)snprintf(path, sizeof(path), "/proc/%d/syscall", child);
+	call = fopen(path, "re");
+	if (call && !fgets(number, sizeof(number), call))
+		number[0] = '\0';
+	if (call)
+		(void)fclose(call);
+	return atoi(number) == SYS_pause;
+}
+
 static uint32_t wait_for_status(pid_t child)
 {
 	struct pollfd answers = {.fd = driver.answers, .events = POLLIN};
 
-	if (poll(&answers, 1, (int)options.timeout_ms) == 0) {
+	while (!driver.was_killed && poll(&answers, 1, (int)options.timeout_ms) == 0) {
+		if (!hangs(child))
+			continue;
 		(void)kill(child, SIGKILL);
 		driver.was_killed = 1;
 	}

@@ -17,6 +17,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "../limit.h"
 #include "scenes.h"
 
 #pragma weak __rseq_offset
@@ -143,7 +144,7 @@ static bool hear(void)
 	struct pollfd sign = {.fd = to_parent[0], .events = POLLIN};
 	char c;
 
-	return poll(&sign, 1, 60000) == 1 && read(to_parent[0], &c, 1) == 1;
+	return poll(&sign, 1, LIMIT_SECONDS * 1000) == 1 && read(to_parent[0], &c, 1) == 1;
 }
 
 static bool watch(pid_t pid)

@@ -1,9 +1,9 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: BSD-2-Clause
 #
-# machines.sh TEMPLATE: for suites that run several machines at the same time. Makes the folder
-# $scratch. At the end, or when a signal ends the suite, the folder is removed and the process
-# groups in pids are killed. The suite must wait with `wait`, where bash runs a trap at once.
+# machines.sh TEMPLATE: for suites that run several machines. Makes the folder $scratch. At the end,
+# or when a signal ends the suite, the folder is removed and the process groups in pids are killed.
+# The suite must wait with `wait`, where bash runs a trap at once.
 
 set -m # each process in the background leads a group
 scratch=$(mktemp -d "$1")

@@ -32,7 +32,7 @@
 enum {
 	LOOK_MS = 20,       /* how often a socket that is not there yet is looked for */
 	AT_LEAST_MS = 200,  /* a shell takes so long to start what it has put into the background */
-	AT_MOST_MS = 10000, /* for a tracer that is there, and does not listen */
+	AT_MOST_MS = 30000, /* for a tracer that is there, and does not listen */
 	EXIT_REFUSED = 1,
 	EXIT_USAGE = 2,
 	WORDS_MAX = 1 + COMMAND_WORDS,
