@@ -42,6 +42,7 @@ struct outside_thread {
 struct outside {
 	struct mappings mappings;
 	unsigned char **bytes; /* of each mapping; NULL: it is not compared */
+	uint64_t **pages;      /* their entries of pagemap; NULL: it is a mapping of a file */
 	size_t thread_count;
 	struct outside_thread threads[OUTSIDE_THREADS];
 };
@@ -111,11 +112,29 @@ static inline void outside__blank(struct outside *outside, uint64_t address)
 	}
 }
 
+/* Is the page in memory or in swap? If not, an anonymous one is zeros. */
+static inline int outside__is_there(const uint64_t *pages, uint64_t offset)
+{
+	return !pages || pages[offset / 4096] >> 62;
+}
+
+static inline int outside__are_there(const uint64_t *pages, uint64_t offset, uint64_t length)
+{
+	int result = 0;
+
+	for (uint64_t end = offset + length; offset < end && !result; offset += 4096)
+		result = outside__is_there(pages, offset);
+	return result;
+}
+
 /* A part beyond the end of a file cannot be read, and remains zeros. */
-static inline void outside__read(int memory, uint64_t start, uint64_t end, unsigned char *bytes)
+static inline void outside__read(int memory, uint64_t start, uint64_t end, unsigned char *bytes,
+				 const uint64_t *pages)
 {
 	for (uint64_t at = start, length; at < end; at += length) {
 		length = end - at < OUTSIDE_BLOCK ? end - at : OUTSIDE_BLOCK;
+		if (!outside__are_there(pages, at - start, length))
+			continue;
 		if (pread(memory, bytes + (at - start), length, (off_t)at) == (ssize_t)length)
 			continue;
 		for (uint64_t page = at; page < at + length; page += 4096)
@@ -123,12 +142,26 @@ static inline void outside__read(int memory, uint64_t start, uint64_t end, unsig
 	}
 }
 
+/* The entries of pagemap of [start, end). Most pages of the stacks of threads were never used; to
+ * read them all takes seconds. */
+static inline uint64_t *outside__read_pages(int pagemap, uint64_t start, uint64_t end)
+{
+	const size_t bytes = (end - start) / 4096 * sizeof(uint64_t);
+	uint64_t *pages = malloc(bytes);
+
+	outside__need(pages != NULL, "memory");
+	outside__need(pread(pagemap, pages, bytes, (off_t)(start / 4096 * sizeof(uint64_t))) ==
+			      (ssize_t)bytes,
+		      "pagemap");
+	return pages;
+}
+
 /* Looks at process pid. Ends the program if that fails. */
 static inline struct outside *outside__look(pid_t pid)
 {
 	struct outside *outside = calloc(1, sizeof(*outside));
 	pid_t *tids = NULL;
-	int memory;
+	int memory, pagemap;
 
 	outside__need(outside != NULL, "memory");
 	outside__need(!procfs__threads(pid, &tids, &outside->thread_count), "threads");
@@ -140,8 +173,10 @@ static inline struct outside *outside__look(pid_t pid)
 	      outside__compare_threads);
 	outside__need(!procfs__mappings(pid, &outside->mappings), "mappings");
 	outside->bytes = calloc(outside->mappings.count, sizeof(*outside->bytes));
+	outside->pages = calloc(outside->mappings.count, sizeof(*outside->pages));
 	memory = procfs__open(pid, "mem", O_RDONLY);
-	outside__need(outside->bytes && memory >= 0, "mem");
+	pagemap = procfs__open(pid, "pagemap", O_RDONLY);
+	outside__need(outside->bytes && outside->pages && memory >= 0 && pagemap >= 0, "mem");
 	for (size_t i = 0; i < outside->mappings.count; i++) {
 		const struct mapping *mapping = &outside->mappings.items[i];
 		const size_t size = mapping->end - mapping->start;
@@ -150,9 +185,14 @@ static inline struct outside *outside__look(pid_t pid)
 			continue;
 		outside->bytes[i] = calloc(1, size);
 		outside__need(outside->bytes[i] != NULL, "memory");
-		outside__read(memory, mapping->start, mapping->end, outside->bytes[i]);
+		if (!mapping->inode)
+			outside->pages[i] =
+				outside__read_pages(pagemap, mapping->start, mapping->end);
+		outside__read(memory, mapping->start, mapping->end, outside->bytes[i],
+			      outside->pages[i]);
 	}
 	(void)close(memory);
+	(void)close(pagemap);
 	for (size_t i = 0; i < outside->thread_count; i++)
 		if (outside->threads[i].rseq)
 			outside__blank(outside, outside->threads[i].rseq);
@@ -202,6 +242,9 @@ static inline int outside__has(const struct outside *outside, const struct outsi
 		}
 		end = there->end < mapping->end ? there->end : mapping->end;
 		for (; bytes && at < end; at += 4096) {
+			if (!outside__is_there(outside->pages[index], at - mapping->start) &&
+			    !outside__is_there(other->pages[i], at - there->start))
+				continue;
 			if (!memcmp(bytes + (at - mapping->start),
 				    other->bytes[i] + (at - there->start), 4096))
 				continue;
@@ -267,9 +310,12 @@ static inline int outside__is_same(const struct outside *a, const struct outside
 
 static inline void outside__free(struct outside *outside)
 {
-	for (size_t i = 0; i < outside->mappings.count; i++)
+	for (size_t i = 0; i < outside->mappings.count; i++) {
 		free(outside->bytes[i]);
+		free(outside->pages[i]);
+	}
 	free(outside->bytes);
+	free(outside->pages);
 	procfs__free_mappings(&outside->mappings);
 	free(outside);
 }
