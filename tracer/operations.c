@@ -345,10 +345,11 @@ bool operations__step(struct operations *operations)
 	case PHASE_REQUESTED:
 		if (operations->state->operation.kind != OPERATION_ROLLBACK)
 			return false;
+		(void)ring_buffer__consume(operations->events);
 		rollbacks__rollback(operations->rollbacks, &operations->state->operation);
 		return true;
 	case PHASE_PREPARING:
-		/* the request may be in the ring since a moment: it is known before its answer */
+		/* The ring may just have got the request. It is read before the answer. */
 		(void)ring_buffer__consume(operations->events);
 		prepare(operations);
 		return true;

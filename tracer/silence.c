@@ -10,8 +10,7 @@
 
 enum {
 	TOO_LONG_NS = 2000000000,
-	TICK_NS = 100000000,
-	TICKS = 3, /* meanwhile: if there were fewer, the machine stood still */
+	LOOK_NS = 500000000, /* so much counts from one look to the next */
 };
 
 void silence__expect_poll(struct silence *silence)
@@ -51,16 +50,18 @@ void silence__watch(struct silence *silence)
 	}
 	if (silence->expected_ns < operation->request_ns) /* its event was not read yet */
 		silence->expected_ns = operation->request_ns;
-	if (silence->tick_ns < silence->expected_ns) {
-		silence->tick_ns = silence->expected_ns;
-		silence->ticks = 0;
+	if (silence->looked_ns < silence->expected_ns) {
+		silence->looked_ns = silence->expected_ns;
+		silence->silent_ns = 0;
 	}
-	if (now < silence->tick_ns + TICK_NS)
-		return;
-	silence->tick_ns = now;
-	silence->ticks++;
+	if (now > silence->looked_ns) {
+		const uint64_t passed = now - silence->looked_ns;
+
+		silence->silent_ns += passed < LOOK_NS ? passed : LOOK_NS;
+		silence->looked_ns = now;
+	}
 	if ((operation->phase == PHASE_REQUESTED || operation->phase == PHASE_READY) &&
-	    now > silence->expected_ns + TOO_LONG_NS && silence->ticks >= TICKS)
+	    silence->silent_ns > TOO_LONG_NS)
 		end_wait(silence);
 }
 

@@ -14,9 +14,10 @@ struct silence { /* the pointers are borrowed */
 	struct reply *reply;
 	uint64_t expected_ns; /* since when a poll is expected */
 	uint64_t polls_seen;
-	uint64_t tick_ns; /* the last look */
-	uint32_t ticks;   /* looks since a poll is expected, with some time between them */
-	uint64_t warned;  /* sequence of the request that nobody polls for */
+	uint64_t looked_ns; /* the last look */
+	/* For how long it was silent; less than that if the whole machine stood still. */
+	uint64_t silent_ns;
+	uint64_t warned; /* sequence of the request that nobody polls for */
 };
 
 /* A poll is expected from now on. */

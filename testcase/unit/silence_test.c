@@ -28,11 +28,11 @@ static const char *watch(void)
 	return talk__hear();
 }
 
-/* The same as if there had been many looks before. */
+/* The same after many looks. */
 static const char *watch_on(void)
 {
-	silence.tick_ns = clock__now_ns() - SECOND_NS;
-	silence.ticks = 9;
+	silence.looked_ns = clock__now_ns();
+	silence.silent_ns = 9UL * SECOND_NS;
 	return watch();
 }
 
@@ -53,11 +53,11 @@ static void run_tests(void)
 	}
 	must(control__open(folder, &reply.control));
 	ask(1, now + LATER_NS);
-	tap__ok(!*watch(), "a new request whose event was not read yet is not overdue");
+	tap__ok(!*watch_on(), "a new request whose event was not read yet is not overdue");
 	silence.expected_ns = now - 9UL * SECOND_NS;
 	ask(2, now + LATER_NS);
-	tap__ok(!*watch(), "nor is one long after the last");
-	silence.expected_ns = silence.tick_ns = 0;
+	tap__ok(!*watch_on(), "nor is one long after the last");
+	silence.expected_ns = silence.looked_ns = 0;
 	ask(3, now - 9UL * SECOND_NS);
 	tap__ok(!*watch(), "nor is one at the first look: the machine may have stood still");
 	tap__ok(strstr(watch_on(), "process 23 asked for a checkpoint but does not poll"),

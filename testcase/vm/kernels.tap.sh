@@ -33,7 +33,8 @@ for kernel in "${kernels[@]}"; do
 		printf 'ok - %s # SKIP %s\n1..1\n' "$kernel" "$(why_not "$kernel")"
 		continue
 	fi
-	run "$kernel" >"$scratch/$kernel.tap" </dev/null &
+	: >"$scratch/$kernel.tap"
+	run "$kernel" >>"$scratch/$kernel.tap" </dev/null &
 	pids+=($!)
 	tail -n +1 -f --pid $! "$scratch/$kernel.tap" &
 	wait

@@ -148,9 +148,13 @@ trace_without_memory()
 	local steps=() i
 
 	for i in 1 2 3 4; do
-		steps+=(bytes=3145728 "await=$dir/go-$i")
+		steps+=(bytes=3145728 "touch=$dir/at-$i" "await=$dir/go-$i")
 	done
-	(for i in 1 2 3 4; do sleep 0.5 && touch "$dir/go-$i"; done) 3>&- &
+	for i in 1 2 3 4; do
+		until [ -e "$dir/at-$i" ]; do sleep 0.05; done
+		sleep 0.5
+		touch "$dir/go-$i"
+	done 3>&- &
 	started+=("$!")
 	trace_without_memory "${steps[@]}" save verify
 	expect_status 125

@@ -16,7 +16,7 @@ enum { SPARE_EXTENTS = 2, SPARE_SHARE = 32 }; /* so many, and one of 32, are kep
 
 enum { BATCH = 32, PROVIDE_BATCH = 8 }; /* made at a time */
 
-enum { UNASKED_EXTENTS = 3 }; /* so few need no look at what memory there is, once asked for */
+enum { UNASKED_EXTENTS = 3 }; /* a checkpoint may make so many without a look at free memory */
 
 #define TABLE_BYTES  (EXTENT_SLABS * sizeof(struct slab))
 #define EXTENT_BYTES ((uint64_t)EXTENT_SLABS * SLAB_BYTES)
@@ -275,7 +275,7 @@ bool extents__provide(struct extents *extents, uint64_t slots)
 {
 	uint32_t slots_at = 0, tables_at = 0, count = extents_for(slots);
 
-	/* a few at a time would be many in the end */
+	/* small steps add up, so there is a look before each */
 	if (!has_memory_for(extents, count, 0) ||
 	    make_missing(extents, SLOTS, &slots_at, count, PROVIDE_BATCH) ||
 	    make_missing(extents, TABLE, &tables_at, count, PROVIDE_BATCH))

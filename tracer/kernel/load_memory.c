@@ -13,16 +13,22 @@
 
 enum {
 	BLOCK_BYTES = 16 << 20,
-	MALLOC_BYTES = 32 << 20, /* smaller blocks are kept once they are free; malloc's most */
+	LOADING_BYTES = 32 << 20, /* smaller blocks are kept once they are free; malloc's most */
+	LATER_BYTES = 4 << 20,
 };
+
+static void keep_blocks(int bytes)
+{
+	(void)mallopt(M_MMAP_THRESHOLD, bytes);
+	(void)mallopt(M_TRIM_THRESHOLD, bytes);
+}
 
 void load_memory__reserve(void)
 {
 	char *block;
 	uintptr_t start;
 
-	(void)mallopt(M_MMAP_THRESHOLD, MALLOC_BYTES);
-	(void)mallopt(M_TRIM_THRESHOLD, MALLOC_BYTES);
+	keep_blocks(LOADING_BYTES);
 	block = malloc(BLOCK_BYTES);
 	if (!block)
 		return;
@@ -33,5 +39,6 @@ void load_memory__reserve(void)
 
 void load_memory__release(void)
 {
+	keep_blocks(LATER_BYTES);
 	(void)malloc_trim(0);
 }

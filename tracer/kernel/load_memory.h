@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * Memory for the type information of the kernel. Some 5 MiB are read twice, once by us and once by
- * libbpf, which copies them each time. In a virtual machine each new page may cost 20 us, and
- * thousands of them took half of the time to start. So there is one block, in huge pages if
- * possible, that malloc uses again and again.
+ * Memory for the type information of the kernel: 5 MiB, which we read once, and libbpf once more.
+ * libbpf copies them each time. In a virtual machine each new page may cost 20 us. Thousands of
+ * them took half of the time to start. So there is one block, in huge pages if possible, that
+ * malloc uses again.
  */
 #ifndef KERNEL_LOAD_MEMORY_H
 #define KERNEL_LOAD_MEMORY_H
@@ -12,7 +12,7 @@
  * to load takes longer. */
 void load_memory__reserve(void);
 
-/* Gives back what malloc does not use; once all is loaded. */
+/* Gives back what malloc does not use. From then on it keeps at most 4 MiB of what is freed. */
 void load_memory__release(void);
 
 #endif

@@ -73,7 +73,8 @@ static void take_checkpoint(struct stopped_thread *leader, uint64_t start_ns)
 	checkpoint__take(&self.checkpoint, &self.settings, &context, start_ns);
 }
 
-static void lead_dumpable(struct stopped_thread *leader, uint64_t start_ns)
+/* Did the program stand still? */
+static bool lead_dumpable(struct stopped_thread *leader, uint64_t start_ns)
 {
 	pid_t tid = 0;
 	int err;
@@ -81,26 +82,28 @@ static void lead_dumpable(struct stopped_thread *leader, uint64_t start_ns)
 	settings__set_pid(&self.settings, getpid());
 	if (checkpoint__is_busy(&self.checkpoint, &self.settings)) {
 		message__text(&self.settings, "the one before is still being written", 0);
-		stop_threads__release();
-		return;
+		return false;
 	}
 	err = stop_threads__gather(self.settings.signal, leader, &tid);
 	if (err)
 		message__not_stopped(&self.settings, err, tid);
 	else
 		take_checkpoint(leader, start_ns);
-	stop_threads__release();
-	message__pause(&self.settings, clock__now_ns() - start_ns);
+	return true;
 }
 
 static void lead(struct stopped_thread *leader)
 {
 	uint64_t start_ns = clock__now_ns();
+	bool has_stopped;
 
 	registrations__open_keys();
 	dumpable__begin();
-	lead_dumpable(leader, start_ns);
+	has_stopped = lead_dumpable(leader, start_ns);
 	dumpable__end();
+	stop_threads__release(); /* last: another thread may lead now */
+	if (has_stopped)
+		message__pause(&self.settings, clock__now_ns() - start_ns);
 }
 
 /* Does every thread block a signal? Then it stays pending until one asks for it, as by

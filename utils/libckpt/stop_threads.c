@@ -354,12 +354,16 @@ void stop_threads__join(struct stopped_thread *thread)
 void stop_threads__release(void)
 {
 	const unsigned int generation = gathering.generation;
+	unsigned int released = gathering.released;
 
 	gathering.members = generation_tag(generation);
 	gathering.leader = NULL;
-	/* Before they wake up: a request that has come meanwhile makes one of them the leader. */
+	/* Before they wake up: a request that has come meanwhile makes one of them the leader. Its
+	 * gathering may even have failed by now. */
 	gathering.leading = 0;
-	gathering.released = generation;
+	while ((int)(generation - released) > 0 &&
+	       !atomic_compare_exchange_weak(&gathering.released, &released, generation))
+		;
 	wake_all(&gathering.released);
 }
 

@@ -94,12 +94,15 @@ static int open_queue(const char *path, int flags)
  */
 static int open_kind(const char *path, uint32_t mode, int flags, const char **ret_change)
 {
-	const int found = open(path, O_PATH | O_CLOEXEC | (flags & O_NOFOLLOW));
+	/* the kernel mounts a folder by itself only if it is asked for a folder */
+	const int folder = S_ISDIR(mode) && !(flags & O_PATH) ? O_DIRECTORY : 0;
+	const int found =
+		open(path, O_PATH | O_CLOEXEC | folder | (flags & (O_NOFOLLOW | O_DIRECTORY)));
 	char link[32];
 	struct stat st;
 	int fd, err;
 
-	*ret_change = NULL;
+	*ret_change = found < 0 && errno == ENOTDIR && folder ? find_change(mode, 0) : NULL;
 	if (found < 0)
 		return open_queue(path, flags);
 	if (fstat(found, &st) == 0)
