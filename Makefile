@@ -60,7 +60,7 @@ LINT_PACKAGES  := cppcheck clang-tidy clang-format shellcheck valgrind
 .DELETE_ON_ERROR:
 .SECONDARY:
 .SUFFIXES:
-.PHONY: all build tests check run run-vm test test-quick test-unit test-e2e test-vm test-large bench bench-quick bench-vm bench-ckpt bench-rollback bench-attach soak soak-rollback \
+.PHONY: all build tests build-tests check run run-vm test test-quick test-unit test-e2e test-vm test-large bench bench-quick bench-vm bench-ckpt bench-rollback bench-attach soak soak-rollback \
 	deps deps-fuzz install uninstall lint sanitize valgrind fuzz fuzz-targets test-fuzz bench-fuzz format clean help
 
 #: all         everything that is installed (the default)
@@ -344,12 +344,16 @@ tests: all $(UNIT) $(ROLLBACK_TESTS) $(E2E) $(FORMS) $(WORKLOADS) $(WORKS) $(MOV
 	$(FORKSERVER_TESTS)
 	$(Q)utils/deps.sh $(TEST_PACKAGES)
 
+# The same with all processors, if -j does not say otherwise.
+build-tests:
+	$(Q)$(MAKE) --no-print-directory $(if $(filter -j%,$(MAKEFLAGS)),,-j$(shell nproc)) tests
+
 UNIT_SUITES := $(UNIT) $(ROLLBACK_TESTS) $(wildcard testcase/unit/*.sh)
 E2E_SUITES  := $(wildcard $(foreach folder,e2e attach workloads ckpt forkserver bench,testcase/$(folder)/*.bats))
 VM_SUITES   := $(wildcard testcase/vm/*.tap.sh)
 
 #: test        everything that CI runs: unit, end to end here and in both VMs
-test: tests
+test: build-tests
 	testcase/run.sh --beside $(firstword $(VM_SUITES)) $(UNIT_SUITES) $(E2E_SUITES) \
 		$(wordlist 2,9,$(VM_SUITES))
 
@@ -361,16 +365,16 @@ SLOW_SUITES := $(foreach name,attach/programs.bats attach/go.bats attach/languag
 	e2e/end.bats e2e/docs.bats,testcase/$(name))
 
 #: test-quick  without machines and slow suites, in less than three minutes (as root)
-test-quick: tests
+test-quick: build-tests
 	testcase/run.sh $(filter-out $(SCENES),$(UNIT_SUITES)) testcase/ckpt/vm_scenes.sh \
 		$(filter-out $(SLOW_SUITES),$(E2E_SUITES))
 
 #: test-unit   modules alone; no root needed
-test-unit: tests
+test-unit: build-tests
 	testcase/run.sh $(UNIT_SUITES)
 
 #: test-e2e    the real programs on this kernel (as root)
-test-e2e: tests
+test-e2e: build-tests
 	testcase/run.sh $(E2E_SUITES)
 
 #: soak        100,000 rollbacks of a small process, 1,000 of one with 1 GiB: minutes (as root)
