@@ -17,6 +17,8 @@ enum { STEPS = 401, FEW = 5 };
 static struct page_store store;
 static struct page_tree tree; /* what the model holds, without zeros */
 static struct dense_blocks blocks;
+static struct second_thread *second; /* NULL: one thread does it alone */
+static struct pagemap second_pagemap;
 
 static void keep_page(size_t page)
 {
@@ -44,6 +46,7 @@ static void open_blocks(void)
 {
 	way = WRITE_TRACKING_PROTECT;
 	open_target();
+	pagemap__init(&second_pagemap, target.pagemap.fd);
 	tree.store = &store;
 	begin();
 }
@@ -61,7 +64,8 @@ static unsigned int find_clean(void)
 	struct intervals clean = {0};
 	unsigned int count = 0;
 
-	must(dense_blocks__find_clean(&blocks, target.pid, &target.pagemap, &clean));
+	must(dense_blocks__find_clean(&blocks, target.pid, &target.pagemap, second, &second_pagemap,
+				      &clean));
 	for (size_t i = 0; i < PAGES; i++) {
 		dirty[i] = !intervals__find(&clean, address_of(i));
 		count += !dirty[i];
@@ -78,9 +82,10 @@ static void test_choice(void)
 	tap__equal(intervals__bytes(&blocks.ranges) / PAGE_BYTES, PAGES, "all blocks are dense");
 	tap__equal(find_clean(), PAGES - SOME, "pages that held data are clean");
 	(void)order(WRITE, 7, FEW);
+	(void)order(WRITE, 7 + FEW + 7, FEW);
 	found = find_clean();
-	tap__ok(count_missed() == 0 && found == PAGES - SOME - FEW - 7,
-		"a few are written: they and the small gap before them are not clean");
+	tap__ok(count_missed() == 0 && found == PAGES - SOME - FEW - 7 - FEW,
+		"a few are written: they and the small gap between them are not clean");
 	(void)order(MAP_OVER, HUGE_PAGES, HUGE_PAGES);
 	(void)order(WRITE, HUGE_PAGES, HUGE_PAGES / 2);
 	begin();
@@ -180,8 +185,8 @@ static void test_sequence(uint64_t seed)
 		begin();
 	}
 	close_blocks();
-	tap__ok(missed == 0 && clean > 0, "%u steps, %u rounds, seed %llu", STEPS, rounds,
-		(unsigned long long)seed);
+	tap__ok(missed == 0 && clean > 0, "%s, %u steps, %u rounds, seed %llu",
+		second ? "two threads" : "one thread", STEPS, rounds, (unsigned long long)seed);
 	tap__note("%llu pages a round were clean",
 		  (unsigned long long)(clean / (rounds + !rounds)));
 }
@@ -189,7 +194,7 @@ static void test_sequence(uint64_t seed)
 int main(int argc, char **argv)
 {
 	const uint64_t seed = random__seed_of(argc, argv, 2311);
-	enum { TESTS = 5 + ACTIONS + 2 };
+	enum { TESTS = 5 + ACTIONS + 3 };
 
 	tap__plan(TESTS);
 	if (under_valgrind()) {
@@ -207,6 +212,9 @@ int main(int argc, char **argv)
 	test_actions();
 	test_other();
 	test_sequence(seed);
+	must(second_thread__start(&second) && second);
+	test_sequence(seed + 1);
+	second_thread__stop(second);
 	page_store__clear(&store);
 	return tap__done();
 }

@@ -71,8 +71,16 @@ static bool stops_elsewhere(pid_t pid)
 /* What a scan needs is found while the process runs. */
 static int prepare_scan(struct attach *attach)
 {
+	int err;
+
 	(void)attach_state__look_for_userfaults(attach);
-	return attach->base ? checkpoint__find_dense(attach->base) : 0;
+	err = attach->base ? checkpoint__find_dense(attach->base) : 0;
+	if (err || !attach->base || attach->base->dense.count < DENSE_BLOCKS_SHARED)
+		return err;
+	if (!attach->second && !attach->has_no_second)
+		attach->has_no_second = second_thread__start(&attach->second) != 0;
+	second_thread__wake(attach->second);
+	return 0;
 }
 
 int attach_state__stop(struct attach *attach, bool drop_faults)
@@ -150,6 +158,7 @@ static int open_descriptors(struct attach *attach)
 	if (attach->files_fd < 0)
 		return attach->files_fd;
 	pagemap__init(&attach->pagemap, attach->pagemap_fd);
+	pagemap__init(&attach->second_pagemap, attach->pagemap_fd);
 	return memory__open(attach->pid, &attach->memory);
 }
 
@@ -196,6 +205,7 @@ void attach__close(struct attach *attach)
 {
 	if (!attach)
 		return;
+	second_thread__stop(attach->second);
 	freeze__free(attach->freeze);
 	thread_watch__free(attach->threads);
 	sharers__clear(&attach->sharers);

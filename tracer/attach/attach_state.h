@@ -25,7 +25,9 @@ struct attach {
 	struct freeze *freeze;
 	struct thread_watch *threads;
 	struct memory *memory;
-	struct pagemap pagemap;
+	struct pagemap pagemap, second_pagemap;
+	struct second_thread *second; /* shares the scan of much memory; NULL: there is none */
+	bool has_no_second;           /* it cannot be started */
 	struct write_tracking tracking;
 	const struct hooks *hooks;
 	struct fault_list *faults; /* NULL: there is none */

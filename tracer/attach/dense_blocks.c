@@ -19,6 +19,7 @@ enum {
 	SAMPLES = 16,            /* pages of a block that are looked up */
 	DENSE_SAMPLES = 12,      /* so many of them must have held data */
 	ASKED_TOGETHER = 512,    /* witnesses */
+	PARTS = 8,               /* of the work of two threads */
 	RUNS = 64,               /* the kernel allocates memory for them */
 	GAP_BYTES = BLOCK_BYTES, /* to look at all pages of a gap is as fast as another call */
 };
@@ -77,24 +78,44 @@ int dense_blocks__choose(struct dense_blocks *b, const struct page_tree *tree,
 	return err;
 }
 
+/* A part of the blocks, for one of two threads. */
+struct part {
+	size_t first, last; /* witnesses, those of [start, end) */
+	uint64_t start, end;
+	struct intervals changed;
+	int err;
+};
+
+struct scan {
+	const struct dense_blocks *blocks;
+	pid_t pid;
+	struct pagemap *pagemaps[2]; /* of each thread */
+	struct part parts[PARTS];
+};
+
+static uint64_t block_of(const struct dense_blocks *b, size_t witness)
+{
+	return (uintptr_t)b->witnesses[witness] / BLOCK_BYTES * BLOCK_BYTES;
+}
+
 /* Adds the blocks whose page table may be gone. Returns 0; -ENOMEM; or -EOPNOTSUPP: the kernel does
  * not say. */
-static int add_gone(const struct dense_blocks *b, pid_t pid, struct intervals *changed)
+static int add_gone(const struct scan *scan, struct part *part)
 {
+	const struct dense_blocks *b = scan->blocks;
 	int nodes[ASKED_TOGETHER];
 	int err = 0;
 
-	for (size_t done = 0, count; done < b->count && !err; done += count) {
-		count = b->count - done < ASKED_TOGETHER ? b->count - done : ASKED_TOGETHER;
+	for (size_t done = part->first, count; done < part->last && !err; done += count) {
+		count = part->last - done < ASKED_TOGETHER ? part->last - done : ASKED_TOGETHER;
 		/* Without nodes to move them to, it says where pages are, and moves none. */
-		if (syscall(SYS_move_pages, pid, count, &b->witnesses[done], NULL, nodes, 0))
+		if (syscall(SYS_move_pages, scan->pid, count, &b->witnesses[done], NULL, nodes, 0))
 			return -EOPNOTSUPP;
 		for (size_t i = 0; i < count && !err; i++) {
-			const uint64_t block =
-				(uintptr_t)b->witnesses[done + i] / BLOCK_BYTES * BLOCK_BYTES;
+			const uint64_t block = block_of(b, done + i);
 
 			if (nodes[i] < 0)
-				err = intervals__add(changed, block, block + BLOCK_BYTES);
+				err = intervals__add(&part->changed, block, block + BLOCK_BYTES);
 		}
 	}
 	return err;
@@ -119,44 +140,88 @@ static int add_untracked(struct pagemap *pagemap, const struct interval *range,
 static int add_written(struct pagemap *pagemap, const struct interval *range,
 		       struct intervals *changed)
 {
-	struct interval last = {range->start, range->start};
+	struct interval last = {0};
 	struct pagemap_run run;
-	int err, more;
+	int err = 0, more;
 
 	pagemap__begin_written(pagemap, range->start, range->end);
 	pagemap->room = RUNS;
-	while ((more = pagemap__next(pagemap, &run)) > 0) {
-		if (run.start - last.end > GAP_BYTES) {
-			err = intervals__add(changed, last.start, last.end);
-			if (err)
-				return err;
-			last.start = run.start;
+	while ((more = pagemap__next(pagemap, &run)) > 0 && !err) {
+		if (last.end && run.start - last.end <= GAP_BYTES) {
+			last.end = run.end;
+			continue;
 		}
-		last.end = run.end;
+		if (last.end)
+			err = intervals__add(changed, last.start, last.end);
+		last = (struct interval){run.start, run.end};
 	}
-	err = intervals__add(changed, last.start, last.end);
+	if (!err && last.end)
+		err = intervals__add(changed, last.start, last.end);
 	return err ? err : more;
 }
 
+static void look_at_part(void *argument, size_t number, unsigned int thread)
+{
+	struct scan *scan = argument;
+	struct part *part = &scan->parts[number];
+	const struct intervals *ranges = &scan->blocks->ranges;
+	int err = add_gone(scan, part);
+
+	for (size_t i = 0; i < ranges->count && !err; i++) {
+		struct interval range = ranges->items[i];
+
+		if (range.start < part->start)
+			range.start = part->start;
+		if (range.end > part->end)
+			range.end = part->end;
+		if (range.start >= range.end)
+			continue;
+		err = add_untracked(scan->pagemaps[thread], &range, &part->changed);
+		if (!err)
+			err = add_written(scan->pagemaps[thread], &range, &part->changed);
+	}
+	part->err = err;
+}
+
+/* Each part has as many blocks. */
+static void divide(struct scan *scan)
+{
+	const size_t count = scan->blocks->count;
+
+	for (size_t i = 0; i < PARTS; i++) {
+		struct part *part = &scan->parts[i];
+
+		part->first = count * i / PARTS;
+		part->last = count * (i + 1) / PARTS;
+		part->start = i ? scan->parts[i - 1].end : 0;
+		part->end = part->last < count ? block_of(scan->blocks, part->last) : UINT64_MAX;
+	}
+}
+
 int dense_blocks__find_clean(const struct dense_blocks *b, pid_t pid, struct pagemap *pagemap,
+			     struct second_thread *second, struct pagemap *second_pagemap,
 			     struct intervals *ret_clean)
 {
+	struct scan scan = {.blocks = b, .pid = pid, .pagemaps = {pagemap, second_pagemap}};
 	struct intervals changed = {0};
 	int err = 0;
 
 	intervals__clear(ret_clean);
-	err = add_gone(b, pid, &changed);
-	if (err)
-		goto out;
-	for (size_t i = 0; i < b->ranges.count && !err; i++) {
-		err = add_untracked(pagemap, &b->ranges.items[i], &changed);
+	if (!b->count)
+		return 0;
+	divide(&scan);
+	second_thread__share(second, PARTS, look_at_part, &scan);
+	for (size_t i = 0; i < PARTS && !err; i++) {
+		err = scan.parts[i].err;
 		if (!err)
-			err = add_written(pagemap, &b->ranges.items[i], &changed);
+			err = intervals__unite(&changed, &scan.parts[i].changed);
 	}
 	if (err)
 		goto out;
 	err = intervals__subtract(&b->ranges, &changed, ret_clean);
 out:
+	for (size_t i = 0; i < PARTS; i++)
+		intervals__clear(&scan.parts[i].changed);
 	intervals__clear(&changed);
 	return err == -EOPNOTSUPP ? 0 : err;
 }

@@ -12,6 +12,7 @@
 #include <sys/types.h>
 
 #include "attach/page_tree.h"
+#include "attach/second_thread.h"
 #include "base/intervals.h"
 #include "pages/pagemap.h"
 
@@ -26,13 +27,18 @@ struct dense_blocks { /* zero-initialised: none */
 int dense_blocks__choose(struct dense_blocks *blocks, const struct page_tree *tree,
 			 const struct intervals *ranges);
 
+/* From so many blocks on, a second thread makes the next call faster. */
+enum { DENSE_BLOCKS_SHARED = 64 };
+
 /*
  * Finds pages of the blocks that have not changed since they were armed (pages/write_tracking.h).
  * Others may be unchanged, too. pid: the process, which stands still, and whose pages are armed;
- * pagemap: of it. ret_clean: its old content is dropped.
+ * pagemap: of it. second: shares the work, with a pagemap of its own; or NULL, both.
+ * ret_clean: its old content is dropped.
  * Returns 0; -ENOMEM; or another -errno of the scan: *ret_clean is then of no use.
  */
 int dense_blocks__find_clean(const struct dense_blocks *blocks, pid_t pid, struct pagemap *pagemap,
+			     struct second_thread *second, struct pagemap *second_pagemap,
 			     struct intervals *ret_clean);
 
 /* Frees what it holds and empties it; harmless on an empty one. */

@@ -174,7 +174,7 @@ static int find_quiet(struct attach *attach, const struct write_tracking *tracki
 		return 0;
 	if (tracking->way == WRITE_TRACKING_PROTECT)
 		err = dense_blocks__find_clean(&attach->base->dense, attach->pid, &attach->pagemap,
-					       &quiet);
+					       attach->second, &attach->second_pagemap, &quiet);
 	if (err)
 		goto out;
 	err = add_read_only(mappings, &quiet);
