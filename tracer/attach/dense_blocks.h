@@ -28,7 +28,7 @@ int dense_blocks__choose(struct dense_blocks *blocks, const struct page_tree *tr
 			 const struct intervals *ranges);
 
 /* From so many blocks on, a second thread makes the next call faster. */
-enum { DENSE_BLOCKS_SHARED = 64 };
+enum { DENSE_BLOCKS_SHARED = 32 };
 
 /*
  * Finds pages of the blocks that have not changed since they were armed (pages/write_tracking.h).
