@@ -24,6 +24,8 @@ enum { AWAKE_NS = 1000000 };
 
 struct second_thread {
 	pthread_t id;
+	cpu_set_t processors;
+	int avoided; /* the processor of the first thread; -1: none yet */
 	sem_t wakes;
 	atomic_bool sleeps, ends;
 	/* ---- the work ---- */
@@ -73,7 +75,7 @@ static void *run(void *argument)
 			return NULL;
 		end_ns = clock__now_ns() + AWAKE_NS;
 		while (!help(second) && clock__now_ns() < end_ns)
-			__builtin_ia32_pause();
+			(void)sched_yield(); /* the first thread may need this processor */
 	}
 }
 
@@ -89,6 +91,8 @@ int second_thread__start(struct second_thread **ret_second)
 	second = calloc(1, sizeof(*second));
 	if (!second)
 		return -ENOMEM;
+	second->processors = processors;
+	second->avoided = -1;
 	(void)sem_init(&second->wakes, 0, 0);
 	(void)sigfillset(&all);
 	err = pthread_sigmask(SIG_SETMASK, &all, &before);
@@ -105,10 +109,24 @@ out:
 	return -err;
 }
 
+/* The kernel likes to wake it where the first thread runs, which would then have to wait. */
+static void avoid_processor(struct second_thread *second, int processor)
+{
+	cpu_set_t others = second->processors;
+
+	if (processor < 0 || processor == second->avoided)
+		return;
+	CPU_CLR((size_t)processor, &others);
+	if (CPU_COUNT(&others) && !pthread_setaffinity_np(second->id, sizeof(others), &others))
+		second->avoided = processor;
+}
+
 void second_thread__wake(struct second_thread *second)
 {
-	if (second && atomic_exchange(&second->sleeps, false))
-		(void)sem_post(&second->wakes);
+	if (!second || !atomic_exchange(&second->sleeps, false))
+		return;
+	avoid_processor(second, sched_getcpu());
+	(void)sem_post(&second->wakes);
 }
 
 void second_thread__share(struct second_thread *second, size_t count, second_thread_part *do_part,
