@@ -345,11 +345,11 @@ bool operations__step(struct operations *operations)
 	case PHASE_REQUESTED:
 		if (operations->state->operation.kind != OPERATION_ROLLBACK)
 			return false;
+		/* The ring may just have got the request. It is read before the answer. */
 		(void)ring_buffer__consume(operations->events);
 		rollbacks__rollback(operations->rollbacks, &operations->state->operation);
 		return true;
 	case PHASE_PREPARING:
-		/* The ring may just have got the request. It is read before the answer. */
 		(void)ring_buffer__consume(operations->events);
 		prepare(operations);
 		return true;

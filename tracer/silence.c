@@ -10,7 +10,7 @@
 
 enum {
 	TOO_LONG_NS = 2000000000,
-	LOOK_NS = 500000000, /* so much counts from one look to the next */
+	LOOK_NS = 500000000, /* at most so much counts from one look to the next */
 };
 
 void silence__expect_poll(struct silence *silence)

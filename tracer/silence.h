@@ -15,7 +15,7 @@ struct silence { /* the pointers are borrowed */
 	uint64_t expected_ns; /* since when a poll is expected */
 	uint64_t polls_seen;
 	uint64_t looked_ns; /* the last look */
-	/* For how long it was silent; less than that if the whole machine stood still. */
+	/* For how long it was silent, without the time in which the whole machine stood still. */
 	uint64_t silent_ns;
 	uint64_t warned; /* sequence of the request that nobody polls for */
 };

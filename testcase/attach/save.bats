@@ -334,7 +334,7 @@ nobody_names_socket()
 		kill -KILL "$tracer_pid"
 		finish_tracer
 		tracer_pid= # the helper of the one that was killed may still be at work
-		wait_until 'its end' nobody_names_socket
+		wait_until 'the end of its helper' nobody_names_socket
 		wait_until 'the target to be let go' \
 			grep -q $'^TracerPid:\t0$' "/proc/$target/status"
 		expect_running "$target"

@@ -115,15 +115,13 @@ advice='discarded discarded-before removed free-to-take locked transparent-huge 
 access='read-only no-access later locked-away locked-away-often'
 place='grown shrunk moved left-behind unmapped replaced failing-calls brk grows-down'
 # shellcheck disable=SC2086 # words
-for engine in slab chunk page; do
+for engine in slab chunk; do
 	work "$engine" advice $advice
-	case $engine in
-	page) # a page in a poll takes long here
-		work page change $access
-		work page change $place
-		;;
-	*) work "$engine" change $access $place ;;
-	esac
+	work "$engine" change $access $place
+done
+# shellcheck disable=SC2086 # words
+for cases in "advice $advice" "change $access" "change $place"; do # each takes long here
+	work page $cases
 done
 work slab fuzz steps
 work chunk fuzz steps

@@ -183,7 +183,7 @@ static void look_at_part(void *argument, size_t number, unsigned int thread)
 	part->err = err;
 }
 
-/* Each part has as many blocks. */
+/* All parts have the same number of blocks, or one more. */
 static void divide(struct scan *scan)
 {
 	const size_t count = scan->blocks->count;

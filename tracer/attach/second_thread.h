@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * A second thread of the tracer that shares the work on a process that stands still. It never makes
- * anybody wait who could go on alone: what it has not begun, the first thread does.
+ * A second thread of the tracer. It shares the work on a process that stands still. The first
+ * thread does all parts that the second has not begun, and waits only for one that it has begun.
  */
 #ifndef TRACER_ATTACH_SECOND_THREAD_H
 #define TRACER_ATTACH_SECOND_THREAD_H
