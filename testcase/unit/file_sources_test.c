@@ -14,7 +14,7 @@
 #include "folder.h"
 #include "tap.h"
 
-#define FILE_NAME "mapped"
+#define FILE_NAME "two\nlines"
 
 /* Makes the file, of one page of that byte, and maps it. */
 static void *make_file(char byte)

@@ -14,6 +14,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/maps_name.h"
 #include "base/parse.h"
 #include "base/procfs.h"
 #include "base/procfs_reason.h"
@@ -67,6 +68,17 @@ out:
 	tap__ok(!m.items && m.count == 0, "freed, twice");
 	tap__ok(procfs__parse_mappings("", &m) == 0 && m.count == 0, "an empty text");
 	procfs__free_mappings(&m);
+}
+
+static void test_name(void)
+{
+	const char *const end = "/a\\012b\\01\nrest";
+	char name[] = "/a\\012b\\01xx";
+
+	tap__ok(maps_name__decode(end, name, sizeof("/a\nb\\01")) && !strcmp(name, "/a\nb\\01"),
+		"a name with a newline, and with a part of its sign; it ends with the line");
+	tap__ok(!maps_name__decode(end, name, sizeof("/a\nb\\01") - 1), "it does not fit");
+	tap__ok(maps_name__decode("", name, 1) && !*name, "no name");
 }
 
 static void test_parse_bad(void)
@@ -496,8 +508,9 @@ int main(int argc, char **argv)
 		return 2;
 	}
 	page_bytes = (size_t)sysconf(_SC_PAGESIZE);
-	tap__plan(82);
+	tap__plan(85);
 	test_parse_good();
+	test_name();
 	test_parse_bad();
 	test_parse_cut();
 	test_parse_merged();

@@ -14,6 +14,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/maps_name.h"
+
 /* Opens path if it is a plain file with the inode of the mapping. To open another kind of file may
  * wait. */
 static int open_path(const char *path, const struct mapping *mapping, struct stat *ret_status)
@@ -34,7 +36,7 @@ static int open_path(const char *path, const struct mapping *mapping, struct sta
 
 int file_sources__open(struct file_sources *sources, pid_t pid, const struct mapping *mapping)
 {
-	char path[PATH_MAX + 64], name[PROCFS_MAP_FILE_BYTES];
+	char path[PATH_MAX + 64], name[PATH_MAX], link[PROCFS_MAP_FILE_BYTES];
 	struct file_source *larger;
 	struct stat status;
 	int fd;
@@ -42,10 +44,10 @@ int file_sources__open(struct file_sources *sources, pid_t pid, const struct map
 	if (file_sources__find(sources, mapping->dev_major, mapping->dev_minor, mapping->inode))
 		return 0;
 	(void)snprintf(path, sizeof(path), "/proc/%d/%s", (int)pid,
-		       procfs__map_file(mapping, name));
+		       procfs__map_file(mapping, link));
 	fd = open_path(path, mapping, &status);
-	if (fd < 0) {
-		(void)snprintf(path, sizeof(path), "/proc/%d/root%s", (int)pid, mapping->path);
+	if (fd < 0 && maps_name__decode(mapping->path, name, sizeof(name))) {
+		(void)snprintf(path, sizeof(path), "/proc/%d/root%s", (int)pid, name);
 		fd = open_path(path, mapping, &status);
 	}
 	if (fd < 0)

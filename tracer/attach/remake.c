@@ -13,6 +13,8 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+
+#include "base/maps_name.h"
 #include "base/page.h"
 #include "target/reason.h"
 
@@ -42,24 +44,6 @@ static bool is_of_file(const struct mapping *mapping)
 	return mapping->inode != 0;
 }
 
-/* The name of a mapped file: its path, in which the kernel writes a newline as \012. */
-static void write_name(const struct mapping *mapping, char ret_name[PATH_MAX])
-{
-	static const char newline[] = "\\012";
-	size_t length = 0;
-
-	for (const char *c = mapping->path; *c && length + 1 < PATH_MAX; c++) {
-		const bool is_newline = !strncmp(c, newline, sizeof(newline) - 1);
-
-		ret_name[length++] = *c;
-		if (!is_newline)
-			continue;
-		ret_name[length - 1] = '\n';
-		c += sizeof(newline) - 2;
-	}
-	ret_name[length] = '\0';
-}
-
 /* Other files cannot be mapped, and to open them may wait. */
 static bool can_be_mapped(unsigned int mode)
 {
@@ -72,7 +56,8 @@ static int look_at_file(pid_t pid, const struct mapping *mapping, struct statx *
 {
 	char name[PATH_MAX], path[PATH_MAX + 32];
 
-	write_name(mapping, name);
+	if (!maps_name__decode(mapping->path, name, sizeof(name)))
+		return -ENAMETOOLONG;
 	(void)snprintf(path, sizeof(path), "/proc/%d/root%s", (int)pid, name);
 	if (statx(AT_FDCWD, path, AT_STATX_DONT_SYNC, STATX_TYPE | STATX_INO | STATX_SIZE,
 		  ret_status))
@@ -119,7 +104,8 @@ static int open_file(struct inject *inject, struct memory *memory, const struct 
 	int64_t page = 0;
 	int err;
 
-	write_name(mapping, name);
+	if (!maps_name__decode(mapping->path, name, sizeof(name)))
+		return -ENAMETOOLONG;
 	size = page__round_up(strlen(name) + 1);
 	err = call(inject, &page, SYS_mmap, 0, size, PROT_READ | PROT_WRITE,
 		   MAP_PRIVATE | MAP_ANONYMOUS, UINT64_MAX);

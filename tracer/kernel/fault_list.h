@@ -76,8 +76,8 @@ bool fault_list__has_all(const struct fault_list *list, const struct fault_mark 
  * pages: room for FAULT_PAGES addresses. They are in ascending order, each once.
  * Returns 0 with their number in *ret_count, and the end of the list in *ret_end; -ESTALE if pages
  * may have been written that are not listed, or nothing is watched; -EOVERFLOW if there were more
- * faults than the list holds. After a failure a new round begins with fault_list__mark, and then
- * with the scan, in this order.
+ * faults than the list holds, or an entry is not written yet. After a failure a new round begins
+ * with fault_list__mark, and then with the scan, in this order.
  */
 int fault_list__pages(const struct fault_list *list, const struct fault_mark *since,
 		      uint64_t *pages, size_t *ret_count, struct fault_mark *ret_end);

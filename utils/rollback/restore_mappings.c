@@ -10,6 +10,7 @@
 #include <string.h>
 #include <sys/mman.h>
 
+#include "base/maps_name.h"
 #include "base/raw_syscall.h"
 #include "rollback/bytes.h"
 #include "rollback/zones.h"
@@ -43,24 +44,12 @@ static int unmap_new(struct rollback *r, const struct range *part, const struct 
 	return (int)call(SYS_munmap, part, 0);
 }
 
-/* The name of a mapping is the path of its file. A newline in it is written as \012. */
 static int open_file(struct rollback *r, const struct mapping *m)
 {
 	const int flags = m->shared && (m->protection & PROT_WRITE) ? O_RDWR : O_RDONLY;
-	size_t length = 0;
 
-	for (const char *c = m->name; *c && *c != '\n'; c++) {
-		const bool newline = bytes__begins(c, "\\012");
-
-		if (length + 1 >= sizeof(r->path))
-			return -ENAMETOOLONG;
-		r->path[length++] = *c;
-		if (newline) {
-			r->path[length - 1] = '\n';
-			c += 3;
-		}
-	}
-	r->path[length] = '\0';
+	if (!maps_name__decode(m->name, r->path, sizeof(r->path)))
+		return -ENAMETOOLONG;
 	return (int)raw_syscall__call(SYS_openat, (uint64_t)AT_FDCWD, (uintptr_t)r->path,
 				      (uint64_t)(flags | O_CLOEXEC), 0);
 }
