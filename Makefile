@@ -51,7 +51,7 @@ WORKLOADS := $(filter-out %/rollback,$(call programs,workloads)) $(BUILD)/worklo
 # What is needed from the distribution (Debian's names): to build; to test; for
 # reports; for the fuzzer; for afl-fuzz and its targets; for lint.
 BUILD_PACKAGES := gcc make clang bpftool libbpf-dev libelf-dev libpng-dev zlib1g-dev libc6-dev
-TEST_PACKAGES  := g++ bats parallel binutils llvm qemu-system-x86 busybox-static libbpfcc gdb elfutils jq
+TEST_PACKAGES  := g++ bats binutils llvm qemu-system-x86 busybox-static libbpfcc gdb elfutils jq
 BENCH_PACKAGES := gnuplot-nox libbpfcc
 FUZZ_PACKAGES  := libclang-rt-dev
 AFL_PACKAGES   := afl++ dpkg-dev autoconf automake libtool cmake
@@ -349,13 +349,16 @@ build-tests:
 	$(Q)$(MAKE) --no-print-directory $(if $(filter -j%,$(MAKEFLAGS)),,-j$(shell nproc)) tests
 
 UNIT_SUITES := $(UNIT) $(ROLLBACK_TESTS) $(wildcard testcase/unit/*.sh)
-E2E_SUITES  := $(wildcard $(foreach folder,e2e attach workloads ckpt forkserver bench,testcase/$(folder)/*.bats))
+E2E_SUITES  := $(wildcard $(foreach folder,ckpt forkserver workloads attach e2e bench,testcase/$(folder)/*.bats))
 VM_SUITES   := $(wildcard testcase/vm/*.tap.sh)
+
+# Most suites wait for something most of the time. The longest come first.
+RUN := testcase/run.sh --jobs 3
 
 #: test        everything that CI runs: unit, end to end here and in both VMs
 test: build-tests
-	testcase/run.sh --beside $(firstword $(VM_SUITES)) $(UNIT_SUITES) $(E2E_SUITES) \
-		$(wordlist 2,9,$(VM_SUITES))
+	$(RUN) --beside $(firstword $(VM_SUITES)) $(wordlist 2,9,$(VM_SUITES)) $(E2E_SUITES) \
+		$(UNIT_SUITES)
 
 #: check       the same as test
 check: test
@@ -366,16 +369,16 @@ SLOW_SUITES := $(foreach name,attach/programs.bats attach/go.bats attach/languag
 
 #: test-quick  without machines and slow suites, in less than three minutes (as root)
 test-quick: build-tests
-	testcase/run.sh $(filter-out $(SCENES),$(UNIT_SUITES)) testcase/ckpt/vm_scenes.sh \
-		$(filter-out $(SLOW_SUITES),$(E2E_SUITES))
+	$(RUN) testcase/ckpt/vm_scenes.sh $(filter-out $(SLOW_SUITES),$(E2E_SUITES)) \
+		$(filter-out $(SCENES),$(UNIT_SUITES))
 
 #: test-unit   modules alone; no root needed
 test-unit: build-tests
-	testcase/run.sh $(UNIT_SUITES)
+	$(RUN) $(UNIT_SUITES)
 
 #: test-e2e    the real programs on this kernel (as root)
 test-e2e: build-tests
-	testcase/run.sh $(E2E_SUITES)
+	$(RUN) $(E2E_SUITES)
 
 #: soak        100,000 rollbacks of a small process, 1,000 of one with 1 GiB: minutes (as root)
 soak: tests

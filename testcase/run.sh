@@ -1,33 +1,45 @@
-#!/bin/sh
+#!/bin/bash
 # SPDX-License-Identifier: BSD-2-Clause
 #
-# run.sh [--beside PROGRAM] FILE...: runs each FILE, a program or .bats file that emits TAP, one
-# after the other. PROGRAM, which emits TAP, runs at the same time and is shown last. Shows their
-# output as it comes, then the ten slowest tests, the failed and the skipped ones. The last line is
-# "N passed, N failed, N skipped". Exit status: 0, 1 if anything failed, 2 if called wrongly. Always
-# holds: a FILE that ran no test, died, or missed its plan counts as one failed test.
+# run.sh [--jobs N] [--beside PROGRAM] FILE...: runs each FILE, a program or .bats file that emits
+# TAP. N of them run at once (default: 1); they are shown in their order, and the first that has not
+# ended as its output comes. PROGRAM, which emits TAP, runs besides and is shown last. At the end
+# come the ten slowest tests, the failed and the skipped ones. The last line is "N passed, N failed,
+# N skipped". Exit status: 0, 1 if anything failed, 2 if called wrongly. Always holds: a FILE that
+# ran no test, died, or missed its plan counts as one failed test.
 
 set -u
+set -m # a process group for each FILE, which can be ended as a whole
 export LC_ALL=C
 
-beside=
-if [ "${1:-}" = --beside ]; then
-	beside=${2:-}
-	shift "$(($# > 1 ? 2 : 1))"
-fi
-if [ $# -eq 0 ]; then
-	echo "usage: $0 [--beside PROGRAM] FILE..." >&2
+usage() {
+	echo "usage: $0 [--jobs N] [--beside PROGRAM] FILE..." >&2
 	exit 2
-fi
+}
+
+beside=
+jobs=1
+while [ $# -gt 0 ]; do
+	case $1 in
+	--beside) beside=${2-} ;;
+	--jobs) jobs=${2-} ;;
+	*) break ;;
+	esac
+	[ $# -ge 2 ] || usage
+	shift 2
+done
+[[ $# -gt 0 && $jobs =~ ^[1-9][0-9]?$ ]] || usage
 
 tmp=$(mktemp -d) || exit 2
-beside_pid=
+running=() # the number of a FILE, by its process
 # shellcheck disable=SC2317,SC2329 # called by the trap
 clean_up() {
-	if [ -n "$beside_pid" ]; then
-		pkill -P "$beside_pid" 2>/dev/null
-		wait "$beside_pid" 2>/dev/null
-	fi
+	local pid
+
+	for pid in "${!running[@]}"; do
+		kill -TERM -- "-$pid" 2>/dev/null
+	done
+	wait 2>/dev/null
 	rm -rf "$tmp"
 }
 trap clean_up EXIT
@@ -40,7 +52,6 @@ failed=0
 skipped=0
 : >"$tmp/failed"
 : >"$tmp/skipped"
-: >"$tmp/times"
 
 # add_failure FILE TEXT: one failure that is no "not ok" line
 add_failure() {
@@ -70,24 +81,16 @@ why_not() {
 	fi
 }
 
-# run_file FILE: prints what FILE prints; its exit status is in $tmp/status
+# run_file FILE: prints what FILE prints. bats runs one test after the other: its own way to run
+# several at once takes longer than most tests.
 run_file() {
 	case $1 in
-	*.bats)
-		# End-to-end tests wait most of the time, so several run at once. bats needs
-		# parallel for that.
-		if command -v parallel >/dev/null 2>&1; then
-			bats --tap --timing --jobs 3 "$1" </dev/null
-		else
-			bats --tap --timing "$1" </dev/null
-		fi
-		;;
-	*) "$1" </dev/null ;;
+	*.bats) bats --tap --timing "$1" ;;
+	*) "$1" ;;
 	esac
-	echo $? >"$tmp/status"
 }
 
-# take_times FILE: copies stdin line by line, and appends to $tmp/times how long each test took. A
+# take_times FILE TIMES: copies stdin line by line, and writes to TIMES how long each test took. A
 # file can say that itself, as bats does, by "in Nms" behind the name, which is not copied.
 # Otherwise it is the time since the test before.
 take_times() {
@@ -95,7 +98,7 @@ take_times() {
 	my ($file, $times) = @ARGV;
 	my ($last, $count) = (time, 0);
 	$| = 1;
-	open my $out, ">>", $times or die "$times: $!\n";
+	open my $out, ">", $times or die "$times: $!\n";
 	while (my $line = <STDIN>) {
 		if ($line =~ /^(?:not )?ok\b/) {
 			my $now = time;
@@ -108,7 +111,7 @@ take_times() {
 			printf $out "%8.1f s  %s: %s\n", $seconds, $file, $name;
 		}
 		print $line;
-	}' -- "$1" "$tmp/times"
+	}' -- "$1" "$2"
 }
 
 # count FILE STATUS <TAP: prints "PASSED FAILED SKIPPED", appends to $tmp/failed and $tmp/skipped.
@@ -177,18 +180,20 @@ count() {
 	}'
 }
 
-# sum FILE: adds what FILE has written ($tmp/output) and its status ($tmp/status) to the sums
+# sum NUMBER FILE: adds what FILE has written and its status to the sums
 sum() {
+	local status=255 passes failures skips
+
 	# FILE may have died inside a line
-	[ -z "$(tail -c 1 "$tmp/output" | tr '\000' '?')" ] || echo
-	read -r status <"$tmp/status"
-	count "$1" "$status" <"$tmp/output" >"$tmp/counts"
+	[ -z "$(tail -c 1 "$tmp/$1.tap" | tr '\000' '?')" ] || echo
+	read -r status <"$tmp/$1.status"
+	count "$2" "$status" <"$tmp/$1.tap" >"$tmp/counts"
 	if read -r passes failures skips <"$tmp/counts"; then
 		passed=$((passed + passes))
 		failed=$((failed + failures))
 		skipped=$((skipped + skips))
 	else
-		add_failure "$1" "its output cannot be counted"
+		add_failure "$2" "its output cannot be counted"
 	fi
 }
 
@@ -200,47 +205,82 @@ path_of() {
 	esac
 }
 
-# can_run FILE: false if not, which is a failure
-can_run() {
-	reason=$(why_not "$1")
-	[ -n "$reason" ] || return 0
-	echo "# cannot be run: $reason"
-	add_failure "$1" "cannot be run: $reason"
-	return 1
-}
+# start NUMBER: that FILE, in the background
+start() {
+	local file=${files[$1]}
 
-if [ -n "$beside" ] && [ -z "$(why_not "$beside")" ]; then
-	echo 255 >"$tmp/status-beside"
-	mkfifo "$tmp/pipe"
+	reasons[$1]=$(why_not "$file")
+	[ -z "${reasons[$1]}" ] || return
+	echo 255 >"$tmp/$1.status"
 	(
 		trap - HUP INT TERM EXIT
-		take_times "$beside" <"$tmp/pipe" >"$tmp/beside" &
-		"$(path_of "$beside")" </dev/null >"$tmp/pipe" 2>"$tmp/beside-err"
-		echo $? >"$tmp/status-beside"
-		wait
-	) &
-	beside_pid=$!
-fi
-for file; do
-	echo "# $file"
-	can_run "$file" || continue
-	echo 255 >"$tmp/status"
-	run_file "$(path_of "$file")" | take_times "$file" | tee "$tmp/output"
-	sum "$file"
-done
-if [ -n "$beside" ]; then
-	echo "# $beside"
-	if can_run "$beside"; then
-		wait "$beside_pid"
-		beside_pid=
-		cat "$tmp/beside-err" >&2
-		mv "$tmp/beside" "$tmp/output"
-		mv "$tmp/status-beside" "$tmp/status"
-		cat "$tmp/output"
-		sum "$beside"
-	fi
-fi
+		{
+			run_file "$(path_of "$file")"
+			echo $? >"$tmp/$1.status"
+		} | take_times "$file" "$tmp/$1.times"
+	) </dev/null >"$tmp/$1.tap" 2>"$tmp/$1.err" &
+	pids[$1]=$!
+	running[$!]=$1
+}
 
+# start_more: until so many run at once as may
+start_more() {
+	while [ "$next" -lt "$file_count" ] && [ "${#running[@]}" -lt "$jobs" ]; do
+		start "$next"
+		next=$((next + 1))
+	done
+}
+
+# wait_for NUMBER: until that FILE has ended; whenever one ends, the next is started
+wait_for() {
+	local ended
+
+	while [ -n "${running[${pids[$1]}]-}" ]; do
+		wait -n -p ended "${!running[@]}"
+		[ "${running[$ended]}" != "$file_count" ] || jobs=$((jobs - 1))
+		unset "running[$ended]"
+		start_more
+	done
+}
+
+# show NUMBER: what that FILE prints, as it comes, and adds it to the sums
+show() {
+	local file=${files[$1]} viewer
+
+	echo "# $file"
+	if [ -n "${reasons[$1]}" ]; then
+		echo "# cannot be run: ${reasons[$1]}"
+		add_failure "$file" "cannot be run: ${reasons[$1]}"
+		return
+	fi
+	if [ -n "${running[${pids[$1]}]-}" ]; then
+		tail -n +1 -s 0.1 -f --pid="${pids[$1]}" "$tmp/$1.tap" &
+		viewer=$!
+		wait_for "$1"
+		wait "$viewer"
+	else
+		cat "$tmp/$1.tap"
+	fi
+	cat "$tmp/$1.err" >&2
+	sum "$1" "$file"
+}
+
+files=("$@" "$beside")
+file_count=$# # and the number of PROGRAM
+reasons=()    # why a FILE cannot be run, or nothing
+pids=()
+next=0
+if [ -n "$beside" ]; then
+	start "$file_count"
+	jobs=$((jobs + ${#running[@]})) # until it ends
+fi
+start_more
+for ((number = 0; number < file_count; number++)); do
+	show "$number"
+done
+[ -z "$beside" ] || show "$file_count"
+
+cat "$tmp"/*.times >"$tmp/times" 2>/dev/null
 if [ -s "$tmp/times" ]; then
 	echo
 	echo "Slowest:"

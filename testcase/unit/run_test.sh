@@ -12,7 +12,7 @@ cd "$tmp" || exit 2
 
 tests=0
 bad=0
-echo "1..44"
+echo "1..48"
 
 # ok TEXT, after a command: reports its status
 ok() {
@@ -359,4 +359,52 @@ expect 1 "1 passed, 1 failed, 0 skipped" --beside nowhere first &&
 	has "  nowhere: cannot be run: no such file"
 ok "a program that is to run beside the others and is not there"
 
-[ $tests -eq 44 ] && [ $bad -eq 0 ]
+# Each of the two waits for the other.
+for pair in "left right" "right left"; do
+	script "${pair% *}" <<END
+touch ${pair% *}-is-here
+until [ -e ${pair#* }-is-here ]; do sleep 0.1; done
+echo 1..1
+echo ok 1 - ${pair% *}
+END
+done
+touch hold
+expect 0 "5 passed, 0 failed, 0 skipped" --jobs 2 --beside slow left right first release &&
+	[ "$(sed -n 's/^ok 1 - //p' out | tr '\n' ' ')" = "left right alone released first " ]
+ok "two at once, besides the program; they are shown in their order"
+expect 1 "3 passed, 1 failed, 0 skipped" --jobs 23 absent first nested
+ok "more at once than there are"
+for wrong in 0 x 100 ''; do
+	"$run" --jobs "$wrong" first >out 2>err
+	[ $? -eq 2 ] || break
+	[ -s err ] || break
+	[ ! -s out ] || break
+done
+[ "$wrong" = '' ] && ! "$run" --jobs 2 >out 2>err && ! "$run" --jobs >>out 2>err && [ ! -s out ]
+ok "a number at once that is none"
+
+script endless <<'END'
+sleep 1000 &
+echo $! >endless.pid
+echo 1..1
+echo ok 1 - first
+wait
+END
+TMPDIR=$tmp/own "$run" --jobs 2 endless first >out 2>err &
+runner=$!
+tries=10000
+until grep -q first out || [ $tries -eq 0 ]; do
+	sleep 0.1
+	tries=$((tries - 1))
+done
+kill -TERM $runner
+wait $runner
+status=$?
+while readlink "/proc/$(cat endless.pid)/exe" >err && [ $tries -gt 0 ]; do
+	sleep 0.1
+	tries=$((tries - 1))
+done
+[ $status -eq 143 ] && ! grep -q passed out && [ -z "$(ls own)" ] && [ $tries -gt 0 ]
+ok "a signal ends what runs, and nothing is left in TMPDIR"
+
+[ $tests -eq 48 ] && [ $bad -eq 0 ]
