@@ -7,16 +7,18 @@
 # times smaller than the full image.
 set -u
 
-here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd -P)
+here=$(cd "${BASH_SOURCE[0]%/*}" && pwd -P)
 build=${TRACER_BUILD:-$here/../../build}
 build=$(cd "$build" && pwd -P)
-limit=1000 # see ../limit.h
+# shellcheck source=testcase/wait.bash
+. "$here/../wait.bash"
 scene=$1
 times=$2
 shift 2
 dir=$(mktemp -d "${TMPDIR:-/tmp}/tracer-ckpt.XXXXXX")
 pid=
 last=
+looks=0
 trap '[ -z "$pid" ] || kill -KILL "$pid" 2>/dev/null; rm -rf "$dir"' EXIT
 cd "$dir" || exit 2
 
@@ -27,18 +29,16 @@ fail()
 	exit 1
 }
 
+# shellcheck disable=SC2317,SC2329 # called by wait_until
+is_hopeless()
+{
+	has_ended "$pid"
+}
+
+# wait_for WHAT COMMAND...
 wait_for()
 {
-	local what=$1 tries=$((limit * 50))
-
-	shift
-	until "$@"; do
-		tries=$((tries - 1))
-		[ $tries -gt 0 ] || fail "waited in vain for $what"
-		# A child that has just written the image before may not be gone yet.
-		[ $((tries % 100)) -ne 0 ] || [ "$1" != has_changed ] || kill -USR2 "$pid"
-		sleep 0.02
-	done
+	wait_until "$@" || fail 'it did not come'
 }
 
 # identity: what tells two images apart. An inode alone may be used again.
@@ -47,10 +47,13 @@ identity()
 	stat -c '%i, written at %y' image 2>/dev/null
 }
 
+# Asks again now and then: a child that has just written the image before may not be gone yet.
 has_changed()
 {
 	local now
 
+	looks=$((looks + 1))
+	[ $((looks % 100)) -ne 0 ] || kill -USR2 "$pid"
 	now=$(identity) && [ "$now" != "$last" ]
 }
 
@@ -58,7 +61,7 @@ env "LD_PRELOAD=$build/libckpt.so" CKPT_FILE="$dir/image" CKPT_INCREMENTAL=1 "$@
 	"$build/ckpt/work" "$scene" >out 2>err </dev/null 3>&- 4>&- &
 pid=$!
 for step in 0 1 2 3 4 5; do
-	wait_for "step $step" grep -q "^step $step\$" out
+	wait_for "step $step" has_line out "step $step"
 	kill -USR2 "$pid"
 	wait_for "image $step" has_changed
 	last=$(identity)
@@ -69,6 +72,6 @@ wait "$pid" 2>/dev/null
 pid=
 [ "$(stat -c %b image.1)" -gt $((times * $(stat -c %b image.3))) ] || fail 'an increment is too large'
 : >finish
-timeout -k 5 "$limit" "$build/restart" image </dev/null >restart.out 2>&1 ||
+timeout -k 5 "$LIMIT_SECONDS" "$build/restart" image </dev/null >restart.out 2>&1 ||
 	fail "restart: status $?, $(tail -n 1 restart.out)"
 grep -q '^ok$' out || fail 'it has not come to its end'

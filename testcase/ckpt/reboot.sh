@@ -7,26 +7,23 @@
 # Exit status 0 if all was well.
 set -u
 
-here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd -P)
+here=$(cd "${BASH_SOURCE[0]%/*}" && pwd -P)
 build=${TRACER_BUILD:-$here/../../build}
 build=$(cd "$build" && pwd -P)
 image=$(realpath -m "$2")
 pid=
 trap '[ -z "$pid" ] || kill -KILL "$pid" 2>/dev/null' EXIT
 # The folder where the program runs is in its image, and must be there later.
-mkdir -p /tmp/tracer-reboot
-cd /tmp/tracer-reboot || exit 2
+dir=/tmp/tracer-reboot
+mkdir -p "$dir"
+cd "$dir" || exit 2
+# shellcheck source=testcase/wait.bash
+. "$here/../wait.bash"
 
-# wait_for COMMAND...
-wait_for()
+# shellcheck disable=SC2317,SC2329 # called by wait_until
+is_hopeless()
 {
-	local tries=50000
-
-	until "$@"; do
-		tries=$((tries - 1))
-		[ $tries -gt 0 ] || { echo "waited in vain for: $*"; exit 1; }
-		sleep 0.02
-	done
+	has_ended "$pid"
 }
 
 # save SCENE
@@ -36,9 +33,9 @@ save()
 	env LD_PRELOAD="$build/libckpt.so" CKPT_FILE="$image.$1" "$build/ckpt/work" "$1" \
 		</dev/null >/dev/null 2>&1 &
 	pid=$!
-	wait_for test -L alive
+	wait_until 'it to go on' test -L alive || exit
 	kill -USR2 "$pid"
-	wait_for test -e "$image.$1"
+	wait_until 'an image' test -e "$image.$1" || exit
 	kill -KILL "$pid"
 	wait "$pid" 2>/dev/null
 	pid=
@@ -54,8 +51,8 @@ save)
 	;;
 restart)
 	: >finish
-	timeout 1000 "$build/restart" -v "$image.clocks" </dev/null || exit
-	timeout 1000 "$build/restart" "$image.threads" </dev/null
+	timeout "$LIMIT_SECONDS" "$build/restart" -v "$image.clocks" </dev/null || exit
+	timeout "$LIMIT_SECONDS" "$build/restart" "$image.threads" </dev/null
 	;;
 *)
 	exit 2

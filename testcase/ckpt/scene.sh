@@ -7,10 +7,11 @@
 # a right one. The variables are set for the program; RESTART_OPTIONS are for restart.
 set -u
 
-here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd -P)
+here=$(cd "${BASH_SOURCE[0]%/*}" && pwd -P)
 build=${TRACER_BUILD:-$here/../../build}
 build=$(cd "$build" && pwd -P)
-limit=1000 # see ../limit.h
+# shellcheck source=testcase/wait.bash
+. "$here/../wait.bash"
 variables=()
 read -ra options <<<"${RESTART_OPTIONS:-}"
 pids=()
@@ -45,43 +46,26 @@ fail()
 	exit 1
 }
 
-# has_ended PID
-has_ended()
+# shellcheck disable=SC2317,SC2329 # called by wait_until
+is_hopeless()
 {
-	local stat
-
-	{ read -r stat <"/proc/$1/stat"; } 2>/dev/null || return 0
-	[[ ${stat##*) } == Z* ]]
+	has_ended "$pid"
 }
 
-# wait_for WHAT COMMAND...: waits until COMMAND succeeds, or the program has ended and it never will
+# wait_for WHAT COMMAND...: the same as wait_until, and fails as the others here
 wait_for()
 {
-	local what=$1 tries=$((limit * 50))
-
-	shift
-	until "$@"; do
-		tries=$((tries - 1))
-		if [ $tries -eq 0 ] || has_ended "$pid"; then
-			"$@" || fail "waited in vain for $what"
-			return
-		fi
-		sleep 0.02
-	done
-}
-
-says()
-{
-	grep -q "^$1" out
+	wait_until "$@" >wait.out || fail "$(<wait.out)"
 }
 
 # sleeps PID: does it wait for something in the kernel?
 # shellcheck disable=SC2317,SC2329 # called by wait_for
 sleeps()
 {
-	local stat
+	local state
 
-	{ read -r stat <"/proc/$1/stat"; } 2>/dev/null && [[ ${stat##*) } == S* ]]
+	read_state "$1"
+	[ "$state" = S ]
 }
 
 # take_image PID [CHILD]: and kills the process, which is a child of restart --same-pid
@@ -91,33 +75,32 @@ take_image()
 	kill -USR2 "$1" || fail 'it is gone'
 	wait_for 'an image' test -e "$image"
 	# not killed at once: it shows what it does after an image
-	says interrupted || sleep 0.05
+	has_line out interrupted || nap 0.05
 	kill -KILL "${2:-$1}"
 	wait "$1" 2>/dev/null
-	cp out out.then
-	rm -f image.then
-	[ -z "$writes_itself" ] || cp --sparse=always "$image" image.then
+	IFS= read -r -d '' output <out
+	[ -z "$writes_itself" ] || cp --sparse=always --remove-destination "$image" image.then
 }
 
-# put_image_back: with CKPT_INTERVAL, a process that was brought back writes images as well
-put_image_back()
+# put_back: the image and the output. With CKPT_INTERVAL, a process that was brought back writes
+# images as well.
+put_back()
 {
 	[ -z "$writes_itself" ] || cp --sparse=always image.then "$image"
+	printf '%s' "$output" >out
 }
 
 # finish WHICH: brings it back to its end
 finish()
 {
-	cp out.then out.new
-	cat out.new >out
-	put_image_back
+	put_back
 	: >finish
-	timeout -k 5 "$limit" "$build/restart" "${options[@]}" "$image" \
+	timeout -k 5 "$LIMIT_SECONDS" "$build/restart" "${options[@]}" "$image" \
 		>restart.out 2>restart.err </dev/null
 	status=$?
 	[ $status -eq 0 ] || fail "$1: status $status"
-	says ok || fail "$1: it has not come to its end"
-	rm -f finish
+	has_line out ok || fail "$1: it has not come to its end"
+	rm -f finish alive
 }
 
 scene=$*
@@ -125,11 +108,13 @@ writes_itself=
 case "${variables[*]-}" in *CKPT_INTERVAL*) writes_itself=yes ;; esac
 image=$dir/${IMAGE_NAME:-image}
 : >out
-env LD_PRELOAD="$build/libckpt.so" CKPT_FILE="$image" "${variables[@]}" "$@" \
-	>>out 2>err </dev/null 3>&- &
+(
+	export LD_PRELOAD="$build/libckpt.so" CKPT_FILE="$image" "${variables[@]}"
+	exec "$@" >>out 2>err </dev/null 3>&-
+) &
 pid=$!
 pids+=("$pid")
-wait_for 'it to be ready' says ready
+wait_for 'it to be ready' has_line out ready
 case $scene in
 *' sleep') wait_for 'it to sleep' sleeps "$pid" ;; # a signal before that interrupts nothing
 esac
@@ -138,9 +123,7 @@ take_image "$pid"
 [ -z "${SCENE_HOOK:-}" ] || "$SCENE_HOOK" || fail 'the hook failed'
 finish 'the first time'
 finish 'the second time'
-cat out.then >out
-put_image_back
-rm -f alive
+put_back
 "$build/restart" "${options[@]}" "$image" >restart.out 2>restart.err </dev/null 3>&- &
 pid=$!
 pids+=("$pid")
@@ -149,16 +132,15 @@ case ${RESTART_OPTIONS:-} in
 *--same-pid*) take_image "$pid" "$first" ;;
 *)
 	# restart itself lies below 2 MiB, or else at 0x70000000, and must be gone
-	! grep -E "^700[0-9a-f]{5}-" "/proc/$pid/maps" || fail 'something of restart is left'
-	case $1 in
-	*-low) ;;
-	*) ! grep -E '^00[01]' "/proc/$pid/maps" || fail 'something of restart is left' ;;
-	esac
+	places='700[0-9a-f]{5}-|00[01]'
+	[[ $1 != *-low ]] || places=${places%|*}
+	IFS= read -r -d '' maps <"/proc/$pid/maps"
+	[[ ! $'\n'$maps =~ $'\n'($places) ]] || fail "something of restart is left: $maps"
 	take_image "$pid"
 	;;
 esac
 finish 'the second generation'
-if grep -v '^ok$\|^ready$\|^interrupted$' out; then
-	fail 'that was not expected'
-fi
+while read -r line; do
+	[[ $line == @(ok|ready|interrupted) ]] || fail "that was not expected: $line"
+done <out
 exit 0

@@ -12,7 +12,8 @@ TRACER=$BUILD/tracer
 TESTCASE=$BUILD/testcase
 E2E=$BUILD/e2e
 
-LIMIT_SECONDS=1000      # see ../limit.h
+. "$TREE/testcase/wait.bash"
+
 NOBODY_ANSWERS_MS=10000 # for a request that nobody answers; a tracer that is there takes far less
 
 setup()
@@ -84,63 +85,35 @@ finish_tracer()
 	wait "$tracer_pid" || status=$?
 }
 
-has_ended()
+# is_hopeless: a tracer in the background has ended
+is_hopeless()
 {
-	[ ! -e "/proc/$1" ] || [ "$(state_of "$1")" = Z ]
-}
-
-# state_of PID: the letter of its state in /proc/PID/stat
-state_of()
-{
-	local stat
-
-	stat=$(cat "/proc/$1/stat" 2>/dev/null) || return 0
-	stat=${stat##*) }
-	printf '%s' "${stat%% *}"
+	[ -n "$tracer_pid" ] && has_ended "$tracer_pid"
 }
 
 is_stopped()
 {
-	case $(state_of "$1") in
-	T | t) ;;
-	*) return 1 ;;
-	esac
+	local state
+
+	read_state "$1"
+	[[ $state == [Tt] ]]
 }
 
 # expect_running PID: it runs, or does so soon: the kernel first notes that a process has no tracer
 # any more, and then lets it run.
 expect_running()
 {
-	local tries=$((LIMIT_SECONDS * 20))
+	local tries=$((LIMIT_SECONDS * 50)) state
 
 	while is_stopped "$1" && [ "$tries" -gt 0 ]; do
 		tries=$((tries - 1))
-		sleep 0.05
+		nap 0.02
 	done
-	case $(state_of "$1") in
-	T | t | Z | '')
-		printf 'process %s does not run, its state is: %s\n' "$1" "$(state_of "$1")"
+	read_state "$1"
+	if [[ -z $state || $state == [TtZ] ]]; then
+		printf 'process %s does not run, its state is: %s\n' "$1" "$state"
 		return 1
-		;;
-	esac
-}
-
-# wait_until WHAT COMMAND...: waits until COMMAND succeeds. Fails when that takes too long, or when
-# a tracer in the background has ended.
-wait_until()
-{
-	local what=$1 tries=$((LIMIT_SECONDS * 20))
-
-	shift
-	while ! "$@"; do
-		tries=$((tries - 1))
-		if [ "$tries" -eq 0 ] || { [ -n "$tracer_pid" ] && has_ended "$tracer_pid"; }; then
-			! "$@" || return 0
-			printf 'waited in vain for %s\n' "$what"
-			return 1
-		fi
-		sleep 0.05
-	done
+	fi
 }
 
 says()
