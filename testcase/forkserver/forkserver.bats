@@ -61,28 +61,28 @@ deaths()
 }
 
 @test 'all ways to exit, handlers of exits and signals, crashes' {
-	same 2301 exits
+	same 1201 exits
 	# each child but the last has died
-	[ "$(deaths)" -gt 20 ]
+	[ "$(deaths)" -gt 10 ]
 	[ "$(children)" -lt $((4 * $(deaths))) ]
 }
 
 @test 'heap, mappings, bss, stack, thread-local memory' {
-	same 1201 memory
+	same 601 memory
 	[ "$(children)" -eq 1 ]
 }
 
 @test 'system calls that the C library does not see' {
-	same 1201 raw
+	same 601 raw
 	[ "$(children)" -eq 1 ]
 }
 
 @test 'descriptors that are closed, replaced, opened, and offsets' {
-	same 1201 files
+	same 601 files
 }
 
 @test 'stdin that was not read to its end' {
-	same 1201 stdin
+	same 601 stdin
 	[ "$(children)" -eq 1 ]
 }
 
@@ -114,7 +114,7 @@ deaths()
 }
 
 @test 'threads: forks from then on, and that is said once' {
-	same 1201 threads
+	same 301 threads
 	[ "$(grep -c 'starts threads, so each run is a process of its own' rollbacks.err)" -eq 1 ]
 }
 
@@ -163,14 +163,14 @@ deaths()
 }
 
 @test '32 at the same time' {
-	play_forks -n 301 -- "$TARGET" memory
+	play_forks -n 23 -- "$TARGET" memory
 	for i in {1..32}; do
-		DRIVER_PRELOAD=$LIBRARY "$BUILD/forkserver/driver" -n 301 -- "$TARGET" memory \
+		DRIVER_PRELOAD=$LIBRARY "$BUILD/forkserver/driver" -n 23 -- "$TARGET" memory \
 			>"rollbacks-$i" 2>>errors &
 	done
 	wait
 	for i in {1..32}; do
 		diff forks "rollbacks-$i"
 	done
-	[ "$(grep -c '^301 runs, 1 children$' errors)" -eq 32 ]
+	[ "$(grep -c '^23 runs, 1 children$' errors)" -eq 32 ]
 }

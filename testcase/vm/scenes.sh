@@ -12,6 +12,16 @@
 set -u
 
 cd "$(dirname "$0")/../../build" || exit 1
+case $(uname -r) in
+6.1.*)
+	can_arm= # it has no PAGEMAP_SCAN: all pages are compared in place of faults and scan
+	ways=soft
+	;;
+*)
+	can_arm=yes
+	ways='faults scan soft'
+	;;
+esac
 export TRACER_TIMEOUT_MS=1000000 # testcase/limit.h
 number=0
 expected=0
@@ -57,10 +67,10 @@ play 'openat2 and faccessat2' -- e2e/foreign -o openat2 -p faccessat2
 # the test program, whose cases are the kinds of memory
 play 'slab: all cases' -e slab -- ./testcase --case all -n 10 -t 0
 play 'chunk: all cases' -e chunk -- ./testcase --case all -n 10 -t 0
-play 'page: all cases, 128 KiB, 16 pages in a poll' -e page --pages-per-poll 16 -- \
-	./testcase --case all -n 15 -t 0 --seed 2300
+play 'page: all cases, 32 KiB, 3 pages in a poll' -e page --pages-per-poll 3 -- \
+	./testcase --case all -n 13 -t 0 --seed 2300
 play 'page: the most pages in a poll, as the verifier takes them' -e page --pages-per-poll 1024 -- \
-	./testcase --case anon -n 15 -t 0
+	./testcase --case anon -n 13 -t 0
 play 'restore with process_vm' --restore-path process_vm -- ./testcase --case all -n 10 -t 0
 play 'restore everything' --restore all -- ./testcase --case all -n 10 -t 0
 
@@ -87,18 +97,14 @@ done
 # which pages were written
 run 'the list of faults' unit/fault_list_test
 run 'the list of faults: signs' unit/fault_list_signs_test
-case $(uname -r) in
-6.1.*) ;; # nothing can be armed
-*) run 'the list of faults: random calls' unit/fault_list_fuzz_test ;;
-esac
+[ -z "$can_arm" ] || run 'the list of faults: random calls' unit/fault_list_fuzz_test
 
 run 'the list of faults of a process that takes itself back' rollback/listed
 
 # children, threads and signals
-play 'process fork child-asks run-other' -- e2e/process fork child-asks run-other
-for scene in threads thread-churn signals behind; do
-	play "process $scene" -- e2e/process "$scene"
-done
+scenes='fork child-asks run-other threads thread-churn signals behind'
+# shellcheck disable=SC2086 # words
+play "process $scenes" -- e2e/process $scenes
 expected=125 # one operation is refused
 play 'process user-faults' -- e2e/process user-faults
 expected=0
@@ -106,30 +112,28 @@ expected=0
 # work ENGINE PROGRAM CASE...: what programs do with their memory, testcase/workloads
 work()
 {
-	engine=$1 program=$2
+	engine=$1 program=$2 more=
 	shift 2
-	play "$engine: $program $*" -e "$engine" --max-chunks 1000000 -- "workloads/$program" "$@"
+	[ "$engine" != page ] || more='--pages-per-poll 64'
+	# shellcheck disable=SC2086 # words
+	play "$engine: $program $*" -e "$engine" $more --max-chunks 1000000 -- \
+		"workloads/$program" "$@"
 }
 
 advice='discarded discarded-before removed free-to-take locked transparent-huge swapped'
 access='read-only no-access later locked-away locked-away-often'
 place='grown shrunk moved left-behind unmapped replaced failing-calls brk grows-down'
-# shellcheck disable=SC2086 # words
-for engine in slab chunk; do
+for engine in slab chunk page; do
+	# shellcheck disable=SC2086 # words
 	work "$engine" advice $advice
+	# shellcheck disable=SC2086 # words
 	work "$engine" change $access $place
+	work "$engine" fuzz steps
 done
-# shellcheck disable=SC2086 # words
-for cases in "advice $advice" "change $access" "change $place"; do # each takes long here
-	work page $cases
-done
-work slab fuzz steps
-work chunk fuzz steps
-play 'page: fuzz steps, 64 pages in a poll' -e page --pages-per-poll 64 -- workloads/fuzz steps
 work slab advice huge
-for way in scan soft; do # where the kernel has no such thing, all pages are compared
-	play "slab, $way: write" -e slab --dirty "$way" -- workloads/write store read beside-child \
-		discard free protect signal-frame process-vm-writev proc-mem debugger registered
+play 'slab, scan: write' -e slab --dirty scan -- workloads/write store read beside-child discard \
+	free protect signal-frame process-vm-writev proc-mem debugger registered
+for way in ${ways#faults }; do # faults are the tracer's own choice, above
 	play "slab, $way: fuzz steps" -e slab --dirty "$way" -- workloads/fuzz steps
 done
 
@@ -140,12 +144,10 @@ echo 1 >$ksm/sleep_millisecs
 echo 5000 >$ksm/pages_to_scan
 [ ! -e $ksm/smart_scan ] || echo 0 >$ksm/smart_scan # it skips pages for some rounds
 swapped='swapped-dirty swapped-before swapped-and-back swapped-shared swapped-huge'
-for way in faults scan soft compare; do
+for way in $ways compare; do
 	# shellcheck disable=SC2086 # words
-	play "slab, $way: housekeeping $swapped" -e slab --dirty "$way" -- \
-		workloads/housekeeping $swapped
-	play "slab, $way: housekeeping gathered gathered-later" -e slab --dirty "$way" -- \
-		workloads/housekeeping gathered gathered-later
+	play "slab, $way: housekeeping $swapped gathered gathered-later" -e slab --dirty "$way" -- \
+		workloads/housekeeping $swapped gathered gathered-later
 	echo 1 >$ksm/run
 	play "slab, $way: housekeeping merged" -e slab --dirty "$way" -- workloads/housekeeping merged
 	echo 0 >$ksm/run
@@ -156,10 +158,10 @@ echo 60000 >$khugepaged/scan_sleep_millisecs
 
 # a checkpoint fails after its copy, and the one before it is restored
 expected=125
-for engine in slab page; do
-	run "$engine: kept few-pages" env TRACER_FAULT=replaced:fail ./tracer -q -o /tmp/report.csv \
-		-e "$engine" -- workloads/kept few-pages
-done
+run 'slab: kept few-pages' env TRACER_FAULT=replaced:fail ./tracer -q -o /tmp/report.csv \
+	-e slab -- workloads/kept few-pages
+run 'page: kept few-pages' env TRACER_FAULT=replaced:fail ./tracer -q -o /tmp/report.csv \
+	-e page --pages-per-poll 64 -- workloads/kept few-pages
 run 'slab, scan: kept few-changed' env TRACER_FAULT=replaced:fail ./tracer -q \
 	-o /tmp/report.csv -e slab --dirty scan -- workloads/kept few-changed
 expected=0
@@ -171,10 +173,8 @@ play 'page: threads, 64 pages in a poll' -e page --pages-per-poll 64 -- \
 work slab size one-page zeros
 work chunk size fewer fewer-touching
 play 'slab: 8 GiB, five pages of it' -e slab -- workloads/size 8-gib
-case $(uname -r) in
-6.1.*) ;; # without PAGEMAP_SCAN, 20 TiB take minutes on an emulated machine
-*) play 'slab: AddressSanitizer, 20 TiB' -e slab -- workloads/asan ;;
-esac
+# without PAGEMAP_SCAN, 20 TiB take minutes on an emulated machine
+[ -z "$can_arm" ] || play 'slab: AddressSanitizer, 20 TiB' -e slab -- workloads/asan
 
 # a process that is attached; from /tmp, for mappings of files of the host have other numbers
 cp e2e/attached /tmp

@@ -41,7 +41,7 @@ fuzz()
 }
 
 @test 'five thousand random calls, some of which pin pages' {
-	ENGINES='slab page' WAYS=scan fuzz 23 pinned-steps
+	ENGINES=slab WAYS=scan fuzz 23 pinned-steps
 }
 
 @test 'five thousand other random calls: a range that fits only partly into the chunk store' {
