@@ -2,8 +2,9 @@
 # SPDX-License-Identifier: BSD-2-Clause
 #
 # kernels.tap.sh [KERNEL...]: scenes.sh on other kernels (default: 6.1 and 6.12), in TAP. The
-# machines run one after the other: each keeps a processor busy, and other suites run beside them. A
-# kernel that cannot be fetched is skipped, with the reason; a machine that dies is a failure.
+# machines run at the same time. One after the other, the second would run alone for minutes after
+# all other suites. A kernel that cannot be fetched is skipped, with the reason; a machine that dies
+# is a failure.
 set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd -P)
@@ -28,6 +29,7 @@ run()
 
 kernels=("$@")
 [ $# -gt 0 ] || kernels=(6.1 6.12)
+running=()
 for kernel in "${kernels[@]}"; do
 	if ! has_kernel "$kernel"; then
 		printf 'ok - %s # SKIP %s\n1..1\n' "$kernel" "$(why_not "$kernel")"
@@ -36,6 +38,9 @@ for kernel in "${kernels[@]}"; do
 	: >"$scratch/$kernel.tap"
 	run "$kernel" >>"$scratch/$kernel.tap" </dev/null &
 	pids+=($!)
-	tail -n +1 -f --pid $! "$scratch/$kernel.tap" &
-	wait
+	running+=("$kernel")
+done
+for i in "${!running[@]}"; do
+	tail -n +1 -f --pid "${pids[i]}" "$scratch/${running[i]}.tap" &
+	wait $!
 done

@@ -13,13 +13,13 @@ set -u
 
 cd "$(dirname "$0")/../../build" || exit 1
 case $(uname -r) in
-6.1.*)
-	can_arm= # it has no PAGEMAP_SCAN: all pages are compared in place of faults and scan
+6.1.*) # without PAGEMAP_SCAN
+	can_arm=
 	ways=soft
 	;;
 *)
 	can_arm=yes
-	ways='faults scan soft'
+	ways='scan faults soft' # the first is the tracer's own choice for little memory
 	;;
 esac
 export TRACER_TIMEOUT_MS=1000000 # testcase/limit.h
@@ -123,19 +123,19 @@ work()
 advice='discarded discarded-before removed free-to-take locked transparent-huge swapped'
 access='read-only no-access later locked-away locked-away-often'
 place='grown shrunk moved left-behind unmapped replaced failing-calls brk grows-down'
-for engine in slab chunk page; do
-	# shellcheck disable=SC2086 # words
-	work "$engine" advice $advice
-	# shellcheck disable=SC2086 # words
-	work "$engine" change $access $place
+# shellcheck disable=SC2086 # words
+work slab advice $advice
+# shellcheck disable=SC2086 # words
+work slab change $access $place
+work slab advice huge
+for engine in slab chunk page; do # of all these, and more
 	work "$engine" fuzz steps
 done
-work slab advice huge
-play 'slab, scan: write' -e slab --dirty scan -- workloads/write store read beside-child discard \
-	free protect signal-frame process-vm-writev proc-mem debugger registered
-for way in ${ways#faults }; do # faults are the tracer's own choice, above
+for way in ${ways#"${ways%% *}"}; do # the first has been played
 	play "slab, $way: fuzz steps" -e slab --dirty "$way" -- workloads/fuzz steps
 done
+play 'slab: write' -e slab -- workloads/write store read beside-child discard free protect \
+	signal-frame process-vm-writev proc-mem debugger registered
 
 # what the kernel does with pages by itself, told to be quick
 khugepaged=/sys/kernel/mm/transparent_hugepage/khugepaged ksm=/sys/kernel/mm/ksm
@@ -160,16 +160,12 @@ echo 60000 >$khugepaged/scan_sleep_millisecs
 expected=125
 run 'slab: kept few-pages' env TRACER_FAULT=replaced:fail ./tracer -q -o /tmp/report.csv \
 	-e slab -- workloads/kept few-pages
-run 'page: kept few-pages' env TRACER_FAULT=replaced:fail ./tracer -q -o /tmp/report.csv \
-	-e page --pages-per-poll 64 -- workloads/kept few-pages
 run 'slab, scan: kept few-changed' env TRACER_FAULT=replaced:fail ./tracer -q \
 	-o /tmp/report.csv -e slab --dirty scan -- workloads/kept few-changed
 expected=0
 
 work slab share copied-on-write not-copied shared shared-untouched
 work slab threads instant mapper ending forking arenas
-play 'page: threads, 64 pages in a poll' -e page --pages-per-poll 64 -- \
-	workloads/threads instant mapper
 work slab size one-page zeros
 work chunk size fewer fewer-touching
 play 'slab: 8 GiB, five pages of it' -e slab -- workloads/size 8-gib
