@@ -68,21 +68,21 @@ deaths()
 }
 
 @test 'heap, mappings, bss, stack, thread-local memory' {
-	same 601 memory
+	same 301 memory
 	[ "$(children)" -eq 1 ]
 }
 
 @test 'system calls that the C library does not see' {
-	same 601 raw
+	same 301 raw
 	[ "$(children)" -eq 1 ]
 }
 
 @test 'descriptors that are closed, replaced, opened, and offsets' {
-	same 601 files
+	same 301 files
 }
 
 @test 'stdin that was not read to its end' {
-	same 601 stdin
+	same 301 stdin
 	[ "$(children)" -eq 1 ]
 }
 
@@ -94,15 +94,15 @@ deaths()
 }
 
 @test 'what a process keeps until its end: the run ends it, and that is said once' {
-	same 601 kept
+	same 301 kept
 	[ "$(grep -c rollback-forkserver rollbacks.err)" -eq 1 ]
 	grep -q 'so the process ended with its run' rollbacks.err
 }
 
 @test 'attributes of a process: put back, or the run ends it' {
-	same 601 attributes
+	same 301 attributes
 	grep -q 'so the process ended with its run' rollbacks.err
-	[ "$(children)" -lt 601 ]
+	[ "$(children)" -lt 301 ]
 }
 
 @test 'a limit of processor time is that of a run' {
@@ -114,7 +114,7 @@ deaths()
 }
 
 @test 'threads: forks from then on, and that is said once' {
-	same 301 threads
+	same 101 threads
 	[ "$(grep -c 'starts threads, so each run is a process of its own' rollbacks.err)" -eq 1 ]
 }
 
