@@ -357,8 +357,8 @@ RUN := testcase/run.sh --jobs 3
 
 #: test        everything that CI runs: unit, end to end here and in both VMs
 test: build-tests
-	$(RUN) --beside $(firstword $(VM_SUITES)) $(wordlist 2,9,$(VM_SUITES)) $(ROLLBACK_TESTS) \
-		$(E2E_SUITES) $(filter-out $(ROLLBACK_TESTS),$(UNIT_SUITES))
+	$(RUN) --beside $(firstword $(VM_SUITES)) $(ROLLBACK_TESTS) $(E2E_SUITES) \
+		$(wordlist 2,9,$(VM_SUITES)) $(filter-out $(ROLLBACK_TESTS),$(UNIT_SUITES))
 
 #: check       the same as test
 check: test

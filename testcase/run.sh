@@ -2,11 +2,11 @@
 # SPDX-License-Identifier: BSD-2-Clause
 #
 # run.sh [--jobs N] [--beside PROGRAM] FILE...: runs each FILE, a program or .bats file that emits
-# TAP. N of them run at once (default: 1); they are shown in their order, and the first that has not
-# ended as its output comes. PROGRAM, which emits TAP, runs besides and is shown last. At the end
-# come the ten slowest tests, the failed and the skipped ones. The last line is "N passed, N failed,
-# N skipped". Exit status: 0, 1 if anything failed, 2 if called wrongly. Always holds: a FILE that
-# ran no test, died, or missed its plan counts as one failed test.
+# TAP; N of them at once (default: 1). Shows the output of one FILE after the other, as it comes.
+# PROGRAM, which emits TAP, runs besides and is shown last. At the end come the ten slowest tests,
+# the failed and the skipped ones. The last line is "N passed, N failed, N skipped". Exit status: 0,
+# 1 if anything failed, 2 if called wrongly. Always holds: a FILE that ran no test, died, or missed
+# its plan counts as one failed test.
 
 set -u
 set -m # a process group for each FILE, which can be ended as a whole
@@ -212,13 +212,14 @@ start() {
 	reasons[$1]=$(why_not "$file")
 	[ -z "${reasons[$1]}" ] || return
 	echo 255 >"$tmp/$1.status"
+	: >"$tmp/$1.tap"
 	(
 		trap - HUP INT TERM EXIT
 		{
 			run_file "$(path_of "$file")"
 			echo $? >"$tmp/$1.status"
 		} | take_times "$file" "$tmp/$1.times"
-	) </dev/null >"$tmp/$1.tap" 2>"$tmp/$1.err" &
+	) </dev/null >>"$tmp/$1.tap" 2>"$tmp/$1.err" &
 	pids[$1]=$!
 	running[$!]=$1
 }
@@ -237,6 +238,10 @@ wait_for() {
 
 	while [ -n "${running[${pids[$1]}]-}" ]; do
 		wait -n -p ended "${!running[@]}"
+		if [ -z "${ended-}" ]; then # bash knows none of them any more
+			running=()
+			return
+		fi
 		[ "${running[$ended]}" != "$file_count" ] || jobs=$((jobs - 1))
 		unset "running[$ended]"
 		start_more

@@ -53,7 +53,7 @@ has_line()
 }
 
 # wait_until WHAT COMMAND...: waits until COMMAND succeeds. Fails when that takes too long, or when
-# is_hopeless, which the loader defines: then it never will.
+# is_hopeless succeeds. Whoever loads this defines is_hopeless.
 wait_until()
 {
 	local what=$1 tries=$((LIMIT_SECONDS * 50))

@@ -52,9 +52,10 @@ has_changed()
 {
 	local now
 
+	now=$(identity) && [ "$now" != "$last" ] && return
 	looks=$((looks + 1))
 	[ $((looks % 100)) -ne 0 ] || kill -USR2 "$pid"
-	now=$(identity) && [ "$now" != "$last" ]
+	return 1
 }
 
 env "LD_PRELOAD=$build/libckpt.so" CKPT_FILE="$dir/image" CKPT_INCREMENTAL=1 "$@" \
@@ -62,6 +63,7 @@ env "LD_PRELOAD=$build/libckpt.so" CKPT_FILE="$dir/image" CKPT_INCREMENTAL=1 "$@
 pid=$!
 for step in 0 1 2 3 4 5; do
 	wait_for "step $step" has_line out "step $step"
+	looks=0
 	kill -USR2 "$pid"
 	wait_for "image $step" has_changed
 	last=$(identity)

@@ -52,7 +52,7 @@ is_hopeless()
 	has_ended "$pid"
 }
 
-# wait_for WHAT COMMAND...: the same as wait_until, and fails as the others here
+# wait_for WHAT COMMAND...: wait_until, which ends the scene when it fails
 wait_for()
 {
 	wait_until "$@" >wait.out || fail "$(<wait.out)"
@@ -140,7 +140,7 @@ case ${RESTART_OPTIONS:-} in
 	;;
 esac
 finish 'the second generation'
-while read -r line; do
+while IFS= read -r line || [ -n "$line" ]; do
 	[[ $line == @(ok|ready|interrupted) ]] || fail "that was not expected: $line"
 done <out
 exit 0

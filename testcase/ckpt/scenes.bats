@@ -168,8 +168,8 @@ load common
 }
 
 @test 'brought back: a large heap' {
-	[ "$(awk '/MemAvailable/ { print int($2 / 1024) }' /proc/meminfo)" -gt 2000 ] ||
-		skip 'less than 2000 MiB of memory are free'
+	[ "$(awk '/MemAvailable/ { print int($2 / 1024) }' /proc/meminfo)" -gt 1500 ] ||
+		skip 'less than 1500 MiB of memory are free'
 	[ "$(df --output=avail -m . | tail -n 1)" -gt 1000 ] || skip 'less than 1000 MiB of disk are free'
 	scene "$WORK" heap 263
 }

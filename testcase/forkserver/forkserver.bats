@@ -114,7 +114,7 @@ deaths()
 }
 
 @test 'threads: forks from then on, and that is said once' {
-	same 101 threads
+	same 301 threads
 	[ "$(grep -c 'starts threads, so each run is a process of its own' rollbacks.err)" -eq 1 ]
 }
 
