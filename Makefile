@@ -464,7 +464,7 @@ bench-ckpt: all $(BENCH)
 SOURCES := $(wildcard bpf/*.[ch] tracer/*.[ch] tracer/*/*.[ch] utils/*/*.[ch] testcase/*.[ch] testcase/*/*.[ch] \
 	docs/examples/*.[ch])
 BATS    := $(wildcard testcase/*/*.bats testcase/*/*.bash)
-SCRIPTS := $(wildcard utils/*.sh testcase/*.sh testcase/*/*.sh testcase/vm/init testcase/vm/large.tap \
+SCRIPTS := $(wildcard utils/*.sh testcase/*.sh testcase/*.bash testcase/*/*.sh testcase/vm/init testcase/vm/large.tap \
 	docs/examples/*.sh utils/completion.bash .ci/run)
 
 #: lint        the format, cppcheck, clang-tidy and shellcheck; no warning is left

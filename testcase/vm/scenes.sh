@@ -106,8 +106,6 @@ run 'the list of faults' unit/fault_list_test
 run 'the list of faults: signs' unit/fault_list_signs_test
 [ -z "$can_arm" ] || run 'the list of faults: random calls' unit/fault_list_fuzz_test
 
-run 'the list of faults of a process that takes itself back' rollback/listed
-
 # children, threads and signals
 scenes='fork child-asks run-other threads thread-churn signals behind'
 # shellcheck disable=SC2086 # words
