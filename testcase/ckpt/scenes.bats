@@ -429,11 +429,7 @@ load common
 		rm -f finish image* alive
 		start "$options" dropped
 		next_image
-		kill -KILL "$pid"
-		wait "$pid" || true
-		touch finish
-		timeout -k 5 "$LIMIT_SECONDS" "$RESTART" image </dev/null
-		[ "$(tail -n 1 out)" = ok ]
+		comes_back
 	done
 }
 
@@ -446,11 +442,7 @@ load common
 		wait_until 'it to have opened all' grep -q opened out
 		next_image
 		next_image
-		kill -KILL "$pid"
-		wait "$pid" || true
-		touch finish
-		timeout -k 5 "$LIMIT_SECONDS" "$RESTART" image </dev/null
-		[ "$(tail -n 1 out)" = ok ]
+		comes_back
 	done
 	pid=
 }

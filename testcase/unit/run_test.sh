@@ -53,6 +53,15 @@ expect() {
 	[ "$status" -eq "$want_status" ] && [ "$(tail -n 1 out)" = "$want_summary" ]
 }
 
+# wait_for_first: until the output of run.sh in the background has the word "first"
+wait_for_first() {
+	tries=10000
+	until grep -q first out || [ $tries -eq 0 ]; do
+		sleep 0.1
+		tries=$((tries - 1))
+	done
+}
+
 # has LINE: is it in the output, whole?
 has() {
 	grep -Fqx -- "$1" out
@@ -324,11 +333,7 @@ END
 mkdir own
 TMPDIR=$tmp/own "$run" slow >out 2>err &
 runner=$!
-tries=10000
-until grep -q first out || [ $tries -eq 0 ]; do
-	sleep 0.1
-	tries=$((tries - 1))
-done
+wait_for_first
 has "ok 1 - first" && ! grep -q passed out
 ok "output is shown while the file still runs"
 rm hold
@@ -396,11 +401,7 @@ wait
 END
 TMPDIR=$tmp/own "$run" --jobs 2 endless first >out 2>err &
 runner=$!
-tries=10000
-until grep -q first out || [ $tries -eq 0 ]; do
-	sleep 0.1
-	tries=$((tries - 1))
-done
+wait_for_first
 kill -TERM $runner
 wait $runner
 status=$?

@@ -8,9 +8,8 @@
 #
 # A scene is here if another kernel may make a difference to it: a call that is hooked, how the
 # kernel changes or tells of memory, what BPF may do and what its verifier takes. Each engine plays
-# what its own code can get wrong. What only user space decides is tested on the host alone. A
-# kernel between the oldest one and that of the host plays the random sequences of calls, and leaves
-# out what is in them.
+# what its own code can get wrong. What only user space decides is tested on the host alone. The
+# oldest kernel plays all scenes. Others play random sequences of calls in place of single calls.
 set -u
 
 cd "$(dirname "$0")/../../build" || exit 1
