@@ -367,7 +367,7 @@ SLOW_SUITES := $(foreach name,attach/programs.bats attach/go.bats attach/languag
 	ckpt/% forkserver/% bench/% e2e/faults.bats e2e/page.bats e2e/ranges.bats e2e/rollback.bats \
 	e2e/end.bats e2e/docs.bats,testcase/$(name))
 
-#: test-quick  without machines and slow suites, in less than three minutes (as root)
+#: test-quick  without machines and slow suites, some minutes (as root)
 test-quick: build-tests
 	$(RUN) testcase/ckpt/vm_scenes.sh $(filter-out $(SLOW_SUITES),$(E2E_SUITES)) \
 		$(filter-out $(SCENES),$(UNIT_SUITES))
