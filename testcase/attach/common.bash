@@ -6,6 +6,7 @@
 # $dir/answers, so that a test knows when it waits for the next one.
 
 load ../e2e/common
+. "$TREE/testcase/packages.bash"
 
 socket=control.sock # in $dir
 
@@ -13,27 +14,6 @@ find_python()
 {
 	python=/usr/bin/python3
 	[ -x "$python" ] || python=$(command -v python3) || skip 'there is no python3'
-}
-
-# unpack PACKAGE...: Debian packages into $dir/packages; nothing is installed on the machine
-unpack()
-{
-	mkdir -p "$dir/packages"
-	(cd "$dir/packages" && timeout 60 apt-get download "$@" >"$dir/apt" 2>&1 &&
-		for package in *.deb; do dpkg -x "$package" .; done) ||
-		skip "no package $*: $(tail -n 1 "$dir/apt")"
-}
-
-# find_program NAME PACKAGE...: NAME is in program, from the machine or else from the packages
-find_program()
-{
-	local name=$1
-
-	shift
-	program=$(command -v "$name") && return
-	unpack "$@"
-	program=$(find "$dir/packages" -path "*bin/$name" | head -n 1)
-	! ldd "$program" | grep -q 'not found' || skip "$name needs more packages"
 }
 
 # start_target COMMAND...: in the background, with the pipes; target is its pid

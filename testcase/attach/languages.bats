@@ -6,19 +6,6 @@ load common
 
 EXAMPLES=$TREE/docs/examples
 
-# find_unpacked NAME PACKAGE...: as find_program, and the libraries of the packages are found
-find_unpacked()
-{
-	local libraries
-
-	program=$(command -v "$1") && return
-	unpack "${@:2}"
-	program=$(find "$dir/packages" -path "*bin/$1" | head -n 1)
-	libraries=$(find "$dir/packages" -name '*.so*' -printf '%h\n' | sort -u | paste -sd:)
-	export LD_LIBRARY_PATH=$libraries
-	! ldd "$program" | grep -q 'not found' || skip "$1 needs more packages"
-}
-
 @test 'C, with the client library' {
 	command -v cc >"$out" || skip 'there is no cc'
 	cc -Wall -Werror -O2 -I"$TREE/utils" "$EXAMPLES/rollback.c" "$BUILD/client.o" -o "$dir/rollback"
@@ -31,7 +18,7 @@ find_unpacked()
 }
 
 @test 'perl' {
-	find_unpacked perl perl perl-base
+	find_program perl perl
 	goes_back "$program" "$EXAMPLES/rollback.pl"
 }
 
@@ -51,12 +38,12 @@ find_unpacked()
 }
 
 @test 'ruby' {
-	find_unpacked ruby3.1 ruby3.1 libruby3.1 libyaml-0-2
+	find_program ruby3.1 ruby3.1
 	goes_back "$program" --disable=gems "$EXAMPLES/rollback.rb"
 }
 
 @test 'php' {
-	find_unpacked php8.2 php8.2-cli libsodium23 libargon2-1 libxml2
+	find_program php8.2 php8.2-cli
 	goes_back "$program" -n "$EXAMPLES/rollback.php"
 }
 

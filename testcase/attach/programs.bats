@@ -270,7 +270,7 @@ set_key()
 }
 
 @test 'redis-server: keys set after the checkpoint are gone, the connection still answers' {
-	find_program redis-server redis-server redis-tools
+	find_program redis-server redis-server
 	find_python
 	start_server "$program" --port 0 --unixsocket "$dir/redis.sock" --save '' --daemonize no \
 		--dir "$dir"

@@ -2,6 +2,7 @@
 # libckpt and restart: programs that people use, and tools that read images.
 
 load common
+. "$TREE/testcase/packages.bash"
 
 @test 'brought back: a program with a thread sanitizer' {
 	cc -w -D_GNU_SOURCE -I"$TREE/utils" -fsanitize=thread -pthread -o work "$TREE"/testcase/ckpt/work*.c ||
@@ -46,16 +47,19 @@ has_one_socket()
 	[ "$(readlink "/proc/$pid/fd/"* | grep -c '^socket:')" -eq 1 ]
 }
 
-# ask_redis COMMAND...: over its socket
+# ask_redis COMMAND...: over its socket, with the program in client
 ask_redis()
 {
-	timeout "$LIMIT_SECONDS" redis-cli -s "$dir/socket" "$@"
+	timeout "$LIMIT_SECONDS" "$client" -s "$dir/socket" "$@"
 }
 
 @test 'brought back: redis-server, whose helpers block all signals' {
-	command -v redis-server >/dev/null && command -v redis-cli >/dev/null ||
-		skip 'redis-server is not installed'
-	env "LD_PRELOAD=$BUILD/libckpt.so" CKPT_FILE="$dir/image" redis-server --port 0 \
+	local client
+
+	find_program redis-cli redis-tools
+	client=$program
+	find_program redis-server redis-server
+	env "LD_PRELOAD=$BUILD/libckpt.so" CKPT_FILE="$dir/image" "$program" --port 0 \
 		--unixsocket "$dir/socket" --save '' --appendonly no >out 2>err </dev/null 3>&- 4>&- &
 	pid=$!
 	wait_until 'its helpers' helpers_are_named
