@@ -18,11 +18,13 @@ case $(uname -r) in
 	is_oldest=yes
 	can_arm=
 	ways=soft
+	housekeeping_ways='soft compare'
 	;;
 *)
 	is_oldest=
 	can_arm=yes
 	ways='scan faults soft' # the first is the tracer's own choice for little memory
+	housekeeping_ways='scan faults'
 	;;
 esac
 export TRACER_TIMEOUT_MS=1000000 # testcase/limit.h
@@ -70,10 +72,8 @@ play 'openat2 and faccessat2' -- e2e/foreign -o openat2 -p faccessat2
 # the test program, whose cases are the kinds of memory
 play 'slab: all cases' -e slab -- ./testcase --case all -n 10 -t 0
 play 'chunk: all cases' -e chunk -- ./testcase --case all -n 10 -t 0
-play 'page: all cases, 32 KiB, 3 pages in a poll' -e page --pages-per-poll 3 -- \
-	./testcase --case all -n 13 -t 0 --seed 2300
-play 'page: the most pages in a poll, as the verifier takes them' -e page --pages-per-poll 1024 -- \
-	./testcase --case anon -n 13 -t 0
+# the most pages in a poll, as the verifier takes them
+play 'page: all cases' -e page --pages-per-poll 1024 -- ./testcase --case all -n 13 -t 0 --seed 2300
 if [ -n "$is_oldest" ]; then
 	play 'restore with process_vm' --restore-path process_vm -- ./testcase --case all -n 10 -t 0
 	play 'restore everything' --restore all -- ./testcase --case all -n 10 -t 0
@@ -96,9 +96,6 @@ for program in ranges kinds; do
 	[ -z "$is_oldest" ] ||
 		play "chunk: $program" -e chunk -- e2e/$program $(without_large $program)
 done
-# shellcheck disable=SC2046 # words
-[ -z "$is_oldest" ] || play 'page: kinds, 64 pages in a poll' -e page --pages-per-poll 64 -- \
-	e2e/kinds $(without_large kinds)
 
 # which pages were written
 run 'the list of faults' unit/fault_list_test
@@ -136,11 +133,10 @@ if [ -n "$is_oldest" ]; then
 	work slab share copied-on-write not-copied shared shared-untouched
 	work slab threads instant mapper ending forking arenas
 	work slab size one-page zeros
-	work chunk size fewer fewer-touching
 fi
-for engine in slab chunk page; do # of all these, and more
-	work "$engine" fuzz steps
-done
+work slab fuzz steps # all these, and more
+work chunk fuzz few-steps
+work page fuzz few-steps
 for way in ${ways#"${ways%% *}"}; do # the first has been played
 	play "slab, $way: fuzz steps" -e slab --dirty "$way" -- workloads/fuzz steps
 done
@@ -154,7 +150,7 @@ echo 1 >$ksm/sleep_millisecs
 echo 5000 >$ksm/pages_to_scan
 [ ! -e $ksm/smart_scan ] || echo 0 >$ksm/smart_scan # it skips pages for some rounds
 swapped='swapped-dirty swapped-before swapped-and-back swapped-shared swapped-huge'
-for way in $ways compare; do
+for way in $housekeeping_ways; do
 	# shellcheck disable=SC2086 # words
 	play "slab, $way: housekeeping $swapped gathered gathered-later" -e slab --dirty "$way" -- \
 		workloads/housekeeping $swapped gathered gathered-later

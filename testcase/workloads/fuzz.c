@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * fuzz steps, fuzz pinned-steps: thousands of calls in an order that the seed decides. They are
- * those of the mmap family, and all ways to write to a page (ways.h). There are checkpoints and
- * restores between them. A model says what every page must hold. At the end, after a last
- * checkpoint, it writes its mappings to the file $FUZZ_MAPS.
+ * fuzz steps, fuzz few-steps, fuzz pinned-steps: thousands of calls, or hundreds, in an order that
+ * the seed decides. They are those of the mmap family, and all ways to write to a page (ways.h).
+ * There are checkpoints and restores between them. A model says what every page must hold. At the
+ * end, after a last checkpoint, it writes its mappings to the file $FUZZ_MAPS.
  * fuzz compare MAPLOG MAPS: the tracer tracked (--map-log) exactly the memory that was mapped. Only
  * memory without access and without data may be tracked or not.
  */
@@ -19,6 +19,7 @@ enum {
 	PAGES = WINDOW + HEAP,
 	LONGEST = 37,
 	ROUNDS = 17,
+	FEW_ROUNDS = 3,
 	STEPS = 101,
 	FEW_WAYS = 5
 };
@@ -432,7 +433,7 @@ static void write_mappings(const char *path)
 	close(maps);
 }
 
-static void play(bool has_pins)
+static void play(int rounds, bool has_pins)
 {
 	const char *path = getenv("FUZZ_MAPS");
 	int direct;
@@ -449,7 +450,7 @@ static void play(bool has_pins)
 	must(!munmap(m->window, WINDOW * PAGE), "munmap");
 	m->heap = sbrk(0);
 	m->heap += -(uintptr_t)m->heap % PAGE;
-	for (int round = 0; round < ROUNDS; round++) {
+	for (int round = 0; round < rounds; round++) {
 		steps();
 		save_model();
 		steps();
@@ -466,12 +467,17 @@ static void play(bool has_pins)
 
 static void play_steps(void)
 {
-	play(false);
+	play(ROUNDS, false);
+}
+
+static void play_few_steps(void)
+{
+	play(FEW_ROUNDS, false);
 }
 
 static void play_pinned_steps(void)
 {
-	play(true);
+	play(ROUNDS, true);
 }
 
 /* ---- compare ---- */
@@ -557,8 +563,10 @@ static int compare(const char *map_log, const char *maps)
 
 int main(int argc, char **argv)
 {
-	static const struct workload workloads[] = {
-		{"steps", play_steps}, {"pinned-steps", play_pinned_steps}, {NULL, NULL}};
+	static const struct workload workloads[] = {{"steps", play_steps},
+						    {"few-steps", play_few_steps},
+						    {"pinned-steps", play_pinned_steps},
+						    {NULL, NULL}};
 
 	if (argc == 4 && !strcmp(argv[1], "compare"))
 		return compare(argv[2], argv[3]);

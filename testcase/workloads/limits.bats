@@ -37,7 +37,7 @@ fuzz()
 
 # mremap(2) has left the protection of pages that were not registered any more.
 @test 'five thousand random calls: memory that is armed for the second time' {
-	ENGINES=slab fuzz 300
+	ENGINES=slab WAYS='scan faults' fuzz 300
 }
 
 @test 'five thousand random calls, some of which pin pages' {
@@ -46,7 +46,7 @@ fuzz()
 
 @test 'five thousand other random calls: a range that fits only partly into the chunk store' {
 	[ -z "${TRACER_VM:-}" ] || skip 'one sequence is enough for an emulated machine'
-	fuzz 1049957293
+	ENGINES=chunk fuzz 1049957293
 }
 
 @test 'a tracer that is stopped again and again loses nothing' {

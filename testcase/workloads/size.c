@@ -117,11 +117,6 @@ static void fewer(void)
 	map_many(FEWER);
 }
 
-static void many_touching(void)
-{
-	map_touching(MANY);
-}
-
 static void fewer_touching(void)
 {
 	map_touching(FEWER);
@@ -144,7 +139,6 @@ int main(int argc, char **argv)
 		{"zeros", zeros},
 		{"many", many},
 		{"fewer", fewer},
-		{"many-touching", many_touching},
 		{"fewer-touching", fewer_touching},
 		{"8-gib", wide},
 		{"2-tib", huge_reserve},
