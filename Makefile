@@ -100,7 +100,7 @@ $(BUILD)/%.skel.h: $(BUILD)/%.bpf.o
 	$(Q){ echo '/* NOLINTBEGIN */'; $(BPFTOOL) gen skeleton $< name $*_bpf && \
 		echo '/* NOLINTEND */'; } >$@
 
-$(BUILD)/obj/tracer/kernel/hooks.o $(BUILD)/obj/tracer/kernel/fault_list.o: $(BUILD)/tracer.skel.h
+$(addprefix $(BUILD)/obj/tracer/kernel/,hooks.o fault_list.o thread_reader.o): $(BUILD)/tracer.skel.h
 $(BUILD)/obj/tracer/kernel/list_sharing.o: $(BUILD)/shared_list.skel.h
 
 # The text that BCC compiles when the page engine is chosen, as a C string, and headers for it.

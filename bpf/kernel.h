@@ -142,6 +142,11 @@ struct task_struct { /* include/linux/sched.h */
 	struct io_uring_task *io_uring; /* with CONFIG_IO_URING; NULL: it has never used it */
 	struct task_struct *group_leader;
 	struct pid *thread_pid;
+	/* the stack of sigaltstack(2), and what set_tid_address(2) was told */
+	unsigned long sas_ss_sp;
+	unsigned long sas_ss_size;
+	unsigned int sas_ss_flags;
+	int *clear_child_tid;
 } CORE;
 
 struct pt_regs { /* arch/x86/include/asm/ptrace.h */

@@ -248,3 +248,4 @@ int on_exec(struct trace_event_raw_sched_process_exec *ctx)
 #include "rseq.bpf.h"
 #include "request.bpf.h"
 #include "poll.bpf.h"
+#include "thread_record.bpf.h"

@@ -253,6 +253,14 @@ struct fault_mark {   /* a point in the list of faults; both numbers only grow *
 };
 _Static_assert(sizeof(struct fault_mark) == 16, "struct fault_mark crosses the border");
 
+struct thread_record { /* what a thread has registered with the kernel, in part */
+	__u32 tid;
+	__u32 signal_stack_flags; /* of sigaltstack(2) */
+	__u64 signal_stack, signal_stack_bytes;
+	__u64 tid_address; /* of set_tid_address(2) */
+};
+_Static_assert(sizeof(struct thread_record) == 32, "struct thread_record crosses the border");
+
 #define NO_TARGET 0xffffffffU /* no process has this id: the hooks do nothing */
 
 #define LATENCY_BUCKETS 40 /* bucket b counts copies of [2^b, 2^(b+1)) ns */
@@ -262,8 +270,9 @@ struct state { /* shared memory between both sides: the BPF object's .bss */
 	__u64 counters[COUNTERS];
 	__u64 latency[OPERATION_KINDS][LATENCY_BUCKETS];
 	struct fault_mark faults; /* the end of the list of faults */
-	__u64 deferred; /* grows with each change of mappings that user space must look at */
-	__u64 prepared; /* value of deferred that user space has dealt with */
+	__u64 registrations; /* calls of the watched process that change a struct thread_record */
+	__u64 deferred;      /* grows with each change of mappings that user space must look at */
+	__u64 prepared;      /* value of deferred that user space has dealt with */
 	/* Bytes; a range from there on is kept in slabs. Not a constant in rodata: the verifier
 	 * would remove calls of callbacks, and 6.18 then fails to compile ("No program to jit"). */
 	__u64 slab_threshold;
@@ -302,7 +311,7 @@ struct state { /* shared memory between both sides: the BPF object's .bss */
 	__u32 quiet;      /* a restore compares first, and then holds the target if it must write */
 	__u32 all_differ; /* a restore writes the pages that it visits without comparing them */
 };
-_Static_assert(sizeof(struct state) == 1392, "struct state crosses the border");
+_Static_assert(sizeof(struct state) == 1400, "struct state crosses the border");
 
 /* Programs that a poll goes on in, by a tail call. */
 enum continuation {

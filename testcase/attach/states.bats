@@ -791,3 +791,157 @@ expect_few()
 	detach_and_check
 	expect_few detached
 }
+
+# What a thread registers with the kernel is not in its memory. Before each line, a handler tells on
+# which stack it runs.
+@test 'what a thread has registered since with the kernel, or given back' {
+	compile -D_GNU_SOURCE <<-'C'
+		#include <linux/futex.h>
+		#include <signal.h>
+		#include <stdint.h>
+		#include <stdio.h>
+		#include <stdlib.h>
+		#include <sys/mman.h>
+		#include <sys/prctl.h>
+		#include <sys/syscall.h>
+		#include <unistd.h>
+
+		static struct { _Alignas(32) char bytes[32]; } first, *second;
+		static struct robust_list_head robust;
+		static stack_t own, other;
+		static char *volatile handled_on;
+
+		static void handle(int signal)
+		{
+			char here;
+
+			(void)signal;
+			handled_on = &here;
+		}
+
+		static const char *handled(void)
+		{
+			handled_on = NULL;
+			raise(SIGUSR1);
+			if (handled_on >= (char *)own.ss_sp && handled_on < (char *)own.ss_sp + own.ss_size)
+				return "own";
+			return other.ss_sp && handled_on >= (char *)other.ss_sp &&
+			       handled_on < (char *)other.ss_sp + other.ss_size ? "other" : "none";
+		}
+
+		static int registers(void *area)
+		{
+			return !syscall(SYS_rseq, area, 32, 0, 0x53053053);
+		}
+
+		static int gives_back(void *area)
+		{
+			return !syscall(SYS_rseq, area, 32, 1, 0x53053053);
+		}
+
+		static void show(int was, const char *where)
+		{
+			int *tid_address = NULL;
+			size_t bytes;
+			void *head;
+
+			syscall(SYS_get_robust_list, 0, &head, &bytes);
+			prctl(PR_GET_TID_ADDRESS, &tid_address);
+			printf("%d %s %d %d\n", was, where, head == &robust, tid_address == (int *)&first);
+		}
+
+		int main(void)
+		{
+			struct sigaction action = {.sa_handler = handle, .sa_flags = SA_ONSTACK};
+			char line[23];
+
+			setvbuf(stdout, NULL, _IONBF, 0);
+			sigaction(SIGUSR1, &action, NULL);
+			own.ss_size = 65536;
+			own.ss_sp = mmap(NULL, own.ss_size, 3, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+			sigaltstack(&own, NULL);
+			while (fgets(line, sizeof(line), stdin)) {
+				const char *where = handled();
+
+				switch (*line) {
+				case 'r': /* in memory that a rollback takes away */
+					second = mmap(NULL, 4096, 3, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+					other.ss_size = 65536;
+					other.ss_sp = mmap(NULL, other.ss_size, 3, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+					sigaltstack(&other, NULL);
+					syscall(SYS_set_robust_list, &robust, sizeof(robust));
+					syscall(SYS_set_tid_address, &first);
+					show(registers(second), where);
+					break;
+				case 'f':
+					show(registers(&first), where);
+					break;
+				case 'm': /* gives back what is registered then, and registers another area */
+					second = mmap(NULL, 4096, 3, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+					show(gives_back(&first) && registers(second), where);
+					break;
+				}
+			}
+			return 0;
+		}
+	C
+	GLIBC_TUNABLES=glibc.pthread.rseq=0 start_target "$dir/program"
+	attach
+	ctl checkpoint before
+	for _ in 1 2 3; do
+		expect_answer r '1 own 1 1'
+		ctl rollback before
+	done
+	come_back_whole expect_answer r '1 own 1 1'
+	expect_answer f '1 own 0 0'
+	ctl checkpoint after
+	for _ in 1 2 3; do
+		expect_answer m '1 own 0 0'
+		ctl rollback after
+	done
+	ctl rollback before
+	expect_answer f '1 own 0 0'
+	detach_and_check
+}
+
+# The kernel does not merge what is mapped of two opens of a file, and does not resize two mappings
+# at once.
+@test 'a mapping of a file that has lost its end is one again' {
+	compile -D_GNU_SOURCE <<-'C'
+		#include <fcntl.h>
+		#include <stdio.h>
+		#include <sys/mman.h>
+		#include <unistd.h>
+
+		enum { MANY = 100 * 4096 };
+
+		int main(int argc, char **argv)
+		{
+			int file = open(argv[argc - 1], O_RDONLY);
+			char *memory = mmap(NULL, MANY, PROT_READ | PROT_WRITE, MAP_PRIVATE, file, 0);
+			char line[23], *moved;
+
+			setvbuf(stdout, NULL, _IONBF, 0);
+			memory[7 * 4096] = memory[77 * 4096] = 'w';
+			while (fgets(line, sizeof(line), stdin)) {
+				if (*line == 's') {
+					moved = mremap(memory, MANY, MANY / 2, 0);
+					printf("%d\n", moved == memory);
+				} else {
+					moved = mremap(memory, MANY, 2 * MANY, MREMAP_MAYMOVE);
+					printf("%d %c%c%c\n", moved != MAP_FAILED, moved[7 * 4096],
+					       moved[77 * 4096], moved[78 * 4096]);
+				}
+			}
+			return 0;
+		}
+	C
+	tr '\0' f </dev/zero | head -c 819200 >"$dir/mapped"
+	start_target "$dir/program" "$dir/mapped"
+	attach
+	ctl checkpoint start
+	come_back_whole expect_answer s 1
+	[ "$(grep -c "$dir/mapped" "/proc/$target/maps")" -eq 1 ]
+	detach_and_check
+	expect_answer g '1 wwf'
+}

@@ -189,6 +189,8 @@ int attach__open(pid_t pid, enum write_tracking_way best, const struct hooks *ho
 	err = sharers__look_around(attach->pid, &attach->sharers);
 	if (err)
 		goto out;
+	if (hooks) /* else the signal stacks of threads are not known */
+		(void)thread_reader__open(hooks, attach->process, &attach->reader);
 	err = attach_state__start_tracking(attach, best, hooks);
 out:
 	if (err == -REASON_PTRACE_FORBIDDEN)
@@ -208,6 +210,7 @@ void attach__close(struct attach *attach)
 	second_thread__stop(attach->second);
 	freeze__free(attach->freeze);
 	thread_watch__free(attach->threads);
+	thread_reader__close(attach->reader);
 	sharers__clear(&attach->sharers);
 	attach_state__stop_tracking(attach);
 	attach_state__lose_base(attach);

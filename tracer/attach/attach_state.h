@@ -10,6 +10,7 @@
 #include "attach/checkpoint.h"
 #include "attach/page_store.h"
 #include "kernel/fault_list.h"
+#include "kernel/thread_reader.h"
 #include "target/freeze.h"
 #include "target/memory.h"
 #include "target/sharers.h"
@@ -24,6 +25,7 @@ struct attach {
 	bool is_tracked;               /* the process or another tracer tracks its writes, too */
 	struct freeze *freeze;
 	struct thread_watch *threads;
+	struct thread_reader *reader; /* NULL: there is none */
 	struct memory *memory;
 	struct pagemap pagemap, second_pagemap;
 	struct second_thread *second; /* shares the scan of much memory; NULL: there is none */

@@ -57,6 +57,7 @@ void checkpoint__free(struct checkpoint *checkpoint)
 	for (size_t i = 0; checkpoint->registers && i < checkpoint->threads.count; i++)
 		registers__clear(&checkpoint->registers[i]);
 	free(checkpoint->registers);
+	free(checkpoint->registered);
 	threads__clear(&checkpoint->threads);
 	procfs__free_mappings(&checkpoint->mappings);
 	layout__clear_ranges(&checkpoint->ranges);

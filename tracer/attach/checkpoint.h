@@ -13,6 +13,7 @@
 #include "attach/page_tree.h"
 #include "base/intervals.h"
 #include "base/procfs.h"
+#include "target/registered.h"
 #include "target/registers.h"
 #include "target/threads.h"
 
@@ -21,7 +22,9 @@ struct checkpoint {
 	char name[ATTACH_NAME_BYTES];
 	uint64_t time_ns; /* CLOCK_REALTIME */
 	struct threads threads;
-	struct registers *registers; /* of each of them */
+	struct registers *registers;   /* of each of them */
+	struct registered *registered; /* by each of them */
+	uint64_t registrations;        /* counted until then; 0: they are not counted */
 	struct mappings mappings;
 	struct layout_ranges ranges; /* of the mappings */
 	struct open_files files;

@@ -293,8 +293,16 @@ bool layout__is_same(const struct layout_change *change)
 	return !change->unmap.count && !change->map.count && !change->protect.count;
 }
 
+static bool has_part_of(const struct layout_parts *parts, const struct mapping *mapping)
+{
+	for (size_t i = 0; i < parts->count; i++)
+		if (parts->items[i].mapping == mapping)
+			return true;
+	return false;
+}
+
 int layout__find_split(const struct mappings *before, const struct mappings *now,
-		       struct layout_change *ret)
+		       const struct layout_change *made, struct layout_change *ret)
 {
 	size_t next = 0;
 	int err = 0;
@@ -303,9 +311,12 @@ int layout__find_split(const struct mappings *before, const struct mappings *now
 	for (size_t i = 0; i < before->count && !err; i++) {
 		const struct mapping *mapping = &before->items[i];
 		const struct mapping *there = first_above(now, &next, mapping->start);
+		const enum layout_kind kind = layout__kind(mapping);
 
-		if (layout__kind(mapping) != LAYOUT_ANONYMOUS ||
-		    (there && there->end >= mapping->end))
+		if (there && there->end >= mapping->end)
+			continue;
+		if (kind != LAYOUT_ANONYMOUS &&
+		    (kind != LAYOUT_FILE || !has_part_of(&made->map, mapping)))
 			continue;
 		err = intervals__add(&ret->unmap, mapping->start, mapping->end);
 		if (err)

@@ -73,10 +73,11 @@ int layout__compare(const struct mappings *before, const struct mappings *now,
 /* Is there nothing to be done? */
 bool layout__is_same(const struct layout_change *change);
 
-/* Finds anonymous mappings of before that are several now, to be unmapped and mapped again as one.
- * Both lists cover the same addresses. Parameters and results as of layout__compare. */
+/* Finds mappings of before that are several now, to be unmapped and mapped again as one: anonymous
+ * ones, and those of files that made has mapped in part, for such parts do not merge. Both lists
+ * cover the same addresses. Parameters and results as of layout__compare. */
 int layout__find_split(const struct mappings *before, const struct mappings *now,
-		       struct layout_change *ret);
+		       const struct layout_change *made, struct layout_change *ret);
 
 /* Are the same addresses mapped in both, with the same backing and the same rights? Where mappings
  * are split does not matter, nor what the kernel has mapped for itself. */

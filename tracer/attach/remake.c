@@ -20,23 +20,6 @@
 
 enum { RIGHTS = 1 + (PROT_READ | PROT_WRITE | PROT_EXEC) };
 
-/* Makes a call that returns 0, or an address or a number in *ret_value, or fails. */
-static int call(struct inject *inject, int64_t *ret_value, long nr, uint64_t a, uint64_t b,
-		uint64_t c, uint64_t d, uint64_t e)
-{
-	const uint64_t args[6] = {a, b, c, d, e, 0};
-	int64_t value = 0;
-	int err = inject__call(inject, nr, args, &value);
-
-	if (err)
-		return err;
-	if (value < 0 && value >= -4095)
-		return (int)value;
-	if (ret_value)
-		*ret_value = value;
-	return 0;
-}
-
 /* ---- files ---- */
 
 static bool is_of_file(const struct mapping *mapping)
@@ -107,17 +90,18 @@ static int open_file(struct inject *inject, struct memory *memory, const struct 
 	if (!maps_name__decode(mapping->path, name, sizeof(name)))
 		return -ENAMETOOLONG;
 	size = page__round_up(strlen(name) + 1);
-	err = call(inject, &page, SYS_mmap, 0, size, PROT_READ | PROT_WRITE,
-		   MAP_PRIVATE | MAP_ANONYMOUS, UINT64_MAX);
+	err = inject__checked_call(inject, &page, SYS_mmap, 0, size, PROT_READ | PROT_WRITE,
+				   MAP_PRIVATE | MAP_ANONYMOUS, UINT64_MAX);
 	if (err)
 		return err;
 	err = memory__write(memory, (uint64_t)page, name, strlen(name) + 1);
 	if (err)
 		goto out;
-	err = call(inject, ret_fd, SYS_open, (uint64_t)page,
-		   O_CLOEXEC | O_NONBLOCK | O_NOCTTY | (writes ? O_RDWR : O_RDONLY), 0, 0, 0);
+	err = inject__checked_call(inject, ret_fd, SYS_open, (uint64_t)page,
+				   O_CLOEXEC | O_NONBLOCK | O_NOCTTY | (writes ? O_RDWR : O_RDONLY),
+				   0, 0, 0);
 out:
-	(void)call(inject, NULL, SYS_munmap, (uint64_t)page, size, 0, 0, 0);
+	(void)inject__checked_call(inject, NULL, SYS_munmap, (uint64_t)page, size, 0, 0, 0);
 	return err;
 }
 
@@ -166,7 +150,7 @@ static int map(struct inject *inject, struct memory *memory, const struct layout
 		err = map_at(inject, args);
 	}
 	if (fd >= 0)
-		(void)call(inject, NULL, SYS_close, (uint64_t)fd, 0, 0, 0, 0);
+		(void)inject__checked_call(inject, NULL, SYS_close, (uint64_t)fd, 0, 0, 0, 0);
 	return err;
 }
 
@@ -191,8 +175,9 @@ int remake__check_seals(struct inject *inject, const struct mappings *now,
 		const struct mapping *mapping = &now->items[i];
 
 		if (!is_changed(mapping, change) ||
-		    call(inject, NULL, SYS_mprotect, mapping->start, mapping->end - mapping->start,
-			 rights_of(mapping), 0, 0) != -EPERM)
+		    inject__checked_call(inject, NULL, SYS_mprotect, mapping->start,
+					 mapping->end - mapping->start, rights_of(mapping), 0,
+					 0) != -EPERM)
 			continue;
 		*ret_sealed = mapping;
 		return -REASON_SEALED;
@@ -222,13 +207,13 @@ static int try_to_map(pid_t pid, struct inject *inject, const struct layout_part
 	const uint64_t bytes = part->end - part->start;
 	const uint64_t flags = mapping->flags & MAPPING_SHARED ? MAP_SHARED : MAP_PRIVATE;
 	int64_t place = 0;
-	int err = call(inject, &place, SYS_mmap, 0, bytes, rights_of(mapping),
-		       flags | MAP_NORESERVE, (uint64_t)fd);
+	int err = inject__checked_call(inject, &place, SYS_mmap, 0, bytes, rights_of(mapping),
+				       flags | MAP_NORESERVE, (uint64_t)fd);
 
 	if (err)
 		return err;
 	err = check_file(pid, (uint64_t)place, mapping);
-	(void)call(inject, NULL, SYS_munmap, (uint64_t)place, bytes, 0, 0, 0);
+	(void)inject__checked_call(inject, NULL, SYS_munmap, (uint64_t)place, bytes, 0, 0, 0);
 	return err;
 }
 
@@ -236,14 +221,15 @@ static int try_to_map(pid_t pid, struct inject *inject, const struct layout_part
 static int try_rights(struct inject *inject, uint64_t before, uint64_t after)
 {
 	int64_t place = 0;
-	int err = call(inject, &place, SYS_mmap, 0, PAGE_BYTES, before, MAP_PRIVATE | MAP_ANONYMOUS,
-		       UINT64_MAX);
+	int err = inject__checked_call(inject, &place, SYS_mmap, 0, PAGE_BYTES, before,
+				       MAP_PRIVATE | MAP_ANONYMOUS, UINT64_MAX);
 
 	if (err)
 		return err;
 	if (after != before)
-		err = call(inject, NULL, SYS_mprotect, (uint64_t)place, PAGE_BYTES, after, 0, 0);
-	(void)call(inject, NULL, SYS_munmap, (uint64_t)place, PAGE_BYTES, 0, 0, 0);
+		err = inject__checked_call(inject, NULL, SYS_mprotect, (uint64_t)place, PAGE_BYTES,
+					   after, 0, 0);
+	(void)inject__checked_call(inject, NULL, SYS_munmap, (uint64_t)place, PAGE_BYTES, 0, 0, 0);
 	return err;
 }
 
@@ -289,7 +275,7 @@ static int try_file(pid_t pid, struct inject *inject, struct memory *memory,
 	if (err)
 		return err;
 	err = try_to_map(pid, inject, part, fd);
-	(void)call(inject, NULL, SYS_close, (uint64_t)fd, 0, 0, 0, 0);
+	(void)inject__checked_call(inject, NULL, SYS_close, (uint64_t)fd, 0, 0, 0, 0);
 	return err;
 }
 
@@ -311,9 +297,11 @@ static int try_to_protect(pid_t pid, struct inject *inject, struct memory *memor
 
 	if (!there || !(mapping->flags & MAPPING_SHARED))
 		return 0;
-	err = call(inject, NULL, SYS_mprotect, part->start, bytes, rights_of(mapping), 0, 0);
+	err = inject__checked_call(inject, NULL, SYS_mprotect, part->start, bytes,
+				   rights_of(mapping), 0, 0);
 	if (!err)
-		return call(inject, NULL, SYS_mprotect, part->start, bytes, rights_of(there), 0, 0);
+		return inject__checked_call(inject, NULL, SYS_mprotect, part->start, bytes,
+					    rights_of(there), 0, 0);
 	if (!is_made_again(mapping, err))
 		return err;
 	return look_at_file(pid, mapping, &status) ? -REASON_MEMORY_GONE
@@ -348,7 +336,7 @@ int remake__check_access(pid_t pid, struct inject *inject, struct memory *memory
 /* Moves the end of the heap. If brk(2) refuses, the mappings are made without it. */
 static int move_heap(struct inject *inject, uint64_t end)
 {
-	return call(inject, NULL, SYS_brk, end, 0, 0, 0, 0);
+	return inject__checked_call(inject, NULL, SYS_brk, end, 0, 0, 0, 0);
 }
 
 /*
@@ -381,8 +369,8 @@ static int unmap(struct inject *inject, const struct layout_change *change)
 	for (size_t i = 0; i < ranges.count && !err; i++) {
 		const struct interval *range = &ranges.items[i];
 
-		err = call(inject, NULL, SYS_munmap, range->start, range->end - range->start, 0, 0,
-			   0);
+		err = inject__checked_call(inject, NULL, SYS_munmap, range->start,
+					   range->end - range->start, 0, 0, 0);
 	}
 	intervals__clear(&ranges);
 	return err;
@@ -390,8 +378,9 @@ static int unmap(struct inject *inject, const struct layout_change *change)
 
 static int protect(struct inject *inject, struct memory *memory, const struct layout_part *part)
 {
-	const int err = call(inject, NULL, SYS_mprotect, part->start, part->end - part->start,
-			     rights_of(part->mapping), 0, 0);
+	const int err =
+		inject__checked_call(inject, NULL, SYS_mprotect, part->start,
+				     part->end - part->start, rights_of(part->mapping), 0, 0);
 
 	return is_made_again(part->mapping, err) ? map(inject, memory, part) : err;
 }
@@ -427,7 +416,8 @@ int remake__advise(struct inject *inject, const struct intervals *ranges, enum r
 	int err = 0;
 
 	for (size_t i = 0; i < ranges->count && !err; i++)
-		err = call(inject, NULL, SYS_madvise, ranges->items[i].start,
-			   ranges->items[i].end - ranges->items[i].start, (uint64_t)advice, 0, 0);
+		err = inject__checked_call(inject, NULL, SYS_madvise, ranges->items[i].start,
+					   ranges->items[i].end - ranges->items[i].start,
+					   (uint64_t)advice, 0, 0);
 	return err;
 }

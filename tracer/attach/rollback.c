@@ -14,6 +14,7 @@
 #include "attach/attach_state.h"
 #include "attach/layout.h"
 #include "attach/limits.h"
+#include "attach/registrations.h"
 #include "attach/remake.h"
 #include "attach/rollback_pages.h"
 #include "base/page.h"
@@ -34,6 +35,7 @@ struct rollback {
 	const struct mappings *now; /* room, or those of base */
 	struct layout_change change;
 	struct intervals fresh; /* what is mapped again */
+	struct registrations registrations;
 	struct rollback_pages pages;
 	struct surplus *surplus;
 	size_t surplus_count;
@@ -285,6 +287,9 @@ static int look(struct rollback *r)
 	err = look_at_mappings(r);
 	if (err)
 		return err;
+	err = registrations__find(attach, r->to, &r->registrations);
+	if (err)
+		return err;
 	err = rollback_pages__find(&r->pages, attach, r->to, &r->change, &r->fresh);
 	if (err)
 		return err;
@@ -304,7 +309,7 @@ static int look(struct rollback *r)
 /*
  * Joins mappings that were one at the checkpoint. The kernel has merged what was mapped anew with
  * what is beside it if both are armed, one of them has not been written, and both have the same
- * flags. Not all flags can be read.
+ * flags. Not all flags can be read. It never merges what was mapped of two opens of a file.
  */
 static int make_one(struct rollback *r, struct layout_change *again)
 {
@@ -313,7 +318,7 @@ static int make_one(struct rollback *r, struct layout_change *again)
 
 	if (err)
 		goto out;
-	err = layout__find_split(&r->to->mappings, &now, again);
+	err = layout__find_split(&r->to->mappings, &now, &r->change, again);
 	if (err)
 		goto out;
 	err = inject__avoid(r->inject, &again->unmap);
@@ -399,6 +404,9 @@ static int change(struct rollback *r)
 		goto out;
 	if (!layout__is_same(&r->change))
 		limits__raise(&r->limits, pid);
+	err = registrations__take_away(&r->registrations, r->attach);
+	if (err)
+		goto out;
 	err = end_surplus(r);
 	if (err)
 		goto out;
@@ -412,6 +420,9 @@ static int change(struct rollback *r)
 	if (err)
 		goto out;
 	err = rollback_pages__write(&r->pages);
+	if (err)
+		goto out;
+	err = registrations__put_back(&r->registrations, r->attach);
 	if (err)
 		goto out;
 	err = fault__pass("written", pid);
@@ -459,6 +470,7 @@ static int roll_back(struct rollback *r)
 		give_up(r, err);
 		return -REASON_HALF_DONE;
 	}
+	registrations__are_those_of(attach, r->to);
 	attach_state__set_base(attach, r->to, &r->pages.touched);
 	return 0;
 }
@@ -470,6 +482,7 @@ static void clear(struct rollback *r)
 	(void)inject__close(r->inject);
 	free(r->surplus);
 	procfs__free_mappings(&r->room);
+	registrations__clear(&r->registrations);
 	layout__clear(&r->change);
 	intervals__clear(&r->fresh);
 	rollback_pages__clear(&r->pages);

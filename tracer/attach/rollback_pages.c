@@ -283,12 +283,12 @@ int rollback_pages__check_files(const struct rollback_pages *p, const struct map
 }
 
 /* The bytes of a thread's area that are the kernel's. 0: it has none. */
-static size_t area_bytes(const struct registers *registers)
+static size_t area_bytes(const struct registered *registered)
 {
-	if (!registers->rseq)
+	if (!registered->rseq)
 		return 0;
-	return registers->rseq_bytes < sizeof(struct rseq) ? registers->rseq_bytes
-							   : sizeof(struct rseq);
+	return registered->rseq_bytes < sizeof(struct rseq) ? registered->rseq_bytes
+							    : sizeof(struct rseq);
 }
 
 /*
@@ -301,8 +301,8 @@ static int leave_rseq(struct rollback_pages *p)
 	int err = 0;
 
 	for (size_t i = 0; i < to->threads.count && !err; i++) {
-		const uint64_t area = to->registers[i].rseq;
-		const size_t bytes = area_bytes(&to->registers[i]);
+		const uint64_t area = to->registered[i].rseq;
+		const size_t bytes = area_bytes(&to->registered[i]);
 
 		if (!bytes || !intervals__find(&p->touched, area))
 			continue;
@@ -327,13 +327,13 @@ static int keep_rseq(struct rollback_pages *p)
 	if (!p->areas || !p->area_local || !p->area_remote)
 		return -ENOMEM;
 	for (size_t i = 0; i < to->threads.count; i++) {
-		const size_t bytes = area_bytes(&to->registers[i]);
+		const size_t bytes = area_bytes(&to->registered[i]);
 
 		if (!bytes)
 			continue;
 		p->area_local[p->area_count] = (struct iovec){&p->areas[i], bytes};
 		p->area_remote[p->area_count++] =
-			(struct iovec){(void *)(uintptr_t)to->registers[i].rseq, bytes};
+			(struct iovec){(void *)(uintptr_t)to->registered[i].rseq, bytes};
 	}
 	if (p->area_count)
 		err = memory__read_each(p->attach->memory, p->area_local, p->area_remote,

@@ -13,6 +13,7 @@
 #include "attach/attach_state.h"
 #include "attach/copy.h"
 #include "attach/layout.h"
+#include "attach/registrations.h"
 #include "base/clock.h"
 #include "base/page.h"
 #include "target/reason.h"
@@ -29,25 +30,27 @@ static int save_threads(struct attach *attach, struct checkpoint *checkpoint)
 	err = 0; /* nobody goes back to it, so nobody else is changed */
 	*attach->detail = '\0';
 	checkpoint->registers = calloc(checkpoint->threads.count, sizeof(*checkpoint->registers));
-	if (!checkpoint->registers)
+	checkpoint->registered = calloc(checkpoint->threads.count, sizeof(*checkpoint->registered));
+	if (!checkpoint->registers || !checkpoint->registered)
 		return -ENOMEM;
 	for (size_t i = 0; i < checkpoint->threads.count && !err; i++)
 		err = registers__read(checkpoint->threads.items[i].tid, &checkpoint->registers[i]);
 	if (err)
 		return err;
+	registrations__read(attach, checkpoint);
 	freeze__keep_registers(attach->freeze);
 	return 0;
 }
 
 /* Is the thread surely in no restartable sequence? The saved page of its area says so. */
-static bool is_in_no_sequence(const struct page_tree *tree, const struct registers *registers)
+static bool is_in_no_sequence(const struct page_tree *tree, const struct registered *registered)
 {
-	const uint64_t address = registers->rseq + offsetof(struct rseq, rseq_cs);
-	const uint32_t page = registers->rseq ? page_tree__get(tree, page__start(address)) : 0;
+	const uint64_t address = registered->rseq + offsetof(struct rseq, rseq_cs);
+	const uint32_t page = registered->rseq ? page_tree__get(tree, page__start(address)) : 0;
 	uint64_t sequence;
 
 	if (!page)
-		return !registers->rseq;
+		return !registered->rseq;
 	memcpy(&sequence, page_store__bytes(tree->store, page) + address % PAGE_BYTES,
 	       sizeof(sequence));
 	return !sequence;
@@ -56,7 +59,7 @@ static bool is_in_no_sequence(const struct page_tree *tree, const struct registe
 static void leave_sequences(const struct attach *attach, struct checkpoint *checkpoint)
 {
 	for (size_t i = 0; i < checkpoint->threads.count; i++)
-		if (!is_in_no_sequence(&checkpoint->tree, &checkpoint->registers[i]))
+		if (!is_in_no_sequence(&checkpoint->tree, &checkpoint->registered[i]))
 			registers__leave_sequence(checkpoint->threads.items[i].tid, attach->mem_fd,
 						  &checkpoint->registers[i].general);
 }

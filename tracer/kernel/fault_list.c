@@ -32,7 +32,7 @@ struct fault_list {
 
 /* ---- the process ---- */
 
-static bool is_watching(const struct fault_list *list)
+bool fault_list__is_watching(const struct fault_list *list)
 {
 	return __atomic_load_n(&list->object->bss->watched_memory, __ATOMIC_ACQUIRE);
 }
@@ -46,7 +46,7 @@ static int watch_process(struct fault_list *list, pid_t pid)
 	err = task_iterator__run(list->object->progs.watch, pid);
 	if (err)
 		return err;
-	return is_watching(list) ? 0 : -ESRCH;
+	return fault_list__is_watching(list) ? 0 : -ESRCH;
 }
 
 /* ---- the programs ---- */
@@ -98,8 +98,9 @@ void fault_list__mark(const struct fault_list *list, struct fault_mark *ret_mark
 
 bool fault_list__has_all(const struct fault_list *list, const struct fault_mark *since)
 {
-	return is_watching(list) && __atomic_load_n(&list->object->bss->state.faults.signs,
-						    __ATOMIC_ACQUIRE) == since->signs;
+	return fault_list__is_watching(list) &&
+	       __atomic_load_n(&list->object->bss->state.faults.signs, __ATOMIC_ACQUIRE) ==
+		       since->signs;
 }
 
 /* Waits for an entry that another processor is about to write. */
@@ -149,7 +150,7 @@ int fault_list__pages(const struct fault_list *list, const struct fault_mark *si
 	int err = 0;
 
 	fault_list__mark(list, &end);
-	if (!is_watching(list) || end.signs != since->signs)
+	if (!fault_list__is_watching(list) || end.signs != since->signs)
 		return -ESTALE;
 	if (end.writes - since->writes > FAULT_PAGES)
 		return -EOVERFLOW;

@@ -64,6 +64,9 @@ int fault_list__open(const struct hooks *hooks, struct fault_list **ret_list);
  */
 int fault_list__attach(struct fault_list *list, pid_t pid);
 
+/* Is a process watched? Not any more after its exec. */
+bool fault_list__is_watching(const struct fault_list *list);
+
 /* Where the list ends now. */
 void fault_list__mark(const struct fault_list *list, struct fault_mark *ret_mark);
 

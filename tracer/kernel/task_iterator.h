@@ -7,6 +7,7 @@
 #define KERNEL_TASK_ITERATOR_H
 
 #include <bpf/libbpf.h>
+#include <stddef.h>
 #include <sys/types.h>
 
 /*
@@ -14,5 +15,11 @@
  * program: of a loaded object. Returns 0 or -errno; then it may have run for some threads.
  */
 int task_iterator__run(const struct bpf_program *program, pid_t pid);
+
+/* The same in two steps, for what the program writes. open: returns a link, which the caller
+ * closes with close(2); or -errno. read: reads at most size bytes, and returns their number or
+ * -errno. */
+int task_iterator__open(const struct bpf_program *program, pid_t pid);
+long task_iterator__read(int link, void *bytes, size_t size);
 
 #endif

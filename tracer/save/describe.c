@@ -81,18 +81,18 @@ static void end_call(struct user_regs_struct *user)
 }
 
 static void fill_thread(const struct thread *from, const struct registers *registers,
-			struct image_thread *thread)
+			const struct registered *registered, struct image_thread *thread)
 {
 	*thread = (struct image_thread){
 		.tid = from->tid,
 		.fs_base = registers->general.fs_base,
 		.gs_base = registers->general.gs_base,
 		.signal_mask = registers->mask,
-		.robust_list = registers->robust_list,
-		.robust_bytes = registers->robust_bytes,
-		.rseq = registers->rseq,
-		.rseq_bytes = registers->rseq_bytes,
-		.rseq_signature = registers->rseq_signature,
+		.robust_list = registered->robust_list,
+		.robust_bytes = registered->robust_bytes,
+		.rseq = registered->rseq,
+		.rseq_bytes = registered->rseq_bytes,
+		.rseq_signature = registered->rseq_signature,
 	};
 	memcpy(thread->name, from->name, sizeof(thread->name) - 1);
 }
@@ -118,7 +118,7 @@ static int make_threads(const struct described *process, struct description *d)
 			return -IMAGE_APART;
 		if (thread->tid == process->pid)
 			d->first = i;
-		fill_thread(thread, registers, &image->threads[i]);
+		fill_thread(thread, registers, &process->registered[i], &image->threads[i]);
 		read_scheduling(thread->tid, &image->scheduling[i]);
 		image->registers[i].user = registers->general;
 		end_call(&image->registers[i].user);

@@ -10,6 +10,7 @@
 #include <sys/time.h>
 #include "save/landing.h"
 #include "image/image_draft.h"
+#include "target/registered.h"
 #include "target/registers.h"
 #include "target/threads.h"
 
@@ -18,7 +19,8 @@ struct described { /* whom, and what is known of it already; all borrowed */
 	pid_t pid;  /* names it in /proc: its first thread, or another one if that has ended */
 	int mem_fd; /* /proc/PID/mem */
 	const struct threads *threads;
-	const struct registers *registers; /* of each of them */
+	const struct registers *registers;   /* of each of them */
+	const struct registered *registered; /* by each of them */
 };
 
 struct description { /* zero-initialised: empty; must not be moved once it is filled in */

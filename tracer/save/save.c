@@ -153,6 +153,7 @@ static int look(struct saving *s)
 		return err;
 	process.threads = &s->from->threads;
 	process.registers = s->from->registers;
+	process.registered = s->from->registered;
 	err = secure_all(s);
 	return err ? err : describe__process(&process, &s->description);
 }

@@ -42,6 +42,7 @@ enum {
 	/* errors of interrupted calls that only the kernel knows */
 	RESTART_FIRST = 512,
 	RESTART_LAST = 516,
+	LAST_ERROR = 4095, /* of those that programs may see */
 	SYSCALL_STOP = SIGTRAP | 0x80,
 	USER_CODE = 0x33,   /* the code segment of 64-bit programs */
 	STEP_FLAG = 1 << 8, /* of eflags: trap after each instruction */
@@ -370,6 +371,8 @@ static int begin(struct inject *inject, long nr, const uint64_t args[6])
 	registers.r10 = args[3];
 	registers.r8 = args[4];
 	registers.r9 = args[5];
+	if (nr == SYS_sigaltstack) /* which fails if the thread is on its signal stack */
+		registers.rsp = 0;
 	if (!inject->is_masked && (ptrace(PTRACE_SETOPTIONS, tid, NULL, (void *)inject->options) ||
 				   ptrace(PTRACE_SETSIGMASK, tid, (void *)sizeof(all), &all)))
 		return -errno;
@@ -413,6 +416,22 @@ int inject__call(struct inject *inject, long nr, const uint64_t args[6], int64_t
 	*ret_result = result_of(&registers);
 out:
 	return err;
+}
+
+int inject__checked_call(struct inject *inject, int64_t *ret_value, long nr, uint64_t a, uint64_t b,
+			 uint64_t c, uint64_t d, uint64_t e)
+{
+	const uint64_t args[6] = {a, b, c, d, e, 0};
+	int64_t value = 0;
+	int err = inject__call(inject, nr, args, &value);
+
+	if (err)
+		return err;
+	if (value < 0 && value >= -LAST_ERROR)
+		return (int)value;
+	if (ret_value)
+		*ret_value = value;
+	return 0;
 }
 
 /* Waits for the end of a thread that runs towards it. It may have to stop once more on its way, if

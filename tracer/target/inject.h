@@ -50,6 +50,11 @@ int inject__avoid(struct inject *inject, const struct intervals *ranges);
  */
 int inject__call(struct inject *inject, long nr, const uint64_t args[6], int64_t *ret_result);
 
+/* The same, which also fails if the call does. *ret_value: the address or number that it returned;
+ * NULL: not wanted. Returns 0; what inject__call() returns; or the -errno of the call. */
+int inject__checked_call(struct inject *inject, int64_t *ret_value, long nr, uint64_t a, uint64_t b,
+			 uint64_t c, uint64_t d, uint64_t e);
+
 /* Lets the thread of inject__open_held, not the first one of its process, end itself with exit(2),
  * and frees. Returns 0 when it has ended; or -errno. */
 int inject__exit(struct inject *inject);

@@ -104,30 +104,10 @@ static int read_extended(pid_t tid, struct registers *registers)
 	return 0;
 }
 
-/* What the thread has registered with the kernel, as far as the kernel tells. */
-static void read_registrations(pid_t tid, struct registers *registers)
-{
-	struct __ptrace_rseq_configuration rseq = {0};
-	struct iovec shadow = {&registers->shadow_stack, sizeof(registers->shadow_stack)};
-	size_t bytes = 0;
-	void *head = NULL;
-
-	if (ptrace(PTRACE_GET_RSEQ_CONFIGURATION, tid, (void *)sizeof(rseq), &rseq) > 0) {
-		registers->rseq = rseq.rseq_abi_pointer;
-		registers->rseq_bytes = rseq.rseq_abi_size;
-		registers->rseq_signature = rseq.signature;
-	}
-	if (syscall(SYS_get_robust_list, tid, &head, &bytes) == 0) {
-		registers->robust_list = (uintptr_t)head;
-		registers->robust_bytes = bytes;
-	}
-	if (ptrace(PTRACE_GETREGSET, tid, (void *)NT_X86_SHSTK, &shadow))
-		registers->shadow_stack = 0;
-}
-
 int registers__read(pid_t tid, struct registers *ret)
 {
 	struct registers registers = {0};
+	struct iovec shadow = {&registers.shadow_stack, sizeof(registers.shadow_stack)};
 	unsigned long long rax;
 	int err;
 
@@ -141,7 +121,8 @@ int registers__read(pid_t tid, struct registers *ret)
 	registers__restart_call(&registers.general);
 	if (registers.general.rax != rax)
 		(void)ptrace(PTRACE_SETREGS, tid, NULL, &registers.general);
-	read_registrations(tid, &registers);
+	if (ptrace(PTRACE_GETREGSET, tid, (void *)NT_X86_SHSTK, &shadow))
+		registers.shadow_stack = 0;
 	*ret = registers;
 	return 0;
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
  * The registers of a thread that the caller has stopped with ptrace(2). With them go its signal
- * mask, its robust list and its rseq(2) registration.
+ * mask.
  *
  * Always holds: a thread that gets registers back goes on as the kernel's rules for interrupted
  * calls say. A call that the kernel would restart by itself is made again. One that it would resume
@@ -19,9 +19,6 @@ struct registers {
 	struct user_regs_struct general; /* with FS and GS base */
 	uint64_t mask;                   /* of blocked signals */
 	uint64_t shadow_stack;           /* its pointer; 0 if it has none */
-	uint64_t robust_list, robust_bytes;
-	uint64_t rseq; /* the address of its area; 0 if it has none */
-	uint32_t rseq_bytes, rseq_signature;
 	size_t extended_bytes;
 	void *extended; /* x87, SSE, AVX, AMX, ...: as the kernel gives them (NT_X86_XSTATE) */
 };
