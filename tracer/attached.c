@@ -62,7 +62,9 @@ static void tell_failure(pid_t pid, int err)
 			   pid, (unsigned long)tracer, name_of((pid_t)tracer));
 	else
 		log__error("cannot attach to process %d: %s", pid,
-			   err == -ESRCH ? "there is no such process" : reason__text(err));
+			   err != -ESRCH  ? reason__text(err)
+			   : kill(pid, 0) ? "there is no such process"
+					  : "it has ended, and its parent has not waited for it");
 }
 
 static void tell_start(const struct commands *commands, const struct socket *socket)

@@ -13,7 +13,8 @@ _tracer_words()
 # options COMMAND...: the long options that COMMAND --help names
 _tracer_options()
 {
-	_tracer_words "$("$@" --help 2>/dev/null | grep -o -E '(^|[ ,])--[a-z][a-z-]*' | tr -d ' ,')"
+	_tracer_words "$("$@" --help 2>/dev/null | grep -o -E '^ +(-., )*--[a-z][a-z-]*' |
+		grep -o -E -e '--.*' | sort -u)"
 }
 
 # The values that an option takes, if they are known.

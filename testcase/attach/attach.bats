@@ -494,6 +494,11 @@ expect_refused()
 	[ ! -e "$dir/$socket" ]
 }
 
+is_zombie()
+{
+	[ "$(state_of "$1")" = Z ]
+}
+
 @test 'what cannot be attached is refused by its reason' {
 	sleep 1000 3>&- &
 	target=$!
@@ -501,6 +506,10 @@ expect_refused()
 	kill -KILL "$target"
 	wait "$target" || true
 	expect_refused "$target" 'there is no such process'
+	start_target perl -e '$| = 1; my $child = fork; exit unless $child; print "$child\n"; sleep 1000'
+	read -r child <&"$from_target"
+	wait_until 'its child to end' is_zombie "$child"
+	expect_refused "$child" 'it has ended, and its parent has not waited for it'
 	if [ "$(cat /proc/2/comm 2>/dev/null)" = kthreadd ]; then
 		expect_refused 2 'thread of the kernel'
 	fi
@@ -508,6 +517,25 @@ expect_refused()
 	run_limited sh -c 'exec "$1" -p $$ --control-socket "$2"' sh "$TRACER" "$dir/$socket"
 	expect_status 125
 	expect_text "$err" 'the tracer itself'
+}
+
+@test 'another user who may connect is told that he may not ask' {
+	local nobody
+
+	nobody=$(id -u nobody 2>"$err") || skip 'there is no user nobody'
+	[ "$(id -u)" -eq 0 ] || skip 'only root can become another user'
+	counter
+	attach
+	chmod 755 "$dir"
+	chmod 666 "$dir/$socket"
+	for _ in 1 2 3 4 5 6 7; do
+		run_limited setpriv --reuid "$nobody" --clear-groups \
+			"$TRACER" ctl --control-socket "$dir/$socket" "$target" list
+		expect_status 1
+		expect_text "$err" 'only root and the user of the tracer may ask'
+	done
+	: >"$err"
+	detach_and_check
 }
 
 @test 'a thread is refused' {

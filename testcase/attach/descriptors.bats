@@ -66,7 +66,8 @@ files()
 		expect_answer socket 7
 		ctl rollback --close-new-fds
 		[ "$(files)" = "$before" ]
-		[ ! -s "$dir/ctl.err" ]
+		expect_text "$dir/ctl.err" '^tracer ctl: closed by the rollback: 5, 6, 7$'
+		[ "$(wc -l <"$dir/ctl.err")" -eq 1 ]
 		expect_answer 'stat 5' 'Bad file descriptor'
 	done
 	expect_answer 'stat 3' 0

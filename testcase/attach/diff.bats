@@ -138,6 +138,38 @@ query()
 	detach_and_check
 }
 
+# The chunk that changes begins with a variable that does not.
+@test 'a variable is named only if a byte of it has changed' {
+	compile <<-'C'
+		#include <stdio.h>
+
+		_Alignas(256) volatile char quiet[16] = "quiet";
+		static volatile char *volatile after = quiet + 64; /* no variable is there */
+
+		int main(void)
+		{
+			char line[23];
+
+			setvbuf(stdout, NULL, _IONBF, 0);
+			while (fgets(line, sizeof(line), stdin)) {
+				(*line == 'q' ? quiet : after)[3]++;
+				puts("done");
+			}
+			return 0;
+		}
+	C
+	start_target "$dir/program"
+	attach
+	ctl checkpoint
+	expect_answer a done
+	ctl diff
+	run ! grep quiet "$out"
+	expect_answer q done
+	ctl diff
+	expect_text "$out" ' quiet$'
+	detach_and_check
+}
+
 @test 'two checkpoints, in both directions; nothing has changed in between' {
 	command -v jq >"$out" || skip 'there is no jq'
 	start_changer

@@ -295,6 +295,8 @@ static int send_line(const struct sockaddr_un *address, const struct request *re
 
 	if (fd < 0 || send(fd, line, length, MSG_NOSIGNAL) == (ssize_t)length)
 		return fd;
+	if (errno == EPIPE) /* it may have answered before it hung up */
+		return fd;
 	err = -errno;
 	close(fd);
 	return err;

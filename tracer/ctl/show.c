@@ -51,9 +51,14 @@ static void show_checkpoint(const char *answer)
 			  json_object__number_or_0(item, "bytes"));
 }
 
-/* One line for all descriptors that the rollback has left different. */
-static void warn_of_files(const char *answer)
+static const char closed[] = "closed by the rollback";
+
+/* One line for all descriptors that the rollback has closed, or one for all others that it has left
+ * different. */
+static void tell_files(const char *answer, bool were_closed)
 {
+	const char *what =
+		were_closed ? closed : "descriptors are not rolled back, and have changed since";
 	char *text = NULL;
 	size_t size, count = 0;
 	FILE *out = open_memstream(&text, &size);
@@ -63,18 +68,20 @@ static void warn_of_files(const char *answer)
 		char state[32], name[256];
 
 		(void)json_object__text(item, "state", state, sizeof(state));
-		if (!strcmp(state, "closed by the rollback"))
+		if (!strcmp(state, closed) != were_closed)
 			continue;
-		(void)fprintf(out, "%s%" PRIu64 " %s", count++ ? ", " : "",
-			      json_object__number_or_0(item, "fd"), state);
+		(void)fprintf(out, "%s%" PRIu64, count++ ? ", " : "",
+			      json_object__number_or_0(item, "fd"));
+		if (!were_closed)
+			(void)fprintf(out, " %s", state);
 		if (json_object__text(item, "name", name, sizeof(name)))
 			(void)fprintf(out, " (%s)", name);
 	}
-	if (out && json_object__number_or_0(answer, "more_files"))
+	if (out && count && json_object__number_or_0(answer, "more_files"))
 		(void)fprintf(out, " and %" PRIu64 " more",
 			      json_object__number_or_0(answer, "more_files"));
 	if (out && !fclose(out) && count)
-		log__warn("descriptors are not rolled back, and have changed since: %s", text);
+		(were_closed ? log__info : log__warn)("%s: %s", what, text);
 	free(text);
 }
 
@@ -99,7 +106,8 @@ static void show_rollback(const char *answer)
 	}
 	(void)printf("\n");
 	(void)fflush(stdout);
-	warn_of_files(answer);
+	tell_files(answer, true);
+	tell_files(answer, false);
 }
 
 static void show_save(const char *answer)

@@ -213,20 +213,37 @@ static const uint8_t *read_page(struct comparing *c, const struct checkpoint *of
 		       : room;
 }
 
-static void add_range(struct diff *diff, uint64_t start)
+/* first, last: offsets of changed bytes in the chunk. */
+static void add_range(struct diff *diff, uint64_t start, size_t first, size_t last)
 {
-	struct diff_range *last = diff->range_count ? &diff->ranges[diff->range_count - 1] : NULL;
+	struct diff_range *range = diff->range_count ? &diff->ranges[diff->range_count - 1] : NULL;
 
-	if (last && last->end == start && !diff->ranges_left_out) {
-		last->end += DIFF_CHUNK_BYTES;
+	if (range && range->end == start && !diff->ranges_left_out) {
+		range->end += DIFF_CHUNK_BYTES;
+		range->last = start + last;
 		return;
 	}
 	if (diff->range_count == DIFF_RANGES) {
 		diff->ranges_left_out++;
 		return;
 	}
-	diff->ranges[diff->range_count++] =
-		(struct diff_range){.start = start, .end = start + DIFF_CHUNK_BYTES};
+	diff->ranges[diff->range_count++] = (struct diff_range){.start = start,
+								.end = start + DIFF_CHUNK_BYTES,
+								.first = start + first,
+								.last = start + last};
+}
+
+/* before, after: chunks that differ; NULL: no byte is known. */
+static void add_chunk(struct diff *diff, uint64_t start, const uint8_t *before,
+		      const uint8_t *after)
+{
+	size_t first = 0, last = DIFF_CHUNK_BYTES - 1;
+
+	while (before && after && before[first] == after[first])
+		first++;
+	while (before && after && before[last] == after[last])
+		last--;
+	add_range(diff, start, first, last);
 }
 
 static int compare_page(uint64_t address, void *argument)
@@ -248,7 +265,8 @@ static int compare_page(uint64_t address, void *argument)
 	for (size_t at = 0; at < PAGE_BYTES; at += DIFF_CHUNK_BYTES) {
 		if (before && after && !memcmp(before + at, after + at, DIFF_CHUNK_BYTES))
 			continue;
-		add_range(diff, address + at);
+		add_chunk(diff, address + at, before ? before + at : NULL,
+			  after ? after + at : NULL);
 		diff->changed[item->first_cell +
 			      (address + at - item->mapping.start) / diff->cell_bytes]++;
 		bytes += DIFF_CHUNK_BYTES;
@@ -266,8 +284,9 @@ static void name_ranges(struct comparing *c)
 	struct diff *diff = c->diff;
 
 	for (size_t i = 0; symbols && i < diff->range_count; i++)
-		symbols__name(symbols, diff->ranges[i].start, diff->ranges[i].end,
-			      diff->ranges[i].symbol, sizeof(diff->ranges[i].symbol));
+		symbols__name(symbols, diff->ranges[i].start, diff->ranges[i].first,
+			      diff->ranges[i].last, diff->ranges[i].symbol,
+			      sizeof(diff->ranges[i].symbol));
 	symbols__free(symbols);
 }
 

@@ -33,6 +33,7 @@ struct diff_mapping {
 
 struct diff_range { /* of changed chunks */
 	uint64_t start, end;
+	uint64_t first, last;          /* the first byte that has changed, and the last one */
 	char symbol[DIFF_LABEL_BYTES]; /* "counter+8"; "" if there is none */
 };
 

@@ -174,7 +174,8 @@ static struct module *find_module(struct symbols *symbols, uint64_t address)
 	return last && address < last->end ? last : NULL;
 }
 
-void symbols__name(struct symbols *symbols, uint64_t start, uint64_t end, char *text, size_t size)
+void symbols__name(struct symbols *symbols, uint64_t start, uint64_t first, uint64_t last,
+		   char *text, size_t size)
 {
 	const struct module *module = find_module(symbols, start);
 
@@ -182,9 +183,9 @@ void symbols__name(struct symbols *symbols, uint64_t start, uint64_t end, char *
 	for (size_t i = 0; module && i < module->count; i++) {
 		const struct symbol *symbol = &module->symbols[i];
 
-		if (symbol->start >= end)
+		if (symbol->start > last)
 			return;
-		if (symbol->end <= start)
+		if (symbol->end <= first)
 			continue;
 		if (symbol->start >= start)
 			(void)snprintf(text, size, "%s", symbol->name);

@@ -16,9 +16,11 @@ struct symbols;
 struct symbols *symbols__create(pid_t pid, const struct mappings *mappings,
 				struct file_sources *sources);
 
-/* Writes the first variable that [start, end) touches, "counter" or "counter+8"; "" if there is
- * none. Variables of a thread are not known. */
-void symbols__name(struct symbols *symbols, uint64_t start, uint64_t end, char *text, size_t size);
+/* Writes the first variable that has a byte of [first, last]: "counter", or "counter+8" if start
+ * lies 8 bytes inside it. start: at most first. "" if there is none, as in most of a stripped file.
+ * Variables of a thread are not known. */
+void symbols__name(struct symbols *symbols, uint64_t start, uint64_t first, uint64_t last,
+		   char *text, size_t size);
 
 /* symbols__free(NULL) is harmless. */
 void symbols__free(struct symbols *symbols);

@@ -4,10 +4,12 @@
  */
 #include "base/progress.h"
 
+#include <inttypes.h>
+
 #include "base/clock.h"
 #include "base/log.h"
 
-enum { PATIENCE_NS = 1000000000, REDRAW_NS = 200000000 };
+enum { NS_PER_SECOND = 1000000000, PATIENCE_NS = NS_PER_SECOND, REDRAW_NS = 200000000 };
 
 void progress__step(struct progress *progress, const char *what, uint64_t done, uint64_t total)
 {
@@ -23,7 +25,7 @@ void progress__step(struct progress *progress, const char *what, uint64_t done, 
 			  done < total ? (unsigned int)(100.0 * (double)done / (double)total)
 				       : 100);
 	else
-		log__draw("%s", what);
+		log__draw("%s: %" PRIu64 " s", what, (now - progress->start_ns) / NS_PER_SECOND);
 }
 
 void progress__end(struct progress *progress)

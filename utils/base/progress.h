@@ -23,7 +23,8 @@ struct progress {          /* zero-initialised: no work is under way */
 };
 
 /* Tells that done of total units are done. The first call begins the work. total: 0 if not known.
- * what: names the work; borrowed for the call. Draws "WHAT: N %" at most five times a second. */
+ * what: names the work; borrowed for the call. Draws "WHAT: N %", or the seconds so far without a
+ * total, at most five times a second. */
 void progress__step(struct progress *progress, const char *what, uint64_t done, uint64_t total);
 
 /* The work has ended: erases the line. Harmless when none is under way. */
