@@ -4,7 +4,7 @@
  * family follow its ranges (ranges.bpf.h). The open of a request file starts an operation
  * (request.bpf.h). A poll of the completion file copies, in the target's own context (poll.bpf.h,
  * chunk.bpf.h, slab.bpf.h). While the target's memory is armed, its write faults are listed
- * (faults.bpf.h).
+ * (faults.bpf.h). What its threads register with the kernel is read too (thread_record.bpf.h).
  *
  * Every program returns at once in a process that is not the target. Only the program restore
  * writes to user memory. It is optional: a locked-down kernel refuses to load it.
@@ -191,6 +191,7 @@ static bool move_phase(__u32 from, __u32 to)
 }
 
 #include "faults.bpf.h"
+#include "thread_record.bpf.h"
 
 /* ---- the target ---- */
 
@@ -248,4 +249,3 @@ int on_exec(struct trace_event_raw_sched_process_exec *ctx)
 #include "rseq.bpf.h"
 #include "request.bpf.h"
 #include "poll.bpf.h"
-#include "thread_record.bpf.h"

@@ -28,8 +28,8 @@ struct hook_settings {         /* strings are copied */
 	bool restore_in_bpf; /* load the restore program */
 	bool restore_all;    /* write everything back, not only what differs */
 	bool verify;         /* keep checksums of slabs */
-	bool list_faults;    /* load the programs of fault_list.h */
-	bool nothing_else;   /* than the programs of fault_list.h */
+	bool list_faults;    /* load the programs of fault_list.h and thread_reader.h */
+	bool nothing_else;   /* than these */
 };
 
 /*
@@ -41,7 +41,8 @@ int hooks__attach(const struct hook_settings *settings, const struct kernel_fact
 		  struct hooks **ret_hooks);
 
 /*
- * Loads what fault_list.h needs and nothing else, for a process that makes no requests by files.
+ * Loads what fault_list.h and thread_reader.h need and nothing else, for a process that makes no
+ * requests by files.
  * Returns 0 and *ret_hooks; -EPERM without root's capabilities; or another -errno. Says nothing on
  * stderr, for its caller can do without.
  */
