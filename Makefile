@@ -363,14 +363,17 @@ test: build-tests
 #: check       the same as test
 check: test
 
-SLOW_SUITES := $(foreach name,attach/programs.bats attach/go.bats attach/languages.bats workloads/% \
-	ckpt/% forkserver/% bench/% e2e/faults.bats e2e/page.bats e2e/ranges.bats e2e/rollback.bats \
-	e2e/end.bats e2e/docs.bats,testcase/$(name))
+# Two thirds of the time of all that is no machine.
+SLOW_SUITES := $(foreach name,workloads/% ckpt/% forkserver/% bench/% unit/run_test.sh \
+	$(addprefix attach/,attach.bats programs.bats go.bats languages.bats states.bats save.bats \
+	whole.bats hostile.bats) \
+	$(addprefix e2e/,faults.bats page.bats ranges.bats rollback.bats end.bats docs.bats cli.bats \
+	refused.bats readckpt.bats),testcase/$(name)) \
+	$(SCENES) $(BUILD)/rollback/listed $(addprefix $(BUILD)/unit/,image_hostile_test dense_blocks_test)
 
-#: test-quick  without machines and slow suites, some minutes (as root)
+#: test-quick  without machines and slow suites, in less than three minutes (as root)
 test-quick: build-tests
-	$(RUN) testcase/ckpt/vm_scenes.sh $(filter-out $(SLOW_SUITES),$(E2E_SUITES)) \
-		$(filter-out $(SCENES),$(UNIT_SUITES))
+	$(RUN) testcase/ckpt/vm_scenes.sh $(filter-out $(SLOW_SUITES),$(E2E_SUITES) $(UNIT_SUITES))
 
 #: test-unit   modules alone; no root needed
 test-unit: build-tests
