@@ -8,7 +8,7 @@
 #include <stdint.h>
 #include <sys/ioctl.h>
 
-#include "attach/dense_blocks.h"
+#include "store/dense_blocks.h"
 #include "valgrind.h"
 #include "watched_child.h"
 

@@ -19,7 +19,7 @@ utils/become utils/libckpt utils/readckpt
 utils/preload utils/restart
 utils/forkserver
 bpf
-tracer/kernel
+tracer/kernel tracer/store
 tracer/target
 tracer/engine tracer/attach
 tracer/report tracer/save tracer/diff

@@ -6,7 +6,7 @@
 #include <stdbool.h>
 #include <string.h>
 #include <sys/mman.h>
-#include "attach/page_tree.h"
+#include "store/page_tree.h"
 #include "base/page.h"
 #include "tap.h"
 #include "random.h"

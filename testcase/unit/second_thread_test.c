@@ -7,7 +7,7 @@
 #include <stdbool.h>
 #include <unistd.h>
 
-#include "attach/second_thread.h"
+#include "store/second_thread.h"
 #include "random.h"
 #include "tap.h"
 

@@ -8,7 +8,7 @@
 #include "attach/attach_result.h"
 #include "attach/changes.h"
 #include "attach/checkpoint.h"
-#include "attach/page_store.h"
+#include "store/page_store.h"
 #include "kernel/fault_list.h"
 #include "kernel/thread_reader.h"
 #include "target/freeze.h"

@@ -7,10 +7,10 @@
 
 #include <stdbool.h>
 #include "attach/attach_result.h"
-#include "attach/dense_blocks.h"
+#include "store/dense_blocks.h"
 #include "attach/layout.h"
 #include "attach/open_files.h"
-#include "attach/page_tree.h"
+#include "store/page_tree.h"
 #include "base/intervals.h"
 #include "base/procfs.h"
 #include "target/registered.h"

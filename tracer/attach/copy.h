@@ -5,7 +5,7 @@
 #ifndef TRACER_ATTACH_COPY_H
 #define TRACER_ATTACH_COPY_H
 
-#include "attach/page_tree.h"
+#include "store/page_tree.h"
 #include "base/intervals.h"
 #include "target/memory.h"
 

@@ -7,8 +7,8 @@
  * Number 0 is no page. A block without pages takes no memory unless it is reserved. A page
  * takes 4,101 bytes. Dropped pages take memory until their block is empty.
  */
-#ifndef TRACER_ATTACH_PAGE_STORE_H
-#define TRACER_ATTACH_PAGE_STORE_H
+#ifndef TRACER_STORE_PAGE_STORE_H
+#define TRACER_STORE_PAGE_STORE_H
 
 #include <stddef.h>
 #include <stdint.h>

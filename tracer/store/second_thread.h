@@ -3,8 +3,8 @@
  * A second thread of the tracer. It shares the work on a process that stands still. The first
  * thread does all parts that the second has not begun, and waits only for one that it has begun.
  */
-#ifndef TRACER_ATTACH_SECOND_THREAD_H
-#define TRACER_ATTACH_SECOND_THREAD_H
+#ifndef TRACER_STORE_SECOND_THREAD_H
+#define TRACER_STORE_SECOND_THREAD_H
 
 #include <stddef.h>
 

@@ -6,7 +6,7 @@
  * there is work. The first one closes the work before it looks whether the second is busy. So the
  * second finds nothing, or the first waits for it.
  */
-#include "attach/second_thread.h"
+#include "store/second_thread.h"
 
 #include <errno.h>
 #include <pthread.h>

@@ -2,7 +2,7 @@
  *
  * See page_store.h. A block is as large as a huge page, so that the kernel may use one.
  */
-#include "attach/page_store.h"
+#include "store/page_store.h"
 
 #include <errno.h>
 #include <stdlib.h>

@@ -2,7 +2,7 @@
  *
  * See page_tree.h. Each level takes four bits of the number of a page. Level 0 is that of leaves.
  */
-#include "attach/page_tree.h"
+#include "store/page_tree.h"
 
 #include <errno.h>
 #include <stdbool.h>

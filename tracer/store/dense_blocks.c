@@ -5,7 +5,7 @@
  * A block is dense if most of some sample pages held data. Where its witness is gone, the whole
  * block may have changed.
  */
-#include "attach/dense_blocks.h"
+#include "store/dense_blocks.h"
 
 #include <errno.h>
 #include <stdlib.h>

@@ -5,14 +5,14 @@
  * one fastest (pagemap__begin_written). That walk says nothing of a page table that is gone.
  * So one page of each block is a witness: while it is there, so is the table.
  */
-#ifndef TRACER_ATTACH_DENSE_BLOCKS_H
-#define TRACER_ATTACH_DENSE_BLOCKS_H
+#ifndef TRACER_STORE_DENSE_BLOCKS_H
+#define TRACER_STORE_DENSE_BLOCKS_H
 
 #include <stddef.h>
 #include <sys/types.h>
 
-#include "attach/page_tree.h"
-#include "attach/second_thread.h"
+#include "store/page_tree.h"
+#include "store/second_thread.h"
 #include "base/intervals.h"
 #include "pages/pagemap.h"
 

@@ -10,11 +10,11 @@
  * Always holds: a node with several parents is never changed, but copied first; no node is empty.
  * So a copy of a tree costs nothing, and a change costs one path, whatever the size.
  */
-#ifndef TRACER_ATTACH_PAGE_TREE_H
-#define TRACER_ATTACH_PAGE_TREE_H
+#ifndef TRACER_STORE_PAGE_TREE_H
+#define TRACER_STORE_PAGE_TREE_H
 
 #include <stdint.h>
-#include "attach/page_store.h"
+#include "store/page_store.h"
 
 struct page_node;
 
