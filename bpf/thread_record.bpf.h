@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * Tells what a thread has registered with the kernel, and no system call of another process tells.
- * To read it takes 10 us. So calls that register something are counted: while there is none,
- * nothing need be read again.
+ * Tells what a thread has registered with the kernel, as far as no system call of another process
+ * tells it. Reading takes some 12 us. So calls that register something are counted: while there is
+ * none, nothing need be read again.
  */
 #ifndef BPF_THREAD_RECORD_BPF_H
 #define BPF_THREAD_RECORD_BPF_H

@@ -270,7 +270,7 @@ struct state { /* shared memory between both sides: the BPF object's .bss */
 	__u64 counters[COUNTERS];
 	__u64 latency[OPERATION_KINDS][LATENCY_BUCKETS];
 	struct fault_mark faults; /* the end of the list of faults */
-	__u64 registrations; /* calls of the watched process that change a struct thread_record */
+	__u64 registrations; /* calls of the watched process that register something for a thread */
 	__u64 deferred;      /* grows with each change of mappings that user space must look at */
 	__u64 prepared;      /* value of deferred that user space has dealt with */
 	/* Bytes; a range from there on is kept in slabs. Not a constant in rodata: the verifier

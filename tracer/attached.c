@@ -62,9 +62,10 @@ static void tell_failure(pid_t pid, int err)
 			   pid, (unsigned long)tracer, name_of((pid_t)tracer));
 	else
 		log__error("cannot attach to process %d: %s", pid,
-			   err != -ESRCH  ? reason__text(err)
-			   : kill(pid, 0) ? "there is no such process"
-					  : "it has ended, and its parent has not waited for it");
+			   err != -ESRCH ? reason__text(err)
+			   : procfs__is_there(pid)
+				   ? "it has ended, and its parent has not waited for it"
+				   : "there is no such process");
 }
 
 static void tell_start(const struct commands *commands, const struct socket *socket)

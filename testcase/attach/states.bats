@@ -798,9 +798,7 @@ expect_few()
 	compile -D_GNU_SOURCE <<-'C'
 		#include <linux/futex.h>
 		#include <signal.h>
-		#include <stdint.h>
 		#include <stdio.h>
-		#include <stdlib.h>
 		#include <sys/mman.h>
 		#include <sys/prctl.h>
 		#include <sys/syscall.h>

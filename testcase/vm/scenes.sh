@@ -9,7 +9,7 @@
 # A scene is here if another kernel may make a difference to it: a call that is hooked, how the
 # kernel changes or tells of memory, what BPF may do and what its verifier takes. Each engine plays
 # what its own code can get wrong. What only user space decides is tested on the host alone. The
-# oldest kernel plays all scenes. Others play random sequences of calls in place of single calls.
+# oldest kernel plays single calls and random sequences, others mostly the latter.
 set -u
 
 cd "$(dirname "$0")/../../build" || exit 1
@@ -18,7 +18,7 @@ case $(uname -r) in
 	is_oldest=yes
 	can_arm=
 	ways=soft
-	housekeeping_ways=soft
+	housekeeping_ways=soft # of the kernel, below: each machine plays its own
 	;;
 *)
 	is_oldest=

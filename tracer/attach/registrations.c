@@ -87,7 +87,7 @@ static uint64_t count_calls(const struct attach *attach)
 		       : 0;
 }
 
-/* A signal changes such a stack without a call. */
+/* A signal changes such a stack without a call. Inside its handler it looks like none. */
 static bool has_stack_that_changes(const struct checkpoint *checkpoint)
 {
 	for (size_t i = 0; i < checkpoint->threads.count; i++)

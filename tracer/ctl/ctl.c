@@ -8,7 +8,6 @@
 #include <errno.h>
 #include <limits.h>
 #include <poll.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -22,6 +21,7 @@
 #include "base/help.h"
 #include "base/log.h"
 #include "base/parse.h"
+#include "base/procfs.h"
 #include "base/progress.h"
 #include "base/text.h"
 #include "ctl/show.h"
@@ -223,11 +223,6 @@ static int make_line(const struct request *request, char *line, size_t size)
 	return err ? err : (int)strlen(line);
 }
 
-static bool is_there(pid_t pid)
-{
-	return !kill(pid, 0) || errno != ESRCH;
-}
-
 /* Connects. Waits if nobody listens there, but a tracer of that process is being started. Returns
  * the socket or -errno. */
 static int connect_to(const struct sockaddr_un *address, const struct request *request)
@@ -244,7 +239,7 @@ static int connect_to(const struct sockaddr_un *address, const struct request *r
 		if ((err != -ENOENT && err != -ECONNREFUSED) || waited_ms >= AT_MOST_MS ||
 		    (waited_ms >= AT_LEAST_MS && !starting__is(request->pid)))
 			return err;
-		if (!request->path && !is_there(request->pid))
+		if (!request->path && !procfs__is_there(request->pid))
 			return err;
 		(void)poll(NULL, 0, LOOK_MS);
 	}
@@ -262,7 +257,7 @@ static void tell_nobody(const struct request *request, const char *path)
 	}
 	if (socket_file__remove_dead(path))
 		was_killed = " any more: the tracer that did was killed";
-	if (is_there(pid))
+	if (procfs__is_there(pid))
 		log__error("no tracer serves process %d%s; start one with: tracer -p %d", pid,
 			   was_killed, pid);
 	else

@@ -8,12 +8,12 @@
 #include <bpf/libbpf.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <signal.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/uio.h>
 #include <unistd.h>
+#include "base/procfs.h"
 #include "kernel/fault_list.h"
 #include "kernel/task_iterator.h"
 #include <tracer.skel.h>
@@ -41,7 +41,7 @@ static int watch_process(struct fault_list *list, pid_t pid)
 {
 	int err;
 
-	if (kill(pid, 0) && errno == ESRCH)
+	if (!procfs__is_there(pid))
 		return -ESRCH;
 	err = task_iterator__run(list->object->progs.watch, pid);
 	if (err)

@@ -371,7 +371,7 @@ static int begin(struct inject *inject, long nr, const uint64_t args[6])
 	registers.r10 = args[3];
 	registers.r8 = args[4];
 	registers.r9 = args[5];
-	if (nr == SYS_sigaltstack) /* which fails if the thread is on its signal stack */
+	if (nr == SYS_sigaltstack) /* the kernel refuses it on the signal stack itself */
 		registers.rsp = 0;
 	if (!inject->is_masked && (ptrace(PTRACE_SETOPTIONS, tid, NULL, (void *)inject->options) ||
 				   ptrace(PTRACE_SETSIGMASK, tid, (void *)sizeof(all), &all)))

@@ -4,17 +4,14 @@
  */
 #include "target/registered.h"
 
-#include <errno.h>
+#include <linux/futex.h>
 #include <linux/rseq.h>
 #include <signal.h>
-#include <stddef.h>
 #include <sys/mman.h>
 #include <sys/ptrace.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 #include "base/page.h"
-
-enum { ROBUST_HEAD_BYTES = 24 }; /* struct robust_list_head of linux/futex.h */
 
 void registered__read(pid_t tid, struct registered *ret)
 {
@@ -102,7 +99,7 @@ int registered__put_back(struct inject *inject, struct memory *memory, const str
 					   then->rseq_signature, 0);
 	if (!err && now->robust_list != then->robust_list)
 		err = inject__checked_call(inject, NULL, SYS_set_robust_list, then->robust_list,
-					   ROBUST_HEAD_BYTES, 0, 0, 0);
+					   sizeof(struct robust_list_head), 0, 0, 0);
 	if (!err && !has_same_tid_address(now, then))
 		err = inject__checked_call(inject, NULL, SYS_set_tid_address, then->tid_address, 0,
 					   0, 0, 0);

@@ -9,6 +9,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -277,6 +278,11 @@ static const char *find_key(const char *text, const char *key)
 		text += *text == '\n';
 	}
 	return NULL;
+}
+
+bool procfs__is_there(pid_t pid)
+{
+	return !kill(pid, 0) || errno != ESRCH;
 }
 
 int procfs__status_u64(pid_t pid, const char *key, uint64_t *ret_value)

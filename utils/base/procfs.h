@@ -6,6 +6,7 @@
 #ifndef BASE_PROCFS_H
 #define BASE_PROCFS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/stat.h>
@@ -102,6 +103,9 @@ struct procfs_fields {
 /* Reads /proc/PID/FILE: "stat", or that of a thread. pid 0 means the caller. Returns 0; -ESRCH;
  * -PROCFS_MALFORMED; or another -errno. On failure *ret is untouched. */
 int procfs__fields(pid_t pid, const char *file, struct procfs_fields *ret);
+
+/* Is there such a process? True of one that has ended while its parent has not waited for it. */
+bool procfs__is_there(pid_t pid);
 
 /*
  * One number of /proc/PID/status by its key, such as "VmHWM" (kB), "TracerPid" or "Threads".
