@@ -261,7 +261,10 @@ query()
 		cells = sum(1 <= byte < 64 for byte in rows)
 		assert cells >= (8 + 1) * 25, cells
 	PYTHON
-	ctl diff start second --map -
+	LC_ALL=C ctl diff start second --map -
+	expect_text "$out" '8.0 GiB, changed: 2.0 KiB' '^one cell: '
+	LC_ALL=C expect_no_text "$out" '[^ -~]'
+	LC_ALL=C.UTF-8 ctl diff start second --map -
 	expect_text "$out" '8.0 GiB, changed: 2.0 KiB' '░' '^one cell: '
 	[ "$(wc -l <"$out")" -lt 100 ]
 	run_ctl diff --map "$dir/nothing/map.svg"

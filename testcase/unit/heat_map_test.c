@@ -4,6 +4,7 @@
  */
 #include "ctl/heat_map.h"
 
+#include <locale.h>
 #include <stdbool.h>
 #include <stdlib.h>
 
@@ -58,6 +59,8 @@ static void test_pictures(const struct heat_map *map)
 
 	tap__ok(strstr(svg, "h??p?&lt;&amp;&gt;"), "a name is no markup");
 	tap__ok(strstr(svg, "</svg>\n"), "all of it");
+	tap__ok(strstr(write_map(map, heat_map__write_text), "\n  .+"), "ASCII for the C locale");
+	must(!setlocale(LC_CTYPE, "C.UTF-8"));
 	tap__ok(strstr(write_map(map, heat_map__write_text), "\n  \u00b7\u2592"),
 		"blocks of Unicode");
 	tap__ok(!memcmp(write_map(map, heat_map__write_png), "\x89PNG", 4), "PNG");
@@ -81,7 +84,7 @@ int main(void)
 {
 	struct heat_map map = {0};
 
-	tap__plan(18);
+	tap__plan(20);
 	tap__equal(heat_map__read(answer, &map), 0, "an answer is read");
 	test_blocks(&map);
 	test_pictures(&map);

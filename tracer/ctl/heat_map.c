@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <langinfo.h>
 #include <stdlib.h>
 #include <string.h>
 #include "ctl/json_object.h"
@@ -159,9 +160,18 @@ static unsigned int mean(const uint8_t *cells, size_t count)
 	return count ? (sum + (unsigned int)count - 1) / (unsigned int)count : 0;
 }
 
+/* From nothing to all; what the locale can show. */
+static const char *const *choose_shades(void)
+{
+	static const char *const blocks[] = {"\u00b7", "\u2591", "\u2592", "\u2593", "\u2588"},
+				 *const ascii[] = {".", "-", "+", "*", "#"};
+
+	return strcmp(nl_langinfo(CODESET), "UTF-8") != 0 ? ascii : blocks;
+}
+
 static void put_block(const struct heat_block *block, size_t together, FILE *out)
 {
-	static const char *const shades[] = {"\u00b7", "\u2591", "\u2592", "\u2593", "\u2588"};
+	const char *const *shades = choose_shades();
 	size_t column = 0;
 
 	(void)fprintf(out, "%s\n", block->label);

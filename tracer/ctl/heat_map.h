@@ -42,8 +42,8 @@ void heat_map__clear(struct heat_map *map);
 /* The colour of a level: red, green and blue. */
 void heat_map__colour(uint8_t level, uint8_t ret_colour[3]);
 
-/* Write it as text for a terminal, in blocks of Unicode; as SVG; and as PNG. They return 0,
- * -ENOMEM, or -EIO if it cannot be written. */
+/* Write it as text for a terminal, in blocks of Unicode if the locale of the process has them; as
+ * SVG; and as PNG. They return 0, -ENOMEM, or -EIO if it cannot be written. */
 int heat_map__write_text(const struct heat_map *map, FILE *out);
 int heat_map__write_svg(const struct heat_map *map, FILE *out);
 int heat_map__write_png(const struct heat_map *map, FILE *out);

@@ -119,11 +119,19 @@ static void show_save(const char *answer)
 static void show_list(const char *answer)
 {
 	char time[TEXT_TIME_BYTES], size[TEXT_SIZE_BYTES];
-	const char *item = json_object__items(answer, "checkpoints");
+	const char *first = json_object__items(answer, "checkpoints"), *item;
+	int width = 20; /* of the names */
 
-	(void)printf("%-20s %-20s %10s %10s %8s\n", "NAME", "TIME", "PAGES", "OWN", "THREADS");
-	for (; item; item = json_object__next(item))
-		(void)printf("%-20s %-20s %10" PRIu64 " %10s %8" PRIu64 "\n", text_of(item, "name"),
+	for (item = first; item; item = json_object__next(item)) {
+		const int length = (int)strlen(text_of(item, "name"));
+
+		width = length > width ? length : width;
+	}
+	(void)printf("%-*s %-20s %10s %10s %8s\n", width, "NAME", "TIME", "PAGES", "OWN",
+		     "THREADS");
+	for (item = first; item; item = json_object__next(item))
+		(void)printf("%-*s %-20s %10" PRIu64 " %10s %8" PRIu64 "\n", width,
+			     text_of(item, "name"),
 			     text__time(json_object__number_or_0(item, "time_ns"), time),
 			     json_object__number_or_0(item, "pages"),
 			     text__size(json_object__number_or_0(item, "own_bytes"), size),

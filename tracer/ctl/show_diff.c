@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <locale.h>
 #include <stdio.h>
 #include <string.h>
 #include "ctl/json_object.h"
@@ -100,8 +101,10 @@ static int draw(const struct heat_map *map, const char *path)
 	FILE *out;
 	int err;
 
-	if (!strcmp(path, "-"))
+	if (!strcmp(path, "-")) {
+		(void)setlocale(LC_CTYPE, ""); /* for the blocks; without it they are ASCII */
 		return heat_map__write_text(map, stdout);
+	}
 	out = fopen(path, "we");
 	if (!out)
 		return -errno;
