@@ -24,7 +24,7 @@
 enum {
 	/* At most so many are left unarmed. To arm one takes 5 us, or 50 us if the process was on
 	 * another processor, whose TLB must be flushed. To write one back takes less than 1 us. */
-	HOT_PAGES = 16,
+	HOT_PAGES = 64,
 	/* Pages with no more between them are armed again by one call. */
 	CLOSE_BYTES = 1 << 20,
 	CLOSE_MAPPINGS = 32,
