@@ -25,6 +25,7 @@ enum {
 	/* At most so many are left unarmed. To arm one takes 5 us, or 50 us if the process was on
 	 * another processor, whose TLB must be flushed. To write one back takes less than 1 us. */
 	HOT_PAGES = 64,
+	HOT_ROUNDS = 64, /* then all are armed once: some may not be written any more */
 	/* Pages with no more between them are armed again by one call. */
 	CLOSE_BYTES = 1 << 20,
 	CLOSE_MAPPINGS = 32,
@@ -402,7 +403,8 @@ static bool is_near(const struct mappings *mappings, uint64_t start, uint64_t en
 /*
  * Arms the pages that were written. The process stands still, so the pages between them are clean.
  * To arm a few pages takes longer than to write them back each time, so they stay unarmed. They are
- * in changes.data of the next look, so all of them are armed once they have become many.
+ * in changes.data of the next look. All of them are armed once they have become many, and now and
+ * then.
  */
 static bool arm_again(struct attach *attach, const struct checkpoint *now,
 		      const struct intervals *touched)
@@ -415,9 +417,12 @@ static bool arm_again(struct attach *attach, const struct checkpoint *now,
 
 	intervals__clear(&attach->hot);
 	if (all && attach->tracking.way == WRITE_TRACKING_PROTECT &&
-	    intervals__bytes(&due) <= HOT_PAGES * PAGE_BYTES) {
+	    intervals__bytes(&due) <= HOT_PAGES * PAGE_BYTES && attach->hot_rounds < HOT_ROUNDS) {
 		attach->hot = due;
+		attach->hot_rounds++;
 		due = (struct intervals){0};
+	} else {
+		attach->hot_rounds = 0;
 	}
 	for (size_t i = 0, first = 0; i < due.count && all; i++) {
 		if (i + 1 < due.count &&

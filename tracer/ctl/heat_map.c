@@ -163,8 +163,8 @@ static unsigned int mean(const uint8_t *cells, size_t count)
 /* From nothing to all; what the locale can show. */
 static const char *const *choose_shades(void)
 {
-	static const char *const blocks[] = {"\u00b7", "\u2591", "\u2592", "\u2593", "\u2588"},
-				 *const ascii[] = {".", "-", "+", "*", "#"};
+	static const char *const blocks[] = {"\u00b7", "\u2591", "\u2592", "\u2593", "\u2588"};
+	static const char *const ascii[] = {".", "-", "+", "*", "#"};
 
 	return strcmp(nl_langinfo(CODESET), "UTF-8") != 0 ? ascii : blocks;
 }
