@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
  * bench_attach TRACER [ROUNDS]: measures `tracer -p` on processes of several sizes, beside a bare
- * stop-and-go of the same threads by ptrace(2). The process writes 4 pages before each operation.
- * Prints a table of medians, then the goals of docs/performance.md. Each round measures everything
- * once, so a noisy minute spoils all figures alike.
+ * stop-and-go of the same threads by ptrace(2). Before each operation the process writes some
+ * pages. Prints a table of medians, then the goals of docs/performance.md. Each round measures
+ * everything once, so a noisy minute spoils all figures alike.
  *
  * Another process does the bare stops, the stopper. It is asked over a socket as the tracer is, so
  * both begin in the same state: just woken, with nothing in the caches, the target asleep or
@@ -31,7 +31,8 @@
 
 enum {
 	PAGE = 4096,
-	DIRTY = 4,     /* pages */
+	DIRTY = 4,     /* pages, in most processes */
+	STRIDE = 4099, /* pages between two writes of a process that moves */
 	FORKS = 5,     /* they take long */
 	ROUNDS = 1000, /* at most */
 	THREADS = 64,  /* at most */
@@ -41,13 +42,24 @@ enum {
 
 enum figure { BARE, REGISTERS, ROLLBACK, CHECKPOINT, REQUEST, TRIP, CALL, OTHERS_CALL, FIGURES };
 
+/* What is measured. */
+struct process {
+	size_t bytes;
+	unsigned int threads, dirty; /* pages that it writes before each operation */
+	enum state {
+		WAITS,
+		RUNS,  /* it computes while it waits */
+		SCANS, /* it waits; the tracer has no list of faults */
+		MOVES, /* it waits; it writes other pages each time */
+	} state;
+};
+
 struct bench {
 	const char *tracer;
-	size_t bytes;
-	unsigned int threads, rounds;
-	bool runs;             /* the target computes while it waits */
-	bool scans;            /* the tracer has no list of faults */
+	struct process process;
+	unsigned int rounds;
 	unsigned char *memory; /* of the target; the same address here */
+	uint64_t *written;     /* by the target: pages so far; shared, so it is not rolled back */
 	pid_t target, tracer_pid;
 	pid_t stopper;
 	int channel;  /* to the target: a letter asks, a letter answers */
@@ -95,13 +107,25 @@ static void fork_and_end(void)
 	(void)waitpid(pid, NULL, 0);
 }
 
+static void write_pages(const struct bench *bench)
+{
+	const struct process *process = &bench->process;
+	const size_t pages = process->bytes / PAGE;
+
+	for (unsigned int i = 0; i < process->dirty; i++)
+		if (process->state == MOVES)
+			bench->memory[(*bench->written)++ * STRIDE % pages * PAGE]++;
+		else
+			bench->memory[pages / process->dirty * i * PAGE]++;
+}
+
 /* Waits for a letter; computing if it runs. */
 static bool hear(const struct bench *bench, int channel, char *letter)
 {
 	ssize_t bytes;
 
 	do
-		bytes = recv(channel, letter, 1, bench->runs ? MSG_DONTWAIT : 0);
+		bytes = recv(channel, letter, 1, bench->process.state == RUNS ? MSG_DONTWAIT : 0);
 	while (bytes < 0 && errno == EAGAIN);
 	return bytes == 1;
 }
@@ -112,13 +136,13 @@ static void be_target(const struct bench *bench, int channel)
 	pthread_t thread;
 	char letter;
 
-	for (unsigned int i = 1; i < bench->threads; i++)
+	for (unsigned int i = 1; i < bench->process.threads; i++)
 		if (pthread_create(&thread, NULL, rest, NULL))
 			_exit(1);
-	memset(bench->memory, 1, bench->bytes);
+	memset(bench->memory, 1, bench->process.bytes);
 	while (hear(bench, channel, &letter)) {
-		for (int i = 0; letter == 'w' && i < DIRTY; i++)
-			bench->memory[bench->bytes / DIRTY * (size_t)i]++;
+		if (letter == 'w')
+			write_pages(bench);
 		if (letter == 'f')
 			fork_and_end();
 		if (letter == 'c')
@@ -141,9 +165,12 @@ static void start_target(struct bench *bench)
 {
 	int ends[2];
 
-	bench->memory = mmap(NULL, bench->bytes, PROT_READ | PROT_WRITE,
+	bench->memory = mmap(NULL, bench->process.bytes, PROT_READ | PROT_WRITE,
 			     MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	if (bench->memory == MAP_FAILED || socketpair(AF_UNIX, SOCK_STREAM, 0, ends))
+	bench->written =
+		mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	if (bench->memory == MAP_FAILED || bench->written == MAP_FAILED ||
+	    socketpair(AF_UNIX, SOCK_STREAM, 0, ends))
 		BENCH_DIE("cannot begin");
 	bench->target = fork();
 	if (!bench->target) {
@@ -177,7 +204,7 @@ static void start_tracer(struct bench *bench)
 	bench->control = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	bench->tracer_pid = fork();
 	if (!bench->tracer_pid) {
-		if (bench->scans)
+		if (bench->process.state == SCANS)
 			drop_rights();
 		execl(bench->tracer, "tracer", "--quiet", "-p", pid, "--control-socket",
 		      address.sun_path, NULL);
@@ -369,12 +396,12 @@ static double call_of_others(void)
 /* All of its memory, into memory that is there. */
 static double read_memory(const struct bench *bench)
 {
-	struct iovec from = {bench->memory, bench->bytes}, to = from;
+	struct iovec from = {bench->memory, bench->process.bytes}, to = from;
 	uint64_t start_ns;
 
-	memset(bench->memory, 2, bench->bytes);
+	memset(bench->memory, 2, bench->process.bytes);
 	start_ns = bench__now_ns();
-	if (process_vm_readv(bench->target, &to, 1, &from, 1, 0) != (ssize_t)bench->bytes)
+	if (process_vm_readv(bench->target, &to, 1, &from, 1, 0) != (ssize_t)bench->process.bytes)
 		BENCH_DIE("cannot read the target");
 	return (double)(bench__now_ns() - start_ns);
 }
@@ -415,13 +442,14 @@ struct summary {
 
 static void print(const struct bench *bench, const struct summary *summary)
 {
+	static const char *const states[] = {
+		[WAITS] = "waits", [RUNS] = "runs", [SCANS] = "scan", [MOVES] = "moves"};
+	const struct process *process = &bench->process;
 	const double *us = summary->figures;
 
-	printf("%7zu %7u %5s %6.1f %9.1f %8.1f %5.2f %10.1f %5.2f %7.1f %5.2f %9.1f %6.1f %5.2f\n",
-	       bench->bytes >> 10, bench->threads,
-	       bench->runs    ? "runs"
-	       : bench->scans ? "scan"
-			      : "waits",
+	printf("%7zu %7u %5u %5s %6.1f %9.1f %8.1f %5.2f %10.1f %5.2f %7.1f %5.2f %9.1f %6.1f "
+	       "%5.2f\n",
+	       process->bytes >> 10, process->threads, process->dirty, states[process->state],
 	       us[BARE] / 1000, us[REGISTERS] / 1000, us[ROLLBACK] / 1000, us[ROLLBACK] / us[BARE],
 	       us[CHECKPOINT] / 1000, us[CHECKPOINT] / us[BARE], us[REQUEST] / 1000,
 	       us[REQUEST] / us[TRIP], summary->forked / 1000, summary->forked / us[ROLLBACK],
@@ -463,12 +491,13 @@ static void measure(struct bench *bench, struct summary *ret_summary)
 	close(bench->control);
 	close(bench->stopping);
 	close(bench->channel);
-	munmap(bench->memory, bench->bytes);
+	munmap(bench->memory, bench->process.bytes);
+	munmap(bench->written, PAGE);
 }
 
 /* ---- the goals ---- */
 
-enum process {
+enum row {
 	SMALL,
 	MEDIUM,
 	LARGE,
@@ -478,6 +507,8 @@ enum process {
 	HUGE_RUNS,
 	TWO,
 	EIGHT,
+	HUGE_HOT,
+	HUGE_MOVES,
 	PROCESSES
 };
 
@@ -517,16 +548,18 @@ static void judge_all(const struct summary *of)
 
 int main(int argc, char **argv)
 {
-	static const struct {
-		size_t bytes;
-		unsigned int threads;
-		bool runs, scans;
-	} processes[PROCESSES] = {
-		[SMALL] = {64 << 10, 1, false, false},   [MEDIUM] = {16 << 20, 1, false, false},
-		[LARGE] = {256 << 20, 1, false, false},  [HUGE] = {1 << 30, 1, false, false},
-		[HUGE_SCAN] = {1 << 30, 1, false, true}, [SMALL_RUNS] = {64 << 10, 1, true, false},
-		[HUGE_RUNS] = {1 << 30, 1, true, false}, [TWO] = {64 << 10, 2, false, false},
-		[EIGHT] = {64 << 10, 8, false, false},
+	static const struct process processes[PROCESSES] = {
+		[SMALL] = {64 << 10, 1, DIRTY, WAITS},
+		[MEDIUM] = {16 << 20, 1, DIRTY, WAITS},
+		[LARGE] = {256 << 20, 1, DIRTY, WAITS},
+		[HUGE] = {1 << 30, 1, DIRTY, WAITS},
+		[HUGE_SCAN] = {1 << 30, 1, DIRTY, SCANS},
+		[SMALL_RUNS] = {64 << 10, 1, DIRTY, RUNS},
+		[HUGE_RUNS] = {1 << 30, 1, DIRTY, RUNS},
+		[TWO] = {64 << 10, 2, DIRTY, WAITS},
+		[EIGHT] = {64 << 10, 8, DIRTY, WAITS},
+		[HUGE_HOT] = {1 << 30, 1, 10 * DIRTY, WAITS},
+		[HUGE_MOVES] = {1 << 30, 1, DIRTY, MOVES},
 	};
 	struct summary summaries[PROCESSES];
 	static struct bench bench;
@@ -539,14 +572,10 @@ int main(int argc, char **argv)
 	bench.tracer = argv[1];
 	bench.rounds = (unsigned int)rounds;
 	setvbuf(stdout, NULL, _IOLBF, 0);
-	printf("    KiB threads state   bare registers rollback ratio checkpoint ratio request "
-	       "trips"
-	       "   fork us  ratio first\n");
+	printf("    KiB threads dirty state   bare registers rollback ratio checkpoint ratio "
+	       "request trips   fork us  ratio first\n");
 	for (size_t i = 0; i < PROCESSES; i++) {
-		bench.bytes = processes[i].bytes;
-		bench.threads = processes[i].threads;
-		bench.runs = processes[i].runs;
-		bench.scans = processes[i].scans;
+		bench.process = processes[i];
 		measure(&bench, &summaries[i]);
 	}
 	judge_all(summaries);
