@@ -26,10 +26,11 @@ load common
 	expect_text "$dir/ctl.err" 'there is no checkpoint of that name'
 	ctl rollback two
 	expect_answer line 3
-	ctl checkpoint "$(printf 'n%.0s' {1..63})" # the longest name
+	name=$(printf "n%.0s" {1..63}) # the longest
+	ctl checkpoint "$name"
 	ctl list
 	[ "$(awk '{ print length }' "$out" | sort -u | wc -l)" -eq 1 ]
-	ctl delete "$(printf 'n%.0s' {1..63})"
+	ctl delete "$name"
 	ctl status
 	expect_text "$out" "^process: *$target\$" '^checkpoints: *1,' '^rollbacks: *4$'
 	detach_and_check

@@ -732,6 +732,52 @@ has_ended()
 	detach_and_check
 }
 
+@test 'pages that are not written any more are not written back for ever' {
+	local before round
+
+	command -v jq >"$out" || skip 'there is no jq'
+	compile <<-'C'
+		#include <stdio.h>
+		#include <string.h>
+		#include <sys/mman.h>
+
+		enum { PAGES = 31, PAGE = 4096 };
+
+		int main(void)
+		{
+			char *memory = mmap(NULL, PAGES * PAGE, PROT_READ | PROT_WRITE,
+					    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+			char line[64];
+
+			memset(memory, 1, PAGES * PAGE);
+			while (fgets(line, sizeof(line), stdin)) {
+				printf("%d\n", memory[0] + memory[(PAGES - 1) * PAGE]);
+				fflush(stdout);
+				for (int i = 0; *line == 'w' && i < PAGES; i++)
+					memory[i * PAGE]++;
+			}
+		}
+	C
+	start_target "$dir/program"
+	ask read
+	attach
+	ctl checkpoint
+	expect_answer write 2
+	ctl --json rollback
+	before=$(jq .pages "$out")
+	[ "$before" -ge 31 ]
+	for round in {1..71}; do
+		ctl rollback
+	done
+	expect_answer read 2
+	ctl --json rollback
+	[ "$(jq .pages "$out")" -le $((before - 31)) ]
+	expect_answer write 2
+	ctl rollback
+	expect_answer read 2
+	detach_and_check
+}
+
 # expect_faults LINE: one for each of the 307 pages, and those of the stack
 expect_faults()
 {

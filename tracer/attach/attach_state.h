@@ -38,7 +38,7 @@ struct attach {
 	struct sharers sharers;    /* when it was attached */
 	bool is_shared;            /* another process had the memory at the last look */
 	struct intervals hot;      /* pages that were left unarmed: they count as written */
-	unsigned int hot_rounds;   /* in a row, in which some were */
+	unsigned int hot_rounds;   /* since all were armed */
 	uint64_t *pages;           /* room for an answer */
 	bool has_pins;             /* the kernel held on to pages at the last look, */
 	bool may_have_pins;        /* or at the one before it */

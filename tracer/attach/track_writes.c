@@ -22,8 +22,8 @@
 #include "target/userfault.h"
 
 enum {
-	/* At most so many are left unarmed. To arm one takes 5 us, or 50 us if the process was on
-	 * another processor, whose TLB must be flushed. To write one back takes less than 1 us. */
+	/* At most so many are left unarmed. To arm one takes 5 to 55 us, to write one back less
+	 * than 1 us. */
 	HOT_PAGES = 64,
 	HOT_ROUNDS = 64, /* then all are armed once: some may not be written any more */
 	/* Pages with no more between them are armed again by one call. */
@@ -403,8 +403,7 @@ static bool is_near(const struct mappings *mappings, uint64_t start, uint64_t en
 /*
  * Arms the pages that were written. The process stands still, so the pages between them are clean.
  * To arm a few pages takes longer than to write them back each time, so they stay unarmed. They are
- * in changes.data of the next look. All of them are armed once they have become many, and now and
- * then.
+ * in changes.data of the next look. Once they are many, or after HOT_ROUNDS, all are armed.
  */
 static bool arm_again(struct attach *attach, const struct checkpoint *now,
 		      const struct intervals *touched)
