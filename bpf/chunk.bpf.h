@@ -332,7 +332,7 @@ static long write_chunk(struct bpf_map *map, const __u64 *key, struct chunk *chu
 
 /* ---- comparing, for a restore from user space ---- */
 
-/* From chunk->first on: what is before it is not ours. */
+/* Compares from chunk->first on: the bytes before it are not ours. */
 static bool is_same(__u64 address, const struct chunk *chunk)
 {
 	const __u64 *saved = (const __u64 *)chunk->bytes;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
  * The contract between the kernel side (bpf/) and the user side (tracer/): every record, state
- * and limit that both see, and nothing else. Fixed-width types, wide fields first, sizes asserted.
+ * and limit that both see, and nothing else. The list that a target reads has a header of its own
+ * (pages/shared_list.h). Fixed-width types, wide fields first, sizes asserted.
  *
  * An operation goes through these phases; the arrow's label says who moves it:
  *

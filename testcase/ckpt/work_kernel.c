@@ -69,8 +69,8 @@ static void lines(void)
 }
 
 /* A file that is written all the time: its offset must be that of the image's moment, although the
- * program goes on while a child writes the image. Lines are of one length, so those of the life
- * before that were not written again are right as well. */
+ * program goes on while a child writes the image. All lines have one length, so lines of the life
+ * before, which were not written again, are right as well. */
 static void writes(void)
 {
 	enum { LINE = 12 };

@@ -290,7 +290,7 @@ static void check_options(const int ends[2])
 	check(getsockopt(ends[1], SOL_SOCKET, SO_PASSCRED, &value, &bytes) == 0 && value == 0);
 }
 
-/* The one who sent what is in it is the process that has it now. */
+/* The process that has the socket now has sent the data in it. */
 static void check_credentials(int fd)
 {
 	union {

@@ -285,7 +285,7 @@ static void *contest(void *argument)
 	return NULL;
 }
 
-/* Whoever comes last, what is saved is what is mapped. */
+/* Whoever comes last, the saved pages are those that are mapped. */
 static void contested_pages(void)
 {
 	enum { THREADS = 3, CHECKPOINTS = 101 };

@@ -289,7 +289,7 @@ static void discard_large(int round)
 	scene__second[(6 << 20) + round] = 1;
 }
 
-/* Memory of which little was used, at its ends too. */
+/* Memory that was hardly used, at its ends too. */
 enum { SPARSE_BYTES = 5 << 20, SPARSE_USED = 14 };
 
 static unsigned char *sparse_page(int i)

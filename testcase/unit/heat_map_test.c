@@ -91,7 +91,7 @@ int main(void)
 	test_colours();
 	heat_map__clear(&map);
 	must(heat_map__read("no answer", &map));
-	tap__ok(!map.count, "what is no answer is an empty map");
+	tap__ok(!map.count, "no answer gives an empty map");
 	heat_map__clear(&map);
 	must(heat_map__read("{\"from\":\"\\u00e4\",\"to\":\"b\\n\"}", &map));
 	tap__equal_string(map.title, "from ?? to b?: 0 B in 0 pages", "a title is printable ASCII");

@@ -67,7 +67,7 @@ static void test_load(void)
 	tap__equal(failure.reason, LOAD_CUT_OFF, "is a reason to fail");
 	tap__equal(failure.fd, fd, "of that file");
 	tap__ok(pieces[0].is_loaded && pieces[1].is_loaded && !pieces[2].is_loaded,
-		"what is behind is not read any more");
+		"the pieces behind it are not read");
 	(void)close(fd);
 	make_pieces(pieces, fd);
 	tap__ok(load__pieces(&plan, &failure) && failure.reason == LOAD_UNREADABLE,

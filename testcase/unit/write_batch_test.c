@@ -44,7 +44,7 @@ static void test_joining(void)
 	tap__ok(pieces.count == 0 &&
 			write_batch__add(&pieces, from + 68, address_of(to) + 67, 1) == 0 &&
 			pieces.count == 1 && pieces.local[0].iov_len == 1,
-		"what is forgotten is joined by nothing");
+		"nothing joins a write that was forgotten");
 	write_batch__clear(&pieces);
 	write_batch__clear(&pieces);
 	tap__ok(!pieces.local && !pieces.remote && !pieces.count && !pieces.room, "cleared, twice");

@@ -14,7 +14,7 @@ load common
 	play threads mapper ending forking arenas
 }
 
-# fuzz SEED [CASE]: what is tracked in the end must be what is mapped
+# fuzz SEED [CASE]: in the end, the tracked ranges must be those that are mapped
 fuzz()
 {
 	local engine case=${2:-steps}
@@ -40,7 +40,7 @@ fuzz()
 	ENGINES=slab WAYS='scan faults' fuzz 300
 }
 
-@test 'five thousand random calls, some of which pin pages' {
+@test 'five thousand random calls that also pin pages' {
 	ENGINES=slab WAYS=scan fuzz 23 pinned-steps
 }
 

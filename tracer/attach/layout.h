@@ -73,8 +73,8 @@ int layout__compare(const struct mappings *before, const struct mappings *now,
 /* Is there nothing to be done? */
 bool layout__is_same(const struct layout_change *change);
 
-/* Finds mappings of before that are several now, to be unmapped and mapped again as one: anonymous
- * ones, and those of files that made has mapped in part, for such parts do not merge. Both lists
+/* Finds mappings of before that are several now. They are to be unmapped and mapped again as one.
+ * They are anonymous, or made has mapped a part of their file: such parts do not merge. Both lists
  * cover the same addresses. Parameters and results as of layout__compare. */
 int layout__find_split(const struct mappings *before, const struct mappings *now,
 		       const struct layout_change *made, struct layout_change *ret);

@@ -340,9 +340,9 @@ static int move_heap(struct inject *inject, uint64_t end)
 }
 
 /*
- * What is mapped again takes the place of what is there, in one step: the kernel writes to the area
- * of rseq(2) when a thread returns from a call, and ends the process if there is no memory. But
- * where the heap is to grow, there must be nothing.
+ * A new mapping replaces the old one in one step: the kernel writes to the area of rseq(2) when a
+ * thread returns from a call, and ends the process if there is no memory. But where the heap is to
+ * grow, there must be nothing.
  */
 static int find_unmapped(const struct layout_change *change, struct intervals *ret)
 {

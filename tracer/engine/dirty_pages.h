@@ -98,8 +98,8 @@ int dirty_pages__cover(struct dirty_pages *dirty, struct memory *memory,
 int dirty_pages__ask(struct dirty_pages *dirty, struct memory *memory,
 		     const struct intervals *saved, const struct intervals *known);
 
-/* The same answer where nothing is tracked: all pages of saved that hold data, and those of known
- * that do not any more. */
+/* The same answer where nothing is tracked: the pages of saved that hold data, and the pages of
+ * known that hold none any more. */
 int dirty_pages__ask_nobody(struct dirty_pages *dirty, struct memory *memory,
 			    const struct intervals *saved, const struct intervals *known);
 

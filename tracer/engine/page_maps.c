@@ -277,7 +277,7 @@ static int delete_all(struct page_maps *maps, const struct intervals *pages)
 	return 0;
 }
 
-/* Places for so many pages, of which some are there twice. */
+/* Places for so many pages. Some are there twice. */
 static uint64_t places_for(uint64_t pages)
 {
 	return pages + (pages <= TWICE_PAGES ? pages : pages / 2);

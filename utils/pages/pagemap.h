@@ -63,9 +63,9 @@ void pagemap__init(struct pagemap *pagemap, int fd);
 void pagemap__begin(struct pagemap *pagemap, uint64_t start, uint64_t end, uint64_t categories);
 
 /*
- * Begins a walk over the pages that have one of the categories any_of; those of them that are in
- * inverted as well count if a page lacks them. 0: over all pages. Where nothing is mapped there may
- * be no pages.
+ * Begins a walk over the pages that have one of the categories any_of. A category that is in
+ * inverted, too, counts if the page lacks it. any_of 0: all pages. Where nothing is mapped, there
+ * may be no pages.
  */
 void pagemap__begin_any(struct pagemap *pagemap, uint64_t start, uint64_t end, uint64_t inverted,
 			uint64_t any_of, uint64_t categories);

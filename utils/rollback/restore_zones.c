@@ -80,8 +80,8 @@ static int restore_dense(struct rollback *r, struct zone *z)
 	return more;
 }
 
-/* Most of its pages were never used: to ask for those that are there is faster than to ask for
- * those that are gone. */
+/* Most of its pages were never used. To ask for the pages that are there is faster then than to ask
+ * for those that are gone. */
 static bool is_sparse(const struct zone *z)
 {
 	return zone__page_count(z) > 2 * z->stored && !z->has_guards;
