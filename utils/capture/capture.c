@@ -22,6 +22,7 @@
 #include "capture/capture_files.h"
 #include "capture/capture_mappings.h"
 #include "capture/capture_objects.h"
+#include "capture/capture_settings.h"
 #include "base/proc_text.h"
 #include "image/image_reason.h"
 #include "process/file_sharing.h"

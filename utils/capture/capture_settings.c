@@ -14,8 +14,6 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include "capture/capture_threads.h"
-
 /* Of kernels newer than our headers; enum image_setting_option sets them. */
 enum {
 	GET_IO_FLUSHER = 58,

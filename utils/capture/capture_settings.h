@@ -7,16 +7,7 @@
 #define CAPTURE_CAPTURE_SETTINGS_H
 
 #include "capture/capture_strings.h"
-
-enum { CAPTURE_SETTINGS = 7 }; /* kinds that a thread has of its own */
-
-/* What the kernel tells a thread of itself only. */
-struct thread_settings {
-	struct image_policy policy;
-	int told[CAPTURE_SETTINGS]; /* by prctl(2); -1: nothing */
-};
-
-struct stopped_thread;
+#include "capture/stopped_thread.h"
 
 /* Of the calling thread. */
 void capture_settings__describe(struct thread_settings *ret_settings);

@@ -18,6 +18,7 @@
 
 #include "base/nocancel.h"
 #include "base/proc_text.h"
+#include "capture/capture_settings.h"
 #include "process/registrations.h"
 
 ssize_t capture_threads__list(pid_t *tids, size_t max)
