@@ -34,22 +34,32 @@ static int open_path(const char *path, const struct mapping *mapping, struct sta
 	return -ESTALE;
 }
 
+int file_sources__path(pid_t pid, const struct mapping *mapping,
+		       char ret_path[FILE_SOURCES_PATH_BYTES])
+{
+	static const char root[] = "root";
+	char name[sizeof(root) - 1 + PATH_MAX];
+
+	memcpy(name, root, sizeof(root) - 1);
+	if (!maps_name__decode(mapping->path, name + sizeof(root) - 1, PATH_MAX))
+		return -ENAMETOOLONG;
+	(void)procfs__path(pid, name, ret_path, FILE_SOURCES_PATH_BYTES);
+	return 0;
+}
+
 int file_sources__open(struct file_sources *sources, pid_t pid, const struct mapping *mapping)
 {
-	char path[PATH_MAX + 64], name[PATH_MAX], link[PROCFS_MAP_FILE_BYTES];
+	char path[FILE_SOURCES_PATH_BYTES], link[PROCFS_MAP_FILE_BYTES];
 	struct file_source *larger;
 	struct stat status;
 	int fd;
 
 	if (file_sources__find(sources, mapping->dev_major, mapping->dev_minor, mapping->inode))
 		return 0;
-	(void)snprintf(path, sizeof(path), "/proc/%d/%s", (int)pid,
-		       procfs__map_file(mapping, link));
-	fd = open_path(path, mapping, &status);
-	if (fd < 0 && maps_name__decode(mapping->path, name, sizeof(name))) {
-		(void)snprintf(path, sizeof(path), "/proc/%d/root%s", (int)pid, name);
+	fd = open_path(procfs__path(pid, procfs__map_file(mapping, link), path, sizeof(path)),
+		       mapping, &status);
+	if (fd < 0 && !file_sources__path(pid, mapping, path))
 		fd = open_path(path, mapping, &status);
-	}
 	if (fd < 0)
 		return fd;
 	larger = reallocarray(sources->items, sources->count + 1, sizeof(*larger));

@@ -6,10 +6,13 @@
 #ifndef TRACER_ATTACH_FILE_SOURCES_H
 #define TRACER_ATTACH_FILE_SOURCES_H
 
+#include <limits.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
 #include "base/procfs.h"
+
+enum { FILE_SOURCES_PATH_BYTES = PATH_MAX + 32 }; /* of "/proc/PID/root/NAME" */
 
 struct file_source {
 	uint64_t inode, bytes; /* bytes: how long it is */
@@ -21,6 +24,11 @@ struct file_sources { /* zero-initialised: empty */
 	struct file_source *items;
 	size_t count;
 };
+
+/* The path by which the caller finds the name of a mapped file, in the process's own root. Returns
+ * 0 or -ENAMETOOLONG. */
+int file_sources__path(pid_t pid, const struct mapping *mapping,
+		       char ret_path[FILE_SOURCES_PATH_BYTES]);
 
 /*
  * Opens the file of a mapping of process pid, unless it is open. The mapping leads to it, if it is

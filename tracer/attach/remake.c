@@ -8,12 +8,12 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 
+#include "attach/file_sources.h"
 #include "base/maps_name.h"
 #include "base/page.h"
 #include "target/reason.h"
@@ -37,11 +37,11 @@ static bool can_be_mapped(unsigned int mode)
  * not answer while the process stands still: the kernel says what it knows already, statx(2). */
 static int look_at_file(pid_t pid, const struct mapping *mapping, struct statx *ret_status)
 {
-	char name[PATH_MAX], path[PATH_MAX + 32];
+	char path[FILE_SOURCES_PATH_BYTES];
+	int err = file_sources__path(pid, mapping, path);
 
-	if (!maps_name__decode(mapping->path, name, sizeof(name)))
-		return -ENAMETOOLONG;
-	(void)snprintf(path, sizeof(path), "/proc/%d/root%s", (int)pid, name);
+	if (err)
+		return err;
 	if (statx(AT_FDCWD, path, AT_STATX_DONT_SYNC, STATX_TYPE | STATX_INO | STATX_SIZE,
 		  ret_status))
 		return -errno;

@@ -13,6 +13,7 @@
 #include <sys/sysmacros.h>
 #include <unistd.h>
 #include "attach/open_files.h"
+#include "base/procfs.h"
 #include "process/advice.h"
 #include "process/file_sharing.h"
 #include "save/describe.h"
@@ -20,11 +21,13 @@
 /* Numbers of deleted files are given out again. 0: the file system does not know. */
 static uint64_t find_birth(pid_t pid, int fd)
 {
-	char path[64];
+	char name[32], path[64];
 	struct statx stx;
 
-	(void)snprintf(path, sizeof(path), "/proc/%d/fd/%d", pid, fd);
-	if (statx(AT_FDCWD, path, 0, STATX_BTIME, &stx) < 0 || !(stx.stx_mask & STATX_BTIME))
+	(void)snprintf(name, sizeof(name), "fd/%d", fd);
+	if (statx(AT_FDCWD, procfs__path(pid, name, path, sizeof(path)), 0, STATX_BTIME, &stx) <
+		    0 ||
+	    !(stx.stx_mask & STATX_BTIME))
 		return 0;
 	return (uint64_t)stx.stx_btime.tv_sec * 1000000000 + stx.stx_btime.tv_nsec;
 }

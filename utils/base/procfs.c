@@ -35,20 +35,19 @@ static int proc_error(int err)
 	return err > 0 ? -err : -EIO;
 }
 
-/* Writes the path of a file of a process, or of the caller for pid 0, and returns it. */
-static const char *path_of(pid_t pid, const char *name, char path[PATH_BYTES])
+const char *procfs__path(pid_t pid, const char *name, char *ret_path, size_t size)
 {
 	if (pid == 0)
-		(void)snprintf(path, PATH_BYTES, "/proc/self/%s", name);
+		(void)snprintf(ret_path, size, "/proc/self/%s", name);
 	else
-		(void)snprintf(path, PATH_BYTES, "/proc/%d/%s", (int)pid, name);
-	return path;
+		(void)snprintf(ret_path, size, "/proc/%d/%s", (int)pid, name);
+	return ret_path;
 }
 
 int procfs__open(pid_t pid, const char *name, int flags)
 {
 	char path[PATH_BYTES];
-	int fd = open(path_of(pid, name, path), O_CLOEXEC | flags);
+	int fd = open(procfs__path(pid, name, path, sizeof(path)), O_CLOEXEC | flags);
 
 	return fd < 0 ? proc_error(errno) : fd;
 }
@@ -56,7 +55,7 @@ int procfs__open(pid_t pid, const char *name, int flags)
 ssize_t procfs__readlink(pid_t pid, const char *name, char *ret_text, size_t size)
 {
 	char path[PATH_BYTES];
-	ssize_t length = readlink(path_of(pid, name, path), ret_text, size - 1);
+	ssize_t length = readlink(procfs__path(pid, name, path, sizeof(path)), ret_text, size - 1);
 
 	if (length < 0)
 		return proc_error(errno);
@@ -68,7 +67,8 @@ int procfs__stat(pid_t pid, const char *name, struct stat *ret_status)
 {
 	char path[PATH_BYTES];
 
-	return stat(path_of(pid, name, path), ret_status) ? proc_error(errno) : 0;
+	return stat(procfs__path(pid, name, path, sizeof(path)), ret_status) ? proc_error(errno)
+									     : 0;
 }
 
 /* One pread(2), repeated after a signal. Returns its count, or -errno. */

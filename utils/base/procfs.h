@@ -12,9 +12,12 @@
 #include <sys/stat.h>
 #include <sys/types.h>
 
-/* Files below /proc/PID, named from there ("maps", "fd/3"). pid 0 means the caller. All return
- * -ESRCH when there is no such file, since the process, thread, descriptor or mapping is gone; or
- * another -errno. */
+/* Files below /proc/PID, named from there ("maps", "fd/3"). pid 0 means the caller. Functions that
+ * return a number return -ESRCH when there is no such file, since the process, thread, descriptor
+ * or mapping is gone; or another -errno. */
+
+/* Writes the path of a file into ret_path, cut at size - 1 bytes, and returns it. */
+const char *procfs__path(pid_t pid, const char *name, char *ret_path, size_t size);
 
 /* Opens a file; O_CLOEXEC is added to flags. Returns the descriptor. */
 int procfs__open(pid_t pid, const char *name, int flags);
