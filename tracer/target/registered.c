@@ -92,18 +92,28 @@ static int put_signal_stack(struct inject *inject, struct memory *memory,
 int registered__put_back(struct inject *inject, struct memory *memory, const struct registered *now,
 			 const struct registered *then)
 {
-	int err = 0;
+	const struct {
+		bool is_due;
+		long number;
+		uint64_t arguments[4];
+	} calls[] = {
+		{then->rseq && !has_same_rseq(now, then),
+		 SYS_rseq,
+		 {then->rseq, then->rseq_bytes, 0, then->rseq_signature}},
+		{now->robust_list != then->robust_list,
+		 SYS_set_robust_list,
+		 {then->robust_list, sizeof(struct robust_list_head)}},
+		{!has_same_tid_address(now, then), SYS_set_tid_address, {then->tid_address}},
+	};
 
-	if (then->rseq && !has_same_rseq(now, then))
-		err = inject__checked_call(inject, NULL, SYS_rseq, then->rseq, then->rseq_bytes, 0,
-					   then->rseq_signature, 0);
-	if (!err && now->robust_list != then->robust_list)
-		err = inject__checked_call(inject, NULL, SYS_set_robust_list, then->robust_list,
-					   sizeof(struct robust_list_head), 0, 0, 0);
-	if (!err && !has_same_tid_address(now, then))
-		err = inject__checked_call(inject, NULL, SYS_set_tid_address, then->tid_address, 0,
-					   0, 0, 0);
-	if (!err && !has_same_signal_stack(now, then))
-		err = put_signal_stack(inject, memory, then);
-	return err;
+	for (size_t i = 0; i < sizeof(calls) / sizeof(*calls); i++) {
+		const uint64_t *a = calls[i].arguments;
+		int err = calls[i].is_due ? inject__checked_call(inject, NULL, calls[i].number,
+								 a[0], a[1], a[2], a[3], 0)
+					  : 0;
+
+		if (err)
+			return err;
+	}
+	return has_same_signal_stack(now, then) ? 0 : put_signal_stack(inject, memory, then);
 }

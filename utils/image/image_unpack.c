@@ -200,6 +200,7 @@ int image_unpack__replace(struct image *image, uint64_t memory_max, char *messag
 	enum { GZIP = 16 };
 	struct unpacking u = {
 		.image = image, .message = message, .stored_max = memory_max, .fd = -1};
+	bool is_told = false;
 	int err = -ENOMEM;
 
 	u.z.zalloc = take_memory;
@@ -207,16 +208,17 @@ int image_unpack__replace(struct image *image, uint64_t memory_max, char *messag
 	u.z.opaque = image;
 	u.in = image__alloc(image, 2, BLOCK_BYTES);
 	if (!u.in)
-		goto fail;
+		goto out;
 	u.out = u.in + BLOCK_BYTES;
 	u.fd = memfd_create("image", MFD_CLOEXEC);
 	if (u.fd < 0) {
 		err = -errno;
-		goto fail;
+		goto out;
 	}
 	if (inflateInit2(&u.z, MAX_WBITS + GZIP) != Z_OK)
-		goto fail;
+		goto out;
 	err = unpack_blocks(&u);
+	is_told = true;
 	(void)inflateEnd(&u.z);
 	if (err)
 		goto out;
@@ -225,10 +227,9 @@ int image_unpack__replace(struct image *image, uint64_t memory_max, char *messag
 	image->file_bytes = u.bytes;
 	image->compressed = true;
 	u.fd = -1;
-	goto out;
-fail:
-	(void)image__fail(message, err, image->path, "cannot unpack: %s", strerror(-err));
 out:
+	if (err && !is_told)
+		(void)image__fail(message, err, image->path, "cannot unpack: %s", strerror(-err));
 	if (u.fd >= 0)
 		(void)close(u.fd);
 	(void)slab_heap__free(image->heap, u.in);

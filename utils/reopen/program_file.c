@@ -77,7 +77,7 @@ int program_file__open(const struct image *image, int first_fd)
 {
 	const char *path = image__string(image, image->process.exe);
 	struct stat st;
-	int fd, moved;
+	int fd, moved = -1;
 
 	if (!may_set())
 		return -1;
@@ -85,11 +85,10 @@ int program_file__open(const struct image *image, int first_fd)
 	if (fd < 0)
 		return -1;
 	if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode) || access(path, X_OK) < 0 || !detach_all())
-		goto fail;
+		goto out;
 	moved = high_files__move_one(fd, first_fd);
-	if (moved >= 0)
-		return moved;
-fail:
-	(void)close(fd);
-	return -1;
+out:
+	if (moved < 0)
+		(void)close(fd);
+	return moved < 0 ? -1 : moved;
 }
