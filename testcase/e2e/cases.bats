@@ -137,6 +137,12 @@ run_case()
 	expect_text "$err" '^tracer: .* restore ' '^  checkpoint  *1  *0  *0 ' \
 		'^  restore  *23  *0  *0 ' "report: $csv"
 	expect_no_text "$err" 'peak resident memory'
+	trace "$E2E/steps" save save restore whole unmap restore # each line that there can be
+	expect_status 0
+	[ "$(wc -l <"$err")" -le 10 ]
+	expect_text "$err" '^  checkpoint  *3 ' '^  restore  *2 ' '^  rollback  *1 ' \
+		'^  checkpoints: .* pages looked at; restores: ' \
+		'^  note: [1-9][0-9]* chunks gone at restores' "report: $csv"
 	for option in --stats -v; do
 		trace $option "$TESTCASE" -t 0 --case repeat
 		expect_status 0

@@ -5,6 +5,7 @@
  *	bytes=N		make the buffer: a private mapping of N bytes, filled (default 94231)
  *	wait=MS		for answers from now on; 0 as long as the library likes
  *	save restore	ask; prints the result, 0 or a negative errno
+ *	whole		a checkpoint of the whole process, and a rollback to it; prints the result
  *	fill=SEED	give the buffer the bytes of a seed; byte=N: the same byte everywhere
  *	scramble	change every byte of the buffer; poke=N: change the byte N
  *	verify		compare with what the last fill wrote
@@ -84,6 +85,15 @@ static void keep_busy(const char *path)
 	say("busy: the file is %s\n", access(path, F_OK) ? "gone" : "there");
 }
 
+static void come_back(unsigned int wait_ms)
+{
+	int result = client__save_whole(wait_ms);
+
+	if (result == 0)
+		result = client__rollback(wait_ms);
+	say("whole: %d\n", result);
+}
+
 static void churn(unsigned long count)
 {
 	while (count--)
@@ -136,6 +146,8 @@ static void take(struct buffer *buffer, char **step)
 		say("save: %d\n", client__save(buffer->wait_ms));
 	} else if (!strcmp(*step, "restore")) {
 		say("restore: %d\n", client__restore(buffer->wait_ms));
+	} else if (!strcmp(*step, "whole")) {
+		come_back(buffer->wait_ms);
 	} else if (!strcmp(*step, "scramble")) {
 		scramble(buffer->at, buffer->bytes);
 	} else if (!strcmp(*step, "verify")) {

@@ -2,9 +2,11 @@
  *
  * The summary at the end of a run, see summary.h.
  */
+#include "report/summary.h"
+
+#include <stdarg.h>
 #include "base/log.h"
 #include "base/procfs.h"
-#include "report/summary.h"
 
 static const char *const counter_texts[] = {
 	[COUNTER_EVENTS_LOST] = "events lost, the ring was full (ranges were read anew)",
@@ -59,64 +61,62 @@ static void print_operations(const struct report *report, FILE *out)
 /* Which pages could differ from the snapshot, and how that was found. */
 static void print_dirty(const struct report *report, FILE *out)
 {
+	const char *separator = "  ";
+
 	for (int kind = 0; kind < OPERATION_KINDS; kind++) {
 		const struct totals *totals = report__totals(report, kind);
-		const char *comma = "";
 
 		if (totals->count == totals->ways[DIRTY_AUTO])
 			continue;
-		fprintf(out, "  %ss: ", report__kind_name(kind));
-		for (int way = DIRTY_AUTO + 1; way < DIRTY_WAYS; way++) {
-			if (!totals->ways[way])
-				continue;
-			fprintf(out, "%s%lu by %s", comma, (unsigned long)totals->ways[way],
-				dirty_pages__name(way));
-			comma = ", ";
-		}
-		fprintf(out, "; %lu pages looked at\n", (unsigned long)totals->dirty_pages);
+		fprintf(out, "%s%ss: ", separator, report__kind_name(kind));
+		for (int way = DIRTY_AUTO + 1; way < DIRTY_WAYS; way++)
+			if (totals->ways[way])
+				fprintf(out, "%lu by %s, ", (unsigned long)totals->ways[way],
+					dirty_pages__name(way));
+		fprintf(out, "%lu pages looked at", (unsigned long)totals->dirty_pages);
+		separator = "; ";
 	}
+	if (*separator == ';')
+		fputc('\n', out);
 }
 
-/* One line that lists all counts but zeros, with "; " between. No line if all are zero. */
+/* One line that lists all counts but zeros. No line if all are zero. */
 struct note {
-	const char *head; /* what the line begins with */
 	FILE *out;
 	bool begun;
 };
 
-static void add_to_note(struct note *note, uint64_t count, const char *text)
+static void __attribute__((format(printf, 3, 4)))
+add_to_note(struct note *note, uint64_t count, const char *format, ...)
 {
+	va_list arguments;
+
 	if (!count)
 		return;
-	fprintf(note->out, "%s%lu %s", note->begun ? "; " : note->head, (unsigned long)count, text);
+	fprintf(note->out, "%s%lu ", note->begun ? "; " : "  note: ", (unsigned long)count);
+	va_start(arguments, format);
+	vfprintf(note->out, format, arguments);
+	va_end(arguments);
 	note->begun = true;
 }
 
-static void end_note(const struct note *note)
+static void print_note(const struct report *report, const struct state *state, FILE *out)
 {
-	if (note->begun)
-		fputc('\n', note->out);
-}
-
-static void print_notes(const struct report *report, const struct state *state, FILE *out)
-{
-	char head[40];
-	struct note counters = {.head = "  note: ", .out = out};
+	struct note note = {.out = out};
 
 	for (int kind = 0; kind < OPERATION_KINDS; kind++) {
 		const struct totals *totals = report__totals(report, kind);
-		struct note chunks = {.head = head, .out = out};
+		const char *name = report__kind_name(kind);
 
-		snprintf(head, sizeof(head), "  note: %ss: ", report__kind_name(kind));
-		add_to_note(&chunks, totals->repaired, "chunks repaired");
-		add_to_note(&chunks, totals->failed, "chunks failed");
-		add_to_note(&chunks, totals->gone, "chunks gone");
-		end_note(&chunks);
+		add_to_note(&note, totals->repaired, "chunks repaired by %ss", name);
+		add_to_note(&note, totals->failed, "chunks failed in %ss", name);
+		add_to_note(&note, totals->gone, "chunks gone at %ss", name);
 	}
 	for (int i = 0; i < COUNTERS; i++)
-		add_to_note(&counters, state->counters[i], counter_texts[i]);
-	add_to_note(&counters, report__rows_lost(report), "rows of the report lost");
-	end_note(&counters);
+		add_to_note(&note, state->counters[i], "%s", counter_texts[i]);
+	add_to_note(&note, report__rows_lost(report), "rows of the report lost");
+	if (note.begun)
+		fputc('\n', out);
 }
 
 static void print_chunks(const struct report *report, FILE *out)
@@ -196,6 +196,6 @@ void summary__print(const struct report *report, const struct hooks *hooks,
 		print_maps(hooks, snapshot, out);
 		print_memory(out);
 	}
-	print_notes(report, state, out);
+	print_note(report, state, out);
 	fprintf(out, "  report: %s\n", report__path(report));
 }
