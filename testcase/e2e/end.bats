@@ -99,11 +99,27 @@ start_and_look()
 	[ "$(grep -c pipe: "$dir/files")" -le 1 ] # its own
 }
 
-@test 'one tracer after the other: helpers do not pile up' {
-	local run most=0 count
+# loaded: how many BPF programs and maps this machine has
+loaded()
+{
+	{
+		bpftool prog show
+		bpftool map show
+	} | grep -c '^[0-9]'
+}
 
+is_no_more_than()
+{
+	[ "$(loaded)" -le "$1" ]
+}
+
+@test 'one tracer after the other: helpers do not pile up, and nothing leaks' {
+	local run runs=51 most=0 count before
+
+	[ ! "${TRACER_VM:-}" ] || runs=11 # emulated: a second each
 	export END_TEST=$dir
-	for run in {1..11}; do
+	before=$(loaded)
+	for ((run = 1; run <= runs; run++)); do
 		trace true
 		expect_status 0
 		count=$(helpers | wc -l)
@@ -111,6 +127,7 @@ start_and_look()
 	done
 	[ "$most" -le 5 ]
 	wait_until 'the end of the helper' no_helper
+	wait_until 'no more programs and maps than before' is_no_more_than "$before"
 }
 
 @test 'helpers that do not end hold no other tracer up for ever' {
