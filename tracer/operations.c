@@ -14,7 +14,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "outcome.h"
-#include "target/fault.h"
+#include "target/fault_injection.h"
 #include "target/reason.h"
 
 enum {
@@ -95,7 +95,6 @@ static int look_at_target(struct operations *operations)
 	/* the copy begins, or begins again because something changed between two batches */
 	operation->copied = operation->absent = operation->unwritten = operation->newer = 0;
 	operation->lost = operation->suspects = operation->clean = operation->differences = 0;
-	operation->slab_cursor = operation->slab_flags = 0;
 	if (err)
 		return err;
 	err = check_target(operations);
@@ -148,8 +147,9 @@ static int hold_and_copy(struct operations *operations)
 	if (err)
 		return err;
 	for (int idle = 0; operation->phase != PHASE_COPIED; idle++) {
-		uint64_t cursor = operation->slab_cursor;
+		uint64_t before, after, pages;
 
+		snapshot__progress(operations->snapshot, &before, &pages);
 		if (idle == IDLE_POLLS)
 			return -REASON_NOT_POLLING;
 		if (operation->phase == PHASE_PREPARING) {
@@ -175,7 +175,8 @@ static int hold_and_copy(struct operations *operations)
 			if (err)
 				return err;
 		}
-		if (operation->slab_cursor > cursor)
+		snapshot__progress(operations->snapshot, &after, &pages);
+		if (after > before)
 			idle = 0;
 	}
 	return 0;
@@ -230,7 +231,7 @@ static bool hold_after_all(struct operations *operations)
 }
 
 /* Where BPF may not write: has a restore so much to compare that holding the target is faster? */
-static bool is_long(const struct operations *operations, uint32_t pages)
+static bool is_long(const struct operations *operations, uint64_t pages)
 {
 	return operations->state->operation.kind == OPERATION_RESTORE &&
 	       !operations->restore_in_bpf &&
@@ -242,25 +243,27 @@ static bool is_long(const struct operations *operations, uint32_t pages)
 static bool compares_first(const struct operations *operations)
 {
 	const struct state *state = operations->state;
+	uint64_t done, pages;
 
 	if (state->operation.threads > 1)
 		return false;
+	snapshot__progress(operations->snapshot, &done, &pages);
 	return state->quiet ||
 	       (!__atomic_load_n(&state->waiting, __ATOMIC_SEQ_CST) && !state->waits_to_skip &&
-		!is_long(operations, state->slabs) && !snapshot__uses_list(operations->snapshot));
+		!is_long(operations, pages) && !snapshot__uses_list(operations->snapshot));
 }
 
 /* Can the operation be done at all? */
 static int check_operation(const struct operations *operations)
 {
 	const struct state *state = operations->state;
-	int err = fault__pass("prepare", operations->target->pid);
+	int err = fault_injection__pass("prepare", operations->target->pid);
 
 	if (err)
 		return err;
 	if (state->operation.kind == OPERATION_RESTORE)
 		return snapshot__is_whole(operations->snapshot) ? 0 : -REASON_NO_SNAPSHOT;
-	return state->valid ? fault__pass("replace", operations->target->pid) : 0;
+	return state->valid ? fault_injection__pass("replace", operations->target->pid) : 0;
 }
 
 /* Prepares the copy in polls of a target that is not held. */
@@ -281,7 +284,7 @@ static void operate_free(struct operations *operations)
 	err = look_at_target(operations);
 	if (err)
 		goto out;
-	if (is_long(operations, operations->state->visits)) {
+	if (is_long(operations, snapshot__visit_count(operations->snapshot))) {
 		hold_first(operations);
 		return;
 	}

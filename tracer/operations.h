@@ -6,35 +6,9 @@
 #ifndef TRACER_OPERATIONS_H
 #define TRACER_OPERATIONS_H
 
-#include <bpf/libbpf.h>
 #include <stdbool.h>
 #include <stdint.h>
-#include "tracer.h"
-#include "ask/reply.h"
-#include "engine/snapshot.h"
-#include "report/snapshot_image.h"
-#include "rollbacks.h"
-#include "silence.h"
-#include "target/target.h"
-
-struct operations { /* all pointers are borrowed */
-	struct state *state;
-	struct ring_buffer *events;
-	struct snapshot *snapshot;
-	struct target *target;
-	struct snapshot_image *image; /* told of each checkpoint; NULL: not wanted */
-	struct rollbacks *rollbacks;
-	struct reply reply;
-	struct silence silence;
-	bool restore_in_bpf; /* the kernel lets BPF write */
-	bool verify;         /* checksums are compared */
-
-	/* for operations.c and outcome.c alone */
-	uint64_t begun;    /* sequence of the request that was prepared last */
-	uint32_t restarts; /* of that one */
-	char threads[200]; /* that have come or gone, for a message */
-	char text[500];    /* of a message */
-};
+#include "operations_state.h"
 
 /* Prepares or finishes the operation, if it waits for that. The ring must have been read. When none
  * is under way, refuses the requests that came during the last one. Returns whether an operation

@@ -8,8 +8,7 @@
 #include <stdio.h>
 #include "base/clock.h"
 #include "base/log.h"
-#include "operations.h"
-#include "target/fault.h"
+#include "target/fault_injection.h"
 #include "target/reason.h"
 
 /* The text of err, for a message. */
@@ -84,12 +83,12 @@ static int repair(struct operations *operations, struct engine_result *ret_resul
 {
 	const struct state *state = operations->state;
 	const struct operation *operation = &state->operation;
-	int err = fault__pass("copied", operations->target->pid);
+	int err = fault_injection__pass("copied", operations->target->pid);
 
 	if (err)
 		return err;
 	if (operation->kind == OPERATION_CHECKPOINT && state->replacing == operation->sequence) {
-		err = fault__pass("replaced", operations->target->pid);
+		err = fault_injection__pass("replaced", operations->target->pid);
 		if (err)
 			return err;
 	}
@@ -147,7 +146,8 @@ void outcome__settle(struct operations *operations, uint64_t start_ns)
 	}
 	row.status = STATUS_OK;
 	if (restore)
-		operations->state->quiet = operations->state->has_slabs && !result.moved;
+		operations->state->quiet =
+			snapshot__keeps_pages(operations->snapshot) && !result.moved;
 	if (reply__check(&operations->reply, &row))
 		return;
 	err = restore ? 0 : commit(operations, &row);

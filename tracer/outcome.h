@@ -8,9 +8,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
-#include "ask/reply.h"
-
-struct operations;
+#include "operations_state.h"
 
 /* Answers an operation that has failed, and takes back what it has done to the snapshot. row: its
  * counts, or NULL. moved: a restore may have written something. err: -errno or a reason. */

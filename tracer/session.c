@@ -361,11 +361,14 @@ static void show_progress(struct session *session)
 {
 	const struct operation *operation = &session->state->operation;
 
-	if (operation->phase == PHASE_IDLE)
+	uint64_t done, pages;
+
+	if (operation->phase == PHASE_IDLE) {
 		progress__end(&session->progress);
-	else
-		progress__step(&session->progress, report__kind_name(operation->kind),
-			       operation->slab_cursor, session->state->slabs);
+		return;
+	}
+	snapshot__progress(session->snapshot, &done, &pages);
+	progress__step(&session->progress, report__kind_name(operation->kind), done, pages);
 }
 
 bool session__tick(struct session *session)

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # Things that go wrong half-way: the target or the tracer dies, an operation fails, a limit is
-# reached, events are lost. TRACER_FAULT is described in tracer/target/fault.h.
+# reached, events are lost. TRACER_FAULT is described in tracer/target/fault_injection.h.
 
 load common
 

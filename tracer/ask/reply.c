@@ -10,7 +10,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "ask/reply.h"
-#include "target/fault.h"
+#include "target/fault_injection.h"
 #include "target/reason.h"
 
 bool reply__is_wanted(const struct reply *reply)
@@ -185,7 +185,7 @@ void reply__complete(struct reply *reply, struct operation_row *row)
 	if (operation.kind == OPERATION_RESTORE)
 		reply->restored = operation.sequence;
 	set_idle(reply);
-	err = fault__pass("completion", reply->target->pid);
+	err = fault_injection__pass("completion", reply->target->pid);
 	if (!err)
 		err = control__complete(reply->control, operation.kind, operation.uid,
 					operation.gid);

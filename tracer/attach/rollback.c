@@ -18,7 +18,7 @@
 #include "attach/remake.h"
 #include "attach/rollback_pages.h"
 #include "base/page.h"
-#include "target/fault.h"
+#include "target/fault_injection.h"
 #include "target/reason.h"
 #include "target/userfault.h"
 
@@ -194,14 +194,12 @@ static bool has_advice(const struct rollback_pages *pages)
 /* Finds what the calls change, which have to be made from elsewhere. */
 static int find_changed(const struct rollback *r, struct intervals *ret)
 {
-	int err = intervals__unite(ret, &r->change.unmap);
+	const struct intervals *const sets[] = {&r->change.unmap, &r->fresh, &r->pages.discard,
+						&r->pages.guard};
+	int err = 0;
 
-	if (!err)
-		err = intervals__unite(ret, &r->fresh);
-	if (!err)
-		err = intervals__unite(ret, &r->pages.discard);
-	if (!err)
-		err = intervals__unite(ret, &r->pages.guard);
+	for (size_t i = 0; i < sizeof(sets) / sizeof(*sets) && !err; i++)
+		err = intervals__unite(ret, sets[i]);
 	for (size_t i = 0; i < r->change.protect.count && !err; i++)
 		err = intervals__add(ret, r->change.protect.items[i].start,
 				     r->change.protect.items[i].end);
@@ -302,7 +300,7 @@ static int look(struct rollback *r)
 	if (!layout__is_same(&r->change) || has_advice(&r->pages) || has_to_close(r))
 		err = open_inject(r);
 	if (!err)
-		err = fault__pass("rollback", attach->pid);
+		err = fault_injection__pass("rollback", attach->pid);
 	return err || layout__is_same(&r->change) ? err : rehearse(r);
 }
 
@@ -410,13 +408,13 @@ static int change(struct rollback *r)
 	err = end_surplus(r);
 	if (err)
 		goto out;
-	err = fault__pass("ended", pid);
+	err = fault_injection__pass("ended", pid);
 	if (err)
 		goto out;
 	err = make_calls(r);
 	if (err)
 		goto out;
-	err = fault__pass("mapped", pid);
+	err = fault_injection__pass("mapped", pid);
 	if (err)
 		goto out;
 	err = rollback_pages__write(&r->pages);
@@ -425,13 +423,13 @@ static int change(struct rollback *r)
 	err = registrations__put_back(&r->registrations, r->attach);
 	if (err)
 		goto out;
-	err = fault__pass("written", pid);
+	err = fault_injection__pass("written", pid);
 	if (err)
 		goto out;
 	err = write_registers(r);
 	if (err)
 		goto out;
-	err = fault__pass("registers", pid);
+	err = fault_injection__pass("registers", pid);
 out:
 	limits__put_back(&r->limits);
 	return err;

@@ -247,6 +247,11 @@ static int look_at_suspects(struct chunk_engine *chunks, struct memory *memory,
 	return 0;
 }
 
+static bool is_left(const struct engine *engine)
+{
+	return engine->state->operation.suspects || engine->state->operation.differences;
+}
+
 static bool needs_hold(struct engine *engine, struct target *target)
 {
 	struct chunk_engine *chunks = chunk_engine_of(engine);
@@ -346,6 +351,7 @@ static void close_engine(struct engine *engine)
 static const struct engine_ops engine_ops = {
 	.note = note,
 	.place = place,
+	.is_left = is_left,
 	.needs_hold = needs_hold,
 	.repair = repair,
 	.end = end,

@@ -343,6 +343,7 @@ int chunk_snapshot__visit(struct chunk_snapshot *snapshot, const struct interval
 
 		for (uint64_t base = range->base; base < range->end; base += CHUNK_BYTES, index++) {
 			const struct saved saved = {
+				.kind = SAVED_CHUNK,
 				.bytes = snapshot->bytes + index * CHUNK_BYTES,
 				.address = base,
 				.length = CHUNK_BYTES,

@@ -13,7 +13,7 @@
 #include "base/page.h"
 #include "base/procfs.h"
 #include "pages/pagemap.h"
-#include "target/fault.h"
+#include "target/fault_injection.h"
 #include "target/inject.h"
 #include "target/reason.h"
 
@@ -69,7 +69,7 @@ static int watch_protected(struct dirty_pages *dirty, pid_t pid)
 
 	if (err)
 		return err;
-	err = fault__pass("watch", pid);
+	err = fault_injection__pass("watch", pid);
 	if (err)
 		return err;
 	fd = inject__userfaultfd(pid);
@@ -163,7 +163,7 @@ static bool can_be_armed(const struct mapping *mapping)
 static int register_range(struct dirty_pages *dirty, const struct pagemap *pagemap, uint64_t start,
 			  uint64_t end)
 {
-	if (fault__strikes("register", "fail"))
+	if (fault_injection__strikes("register", "fail"))
 		return -EINVAL;
 	return write_tracking__arm(&dirty->tracking, pagemap, start, end);
 }

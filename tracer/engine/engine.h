@@ -30,12 +30,15 @@ enum saved_state {
 	SAVED_UNREADABLE, /* nobody could read it */
 };
 
-struct saved {                /* a chunk or a page of the snapshot */
+enum saved_kind { SAVED_CHUNK, SAVED_PAGE };
+
+struct saved { /* a chunk or a page of the snapshot */
+	enum saved_kind kind;
+	enum saved_state state;
 	const uint8_t *bytes; /* length of them, during the call; NULL: none are kept */
 	uint64_t address;
 	uint32_t length; /* CHUNK_BYTES or SLAB_BYTES */
 	uint32_t first;  /* bytes before this offset are not ours */
-	enum saved_state state;
 };
 
 typedef void saved_visitor(const struct saved *saved, void *argument);
@@ -54,6 +57,14 @@ struct engine_account { /* one kind of store, for the summary */
 };
 
 typedef void account_visitor(const struct engine_account *account, void *argument);
+
+struct engine_settings { /* of an engine that keeps whole pages */
+	enum dirty_way dirty_way;
+	uint32_t pages_per_poll; /* with the page engine, else 0 */
+	bool restore_in_bpf;
+	bool restore_all; /* a restore looks at every page */
+	bool verify;      /* keep checksums of what is read here, as BPF does of what it reads */
+};
 
 /*
  * All return 0, -errno (-ESRCH: the target is gone) or -REASON_... (reason.h), unless they say
@@ -81,6 +92,9 @@ struct engine_ops {
 	 * target has made meanwhile. May be NULL. */
 	int (*collect)(struct engine *engine, struct target *target);
 
+	/* After a copy: has the kernel side left anything of it? */
+	bool (*is_left)(const struct engine *engine);
+
 	/* After a copy: is anything left to repair for which the target must stand still? */
 	bool (*needs_hold)(struct engine *engine, struct target *target);
 
@@ -99,6 +113,27 @@ struct engine_ops {
 	void (*account)(const struct engine *engine, account_visitor *each, void *argument);
 
 	void (*close)(struct engine *engine);
+
+	/* ---- an engine that keeps whole pages has all of these, another one none ---- */
+
+	/* Before a checkpoint, while no thread of the target is held: looks how writes of the
+	 * target can be tracked. Not if that is known, or does not pay for so many pages. */
+	void (*watch)(struct engine *engine, struct target *target, uint64_t pages);
+
+	/* Somebody else tracks writes of the target from now on: all pages are compared. */
+	void (*leave_tracking)(struct engine *engine);
+
+	/* Are writes found by the list of faults? */
+	bool (*uses_list)(const struct engine *engine);
+
+	/* Makes room for a checkpoint of so many pages, a little at a time; true: call it again. */
+	bool (*provide)(struct engine *engine, uint64_t pages);
+
+	/* The bytes of a page of the snapshot, valid until the next call. 0, -ENOENT or -errno. */
+	int (*read)(struct engine *engine, uint64_t address, const uint8_t **ret_bytes);
+
+	/* Flips a saved bit, for the fault damage (fault_injection.h). */
+	void (*damage)(struct engine *engine);
 };
 
 struct engine { /* the first field of each engine's own struct */
@@ -106,6 +141,9 @@ struct engine { /* the first field of each engine's own struct */
 	struct state *state;       /* shared with the kernel side */
 	struct intervals ranges;   /* that the engine keeps */
 	struct intervals reserved; /* mappings without access that it looks into */
+	struct intervals added;    /* pages that restores have found since the checkpoint */
+	uint64_t visited;          /* pages that the last operation has looked at */
+	enum dirty_way found_by;   /* the way in which they were found */
 };
 
 #endif

@@ -7,12 +7,12 @@
 #ifndef TRACER_ENGINE_PAGE_ENGINE_H
 #define TRACER_ENGINE_PAGE_ENGINE_H
 
-#include "engine/paged_engine.h"
+#include "engine/engine.h"
 #include "kernel/hooks.h"
 
-/* hooks, state: borrowed. settings: with pages_per_poll from 1 to PAGE_BATCH. 0 and *ret_paged
+/* hooks, state: borrowed. settings: with pages_per_poll from 1 to PAGE_BATCH. 0 and *ret_engine
  * (its close), or -errno after saying why on stderr (-ENOMEM: perhaps not). */
 int page_engine__open(const struct hooks *hooks, struct state *state,
-		      const struct engine_settings *settings, struct paged_engine **ret_paged);
+		      const struct engine_settings *settings, struct engine **ret_engine);
 
 #endif

@@ -9,7 +9,7 @@
 #include <string.h>
 #include "base/log.h"
 #include "engine/paged_internal.h"
-#include "target/fault.h"
+#include "target/fault_injection.h"
 #include "target/reason.h"
 
 enum {
@@ -214,7 +214,7 @@ static int begin_changes(struct paged_engine *paged, struct target *target)
 		err = paged_engine__arm(paged, target);
 	if (err)
 		return err;
-	err = fault__pass("armed", target->pid);
+	err = fault_injection__pass("armed", target->pid);
 	if (err)
 		return err;
 	return change_ranges(paged, target->memory);
@@ -359,6 +359,7 @@ int paged_engine__begin(struct engine *engine, struct target *target, enum opera
 	struct state *state = engine->state;
 	int err;
 
+	state->operation.slab_cursor = state->operation.slab_flags = 0;
 	err = paged_engine__end_last(paged);
 	if (err)
 		goto out;
@@ -380,8 +381,8 @@ int paged_engine__begin(struct engine *engine, struct target *target, enum opera
 	if (err)
 		goto out;
 	state->placed = kind == OPERATION_CHECKPOINT && paged->narrow;
-	paged->visited = paged_engine__visits(paged);
-	paged->found_by = paged->narrow ? paged->dirty.found_by : DIRTY_COMPARE;
+	paged->engine.visited = paged_engine__visits(paged);
+	paged->engine.found_by = paged->narrow ? paged->dirty.found_by : DIRTY_COMPARE;
 	if (paged->narrow)
 		state->operation.clean +=
 			(uint64_t)(slab_table__pages(&paged->table) - paged->listed) * SLAB_CHUNKS;

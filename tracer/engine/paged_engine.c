@@ -37,7 +37,7 @@ void paged_engine__forget(struct paged_engine *paged)
 	slab_table__clear(&paged->table);
 	intervals__clear(&paged->saved);
 	intervals__clear(&paged->known);
-	intervals__clear(&paged->added);
+	intervals__clear(&paged->engine.added);
 	intervals__clear(&paged->pending);
 	intervals__clear(&paged->hot);
 	state->slots = state->visits = state->listed = state->placed = 0;
@@ -61,7 +61,7 @@ int paged_engine__drop_saved(struct paged_engine *paged, uint64_t start, uint64_
 	err = intervals__remove(&paged->known, start, end);
 	if (err)
 		return err;
-	err = intervals__remove(&paged->added, start, end);
+	err = intervals__remove(&paged->engine.added, start, end);
 	if (err)
 		return err;
 	err = intervals__remove(&paged->pending, start, end);
@@ -180,7 +180,8 @@ int paged_engine__visit(struct engine *engine, saved_visitor *each, void *argume
 
 	for (uint32_t i = 0; i < engine->state->slabs; i++) {
 		const struct slab *slab = paged_engine__slab(paged, i);
-		struct saved saved = {.address = slab->address,
+		struct saved saved = {.kind = SAVED_PAGE,
+				      .address = slab->address,
 				      .length = SLAB_BYTES,
 				      .state = states[slab->state]};
 		uint8_t *bytes;
@@ -199,8 +200,9 @@ int paged_engine__visit(struct engine *engine, saved_visitor *each, void *argume
 	return 0;
 }
 
-int paged_engine__read(struct paged_engine *paged, uint64_t address, const uint8_t **ret_bytes)
+int paged_engine__read(struct engine *engine, uint64_t address, const uint8_t **ret_bytes)
 {
+	struct paged_engine *paged = paged_engine__of(engine);
 	uint32_t index = slab_table__find(&paged->table, address);
 	uint8_t *bytes;
 	int err;
@@ -221,8 +223,9 @@ static struct slab *first_present(const struct paged_engine *paged)
 	return NULL;
 }
 
-void paged_engine__damage(struct paged_engine *paged)
+void paged_engine__damage(struct engine *engine)
 {
+	struct paged_engine *paged = paged_engine__of(engine);
 	struct slab *slab = first_present(paged);
 	uint8_t *bytes;
 
@@ -250,7 +253,7 @@ int paged_engine__end_last(struct paged_engine *paged)
 		revisions__forget(&paged->revisions, paged_engine__give_slot, paged);
 	if (paged->committed) {
 		intervals__clear(&paged->pending);
-		intervals__clear(&paged->added);
+		intervals__clear(&paged->engine.added);
 	}
 	paged->committed = paged->replaced = false;
 	if (err)
@@ -279,26 +282,39 @@ bool paged_engine__end(struct engine *engine, bool good)
 	return good ? commit(paged) : revert(paged);
 }
 
-bool paged_engine__provide(struct paged_engine *paged, uint64_t pages)
+bool paged_engine__provide(struct engine *engine, uint64_t pages)
 {
+	struct paged_engine *paged = paged_engine__of(engine);
+
 	/* where that fails, the checkpoint will say so, if it still is so then */
 	return paged->extents.slots_fd >= 0 &&
 	       extents__provide(&paged->extents, paged_engine__slots_for(paged, pages));
 }
 
-void paged_engine__watch(struct paged_engine *paged, struct target *target, uint64_t pages)
+void paged_engine__watch(struct engine *engine, struct target *target, uint64_t pages)
 {
+	struct paged_engine *paged = paged_engine__of(engine);
+
 	if (pages >= TRACKED_PAGES || paged->dirty.wish > DIRTY_AUTO)
 		dirty_pages__choose(&paged->dirty, target, pages);
-	paged->engine.state->held =
-		dirty_pages__needs_stop(&paged->dirty) ||
-		(dirty_pages__is_tracking(&paged->dirty) && pages >= HELD_PAGES);
+	engine->state->held = dirty_pages__needs_stop(&paged->dirty) ||
+			      (dirty_pages__is_tracking(&paged->dirty) && pages >= HELD_PAGES);
 }
 
-void paged_engine__leave_tracking(struct paged_engine *paged)
+void paged_engine__leave_tracking(struct engine *engine)
 {
-	dirty_pages__leave(&paged->dirty);
-	paged->engine.state->held = 0;
+	dirty_pages__leave(&paged_engine__of(engine)->dirty);
+	engine->state->held = 0;
+}
+
+bool paged_engine__uses_list(const struct engine *engine)
+{
+	return paged_engine__of(engine)->dirty.way == DIRTY_FAULTS;
+}
+
+bool paged_engine__is_left(const struct engine *engine)
+{
+	return engine->state->operation.slab_flags != 0;
 }
 
 int paged_engine__init(struct paged_engine *paged, const struct engine *engine,

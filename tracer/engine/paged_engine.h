@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * What can be done with a paged engine (paged_state.h): the functions of struct engine_ops, and
- * some that only engines of whole pages have.
+ * What can be done with a paged engine (paged_state.h): the functions of struct engine_ops.
  */
 #ifndef TRACER_ENGINE_PAGED_ENGINE_H
 #define TRACER_ENGINE_PAGED_ENGINE_H
@@ -25,22 +24,13 @@ int paged_engine__repair(struct engine *engine, struct target *target,
 			 struct engine_result *result);
 bool paged_engine__end(struct engine *engine, bool good);
 int paged_engine__visit(struct engine *engine, saved_visitor *each, void *argument);
-
-/* Before a checkpoint, while no thread of the target is held: looks how writes of the target can be
- * tracked. Not if that is known, or does not pay for so many pages. */
-void paged_engine__watch(struct paged_engine *paged, struct target *target, uint64_t pages);
-
-/* Somebody else tracks writes of the target from now on: all pages are compared. */
-void paged_engine__leave_tracking(struct paged_engine *paged);
-
-/* Makes room for a checkpoint of so many pages, a little at a time; true: call it again. */
-bool paged_engine__provide(struct paged_engine *paged, uint64_t pages);
-
-/* The bytes of a page of the snapshot, valid until the next call. 0, -ENOENT or as ops->fetch. */
-int paged_engine__read(struct paged_engine *paged, uint64_t address, const uint8_t **ret_bytes);
-
-/* Flips a saved bit, for the fault damage (fault.h). */
-void paged_engine__damage(struct paged_engine *paged);
+bool paged_engine__is_left(const struct engine *engine);
+void paged_engine__watch(struct engine *engine, struct target *target, uint64_t pages);
+void paged_engine__leave_tracking(struct engine *engine);
+bool paged_engine__uses_list(const struct engine *engine);
+bool paged_engine__provide(struct engine *engine, uint64_t pages);
+int paged_engine__read(struct engine *engine, uint64_t address, const uint8_t **ret_bytes);
+void paged_engine__damage(struct engine *engine);
 
 /* Frees the contents, not the engine itself. Harmless on one that is zero-initialised. */
 void paged_engine__close(struct paged_engine *paged);

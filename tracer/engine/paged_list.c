@@ -99,7 +99,7 @@ static int add_page(struct paged_engine *paged, uint64_t address)
 	if (due)
 		err = paged->ops->take_slot(paged, paged_engine__slab(paged, index), NO_SLOT);
 	else
-		err = intervals__add(&paged->added, address, address + SLAB_BYTES);
+		err = intervals__add(&paged->engine.added, address, address + SLAB_BYTES);
 	if (err)
 		return err;
 	err = intervals__add(&paged->known, address, address + SLAB_BYTES);

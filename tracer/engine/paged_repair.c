@@ -7,7 +7,7 @@
 #include <errno.h>
 #include <string.h>
 #include "engine/paged_internal.h"
-#include "target/fault.h"
+#include "target/fault_injection.h"
 #include "target/reason.h"
 
 enum { READ_PAGES = 64 }; /* that are compared with one read */
@@ -232,11 +232,11 @@ out:
 static void count_differences(struct paged_engine *paged)
 {
 	const struct operation *operation = &paged->engine.state->operation;
-	uint64_t unvisited = slab_table__pages(&paged->table) - paged->visited;
+	uint64_t unvisited = slab_table__pages(&paged->table) - paged->engine.visited;
 	uint64_t same = operation->clean / SLAB_CHUNKS - unvisited;
 
 	paged->is_sample = false;
-	paged->uncompared = same <= paged->visited / 8 ? UNCOMPARED_MOST : 0;
+	paged->uncompared = same <= paged->engine.visited / 8 ? UNCOMPARED_MOST : 0;
 }
 
 /* Where the target stands still since it was asked, nothing is to be done. */
@@ -251,7 +251,7 @@ int paged_engine__collect(struct engine *engine, struct target *target)
 		count_differences(paged);
 	intervals__clear(&paged->later);
 	if (paged->revisions.begun)
-		err = fault__pass("changed", target->pid);
+		err = fault_injection__pass("changed", target->pid);
 	if (err)
 		return err;
 	if (!paged->tracked)

@@ -27,14 +27,6 @@
 
 struct paged_engine;
 
-struct engine_settings {
-	enum dirty_way dirty_way;
-	uint32_t pages_per_poll; /* with the page engine, else 0 */
-	bool restore_in_bpf;
-	bool restore_all; /* a restore looks at every page */
-	bool verify;      /* keep checksums of what is read here, as BPF does of what it reads */
-};
-
 struct paged_ops { /* where the bytes are; all return 0 or -errno */
 	/* Before a checkpoint: makes room for so many pages in all. */
 	int (*make_room)(struct paged_engine *paged, uint64_t pages);
@@ -76,31 +68,28 @@ struct paged_engine {
 	struct dirty_pages dirty;
 	struct intervals saved;   /* ranges of the last checkpoint, page-aligned */
 	struct intervals known;   /* pages of the table */
-	struct intervals added;   /* pages that restores have found since */
 	struct intervals pending; /* pages that may differ, whatever the tracking says */
 	struct intervals later;   /* pages that were written after the copy of a restore */
 	struct intervals hot;     /* pages of the operation that are not armed */
 	struct write_batch batch; /* what a repair writes */
 	uint32_t *list;           /* numbers of the entries that the operation visits */
 	uint32_t listed, list_room;
-	uint32_t fetched_most;   /* pages that can be fetched at the same time; 0: no limit */
-	uint32_t zeros;          /* pages of the last checkpoint that took no slot */
-	uint64_t visited;        /* pages that the operation has looked at */
-	enum dirty_way found_by; /* the way in which they were found */
-	uint64_t sequence;       /* of the operation that was begun last */
-	uint32_t crowded;        /* operations in a row in which most pages were dirty */
-	uint32_t pause;          /* operations to come for which nothing is armed */
-	uint32_t pauses;         /* begun since a round in which few pages were dirty */
-	bool is_round;           /* pages can be dirty: not a checkpoint just after a restore */
-	uint32_t uncompared;     /* crowded restores to come whose pages are not compared */
-	bool is_sample;          /* the restore compares, to see how many pages of a crowd differ */
-	bool again;              /* the operation begins once more, for mappings have changed */
-	bool narrow;             /* the operation visits the list, not the whole table */
-	bool tracked;            /* the operation relies on what is armed, or arms it */
-	bool whole;              /* the table has a snapshot that can be restored */
-	bool replaced;           /* the last checkpoint has taken the place of the one before */
-	bool committed;          /* the last checkpoint stands */
-	bool unsure;             /* what the copy left may change until the target stands still */
+	uint32_t fetched_most; /* pages that can be fetched at the same time; 0: no limit */
+	uint32_t zeros;        /* pages of the last checkpoint that took no slot */
+	uint64_t sequence;     /* of the operation that was begun last */
+	uint32_t crowded;      /* operations in a row in which most pages were dirty */
+	uint32_t pause;        /* operations to come for which nothing is armed */
+	uint32_t pauses;       /* begun since a round in which few pages were dirty */
+	bool is_round;         /* pages can be dirty: not a checkpoint just after a restore */
+	uint32_t uncompared;   /* crowded restores to come whose pages are not compared */
+	bool is_sample;        /* the restore compares, to see how many pages of a crowd differ */
+	bool again;            /* the operation begins once more, for mappings have changed */
+	bool narrow;           /* the operation visits the list, not the whole table */
+	bool tracked;          /* the operation relies on what is armed, or arms it */
+	bool whole;            /* the table has a snapshot that can be restored */
+	bool replaced;         /* the last checkpoint has taken the place of the one before */
+	bool committed;        /* the last checkpoint stands */
+	bool unsure;           /* what the copy left may change until the target stands still */
 	bool verify, restore_all, restore_in_bpf; /* settings */
 	uint8_t round;     /* counts the operations in which a page can be dirty, for hot pages */
 	bool was_restored; /* since the last checkpoint */

@@ -183,16 +183,23 @@ static const struct engine_ops engine_ops = {
 	.place = paged_engine__place,
 	.begin = paged_engine__begin,
 	.collect = paged_engine__collect,
+	.is_left = paged_engine__is_left,
 	.needs_hold = paged_engine__needs_hold,
 	.repair = paged_engine__repair,
 	.end = end,
 	.visit = paged_engine__visit,
 	.account = account,
 	.close = close_engine,
+	.watch = paged_engine__watch,
+	.leave_tracking = paged_engine__leave_tracking,
+	.uses_list = paged_engine__uses_list,
+	.provide = paged_engine__provide,
+	.read = paged_engine__read,
+	.damage = paged_engine__damage,
 };
 
 int slab_engine__open(const struct hooks *hooks, struct state *state,
-		      const struct engine_settings *settings, struct paged_engine **ret_paged)
+		      const struct engine_settings *settings, struct engine **ret_engine)
 {
 	struct slab_engine *slab_engine = calloc(1, sizeof(*slab_engine));
 	const struct engine engine = {.ops = &engine_ops, .state = state};
@@ -207,6 +214,6 @@ int slab_engine__open(const struct hooks *hooks, struct state *state,
 		close_engine(&slab_engine->paged.engine);
 		return err;
 	}
-	*ret_paged = &slab_engine->paged;
+	*ret_engine = &slab_engine->paged.engine;
 	return 0;
 }

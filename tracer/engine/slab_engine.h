@@ -7,11 +7,11 @@
 #ifndef TRACER_ENGINE_SLAB_ENGINE_H
 #define TRACER_ENGINE_SLAB_ENGINE_H
 
-#include "engine/paged_engine.h"
+#include "engine/engine.h"
 #include "kernel/hooks.h"
 
-/* hooks, state: borrowed. 0 and *ret_paged (its close), or -errno. */
+/* hooks, state: borrowed. 0 and *ret_engine (its close), or -errno. */
 int slab_engine__open(const struct hooks *hooks, struct state *state,
-		      const struct engine_settings *settings, struct paged_engine **ret_paged);
+		      const struct engine_settings *settings, struct engine **ret_engine);
 
 #endif

@@ -12,13 +12,13 @@
 #include "engine/chunk_engine.h"
 #include "engine/page_engine.h"
 #include "engine/slab_engine.h"
-#include "target/fault.h"
+#include "target/fault_injection.h"
 #include "target/reason.h"
 
 struct snapshot {
 	struct state *state;
-	struct engine *chunks;      /* what is less than a page, or below the threshold */
-	struct paged_engine *pages; /* whole pages */
+	struct engine *chunks; /* what is less than a page, or below the threshold */
+	struct engine *pages;  /* whole pages */
 	struct engine *both[2];
 	uint64_t slab_threshold;
 	uint64_t saved;        /* chunks in the snapshot */
@@ -60,7 +60,7 @@ out:
 		return err;
 	}
 	snapshot->both[0] = snapshot->chunks;
-	snapshot->both[1] = &snapshot->pages->engine;
+	snapshot->both[1] = snapshot->pages;
 	*ret_snapshot = snapshot;
 	return 0;
 }
@@ -112,12 +112,22 @@ size_t snapshot__range_count(const struct snapshot *snapshot)
 
 bool snapshot__uses_list(const struct snapshot *snapshot)
 {
-	return snapshot->pages->dirty.way == DIRTY_FAULTS;
+	return snapshot->pages->ops->uses_list(snapshot->pages);
 }
 
 uint64_t snapshot__chunk_count(const struct snapshot *snapshot)
 {
 	return chunk_engine__chunks(&snapshot->chunks->ranges);
+}
+
+uint64_t snapshot__visit_count(const struct snapshot *snapshot)
+{
+	return snapshot->state->visits;
+}
+
+bool snapshot__keeps_pages(const struct snapshot *snapshot)
+{
+	return snapshot->state->has_slabs != 0;
 }
 
 /* Splits what is wanted between both engines. */
@@ -143,7 +153,7 @@ static int sort(const struct snapshot *snapshot, const struct intervals *wanted,
 static int place(struct snapshot *snapshot, const struct intervals *wanted,
 		 const struct intervals *reserved)
 {
-	struct engine *pages = &snapshot->pages->engine;
+	struct engine *pages = snapshot->pages;
 	struct intervals small = {0}, large = {0}, rest = {0};
 	int err = sort(snapshot, wanted, &small, &large);
 
@@ -237,7 +247,7 @@ static int count_pages(const struct snapshot *snapshot, struct target *target, u
 {
 	struct intervals wanted = {0}, small = {0}, large = {0}, pages = {0};
 	bool changed = target->changed;
-	int err = target__wanted(target, &snapshot->pages->engine.ranges, &wanted, NULL);
+	int err = target__wanted(target, &snapshot->pages->ranges, &wanted, NULL);
 
 	target->changed = changed; /* the next copy looks again, when the target stands still */
 	if (err)
@@ -264,12 +274,12 @@ void snapshot__watch(struct snapshot *snapshot, struct target *target)
 	if (snapshot->slab_threshold == UINT64_MAX ||
 	    (!pages && count_pages(snapshot, target, &pages)))
 		return;
-	paged_engine__watch(snapshot->pages, target, pages);
+	snapshot->pages->ops->watch(snapshot->pages, target, pages);
 }
 
 void snapshot__leave_tracking(struct snapshot *snapshot)
 {
-	paged_engine__leave_tracking(snapshot->pages);
+	snapshot->pages->ops->leave_tracking(snapshot->pages);
 }
 
 /* A checkpoint that was not finished leaves the snapshot before it, if all of that is there. */
@@ -305,9 +315,12 @@ int snapshot__begin(struct snapshot *snapshot, struct target *target, enum opera
 
 bool snapshot__is_left(const struct snapshot *snapshot)
 {
-	const struct operation *operation = &snapshot->state->operation;
+	const struct engine *engine;
+	bool left = false;
 
-	return operation->suspects || operation->differences || operation->slab_flags;
+	for (int i = 0; !left && (engine = next(snapshot, &i));)
+		left = engine->ops->is_left(engine);
+	return left;
 }
 
 bool snapshot__needs_hold(const struct snapshot *snapshot, struct target *target)
@@ -324,13 +337,13 @@ bool snapshot__needs_hold(const struct snapshot *snapshot, struct target *target
 static int hold(const struct snapshot *snapshot, struct target *target)
 {
 	int err = snapshot->state->operation.kind == OPERATION_RESTORE
-			  ? fault__pass("restore", target->pid)
+			  ? fault_injection__pass("restore", target->pid)
 			  : 0;
 
 	if (err)
 		return err;
 	err = target__hold(target);
-	return err ? err : fault__pass("repair", target->pid);
+	return err ? err : fault_injection__pass("repair", target->pid);
 }
 
 int snapshot__repair(struct snapshot *snapshot, struct target *target,
@@ -361,8 +374,8 @@ void snapshot__commit(struct snapshot *snapshot, uint64_t chunks)
 
 	for (int i = 0; (engine = next(snapshot, &i));)
 		(void)engine->ops->end(engine, true);
-	if (fault__strikes("saved", "damage"))
-		paged_engine__damage(snapshot->pages);
+	if (fault_injection__strikes("saved", "damage"))
+		snapshot->pages->ops->damage(snapshot->pages);
 	snapshot->saved_before = snapshot->saved;
 	snapshot->saved = chunks;
 	snapshot->committed = snapshot->state->operation.sequence;
@@ -384,12 +397,18 @@ bool snapshot__revert(struct snapshot *snapshot)
 	return snapshot->whole;
 }
 
+void snapshot__progress(const struct snapshot *snapshot, uint64_t *ret_done, uint64_t *ret_pages)
+{
+	*ret_done = snapshot->state->operation.slab_cursor;
+	*ret_pages = snapshot->state->slabs;
+}
+
 enum dirty_way snapshot__dirty(const struct snapshot *snapshot, uint64_t *ret_pages)
 {
-	const struct paged_engine *pages = snapshot->pages;
+	const struct engine *pages = snapshot->pages;
 
 	*ret_pages = 0;
-	if (!pages->engine.ranges.count && !pages->engine.reserved.count)
+	if (!pages->ranges.count && !pages->reserved.count)
 		return DIRTY_AUTO;
 	*ret_pages = pages->visited;
 	return pages->found_by;
@@ -409,7 +428,7 @@ bool snapshot__provide(struct snapshot *snapshot, struct target *target)
 	if (snapshot->slab_threshold == UINT64_MAX || !target->memory ||
 	    !memory__can_scan(target->memory) || count_pages(snapshot, target, &pages))
 		return false;
-	return paged_engine__provide(snapshot->pages, pages);
+	return snapshot->pages->ops->provide(snapshot->pages, pages);
 }
 
 /* ---- what there is ---- */
@@ -426,7 +445,7 @@ int snapshot__visit(struct snapshot *snapshot, saved_visitor *each, void *argume
 
 int snapshot__read_page(struct snapshot *snapshot, uint64_t address, const uint8_t **ret_bytes)
 {
-	return paged_engine__read(snapshot->pages, address, ret_bytes);
+	return snapshot->pages->ops->read(snapshot->pages, address, ret_bytes);
 }
 
 void snapshot__account(const struct snapshot *snapshot, account_visitor *each, void *argument)
@@ -442,7 +461,7 @@ void snapshot__free(struct snapshot *snapshot)
 	if (!snapshot)
 		return;
 	if (snapshot->pages)
-		snapshot->pages->engine.ops->close(&snapshot->pages->engine);
+		snapshot->pages->ops->close(snapshot->pages);
 	if (snapshot->chunks)
 		snapshot->chunks->ops->close(snapshot->chunks);
 	free(snapshot);

@@ -18,7 +18,6 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include "engine/engine.h"
-#include "engine/paged_engine.h"
 #include "kernel/hooks.h"
 #include "target/target.h"
 
@@ -87,6 +86,10 @@ bool snapshot__revert(struct snapshot *snapshot);
  * taken back. */
 bool snapshot__is_whole(struct snapshot *snapshot);
 
+/* How many pages the kernel side has copied or compared in this operation, and how many there
+ * are. */
+void snapshot__progress(const struct snapshot *snapshot, uint64_t *ret_done, uint64_t *ret_pages);
+
 /* How the last operation found the pages that may differ from the snapshot, and how many pages it
  * has looked at. DIRTY_AUTO where no pages are kept. */
 enum dirty_way snapshot__dirty(const struct snapshot *snapshot, uint64_t *ret_pages);
@@ -106,8 +109,13 @@ size_t snapshot__range_count(const struct snapshot *snapshot);
 /* Are writes found by the list of faults? It can only be relied on if the target stands still. */
 bool snapshot__uses_list(const struct snapshot *snapshot);
 
-/* How many chunks the chunk engine keeps. */
+/* How many chunks the chunk engine keeps; and how many pages polls must visit before the copy that
+ * was begun is done. */
 uint64_t snapshot__chunk_count(const struct snapshot *snapshot);
+uint64_t snapshot__visit_count(const struct snapshot *snapshot);
+
+/* Are ranges kept in whole pages? */
+bool snapshot__keeps_pages(const struct snapshot *snapshot);
 
 /* Calls each for every chunk and page, engine by engine. 0 or -errno. */
 int snapshot__visit(struct snapshot *snapshot, saved_visitor *each, void *argument);

@@ -14,7 +14,7 @@ static void write_saved(const struct saved *saved, void *argument)
 {
 	static const char *const chunk_states[] = {"empty", "present", "absent", "unreadable"};
 	static const char *const slab_states[] = {"due", "present", "zero", "unreadable"};
-	bool is_chunk = saved->length == CHUNK_BYTES;
+	bool is_chunk = saved->kind == SAVED_CHUNK;
 	FILE *out = argument;
 
 	fprintf(out, "%s %#lx %s", is_chunk ? "chunk" : "slab", (unsigned long)saved->address,

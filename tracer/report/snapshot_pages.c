@@ -60,8 +60,8 @@ static void take_saved(const struct saved *saved, void *argument)
 
 	if (saved->state == SAVED_ZERO)
 		return;
-	page = saved->length == PAGE_BYTES ? add_page(pages, saved->address)
-					   : page_of_chunk(pages, saved->address);
+	page = saved->kind == SAVED_PAGE ? add_page(pages, saved->address)
+					 : page_of_chunk(pages, saved->address);
 	if (!page)
 		return;
 	if (saved->state != SAVED_PRESENT) /* unreadable, or mapped since the checkpoint */

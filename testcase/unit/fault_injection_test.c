@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * Tests of fault: the effect of each TRACER_FAULT at its point, at another point and the second
- * time. A forked child passes a fatal fault; every child is reaped.
+ * Tests of fault_injection: the effect of each TRACER_FAULT at its point, at another point and the
+ * second time. A forked child passes a fatal fault; every child is reaped.
  */
 #include <errno.h>
 #include <signal.h>
@@ -11,7 +11,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "target/fault.h"
+#include "target/fault_injection.h"
 #include "tap.h"
 
 /* A child that waits for a signal. */
@@ -51,17 +51,19 @@ static void test_nothing(const char *fault, pid_t target, const char *name)
 		(void)setenv("TRACER_FAULT", fault, 1);
 	else
 		(void)unsetenv("TRACER_FAULT");
-	tap__ok(fault__pass("copied", target) == 0 && is_running(target), "nothing: %s", name);
+	tap__ok(fault_injection__pass("copied", target) == 0 && is_running(target), "nothing: %s",
+		name);
 }
 
 static void test_fail(pid_t target)
 {
 	(void)setenv("TRACER_FAULT", "copied:fail", 1);
-	tap__equal(fault__pass("prepare", target), 0, "fail: another point before");
-	tap__equal(fault__pass("copied", target), -EIO, "fail: its point");
-	tap__equal(fault__pass("copied", target), 0, "fail: its point again");
+	tap__equal(fault_injection__pass("prepare", target), 0, "fail: another point before");
+	tap__equal(fault_injection__pass("copied", target), -EIO, "fail: its point");
+	tap__equal(fault_injection__pass("copied", target), 0, "fail: its point again");
 	(void)setenv("TRACER_FAULT", "copied:fail", 1);
-	tap__equal(fault__pass("copied", target), -EIO, "fail: its point, asked for anew");
+	tap__equal(fault_injection__pass("copied", target), -EIO,
+		   "fail: its point, asked for anew");
 	tap__ok(is_running(target), "fail: the target is left alone");
 }
 
@@ -71,18 +73,20 @@ static void test_kill_target(pid_t target)
 	pid_t other = start_child();
 
 	(void)setenv("TRACER_FAULT", "copied:kill-target", 1);
-	tap__ok(fault__pass("completion", target) == 0 && is_running(target),
+	tap__ok(fault_injection__pass("completion", target) == 0 && is_running(target),
 		"kill-target: another point");
-	tap__equal(fault__pass("copied", target), 0, "kill-target: its point is passed as usual");
+	tap__equal(fault_injection__pass("copied", target), 0,
+		   "kill-target: its point is passed as usual");
 	tap__ok(waitid(P_PID, (id_t)target, &info, WEXITED | WNOHANG) == 0 &&
 			info.si_pid == target && info.si_code == CLD_KILLED &&
 			info.si_status == SIGKILL,
 		"kill-target: the target has ended, its status is there for its parent");
-	tap__ok(fault__pass("copied", other) == 0 && is_running(other),
+	tap__ok(fault_injection__pass("copied", other) == 0 && is_running(other),
 		"kill-target: the second time nobody is killed");
 	(void)setenv("TRACER_FAULT", "copied:kill-target", 1);
 	end_child(other);
-	tap__equal(fault__pass("copied", other), 0, "kill-target: a target that is gone already");
+	tap__equal(fault_injection__pass("copied", other), 0,
+		   "kill-target: a target that is gone already");
 }
 
 static void test_die(pid_t target)
@@ -93,9 +97,9 @@ static void test_die(pid_t target)
 	(void)setenv("TRACER_FAULT", "restore:die", 1);
 	child = fork();
 	if (child == 0) {
-		if (fault__pass("repair", target) != 0)
+		if (fault_injection__pass("repair", target) != 0)
 			_exit(1);
-		(void)fault__pass("restore", target);
+		(void)fault_injection__pass("restore", target);
 		_exit(2);
 	}
 	(void)waitpid(child, &status, 0);

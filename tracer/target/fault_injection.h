@@ -3,8 +3,8 @@
  * Faults on demand, for tests: TRACER_FAULT=POINT:ACTION makes the tracer fail the first time that
  * it passes POINT (docs/testing.md lists the points). Without it nothing happens.
  */
-#ifndef TRACER_TARGET_FAULT_H
-#define TRACER_TARGET_FAULT_H
+#ifndef TRACER_TARGET_FAULT_INJECTION_H
+#define TRACER_TARGET_FAULT_INJECTION_H
 
 #include <stdbool.h>
 #include <sys/types.h>
@@ -15,10 +15,10 @@
  * Actions: die (SIGKILL to the tracer itself), kill-target (SIGKILL, then waits for its end), fail.
  * Returns 0, or -EIO for the action fail.
  */
-int fault__pass(const char *point, pid_t target);
+int fault_injection__pass(const char *point, pid_t target);
 
 /* Does TRACER_FAULT ask for this action at this point? True once. For an action that only the
  * caller can do: damage, at the point saved. */
-bool fault__strikes(const char *point, const char *action);
+bool fault_injection__strikes(const char *point, const char *action);
 
 #endif

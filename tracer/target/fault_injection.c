@@ -9,7 +9,7 @@
 #include <string.h>
 #include <sys/pidfd.h>
 #include <unistd.h>
-#include "target/fault.h"
+#include "target/fault_injection.h"
 
 /* The action for the point, or NULL. */
 static const char *action_at(const char *point)
@@ -22,7 +22,7 @@ static const char *action_at(const char *point)
 	return wanted + length + 1;
 }
 
-bool fault__strikes(const char *point, const char *action)
+bool fault_injection__strikes(const char *point, const char *action)
 {
 	const char *wanted = action_at(point);
 
@@ -32,7 +32,7 @@ bool fault__strikes(const char *point, const char *action)
 	return true;
 }
 
-int fault__pass(const char *point, pid_t target)
+int fault_injection__pass(const char *point, pid_t target)
 {
 	const char *action = action_at(point);
 	struct pollfd gone = {.events = POLLIN};
