@@ -127,6 +127,7 @@ measure_size()
 	((bytes <= 256 * MiB)) || least=3
 	[[ $engine != chunk || $bytes -lt $((64 * MiB)) ]] || least=1
 	[[ $engine != chunk ]] || ready=(--ready-chunks "$(ready_for "$bytes")")
+	settle
 	"${tracer[@]}" --stats --output "$stem.csv" "${ready[@]}" --engine "$engine" \
 		"$bench/bench_client" "$bytes" "$least" 67 "$budget_ms" "$seed" "$engine" \
 		"$stem.samples" 2>"$stem.err" || die "bench_client failed: $(cat "$stem.err")"
@@ -158,6 +159,7 @@ measure_way()
 	fi
 	((bytes <= 256 * MiB)) || least=3
 	stem=$work/way-$pass-$way-$bytes
+	settle
 	"${tracer[@]}" --output "$stem.report" --engine slab --dirty "$way" "$bench/bench_dirty" \
 		"$bytes" "$least" "$((budget_ms / 4))" "$way" "$stem.samples" 2>"$stem.err" ||
 		die "bench_dirty failed: $(cat "$stem.err")"
@@ -168,6 +170,7 @@ measure_pairs()
 {
 	local stem=$work/pairs-$1 pairs
 
+	settle
 	"${tracer[@]}" --engine auto --output "$stem.report" -q "$build/testcase" --case idle -n 10 \
 		-t 1 >"$stem.out" 2>"$stem.err" ||
 		die "testcase failed: $(cat "$stem.out" "$stem.err")"
@@ -181,8 +184,22 @@ measure_files()
 {
 	local stem=$work/files-$1
 
+	settle
 	"${tracer[@]}" --engine auto --output "$stem.report" -q "$bench/bench_files" \
 		"$stem.samples" auto
+}
+
+# Waits until the hooks of the last tracer are gone. A helper takes them away after its end, and they
+# slow others down until then.
+settle()
+{
+	local i
+
+	for ((i = 0; i < 100; i++)); do
+		pgrep -x tracer-detach >/dev/null || return 0
+		sleep 0.1
+	done
+	say 'the hooks of the last tracer are still there after 10 s'
 }
 
 # untraced SAMPLES KIND: bench_calls without a tracer. Hooks of another tracer would slow it down,
@@ -193,10 +210,10 @@ untraced()
 	local samples=$1 kind=$2 i
 
 	for ((i = 0; i < 10; i++)); do
-		if ! pgrep -x tracer >/dev/null; then
+		if ! pgrep -x 'tracer(-detach)?' >/dev/null; then
 			rm -f "$work/untraced"
 			"$bench/bench_calls" "$work/untraced" "$kind" off -
-			if ! pgrep -x tracer >/dev/null; then
+			if ! pgrep -x 'tracer(-detach)?' >/dev/null; then
 				cat "$work/untraced" >>"$samples"
 				return
 			fi
@@ -223,6 +240,7 @@ measure_calls()
 	for engine in "${engines[@]}"; do
 		[[ $engine == chunk || $engine == auto ]] || continue # to others as to auto
 		untraced "$stem.samples" "$kind"
+		settle
 		without_requests "$stem.err" "${tracer[@]}" --engine "$engine" \
 			--output "$stem.report" --ready-chunks 20480 -q \
 			"$bench/bench_calls" "$stem.samples" "$kind" on "$engine"
@@ -255,6 +273,7 @@ measure_other()
 	for ((turn = 0; turn < other_turns; turn++)); do
 		ready=$work/ready-$1-$turn
 		untraced "$stem.samples" other
+		settle
 		"${tracer[@]}" --output "$ready.report" -q "$bench/bench_calls" "$ready" armed &
 		started+=("$!")
 		await "$ready"
@@ -272,6 +291,8 @@ measure_startup()
 {
 	local stem=$work/startup-$1
 
+	settle
 	without_requests "$stem.err" "$bench/bench_calls" "$stem.samples" startup 2 \
+		settle
 		"${tracer[@]}" --output "$stem.report" -q true
 }

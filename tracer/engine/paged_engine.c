@@ -298,7 +298,8 @@ void paged_engine__watch(struct engine *engine, struct target *target, uint64_t 
 	if (pages >= TRACKED_PAGES || paged->dirty.wish > DIRTY_AUTO)
 		dirty_pages__choose(&paged->dirty, target, pages);
 	engine->state->held = dirty_pages__needs_stop(&paged->dirty) ||
-			      (dirty_pages__is_tracking(&paged->dirty) && pages >= HELD_PAGES);
+			      (dirty_pages__is_tracking(&paged->dirty) && pages >= HELD_PAGES &&
+			       paged->pause <= 1); /* else this checkpoint tracks nothing */
 }
 
 void paged_engine__leave_tracking(struct engine *engine)
