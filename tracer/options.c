@@ -214,7 +214,7 @@ static void read_dirty(struct argp_state *state, const char *word, struct option
 	const char *names[DIRTY_WAYS];
 
 	for (enum dirty_way way = 0; way < DIRTY_WAYS; way++)
-		names[way] = dirty_pages__name(way);
+		names[way] = dirty_way__name(way);
 	options->dirty_way = read_word(state, "--dirty", word, strlen(word), names, DIRTY_WAYS);
 }
 

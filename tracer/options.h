@@ -8,7 +8,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
-#include "engine/dirty_pages.h"
+#include "engine/dirty_way.h"
 #include "restore_path.h"
 #include "target/regions.h"
 

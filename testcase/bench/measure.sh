@@ -189,8 +189,8 @@ measure_files()
 		"$stem.samples" auto
 }
 
-# Waits until the hooks of the last tracer are gone. A helper takes them away after its end, and they
-# slow others down until then.
+# Waits until the hooks of the last tracer are gone. A helper takes them away after its end, and
+# they slow others down until then.
 settle()
 {
 	local i
@@ -210,10 +210,11 @@ untraced()
 	local samples=$1 kind=$2 i
 
 	for ((i = 0; i < 10; i++)); do
-		if ! pgrep -x 'tracer(-detach)?' >/dev/null; then
+		settle
+		if ! pgrep -x tracer >/dev/null; then
 			rm -f "$work/untraced"
 			"$bench/bench_calls" "$work/untraced" "$kind" off -
-			if ! pgrep -x 'tracer(-detach)?' >/dev/null; then
+			if ! pgrep -x tracer >/dev/null; then
 				cat "$work/untraced" >>"$samples"
 				return
 			fi
@@ -293,6 +294,5 @@ measure_startup()
 
 	settle
 	without_requests "$stem.err" "$bench/bench_calls" "$stem.samples" startup 2 \
-		settle
 		"${tracer[@]}" --output "$stem.report" -q true
 }

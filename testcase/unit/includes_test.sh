@@ -24,7 +24,7 @@ tracer/target
 tracer/engine tracer/attach
 tracer/report tracer/save tracer/diff
 tracer/ask
-tracer/ctl
+tracer/operation tracer/ctl
 tracer
 '
 number=0

@@ -8,7 +8,7 @@
 
 #include "base/clock.h"
 #include "folder.h"
-#include "silence.h"
+#include "operation/silence.h"
 #include "talk.h"
 #include "tap.h"
 

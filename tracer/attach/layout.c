@@ -131,9 +131,9 @@ static int add_part(struct layout_parts *parts, uint64_t start, uint64_t end,
 }
 
 /*
- * Of the mappings of now in which parts of an anonymous mapping of before lie, the one that has
- * most of it. The kernel does not merge two mappings that both have been written, and mremap(2)
- * fails across two: so the other parts are mapped anew, and become one with this one.
+ * Finds the mapping of now that holds most of an anonymous mapping of before. The kernel does not
+ * merge two mappings that both have been written, and mremap(2) fails across two: so the other
+ * parts are mapped anew, and become one with this one.
  */
 static const struct mapping *find_kept(const struct mapping *before, const struct mappings *now,
 				       size_t next)

@@ -191,7 +191,7 @@ static bool has_advice(const struct rollback_pages *pages)
 	return pages->discard.count || pages->unguard.count || pages->guard.count;
 }
 
-/* Finds what the calls change, which have to be made from elsewhere. */
+/* Finds the addresses that the calls change. The calls must be made from other addresses. */
 static int find_changed(const struct rollback *r, struct intervals *ret)
 {
 	const struct intervals *const sets[] = {&r->change.unmap, &r->fresh, &r->pages.discard,
@@ -305,9 +305,9 @@ static int look(struct rollback *r)
 }
 
 /*
- * Joins mappings that were one at the checkpoint. The kernel has merged what was mapped anew with
- * what is beside it if both are armed, one of them has not been written, and both have the same
- * flags. Not all flags can be read. It never merges what was mapped of two opens of a file.
+ * Joins mappings that were one at the checkpoint. The kernel has merged a new mapping with
+ * its neighbour if both are armed, one of them has not been written, and both have the same flags.
+ * Not all flags can be read. It never merges mappings of two opens of a file.
  */
 static int make_one(struct rollback *r, struct layout_change *again)
 {

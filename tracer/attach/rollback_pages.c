@@ -224,8 +224,8 @@ static int refuse_cut(const struct rollback_pages *p, const struct mapping *mapp
 	return -REASON_FILE_CUT;
 }
 
-/* If a file is truncated, its mappings lose the pages behind its end, written ones too. They are
- * read by one system call, and again those that the process itself may not read. */
+/* If a file is truncated, its mappings lose the pages behind its end, written ones too. One
+ * system call reads them all. Those that the process itself may not read are read again. */
 static int check_tails(const struct rollback_pages *p, struct tails *tails)
 {
 	const size_t count = tails->count;

@@ -95,7 +95,7 @@ out:
 	return err;
 }
 
-/* To arm what is new makes one mapping of two, if only one of them was armed before: so they are
+/* When new memory is armed, the kernel may merge it with an armed neighbour. So the mappings are
  * read after that. */
 static int find_mappings(struct attach *attach, struct checkpoint *checkpoint)
 {

@@ -26,17 +26,6 @@ enum { ENTRY_PAGES = 4 };
 /* Ranges that are no further apart are looked at, or armed, by one call. */
 enum { CLOSE_BYTES = 1 << 20 };
 
-const char *dirty_pages__name(enum dirty_way way)
-{
-	static const char *const names[DIRTY_WAYS] = {[DIRTY_AUTO] = "auto",
-						      [DIRTY_FAULTS] = "faults",
-						      [DIRTY_SCAN] = "scan",
-						      [DIRTY_SOFT] = "soft",
-						      [DIRTY_COMPARE] = "compare"};
-
-	return names[way];
-}
-
 void dirty_pages__init(struct dirty_pages *dirty, enum dirty_way wish, const struct hooks *hooks)
 {
 	*dirty = (struct dirty_pages){.wish = wish, .hooks = hooks, .tracking = WRITE_TRACKING_OFF};
@@ -148,7 +137,7 @@ void dirty_pages__choose(struct dirty_pages *dirty, struct target *target, uint6
 			  target->pid, reason__text(err));
 	else
 		log__warn("writes of process %d cannot be tracked with --dirty %s, %s: %s",
-			  target->pid, dirty_pages__name(dirty->wish),
+			  target->pid, dirty_way__name(dirty->wish),
 			  dirty->way == DIRTY_SCAN ? "memory is scanned" : "all pages are compared",
 			  reason__text(err));
 }

@@ -20,18 +20,10 @@
 #include <linux/types.h>
 #include "tracer.h"
 #include "base/intervals.h"
+#include "engine/dirty_way.h"
 #include "kernel/fault_list.h"
 #include "pages/write_tracking.h"
 #include "target/target.h"
-
-enum dirty_way {
-	DIRTY_AUTO,    /* the first of the others that works; only as a wish */
-	DIRTY_FAULTS,  /* armed as with the next, and the list of faults (kernel/fault_list.h) */
-	DIRTY_SCAN,    /* userfaultfd(2) write protection, and PAGEMAP_SCAN */
-	DIRTY_SOFT,    /* soft-dirty bits */
-	DIRTY_COMPARE, /* nothing is armed: every page may differ */
-	DIRTY_WAYS,
-};
 
 struct dirty_pages {
 	enum dirty_way wish;
@@ -48,9 +40,6 @@ struct dirty_pages {
 	uint64_t *pages;          /* room for an answer of the list */
 	bool sure; /* the list from the mark on, and unarmed, have all pages that may differ */
 };
-
-/* "scan", "compare", ...; of DIRTY_AUTO "auto". */
-const char *dirty_pages__name(enum dirty_way way);
 
 /* Begins with nothing armed. hooks: borrowed; with the list of faults if the wish needs it. */
 void dirty_pages__init(struct dirty_pages *dirty, enum dirty_way wish, const struct hooks *hooks);
@@ -73,7 +62,8 @@ static inline bool dirty_pages__needs_stop(const struct dirty_pages *dirty)
 	return dirty->way == DIRTY_SOFT;
 }
 
-/* A snapshot of everything begins: all that is armed before the next question is armed at once. */
+/* A snapshot of everything begins: no page is unarmed, and the list of faults is read from here on.
+ * */
 void dirty_pages__begin(struct dirty_pages *dirty);
 
 /* The target may have run at the last question, or while its pages were armed. A write that was

@@ -6,9 +6,9 @@
  *	slab    pages in BPF arrays that are mapped here (slab_engine.c)
  *	page    pages in hashes, moved by programs that BCC compiles (page_engine.c)
  *
- * The kernel side copies; an engine says beforehand what, and does afterwards what the kernel side
- * could not. snapshot.h sorts the target's ranges among engines and is all that the rest of the
- * tracer knows. CONTRIBUTING.md, "Adding an engine", has the rules.
+ * The kernel side copies. An engine names the bytes beforehand, and copies afterwards what the
+ * kernel side could not. snapshot.h sorts the target's ranges among engines and is all that the
+ * rest of the tracer knows. CONTRIBUTING.md, "Adding an engine", has the rules.
  */
 #ifndef TRACER_ENGINE_ENGINE_H
 #define TRACER_ENGINE_ENGINE_H
@@ -18,7 +18,7 @@
 #include <linux/types.h>
 #include "tracer.h"
 #include "base/intervals.h"
-#include "engine/dirty_pages.h"
+#include "engine/dirty_way.h"
 #include "target/target.h"
 
 struct engine;

@@ -77,7 +77,7 @@ static int take_slot(struct paged_engine *paged, struct slab *slab, uint32_t bef
 	return 0;
 }
 
-/* What is saved of a page that is gone was dropped with it. */
+/* The saved bytes of a page that is gone were dropped with it. */
 static void give_slot(struct paged_engine *paged, struct slab *slab)
 {
 	if (slab->state != SLAB_GONE)
@@ -101,7 +101,7 @@ static bool is_on_walk(const struct slab *slab)
 	return slab->state == SLAB_DUE || slab->state == SLAB_PRESENT || slab->state == SLAB_ZERO;
 }
 
-/* A page that is not what was saved is not restored. */
+/* Saved bytes with a wrong checksum are not restored. */
 static int verify(struct page_engine *page_engine, struct slab *slab)
 {
 	int err = page_maps__get(page_engine->maps, slab->address, slab->slot, page_engine->buffer);

@@ -27,10 +27,10 @@ int page_maps__open(uint32_t pages_per_poll, bool restore_in_bpf, int continuati
 		    int moved_fd, struct page_maps **ret_maps);
 
 /*
- * Before a checkpoint of these pages (page-aligned): makes room for them, and again for half of
- * them, or for all if they are few. What is saved of other pages is dropped. A page has two slots,
- * 0 and 1: a checkpoint saves it in one, while the snapshot before it has it in the other.
- * 0; -ENOMEM; -errno.
+ * Before a checkpoint of these pages (page-aligned): makes room for a slot of each, and for a
+ * second slot of half of them (of all if they are few). What is saved of other pages is dropped. A
+ * page has two slots, 0 and 1: a checkpoint saves it in one, while the snapshot before it has it in
+ * the other. 0; -ENOMEM; -errno.
  */
 int page_maps__make_room(struct page_maps *maps, const struct intervals *pages);
 

@@ -281,8 +281,8 @@ out:
 	return err;
 }
 
-/* Did most of the pages differ when so many were dirty the last time? Then they will again, and are
- * not compared. Now and then they are, to see whether that still is so. */
+/* Did most of the pages differ when so many were dirty the last time? Then they are
+ * taken to differ again. They are compared only now and then, to see whether that is still so. */
 static void foresee_differences(struct paged_engine *paged)
 {
 	bool differ = paged->uncompared > 0;
@@ -334,8 +334,8 @@ static void begin_round(struct paged_engine *paged)
 		paged->pause--;
 }
 
-/* Does the operation rely on what is armed, or arm it? While pages are pinned it does not, and what
- * was armed until then is not relied on later, either. */
+/* Does the operation use write tracking? Not while pages are pinned. What was armed before is not
+ * relied on later, either. */
 static bool is_tracked(struct paged_engine *paged)
 {
 	const struct state *state = paged->engine.state;

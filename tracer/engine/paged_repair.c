@@ -408,8 +408,8 @@ static int repair(struct paged_engine *paged, struct target *target, struct engi
 	return repair_restore(paged, target->memory, result);
 }
 
-/* Memory equals the snapshot now, if all of the restore has succeeded, but for pages that were
- * written since. */
+/* If all of the restore has succeeded, memory equals the snapshot, except pages that were written
+ * since. */
 static int settle(struct paged_engine *paged, struct target *target,
 		  const struct engine_result *result)
 {

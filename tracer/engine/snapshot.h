@@ -51,8 +51,7 @@ int snapshot__reconcile(struct snapshot *snapshot, struct target *target, enum o
  * tracked. */
 void snapshot__watch(struct snapshot *snapshot, struct target *target);
 
-/* Somebody else tracks writes of the target from now on, for a page can be armed by one alone:
- * copies compare all pages. */
+/* Only one can arm a page. From now on that is somebody else, so copies compare all pages. */
 void snapshot__leave_tracking(struct snapshot *snapshot);
 
 /* Before each copy: finds the pages to be copied. 0; -ENOMEM; -REASON_SLAB_LIMIT; -ESRCH;

@@ -201,7 +201,7 @@ void report__add(struct report *report, const struct operation_row *row)
 	csv__u64(csv, row->fresh);
 	csv__u64(csv, row->gone);
 	csv__u64(csv, row->clean);
-	csv__string(csv, row->dirty_way ? dirty_pages__name(row->dirty_way) : "-");
+	csv__string(csv, row->dirty_way ? dirty_way__name(row->dirty_way) : "-");
 	csv__u64(csv, row->dirty_pages);
 	err = csv__end_row(csv);
 	if (err && !report->rows_lost++)

@@ -10,7 +10,7 @@
 #include <sys/types.h>
 #include <linux/types.h>
 #include "tracer.h"
-#include "engine/dirty_pages.h"
+#include "engine/dirty_way.h"
 #include "report/histogram.h"
 
 enum operation_status { STATUS_OK, STATUS_PARTIAL, STATUS_FAILED };

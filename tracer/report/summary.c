@@ -72,7 +72,7 @@ static void print_dirty(const struct report *report, FILE *out)
 		for (int way = DIRTY_AUTO + 1; way < DIRTY_WAYS; way++)
 			if (totals->ways[way])
 				fprintf(out, "%lu by %s, ", (unsigned long)totals->ways[way],
-					dirty_pages__name(way));
+					dirty_way__name(way));
 		fprintf(out, "%lu pages looked at", (unsigned long)totals->dirty_pages);
 		separator = "; ";
 	}

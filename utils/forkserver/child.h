@@ -23,7 +23,7 @@ void child__note_signal(int number);
 /* This run sets the name of its thread, or the signal that it gets when its parent ends. */
 void child__note_prctl(void);
 
-/* What this run has done is undone by a process's end alone: it must end. */
+/* Only the end of the process undoes what this run has done: it must end. */
 void child__must_end(const char *reason);
 
 #endif

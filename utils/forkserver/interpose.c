@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * Functions in the place of the C library's: those by which a fork server does its work, and those
- * by which a process exits or sets actions of signals. interpose_kept.c has more of them.
+ * Functions in the place of the C library's: what a fork server calls, exits, and the setting of
+ * signal actions. interpose_kept.c has more of them.
  * In processes that are neither server nor child they do nothing more than those of the C library.
  */
 #include <errno.h>
@@ -71,7 +71,7 @@ EXPORTED ssize_t write(int fd, const void *buffer, size_t bytes)
 	return put;
 }
 
-/* ---- exits: those that exit(3) does not take part in ---- */
+/* ---- exits without exit(3) ---- */
 
 static int quick_status;
 

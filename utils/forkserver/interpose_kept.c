@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
  * See kept.h: functions in the place of the C library's that change what a process keeps, and
- * syscall(2) for the same. Whatever is not known to change nothing counts as a change.
+ * syscall(2) for the same. A call that is not known to be harmless counts as a change.
  */
 #include <grp.h>
 #include <pthread.h>
@@ -50,7 +50,7 @@ enum { LANDLOCK_RESTRICT_SELF = 446 };
 
 /* ---- prctl ---- */
 
-/* Does the option only ask, or is what it sets gone with the memory? */
+/* Does the option only ask, or set something that goes back with the memory? */
 static bool only_asks(int option)
 {
 	static const int options[] = {

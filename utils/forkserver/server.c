@@ -30,8 +30,8 @@ static struct {
 	bool is_asked;         /* a command was read, and fork(2) not called yet */
 	pid_t child;           /* that rolls back; 0: there is none */
 	int link;              /* to the child, until its number is told; -1 */
-	/* After checkpoints that were not worth it: how many forks without one follow the next such
-	 * checkpoint, and how many are left. */
+	/* Forks without a checkpoint: pause of them follow the next checkpoint that is not worth
+	 * it, and forks_left are still to come. */
 	unsigned int pause, forks_left;
 	bool is_status_told;  /* the child has told it */
 	bool is_command_read; /* by the child */

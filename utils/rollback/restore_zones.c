@@ -87,7 +87,7 @@ static bool is_sparse(const struct zone *z)
 	return zone__page_count(z) > 2 * z->stored && !z->has_guards;
 }
 
-/* Would a walk notice another mapping in its place, by stored pages that are missing? */
+/* Would a walk miss stored pages if another mapping had taken its place? */
 static bool is_witness(const struct zone *z)
 {
 	return z->stored > 0 && !z->has_guards &&

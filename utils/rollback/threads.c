@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
  * See threads.h. A thread can only end itself, so each gets a signal whose handler does that. It is
- * the one by which glibc changes the user of all threads, which glibc lets no thread block.
+ * SIGSETXID: glibc changes the user of all threads by it, and lets no thread block it.
  */
 #include "rollback/threads.h"
 

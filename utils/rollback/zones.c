@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * See zones.h. The copy of a page lies in the store as far from that of its zone's start as the
- * page from the start: there is no index.
+ * See zones.h. A page has the same offset in the stored zone as in the zone: there is no index.
  */
 #include "rollback/zones.h"
 
@@ -15,8 +14,8 @@
 #include "rollback/store.h"
 
 enum {
-	/* Of a zone that is copied back as a whole, for that costs less than to ask for its pages
-	 * beside others. Its mapping must not change: a guard there would be fatal. */
+	/* A zone of at most so many pages is copied back as a whole, which costs less than to ask
+	 * for its pages. Its mapping must not change: a guard there would be fatal. */
 	SMALL_PAGES = 2,
 };
 

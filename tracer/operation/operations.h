@@ -3,12 +3,12 @@
  * The target's operations, one after the other: the part of user space in each. The kernel side
  * copies in the polls of the target. User space prepares that, repairs what it left, and replies.
  */
-#ifndef TRACER_OPERATIONS_H
-#define TRACER_OPERATIONS_H
+#ifndef TRACER_OPERATION_OPERATIONS_H
+#define TRACER_OPERATION_OPERATIONS_H
 
 #include <stdbool.h>
 #include <stdint.h>
-#include "operations_state.h"
+#include "operation/operations_state.h"
 
 /* Prepares or finishes the operation, if it waits for that. The ring must have been read. When none
  * is under way, refuses the requests that came during the last one. Returns whether an operation

@@ -8,12 +8,12 @@
  *
  * outcome.h has how it ends.
  */
-#include "operations.h"
+#include "operation/operations.h"
 
 #include <errno.h>
 #include "base/clock.h"
 #include "base/log.h"
-#include "outcome.h"
+#include "operation/outcome.h"
 #include "target/fault_injection.h"
 #include "target/reason.h"
 
@@ -182,8 +182,8 @@ static int hold_and_copy(struct operations *operations)
 	return 0;
 }
 
-/* Is the target held from before the copy? Where BPF may not write, it is for a restore, unless the
- * restore compares first. */
+/* Is the target held before the copy begins? Where BPF may not write, it is for a restore, unless
+ * the restore compares first. */
 static bool is_held(const struct operations *operations)
 {
 	const struct state *state = operations->state;

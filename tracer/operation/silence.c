@@ -2,7 +2,7 @@
  *
  * See silence.h.
  */
-#include "silence.h"
+#include "operation/silence.h"
 
 #include "base/clock.h"
 #include "base/log.h"

@@ -2,8 +2,8 @@
  *
  * What an operation of the target needs: operations.h prepares it, outcome.h ends it.
  */
-#ifndef TRACER_OPERATIONS_STATE_H
-#define TRACER_OPERATIONS_STATE_H
+#ifndef TRACER_OPERATION_OPERATIONS_STATE_H
+#define TRACER_OPERATION_OPERATIONS_STATE_H
 
 #include <bpf/libbpf.h>
 #include <stdbool.h>
@@ -12,8 +12,8 @@
 #include "ask/reply.h"
 #include "engine/snapshot.h"
 #include "report/snapshot_image.h"
-#include "rollbacks.h"
-#include "silence.h"
+#include "operation/rollbacks.h"
+#include "operation/silence.h"
 #include "target/target.h"
 
 struct operations { /* all pointers are borrowed */

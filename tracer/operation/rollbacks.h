@@ -6,8 +6,8 @@
  *
  * Always holds: from then on, attach.h alone tracks what the target writes. The engine compares.
  */
-#ifndef TRACER_ROLLBACKS_H
-#define TRACER_ROLLBACKS_H
+#ifndef TRACER_OPERATION_ROLLBACKS_H
+#define TRACER_OPERATION_ROLLBACKS_H
 
 #include <stdbool.h>
 #include <sys/types.h>

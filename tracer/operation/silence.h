@@ -2,8 +2,8 @@
  *
  * Notices a target that has asked and does not poll: its operation cannot go on.
  */
-#ifndef TRACER_SILENCE_H
-#define TRACER_SILENCE_H
+#ifndef TRACER_OPERATION_SILENCE_H
+#define TRACER_OPERATION_SILENCE_H
 
 #include <stdbool.h>
 #include <stdint.h>

@@ -2,7 +2,7 @@
  *
  * See rollbacks.h.
  */
-#include "rollbacks.h"
+#include "operation/rollbacks.h"
 
 #include <string.h>
 #include "base/log.h"

@@ -3,12 +3,12 @@
  * How an operation ends, as a success or as a failure: what BPF left is repaired, what was done is
  * counted, and the target gets its reply (reply.h): reply__complete() or reply__fail().
  */
-#ifndef TRACER_OUTCOME_H
-#define TRACER_OUTCOME_H
+#ifndef TRACER_OPERATION_OUTCOME_H
+#define TRACER_OPERATION_OUTCOME_H
 
 #include <stdbool.h>
 #include <stdint.h>
-#include "operations_state.h"
+#include "operation/operations_state.h"
 
 /* Answers an operation that has failed, and takes back what it has done to the snapshot. row: its
  * counts, or NULL. moved: a restore may have written something. err: -errno or a reason. */

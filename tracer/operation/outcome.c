@@ -2,7 +2,7 @@
  *
  * See outcome.h.
  */
-#include "outcome.h"
+#include "operation/outcome.h"
 
 #include <errno.h>
 #include <stdio.h>
