@@ -62,8 +62,7 @@ static inline bool dirty_pages__needs_stop(const struct dirty_pages *dirty)
 	return dirty->way == DIRTY_SOFT;
 }
 
-/* A snapshot of everything begins: no page is unarmed, and the list of faults is read from here on.
- * */
+/* A snapshot of everything begins: no page is unarmed, and the list of faults counts from here. */
 void dirty_pages__begin(struct dirty_pages *dirty);
 
 /* The target may have run at the last question, or while its pages were armed. A write that was
