@@ -194,11 +194,12 @@ static bool has_advice(const struct rollback_pages *pages)
 /* Finds the addresses that the calls change. The calls must be made from other addresses. */
 static int find_changed(const struct rollback *r, struct intervals *ret)
 {
-	const struct intervals *const sets[] = {&r->change.unmap, &r->fresh, &r->pages.discard,
-						&r->pages.guard};
+	enum { SETS = 4 };
+	const struct intervals *const sets[SETS] = {&r->change.unmap, &r->fresh, &r->pages.discard,
+						    &r->pages.guard};
 	int err = 0;
 
-	for (size_t i = 0; i < sizeof(sets) / sizeof(*sets) && !err; i++)
+	for (size_t i = 0; i < SETS && !err; i++)
 		err = intervals__unite(ret, sets[i]);
 	for (size_t i = 0; i < r->change.protect.count && !err; i++)
 		err = intervals__add(ret, r->change.protect.items[i].start,
