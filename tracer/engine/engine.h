@@ -66,6 +66,27 @@ struct engine_settings { /* of an engine that keeps whole pages */
 	bool verify;      /* keep checksums of what is read here, as BPF does of what it reads */
 };
 
+struct page_ops { /* what only an engine of whole pages can do */
+	/* Before a checkpoint, while no thread of the target is held: looks how writes of the
+	 * target can be tracked. Not if that is known, or does not pay for so many pages. */
+	void (*watch)(struct engine *engine, struct target *target, uint64_t pages);
+
+	/* Somebody else tracks writes of the target from now on: all pages are compared. */
+	void (*leave_tracking)(struct engine *engine);
+
+	/* Are writes found by the list of faults? */
+	bool (*uses_list)(const struct engine *engine);
+
+	/* Makes room for a checkpoint of so many pages, a little at a time; true: call it again. */
+	bool (*provide)(struct engine *engine, uint64_t pages);
+
+	/* The bytes of a page of the snapshot, valid until the next call. 0, -ENOENT or -errno. */
+	int (*read)(struct engine *engine, uint64_t address, const uint8_t **ret_bytes);
+
+	/* Flips a saved bit, for the fault damage (fault_injection.h). */
+	void (*damage)(struct engine *engine);
+};
+
 /*
  * All return 0, -errno (-ESRCH: the target is gone) or -REASON_... (reason.h), unless they say
  * otherwise. The order of a copy: place, begin, the copy itself, collect, needs_hold, repair, end.
@@ -114,26 +135,7 @@ struct engine_ops {
 
 	void (*close)(struct engine *engine);
 
-	/* ---- an engine that keeps whole pages has all of these, another one none ---- */
-
-	/* Before a checkpoint, while no thread of the target is held: looks how writes of the
-	 * target can be tracked. Not if that is known, or does not pay for so many pages. */
-	void (*watch)(struct engine *engine, struct target *target, uint64_t pages);
-
-	/* Somebody else tracks writes of the target from now on: all pages are compared. */
-	void (*leave_tracking)(struct engine *engine);
-
-	/* Are writes found by the list of faults? */
-	bool (*uses_list)(const struct engine *engine);
-
-	/* Makes room for a checkpoint of so many pages, a little at a time; true: call it again. */
-	bool (*provide)(struct engine *engine, uint64_t pages);
-
-	/* The bytes of a page of the snapshot, valid until the next call. 0, -ENOENT or -errno. */
-	int (*read)(struct engine *engine, uint64_t address, const uint8_t **ret_bytes);
-
-	/* Flips a saved bit, for the fault damage (fault_injection.h). */
-	void (*damage)(struct engine *engine);
+	const struct page_ops *pages; /* NULL: it keeps no whole pages */
 };
 
 struct engine { /* the first field of each engine's own struct */

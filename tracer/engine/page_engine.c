@@ -321,12 +321,7 @@ static const struct engine_ops engine_ops = {
 	.visit = paged_engine__visit,
 	.account = account,
 	.close = close_engine,
-	.watch = paged_engine__watch,
-	.leave_tracking = paged_engine__leave_tracking,
-	.uses_list = paged_engine__uses_list,
-	.provide = paged_engine__provide,
-	.read = paged_engine__read,
-	.damage = paged_engine__damage,
+	.pages = &paged_engine__page_ops,
 };
 
 int page_engine__open(const struct hooks *hooks, struct state *state,

@@ -200,7 +200,7 @@ int paged_engine__visit(struct engine *engine, saved_visitor *each, void *argume
 	return 0;
 }
 
-int paged_engine__read(struct engine *engine, uint64_t address, const uint8_t **ret_bytes)
+static int read_page(struct engine *engine, uint64_t address, const uint8_t **ret_bytes)
 {
 	struct paged_engine *paged = paged_engine__of(engine);
 	uint32_t index = slab_table__find(&paged->table, address);
@@ -223,7 +223,7 @@ static struct slab *first_present(const struct paged_engine *paged)
 	return NULL;
 }
 
-void paged_engine__damage(struct engine *engine)
+static void damage(struct engine *engine)
 {
 	struct paged_engine *paged = paged_engine__of(engine);
 	struct slab *slab = first_present(paged);
@@ -282,7 +282,7 @@ bool paged_engine__end(struct engine *engine, bool good)
 	return good ? commit(paged) : revert(paged);
 }
 
-bool paged_engine__provide(struct engine *engine, uint64_t pages)
+static bool provide(struct engine *engine, uint64_t pages)
 {
 	struct paged_engine *paged = paged_engine__of(engine);
 
@@ -291,7 +291,7 @@ bool paged_engine__provide(struct engine *engine, uint64_t pages)
 	       extents__provide(&paged->extents, paged_engine__slots_for(paged, pages));
 }
 
-void paged_engine__watch(struct engine *engine, struct target *target, uint64_t pages)
+static void watch(struct engine *engine, struct target *target, uint64_t pages)
 {
 	struct paged_engine *paged = paged_engine__of(engine);
 
@@ -302,13 +302,13 @@ void paged_engine__watch(struct engine *engine, struct target *target, uint64_t 
 			       paged->pause <= 1); /* else this checkpoint tracks nothing */
 }
 
-void paged_engine__leave_tracking(struct engine *engine)
+static void leave_tracking(struct engine *engine)
 {
 	dirty_pages__leave(&paged_engine__of(engine)->dirty);
 	engine->state->held = 0;
 }
 
-bool paged_engine__uses_list(const struct engine *engine)
+static bool uses_list(const struct engine *engine)
 {
 	return paged_engine__of(engine)->dirty.way == DIRTY_FAULTS;
 }
@@ -317,6 +317,15 @@ bool paged_engine__is_left(const struct engine *engine)
 {
 	return engine->state->operation.slab_flags != 0;
 }
+
+const struct page_ops paged_engine__page_ops = {
+	.watch = watch,
+	.leave_tracking = leave_tracking,
+	.uses_list = uses_list,
+	.provide = provide,
+	.read = read_page,
+	.damage = damage,
+};
 
 int paged_engine__init(struct paged_engine *paged, const struct engine *engine,
 		       const struct paged_ops *ops, const struct engine_settings *settings,

@@ -25,12 +25,7 @@ int paged_engine__repair(struct engine *engine, struct target *target,
 bool paged_engine__end(struct engine *engine, bool good);
 int paged_engine__visit(struct engine *engine, saved_visitor *each, void *argument);
 bool paged_engine__is_left(const struct engine *engine);
-void paged_engine__watch(struct engine *engine, struct target *target, uint64_t pages);
-void paged_engine__leave_tracking(struct engine *engine);
-bool paged_engine__uses_list(const struct engine *engine);
-bool paged_engine__provide(struct engine *engine, uint64_t pages);
-int paged_engine__read(struct engine *engine, uint64_t address, const uint8_t **ret_bytes);
-void paged_engine__damage(struct engine *engine);
+extern const struct page_ops paged_engine__page_ops;
 
 /* Frees the contents, not the engine itself. Harmless on one that is zero-initialised. */
 void paged_engine__close(struct paged_engine *paged);

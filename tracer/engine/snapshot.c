@@ -112,7 +112,7 @@ size_t snapshot__range_count(const struct snapshot *snapshot)
 
 bool snapshot__uses_list(const struct snapshot *snapshot)
 {
-	return snapshot->pages->ops->uses_list(snapshot->pages);
+	return snapshot->pages->ops->pages->uses_list(snapshot->pages);
 }
 
 uint64_t snapshot__chunk_count(const struct snapshot *snapshot)
@@ -274,12 +274,12 @@ void snapshot__watch(struct snapshot *snapshot, struct target *target)
 	if (snapshot->slab_threshold == UINT64_MAX ||
 	    (!pages && count_pages(snapshot, target, &pages)))
 		return;
-	snapshot->pages->ops->watch(snapshot->pages, target, pages);
+	snapshot->pages->ops->pages->watch(snapshot->pages, target, pages);
 }
 
 void snapshot__leave_tracking(struct snapshot *snapshot)
 {
-	snapshot->pages->ops->leave_tracking(snapshot->pages);
+	snapshot->pages->ops->pages->leave_tracking(snapshot->pages);
 }
 
 /* A checkpoint that was not finished leaves the snapshot before it, if all of that is there. */
@@ -375,7 +375,7 @@ void snapshot__commit(struct snapshot *snapshot, uint64_t chunks)
 	for (int i = 0; (engine = next(snapshot, &i));)
 		(void)engine->ops->end(engine, true);
 	if (fault_injection__strikes("saved", "damage"))
-		snapshot->pages->ops->damage(snapshot->pages);
+		snapshot->pages->ops->pages->damage(snapshot->pages);
 	snapshot->saved_before = snapshot->saved;
 	snapshot->saved = chunks;
 	snapshot->committed = snapshot->state->operation.sequence;
@@ -428,7 +428,7 @@ bool snapshot__provide(struct snapshot *snapshot, struct target *target)
 	if (snapshot->slab_threshold == UINT64_MAX || !target->memory ||
 	    !memory__can_scan(target->memory) || count_pages(snapshot, target, &pages))
 		return false;
-	return snapshot->pages->ops->provide(snapshot->pages, pages);
+	return snapshot->pages->ops->pages->provide(snapshot->pages, pages);
 }
 
 /* ---- what there is ---- */
@@ -445,7 +445,7 @@ int snapshot__visit(struct snapshot *snapshot, saved_visitor *each, void *argume
 
 int snapshot__read_page(struct snapshot *snapshot, uint64_t address, const uint8_t **ret_bytes)
 {
-	return snapshot->pages->ops->read(snapshot->pages, address, ret_bytes);
+	return snapshot->pages->ops->pages->read(snapshot->pages, address, ret_bytes);
 }
 
 void snapshot__account(const struct snapshot *snapshot, account_visitor *each, void *argument)
