@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
  * Moving out of the way: restart leaves the addresses that the process needs. The Makefile links
- * restart at 64 KiB, below other programs, and make_plan.c puts the plan where the image has
- * nothing. All else is unmapped here, and vvar and vdso wait in a shelter.
- * Whatever fails ends the program, see die.h.
+ * restart at 64 KiB, below other programs (and restart-high for those that are there, elsewhere.h),
+ * and make_plan.c puts the plan where the image has nothing. All else is unmapped here, and vvar
+ * and vdso wait in a shelter. Whatever fails ends the program, see die.h.
  */
 #ifndef BECOME_MOVE_AWAY_H
 #define BECOME_MOVE_AWAY_H

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * restart is linked twice. Where the process was in the place of the one, the other takes over.
+ * restart is linked twice, at two addresses. If the process had memory where this one is, the other
+ * one takes over. become/move_away.h then leaves all addresses but its own.
  */
 #ifndef RESTART_ELSEWHERE_H
 #define RESTART_ELSEWHERE_H
