@@ -127,7 +127,6 @@ measure_size()
 	((bytes <= 256 * MiB)) || least=3
 	[[ $engine != chunk || $bytes -lt $((64 * MiB)) ]] || least=1
 	[[ $engine != chunk ]] || ready=(--ready-chunks "$(ready_for "$bytes")")
-	settle
 	"${tracer[@]}" --stats --output "$stem.csv" "${ready[@]}" --engine "$engine" \
 		"$bench/bench_client" "$bytes" "$least" 67 "$budget_ms" "$seed" "$engine" \
 		"$stem.samples" 2>"$stem.err" || die "bench_client failed: $(cat "$stem.err")"
@@ -159,7 +158,6 @@ measure_way()
 	fi
 	((bytes <= 256 * MiB)) || least=3
 	stem=$work/way-$pass-$way-$bytes
-	settle
 	"${tracer[@]}" --output "$stem.report" --engine slab --dirty "$way" "$bench/bench_dirty" \
 		"$bytes" "$least" "$((budget_ms / 4))" "$way" "$stem.samples" 2>"$stem.err" ||
 		die "bench_dirty failed: $(cat "$stem.err")"
@@ -196,7 +194,7 @@ settle()
 	local i
 
 	for ((i = 0; i < 100; i++)); do
-		pgrep -x tracer-detach >/dev/null || return 0
+		pgrep -r D,R,S -x tracer-detach >/dev/null || return 0
 		sleep 0.1
 	done
 	say 'the hooks of the last tracer are still there after 10 s'
